@@ -1,0 +1,49 @@
+"""Who names a cluster: the strategies for its canonical ID (SPEC 5).
+
+The four named strategies run in the core. A callable is asked anew whenever an answer needs it,
+which costs a list of members and a Python call a cluster: right, and slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+from idmerge.errors import CanonicalError
+
+Strategy = Literal["stable", "identified", "first_seen", "smallest"]
+"""``"stable"``: the larger cluster's canonical ID stays. ``"identified"``: the identified ID known
+first, else the ID known first. ``"first_seen"``: the ID known first. ``"smallest"``: the smallest
+by UTF-8 bytes."""
+
+Chooser = Callable[[Sequence[str]], str]
+"""A strategy of the caller's own: takes the members in the order in which they became known and
+returns one of them."""
+
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+
+
+def check_canonical(canonical: Strategy | Chooser) -> None:
+    """Raise unless ``canonical`` is a strategy's name or a callable.
+
+    Raises:
+        CanonicalError: It is neither.
+    """
+    if not callable(canonical) and canonical not in STRATEGIES:
+        names = ", ".join(repr(name) for name in STRATEGIES)
+        raise CanonicalError(f"canonical must be one of {names} or a callable, got {canonical!r}")
+
+
+def choose(chooser: Chooser, members: Sequence[str]) -> str:
+    """Return the member that ``chooser`` picks.
+
+    Raises:
+        CanonicalError: It picked something that is no member.
+    """
+    chosen = chooser(members)
+    if chosen not in members:
+        raise CanonicalError(
+            f"the canonical callable must return a member of the cluster, got {chosen!r} "
+            f"for the cluster of {members[0]!r}"
+        )
+    return chosen

@@ -1,0 +1,42 @@
+"""Every exception that idmerge raises on its own account.
+
+A rejected link is an answer (`Outcome`), never one of these. Exceptions are for wrong calls, broken
+files and exhausted limits. Each has `IdmergeError` as a base, and the built-in that a caller would
+expect as the other.
+"""
+
+
+class IdmergeError(Exception):
+    """Base of every exception that idmerge defines."""
+
+
+class PolicyError(IdmergeError, ValueError):
+    """A policy's field has a value outside its range; the message names the field and the range."""
+
+
+class CanonicalError(IdmergeError, ValueError):
+    """A canonical strategy is unknown, or a callable chose an ID outside the cluster."""
+
+
+class MalformedEventError(IdmergeError, ValueError):
+    """An event is no JSON object, or an identity event lacks one of its two IDs (SPEC 3)."""
+
+
+class UnknownIdError(IdmergeError, KeyError):
+    """The ID was never seen, so it has no cluster to report on."""
+
+    def __str__(self) -> str:
+        """Return the message as it is; `KeyError` alone would quote it."""
+        return str(self.args[0]) if self.args else ""
+
+
+class CapacityError(IdmergeError, OverflowError):
+    """A limit of the resolver's arrays is reached; the message names the limit."""
+
+
+class PoisonedError(IdmergeError, RuntimeError):
+    """An earlier call failed half-way inside the core; the resolver must be built anew."""
+
+
+class FileFormatError(IdmergeError, ValueError):
+    """A file is not what its name or its columns promise; the message names file and line."""

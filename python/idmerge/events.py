@@ -1,0 +1,139 @@
+"""Which events state a link, and between which two IDs (SPEC 3).
+
+Only the event's name makes a link; `$device_id`, `$user_id` or `$anon_id` on an ordinary event
+link nothing. The operands are found by key: a key that is present counts, even when its value is
+null (a missing operand), and the documented spelling counts before the one that SDKs send.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Literal, NamedTuple, get_args
+
+from idmerge.errors import MalformedEventError
+
+Source = Literal["import", "track"]
+"""The route by which an event came: files and the import API, or the ``/track`` route of clients."""
+
+Event = Mapping[str, Any] | str | bytes | bytearray
+"""One event: a mapping of the raw-export shape, or its JSON text."""
+
+
+class Kind(IntEnum):
+    """Which of the three identity events states a link. The numbers are stable."""
+
+    IDENTIFY = 0
+    ALIAS = 1
+    MERGE = 2
+
+
+class Link(NamedTuple):
+    """A claim that two IDs are one person. Which operand is which: SPEC 2."""
+
+    kind: Kind
+    first: str
+    """``anon_id``, ``alias`` or the first of ``$distinct_ids``."""
+    second: str
+    """``identified_id``, ``distinct_id`` or the second of ``$distinct_ids``."""
+    source: Source = "import"
+    """A merge by another route than the import is not allowed."""
+
+
+_KINDS = {"$identify": Kind.IDENTIFY, "$create_alias": Kind.ALIAS, "$merge": Kind.MERGE}
+_OPERANDS = {
+    Kind.IDENTIFY: (("$anon_id", "$anon_distinct_id"), ("$identified_id", "distinct_id")),
+    Kind.ALIAS: (("alias",), ("$distinct_id_before_identity", "distinct_id")),
+}
+
+
+def parse(event: Event, source: Source = "import") -> Link | None:
+    """Return the link that ``event`` states, or None for an ordinary event.
+
+    Raises:
+        MalformedEventError: An identity event lacks two usable operands, or a text is no JSON object.
+        TypeError: ``event`` is neither a mapping nor text.
+        ValueError: ``source`` is no route.
+    """
+    check_source(source)
+    return link_of(event_mapping(event), source)
+
+
+def check_source(source: str) -> None:
+    """Raise ValueError unless ``source`` is a route that events come by."""
+    if source not in get_args(Source):
+        raise ValueError(f"source must be 'import' or 'track', got {source!r}")
+
+
+def event_mapping(event: Event) -> Mapping[str, Any]:
+    """Return ``event`` as a mapping, reading it first if it is JSON text.
+
+    Raises:
+        MalformedEventError: A text is no JSON object.
+        TypeError: ``event`` is neither a mapping nor text.
+    """
+    if isinstance(event, Mapping):
+        return event
+    if not isinstance(event, (str, bytes, bytearray)):
+        raise TypeError(f"an event must be a mapping, str or bytes, got {type(event).__name__}")
+    try:
+        value = json.loads(event)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEventError(f"the event is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedEventError(f"the event must be a JSON object, got {type(value).__name__}")
+    return value
+
+
+def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
+    """Return the link that the mapping ``event`` states, or None for an ordinary event."""
+    name = event.get("event")
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:  # Nearly every event: keep this first.
+        return None
+    properties = _properties(event)
+    if kind is Kind.MERGE:
+        entries = properties.get("$distinct_ids")
+        if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
+            raise MalformedEventError(f"$merge needs exactly two $distinct_ids, got {entries!r:.100}")
+        first, second = (_text(name, "$distinct_ids", entry) for entry in entries)
+    else:
+        first, second = (_operand(name, properties, keys) for keys in _OPERANDS[kind])
+    return Link(kind, first, second, source)
+
+
+def distinct_id_of(event: Mapping[str, Any]) -> str | None:
+    """Return the `distinct_id` of an ordinary event, or None where it has none that is text."""
+    return _as_id(_properties(event).get("distinct_id"))
+
+
+def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = event.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    for key in keys:
+        if key in properties:
+            return _text(name, key, properties[key])
+    raise MalformedEventError(f"{name} has no {' or '.join(keys)}")
+
+
+def _text(name: str, key: str, value: object) -> str:
+    text = _as_id(value)
+    if text is None:
+        raise MalformedEventError(f"{key} of {name} must be a string or an integer, got {value!r:.100}")
+    return text
+
+
+def _as_id(value: object) -> str | None:
+    """Return a string as it is and an integer by its decimal text; anything else is no ID."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return str(value)
+        except ValueError:  # Beyond the interpreter's limit of digits.
+            return None
+    return None

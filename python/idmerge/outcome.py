@@ -1,0 +1,154 @@
+"""What became of a link, and the report on many of them.
+
+An `Outcome` is the answer to one link; a `Report` holds one outcome a link, in the order in which
+the links were given; `Stats` sums up a resolver's whole life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+
+class Outcome(IntEnum):
+    """What became of one link. The numbers are stable: they are stored as uint8."""
+
+    MERGED = 0
+    """The two clusters are one now."""
+    UNCHANGED = 1
+    """Both IDs were in one cluster already; a retry or a duplicate."""
+    SAME_IDS = 2
+    """Both operands are the same ID."""
+    ANON_FORMAT = 3
+    """The anonymous ID is not in the policy's anonymous format."""
+    ANON_CLAIMED = 4
+    """Another user claimed the anonymous ID before."""
+    ALIAS_TAKEN = 5
+    """The alias was used before."""
+    TOO_MANY_IDS = 6
+    """The merged cluster would exceed the largest size allowed."""
+    INVALID_ID = 7
+    """An operand is empty, too long, blocked or no Unicode text; as if never sent."""
+    MALFORMED = 8
+    """An operand is missing or of the wrong type; as if never sent."""
+    MERGE_NOT_ALLOWED = 9
+    """A `$merge` came by another route than the import."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the link holds: it merged two clusters, or they were one already."""
+        return self <= Outcome.UNCHANGED
+
+    @property
+    def failure_reason(self) -> str | None:
+        """Mixpanel's own code for the rejection (`$failure_reason`), or None where it has none."""
+        return _FAILURE_REASONS.get(self)
+
+
+_FAILURE_REASONS = {
+    Outcome.SAME_IDS: "errSameIDs",
+    Outcome.ANON_FORMAT: "errAnonDistinctIdNonGUIDForm",
+    Outcome.ANON_CLAIMED: "errAnonDistinctIdAssignedAlready",
+    Outcome.TOO_MANY_IDS: "errManyIDs",
+    Outcome.ALIAS_TAKEN: "errAliasAlreadyExists",
+}
+
+
+class Report:
+    """The outcomes of many links, one a link, in their order. Frozen, comparable, picklable."""
+
+    def __init__(self, outcomes: NDArray[np.uint8] | Iterable[int]) -> None:
+        """Wrap ``outcomes``: codes of `Outcome`, one a link."""
+        codes = outcomes if isinstance(outcomes, np.ndarray) else list(outcomes)
+        self._outcomes: NDArray[np.uint8] = np.array(codes, dtype=np.uint8)
+        self._outcomes.flags.writeable = False
+
+    @property
+    def outcomes(self) -> NDArray[np.uint8]:
+        """The codes of `Outcome`: a read-only uint8 array of shape ``(links,)``."""
+        return self._outcomes
+
+    @cached_property
+    def counts(self) -> Mapping[Outcome, int]:
+        """How many links had each outcome; outcomes that did not occur are left out."""
+        totals = np.bincount(self._outcomes, minlength=len(Outcome)).tolist()
+        return MappingProxyType({outcome: totals[outcome] for outcome in Outcome if totals[outcome]})
+
+    @property
+    def merged(self) -> int:
+        """How many links merged two clusters."""
+        return self.counts.get(Outcome.MERGED, 0)
+
+    @property
+    def rejected(self) -> int:
+        """How many links were rejected, for whatever reason."""
+        return sum(count for outcome, count in self.counts.items() if not outcome.accepted)
+
+    def __len__(self) -> int:
+        """Return the number of links."""
+        return len(self._outcomes)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both report the same outcomes in the same order."""
+        if not isinstance(other, Report):
+            return NotImplemented
+        return np.array_equal(self._outcomes, other._outcomes)
+
+    def __hash__(self) -> int:
+        """Hash by the outcomes."""
+        return hash(self._outcomes.tobytes())
+
+    def __reduce__(self) -> tuple[type[Report], tuple[NDArray[np.uint8]]]:
+        """Pickle by the outcomes."""
+        return Report, (self._outcomes,)
+
+    def __repr__(self) -> str:
+        """Name the counts, as in ``Report(3 links: 2 MERGED, 1 SAME_IDS)``."""
+        counts = ", ".join(f"{count} {outcome.name}" for outcome, count in self.counts.items())
+        links = f"{len(self)} {'link' if len(self) == 1 else 'links'}"
+        return f"Report({links}: {counts})" if counts else f"Report({links})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A resolver in numbers."""
+
+    ids: int
+    """Known IDs."""
+    clusters: int
+    """Identity clusters, those of one ID included."""
+    outcomes: Mapping[Outcome, int]
+    """Links judged so far by outcome; outcomes that did not occur are left out."""
+    cluster_sizes: Mapping[int, int]
+    """How many clusters have each size, by ascending size."""
+    near_limit: int
+    """Clusters that hold at least 90 % of ``max_cluster_size`` IDs; 0 without a limit."""
+
+    @classmethod
+    def of(
+        cls, outcomes: Iterable[int], cluster_sizes: Mapping[int, int], max_cluster_size: int | None
+    ) -> Stats:
+        """Sum up ``outcomes`` (a count for each `Outcome` in order) and the size histogram."""
+        sizes = dict(sorted(cluster_sizes.items()))
+        near = sum(
+            count
+            for size, count in sizes.items()
+            if max_cluster_size is not None and size * 10 >= max_cluster_size * 9
+        )
+        return cls(
+            ids=sum(size * count for size, count in sizes.items()),
+            clusters=sum(sizes.values()),
+            outcomes={Outcome(code): count for code, count in enumerate(outcomes) if count},
+            cluster_sizes=sizes,
+            near_limit=near,
+        )

@@ -1,0 +1,128 @@
+"""The rules by which a link is judged, as data (SPEC 2, "Switches").
+
+A policy decides nothing itself: the core reads its fields and judges by them. `Policy()` follows
+Mixpanel's Original ID Merge API; every field that departs from it is a choice of the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from idmerge.errors import PolicyError
+
+AnonFormat = Literal["uuid4", "sdk", "any"]
+AnonGuard = Literal["anon", "cluster", "off"]
+
+DEVICE_PREFIX = "$device:"
+"""What SDKs put before an anonymous ID since 2023. It is part of the ID and never stripped."""
+
+DEFAULT_BLOCKED_IDS = frozenset(
+    {
+        "00000000-0000-0000-0000-000000000000",
+        "anon",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "<nil>",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "[]",
+        "{}",
+        "lmy47d",
+        DEVICE_PREFIX,
+    }
+)
+"""Values that broken clients send for everybody, and that would fuse all their users (SPEC 4)."""
+
+DEFAULT_MAX_CLUSTER_SIZE = 500
+DEFAULT_MAX_ID_LENGTH = 255
+
+
+def ascii_lower(text: str) -> str:
+    """Return ``text`` with A-Z in lower case; other letters stay, whatever the Unicode version."""
+    return text.translate(_ASCII_LOWER)
+
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules by which links are judged. Frozen, comparable, hashable, picklable.
+
+    Raises:
+        PolicyError: A field has a value outside its range.
+        TypeError: A field has a value of the wrong type.
+    """
+
+    max_cluster_size: int | None = DEFAULT_MAX_CLUSTER_SIZE
+    """Largest cluster allowed, in IDs, inclusive; None for no limit."""
+    anon_format: AnonFormat = "uuid4"
+    """What an ``anon_id`` must look like: ``"uuid4"``, ``"sdk"`` (five hyphenated groups of ASCII
+    letters or digits) or ``"any"``; the first two with an optional ``$device:`` before it."""
+    anon_guard: AnonGuard = "anon"
+    """When an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify`` named it),
+    ``"cluster"`` (any member of its cluster is identified) or ``"off"``."""
+    alias_once: bool = True
+    """Whether an alias can be used only once."""
+    blocked_ids: frozenset[str] = DEFAULT_BLOCKED_IDS
+    """IDs that belong to nobody, whatever the case of A-Z, also after ``$device:``."""
+    max_id_length: int | None = DEFAULT_MAX_ID_LENGTH
+    """Longest ID allowed, in characters, inclusive; None for no limit."""
+
+    def __post_init__(self) -> None:
+        """Check every field; a wrong one is named with what was expected and what came."""
+        _check_at_least("max_cluster_size", self.max_cluster_size, 2)
+        _check_one_of("anon_format", self.anon_format, get_args(AnonFormat))
+        _check_one_of("anon_guard", self.anon_guard, get_args(AnonGuard))
+        if not isinstance(self.alias_once, bool):
+            raise TypeError(f"alias_once must be a bool, got {self.alias_once!r}")
+        object.__setattr__(self, "blocked_ids", _blocked(self.blocked_ids))
+        _check_at_least("max_id_length", self.max_id_length, 1)
+
+    @classmethod
+    def unrestricted(cls) -> Policy:
+        """Return the policy with every check off that can be switched off."""
+        return cls(
+            max_cluster_size=None,
+            anon_format="any",
+            anon_guard="off",
+            alias_once=False,
+            blocked_ids=frozenset(),
+            max_id_length=None,
+        )
+
+
+def _check_at_least(field: str, value: object, least: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{field} must be an int or None, got {value!r}")
+    if value < least:
+        raise PolicyError(f"{field} must be at least {least} or None, got {value}")
+
+
+def _check_one_of(field: str, value: object, names: tuple[str, ...]) -> None:
+    if value not in names:
+        expected = ", ".join(repr(name) for name in names)
+        raise PolicyError(f"{field} must be one of {expected}, got {value!r}")
+
+
+def _blocked(values: object) -> frozenset[str]:
+    """Return the blocked IDs in lower case; a lone string is a mistake, not a set of letters."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"blocked_ids must be an iterable of str, got {values!r}")
+    blocked = frozenset(values)
+    for value in blocked:
+        if not isinstance(value, str):
+            raise TypeError(f"blocked_ids must hold str only, got {value!r}")
+    return frozenset(ascii_lower(value) for value in blocked)

@@ -1,5 +1,30 @@
-"""idmerge: which of these IDs are the same person?"""
+"""Which of these IDs are the same person?
 
-from idmerge._core import __version__
+idmerge takes the identity events of Mixpanel's Original ID Merge API, joins IDs into identity
+clusters under that API's rules, and picks a canonical ID for each. Start with `Resolver`;
+`reference.Resolver` is the same in plain Python, written to be read.
+"""
 
-__all__ = ["__version__"]
+from idmerge import errors, reference
+from idmerge._core import Column, Table, __version__
+from idmerge.events import Kind, Link, parse
+from idmerge.outcome import Outcome, Report, Stats
+from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
+from idmerge.resolver import Resolver
+
+__all__ = [
+    "DEFAULT_BLOCKED_IDS",
+    "Column",
+    "Kind",
+    "Link",
+    "Outcome",
+    "Policy",
+    "Report",
+    "Resolver",
+    "Stats",
+    "Table",
+    "__version__",
+    "errors",
+    "parse",
+    "reference",
+]

@@ -40,3 +40,7 @@ class PoisonedError(IdmergeError, RuntimeError):
 
 class FileFormatError(IdmergeError, ValueError):
     """A file is not what its name or its columns promise; the message names file and line."""
+
+
+class MissingExtraError(IdmergeError, ImportError):
+    """An optional dependency is not installed; the message names what to install."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,22 +65,34 @@ _FAILURE_REASONS = {
 class Report:
     """The outcomes of many links, one a link, in their order. Frozen, comparable, picklable."""
 
-    def __init__(self, outcomes: NDArray[np.uint8] | Iterable[int]) -> None:
-        """Wrap ``outcomes``: codes of `Outcome`, one a link."""
-        codes = outcomes if isinstance(outcomes, np.ndarray) else list(outcomes)
-        self._outcomes: NDArray[np.uint8] = np.array(codes, dtype=np.uint8)
-        self._outcomes.flags.writeable = False
+    __slots__ = ("_outcomes", "_positions")
+
+    def __init__(self, outcomes: Iterable[int], positions: Iterable[int] | None = None) -> None:
+        """Wrap ``outcomes``, codes of `Outcome`; ``positions`` defaults to 0, 1, 2, …"""
+        self._outcomes: NDArray[np.uint8] = _frozen_array(outcomes, np.uint8)
+        self._positions = None if positions is None else _frozen_array(positions, np.int64)
 
     @property
     def outcomes(self) -> NDArray[np.uint8]:
         """The codes of `Outcome`: a read-only uint8 array of shape ``(links,)``."""
         return self._outcomes
 
-    @cached_property
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Where each link stood in what was given: an index of shape ``(links,)``.
+
+        From events, the index of the event, since ordinary events have no outcome; from columns,
+        the row.
+        """
+        if self._positions is None:
+            return np.arange(len(self._outcomes), dtype=np.int64)
+        return self._positions
+
+    @property
     def counts(self) -> Mapping[Outcome, int]:
         """How many links had each outcome; outcomes that did not occur are left out."""
         totals = np.bincount(self._outcomes, minlength=len(Outcome)).tolist()
-        return MappingProxyType({outcome: totals[outcome] for outcome in Outcome if totals[outcome]})
+        return {outcome: totals[outcome] for outcome in Outcome if totals[outcome]}
 
     @property
     def merged(self) -> int:
@@ -99,24 +109,32 @@ class Report:
         return len(self._outcomes)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both report the same outcomes in the same order."""
+        """Return whether both report the same outcomes at the same positions."""
         if not isinstance(other, Report):
             return NotImplemented
-        return np.array_equal(self._outcomes, other._outcomes)
+        return np.array_equal(self.outcomes, other.outcomes) and np.array_equal(
+            self.positions, other.positions
+        )
 
     def __hash__(self) -> int:
         """Hash by the outcomes."""
         return hash(self._outcomes.tobytes())
 
-    def __reduce__(self) -> tuple[type[Report], tuple[NDArray[np.uint8]]]:
-        """Pickle by the outcomes."""
-        return Report, (self._outcomes,)
+    def __reduce__(self) -> tuple[type[Report], tuple[Any, Any]]:
+        """Pickle by the two arrays."""
+        return Report, (self._outcomes, self._positions)
 
     def __repr__(self) -> str:
         """Name the counts, as in ``Report(3 links: 2 MERGED, 1 SAME_IDS)``."""
         counts = ", ".join(f"{count} {outcome.name}" for outcome, count in self.counts.items())
         links = f"{len(self)} {'link' if len(self) == 1 else 'links'}"
         return f"Report({links}: {counts})" if counts else f"Report({links})"
+
+
+def _frozen_array(values: Iterable[int], dtype: type[np.generic]) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,8 +168,9 @@ class Resolver:
         return None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
-        outcomes = (self.apply(event, source) for event in events)
-        return Report([outcome for outcome in outcomes if outcome is not None])
+        answers = [self.apply(event, source) for event in events]
+        positions = [position for position, answer in enumerate(answers) if answer is not None]
+        return Report([answer for answer in answers if answer is not None], positions)
 
     # Answers (SPEC 5)
 

@@ -1,9 +1,30 @@
-//! The Python binding.
+//! The Python binding of idmerge: take, detach, wrap.
+//!
+//! It turns Python's and Arrow's texts into what the core reads, runs the core without the
+//! interpreter, and wraps the answers. It decides nothing about identity.
+//!
+//! - [`resolver`]: the class that `idmerge.Resolver` extends.
+//! - [`column`]: text columns in.
+//! - [`kinds`]: what kind each link of a batch is.
+//! - [`table`]: Arrow columns and tables out.
+//! - [`settings`]: the policy and the strategy, from Python's objects.
+//! - [`errors`]: the core's errors as Python's exceptions.
 
-use pyo3::prelude::*;
+mod column;
+mod errors;
+mod kinds;
+mod resolver;
+mod settings;
+mod table;
 
-#[pymodule(gil_used = false)]
+#[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use crate::resolver::Resolver;
+    #[pymodule_export]
+    use crate::table::{Column, Table};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name is Python's")]
     const __version__: &str = idmerge_core::VERSION;
 }

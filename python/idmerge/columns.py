@@ -1,0 +1,95 @@
+"""Columns of IDs: which ones idmerge takes, and answers in the caller's own family.
+
+Text crosses into the core by reference where that is possible: Arrow buffers as they are, Python
+strings by a reference each. No frame library is imported here; one is used only when the caller's
+own column comes from it, so that it is loaded already.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from idmerge._core import Column
+
+
+class ArrowArray(Protocol):
+    """An array that speaks Arrow's PyCapsule interface: pyarrow, polars, nanoarrow, …"""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """Export the array."""
+
+
+class ArrowStream(Protocol):
+    """A stream of arrays that speaks Arrow's PyCapsule interface: polars, pandas, DuckDB, …"""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Export the stream."""
+
+
+TextColumn = Sequence[str | None] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
+"""A list or tuple of str, a numpy array of object, str, bytes (UTF-8) or StringDType, or an Arrow column of
+utf8, large utf8, utf8 view or a dictionary of these. None, NaN and Arrow's null are missing values."""
+
+KindColumn = int | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
+"""One `Kind` for all links, or a column of integers that are kinds."""
+
+C = TypeVar("C")
+
+
+def in_family_of(
+    ids: C,
+    list_of: Callable[[list[Any]], list[Any]],
+    column_of: Callable[[Any], Column],
+) -> C:
+    """Answer ``ids`` in its own family: ``list_of`` answers lists, ``column_of`` Arrow columns."""
+    given: Any = ids
+    answer: Any
+    if isinstance(given, list):
+        answer = list_of(given)
+    elif isinstance(given, tuple):
+        answer = tuple(list_of(list(given)))
+    elif isinstance(given, np.ndarray):
+        answer = _numpy_answer(given, list_of)
+    else:
+        answer = _arrow_answer(given, column_of(given))
+    result: C = answer
+    return result
+
+
+def _numpy_answer(ids: NDArray[Any], list_of: Callable[[list[Any]], list[Any]]) -> NDArray[Any]:
+    if ids.ndim != 1:
+        raise TypeError(f"ids must have one dimension, got {ids.ndim}")
+    if ids.dtype.kind == "S":
+        # Bytes that are no UTF-8 are nobody's ID; they travel as lone surrogates and come back as they were.
+        texts = [item.decode(errors="surrogateescape") for item in ids.tolist()]
+        answers = [item.encode(errors="surrogateescape") for item in list_of(texts)]
+        return np.array(answers, dtype=np.bytes_)
+    if ids.dtype.kind not in "OUT":
+        raise TypeError(f"ids must be a column of text, got numpy {ids.dtype}")
+    answers = list_of(ids.tolist())
+    if ids.dtype.kind == "O":
+        objects = np.empty(len(answers), dtype=object)
+        objects[:] = answers
+        return objects
+    return np.array(answers, dtype=np.str_ if ids.dtype.kind == "U" else ids.dtype)
+
+
+def _arrow_answer(ids: Any, column: Column) -> Any:
+    library = type(ids).__module__.partition(".")[0]
+    module = sys.modules.get(library)
+    if library == "pyarrow" and module is not None:
+        chunked = module.chunked_array(column)
+        return chunked if isinstance(ids, module.ChunkedArray) else module.concat_arrays(chunked.chunks)
+    if library == "polars" and module is not None:
+        return module.Series(ids.name, column)
+    if library == "pandas" and module is not None:
+        plain = None if ids.dtype == "category" else ids.dtype
+        return module.Series(column.to_pylist(), index=ids.index, name=ids.name, dtype=plain)
+    return column

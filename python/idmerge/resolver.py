@@ -1,0 +1,245 @@
+"""The resolver that people use: the core's, plus events, reports and callables.
+
+This module is the package's only door to `_core`. The calls for one link or one ID are the core's
+own methods, inherited, so that nothing stands between them and the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from idmerge import _core
+from idmerge.canonical import Chooser, Strategy, check_canonical, choose
+from idmerge.columns import KindColumn, TextColumn, in_family_of
+from idmerge.errors import MalformedEventError
+from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
+from idmerge.outcome import Outcome, Report, Stats
+from idmerge.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+_TRACKED_MERGE = 3
+_OBSERVE = 4
+_EVENTS_AT_ONCE = 65_536
+
+C = TypeVar("C", bound=TextColumn)
+
+
+class Resolver(_core.Resolver):
+    """Joins IDs into identity clusters, link by link, and says who is who.
+
+    The answer depends on the links and their order and on nothing else. A resolver can be shared by
+    threads: readers run side by side, a writer alone.
+
+    Args:
+        policy: The rules by which links are judged; Mixpanel's by default.
+        canonical: Who names a cluster: a strategy's name, or a callable that takes the members in the
+            order in which they became known and returns one of them (slow: it is asked for every answer).
+
+    Raises:
+        CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
+    """
+
+    __slots__ = ("_canonical", "_policy")
+
+    _canonical: Strategy | Chooser
+    _policy: Policy
+
+    def __new__(cls, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> Resolver:
+        """Make an empty resolver."""
+        check_canonical(canonical)
+        policy = Policy() if policy is None else policy
+        if not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
+        if isinstance(canonical, str):
+            self = super().__new__(cls, policy, canonical)
+        else:
+            self = super().__new__(_ChoosingResolver, policy, "first_seen")
+        self._policy = policy
+        self._canonical = canonical
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """The rules by which links are judged."""
+        return self._policy
+
+    @property
+    def canonical(self) -> Strategy | Chooser:
+        """Who names a cluster."""
+        return self._canonical
+
+    def link(self, kind: Kind, first: str, second: str, source: Source = "import") -> Outcome:
+        """Judge one link of any kind (SPEC 2); ``r.link(*link)`` takes a `Link`.
+
+        Raises:
+            TypeError: An ID is no str.
+            ValueError: ``kind`` or ``source`` is unknown.
+        """
+        check_source(source)
+        return self.link_coded(_code(Kind(kind), source), first, second)
+
+    def link_many(self, kind: KindColumn, left: TextColumn, right: TextColumn) -> Report:
+        """Judge many links, in order, and report an outcome for each.
+
+        Args:
+            kind: One `Kind` for all links, or a column of them.
+            left: Each link's first operand: ``anon_id``, ``alias`` or ``first``. A missing value or, in a
+                list, anything but text makes the link `Outcome.MALFORMED`.
+            right: Each link's second operand.
+
+        Raises:
+            TypeError: A column is no column of text, or ``kind`` none of integers; nothing is applied.
+            ValueError: Lengths differ, or ``kind`` holds something else; nothing is applied.
+            CapacityError: The resolver is full; the message names the row, and those before it are applied.
+        """
+        return Report(self.link_columns(kind, left, right))
+
+    def apply(self, event: Event, source: Source = "import") -> Outcome | None:
+        """Apply one event (SPEC 3): judge the link that it states, or make its ``distinct_id`` known.
+
+        Returns:
+            The link's outcome, or None for an ordinary event.
+
+        Raises:
+            MalformedEventError: ``event`` is text but no JSON object.
+            TypeError: ``event`` is neither a mapping nor text.
+        """
+        outcomes = self.apply_events([event_mapping(event)], source).outcomes
+        return Outcome(outcomes[0]) if len(outcomes) else None
+
+    def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
+        """Apply many events in order; the report has an outcome, and a position, for each link.
+
+        Raises:
+            MalformedEventError: An event is text but no JSON object; the events before it are applied.
+            TypeError: An event is neither a mapping nor text; the events before it are applied.
+        """
+        check_source(source)
+        outcomes, positions = [], []
+        steps = _Steps(self)
+        for position, event in enumerate(events):
+            try:
+                steps.add(position, event_mapping(event), source)
+            except (MalformedEventError, TypeError) as error:
+                steps.take()
+                raise type(error)(f"event {position}: {error}") from error
+            if len(steps.codes) >= _EVENTS_AT_ONCE:
+                positions.append(steps.positions)
+                outcomes.append(steps.take())
+        positions.append(steps.positions)
+        outcomes.append(steps.take())
+        return Report(np.concatenate(outcomes), np.concatenate([np.array(p, np.int64) for p in positions]))
+
+    def resolve_many(self, ids: C) -> C:
+        """Return the canonical ID of each of ``ids``, in a column of the same family.
+
+        A list comes back as a list, a numpy array as one of the same kind, a pyarrow, polars or pandas
+        column as one of its library, and any other Arrow column as a `Column`. An unknown ID resolves to
+        itself; a missing value stays missing.
+
+        Raises:
+            TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
+        """
+        return in_family_of(ids, self.resolve_list, self.resolve_column)
+
+    def stats(self) -> Stats:
+        """Sum up the resolver: links by outcome, cluster sizes, clusters near the limit. Reads every cluster."""
+        outcomes, cluster_sizes = self.counts()
+        return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size)
+
+    def __repr__(self) -> str:
+        """Name the numbers of IDs and clusters."""
+        return f"Resolver({len(self)} IDs in {self.cluster_count} clusters)"
+
+
+class _ChoosingResolver(Resolver):
+    """A resolver whose canonical IDs a callable chooses; the core names clusters by first member."""
+
+    __slots__ = ()
+
+    def resolve(self, distinct_id: str) -> str:
+        if distinct_id not in self:
+            return distinct_id
+        return self._choose(self.members(distinct_id))
+
+    def resolve_many(self, ids: C) -> C:
+        # Text of every family goes through lists here: the callable costs more than the detour.
+        return in_family_of(ids, self.resolve_list, self.resolve_column)
+
+    def resolve_list(self, ids: list[Any]) -> list[Any]:
+        chosen: dict[str, str] = {}
+        answers = super().resolve_list(ids)
+        for row, first in enumerate(answers):
+            if isinstance(first, str):
+                if first not in chosen:
+                    chosen[first] = self.resolve(first)
+                answers[row] = chosen[first]
+        return answers
+
+    def resolve_column(self, ids: Any) -> _core.Column:
+        first = super().resolve_column(ids)
+        return first.with_texts(self.resolve_list(first.to_pylist()))
+
+    def mapping(self) -> _core.Table:
+        table = super().mapping()
+        columns = table.to_pydict()
+        clusters: dict[str, list[str]] = {}
+        for member, first in zip(columns["distinct_id"], columns["canonical_id"], strict=True):
+            clusters.setdefault(first, []).append(member)
+        chosen = {first: self._choose(members) for first, members in clusters.items()}
+        return table.with_canonical_ids([chosen[first] for first in columns["canonical_id"]])
+
+    def _choose(self, members: list[str]) -> str:
+        assert callable(self._canonical)  # noqa: S101 - what makes a resolver this class
+        return choose(self._canonical, members)
+
+
+class _Steps:
+    """Events on their way into the core: links and observations in their order."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self._clear()
+
+    def _clear(self) -> None:
+        self.codes = bytearray()
+        self.left: list[str | None] = []
+        self.right: list[str | None] = []
+        self.positions: list[int] = []
+
+    def add(self, position: int, event: Any, source: Source) -> None:
+        try:
+            link = link_of(event, source)
+        except MalformedEventError:
+            self._append(Kind.IDENTIFY, None, None)
+            self.positions.append(position)
+            return
+        if link is None:
+            self._append(_OBSERVE, distinct_id_of(event), None)
+        else:
+            self._append(_code(link.kind, link.source), link.first, link.second)
+            self.positions.append(position)
+
+    def _append(self, code: int, left: str | None, right: str | None) -> None:
+        self.codes.append(code)
+        self.left.append(left)
+        self.right.append(right)
+
+    def take(self) -> NDArray[np.uint8]:
+        """Apply what was gathered and return the outcomes of the links."""
+        outcomes = self.resolver.take_steps(bytes(self.codes), self.left, self.right)
+        self._clear()
+        return outcomes
+
+
+def _code(kind: Kind, source: Source) -> int:
+    """Return the core's number for a link; its route matters to a merge only (SPEC 3)."""
+    return _TRACKED_MERGE if kind is Kind.MERGE and source != "import" else kind
+
+

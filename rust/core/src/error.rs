@@ -1,0 +1,57 @@
+//! What can go wrong: a limit of the arrays is reached. A rejected link is no error.
+
+use std::fmt;
+
+/// A limit that a call would have exceeded; the call changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// The resolver knows as many IDs as it can number.
+    TooManyIds {
+        /// The most IDs that it can know.
+        limit: u32,
+    },
+    /// An ID's text is longer than a key can say.
+    TextTooLong {
+        /// The text's length in bytes.
+        bytes: usize,
+        /// The longest text in bytes.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyIds { limit } => write!(f, "the resolver can know at most {limit} IDs"),
+            Self::TextTooLong { bytes, limit } => {
+                write!(
+                    f,
+                    "an ID of {bytes} bytes exceeds the limit of {limit} bytes"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A batch stopped at a step that exceeded a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// How many steps were taken before.
+    pub taken: usize,
+    /// The limit.
+    pub error: Error,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { taken, error } = self;
+        write!(
+            f,
+            "{error}; reached in row {taken}, and the rows before it are applied"
+        )
+    }
+}
+
+impl std::error::Error for Stopped {}

@@ -1,0 +1,262 @@
+//! An ID's text in 16 bytes.
+//!
+//! A canonical lower-case UUID of the RFC 9562 variant, alone or after `$device:`, is packed into
+//! the key itself. Any other text lies in the interner's arena and the key says where.
+//!
+//! The variant takes the two highest bits of a UUID's second half, and they are always `10`. So the
+//! key keeps its own kind there:
+//!
+//! | bits | the key is | first half | second half |
+//! |---|---|---|---|
+//! | `10` | a UUID | its bytes 0–7 | its bytes 8–15 |
+//! | `11` | a UUID after `$device:` | its bytes 0–7 | its bytes 8–15 |
+//! | `00` | a place in the arena | chunk, start | length (30 bits), fingerprint (32 bits) |
+//!
+//! Two packed keys are equal exactly when their texts are, so comparing them touches no text.
+
+use std::fmt;
+
+/// What SDKs put before an anonymous ID since 2023.
+pub const DEVICE_PREFIX: &str = "$device:";
+
+const UUID_LENGTH: usize = 36;
+const LONGEST_PACKED: usize = DEVICE_PREFIX.len() + UUID_LENGTH;
+
+const VARIANT: u64 = 0b11 << 62;
+const UUID: u64 = 0b10 << 62;
+const DEVICE_UUID: u64 = 0b11 << 62;
+
+/// An ID's text in 16 bytes: the text itself or its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub high: u64,
+    pub low: u64,
+}
+
+/// The place of a text in the arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub chunk: u32,
+    pub start: u32,
+    pub length: u32,
+}
+
+impl Key {
+    /// The longest text that a place can describe, in bytes.
+    pub const MAX_TEXT: usize = (1 << 30) - 1;
+
+    /// Returns the key of `text` if it packs.
+    pub fn pack(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let (uuid, kind) = match bytes.len() {
+            UUID_LENGTH => (bytes, UUID),
+            LONGEST_PACKED => (bytes.strip_prefix(DEVICE_PREFIX.as_bytes())?, DEVICE_UUID),
+            _ => return None,
+        };
+        let (high, low) = parse_uuid(uuid.try_into().ok()?)?;
+        (low & VARIANT == UUID).then_some(Self {
+            high,
+            low: low & !VARIANT | kind,
+        })
+    }
+
+    /// Returns the key of a text at `place` whose hash ends in `fingerprint`.
+    pub fn at(place: Place, fingerprint: u32) -> Self {
+        debug_assert!(place.length as usize <= Self::MAX_TEXT);
+        Self {
+            high: u64::from(place.chunk) << 32 | u64::from(place.start),
+            low: u64::from(place.length) << 32 | u64::from(fingerprint),
+        }
+    }
+
+    /// Returns the place of the text, or None if the key holds it.
+    pub fn place(self) -> Option<Place> {
+        (self.low & VARIANT == 0).then_some(Place {
+            chunk: (self.high >> 32) as u32,
+            start: self.high as u32,
+            length: (self.low >> 32) as u32,
+        })
+    }
+
+    /// Returns the fingerprint of a text at a place.
+    pub fn fingerprint(self) -> u32 {
+        self.low as u32
+    }
+
+    /// Writes a packed text into `buffer` and returns its length.
+    fn unpack(self, buffer: &mut [u8; LONGEST_PACKED]) -> usize {
+        let (start, low) = match self.low & VARIANT {
+            DEVICE_UUID => (DEVICE_PREFIX.len(), self.low & !VARIANT | UUID),
+            _ => (0, self.low),
+        };
+        buffer[..start].copy_from_slice(&DEVICE_PREFIX.as_bytes()[..start]);
+        let end = start + UUID_LENGTH;
+        let groups = [
+            (self.high >> 32) as u32,
+            self.high as u32,
+            (low >> 32) as u32,
+            low as u32,
+        ]
+        .map(hex);
+        let uuid = &mut buffer[start..end];
+        uuid[..8].copy_from_slice(&groups[0]);
+        uuid[8] = b'-';
+        uuid[9..13].copy_from_slice(&groups[1][..4]);
+        uuid[13] = b'-';
+        uuid[14..18].copy_from_slice(&groups[1][4..]);
+        uuid[18] = b'-';
+        uuid[19..23].copy_from_slice(&groups[2][..4]);
+        uuid[23] = b'-';
+        uuid[24..28].copy_from_slice(&groups[2][4..]);
+        uuid[28..].copy_from_slice(&groups[3]);
+        end
+    }
+}
+
+/// An ID's text, given back byte for byte.
+#[derive(Clone, Copy)]
+pub struct Text<'a>(Form<'a>);
+
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    Stored(&'a str),
+    Packed([u8; LONGEST_PACKED], usize),
+}
+
+impl<'a> Text<'a> {
+    /// Wraps a text of the arena.
+    pub(crate) fn stored(text: &'a str) -> Self {
+        Self(Form::Stored(text))
+    }
+
+    /// Unpacks a key that holds its text.
+    pub(crate) fn packed(key: Key) -> Self {
+        let mut buffer = [0; LONGEST_PACKED];
+        let length = key.unpack(&mut buffer);
+        Self(Form::Packed(buffer, length))
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Form::Stored(text) => text,
+            Form::Packed(buffer, length) => {
+                std::str::from_utf8(&buffer[..*length]).expect("hex digits and hyphens are UTF-8")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Reads a lower-case UUID in its canonical form: 8-4-4-4-12 hex digits.
+fn parse_uuid(text: &[u8; UUID_LENGTH]) -> Option<(u64, u64)> {
+    if [8, 13, 18, 23].iter().any(|&hyphen| text[hyphen] != b'-') {
+        return None;
+    }
+    let group = |first: usize, second: usize| {
+        let mut digits = [0; 8];
+        digits[..4].copy_from_slice(&text[first..first + 4]);
+        digits[4..].copy_from_slice(&text[second..second + 4]);
+        unhex(digits)
+    };
+    let high = u64::from(group(0, 4)?) << 32 | u64::from(group(9, 14)?);
+    let low = u64::from(group(19, 24)?) << 32 | u64::from(group(28, 32)?);
+    Some((high, low))
+}
+
+/// `byte` in each of the eight bytes of a word.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Reads eight lower-case hex digits, all at once in one word.
+fn unhex(digits: [u8; 8]) -> Option<u32> {
+    let text = u64::from_be_bytes(digits);
+    let letters = text >> 6 & each(1);
+    let nibbles = (text & each(0x0f)) + letters * 9;
+    // Writing the nibbles back must give the digits: that refuses whatever is no hex digit.
+    if nibbles & each(0xf0) != 0 || ascii(nibbles) != text {
+        return None;
+    }
+    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    Some((pairs | pairs >> 16) as u32)
+}
+
+/// Writes `value` as eight lower-case hex digits.
+fn hex(value: u32) -> [u8; 8] {
+    let pairs = u64::from(value);
+    let pairs = (pairs | pairs << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (bytes | bytes << 4) & each(0x0f);
+    ascii(nibbles).to_be_bytes()
+}
+
+/// Writes eight nibbles, one a byte, as hex digits.
+fn ascii(nibbles: u64) -> u64 {
+    let letters = (nibbles + each(6)) >> 4 & each(1);
+    nibbles + each(b'0') + letters * u64::from(b'a' - b'0' - 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID_TEXT: &str = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11";
+
+    #[test]
+    fn a_packed_text_comes_back_byte_for_byte() {
+        for text in [UUID_TEXT.to_owned(), format!("$device:{UUID_TEXT}")] {
+            let key = Key::pack(&text).expect("it is canonical");
+            assert_eq!(key.place(), None);
+            assert_eq!(Text::packed(key).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn the_prefix_makes_another_key() {
+        assert_ne!(
+            Key::pack(UUID_TEXT),
+            Key::pack(&format!("$device:{UUID_TEXT}"))
+        );
+    }
+
+    #[test]
+    fn nothing_but_hex_digits_in_their_places_packs() {
+        for position in 0..UUID_TEXT.len() {
+            for byte in 0..128 {
+                let mut bytes = UUID_TEXT.as_bytes().to_vec();
+                bytes[position] = byte;
+                let text = String::from_utf8(bytes).expect("ASCII");
+                let hyphen = [8, 13, 18, 23].contains(&position);
+                let expected = match char::from(byte) {
+                    '-' => hyphen,
+                    '8' | '9' | 'a' | 'b' => !hyphen,
+                    '0'..='7' | 'c'..='f' => !hyphen && position != 19,
+                    _ => false,
+                };
+                assert_eq!(Key::pack(&text).is_some(), expected, "{text:?}");
+                if let Some(key) = Key::pack(&text) {
+                    assert_eq!(Text::packed(key).as_str(), text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_comes_back_as_it_was() {
+        let place = Place {
+            chunk: u32::MAX,
+            start: 7,
+            length: Key::MAX_TEXT as u32,
+        };
+        let key = Key::at(place, 0xdead_beef);
+        assert_eq!(key.place(), Some(place));
+        assert_eq!(key.fingerprint(), 0xdead_beef);
+    }
+}

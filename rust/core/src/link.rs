@@ -1,0 +1,81 @@
+//! What a resolver is told, and what it answers (SPEC 2).
+
+/// Which identity event states a link, and by which route a merge came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// `$identify`: an anonymous ID, then the identified ID.
+    Identify = 0,
+    /// `$create_alias`: the alias, then the ID that it stands for.
+    Alias = 1,
+    /// `$merge` from an import: any two IDs.
+    Merge = 2,
+    /// `$merge` from another route than the import, which is not allowed (SPEC 3).
+    TrackedMerge = 3,
+}
+
+impl Kind {
+    /// Returns the kind with the number `code`.
+    pub fn from_code(code: u8) -> Option<Self> {
+        [Self::Identify, Self::Alias, Self::Merge, Self::TrackedMerge]
+            .get(usize::from(code))
+            .copied()
+    }
+}
+
+/// One of the two IDs of a link, as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operand<'a> {
+    /// It is missing or of the wrong type.
+    Missing,
+    /// It is text of a kind that no ID can have, such as a lone surrogate or broken UTF-8.
+    NotUnicode,
+    /// It is text.
+    Text(&'a str),
+}
+
+impl<'a> From<&'a str> for Operand<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// One thing that a resolver is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step<'a> {
+    /// Two IDs are one person, says an event of this kind.
+    Link(Kind, Operand<'a>, Operand<'a>),
+    /// An ordinary event came under this ID.
+    Observe(Operand<'a>),
+}
+
+/// What became of a link. The numbers are stable; Python stores them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    /// The two clusters are one now.
+    Merged = 0,
+    /// Both IDs were in one cluster already.
+    Unchanged = 1,
+    /// Both operands are the same ID.
+    SameIds = 2,
+    /// The anonymous ID is not in the policy's anonymous format.
+    AnonFormat = 3,
+    /// Another user claimed the anonymous ID before.
+    AnonClaimed = 4,
+    /// The alias was used before.
+    AliasTaken = 5,
+    /// The merged cluster would exceed the largest size allowed.
+    TooManyIds = 6,
+    /// An operand is empty, too long, blocked or no Unicode text.
+    InvalidId = 7,
+    /// An operand is missing or of the wrong type.
+    Malformed = 8,
+    /// A merge came by another route than the import.
+    MergeNotAllowed = 9,
+}
+
+impl Outcome {
+    /// How many outcomes there are.
+    pub const COUNT: usize = 10;
+}

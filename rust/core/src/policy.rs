@@ -1,0 +1,247 @@
+//! The rules by which a link is judged (SPEC 2 and 4), as numbers.
+//!
+//! What depends on an ID's text alone is asked once, when the ID becomes known: whether it can be
+//! an ID at all, and whether it is in the anonymous format. The rest, [`Policy::judge`], reads
+//! numbers only. Every check of SPEC 2 stands in this file and nowhere else.
+
+use std::collections::HashSet;
+
+use crate::forest::Marks;
+use crate::key::DEVICE_PREFIX;
+use crate::link::{Kind, Outcome};
+
+/// What an anonymous ID must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AnonFormat {
+    /// A UUID of version 4 in digits of either case, with or without `$device:`.
+    #[default]
+    Uuid4,
+    /// Five groups of ASCII letters or digits joined by hyphens, with or without `$device:`.
+    Sdk,
+    /// Anything.
+    Any,
+}
+
+/// When an anonymous ID counts as claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AnonGuard {
+    /// When an accepted `$identify` named it as its anonymous ID.
+    #[default]
+    Anon,
+    /// When any member of its cluster is identified.
+    Cluster,
+    /// Never.
+    Off,
+}
+
+/// The rules by which links are judged; every field is a switch of SPEC 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The largest cluster allowed, in IDs; None for no limit.
+    pub max_cluster_size: Option<u32>,
+    /// What an anonymous ID must look like.
+    pub anon_format: AnonFormat,
+    /// When an anonymous ID counts as claimed.
+    pub anon_guard: AnonGuard,
+    /// Whether an alias can be used only once.
+    pub alias_once: bool,
+    /// The longest ID allowed, in characters; None for no limit.
+    pub max_id_length: Option<usize>,
+    blocked: Blocked,
+}
+
+impl Default for Policy {
+    /// Mixpanel's rules, with nothing blocked: what to block is the caller's list.
+    fn default() -> Self {
+        Self {
+            max_cluster_size: Some(500),
+            anon_format: AnonFormat::default(),
+            anon_guard: AnonGuard::default(),
+            alias_once: true,
+            max_id_length: Some(255),
+            blocked: Blocked::default(),
+        }
+    }
+}
+
+/// What the rules ask of a link beyond its kind. A root's marks are its cluster's.
+pub(crate) struct Facts {
+    pub same_id: bool,
+    pub same_cluster: bool,
+    pub first: Marks,
+    pub first_cluster: Marks,
+    pub merged_size: u32,
+}
+
+impl Policy {
+    /// Blocks these IDs, whatever the case of A–Z, alone or after `$device:` (SPEC 4).
+    #[must_use]
+    pub fn blocking<T: AsRef<str>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
+        self.blocked = Blocked::new(ids);
+        self
+    }
+
+    /// Returns whether `text` can be an ID at all (SPEC 2, step 2).
+    pub(crate) fn admits(&self, text: &str) -> bool {
+        !text.is_empty() && self.is_short_enough(text) && !self.blocked.has(text)
+    }
+
+    fn is_short_enough(&self, text: &str) -> bool {
+        // A text has at most as many characters as bytes, so most need no counting.
+        self.max_id_length
+            .is_none_or(|limit| text.len() <= limit || text.chars().count() <= limit)
+    }
+
+    /// Returns the marks that `text` earns by its looks.
+    pub(crate) fn marks(&self, text: &str) -> Marks {
+        let anonymous = match self.anon_format {
+            AnonFormat::Uuid4 => is_uuid4(without_prefix(text)),
+            AnonFormat::Sdk => is_five_groups(without_prefix(text)),
+            AnonFormat::Any => true,
+        };
+        if anonymous {
+            Marks::ANONYMOUS
+        } else {
+            Marks::NONE
+        }
+    }
+
+    /// Returns what becomes of a link between two known IDs (SPEC 2, from step 3).
+    pub(crate) fn judge(&self, kind: Kind, facts: &Facts) -> Outcome {
+        if kind == Kind::TrackedMerge {
+            return Outcome::MergeNotAllowed;
+        }
+        if facts.same_id {
+            return Outcome::SameIds;
+        }
+        if kind == Kind::Identify && !facts.first.has(Marks::ANONYMOUS) {
+            return Outcome::AnonFormat;
+        }
+        if facts.same_cluster {
+            return Outcome::Unchanged;
+        }
+        if kind == Kind::Identify && self.guards(facts) {
+            return Outcome::AnonClaimed;
+        }
+        if kind == Kind::Alias && self.alias_once && facts.first.has(Marks::ALIAS) {
+            return Outcome::AliasTaken;
+        }
+        if self
+            .max_cluster_size
+            .is_some_and(|limit| facts.merged_size > limit)
+        {
+            return Outcome::TooManyIds;
+        }
+        Outcome::Merged
+    }
+
+    fn guards(&self, facts: &Facts) -> bool {
+        match self.anon_guard {
+            AnonGuard::Anon => facts.first.has(Marks::CLAIMED),
+            AnonGuard::Cluster => facts.first_cluster.has(Marks::IDENTIFIED),
+            AnonGuard::Off => false,
+        }
+    }
+}
+
+/// What an accepted link of this kind makes of its first and its second ID (SPEC 2, steps 5 and 8).
+pub(crate) fn claims(kind: Kind) -> (Marks, Marks) {
+    match kind {
+        Kind::Identify => (Marks::CLAIMED, Marks::IDENTIFIED),
+        Kind::Alias => (Marks::ALIAS, Marks::NONE),
+        Kind::Merge | Kind::TrackedMerge => (Marks::NONE, Marks::NONE),
+    }
+}
+
+fn without_prefix(text: &str) -> &str {
+    text.strip_prefix(DEVICE_PREFIX).unwrap_or(text)
+}
+
+fn is_uuid4(text: &str) -> bool {
+    let right = |(position, byte): (usize, u8)| match position {
+        8 | 13 | 18 | 23 => byte == b'-',
+        14 => byte == b'4',
+        19 => matches!(byte, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'),
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(right)
+}
+
+fn is_five_groups(text: &str) -> bool {
+    let is_group =
+        |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.split('-').count() == 5 && text.split('-').all(is_group)
+}
+
+/// Blocked IDs in lower case, behind a filter that lets nearly every ID pass unhashed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Blocked {
+    ids: HashSet<String>,
+    /// A bit for each length in bytes, modulo 64.
+    lengths: u64,
+    /// A bit for each first byte in lower case.
+    first_bytes: [u64; 4],
+}
+
+impl Blocked {
+    fn new<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> Self {
+        let mut blocked = Self::default();
+        for id in ids {
+            let id = id.as_ref().to_ascii_lowercase();
+            let first = usize::from(id.bytes().next().unwrap_or(0));
+            blocked.lengths |= 1 << (id.len() % 64);
+            blocked.first_bytes[first / 64] |= 1 << (first % 64);
+            blocked.ids.insert(id);
+        }
+        blocked
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.has_value(text) || self.has_value(without_prefix(text))
+    }
+
+    fn has_value(&self, value: &str) -> bool {
+        let first = usize::from(value.bytes().next().unwrap_or(0).to_ascii_lowercase());
+        self.lengths >> (value.len() % 64) & 1 == 1
+            && self.first_bytes[first / 64] >> (first % 64) & 1 == 1
+            && self.ids.contains(&value.to_ascii_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_of_blocked_ids_hides_none() {
+        let ids = [
+            "null",
+            "N/A",
+            "",
+            "é",
+            "00000000-0000-0000-0000-000000000000",
+        ];
+        let policy = Policy::default().blocking(ids);
+        for id in &ids[1..] {
+            for text in [
+                (*id).to_owned(),
+                id.to_ascii_uppercase(),
+                format!("$device:{id}"),
+            ] {
+                assert!(!policy.admits(&text), "{text:?}");
+            }
+        }
+        assert!(
+            !policy.admits("$device:"),
+            "an empty value after the prefix is blocked by ''"
+        );
+        assert!(policy.admits("nulls") && policy.admits("É") && policy.admits("$Device:null"));
+    }
+
+    #[test]
+    fn length_is_counted_in_characters() {
+        let policy = Policy::default();
+        assert!(policy.admits(&"é".repeat(255)));
+        assert!(!policy.admits(&"é".repeat(256)));
+    }
+}

@@ -1,0 +1,45 @@
+//! The core's errors as Python's exceptions.
+
+use pyo3::PyErr;
+use pyo3::import_exception;
+
+import_exception!(idmerge.errors, CapacityError);
+import_exception!(idmerge.errors, PoisonedError);
+import_exception!(idmerge.errors, UnknownIdError);
+
+/// Why a call to the core gave no answer.
+pub enum Failure {
+    /// A limit is reached; the text names it.
+    Limit(String),
+    /// An earlier call panicked while it changed the resolver.
+    Poisoned,
+}
+
+impl From<idmerge_core::Error> for Failure {
+    fn from(error: idmerge_core::Error) -> Self {
+        Self::Limit(error.to_string())
+    }
+}
+
+impl From<idmerge_core::Stopped> for Failure {
+    fn from(stopped: idmerge_core::Stopped) -> Self {
+        Self::Limit(stopped.to_string())
+    }
+}
+
+impl<T> From<std::sync::PoisonError<T>> for Failure {
+    fn from(_: std::sync::PoisonError<T>) -> Self {
+        Self::Poisoned
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Limit(text) => CapacityError::new_err(text),
+            Failure::Poisoned => PoisonedError::new_err(
+                "an earlier call failed half-way inside the core; build the resolver anew",
+            ),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What kind each link of a batch is: one kind for all, or a column of them.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+use idmerge_core::Kind;
+use numpy::PyReadonlyArray1;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+use pyo3_arrow::input::AnyArray;
+
+/// One kind for all links, or one a link.
+pub enum Kinds {
+    One(Kind),
+    Each(Vec<Kind>),
+}
+
+impl Kinds {
+    /// Reads an int, a list of them, or an integer column of numpy or Arrow.
+    ///
+    /// # Errors
+    ///
+    /// `TypeError` for what is no integer, `ValueError` for an integer that is no kind.
+    pub fn from_python(kind: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if kind.is_instance_of::<PyBool>() {
+            return Err(wrong_type(kind)?);
+        }
+        if let Ok(code) = kind.extract::<i64>() {
+            return from_code(code, None).map(Self::One);
+        }
+        let codes = if is_arrow(kind)? {
+            arrow_codes(kind)?
+        } else {
+            numpy_codes(kind)?
+        };
+        let kinds = codes
+            .iter()
+            .enumerate()
+            .map(|(row, &code)| from_code(code, Some(row)));
+        kinds.collect::<PyResult<_>>().map(Self::Each)
+    }
+
+    /// Returns how many links the kinds are for, or None for any number.
+    pub fn len(&self) -> Option<usize> {
+        match self {
+            Self::One(_) => None,
+            Self::Each(kinds) => Some(kinds.len()),
+        }
+    }
+
+    /// Returns the kind of the link in `row`.
+    pub fn get(&self, row: usize) -> Kind {
+        match self {
+            Self::One(kind) => *kind,
+            Self::Each(kinds) => kinds[row],
+        }
+    }
+}
+
+/// Returns whether `object` speaks Arrow's `PyCapsule` interface.
+pub fn is_arrow(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = object.py();
+    Ok(object.hasattr(intern!(py, "__arrow_c_stream__"))?
+        || object.hasattr(intern!(py, "__arrow_c_array__"))?)
+}
+
+fn from_code(code: i64, row: Option<usize>) -> PyResult<Kind> {
+    let public = u8::try_from(code)
+        .ok()
+        .and_then(Kind::from_code)
+        .filter(|kind| *kind != Kind::TrackedMerge);
+    public.ok_or_else(|| {
+        let place = row.map(|row| format!(" in row {row}")).unwrap_or_default();
+        PyValueError::new_err(format!(
+            "kind must be 0 (IDENTIFY), 1 (ALIAS) or 2 (MERGE), got {code}{place}"
+        ))
+    })
+}
+
+fn wrong_type(kind: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let name = kind.get_type().name()?;
+    Ok(PyTypeError::new_err(format!(
+        "kind must be a Kind or a column of integers, got {name}"
+    )))
+}
+
+fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+    let (chunks, field) = kind
+        .extract::<AnyArray>()?
+        .into_chunked_array()?
+        .into_inner();
+    if !field.data_type().is_integer() || chunks.iter().any(|chunk| chunk.null_count() > 0) {
+        let name = field.data_type();
+        return Err(PyTypeError::new_err(format!(
+            "kind must be a column of integers without nulls, got Arrow {name}"
+        )));
+    }
+    let mut codes = Vec::new();
+    for chunk in &chunks {
+        let wide: ArrayRef = arrow_cast::cast(chunk, &DataType::Int64)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        // An unsigned code beyond i64 becomes null; -1 is as wrong as it was.
+        codes.extend(
+            wide.as_primitive::<Int64Type>()
+                .iter()
+                .map(|code| code.unwrap_or(-1)),
+        );
+    }
+    Ok(codes)
+}
+
+fn numpy_codes<'py>(kind: &Bound<'py, PyAny>) -> PyResult<Vec<i64>> {
+    let py = kind.py();
+    let array = py
+        .import(intern!(py, "numpy"))?
+        .call_method1(intern!(py, "asarray"), (kind,))?;
+    let dtype: String = array
+        .getattr(intern!(py, "dtype"))?
+        .getattr(intern!(py, "kind"))?
+        .extract()?;
+    let size: usize = array.getattr(intern!(py, "size"))?.extract()?;
+    if size > 0 && !matches!(dtype.as_str(), "i" | "u")
+        || array.getattr(intern!(py, "ndim"))?.extract::<usize>()? != 1
+    {
+        return Err(wrong_type(kind)?);
+    }
+    let wide = array.call_method1(intern!(py, "astype"), (intern!(py, "int64"),))?;
+    let wide: PyReadonlyArray1<'py, i64> = wide.extract()?;
+    Ok(wide.as_array().to_vec())
+}

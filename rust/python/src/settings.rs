@@ -1,0 +1,67 @@
+//! The policy and the strategy, from Python's objects, which have checked themselves.
+
+use std::collections::HashSet;
+
+use idmerge_core::{AnonFormat, AnonGuard, Policy, Strategy};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// `idmerge.Policy`, attribute by attribute.
+#[derive(FromPyObject)]
+pub struct PolicyFields {
+    max_cluster_size: Option<u128>,
+    anon_format: String,
+    anon_guard: String,
+    alias_once: bool,
+    blocked_ids: HashSet<String>,
+    max_id_length: Option<u128>,
+}
+
+/// Returns the name's value, or an error that names the field.
+fn named<T: Copy>(field: &str, name: &str, values: &[(&str, T)]) -> PyResult<T> {
+    let found = values.iter().find(|(known, _)| *known == name);
+    found
+        .map(|&(_, value)| value)
+        .ok_or_else(|| PyValueError::new_err(format!("unknown {field}: {name:?}")))
+}
+
+impl PolicyFields {
+    /// Returns the core's policy.
+    pub fn read(self) -> PyResult<Policy> {
+        let mut policy = Policy::default().blocking(self.blocked_ids);
+        // A limit beyond what can be reached is no limit.
+        policy.max_cluster_size = self.max_cluster_size.and_then(|size| size.try_into().ok());
+        policy.max_id_length = self.max_id_length.and_then(|length| length.try_into().ok());
+        policy.alias_once = self.alias_once;
+        policy.anon_format = named(
+            "anon_format",
+            &self.anon_format,
+            &[
+                ("uuid4", AnonFormat::Uuid4),
+                ("sdk", AnonFormat::Sdk),
+                ("any", AnonFormat::Any),
+            ],
+        )?;
+        policy.anon_guard = named(
+            "anon_guard",
+            &self.anon_guard,
+            &[
+                ("anon", AnonGuard::Anon),
+                ("cluster", AnonGuard::Cluster),
+                ("off", AnonGuard::Off),
+            ],
+        )?;
+        Ok(policy)
+    }
+}
+
+/// Returns the strategy with this name.
+pub fn strategy(name: &str) -> PyResult<Strategy> {
+    let names = [
+        ("stable", Strategy::Stable),
+        ("identified", Strategy::Identified),
+        ("first_seen", Strategy::FirstSeen),
+        ("smallest", Strategy::Smallest),
+    ];
+    named("canonical strategy", name, &names)
+}

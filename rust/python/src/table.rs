@@ -1,0 +1,294 @@
+//! Arrow columns and tables out, by the `PyCapsule` interface.
+//!
+//! An exported stream is made anew at every call, so the same object can be read many times.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Int32Builder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, StructArray};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
+use idmerge_core::{Id, Resolver};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
+
+/// Rows a chunk: 64 Ki texts stay far below the 2 GiB that 32-bit offsets can reach.
+const CHUNK_ROWS: usize = 1 << 16;
+/// Bytes of text after which a chunk ends early, for the sake of giant IDs.
+const CHUNK_BYTES: usize = 1 << 28;
+
+/// A column of texts, ready for any library that speaks Arrow.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Column {
+    chunks: Vec<ArrayRef>,
+    field: FieldRef,
+}
+
+#[pymethods]
+impl Column {
+    fn __len__(&self) -> usize {
+        self.chunks.iter().map(Array::len).sum()
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.field.as_ref())
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let chunks = self.chunks.clone().into_iter().map(Ok);
+        to_stream_pycapsule(
+            py,
+            Box::new(ArrayIterator::new(chunks, self.field.clone())),
+            requested_schema,
+        )
+    }
+
+    /// Return the texts as a list, None for a null.
+    fn to_pylist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for chunk in &self.chunks {
+            let plain = arrow_cast::cast(chunk, &DataType::Utf8).map_err(arrow_error)?;
+            append_texts(&list, plain.as_string())?;
+        }
+        Ok(list)
+    }
+
+    /// Return a column of the same type with these texts.
+    fn with_texts(&self, texts: &Bound<'_, PyList>) -> PyResult<Self> {
+        let mut column = Texts::default();
+        for text in texts {
+            let text: Option<Bound<'_, PyString>> = text.extract()?;
+            column.push(text.as_ref().map(|text| text.to_str()).transpose()?);
+        }
+        column.into_column(self.field.data_type())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Column({} rows)", self.__len__())
+    }
+}
+
+/// Appends the texts of `array` to `list`, None for a null.
+fn append_texts(list: &Bound<'_, PyList>, array: &StringArray) -> PyResult<()> {
+    array.iter().try_for_each(|text| list.append(text))
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is an argument of map_err"
+)]
+fn arrow_error(error: ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// Texts on their way into a column.
+#[derive(Default)]
+pub struct Texts {
+    chunks: Vec<StringArray>,
+    builder: StringBuilder,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Texts {
+    /// Appends a text, or a null.
+    pub fn push(&mut self, text: Option<&str>) {
+        self.builder.append_option(text);
+        self.rows += 1;
+        self.bytes += text.map_or(0, str::len);
+        if self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES {
+            self.end_chunk();
+        }
+    }
+
+    fn end_chunk(&mut self) {
+        self.chunks.push(self.builder.finish());
+        (self.rows, self.bytes) = (0, 0);
+    }
+
+    /// Returns the texts, a chunk each.
+    pub fn finish(mut self) -> Vec<StringArray> {
+        if self.rows > 0 || self.chunks.is_empty() {
+            self.end_chunk();
+        }
+        self.chunks
+    }
+
+    /// Returns the texts as a column of the type `like`, a dictionary's being that of its values.
+    pub fn into_column(self, like: &DataType) -> PyResult<Column> {
+        let wanted = match like {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            DataType::Null => &DataType::Utf8,
+            other => other,
+        };
+        let cast = |chunk: &StringArray| arrow_cast::cast(chunk, wanted).map_err(arrow_error);
+        let chunks = self.finish().iter().map(cast).collect::<PyResult<_>>()?;
+        Ok(Column {
+            chunks,
+            field: Arc::new(Field::new("canonical_id", wanted.clone(), true)),
+        })
+    }
+}
+
+/// The mapping from every known ID to its canonical ID.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Table {
+    batches: Vec<RecordBatch>,
+    schema: SchemaRef,
+}
+
+impl Table {
+    /// Renders the mapping of `resolver`, one row a known ID in the order in which they became known.
+    pub fn mapping(resolver: &Resolver) -> Self {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("distinct_id", DataType::Utf8, false),
+            Field::new("canonical_id", DataType::Utf8, false),
+            Field::new("cluster_size", DataType::Int32, false),
+        ]));
+        let mut batches = Vec::new();
+        let mut ids = resolver.ids().peekable();
+        while ids.peek().is_some() {
+            batches.push(mapping_batch(resolver, &mut ids, &schema));
+        }
+        Self { batches, schema }
+    }
+}
+
+fn mapping_batch(
+    resolver: &Resolver,
+    ids: &mut impl Iterator<Item = Id>,
+    schema: &SchemaRef,
+) -> RecordBatch {
+    let (mut distinct, mut canonical) = (StringBuilder::new(), StringBuilder::new());
+    let mut sizes = Int32Builder::new();
+    let mut bytes = 0;
+    for id in ids.take(CHUNK_ROWS) {
+        let (own, name) = (resolver.text(id), resolver.text(resolver.canonical(id)));
+        distinct.append_value(own.as_str());
+        canonical.append_value(name.as_str());
+        sizes.append_value(i32::try_from(resolver.size(id)).expect("an ID's limit is i32's"));
+        bytes += own.as_str().len().max(name.as_str().len());
+        if bytes >= CHUNK_BYTES {
+            break;
+        }
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(distinct.finish()),
+        Arc::new(canonical.finish()),
+        Arc::new(sizes.finish()),
+    ];
+    RecordBatch::try_new(schema.clone(), columns).expect("the columns are the schema's")
+}
+
+#[pymethods]
+impl Table {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<&str> {
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Table({} rows: {})",
+            self.num_rows(),
+            self.column_names().join(", ")
+        )
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.schema.as_ref())
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let field = Arc::new(Field::new_struct("", self.schema.fields().clone(), false));
+        let batches = self
+            .batches
+            .clone()
+            .into_iter()
+            .map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
+        to_stream_pycapsule(
+            py,
+            Box::new(ArrayIterator::new(batches, field)),
+            requested_schema,
+        )
+    }
+
+    /// Return the columns as a dict of lists.
+    fn to_pydict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let columns = PyDict::new(py);
+        for (index, name) in self.column_names().into_iter().enumerate() {
+            let list = PyList::empty(py);
+            for batch in &self.batches {
+                append_values(&list, batch.column(index))?;
+            }
+            columns.set_item(name, list)?;
+        }
+        Ok(columns)
+    }
+
+    /// Return this table with other canonical IDs, one a row.
+    fn with_canonical_ids(&self, canonical_ids: &Bound<'_, PyList>) -> PyResult<Self> {
+        if canonical_ids.len() != self.num_rows() {
+            let (came, rows) = (canonical_ids.len(), self.num_rows());
+            return Err(PyValueError::new_err(format!(
+                "expected {rows} canonical IDs, got {came}"
+            )));
+        }
+        let mut names = canonical_ids.iter();
+        let batches = self.batches.iter().map(|batch| {
+            let mut canonical = StringBuilder::new();
+            for name in names.by_ref().take(batch.num_rows()) {
+                canonical.append_value(name.cast::<PyString>()?.to_str()?);
+            }
+            let columns = vec![
+                batch.column(0).clone(),
+                Arc::new(canonical.finish()),
+                batch.column(2).clone(),
+            ];
+            RecordBatch::try_new(self.schema.clone(), columns).map_err(arrow_error)
+        });
+        Ok(Self {
+            batches: batches.collect::<PyResult<_>>()?,
+            schema: self.schema.clone(),
+        })
+    }
+}
+
+fn append_values(list: &Bound<'_, PyList>, column: &ArrayRef) -> PyResult<()> {
+    match column.data_type() {
+        DataType::Utf8 => append_texts(list, column.as_string()),
+        DataType::Int32 => column
+            .as_primitive::<arrow_array::types::Int32Type>()
+            .iter()
+            .try_for_each(|number| list.append(number)),
+        other => Err(PyTypeError::new_err(format!(
+            "a mapping has no column of {other}"
+        ))),
+    }
+}

@@ -26,7 +26,7 @@ use crate::prefetch::prefetch;
 #[derive(Clone, Copy)]
 pub struct Probe<'a> {
     pub text: &'a str,
-    packed: Option<Key>,
+    pub packed: Option<Key>,
     hash: u64,
 }
 
@@ -76,6 +76,16 @@ impl Interner {
         let id = self.index.guess(probe.hash)?;
         prefetch(&self.keys, id.index());
         Some(id)
+    }
+
+    /// Hints that the text of `id`, the guess for `probe`, is about to be read.
+    #[inline]
+    pub fn prefetch_text(&self, probe: &Probe, id: Id) {
+        if probe.packed.is_none()
+            && let Some(place) = self.keys[id.index()].place()
+        {
+            self.arena.prefetch(place);
+        }
     }
 
     /// Returns the ID of `probe` if it is known.
@@ -213,6 +223,13 @@ impl Arena {
             start: start as u32,
             length: text.len() as u32,
         }
+    }
+
+    fn prefetch(&self, place: Place) {
+        prefetch(
+            self.chunks[place.chunk as usize].as_bytes(),
+            place.start as usize,
+        );
     }
 
     fn get(&self, place: Place) -> &str {

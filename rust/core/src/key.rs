@@ -1,15 +1,17 @@
 //! An ID's text in 16 bytes.
 //!
 //! A canonical lower-case UUID of the RFC 9562 variant, alone or after `$device:`, is packed into
-//! the key itself. Any other text lies in the interner's arena and the key says where.
+//! the key itself, and so is a text of at most 15 bytes. Any other text lies in the interner's
+//! arena and the key says where.
 //!
 //! The variant takes the two highest bits of a UUID's second half, and they are always `10`. So the
 //! key keeps its own kind there:
 //!
-//! | bits | the key is | first half | second half |
+//! | bits | the key is | `high` | `low` |
 //! |---|---|---|---|
 //! | `10` | a UUID | its bytes 0–7 | its bytes 8–15 |
 //! | `11` | a UUID after `$device:` | its bytes 0–7 | its bytes 8–15 |
+//! | `01` | a short text | its bytes 7–14 | length (4 bits), its bytes 0–6 |
 //! | `00` | a place in the arena | chunk, start | length (30 bits), fingerprint (32 bits) |
 //!
 //! Two packed keys are equal exactly when their texts are, so comparing them touches no text.
@@ -25,6 +27,9 @@ const LONGEST_PACKED: usize = DEVICE_PREFIX.len() + UUID_LENGTH;
 const VARIANT: u64 = 0b11 << 62;
 const UUID: u64 = 0b10 << 62;
 const DEVICE_UUID: u64 = 0b11 << 62;
+const SHORT: u64 = 0b01 << 62;
+
+const LONGEST_SHORT: usize = 15;
 
 /// An ID's text in 16 bytes: the text itself or its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +56,7 @@ impl Key {
         let (uuid, kind) = match bytes.len() {
             UUID_LENGTH => (bytes, UUID),
             LONGEST_PACKED => (bytes.strip_prefix(DEVICE_PREFIX.as_bytes())?, DEVICE_UUID),
+            ..=LONGEST_SHORT => return Some(Self::short(bytes)),
             _ => return None,
         };
         let (high, low) = parse_uuid(uuid.try_into().ok()?)?;
@@ -58,6 +64,22 @@ impl Key {
             high,
             low: low & !VARIANT | kind,
         })
+    }
+
+    fn short(bytes: &[u8]) -> Self {
+        let mut padded = [0; 16];
+        padded[1..=bytes.len()].copy_from_slice(bytes);
+        padded[0] = bytes.len() as u8;
+        let [low, high] = halves(padded);
+        Self {
+            high,
+            low: low | SHORT,
+        }
+    }
+
+    /// Returns whether the key is a UUID of version 4, alone or after `$device:`.
+    pub fn is_uuid4(self) -> bool {
+        self.low & UUID != 0 && self.high >> 12 & 0xf == 4
     }
 
     /// Returns the key of a text at `place` whose hash ends in `fingerprint`.
@@ -86,6 +108,7 @@ impl Key {
     /// Writes a packed text into `buffer` and returns its length.
     fn unpack(self, buffer: &mut [u8; LONGEST_PACKED]) -> usize {
         let (start, low) = match self.low & VARIANT {
+            SHORT => return self.unpack_short(buffer),
             DEVICE_UUID => (DEVICE_PREFIX.len(), self.low & !VARIANT | UUID),
             _ => (0, self.low),
         };
@@ -111,6 +134,19 @@ impl Key {
         uuid[28..].copy_from_slice(&groups[3]);
         end
     }
+
+    fn unpack_short(self, buffer: &mut [u8; LONGEST_PACKED]) -> usize {
+        let [length, front @ ..] = (self.low & !VARIANT).to_be_bytes();
+        buffer[..7].copy_from_slice(&front);
+        buffer[7..LONGEST_SHORT].copy_from_slice(&self.high.to_be_bytes());
+        usize::from(length)
+    }
+}
+
+/// Splits sixteen bytes into two words, the first byte highest.
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let both = u128::from_be_bytes(bytes);
+    [(both >> 64) as u64, both as u64]
 }
 
 /// An ID's text, given back byte for byte.
@@ -141,7 +177,7 @@ impl<'a> Text<'a> {
         match &self.0 {
             Form::Stored(text) => text,
             Form::Packed(buffer, length) => {
-                std::str::from_utf8(&buffer[..*length]).expect("hex digits and hyphens are UTF-8")
+                std::str::from_utf8(&buffer[..*length]).expect("what was packed was UTF-8")
             }
         }
     }
@@ -215,6 +251,46 @@ mod tests {
             let key = Key::pack(&text).expect("it is canonical");
             assert_eq!(key.place(), None);
             assert_eq!(Text::packed(key).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn every_short_text_has_a_key_of_its_own() {
+        let texts = [
+            "",
+            "\0",
+            "\0\0",
+            "a",
+            "a\0",
+            "user_1234567890",
+            "ünïcödé",
+            "\u{1f98a}\u{1f98a}\u{1f98a}",
+        ];
+        for text in texts {
+            let key = Key::pack(text).expect("it is short");
+            assert_eq!((key.place(), key.is_uuid4()), (None, false));
+            assert_eq!(Text::packed(key).as_str(), text);
+            assert_eq!(
+                texts
+                    .iter()
+                    .filter(|other| Key::pack(other) == Some(key))
+                    .count(),
+                1
+            );
+        }
+        assert_eq!(Key::pack("sixteen bytes ..").map(Key::place), None);
+    }
+
+    #[test]
+    fn the_version_is_read_from_the_key() {
+        for version in 0..16 {
+            let text = format!("5c3c0e5d-9a1f-{version:x}c39-8f8e-3e7a9d2d6a11");
+            let device = format!("$device:{text}");
+            let is_uuid4 = |text: &str| Key::pack(text).is_some_and(Key::is_uuid4);
+            assert_eq!(
+                (is_uuid4(&text), is_uuid4(&device)),
+                (version == 4, version == 4)
+            );
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use crate::forest::Marks;
-use crate::key::DEVICE_PREFIX;
+use crate::key::{DEVICE_PREFIX, Key};
 use crate::link::{Kind, Outcome};
 
 /// What an anonymous ID must look like.
@@ -92,10 +92,12 @@ impl Policy {
             .is_none_or(|limit| text.len() <= limit || text.chars().count() <= limit)
     }
 
-    /// Returns the marks that `text` earns by its looks.
-    pub(crate) fn marks(&self, text: &str) -> Marks {
+    /// Returns the marks that an ID earns by its looks; `packed` is its key, if it packs.
+    pub(crate) fn marks(&self, text: &str, packed: Option<Key>) -> Marks {
         let anonymous = match self.anon_format {
-            AnonFormat::Uuid4 => is_uuid4(without_prefix(text)),
+            AnonFormat::Uuid4 => {
+                packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text))
+            }
             AnonFormat::Sdk => is_five_groups(without_prefix(text)),
             AnonFormat::Any => true,
         };

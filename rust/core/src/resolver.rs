@@ -10,15 +10,16 @@
 //! # Costs
 //!
 //! A link costs two searches of the index and up to two walks to a root; nearly all of it is
-//! waiting for memory. So a batch goes in groups, in four passes over each group, and every pass
+//! waiting for memory. So a batch goes in groups, in five passes over each group, and every pass
 //! asks for the memory that the next one needs:
 //!
 //! 1. pack and hash the texts, ask for their buckets;
 //! 2. match tags, ask for keys and nodes;
-//! 3. compare keys, ask for parents;
-//! 4. judge and unite, in order.
+//! 3. read keys, ask for texts that did not pack;
+//! 4. compare, ask for parents;
+//! 5. judge and unite, in order.
 //!
-//! Only the fourth pass changes anything, and it goes in the order given. One link alone is a
+//! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
 //! group of one.
 
 use crate::canonical::Strategy;
@@ -42,11 +43,12 @@ pub struct Resolver {
     outcomes: [u64; Outcome::COUNT],
 }
 
-/// An ID on its way in. `id` is right when it is there; when not, the ID may still become known by
-/// an earlier step of the same group.
+/// An ID on its way in.
 #[derive(Clone, Copy)]
 struct Arrival<'a> {
     probe: Probe<'a>,
+    /// After the second pass a guess; after the fourth right, except that None may still become
+    /// known by an earlier step of the same group.
     id: Option<Id>,
 }
 
@@ -124,6 +126,9 @@ impl Resolver {
             if group.is_empty() {
                 return Ok(());
             }
+            for arrival in group.iter_mut().flat_map(Approach::arrivals_mut) {
+                self.guess(arrival);
+            }
             for arrival in group.iter().flat_map(Approach::arrivals) {
                 self.approach(arrival);
             }
@@ -165,13 +170,22 @@ impl Resolver {
 
     /// The second pass: matches tags, and asks for keys and nodes.
     #[inline]
-    fn approach(&self, arrival: &Arrival) {
-        if let Some(id) = self.interner.guess(&arrival.probe) {
+    fn guess(&self, arrival: &mut Arrival) {
+        arrival.id = self.interner.guess(&arrival.probe);
+        if let Some(id) = arrival.id {
             self.forest.prefetch(id);
         }
     }
 
-    /// The third pass: compares keys, and asks for parents.
+    /// The third pass: reads keys, and asks for texts that did not pack.
+    #[inline]
+    fn approach(&self, arrival: &Arrival) {
+        if let Some(id) = arrival.id {
+            self.interner.prefetch_text(&arrival.probe, id);
+        }
+    }
+
+    /// The fourth pass: compares, and asks for parents.
     #[inline]
     fn locate(&self, arrival: &mut Arrival) {
         arrival.id = self.interner.find(&arrival.probe);
@@ -189,7 +203,7 @@ impl Resolver {
         self.settle(approach)
     }
 
-    /// The fourth pass: judges and unites.
+    /// The fifth pass: judges and unites.
     #[inline]
     fn settle(&mut self, approach: Approach) -> Result<Option<Outcome>, Error> {
         let outcome = match approach {
@@ -219,7 +233,7 @@ impl Resolver {
         self.know_new(arrivals)
     }
 
-    /// The same, when at least one of them was not known at the third pass.
+    /// The same, when at least one of them was not known at the fourth pass.
     fn know_new<const N: usize>(
         &mut self,
         mut arrivals: [Arrival; N],
@@ -249,7 +263,10 @@ impl Resolver {
             return id;
         }
         let id = self.interner.insert(&arrival.probe);
-        self.forest.push(id, self.policy.marks(arrival.probe.text));
+        self.forest.push(
+            id,
+            self.policy.marks(arrival.probe.text, arrival.probe.packed),
+        );
         id
     }
 
@@ -312,6 +329,9 @@ impl Resolver {
             );
             if group.is_empty() {
                 return;
+            }
+            for arrival in group.iter_mut().flatten() {
+                self.guess(arrival);
             }
             for arrival in group.iter().flatten() {
                 self.approach(arrival);

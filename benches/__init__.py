@@ -1,0 +1,1 @@
+"""Benchmarks: ours, the reference and the peers, on one workload, with their answers checked."""

@@ -35,11 +35,7 @@ impl Strategy {
                     let identified = forest.cluster_marks(root).has(Marks::IDENTIFIED);
                     (forest.size(root), identified, Reverse(canonical))
                 };
-                if standing(a, first) > standing(b, second) {
-                    first
-                } else {
-                    second
-                }
+                if standing(a, first) > standing(b, second) { first } else { second }
             }
             Self::Identified => better_identified(forest, first, second),
             Self::FirstSeen => first.min(second),

@@ -24,10 +24,7 @@ impl fmt::Display for Error {
         match self {
             Self::TooManyIds { limit } => write!(f, "the resolver can know at most {limit} IDs"),
             Self::TextTooLong { bytes, limit } => {
-                write!(
-                    f,
-                    "an ID of {bytes} bytes exceeds the limit of {limit} bytes"
-                )
+                write!(f, "an ID of {bytes} bytes exceeds the limit of {limit} bytes")
             }
         }
     }
@@ -47,10 +44,7 @@ pub struct Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { taken, error } = self;
-        write!(
-            f,
-            "{error}; reached in row {taken}, and the rows before it are applied"
-        )
+        write!(f, "{error}; reached in row {taken}, and the rows before it are applied")
     }
 }
 

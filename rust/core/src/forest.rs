@@ -68,13 +68,7 @@ impl Forest {
         debug_assert_eq!(id.index(), self.nodes.len());
         let number = id.number();
         let cluster = Marks::NONE;
-        self.nodes.push(Node {
-            link: ROOT | 1,
-            next: number,
-            canonical: number,
-            own: marks,
-            cluster,
-        });
+        self.nodes.push(Node { link: ROOT | 1, next: number, canonical: number, own: marks, cluster });
         self.clusters += 1;
     }
 
@@ -131,11 +125,7 @@ impl Forest {
     /// Joins the clusters of two different roots and returns the root of both.
     pub fn unite(&mut self, a: Id, b: Id) -> Id {
         debug_assert!(a != b);
-        let (root, child) = if self.size(a) >= self.size(b) {
-            (a, b)
-        } else {
-            (b, a)
-        };
+        let (root, child) = if self.size(a) >= self.size(b) { (a, b) } else { (b, a) };
         let size = self.size(root) + self.size(child);
         let after = self.nodes[child.index()].next;
         let below = self.nodes[child.index()].cluster;
@@ -181,9 +171,7 @@ impl Forest {
     /// Returns the members of the cluster of `id`, in no particular order.
     pub fn members(&self, id: Id) -> impl Iterator<Item = Id> {
         let next = move |member: &Id| Id::new(self.nodes[member.index()].next);
-        std::iter::successors(Some(id), move |member| {
-            Some(next(member)).filter(|next| *next != id)
-        })
+        std::iter::successors(Some(id), move |member| Some(next(member)).filter(|next| *next != id))
     }
 }
 

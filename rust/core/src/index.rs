@@ -57,10 +57,7 @@ pub struct Index {
 impl Index {
     /// Returns an empty index.
     pub fn new() -> Self {
-        Self {
-            buckets: vec![Bucket::default(); SMALLEST],
-            taken: 0,
-        }
+        Self { buckets: vec![Bucket::default(); SMALLEST], taken: 0 }
     }
 
     /// Hints that a search for `hash` is about to begin.
@@ -152,9 +149,7 @@ mod tests {
 
     #[test]
     fn every_id_is_found_through_growth() {
-        let hashes: Vec<u64> = (0..10_000)
-            .map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-            .collect();
+        let hashes: Vec<u64> = (0..10_000).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
         let index = filled(&hashes);
         for (number, &hash) in hashes.iter().enumerate() {
             let found = index.find(hash, |id| hashes[id.index()] == hash);
@@ -166,10 +161,7 @@ mod tests {
     fn ids_of_one_and_the_same_hash_are_told_apart() {
         let index = filled(&[u64::MAX; 100]);
         for number in 0..100 {
-            assert_eq!(
-                index.find(u64::MAX, |id| id.number() == number),
-                Some(Id::new(number))
-            );
+            assert_eq!(index.find(u64::MAX, |id| id.number() == number), Some(Id::new(number)));
         }
         assert_eq!(index.find(u64::MAX, |_| false), None);
     }

@@ -92,12 +92,8 @@ impl Interner {
     #[inline]
     pub fn find(&self, probe: &Probe) -> Option<Id> {
         match probe.packed {
-            Some(key) => self
-                .index
-                .find(probe.hash, |id| self.keys[id.index()] == key),
-            None => self
-                .index
-                .find(probe.hash, |id| self.holds(self.keys[id.index()], probe)),
+            Some(key) => self.index.find(probe.hash, |id| self.keys[id.index()] == key),
+            None => self.index.find(probe.hash, |id| self.holds(self.keys[id.index()], probe)),
         }
     }
 
@@ -111,10 +107,7 @@ impl Interner {
     /// Makes sure that `count` more IDs can be numbered, the longest of them with this many bytes.
     pub fn check_room(&self, count: usize, bytes: usize) -> Result<(), Error> {
         if bytes > Key::MAX_TEXT {
-            return Err(Error::TextTooLong {
-                bytes,
-                limit: Key::MAX_TEXT,
-            });
+            return Err(Error::TextTooLong { bytes, limit: Key::MAX_TEXT });
         }
         if self.len() + count > self.limit as usize {
             return Err(Error::TooManyIds { limit: self.limit });
@@ -125,19 +118,10 @@ impl Interner {
     /// Numbers a text that is not known and for which there is room.
     pub fn insert(&mut self, probe: &Probe) -> Id {
         let id = Id::new(self.keys.len() as u32);
-        let key = probe
-            .packed
-            .unwrap_or_else(|| Key::at(self.arena.push(probe.text), fingerprint(probe.hash)));
-        let Self {
-            keys,
-            arena,
-            index,
-            hasher,
-            ..
-        } = self;
-        index.insert(probe.hash, id, |id| {
-            hash_stored(hasher, arena, keys[id.index()])
-        });
+        let key =
+            probe.packed.unwrap_or_else(|| Key::at(self.arena.push(probe.text), fingerprint(probe.hash)));
+        let Self { keys, arena, index, hasher, .. } = self;
+        index.insert(probe.hash, id, |id| hash_stored(hasher, arena, keys[id.index()]));
         keys.push(key);
         id
     }
@@ -206,30 +190,18 @@ impl Arena {
         let fits = |chunk: &String| chunk.capacity() - chunk.len() >= text.len();
         if !self.chunks.last().is_some_and(fits) {
             // The first chunk is small, so that a small resolver is; the others are worth a page walk.
-            let size = if self.chunks.is_empty() {
-                1 << 12
-            } else {
-                Self::CHUNK
-            };
-            self.chunks
-                .push(String::with_capacity(text.len().max(size)));
+            let size = if self.chunks.is_empty() { 1 << 12 } else { Self::CHUNK };
+            self.chunks.push(String::with_capacity(text.len().max(size)));
         }
         let number = self.chunks.len() - 1;
         let chunk = &mut self.chunks[number];
         let start = chunk.len();
         chunk.push_str(text);
-        Place {
-            chunk: number as u32,
-            start: start as u32,
-            length: text.len() as u32,
-        }
+        Place { chunk: number as u32, start: start as u32, length: text.len() as u32 }
     }
 
     fn prefetch(&self, place: Place) {
-        prefetch(
-            self.chunks[place.chunk as usize].as_bytes(),
-            place.start as usize,
-        );
+        prefetch(self.chunks[place.chunk as usize].as_bytes(), place.start as usize);
     }
 
     fn get(&self, place: Place) -> &str {
@@ -244,9 +216,7 @@ mod tests {
 
     fn intern(interner: &mut Interner, text: &str) -> Id {
         let probe = interner.probe(text);
-        interner
-            .find(&probe)
-            .unwrap_or_else(|| interner.insert(&probe))
+        interner.find(&probe).unwrap_or_else(|| interner.insert(&probe))
     }
 
     #[test]
@@ -261,10 +231,7 @@ mod tests {
             "x".repeat(Arena::CHUNK + 1),
             "after the giant".to_owned(),
         ];
-        let ids: Vec<Id> = texts
-            .iter()
-            .map(|text| intern(&mut interner, text))
-            .collect();
+        let ids: Vec<Id> = texts.iter().map(|text| intern(&mut interner, text)).collect();
         for (id, text) in ids.iter().zip(&texts) {
             assert_eq!(interner.text(*id).as_str(), text);
             assert_eq!(intern(&mut interner, text), *id);
@@ -276,19 +243,10 @@ mod tests {
     fn room_ends_at_the_limit_and_the_error_names_it() {
         let mut interner = Interner::new(1);
         assert_eq!(interner.check_room(1, 3), Ok(()));
-        assert_eq!(
-            interner.check_room(2, 3),
-            Err(Error::TooManyIds { limit: 1 })
-        );
+        assert_eq!(interner.check_room(2, 3), Err(Error::TooManyIds { limit: 1 }));
         intern(&mut interner, "one");
-        assert_eq!(
-            interner.check_room(1, 3),
-            Err(Error::TooManyIds { limit: 1 })
-        );
+        assert_eq!(interner.check_room(1, 3), Err(Error::TooManyIds { limit: 1 }));
         let (bytes, limit) = (Key::MAX_TEXT + 1, Key::MAX_TEXT);
-        assert_eq!(
-            interner.check_room(0, bytes),
-            Err(Error::TextTooLong { bytes, limit })
-        );
+        assert_eq!(interner.check_room(0, bytes), Err(Error::TextTooLong { bytes, limit }));
     }
 }

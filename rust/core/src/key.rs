@@ -60,10 +60,7 @@ impl Key {
             _ => return None,
         };
         let (high, low) = parse_uuid(uuid.try_into().ok()?)?;
-        (low & VARIANT == UUID).then_some(Self {
-            high,
-            low: low & !VARIANT | kind,
-        })
+        (low & VARIANT == UUID).then_some(Self { high, low: low & !VARIANT | kind })
     }
 
     fn short(bytes: &[u8]) -> Self {
@@ -71,10 +68,7 @@ impl Key {
         padded[1..=bytes.len()].copy_from_slice(bytes);
         padded[0] = bytes.len() as u8;
         let [low, high] = halves(padded);
-        Self {
-            high,
-            low: low | SHORT,
-        }
+        Self { high, low: low | SHORT }
     }
 
     /// Returns whether the key is a UUID of version 4, alone or after `$device:`.
@@ -114,13 +108,7 @@ impl Key {
         };
         buffer[..start].copy_from_slice(&DEVICE_PREFIX.as_bytes()[..start]);
         let end = start + UUID_LENGTH;
-        let groups = [
-            (self.high >> 32) as u32,
-            self.high as u32,
-            (low >> 32) as u32,
-            low as u32,
-        ]
-        .map(hex);
+        let groups = [(self.high >> 32) as u32, self.high as u32, (low >> 32) as u32, low as u32].map(hex);
         let uuid = &mut buffer[start..end];
         uuid[..8].copy_from_slice(&groups[0]);
         uuid[8] = b'-';
@@ -256,27 +244,13 @@ mod tests {
 
     #[test]
     fn every_short_text_has_a_key_of_its_own() {
-        let texts = [
-            "",
-            "\0",
-            "\0\0",
-            "a",
-            "a\0",
-            "user_1234567890",
-            "ünïcödé",
-            "\u{1f98a}\u{1f98a}\u{1f98a}",
-        ];
+        let texts =
+            ["", "\0", "\0\0", "a", "a\0", "user_1234567890", "ünïcödé", "\u{1f98a}\u{1f98a}\u{1f98a}"];
         for text in texts {
             let key = Key::pack(text).expect("it is short");
             assert_eq!((key.place(), key.is_uuid4()), (None, false));
             assert_eq!(Text::packed(key).as_str(), text);
-            assert_eq!(
-                texts
-                    .iter()
-                    .filter(|other| Key::pack(other) == Some(key))
-                    .count(),
-                1
-            );
+            assert_eq!(texts.iter().filter(|other| Key::pack(other) == Some(key)).count(), 1);
         }
         assert_eq!(Key::pack("sixteen bytes ..").map(Key::place), None);
     }
@@ -287,19 +261,13 @@ mod tests {
             let text = format!("5c3c0e5d-9a1f-{version:x}c39-8f8e-3e7a9d2d6a11");
             let device = format!("$device:{text}");
             let is_uuid4 = |text: &str| Key::pack(text).is_some_and(Key::is_uuid4);
-            assert_eq!(
-                (is_uuid4(&text), is_uuid4(&device)),
-                (version == 4, version == 4)
-            );
+            assert_eq!((is_uuid4(&text), is_uuid4(&device)), (version == 4, version == 4));
         }
     }
 
     #[test]
     fn the_prefix_makes_another_key() {
-        assert_ne!(
-            Key::pack(UUID_TEXT),
-            Key::pack(&format!("$device:{UUID_TEXT}"))
-        );
+        assert_ne!(Key::pack(UUID_TEXT), Key::pack(&format!("$device:{UUID_TEXT}")));
     }
 
     #[test]
@@ -326,11 +294,7 @@ mod tests {
 
     #[test]
     fn a_place_comes_back_as_it_was() {
-        let place = Place {
-            chunk: u32::MAX,
-            start: 7,
-            length: Key::MAX_TEXT as u32,
-        };
+        let place = Place { chunk: u32::MAX, start: 7, length: Key::MAX_TEXT as u32 };
         let key = Key::at(place, 0xdead_beef);
         assert_eq!(key.place(), Some(place));
         assert_eq!(key.fingerprint(), 0xdead_beef);

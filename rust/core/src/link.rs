@@ -17,9 +17,7 @@ pub enum Kind {
 impl Kind {
     /// Returns the kind with the number `code`.
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Identify, Self::Alias, Self::Merge, Self::TrackedMerge]
-            .get(usize::from(code))
-            .copied()
+        [Self::Identify, Self::Alias, Self::Merge, Self::TrackedMerge].get(usize::from(code)).copied()
     }
 }
 

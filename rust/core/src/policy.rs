@@ -88,24 +88,17 @@ impl Policy {
 
     fn is_short_enough(&self, text: &str) -> bool {
         // A text has at most as many characters as bytes, so most need no counting.
-        self.max_id_length
-            .is_none_or(|limit| text.len() <= limit || text.chars().count() <= limit)
+        self.max_id_length.is_none_or(|limit| text.len() <= limit || text.chars().count() <= limit)
     }
 
     /// Returns the marks that an ID earns by its looks; `packed` is its key, if it packs.
     pub(crate) fn marks(&self, text: &str, packed: Option<Key>) -> Marks {
         let anonymous = match self.anon_format {
-            AnonFormat::Uuid4 => {
-                packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text))
-            }
+            AnonFormat::Uuid4 => packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text)),
             AnonFormat::Sdk => is_five_groups(without_prefix(text)),
             AnonFormat::Any => true,
         };
-        if anonymous {
-            Marks::ANONYMOUS
-        } else {
-            Marks::NONE
-        }
+        if anonymous { Marks::ANONYMOUS } else { Marks::NONE }
     }
 
     /// Returns what becomes of a link between two known IDs (SPEC 2, from step 3).
@@ -128,10 +121,7 @@ impl Policy {
         if kind == Kind::Alias && self.alias_once && facts.first.has(Marks::ALIAS) {
             return Outcome::AliasTaken;
         }
-        if self
-            .max_cluster_size
-            .is_some_and(|limit| facts.merged_size > limit)
-        {
+        if self.max_cluster_size.is_some_and(|limit| facts.merged_size > limit) {
             return Outcome::TooManyIds;
         }
         Outcome::Merged
@@ -170,8 +160,7 @@ fn is_uuid4(text: &str) -> bool {
 }
 
 fn is_five_groups(text: &str) -> bool {
-    let is_group =
-        |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_group = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
     text.split('-').count() == 5 && text.split('-').all(is_group)
 }
 
@@ -216,27 +205,14 @@ mod tests {
 
     #[test]
     fn the_filter_of_blocked_ids_hides_none() {
-        let ids = [
-            "null",
-            "N/A",
-            "",
-            "é",
-            "00000000-0000-0000-0000-000000000000",
-        ];
+        let ids = ["null", "N/A", "", "é", "00000000-0000-0000-0000-000000000000"];
         let policy = Policy::default().blocking(ids);
         for id in &ids[1..] {
-            for text in [
-                (*id).to_owned(),
-                id.to_ascii_uppercase(),
-                format!("$device:{id}"),
-            ] {
+            for text in [(*id).to_owned(), id.to_ascii_uppercase(), format!("$device:{id}")] {
                 assert!(!policy.admits(&text), "{text:?}");
             }
         }
-        assert!(
-            !policy.admits("$device:"),
-            "an empty value after the prefix is blocked by ''"
-        );
+        assert!(!policy.admits("$device:"), "an empty value after the prefix is blocked by ''");
         assert!(policy.admits("nulls") && policy.admits("É") && policy.admits("$Device:null"));
     }
 

@@ -136,10 +136,7 @@ impl Resolver {
                 self.locate(arrival);
             }
             for &approach in &group {
-                outcomes.extend(
-                    self.settle(approach)
-                        .map_err(|error| Stopped { taken, error })?,
-                );
+                outcomes.extend(self.settle(approach).map_err(|error| Stopped { taken, error })?);
                 taken += 1;
             }
         }
@@ -226,35 +223,24 @@ impl Resolver {
     #[inline]
     fn know<const N: usize>(&mut self, arrivals: [Arrival; N]) -> Result<Option<[Id; N]>, Error> {
         if arrivals.iter().all(|arrival| arrival.id.is_some()) {
-            return Ok(Some(
-                arrivals.map(|arrival| arrival.id.expect("checked above")),
-            ));
+            return Ok(Some(arrivals.map(|arrival| arrival.id.expect("checked above"))));
         }
         self.know_new(arrivals)
     }
 
     /// The same, when at least one of them was not known at the fourth pass.
-    fn know_new<const N: usize>(
-        &mut self,
-        mut arrivals: [Arrival; N],
-    ) -> Result<Option<[Id; N]>, Error> {
+    fn know_new<const N: usize>(&mut self, mut arrivals: [Arrival; N]) -> Result<Option<[Id; N]>, Error> {
         for arrival in &mut arrivals {
             arrival.id = arrival.id.or_else(|| self.interner.find(&arrival.probe));
         }
-        let new = || {
-            arrivals
-                .iter()
-                .filter(|arrival| arrival.id.is_none())
-                .map(|arrival| arrival.probe.text)
-        };
+        let new = || arrivals.iter().filter(|arrival| arrival.id.is_none()).map(|arrival| arrival.probe.text);
         // A known ID was valid when it became known, and the policy never changes.
         if !new().all(|text| self.policy.admits(text)) {
             return Ok(None);
         }
         let one_text_twice = N == 2 && arrivals[0].probe.text == arrivals[N - 1].probe.text;
-        let count = new().count() - usize::from(one_text_twice);
-        self.interner
-            .check_room(count, new().map(str::len).max().unwrap_or(0))?;
+        let count = new().count().min(if one_text_twice { 1 } else { N });
+        self.interner.check_room(count, new().map(str::len).max().unwrap_or(0))?;
         Ok(Some(arrivals.map(|arrival| self.know_one(arrival))))
     }
 
@@ -263,10 +249,7 @@ impl Resolver {
             return id;
         }
         let id = self.interner.insert(&arrival.probe);
-        self.forest.push(
-            id,
-            self.policy.marks(arrival.probe.text, arrival.probe.packed),
-        );
+        self.forest.push(id, self.policy.marks(arrival.probe.text, arrival.probe.packed));
         id
     }
 
@@ -287,9 +270,7 @@ impl Resolver {
             self.claim(kind, [(first, ours), (second, theirs)]);
         }
         if outcome == Outcome::Merged {
-            let canonical = self
-                .strategy
-                .join(&self.forest, &self.interner, ours, theirs);
+            let canonical = self.strategy.join(&self.forest, &self.interner, ours, theirs);
             let root = self.forest.unite(ours, theirs);
             self.forest.set_canonical(root, canonical);
         }
@@ -321,12 +302,7 @@ impl Resolver {
         let mut group: Vec<Option<Arrival>> = Vec::with_capacity(GROUP);
         loop {
             group.clear();
-            group.extend(
-                texts
-                    .by_ref()
-                    .take(GROUP)
-                    .map(|text| text.map(|text| self.arrive(text))),
-            );
+            group.extend(texts.by_ref().take(GROUP).map(|text| text.map(|text| self.arrive(text))));
             if group.is_empty() {
                 return;
             }
@@ -399,9 +375,7 @@ impl Resolver {
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
     pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
-        self.ids()
-            .filter(|&id| self.forest.is_root(id))
-            .map(|root| self.forest.size(root))
+        self.ids().filter(|&id| self.forest.is_root(id)).map(|root| self.forest.size(root))
     }
 
     /// Returns how many links had each outcome so far, by the outcome's number.

@@ -34,17 +34,11 @@ pub struct Column {
 
 enum Chunk {
     Objects(Vec<Element>),
-    Fixed {
-        bytes: PyBackedBytes,
-        width: usize,
-    },
+    Fixed { bytes: PyBackedBytes, width: usize },
     Utf8(BinaryArray),
     LargeUtf8(LargeBinaryArray),
     Utf8View(BinaryViewArray),
-    Dictionary {
-        keys: Vec<Option<usize>>,
-        values: Box<Chunk>,
-    },
+    Dictionary { keys: Vec<Option<usize>>, values: Box<Chunk> },
     Nulls(usize),
 }
 
@@ -60,11 +54,7 @@ impl Column {
     /// # Errors
     ///
     /// `TypeError` for anything else; `name` says which argument it was.
-    pub fn from_python(
-        column: &Bound<'_, PyAny>,
-        name: &str,
-        elements: Elements,
-    ) -> PyResult<Self> {
+    pub fn from_python(column: &Bound<'_, PyAny>, name: &str, elements: Elements) -> PyResult<Self> {
         let py = column.py();
         if column.is_instance_of::<PyList>() || column.is_instance_of::<PyTuple>() {
             return Self::from_objects(column, name, elements);
@@ -78,9 +68,7 @@ impl Column {
             }
         }
         if column.hasattr(intern!(py, "__array__"))? {
-            let array = py
-                .import(intern!(py, "numpy"))?
-                .call_method1(intern!(py, "asarray"), (column,))?;
+            let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (column,))?;
             return Self::from_numpy(&array, name, elements);
         }
         let came = column.get_type().name()?;
@@ -95,10 +83,7 @@ impl Column {
             .enumerate()
             .map(|(row, object)| Element::pin(object?, name, row, elements))
             .collect();
-        Ok(Self {
-            chunks: vec![Chunk::Objects(pinned?)],
-            arrow_type: None,
-        })
+        Ok(Self { chunks: vec![Chunk::Objects(pinned?)], arrow_type: None })
     }
 
     fn from_numpy(array: &Bound<'_, PyAny>, name: &str, elements: Elements) -> PyResult<Self> {
@@ -107,9 +92,7 @@ impl Column {
         let kind: String = dtype.getattr(intern!(py, "kind"))?.extract()?;
         let dimensions: usize = array.getattr(intern!(py, "ndim"))?.extract()?;
         if dimensions != 1 {
-            return Err(PyTypeError::new_err(format!(
-                "{name} must have one dimension, got {dimensions}"
-            )));
+            return Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")));
         }
         match kind.as_str() {
             "O" | "U" | "T" => {
@@ -120,24 +103,12 @@ impl Column {
                 let width: usize = dtype.getattr(intern!(py, "itemsize"))?.extract()?;
                 let bytes = array.call_method0(intern!(py, "tobytes"))?.extract()?;
                 let length: usize = array.len()?;
-                let chunk = if width == 0 {
-                    Chunk::Nulls(length)
-                } else {
-                    Chunk::Fixed { bytes, width }
-                };
-                Ok(Self {
-                    chunks: vec![chunk],
-                    arrow_type: None,
-                })
+                let chunk = if width == 0 { Chunk::Nulls(length) } else { Chunk::Fixed { bytes, width } };
+                Ok(Self { chunks: vec![chunk], arrow_type: None })
             }
             // An empty list has no text to tell its type by.
-            "f" if array.len()? == 0 => Ok(Self {
-                chunks: Vec::new(),
-                arrow_type: None,
-            }),
-            _ => Err(PyTypeError::new_err(format!(
-                "{name} must be a column of text, got numpy {dtype}"
-            ))),
+            "f" if array.len()? == 0 => Ok(Self { chunks: Vec::new(), arrow_type: None }),
+            _ => Err(PyTypeError::new_err(format!("{name} must be a column of text, got numpy {dtype}"))),
         }
     }
 
@@ -146,13 +117,8 @@ impl Column {
         let kind = field.data_type().clone();
         let chunks: Option<Vec<Chunk>> = arrays.iter().map(Chunk::from_arrow).collect();
         match chunks {
-            Some(chunks) if is_text(&kind) => Ok(Self {
-                chunks,
-                arrow_type: Some(kind),
-            }),
-            _ => Err(PyTypeError::new_err(format!(
-                "{name} must be a column of text, got Arrow {kind}"
-            ))),
+            Some(chunks) if is_text(&kind) => Ok(Self { chunks, arrow_type: Some(kind) }),
+            _ => Err(PyTypeError::new_err(format!("{name} must be a column of text, got Arrow {kind}"))),
         }
     }
 
@@ -163,9 +129,7 @@ impl Column {
 
     /// Returns the rows as operands.
     pub fn operands(&self) -> impl Iterator<Item = Operand<'_>> {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| (0..chunk.len()).map(|row| chunk.get(row)))
+        self.chunks.iter().flat_map(|chunk| (0..chunk.len()).map(|row| chunk.get(row)))
     }
 
     /// Returns the rows as texts, None where a row has none.
@@ -178,13 +142,8 @@ impl Column {
 
     /// Raises unless every row of an Arrow column is valid UTF-8, which Arrow promises.
     pub fn check_unicode(&self, name: &str) -> PyResult<()> {
-        match self
-            .operands()
-            .position(|operand| operand == Operand::NotUnicode)
-        {
-            Some(row) => Err(PyValueError::new_err(format!(
-                "row {row} of {name} is not valid UTF-8"
-            ))),
+        match self.operands().position(|operand| operand == Operand::NotUnicode) {
+            Some(row) => Err(PyValueError::new_err(format!("row {row} of {name} is not valid UTF-8"))),
             None => Ok(()),
         }
     }
@@ -206,16 +165,12 @@ impl Element {
             Err(_) if elements == Elements::Operands => Ok(Self::Missing),
             Err(error) => {
                 let object = error.into_inner();
-                let is_nan = object
-                    .cast::<PyFloat>()
-                    .is_ok_and(|number| number.value().is_nan());
+                let is_nan = object.cast::<PyFloat>().is_ok_and(|number| number.value().is_nan());
                 if object.is_none() || is_nan {
                     return Ok(Self::Missing);
                 }
                 let came = object.get_type().name()?;
-                Err(PyTypeError::new_err(format!(
-                    "{name} must hold str or None, got {came} in row {row}"
-                )))
+                Err(PyTypeError::new_err(format!("{name} must hold str or None, got {came} in row {row}")))
             }
         }
     }
@@ -237,9 +192,7 @@ impl Chunk {
                 let is_null = |row: &usize| dictionary.keys().is_null(*row);
                 let keys = dictionary.normalized_keys().into_iter().enumerate();
                 Self::Dictionary {
-                    keys: keys
-                        .map(|(row, key)| (!is_null(&row)).then_some(key))
-                        .collect(),
+                    keys: keys.map(|(row, key)| (!is_null(&row)).then_some(key)).collect(),
                     values: Box::new(Self::from_arrow(dictionary.values())?),
                 }
             }
@@ -265,12 +218,8 @@ impl Chunk {
             Self::Utf8(array) if array.is_valid(row) => text(array.value(row)),
             Self::LargeUtf8(array) if array.is_valid(row) => text(array.value(row)),
             Self::Utf8View(array) if array.is_valid(row) => text(array.value(row)),
-            Self::Utf8(_) | Self::LargeUtf8(_) | Self::Utf8View(_) | Self::Nulls(_) => {
-                Operand::Missing
-            }
-            Self::Dictionary { keys, values } => {
-                keys[row].map_or(Operand::Missing, |key| values.get(key))
-            }
+            Self::Utf8(_) | Self::LargeUtf8(_) | Self::Utf8View(_) | Self::Nulls(_) => Operand::Missing,
+            Self::Dictionary { keys, values } => keys[row].map_or(Operand::Missing, |key| values.get(key)),
             Self::Objects(elements) => match &elements[row] {
                 Element::Missing => Operand::Missing,
                 Element::NotUnicode => Operand::NotUnicode,
@@ -279,12 +228,7 @@ impl Chunk {
             Self::Fixed { bytes, width } => {
                 let cell = &bytes[row * width..][..*width];
                 // numpy pads with NULs, and so cannot hold a text that ends in one.
-                text(
-                    &cell[..cell
-                        .iter()
-                        .rposition(|&byte| byte != 0)
-                        .map_or(0, |last| last + 1)],
-                )
+                text(&cell[..cell.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)])
             }
         }
     }

@@ -31,15 +31,8 @@ impl Kinds {
         if let Ok(code) = kind.extract::<i64>() {
             return from_code(code, None).map(Self::One);
         }
-        let codes = if is_arrow(kind)? {
-            arrow_codes(kind)?
-        } else {
-            numpy_codes(kind)?
-        };
-        let kinds = codes
-            .iter()
-            .enumerate()
-            .map(|(row, &code)| from_code(code, Some(row)));
+        let codes = if is_arrow(kind)? { arrow_codes(kind)? } else { numpy_codes(kind)? };
+        let kinds = codes.iter().enumerate().map(|(row, &code)| from_code(code, Some(row)));
         kinds.collect::<PyResult<_>>().map(Self::Each)
     }
 
@@ -68,30 +61,20 @@ pub fn is_arrow(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 fn from_code(code: i64, row: Option<usize>) -> PyResult<Kind> {
-    let public = u8::try_from(code)
-        .ok()
-        .and_then(Kind::from_code)
-        .filter(|kind| *kind != Kind::TrackedMerge);
+    let public = u8::try_from(code).ok().and_then(Kind::from_code).filter(|kind| *kind != Kind::TrackedMerge);
     public.ok_or_else(|| {
         let place = row.map(|row| format!(" in row {row}")).unwrap_or_default();
-        PyValueError::new_err(format!(
-            "kind must be 0 (IDENTIFY), 1 (ALIAS) or 2 (MERGE), got {code}{place}"
-        ))
+        PyValueError::new_err(format!("kind must be 0 (IDENTIFY), 1 (ALIAS) or 2 (MERGE), got {code}{place}"))
     })
 }
 
 fn wrong_type(kind: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let name = kind.get_type().name()?;
-    Ok(PyTypeError::new_err(format!(
-        "kind must be a Kind or a column of integers, got {name}"
-    )))
+    Ok(PyTypeError::new_err(format!("kind must be a Kind or a column of integers, got {name}")))
 }
 
 fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
-    let (chunks, field) = kind
-        .extract::<AnyArray>()?
-        .into_chunked_array()?
-        .into_inner();
+    let (chunks, field) = kind.extract::<AnyArray>()?.into_chunked_array()?.into_inner();
     if !field.data_type().is_integer() || chunks.iter().any(|chunk| chunk.null_count() > 0) {
         let name = field.data_type();
         return Err(PyTypeError::new_err(format!(
@@ -103,24 +86,15 @@ fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
         let wide: ArrayRef = arrow_cast::cast(chunk, &DataType::Int64)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         // An unsigned code beyond i64 becomes null; -1 is as wrong as it was.
-        codes.extend(
-            wide.as_primitive::<Int64Type>()
-                .iter()
-                .map(|code| code.unwrap_or(-1)),
-        );
+        codes.extend(wide.as_primitive::<Int64Type>().iter().map(|code| code.unwrap_or(-1)));
     }
     Ok(codes)
 }
 
 fn numpy_codes<'py>(kind: &Bound<'py, PyAny>) -> PyResult<Vec<i64>> {
     let py = kind.py();
-    let array = py
-        .import(intern!(py, "numpy"))?
-        .call_method1(intern!(py, "asarray"), (kind,))?;
-    let dtype: String = array
-        .getattr(intern!(py, "dtype"))?
-        .getattr(intern!(py, "kind"))?
-        .extract()?;
+    let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (kind,))?;
+    let dtype: String = array.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
     let size: usize = array.getattr(intern!(py, "size"))?.extract()?;
     if size > 0 && !matches!(dtype.as_str(), "i" | "u")
         || array.getattr(intern!(py, "ndim"))?.extract::<usize>()? != 1

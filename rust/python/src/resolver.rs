@@ -49,10 +49,7 @@ impl Resolver {
         second: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = first.py();
-        let outcome = self
-            .write(py)?
-            .link(kind, operand(first), operand(second))
-            .map_err(Failure::from)?;
+        let outcome = self.write(py)?.link(kind, operand(first), operand(second)).map_err(Failure::from)?;
         outcome_member(py, outcome)
     }
 
@@ -112,9 +109,7 @@ fn same_length(kinds: Option<usize>, left: usize, right: usize) -> PyResult<()> 
     if left == right && kinds.is_none_or(|kinds| kinds == left) {
         return Ok(());
     }
-    let kinds = kinds
-        .map(|kinds| format!("kind has {kinds}, "))
-        .unwrap_or_default();
+    let kinds = kinds.map(|kinds| format!("kind has {kinds}, ")).unwrap_or_default();
     Err(PyValueError::new_err(format!(
         "columns must have the same length: {kinds}left has {left}, right has {right} rows"
     )))
@@ -134,9 +129,7 @@ impl Resolver {
     fn new(policy: PolicyFields, canonical: &str, id_limit: Option<u32>) -> PyResult<Self> {
         let limit = id_limit.unwrap_or(idmerge_core::Id::LIMIT);
         let core = Core::with_id_limit(policy.read()?, strategy(canonical)?, limit);
-        Ok(Self {
-            core: RwLock::new(core),
-        })
+        Ok(Self { core: RwLock::new(core) })
     }
 
     fn identify<'py>(
@@ -170,16 +163,13 @@ impl Resolver {
         second: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let kind = Kind::from_code(code);
-        let kind = kind
-            .ok_or_else(|| PyValueError::new_err(format!("no kind of link has the code {code}")))?;
+        let kind =
+            kind.ok_or_else(|| PyValueError::new_err(format!("no kind of link has the code {code}")))?;
         self.link_one(kind, first, second)
     }
 
     fn observe(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
-        Ok(self
-            .write(distinct_id.py())?
-            .observe(operand(distinct_id))
-            .map_err(Failure::from)?)
+        Ok(self.write(distinct_id.py())?.observe(operand(distinct_id)).map_err(Failure::from)?)
     }
 
     fn observe_many(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -221,10 +211,7 @@ impl Resolver {
         let right = Column::from_python(right, "right", Elements::Operands)?;
         same_length(Some(codes.len()), left.len(), right.len())?;
         let operands = left.operands().zip(right.operands());
-        let steps = codes
-            .iter()
-            .zip(operands)
-            .map(|(&code, (a, b))| step(code, a, b));
+        let steps = codes.iter().zip(operands).map(|(&code, (a, b))| step(code, a, b));
         let outcomes = py.detach(|| self.take(steps))?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
@@ -233,25 +220,17 @@ impl Resolver {
         let py = distinct_id.py();
         let core = self.read(py)?;
         let canonical = get(&core, distinct_id).and_then(|id| core.other_canonical(id));
-        Ok(canonical.map_or_else(
-            || distinct_id.clone(),
-            |id| PyString::new(py, core.text(id).as_str()),
-        ))
+        Ok(canonical.map_or_else(|| distinct_id.clone(), |id| PyString::new(py, core.text(id).as_str())))
     }
 
     fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<ArrowColumn> {
         let column = Column::from_python(ids, "ids", Elements::Ids)?;
         column.check_unicode("ids")?;
         let kind = column.arrow_type.clone().unwrap_or(DataType::Utf8);
-        py.detach(|| self.canonical_texts(&column, true))?
-            .into_column(&kind)
+        py.detach(|| self.canonical_texts(&column, true))?.into_column(&kind)
     }
 
-    fn resolve_list<'py>(
-        &self,
-        py: Python<'py>,
-        ids: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyList>> {
+    fn resolve_list<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let given: Bound<'py, PyTuple> = ids.cast::<PyList>()?.to_tuple();
         let column = Column::from_python(&given, "ids", Elements::Ids)?;
         let others = py.detach(|| self.canonical_texts(&column, false))?.finish();
@@ -268,24 +247,18 @@ impl Resolver {
             return Ok(true);
         }
         let core = self.read(a.py())?;
-        Ok(get(&core, a)
-            .zip(get(&core, b))
-            .is_some_and(|(a, b)| core.same(a, b)))
+        Ok(get(&core, a).zip(get(&core, b)).is_some_and(|(a, b)| core.same(a, b)))
     }
 
     fn members(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<Vec<String>> {
         let members = self.of_known(distinct_id, |core, id| {
-            core.members(id)
-                .into_iter()
-                .map(|member| core.text(member).as_str().to_owned())
-                .collect()
+            core.members(id).into_iter().map(|member| core.text(member).as_str().to_owned()).collect()
         });
         members?.ok_or_else(|| unknown(distinct_id))
     }
 
     fn size(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<u32> {
-        self.of_known(distinct_id, Core::size)?
-            .ok_or_else(|| unknown(distinct_id))
+        self.of_known(distinct_id, Core::size)?.ok_or_else(|| unknown(distinct_id))
     }
 
     fn __contains__(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<bool> {

@@ -20,9 +20,7 @@ pub struct PolicyFields {
 /// Returns the name's value, or an error that names the field.
 fn named<T: Copy>(field: &str, name: &str, values: &[(&str, T)]) -> PyResult<T> {
     let found = values.iter().find(|(known, _)| *known == name);
-    found
-        .map(|&(_, value)| value)
-        .ok_or_else(|| PyValueError::new_err(format!("unknown {field}: {name:?}")))
+    found.map(|&(_, value)| value).ok_or_else(|| PyValueError::new_err(format!("unknown {field}: {name:?}")))
 }
 
 impl PolicyFields {
@@ -36,20 +34,12 @@ impl PolicyFields {
         policy.anon_format = named(
             "anon_format",
             &self.anon_format,
-            &[
-                ("uuid4", AnonFormat::Uuid4),
-                ("sdk", AnonFormat::Sdk),
-                ("any", AnonFormat::Any),
-            ],
+            &[("uuid4", AnonFormat::Uuid4), ("sdk", AnonFormat::Sdk), ("any", AnonFormat::Any)],
         )?;
         policy.anon_guard = named(
             "anon_guard",
             &self.anon_guard,
-            &[
-                ("anon", AnonGuard::Anon),
-                ("cluster", AnonGuard::Cluster),
-                ("off", AnonGuard::Off),
-            ],
+            &[("anon", AnonGuard::Anon), ("cluster", AnonGuard::Cluster), ("off", AnonGuard::Off)],
         )?;
         Ok(policy)
     }

@@ -44,11 +44,7 @@ impl Column {
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         let chunks = self.chunks.clone().into_iter().map(Ok);
-        to_stream_pycapsule(
-            py,
-            Box::new(ArrayIterator::new(chunks, self.field.clone())),
-            requested_schema,
-        )
+        to_stream_pycapsule(py, Box::new(ArrayIterator::new(chunks, self.field.clone())), requested_schema)
     }
 
     /// Return the texts as a list, None for a null.
@@ -81,10 +77,7 @@ fn append_texts(list: &Bound<'_, PyList>, array: &StringArray) -> PyResult<()> {
     array.iter().try_for_each(|text| list.append(text))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is an argument of map_err"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "it is an argument of map_err")]
 fn arrow_error(error: ArrowError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
@@ -131,10 +124,7 @@ impl Texts {
         };
         let cast = |chunk: &StringArray| arrow_cast::cast(chunk, wanted).map_err(arrow_error);
         let chunks = self.finish().iter().map(cast).collect::<PyResult<_>>()?;
-        Ok(Column {
-            chunks,
-            field: Arc::new(Field::new("canonical_id", wanted.clone(), true)),
-        })
+        Ok(Column { chunks, field: Arc::new(Field::new("canonical_id", wanted.clone(), true)) })
     }
 }
 
@@ -162,11 +152,7 @@ impl Table {
     }
 }
 
-fn mapping_batch(
-    resolver: &Resolver,
-    ids: &mut impl Iterator<Item = Id>,
-    schema: &SchemaRef,
-) -> RecordBatch {
+fn mapping_batch(resolver: &Resolver, ids: &mut impl Iterator<Item = Id>, schema: &SchemaRef) -> RecordBatch {
     let (mut distinct, mut canonical) = (StringBuilder::new(), StringBuilder::new());
     let mut sizes = Int32Builder::new();
     let mut bytes = 0;
@@ -180,11 +166,8 @@ fn mapping_batch(
             break;
         }
     }
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(distinct.finish()),
-        Arc::new(canonical.finish()),
-        Arc::new(sizes.finish()),
-    ];
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(distinct.finish()), Arc::new(canonical.finish()), Arc::new(sizes.finish())];
     RecordBatch::try_new(schema.clone(), columns).expect("the columns are the schema's")
 }
 
@@ -197,11 +180,7 @@ impl Table {
 
     #[getter]
     fn column_names(&self) -> Vec<&str> {
-        self.schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect()
+        self.schema.fields().iter().map(|field| field.name().as_str()).collect()
     }
 
     fn __len__(&self) -> usize {
@@ -209,11 +188,7 @@ impl Table {
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "Table({} rows: {})",
-            self.num_rows(),
-            self.column_names().join(", ")
-        )
+        format!("Table({} rows: {})", self.num_rows(), self.column_names().join(", "))
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
@@ -227,16 +202,9 @@ impl Table {
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         let field = Arc::new(Field::new_struct("", self.schema.fields().clone(), false));
-        let batches = self
-            .batches
-            .clone()
-            .into_iter()
-            .map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
-        to_stream_pycapsule(
-            py,
-            Box::new(ArrayIterator::new(batches, field)),
-            requested_schema,
-        )
+        let batches =
+            self.batches.clone().into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
+        to_stream_pycapsule(py, Box::new(ArrayIterator::new(batches, field)), requested_schema)
     }
 
     /// Return the columns as a dict of lists.
@@ -256,9 +224,7 @@ impl Table {
     fn with_canonical_ids(&self, canonical_ids: &Bound<'_, PyList>) -> PyResult<Self> {
         if canonical_ids.len() != self.num_rows() {
             let (came, rows) = (canonical_ids.len(), self.num_rows());
-            return Err(PyValueError::new_err(format!(
-                "expected {rows} canonical IDs, got {came}"
-            )));
+            return Err(PyValueError::new_err(format!("expected {rows} canonical IDs, got {came}")));
         }
         let mut names = canonical_ids.iter();
         let batches = self.batches.iter().map(|batch| {
@@ -266,17 +232,11 @@ impl Table {
             for name in names.by_ref().take(batch.num_rows()) {
                 canonical.append_value(name.cast::<PyString>()?.to_str()?);
             }
-            let columns = vec![
-                batch.column(0).clone(),
-                Arc::new(canonical.finish()),
-                batch.column(2).clone(),
-            ];
+            let columns =
+                vec![batch.column(0).clone(), Arc::new(canonical.finish()), batch.column(2).clone()];
             RecordBatch::try_new(self.schema.clone(), columns).map_err(arrow_error)
         });
-        Ok(Self {
-            batches: batches.collect::<PyResult<_>>()?,
-            schema: self.schema.clone(),
-        })
+        Ok(Self { batches: batches.collect::<PyResult<_>>()?, schema: self.schema.clone() })
     }
 }
 
@@ -287,8 +247,6 @@ fn append_values(list: &Bound<'_, PyList>, column: &ArrayRef) -> PyResult<()> {
             .as_primitive::<arrow_array::types::Int32Type>()
             .iter()
             .try_for_each(|number| list.append(number)),
-        other => Err(PyTypeError::new_err(format!(
-            "a mapping has no column of {other}"
-        ))),
+        other => Err(PyTypeError::new_err(format!("a mapping has no column of {other}"))),
     }
 }

@@ -88,7 +88,7 @@ def _arrow_answer(ids: Any, column: Column) -> Any:
         chunked = module.chunked_array(column)
         return chunked if isinstance(ids, module.ChunkedArray) else module.concat_arrays(chunked.chunks)
     if library == "polars" and module is not None:
-        return module.Series(ids.name, column)
+        return module.Series(column).alias(ids.name)
     if library == "pandas" and module is not None:
         plain = None if ids.dtype == "category" else ids.dtype
         return module.Series(column.to_pylist(), index=ids.index, name=ids.name, dtype=plain)

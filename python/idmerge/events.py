@@ -96,7 +96,7 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     if kind is Kind.MERGE:
         entries = properties.get("$distinct_ids")
         if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
-            raise MalformedEventError(f"$merge needs exactly two $distinct_ids, got {entries!r:.100}")
+            raise MalformedEventError(f"$merge needs exactly two $distinct_ids, got {_shown(entries)}")
         first, second = (_text(name, "$distinct_ids", entry) for entry in entries)
     else:
         first, second = (_operand(name, properties, keys) for keys in _OPERANDS[kind])
@@ -123,7 +123,7 @@ def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) ->
 def _text(name: str, key: str, value: object) -> str:
     text = _as_id(value)
     if text is None:
-        raise MalformedEventError(f"{key} of {name} must be a string or an integer, got {value!r:.100}")
+        raise MalformedEventError(f"{key} of {name} must be a string or an integer, got {_shown(value)}")
     return text
 
 
@@ -137,3 +137,11 @@ def _as_id(value: object) -> str | None:
         except ValueError:  # Beyond the interpreter's limit of digits.
             return None
     return None
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of the value's ``repr``, however large or deep the value is."""
+    try:
+        return f"{value!r:.100}"
+    except (ValueError, RecursionError):
+        return f"a giant {type(value).__name__}"

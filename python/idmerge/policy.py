@@ -47,6 +47,19 @@ DEFAULT_MAX_CLUSTER_SIZE = 500
 DEFAULT_MAX_ID_LENGTH = 255
 
 
+ANON_FORMATS = {
+    "uuid4": r"(\$device:)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}",
+    "sdk": r"(\$device:)?[0-9A-Za-z]+(-[0-9A-Za-z]+){4}",
+    "any": r"(?s:.*)",
+}
+"""Each anonymous format as a regular expression that the whole ID matches."""
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether ``text`` is Unicode text: Python's str may also hold lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def ascii_lower(text: str) -> str:
     """Return ``text`` with A-Z in lower case; other letters stay, whatever the Unicode version."""
     return text.translate(_ASCII_LOWER)
@@ -125,4 +138,6 @@ def _blocked(values: object) -> frozenset[str]:
     for value in blocked:
         if not isinstance(value, str):
             raise TypeError(f"blocked_ids must hold str only, got {value!r}")
+        if not is_unicode(value):
+            raise PolicyError(f"blocked_ids must hold Unicode text, got {value!r}")
     return frozenset(ascii_lower(value) for value in blocked)

@@ -1,55 +1,41 @@
 """The same resolver in plain Python: the specification that runs.
 
-It is written to be read beside SPEC 2 to 5 and to be obviously right; everything else in idmerge
-is tested against it. It keeps one object a cluster and recomputes what the core keeps up to date,
-so it is slow. `mapping()` gives plain lists where `idmerge.Resolver` gives an Arrow table.
+It is written to be read beside SPEC 2 to 5 and to be obviously right; everything else in idmerge is
+tested against it. Columns are lists, and `mapping()` gives a dict of them instead of an Arrow table.
 """
-
-from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any
 
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import MalformedEventError, UnknownIdError
-from idmerge.events import Event, Kind, Link, Source, check_source, distinct_id_of, event_mapping, link_of
+from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
 from idmerge.outcome import Outcome, Report, Stats
-from idmerge.policy import DEVICE_PREFIX, Policy, ascii_lower
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-ANON_FORMATS = {
-    "uuid4": r"(\$device:)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}",
-    "sdk": r"(\$device:)?[0-9A-Za-z]+-[0-9A-Za-z]+-[0-9A-Za-z]+-[0-9A-Za-z]+-[0-9A-Za-z]+",
-    "any": r"(?s:.*)",
-}
+from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX, Policy, ascii_lower, is_unicode
 
 
 class Cluster:
-    """The IDs of one person: ``members`` in the order in which they became known."""
+    """The IDs of one person, in the order in which they became known, and who names it under "stable"."""
 
     def __init__(self, member: str) -> None:
-        self.members = [member]
-        self.stable = member
+        self.members, self.stable = [member], member
 
 
 class Resolver:
-    """Joins IDs into identity clusters, link by link; see `idmerge.Resolver` for every method."""
+    """Joins IDs into identity clusters, link by link; `idmerge.Resolver` documents every method."""
 
     def __init__(self, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> None:
         check_canonical(canonical)
-        self.policy = policy or Policy()
-        self.canonical = canonical
-        self._cluster_of: dict[str, Cluster] = {}
+        self.policy, self.canonical = policy or Policy(), canonical
+        self._clusters: dict[str, Cluster] = {}  # Each known ID's, in the order in which they became known.
         self._known_at: dict[str, int] = {}
         self._claimed: set[str] = set()
         self._identified: set[str] = set()
-        self._alias_values: set[str] = set()
+        self._aliases: set[str] = set()
         self._outcomes: Counter[Outcome] = Counter()
-
-    # Links (SPEC 2)
 
     def identify(self, anon_id: str, identified_id: str) -> Outcome:
         return self.link(Kind.IDENTIFY, anon_id, identified_id)
@@ -61,12 +47,15 @@ class Resolver:
         return self.link(Kind.MERGE, first, second)
 
     def link(self, kind: Kind, first: str, second: str, source: Source = "import") -> Outcome:
-        for operand in (first, second):
-            if not isinstance(operand, str):
-                raise TypeError(f"an ID must be a str, got {type(operand).__name__}")
-        return self._count(self._judge(Kind(kind), first, second, source))
+        check_source(source)
+        return self._judge_and_count(Kind(kind), _text(first), _text(second), source)
+
+    def _judge_and_count(self, kind: Kind, first: object, second: object, source: Source = "import") -> Outcome:
+        self._outcomes[outcome := self._judge(kind, first, second, source)] += 1
+        return outcome
 
     def _judge(self, kind: Kind, first: object, second: object, source: Source) -> Outcome:
+        """Judge a link by the steps of SPEC 2, top to bottom."""
         if not isinstance(first, str) or not isinstance(second, str):
             return Outcome.MALFORMED
         if not self._is_valid(first) or not self._is_valid(second):
@@ -79,79 +68,64 @@ class Resolver:
         if kind is Kind.IDENTIFY and not re.fullmatch(ANON_FORMATS[self.policy.anon_format], first):
             return Outcome.ANON_FORMAT
         if ours is theirs:
-            self._claim(kind, first, second)
+            self._record_claims(kind, first, second)
             return Outcome.UNCHANGED
         if kind is Kind.IDENTIFY and self._is_guarded(first, ours):
             return Outcome.ANON_CLAIMED
-        if kind is Kind.ALIAS and self.policy.alias_once and first in self._alias_values:
+        if kind is Kind.ALIAS and self.policy.alias_once and first in self._aliases:
             return Outcome.ALIAS_TAKEN
-        limit = self.policy.max_cluster_size
-        if limit is not None and len(ours.members) + len(theirs.members) > limit:
+        if len(ours.members) + len(theirs.members) > (self.policy.max_cluster_size or inf):
             return Outcome.TOO_MANY_IDS
-        self._claim(kind, first, second)
+        self._record_claims(kind, first, second)
         self._unite(ours, theirs)
         return Outcome.MERGED
 
     def _is_valid(self, text: str) -> bool:
         """Whether ``text`` can be an ID at all (SPEC 2, step 2, and SPEC 4)."""
-        if not text or any("\ud800" <= character <= "\udfff" for character in text):
+        if not text or not is_unicode(text) or len(text) > (self.policy.max_id_length or inf):
             return False
-        if self.policy.max_id_length is not None and len(text) > self.policy.max_id_length:
-            return False
-        values = (text, text.removeprefix(DEVICE_PREFIX))
-        return not any(ascii_lower(value) in self.policy.blocked_ids for value in values)
+        forms = (text, text.removeprefix(DEVICE_PREFIX))
+        return not any(ascii_lower(form) in self.policy.blocked_ids for form in forms)
+
+    def _know(self, text: str) -> Cluster:
+        self._known_at.setdefault(text, len(self._known_at))
+        return self._clusters.setdefault(text, Cluster(text))
 
     def _is_guarded(self, anon_id: str, cluster: Cluster) -> bool:
-        if self.policy.anon_guard == "anon":
-            return anon_id in self._claimed
-        return self.policy.anon_guard == "cluster" and self._is_identified(cluster)
+        guards = {"anon": anon_id in self._claimed, "cluster": self._is_identified(cluster), "off": False}
+        return guards[self.policy.anon_guard]
 
     def _is_identified(self, cluster: Cluster) -> bool:
-        return any(member in self._identified for member in cluster.members)
+        return not self._identified.isdisjoint(cluster.members)
 
-    def _claim(self, kind: Kind, first: str, second: str) -> None:
+    def _record_claims(self, kind: Kind, first: str, second: str) -> None:
         if kind is Kind.IDENTIFY:
             self._claimed.add(first)
             self._identified.add(second)
         elif kind is Kind.ALIAS:
-            self._alias_values.add(first)
+            self._aliases.add(first)
 
     def _unite(self, ours: Cluster, theirs: Cluster) -> None:
-        def standing(cluster: Cluster) -> tuple[int, bool, int]:
+        def standing(cluster: Cluster) -> tuple[int, bool, int]:  # Who keeps its name under "stable".
             return len(cluster.members), self._is_identified(cluster), -self._known_at[cluster.stable]
 
-        larger, smaller = sorted((ours, theirs), key=standing, reverse=True)
+        smaller, larger = sorted((ours, theirs), key=standing)
         larger.members = sorted(larger.members + smaller.members, key=self._known_at.__getitem__)
         for member in smaller.members:
-            self._cluster_of[member] = larger
-
-    def _know(self, text: str) -> Cluster:
-        if text not in self._cluster_of:
-            self._cluster_of[text] = Cluster(text)
-            self._known_at[text] = len(self._known_at)
-        return self._cluster_of[text]
-
-    def _count(self, outcome: Outcome) -> Outcome:
-        self._outcomes[outcome] += 1
-        return outcome
-
-    # Many at once, and events (SPEC 3)
+            self._clusters[member] = larger
 
     def link_many(self, kind: Kind | Sequence[Kind], left: Sequence[object], right: Sequence[object]) -> Report:
         kinds = [kind] * len(left) if isinstance(kind, int) else kind
-        links = zip(kinds, left, right, strict=True)
-        return Report([self._count(self._judge(Kind(kind), a, b, "import")) for kind, a, b in links])
+        links = list(zip(kinds, left, right, strict=True))  # Raises before the first link is judged.
+        return Report([self._judge_and_count(Kind(kind), first, second) for kind, first, second in links])
 
     def observe(self, distinct_id: str) -> None:
-        if not isinstance(distinct_id, str):
-            raise TypeError(f"an ID must be a str, got {type(distinct_id).__name__}")
-        if self._is_valid(distinct_id):
+        if self._is_valid(_text(distinct_id)):
             self._know(distinct_id)
 
     def observe_many(self, ids: Iterable[str | None]) -> None:
-        for text in ids:
-            if text is not None:
-                self.observe(text)
+        for text in (text for text in ids if text is not None):
+            self.observe(text)
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:
         check_source(source)
@@ -159,29 +133,25 @@ class Resolver:
         try:
             link = link_of(mapping, source)
         except MalformedEventError:
-            return self._count(Outcome.MALFORMED)
+            return self._judge_and_count(Kind.IDENTIFY, None, None)
         if link is not None:
             return self.link(*link)
-        distinct_id = distinct_id_of(mapping)
-        if distinct_id is not None:
-            self.observe(distinct_id)
+        self.observe_many([distinct_id_of(mapping)])
         return None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
-        answers = [self.apply(event, source) for event in events]
-        positions = [position for position, answer in enumerate(answers) if answer is not None]
-        return Report([answer for answer in answers if answer is not None], positions)
-
-    # Answers (SPEC 5)
+        answers = [(self.apply(event, source), position) for position, event in enumerate(events)]
+        links = [(outcome, position) for outcome, position in answers if outcome is not None]
+        return Report([outcome for outcome, _ in links], [position for _, position in links])
 
     def resolve(self, distinct_id: str) -> str:
-        cluster = self._cluster_of.get(distinct_id)
-        return distinct_id if cluster is None else self._canonical_of(cluster)
+        return self._canonical_of(self._clusters[distinct_id]) if distinct_id in self else distinct_id
 
     def resolve_many(self, ids: Iterable[str | None]) -> list[str | None]:
         return [None if text is None else self.resolve(text) for text in ids]
 
     def _canonical_of(self, cluster: Cluster) -> str:
+        """Choose who names a cluster (SPEC 5)."""
         if callable(self.canonical):
             return choose(self.canonical, cluster.members)
         if self.canonical == "stable":
@@ -193,35 +163,37 @@ class Resolver:
         return cluster.members[0]
 
     def same(self, a: str, b: str) -> bool:
-        return a == b or (a in self and self._cluster_of[a] is self._cluster_of.get(b))
+        return _text(a) == _text(b) or (a in self and self._clusters[a] is self._clusters.get(b))
 
     def members(self, distinct_id: str) -> list[str]:
         if distinct_id not in self:
             raise UnknownIdError(f"{distinct_id!r} is not known")
-        return list(self._cluster_of[distinct_id].members)
+        return list(self._clusters[distinct_id].members)
 
     def size(self, distinct_id: str) -> int:
         return len(self.members(distinct_id))
 
     def __contains__(self, distinct_id: str) -> bool:
-        return distinct_id in self._cluster_of
+        return _text(distinct_id) in self._clusters
 
     def __len__(self) -> int:
-        return len(self._cluster_of)
+        return len(self._clusters)
 
     @property
     def cluster_count(self) -> int:
-        return len(set(map(id, self._cluster_of.values())))
+        return len(set(self._clusters.values()))
 
     def mapping(self) -> dict[str, list[Any]]:
-        clusters = self._cluster_of.values()
-        return {
-            "distinct_id": list(self._cluster_of),
-            "canonical_id": [self._canonical_of(cluster) for cluster in clusters],
-            "cluster_size": [len(cluster.members) for cluster in clusters],
-        }
+        canonical_ids = [self._canonical_of(cluster) for cluster in self._clusters.values()]
+        sizes = [len(cluster.members) for cluster in self._clusters.values()]
+        return {"distinct_id": list(self._clusters), "canonical_id": canonical_ids, "cluster_size": sizes}
 
     def stats(self) -> Stats:
-        sizes = Counter(len(cluster.members) for cluster in {id(c): c for c in self._cluster_of.values()}.values())
-        outcomes = [self._outcomes[outcome] for outcome in Outcome]
-        return Stats.of(outcomes, sizes, self.policy.max_cluster_size)
+        sizes = Counter(len(cluster.members) for cluster in set(self._clusters.values()))
+        return Stats.of([self._outcomes[outcome] for outcome in Outcome], sizes, self.policy.max_cluster_size)
+
+
+def _text(value: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"an ID must be a str, got {type(value).__name__}")
+    return value

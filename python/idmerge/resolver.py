@@ -82,7 +82,7 @@ class Resolver(_core.Resolver):
             ValueError: ``kind`` or ``source`` is unknown.
         """
         check_source(source)
-        return self.link_coded(_code(Kind(kind), source), first, second)
+        return self._link_coded(_code(Kind(kind), source), first, second)
 
     def link_many(self, kind: KindColumn, left: TextColumn, right: TextColumn) -> Report:
         """Judge many links, in order, and report an outcome for each.
@@ -98,7 +98,7 @@ class Resolver(_core.Resolver):
             ValueError: Lengths differ, or ``kind`` holds something else; nothing is applied.
             CapacityError: The resolver is full; the message names the row, and those before it are applied.
         """
-        return Report(self.link_columns(kind, left, right))
+        return Report(self._link_columns(kind, left, right))
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:
         """Apply one event (SPEC 3): judge the link that it states, or make its ``distinct_id`` known.
@@ -146,16 +146,20 @@ class Resolver(_core.Resolver):
         Raises:
             TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
         """
-        return in_family_of(ids, self.resolve_list, self.resolve_column)
+        return in_family_of(ids, self._resolve_list, self._resolve_column)
 
     def stats(self) -> Stats:
         """Sum up the resolver: links by outcome, cluster sizes, clusters near the limit. Reads every cluster."""
-        outcomes, cluster_sizes = self.counts()
+        outcomes, cluster_sizes = self._counts()
         return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size)
 
     def __repr__(self) -> str:
         """Name the numbers of IDs and clusters."""
-        return f"Resolver({len(self)} IDs in {self.cluster_count} clusters)"
+        ids, clusters = len(self), self.cluster_count
+        return (
+            f"Resolver({ids} {'ID' if ids == 1 else 'IDs'} in "
+            f"{clusters} {'cluster' if clusters == 1 else 'clusters'})"
+        )
 
 
 class _ChoosingResolver(Resolver):
@@ -170,11 +174,11 @@ class _ChoosingResolver(Resolver):
 
     def resolve_many(self, ids: C) -> C:
         # Text of every family goes through lists here: the callable costs more than the detour.
-        return in_family_of(ids, self.resolve_list, self.resolve_column)
+        return in_family_of(ids, self._resolve_list, self._resolve_column)
 
-    def resolve_list(self, ids: list[Any]) -> list[Any]:
+    def _resolve_list(self, ids: list[Any]) -> list[Any]:
         chosen: dict[str, str] = {}
-        answers = super().resolve_list(ids)
+        answers = super()._resolve_list(ids)
         for row, first in enumerate(answers):
             if isinstance(first, str):
                 if first not in chosen:
@@ -182,9 +186,9 @@ class _ChoosingResolver(Resolver):
                 answers[row] = chosen[first]
         return answers
 
-    def resolve_column(self, ids: Any) -> _core.Column:
-        first = super().resolve_column(ids)
-        return first.with_texts(self.resolve_list(first.to_pylist()))
+    def _resolve_column(self, ids: Any) -> _core.Column:
+        first = super()._resolve_column(ids)
+        return first._with_texts(self._resolve_list(first.to_pylist()))
 
     def mapping(self) -> _core.Table:
         table = super().mapping()
@@ -193,7 +197,7 @@ class _ChoosingResolver(Resolver):
         for member, first in zip(columns["distinct_id"], columns["canonical_id"], strict=True):
             clusters.setdefault(first, []).append(member)
         chosen = {first: self._choose(members) for first, members in clusters.items()}
-        return table.with_canonical_ids([chosen[first] for first in columns["canonical_id"]])
+        return table._with_canonical_ids([chosen[first] for first in columns["canonical_id"]])
 
     def _choose(self, members: list[str]) -> str:
         assert callable(self._canonical)  # noqa: S101 - what makes a resolver this class
@@ -233,7 +237,7 @@ class _Steps:
 
     def take(self) -> NDArray[np.uint8]:
         """Apply what was gathered and return the outcomes of the links."""
-        outcomes = self.resolver.take_steps(bytes(self.codes), self.left, self.right)
+        outcomes = self.resolver._take_steps(bytes(self.codes), self.left, self.right)
         self._clear()
         return outcomes
 

@@ -132,6 +132,7 @@ impl Resolver {
         Ok(Self { core: RwLock::new(core) })
     }
 
+    /// Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
     fn identify<'py>(
         &self,
         anon_id: &Bound<'py, PyString>,
@@ -140,6 +141,7 @@ impl Resolver {
         self.link_one(Kind::Identify, anon_id, identified_id)
     }
 
+    /// Judge a ``$create_alias``: another name, then the ID that it stands for (SPEC 2).
     fn alias<'py>(
         &self,
         alias: &Bound<'py, PyString>,
@@ -148,6 +150,7 @@ impl Resolver {
         self.link_one(Kind::Alias, alias, distinct_id)
     }
 
+    /// Judge a ``$merge``: two IDs of one person (SPEC 2).
     fn merge<'py>(
         &self,
         first: &Bound<'py, PyString>,
@@ -156,6 +159,8 @@ impl Resolver {
         self.link_one(Kind::Merge, first, second)
     }
 
+    /// Judge a link whose kind is the core's number ``code``.
+    #[pyo3(name = "_link_coded")]
     fn link_coded<'py>(
         &self,
         code: u8,
@@ -168,16 +173,20 @@ impl Resolver {
         self.link_one(kind, first, second)
     }
 
+    /// Make an ID known, if it is valid, so that its cluster of one is counted.
     fn observe(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
         Ok(self.write(distinct_id.py())?.observe(operand(distinct_id)).map_err(Failure::from)?)
     }
 
+    /// Make many IDs known, in order; invalid ones and missing values stay unknown.
     fn observe_many(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = Column::from_python(ids, "ids", Elements::Ids)?;
         py.detach(|| self.take(ids.operands().map(Step::Observe)))?;
         Ok(())
     }
 
+    /// Judge many links and return their outcomes as a uint8 array.
+    #[pyo3(name = "_link_columns")]
     fn link_columns<'py>(
         &self,
         py: Python<'py>,
@@ -195,6 +204,8 @@ impl Resolver {
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
+    /// Take links and observations in order and return the outcomes of the links.
+    #[pyo3(name = "_take_steps")]
     fn take_steps<'py>(
         &self,
         py: Python<'py>,
@@ -216,6 +227,7 @@ impl Resolver {
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
+    /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).
     fn resolve<'py>(&self, distinct_id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
         let py = distinct_id.py();
         let core = self.read(py)?;
@@ -223,6 +235,8 @@ impl Resolver {
         Ok(canonical.map_or_else(|| distinct_id.clone(), |id| PyString::new(py, core.text(id).as_str())))
     }
 
+    /// Return the canonical ID of each row as an Arrow column.
+    #[pyo3(name = "_resolve_column")]
     fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<ArrowColumn> {
         let column = Column::from_python(ids, "ids", Elements::Ids)?;
         column.check_unicode("ids")?;
@@ -230,6 +244,8 @@ impl Resolver {
         py.detach(|| self.canonical_texts(&column, true))?.into_column(&kind)
     }
 
+    /// Return the canonical ID of each item as a list.
+    #[pyo3(name = "_resolve_list")]
     fn resolve_list<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let given: Bound<'py, PyTuple> = ids.cast::<PyList>()?.to_tuple();
         let column = Column::from_python(&given, "ids", Elements::Ids)?;
@@ -242,6 +258,7 @@ impl Resolver {
         PyList::new(py, answers.collect::<Vec<_>>())
     }
 
+    /// Return whether two IDs are the same person as far as is known.
     fn same(&self, a: &Bound<'_, PyString>, b: &Bound<'_, PyString>) -> PyResult<bool> {
         if a.as_any().eq(b)? {
             return Ok(true);
@@ -250,6 +267,7 @@ impl Resolver {
         Ok(get(&core, a).zip(get(&core, b)).is_some_and(|(a, b)| core.same(a, b)))
     }
 
+    /// Return the IDs of an ID's cluster in the order in which they became known.
     fn members(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<Vec<String>> {
         let members = self.of_known(distinct_id, |core, id| {
             core.members(id).into_iter().map(|member| core.text(member).as_str().to_owned()).collect()
@@ -257,27 +275,34 @@ impl Resolver {
         members?.ok_or_else(|| unknown(distinct_id))
     }
 
+    /// Return how many IDs an ID's cluster has.
     fn size(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<u32> {
         self.of_known(distinct_id, Core::size)?.ok_or_else(|| unknown(distinct_id))
     }
 
+    /// Return whether an ID is known.
     fn __contains__(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<bool> {
         Ok(self.of_known(distinct_id, |_, _| ())?.is_some())
     }
 
+    /// Return how many IDs are known.
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.read(py)?.len())
     }
 
+    /// How many clusters there are, those of one ID included.
     #[getter]
     fn cluster_count(&self, py: Python<'_>) -> PyResult<usize> {
         Ok(self.read(py)?.cluster_count())
     }
 
+    /// Return every known ID with its canonical ID and the size of its cluster.
     fn mapping(&self, py: Python<'_>) -> PyResult<Table> {
         Ok(py.detach(|| Ok::<_, Failure>(Table::mapping(&*self.core.read()?)))?)
     }
 
+    /// Return how many links had each outcome, and how many clusters have each size.
+    #[pyo3(name = "_counts")]
     fn counts(&self, py: Python<'_>) -> PyResult<(Vec<u64>, BTreeMap<u32, u64>)> {
         let counts = py.detach(|| {
             let core = self.core.read()?;

@@ -58,6 +58,7 @@ impl Column {
     }
 
     /// Return a column of the same type with these texts.
+    #[pyo3(name = "_with_texts")]
     fn with_texts(&self, texts: &Bound<'_, PyList>) -> PyResult<Self> {
         let mut column = Texts::default();
         for text in texts {
@@ -173,11 +174,13 @@ fn mapping_batch(resolver: &Resolver, ids: &mut impl Iterator<Item = Id>, schema
 
 #[pymethods]
 impl Table {
+    /// How many rows there are: one a known ID.
     #[getter]
     fn num_rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
+    /// The names of the columns.
     #[getter]
     fn column_names(&self) -> Vec<&str> {
         self.schema.fields().iter().map(|field| field.name().as_str()).collect()
@@ -221,6 +224,7 @@ impl Table {
     }
 
     /// Return this table with other canonical IDs, one a row.
+    #[pyo3(name = "_with_canonical_ids")]
     fn with_canonical_ids(&self, canonical_ids: &Bound<'_, PyList>) -> PyResult<Self> {
         if canonical_ids.len() != self.num_rows() {
             let (came, rows) = (canonical_ids.len(), self.num_rows());

@@ -1,0 +1,272 @@
+//! The resolver in plain Rust, to be read beside SPEC 2, 4 and 5 and to be obviously right.
+//!
+//! It keeps one record an ID, in the order in which they became known. A record says which cluster
+//! its ID is in and what was claimed of it; whatever else is asked is computed from the records
+//! anew. From the core it takes the words (`Kind`, `Outcome`, …) and none of the rules.
+
+use std::cmp::Ordering;
+
+use idmerge_core::{AnonFormat, AnonGuard, Kind, Operand, Outcome, Policy, Resolver, Step, Strategy};
+
+/// The policy with every field in the open.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub max_cluster_size: Option<u32>,
+    pub anon_format: AnonFormat,
+    pub anon_guard: AnonGuard,
+    pub alias_once: bool,
+    pub max_id_length: Option<usize>,
+    pub blocked: Vec<&'static str>,
+}
+
+impl Rules {
+    /// Returns the same rules for the core.
+    pub fn policy(&self) -> Policy {
+        let mut policy = Policy::default().blocking(&self.blocked);
+        policy.max_cluster_size = self.max_cluster_size;
+        policy.anon_format = self.anon_format;
+        policy.anon_guard = self.anon_guard;
+        policy.alias_once = self.alias_once;
+        policy.max_id_length = self.max_id_length;
+        policy
+    }
+
+    fn is_valid(&self, text: &str) -> bool {
+        let blocks = |value: &str| self.blocked.iter().any(|blocked| blocked.eq_ignore_ascii_case(value));
+        let too_long = self.max_id_length.is_some_and(|limit| text.chars().count() > limit);
+        !text.is_empty() && !too_long && !blocks(text) && !blocks(without_prefix(text))
+    }
+
+    fn is_anonymous(&self, text: &str) -> bool {
+        let groups: Vec<&str> = without_prefix(text).split('-').collect();
+        match self.anon_format {
+            AnonFormat::Uuid4 => {
+                let is_hex = |group: &&str| group.chars().all(|digit| digit.is_ascii_hexdigit());
+                groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+                    && groups.iter().all(is_hex)
+                    && groups[2].starts_with('4')
+                    && groups[3].starts_with(['8', '9', 'a', 'b', 'A', 'B'])
+            }
+            AnonFormat::Sdk => {
+                let is_word = |group: &&str| group.chars().all(|letter| letter.is_ascii_alphanumeric());
+                groups.len() == 5 && groups.iter().all(|group| !group.is_empty() && is_word(group))
+            }
+            AnonFormat::Any => true,
+        }
+    }
+}
+
+fn without_prefix(text: &str) -> &str {
+    text.strip_prefix("$device:").unwrap_or(text)
+}
+
+#[derive(Clone)]
+struct Record<'a> {
+    text: &'a str,
+    /// Any one member stands for the cluster; all members name the same.
+    cluster: usize,
+    /// The cluster's canonical ID under "stable", the one that depends on the way there.
+    stable: usize,
+    claimed: bool,
+    identified: bool,
+    alias_value: bool,
+}
+
+/// The resolver; see the module. IDs are numbered in the order in which they became known.
+#[derive(Clone)]
+pub struct Model<'a> {
+    rules: &'a Rules,
+    strategy: Strategy,
+    records: Vec<Record<'a>>,
+    outcomes: [u64; Outcome::COUNT],
+}
+
+impl<'a> Model<'a> {
+    pub fn new(rules: &'a Rules, strategy: Strategy) -> Self {
+        Self { rules, strategy, records: Vec::new(), outcomes: [0; Outcome::COUNT] }
+    }
+
+    /// Takes a step and returns its outcome if it is a link.
+    pub fn take(&mut self, step: Step<'a>) -> Option<Outcome> {
+        match step {
+            Step::Link(kind, first, second) => {
+                let outcome = self.link(kind, first, second);
+                self.outcomes[outcome as usize] += 1;
+                Some(outcome)
+            }
+            Step::Observe(Operand::Text(text)) if self.rules.is_valid(text) => {
+                self.know(text);
+                None
+            }
+            Step::Observe(_) => None,
+        }
+    }
+
+    /// Judges a link by the checks of SPEC 2, from top to bottom.
+    fn link(&mut self, kind: Kind, first: Operand<'a>, second: Operand<'a>) -> Outcome {
+        if first == Operand::Missing || second == Operand::Missing {
+            return Outcome::Malformed;
+        }
+        let (Operand::Text(first), Operand::Text(second)) = (first, second) else {
+            return Outcome::InvalidId;
+        };
+        if !self.rules.is_valid(first) || !self.rules.is_valid(second) {
+            return Outcome::InvalidId;
+        }
+        let first = self.know(first);
+        let second = self.know(second);
+        if kind == Kind::TrackedMerge {
+            return Outcome::MergeNotAllowed;
+        }
+        if first == second {
+            return Outcome::SameIds;
+        }
+        if kind == Kind::Identify && !self.rules.is_anonymous(self.records[first].text) {
+            return Outcome::AnonFormat;
+        }
+        if self.records[first].cluster == self.records[second].cluster {
+            self.claim(kind, first, second);
+            return Outcome::Unchanged;
+        }
+        if kind == Kind::Identify && self.is_claimed(first) {
+            return Outcome::AnonClaimed;
+        }
+        if kind == Kind::Alias && self.rules.alias_once && self.records[first].alias_value {
+            return Outcome::AliasTaken;
+        }
+        let merged_size = self.members(first).len() + self.members(second).len();
+        if self.rules.max_cluster_size.is_some_and(|limit| merged_size > limit as usize) {
+            return Outcome::TooManyIds;
+        }
+        self.claim(kind, first, second);
+        self.unite(first, second);
+        Outcome::Merged
+    }
+
+    fn know(&mut self, text: &'a str) -> usize {
+        if let Some(known) = self.records.iter().position(|record| record.text == text) {
+            return known;
+        }
+        let id = self.records.len();
+        let (claimed, identified, alias_value) = (false, false, false);
+        self.records.push(Record { text, cluster: id, stable: id, claimed, identified, alias_value });
+        id
+    }
+
+    fn is_claimed(&self, anon: usize) -> bool {
+        match self.rules.anon_guard {
+            AnonGuard::Anon => self.records[anon].claimed,
+            AnonGuard::Cluster => self.holds_identified(anon),
+            AnonGuard::Off => false,
+        }
+    }
+
+    fn holds_identified(&self, id: usize) -> bool {
+        self.members(id).iter().any(|&member| self.records[member].identified)
+    }
+
+    fn claim(&mut self, kind: Kind, first: usize, second: usize) {
+        match kind {
+            Kind::Identify => {
+                self.records[first].claimed = true;
+                self.records[second].identified = true;
+            }
+            Kind::Alias => self.records[first].alias_value = true,
+            Kind::Merge | Kind::TrackedMerge => (),
+        }
+    }
+
+    fn unite(&mut self, first: usize, second: usize) {
+        let stable = self.stays(first, second);
+        let cluster = self.records[first].cluster;
+        for member in [self.members(first), self.members(second)].concat() {
+            self.records[member].cluster = cluster;
+            self.records[member].stable = stable;
+        }
+    }
+
+    /// Returns which canonical ID stays under "stable" (SPEC 5).
+    fn stays(&self, a: usize, b: usize) -> usize {
+        let (of_a, of_b) = (self.records[a].stable, self.records[b].stable);
+        match self.members(a).len().cmp(&self.members(b).len()) {
+            Ordering::Greater => of_a,
+            Ordering::Less => of_b,
+            Ordering::Equal => match (self.holds_identified(a), self.holds_identified(b)) {
+                (true, false) => of_a,
+                (false, true) => of_b,
+                _ => of_a.min(of_b),
+            },
+        }
+    }
+
+    fn members(&self, id: usize) -> Vec<usize> {
+        let cluster = self.records[id].cluster;
+        (0..self.records.len()).filter(|&other| self.records[other].cluster == cluster).collect()
+    }
+
+    fn canonical(&self, id: usize) -> usize {
+        let members = self.members(id);
+        match self.strategy {
+            Strategy::Stable => self.records[id].stable,
+            Strategy::FirstSeen => members[0],
+            Strategy::Identified => {
+                *members.iter().find(|&&member| self.records[member].identified).unwrap_or(&members[0])
+            }
+            Strategy::Smallest => {
+                let text = |&member: &usize| self.records[member].text.as_bytes();
+                members.into_iter().min_by_key(text).expect("a cluster has a member")
+            }
+        }
+    }
+
+    /// Returns how many IDs are known.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Returns all that a caller can see.
+    pub fn view(&self) -> View {
+        let row = |id: usize| Row {
+            text: self.records[id].text.to_owned(),
+            canonical: self.canonical(id),
+            size: self.members(id).len(),
+            members: self.members(id),
+        };
+        let ids = 0..self.len();
+        let cluster_count = ids.clone().filter(|&id| self.members(id)[0] == id).count();
+        View { mapping: ids.map(row).collect(), cluster_count, outcomes: self.outcomes }
+    }
+}
+
+/// What a caller can see of a resolver, IDs by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub mapping: Vec<Row>,
+    pub cluster_count: usize,
+    pub outcomes: [u64; Outcome::COUNT],
+}
+
+/// A known ID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub text: String,
+    pub canonical: usize,
+    pub size: usize,
+    /// In the order in which they became known.
+    pub members: Vec<usize>,
+}
+
+/// Returns all that a caller can see of the core.
+pub fn view_of(core: &Resolver) -> View {
+    let row = |id| Row {
+        text: core.text(id).as_str().to_owned(),
+        canonical: core.canonical(id).index(),
+        size: core.size(id) as usize,
+        members: core.members(id).into_iter().map(idmerge_core::Id::index).collect(),
+    };
+    View {
+        mapping: core.ids().map(row).collect(),
+        cluster_count: core.cluster_count(),
+        outcomes: core.outcomes(),
+    }
+}

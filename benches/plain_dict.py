@@ -43,7 +43,11 @@ class DictResolver:
         """Make ``text`` known; return whether it can be an ID."""
         if text in self.parent:
             return True
-        if not text or len(text) > _MAX_LENGTH or text.removeprefix("$device:").lower() in DEFAULT_BLOCKED_IDS:
+        if (
+            not text
+            or len(text) > _MAX_LENGTH
+            or text.removeprefix("$device:").lower() in DEFAULT_BLOCKED_IDS
+        ):
             return False
         self.known_at[text] = len(self.parent)
         self.parent[text] = self.canonical[text] = text

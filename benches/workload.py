@@ -50,7 +50,8 @@ def links(distinct_ids: int, seed: int = 0) -> Links:
     again = int(_LINKS_AN_ID * known) - len(stated)
     repeats = rng.choices(stated, k=int(again * (1 - _CONFLICTS)))
     conflicts = (
-        (Kind.IDENTIFY, rng.choice(devices), f"user_{rng.randrange(users)}") for _ in range(int(again * _CONFLICTS))
+        (Kind.IDENTIFY, rng.choice(devices), f"user_{rng.randrange(users)}")
+        for _ in range(int(again * _CONFLICTS))
     )
     stated += repeats
     stated += conflicts

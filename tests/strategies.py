@@ -29,7 +29,17 @@ NEAR_MISSES = [
     "$device:18d2-ab-33-44-9f",
     "a-b--d-e",
 ]
-USERS = ["U1", "U2", "u1", "user@example.com", "ünïcödé-\U0001f98a", "nul\0inside", "\U0001f98a", "x" * 15, "x" * 16]
+USERS = [
+    "U1",
+    "U2",
+    "u1",
+    "user@example.com",
+    "ünïcödé-\U0001f98a",
+    "nul\0inside",
+    "\U0001f98a",
+    "x" * 15,
+    "x" * 16,
+]
 BLOCKED = ["null", "NULL", "$device:null", "$device:", "00000000-0000-0000-0000-000000000000", "lmy47D", "{}"]
 INVALID = ["", "x" * 256, "é" * 256, "\ud800", "lone \udfff surrogate"]
 LONGEST = ["y" * 255, "é" * 255]
@@ -75,7 +85,9 @@ def last_member(members: Any) -> str:
 
 canonicals = st.one_of(strategies, st.just(last_member))
 
-_operands = st.one_of(ids, friendly_ids, st.none(), st.integers(-2, 2), st.booleans(), st.floats(), st.just(["x"]))
+_operands = st.one_of(
+    ids, friendly_ids, st.none(), st.integers(-2, 2), st.booleans(), st.floats(), st.just(["x"])
+)
 _properties = st.dictionaries(
     st.sampled_from(
         [

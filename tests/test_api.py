@@ -25,7 +25,9 @@ def make(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("call", ["identify", "alias", "merge", "same"])
 @pytest.mark.parametrize("operands", [(D1, 5), (None, "U1"), (b"x", "U1"), (["x"], "U1")], ids=str)
-def test_an_operand_that_is_no_str_is_a_type_error_and_changes_nothing(make: Any, call: str, operands: Any) -> None:
+def test_an_operand_that_is_no_str_is_a_type_error_and_changes_nothing(
+    make: Any, call: str, operands: Any
+) -> None:
     r = make()
     with pytest.raises(TypeError):
         getattr(r, call)(*operands)
@@ -95,7 +97,11 @@ def test_a_mapping_has_a_row_for_each_known_id_in_their_order() -> None:
     r.observe("alone")
     r.identify(D1, "U1")
     table = r.mapping()
-    assert (table.num_rows, len(table), table.column_names) == (3, 3, ["distinct_id", "canonical_id", "cluster_size"])
+    assert (table.num_rows, len(table), table.column_names) == (
+        3,
+        3,
+        ["distinct_id", "canonical_id", "cluster_size"],
+    )
     assert repr(table) == "Table(3 rows: distinct_id, canonical_id, cluster_size)"
     assert table.to_pydict() == {
         "distinct_id": ["alone", D1, "U1"],
@@ -125,7 +131,9 @@ def test_duckdb_reads_a_mapping_by_name_and_again() -> None:
     r.identify(D1, "U1")
     mapping = r.mapping()
     for _ in range(2):
-        rows = duckdb.sql("select distinct_id, cluster_size from mapping where canonical_id = 'U1'").fetchall()
+        rows = duckdb.sql(
+            "select distinct_id, cluster_size from mapping where canonical_id = 'U1'"
+        ).fetchall()
         assert rows == [(D1, 2), ("U1", 2)]
     assert len(mapping) == 2
 
@@ -164,7 +172,12 @@ def test_the_numbers_of_outcomes_and_kinds_are_stable() -> None:
 def test_a_report_counts_and_cannot_be_changed() -> None:
     report = Resolver().link_many(Kind.MERGE, ["a", "a", "a", None], ["b", "b", "a", "b"])
     assert report.outcomes.dtype == np.uint8
-    assert report.counts == {Outcome.MERGED: 1, Outcome.UNCHANGED: 1, Outcome.SAME_IDS: 1, Outcome.MALFORMED: 1}
+    assert report.counts == {
+        Outcome.MERGED: 1,
+        Outcome.UNCHANGED: 1,
+        Outcome.SAME_IDS: 1,
+        Outcome.MALFORMED: 1,
+    }
     assert (len(report), report.merged, report.rejected) == (4, 1, 2)
     assert report.positions.tolist() == [0, 1, 2, 3]
     assert repr(report) == "Report(4 links: 1 MERGED, 1 UNCHANGED, 1 SAME_IDS, 1 MALFORMED)"
@@ -203,7 +216,11 @@ def test_a_policy_is_frozen_comparable_and_picklable() -> None:
         ({"max_cluster_size": True}, TypeError, r"got True"),
         ({"max_id_length": 0}, PolicyError, r"max_id_length must be at least 1 or None, got 0"),
         ({"max_id_length": 2.5}, TypeError, r"got 2.5"),
-        ({"anon_format": "uuid"}, PolicyError, r"anon_format must be one of 'uuid4', 'sdk', 'any', got 'uuid'"),
+        (
+            {"anon_format": "uuid"},
+            PolicyError,
+            r"anon_format must be one of 'uuid4', 'sdk', 'any', got 'uuid'",
+        ),
         ({"anon_guard": None}, PolicyError, r"anon_guard must be one of 'anon', 'cluster', 'off', got None"),
         ({"alias_once": 1}, TypeError, r"alias_once must be a bool, got 1"),
         ({"blocked_ids": "null"}, TypeError, r"blocked_ids must be an iterable of str, got 'null'"),
@@ -211,7 +228,9 @@ def test_a_policy_is_frozen_comparable_and_picklable() -> None:
         ({"blocked_ids": [5]}, TypeError, r"blocked_ids must hold str only, got 5"),
     ],
 )
-def test_a_policy_says_what_is_wrong_with_it(fields: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_a_policy_says_what_is_wrong_with_it(
+    fields: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         Policy(**fields)
 
@@ -250,9 +269,10 @@ def test_a_resolver_can_be_extended() -> None:
         def merge(self, first: str, second: str) -> Outcome:
             return super().merge(first.lower(), second.lower())
 
-    r = Counting(canonical="smallest")
-    r.merge("A", "B")
-    assert (type(r), r.resolve("b")) == (Counting, "a")
+    for canonical in ("smallest", min):
+        r = Counting(canonical=canonical)  # type: ignore[arg-type]
+        r.merge("A", "B")
+        assert (type(r), r.resolve("b")) == (Counting, "a")
 
 
 def test_a_callables_own_error_reaches_the_caller_and_leaves_the_resolver_usable() -> None:

@@ -25,9 +25,9 @@ NULLABLE: dict[str, Callable[[Texts], Any]] = {
     "list": list,
     "tuple": tuple,
     "numpy object": lambda texts: np.array([*texts, None], dtype=object)[:-1],
-    "numpy object strided": lambda texts: np.array([[text, None] for text in texts] or [[None] * 2], dtype=object)[
-        : len(texts), 0
-    ],
+    "numpy object strided": lambda texts: np.array(
+        [[text, None] for text in texts] or [[None] * 2], dtype=object
+    )[: len(texts), 0],
     "numpy StringDType": lambda texts: np.array(texts, dtype=StringDType(na_object=None)),
     "pyarrow string": lambda texts: pa.array(texts, pa.string()),
     "pyarrow large_string": lambda texts: pa.array(texts, pa.large_string()),
@@ -205,7 +205,16 @@ def test_a_column_of_another_type_is_refused(column: Any, message: str) -> None:
 
 @pytest.mark.parametrize(
     "ids",
-    [["a", 5], (b"a",), np.array([1]), np.array([["a"]]), np.array(["a", 5], dtype=object), pa.array([1]), "text", 7],
+    [
+        ["a", 5],
+        (b"a",),
+        np.array([1]),
+        np.array([["a"]]),
+        np.array(["a", 5], dtype=object),
+        pa.array([1]),
+        "text",
+        7,
+    ],
     ids=repr,
 )
 def test_resolving_what_is_no_column_of_text_is_a_type_error(ids: Any) -> None:
@@ -266,7 +275,9 @@ def test_kinds_come_as_any_column_of_integers(kinds: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_wrong_kind_is_refused_before_the_first_link(kinds: Any, error: type[Exception], message: str) -> None:
+def test_a_wrong_kind_is_refused_before_the_first_link(
+    kinds: Any, error: type[Exception], message: str
+) -> None:
     resolver = Resolver()
     with pytest.raises(error, match=message):
         resolver.link_many(kinds, ["a", "b"], ["b", "c"])

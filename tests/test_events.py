@@ -13,7 +13,10 @@ from strategies import D1, D2
 
 
 def event(name: Any, **properties: Any) -> dict[str, Any]:
-    return {"event": name, "properties": {key.replace("__", "$", 1): value for key, value in properties.items()}}
+    return {
+        "event": name,
+        "properties": {key.replace("__", "$", 1): value for key, value in properties.items()},
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,9 +52,15 @@ def test_an_identity_event_states_a_link(stated: dict[str, Any], link: tuple[Kin
     [
         (event("$identify", __identified_id="U1"), r"\$identify has no \$anon_id or \$anon_distinct_id"),
         (event("$identify", __anon_id=D1), r"\$identify has no \$identified_id or distinct_id"),
-        (event("$identify", __anon_id=D1, __identified_id=None, distinct_id="U1"), r"\$identified_id .* got None"),
+        (
+            event("$identify", __anon_id=D1, __identified_id=None, distinct_id="U1"),
+            r"\$identified_id .* got None",
+        ),
         (event("$identify", __anon_id=D1, distinct_id=None), r"distinct_id of \$identify .* got None"),
-        (event("$identify", __anon_id=True, __identified_id="U1"), r"must be a string or an integer, got True"),
+        (
+            event("$identify", __anon_id=True, __identified_id="U1"),
+            r"must be a string or an integer, got True",
+        ),
         (event("$identify", __anon_id=1.0, __identified_id="U1"), r"got 1\.0"),
         (event("$identify", __anon_id=["x"], __anon_distinct_id=D1, distinct_id="U1"), r"got \['x'\]"),
         (event("$create_alias", distinct_id="U1"), r"\$create_alias has no alias"),
@@ -78,7 +87,9 @@ def test_an_identity_event_without_two_ids_is_malformed(stated: dict[str, Any], 
 @pytest.mark.parametrize(
     "stated",
     [
-        event("Sign Up", distinct_id="U1", __device_id=D1, __user_id="U9", __anon_id=D2, __identified_id="U8"),
+        event(
+            "Sign Up", distinct_id="U1", __device_id=D1, __user_id="U9", __anon_id=D2, __identified_id="U8"
+        ),
         event("$Identify", __anon_id=D1, __identified_id="U2", distinct_id="U1"),
         event(None, distinct_id="U1"),
         event(["$identify"], distinct_id="U1"),
@@ -163,7 +174,10 @@ def test_a_report_on_events_says_which_event_each_outcome_answers() -> None:
 
 
 def test_more_events_than_are_applied_at_once_keep_their_positions() -> None:
-    stated = [event("$merge", __distinct_ids=[f"A{n}", f"B{n}"]) if n % 7 == 0 else event("x") for n in range(70_000)]
+    stated = [
+        event("$merge", __distinct_ids=[f"A{n}", f"B{n}"]) if n % 7 == 0 else event("x")
+        for n in range(70_000)
+    ]
     report = Resolver().apply_events(stated)
     assert report.positions.tolist() == list(range(0, 70_000, 7))
     assert report.merged == 10_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -46,7 +47,9 @@ def test_one_by_one_it_answers_as_the_reference(policy: Policy, canonical: Any, 
 
 
 @given(policies, canonicals, many_links)
-def test_the_three_named_calls_answer_as_the_reference(policy: Policy, canonical: Any, stated: list[Link]) -> None:
+def test_the_three_named_calls_answer_as_the_reference(
+    policy: Policy, canonical: Any, stated: list[Link]
+) -> None:
     ours, theirs = Resolver(policy, canonical), reference.Resolver(policy, canonical)
     for kind, first, second, _ in stated:
         name = {Kind.IDENTIFY: "identify", Kind.ALIAS: "alias", Kind.MERGE: "merge"}[kind]
@@ -61,9 +64,7 @@ def test_the_answer_does_not_depend_on_batch_size(
     one_by_one, in_batches = reference.Resolver(policy, canonical), Resolver(policy, canonical)
     expected = [one_by_one.link(kind, first, second) for kind, first, second, _ in stated]
     bounds = [0, *sorted(cuts), len(stated)]
-    reports = [
-        in_batches.link_many(*columns(stated[start:end])) for start, end in zip(bounds, bounds[1:], strict=False)
-    ]
+    reports = [in_batches.link_many(*columns(stated[start:end])) for start, end in itertools.pairwise(bounds)]
     assert [outcome for report in reports for outcome in report.outcomes] == expected
     assert state(in_batches) == state(one_by_one)
 
@@ -157,7 +158,9 @@ def test_resolving_is_idempotent_and_stays_in_the_cluster(
 
 
 @given(policies, many_links, st.lists(st.one_of(ids, st.none()), max_size=20))
-def test_observing_answers_as_the_reference(policy: Policy, stated: list[Link], seen: list[str | None]) -> None:
+def test_observing_answers_as_the_reference(
+    policy: Policy, stated: list[Link], seen: list[str | None]
+) -> None:
     ours, theirs = Resolver(policy), reference.Resolver(policy)
     for resolver in (ours, theirs):
         resolver.observe_many(seen[::2])

@@ -58,12 +58,18 @@ def test_the_resolver_is_the_only_door_to_the_core() -> None:
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands = {"resolve", "show", "generate"}
-    public = {"idmerge", *(f"idmerge.{name}" for name in ("errors", "files", "workload", "canonical", "policy"))}
+    public = {
+        "idmerge",
+        *(f"idmerge.{name}" for name in ("errors", "files", "workload", "canonical", "policy")),
+    }
     for path in (PACKAGE / "cli").glob("*.py"):
         for module in imports(path):
             if module.startswith("idmerge.cli."):
                 known = module.split(".")[2]
-                assert known not in commands - {path.stem} or path.stem in ("__init__", "group"), (path.name, module)
+                assert known not in commands - {path.stem} or path.stem in ("__init__", "group"), (
+                    path.name,
+                    module,
+                )
             elif module.partition(".")[0] == "idmerge":
                 assert module in public or module.rpartition(".")[0] in public, (path.name, module)
 
@@ -77,6 +83,8 @@ def test_no_file_is_longer_than_a_reader_bears() -> None:
     root = CORE.parent.parent
     paths = [*root.glob("rust/*/src/**/*.rs"), *root.glob("rust/*/tests/**/*.rs")]
     paths += [path for folder in ("python", "tests", "benches") for path in (root / folder).rglob("*.py")]
-    too_long = {path.name: lines for path in paths if (lines := len(path.read_text("utf-8").splitlines())) > 600}
+    too_long = {
+        path.name: lines for path in paths if (lines := len(path.read_text("utf-8").splitlines())) > 600
+    }
     assert too_long == {}
     assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 200

@@ -233,7 +233,20 @@ def test_a_merge_from_the_track_route_is_not_allowed_but_makes_its_ids_known(mak
 
 
 @pytest.mark.parametrize(
-    "text", ["\U0001f98a", "a\0b", "\0", " ", "x" * 255, "é" * 255, "\U0001f98a" * 255, "Null ", "$device:x", "1", "00"]
+    "text",
+    [
+        "\U0001f98a",
+        "a\0b",
+        "\0",
+        " ",
+        "x" * 255,
+        "é" * 255,
+        "\U0001f98a" * 255,
+        "Null ",
+        "$device:x",
+        "1",
+        "00",
+    ],
 )
 def test_a_strange_id_is_an_id(make: Any, text: str) -> None:
     r = make()
@@ -359,7 +372,9 @@ def test_a_callable_sees_the_members_in_their_order_and_must_choose_one(make: An
     assert r.resolve("B") == "A"
     assert seen[-1] == ["B", "A"]
     r.merge("B", "C")
-    with pytest.raises(ValueError, match="must return a member of the cluster, got 'nobody' for the cluster of 'B'"):
+    with pytest.raises(
+        ValueError, match="must return a member of the cluster, got 'nobody' for the cluster of 'B'"
+    ):
         r.resolve("A")
     with pytest.raises(ValueError, match="nobody"):
         r.mapping()

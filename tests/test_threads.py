@@ -33,7 +33,7 @@ def test_readers_see_only_states_between_links_while_a_writer_works() -> None:
 
     def write() -> None:
         for start in range(0, len(IDS) - 1, 7):
-            resolver.link_many(Kind.MERGE, IDS[start : start + 7], IDS[start + 1 : start + 7] + [IDS[start]])
+            resolver.link_many(Kind.MERGE, IDS[start : start + 7], [*IDS[start + 1 : start + 7], IDS[start]])
             resolver.merge(IDS[start], IDS[start])
         done.set()
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class ArrowArray(Protocol):
-    """An array that speaks Arrow's PyCapsule interface: pyarrow, polars, nanoarrow, …"""
+    """An array that speaks Arrow's PyCapsule interface: such as pyarrow's."""
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         """Export the array."""
 
 
 class ArrowStream(Protocol):
-    """A stream of arrays that speaks Arrow's PyCapsule interface: polars, pandas, DuckDB, …"""
+    """A stream of arrays that speaks Arrow's PyCapsule interface: such as a polars Series."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Export the stream."""

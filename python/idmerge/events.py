@@ -89,9 +89,9 @@ def event_mapping(event: Event) -> Mapping[str, Any]:
 def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     """Return the link that the mapping ``event`` states, or None for an ordinary event."""
     name = event.get("event")
-    kind = _KINDS.get(name) if isinstance(name, str) else None
-    if kind is None:  # Nearly every event: keep this first.
+    if not isinstance(name, str) or name not in _KINDS:  # Nearly every event: keep this first.
         return None
+    kind = _KINDS[name]
     properties = _properties(event)
     if kind is Kind.MERGE:
         entries = properties.get("$distinct_ids")

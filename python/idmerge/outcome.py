@@ -68,7 +68,7 @@ class Report:
     __slots__ = ("_outcomes", "_positions")
 
     def __init__(self, outcomes: Iterable[int], positions: Iterable[int] | None = None) -> None:
-        """Wrap ``outcomes``, codes of `Outcome`; ``positions`` defaults to 0, 1, 2, …"""
+        """Wrap ``outcomes``, codes of `Outcome`; ``positions`` defaults to the rows."""
         self._outcomes: NDArray[np.uint8] = _frozen_array(outcomes, np.uint8)
         self._positions = None if positions is None else _frozen_array(positions, np.int64)
 

@@ -48,7 +48,7 @@ DEFAULT_MAX_ID_LENGTH = 255
 
 
 ANON_FORMATS = {
-    "uuid4": r"(\$device:)?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}",
+    "uuid4": r"(\$device:)?(?i:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})",
     "sdk": r"(\$device:)?[0-9A-Za-z]+(-[0-9A-Za-z]+){4}",
     "any": r"(?s:.*)",
 }

@@ -48,9 +48,9 @@ class Resolver:
 
     def link(self, kind: Kind, first: str, second: str, source: Source = "import") -> Outcome:
         check_source(source)
-        return self._judge_and_count(Kind(kind), _text(first), _text(second), source)
+        return self._link(Kind(kind), _text(first), _text(second), source)
 
-    def _judge_and_count(self, kind: Kind, first: object, second: object, source: Source = "import") -> Outcome:
+    def _link(self, kind: Kind, first: object, second: object, source: Source = "import") -> Outcome:
         self._outcomes[outcome := self._judge(kind, first, second, source)] += 1
         return outcome
 
@@ -114,10 +114,10 @@ class Resolver:
         for member in smaller.members:
             self._clusters[member] = larger
 
-    def link_many(self, kind: Kind | Sequence[Kind], left: Sequence[object], right: Sequence[object]) -> Report:
+    def link_many(self, kind: Kind | Sequence[Kind], left: Sequence[Any], right: Sequence[Any]) -> Report:
         kinds = [kind] * len(left) if isinstance(kind, int) else kind
         links = list(zip(kinds, left, right, strict=True))  # Raises before the first link is judged.
-        return Report([self._judge_and_count(Kind(kind), first, second) for kind, first, second in links])
+        return Report([self._link(Kind(kind), first, second) for kind, first, second in links])
 
     def observe(self, distinct_id: str) -> None:
         if self._is_valid(_text(distinct_id)):
@@ -133,7 +133,7 @@ class Resolver:
         try:
             link = link_of(mapping, source)
         except MalformedEventError:
-            return self._judge_and_count(Kind.IDENTIFY, None, None)
+            return self._link(Kind.IDENTIFY, None, None)
         if link is not None:
             return self.link(*link)
         self.observe_many([distinct_id_of(mapping)])

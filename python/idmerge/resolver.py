@@ -6,7 +6,8 @@ own methods, inherited, so that nothing stands between them and the caller.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -50,16 +51,14 @@ class Resolver(_core.Resolver):
     _canonical: Strategy | Chooser
     _policy: Policy
 
-    def __new__(cls, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> Resolver:
+    def __new__(cls, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> Self:
         """Make an empty resolver."""
         check_canonical(canonical)
         policy = Policy() if policy is None else policy
         if not isinstance(policy, Policy):
             raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
-        if isinstance(canonical, str):
-            self = super().__new__(cls, policy, canonical)
-        else:
-            self = super().__new__(_ChoosingResolver, policy, "first_seen")
+        chooser = canonical if isinstance(canonical, str) else partial(choose, canonical)
+        self = super().__new__(cls, policy, chooser)
         self._policy = policy
         self._canonical = canonical
         return self
@@ -146,10 +145,25 @@ class Resolver(_core.Resolver):
         Raises:
             TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
         """
+        if callable(self._canonical):
+            return in_family_of(ids, self._chosen_list, self._chosen_column)
         return in_family_of(ids, self._resolve_list, self._resolve_column)
 
+    def mapping(self) -> _core.Table:
+        """Return every known ID with its canonical ID and the size of its cluster.
+
+        Returns:
+            A table of ``distinct_id`` (utf8), ``canonical_id`` (utf8) and ``cluster_size`` (int32), one row a
+            known ID, in the order in which they became known. It is a snapshot.
+
+        Raises:
+            CanonicalError: A callable strategy chose an ID outside the cluster.
+        """
+        table = super().mapping()
+        return self._chosen_mapping(table, self._canonical) if callable(self._canonical) else table
+
     def stats(self) -> Stats:
-        """Sum up the resolver: links by outcome, cluster sizes, clusters near the limit. Reads every cluster."""
+        """Sum up the resolver: links by outcome, cluster sizes, clusters near the limit (SPEC 2)."""
         outcomes, cluster_sizes = self._counts()
         return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size)
 
@@ -161,47 +175,30 @@ class Resolver(_core.Resolver):
             f"{clusters} {'cluster' if clusters == 1 else 'clusters'})"
         )
 
+    # With a callable strategy the core names each cluster by its first member; these put the
+    # chosen one in its place, asking once a cluster.
 
-class _ChoosingResolver(Resolver):
-    """A resolver whose canonical IDs a callable chooses; the core names clusters by first member."""
-
-    __slots__ = ()
-
-    def resolve(self, distinct_id: str) -> str:
-        if distinct_id not in self:
-            return distinct_id
-        return self._choose(self.members(distinct_id))
-
-    def resolve_many(self, ids: C) -> C:
-        # Text of every family goes through lists here: the callable costs more than the detour.
-        return in_family_of(ids, self._resolve_list, self._resolve_column)
-
-    def _resolve_list(self, ids: list[Any]) -> list[Any]:
-        chosen: dict[str, str] = {}
-        answers = super()._resolve_list(ids)
+    def _chosen_list(self, ids: list[Any]) -> list[Any]:
+        chosen: dict[Any, Any] = {}
+        answers = self._resolve_list(ids)
         for row, first in enumerate(answers):
-            if isinstance(first, str):
-                if first not in chosen:
-                    chosen[first] = self.resolve(first)
-                answers[row] = chosen[first]
+            if first not in chosen:
+                chosen[first] = self.resolve(first) if isinstance(first, str) else first
+            answers[row] = chosen[first]
         return answers
 
-    def _resolve_column(self, ids: Any) -> _core.Column:
-        first = super()._resolve_column(ids)
-        return first._with_texts(self._resolve_list(first.to_pylist()))
+    def _chosen_column(self, ids: Any) -> _core.Column:
+        first = self._resolve_column(ids)
+        return first._with_texts(self._chosen_list(first.to_pylist()))
 
-    def mapping(self) -> _core.Table:
-        table = super().mapping()
+    @staticmethod
+    def _chosen_mapping(table: _core.Table, chooser: Chooser) -> _core.Table:
         columns = table.to_pydict()
         clusters: dict[str, list[str]] = {}
         for member, first in zip(columns["distinct_id"], columns["canonical_id"], strict=True):
             clusters.setdefault(first, []).append(member)
-        chosen = {first: self._choose(members) for first, members in clusters.items()}
+        chosen = {first: choose(chooser, members) for first, members in clusters.items()}
         return table._with_canonical_ids([chosen[first] for first in columns["canonical_id"]])
-
-    def _choose(self, members: list[str]) -> str:
-        assert callable(self._canonical)  # noqa: S101 - what makes a resolver this class
-        return choose(self._canonical, members)
 
 
 class _Steps:
@@ -245,5 +242,3 @@ class _Steps:
 def _code(kind: Kind, source: Source) -> int:
     """Return the core's number for a link; its route matters to a merge only (SPEC 3)."""
     return _TRACKED_MERGE if kind is Kind.MERGE and source != "import" else kind
-
-

@@ -203,19 +203,18 @@ def has_a_taken_alias(visitor: Visitor) -> Iterator[Identity]:
 def has_an_old_client(visitor: Visitor) -> Iterator[Identity]:
     """Comes with a client whose anonymous IDs are no UUIDv4."""
     visitor.anonymous = f"{visitor.draw.hex16()}-{visitor.draw.hex16()[:12]}"
-    yield from signs_up(visitor)
+    return signs_up(visitor)
 
 
-def has_a_broken_client(visitor: Visitor) -> Iterator[Identity]:
-    """Comes with a client that sends the same value for everybody, or one ID twice."""
-    match visitor.draw.below(3):
-        case 0:
-            visitor.anonymous = visitor.draw.one_of(JUNK)
-            yield identify(visitor, visitor.account())
-        case 1:
-            yield identify(visitor, visitor.draw.one_of(JUNK))
-        case _:
-            yield identify(visitor, visitor.anonymous)
+def is_everybody(visitor: Visitor) -> Iterator[Identity]:
+    """Comes with a client that calls every visitor the same."""
+    visitor.anonymous = visitor.draw.one_of(JUNK)
+    return signs_up(visitor)
+
+
+def becomes_everybody(visitor: Visitor) -> Iterator[Identity]:
+    """Is logged in by a client that calls every user the same, or that repeats the anonymous ID."""
+    yield identify(visitor, visitor.draw.one_of((*JUNK, visitor.anonymous)))
 
 
 def has_a_malformed_event(visitor: Visitor) -> Iterator[Identity]:
@@ -240,7 +239,8 @@ LIVES = (
     *[has_an_alias] * 4,
     *[has_a_taken_alias] * 1,
     *[has_an_old_client] * 1,
-    *[has_a_broken_client] * 2,
+    *[is_everybody] * 1,
+    *[becomes_everybody] * 1,
     *[has_a_malformed_event] * 1,
 )
 """Each life as often as it occurs among visitors, in parts of about a hundred."""

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow_schema::DataType;
-use idmerge_core::{Id, Kind, Operand, Outcome, Step};
+use idmerge_core::{Id, Kind, Operand, Outcome, Step, Strategy};
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -31,6 +31,8 @@ const OBSERVE: u8 = 4;
 #[pyclass(frozen, subclass, module = "idmerge._core")]
 pub struct Resolver {
     core: RwLock<Core>,
+    /// The caller's own canonical strategy: takes a cluster's members, returns one of them.
+    chooser: Option<Py<PyAny>>,
 }
 
 impl Resolver {
@@ -61,6 +63,12 @@ impl Resolver {
     ) -> Result<Option<T>, Failure> {
         let core = self.read(distinct_id.py())?;
         Ok(get(&core, distinct_id).map(|id| answer(&core, id)))
+    }
+
+    fn members_of(&self, distinct_id: &Bound<'_, PyString>) -> Result<Option<Vec<String>>, Failure> {
+        self.of_known(distinct_id, |core, id| {
+            core.members(id).into_iter().map(|member| core.text(member).as_str().to_owned()).collect()
+        })
     }
 
     /// Takes steps, which must not need the interpreter, and returns the outcomes of the links.
@@ -126,10 +134,14 @@ fn step<'a>(code: u8, left: Operand<'a>, right: Operand<'a>) -> Step<'a> {
 impl Resolver {
     #[new]
     #[pyo3(signature = (policy, canonical, id_limit=None))]
-    fn new(policy: PolicyFields, canonical: &str, id_limit: Option<u32>) -> PyResult<Self> {
-        let limit = id_limit.unwrap_or(idmerge_core::Id::LIMIT);
-        let core = Core::with_id_limit(policy.read()?, strategy(canonical)?, limit);
-        Ok(Self { core: RwLock::new(core) })
+    fn new(policy: PolicyFields, canonical: &Bound<'_, PyAny>, id_limit: Option<u32>) -> PyResult<Self> {
+        let (strategy, chooser) = match canonical.cast::<PyString>() {
+            Ok(name) => (strategy(name.to_str()?)?, None),
+            Err(_) => (Strategy::FirstSeen, Some(canonical.clone().unbind())),
+        };
+        let limit = id_limit.unwrap_or(Id::LIMIT);
+        let core = Core::with_id_limit(policy.read()?, strategy, limit);
+        Ok(Self { core: RwLock::new(core), chooser })
     }
 
     /// Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
@@ -228,11 +240,18 @@ impl Resolver {
     }
 
     /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).
-    fn resolve<'py>(&self, distinct_id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
+    fn resolve<'py>(&self, distinct_id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         let py = distinct_id.py();
+        if let Some(chooser) = &self.chooser {
+            return match self.members_of(distinct_id)? {
+                Some(members) => chooser.bind(py).call1((members,)),
+                None => Ok(distinct_id.clone().into_any()),
+            };
+        }
         let core = self.read(py)?;
         let canonical = get(&core, distinct_id).and_then(|id| core.other_canonical(id));
-        Ok(canonical.map_or_else(|| distinct_id.clone(), |id| PyString::new(py, core.text(id).as_str())))
+        let text = canonical.map(|id| PyString::new(py, core.text(id).as_str()));
+        Ok(text.unwrap_or_else(|| distinct_id.clone()).into_any())
     }
 
     /// Return the canonical ID of each row as an Arrow column.
@@ -269,10 +288,7 @@ impl Resolver {
 
     /// Return the IDs of an ID's cluster in the order in which they became known.
     fn members(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<Vec<String>> {
-        let members = self.of_known(distinct_id, |core, id| {
-            core.members(id).into_iter().map(|member| core.text(member).as_str().to_owned()).collect()
-        });
-        members?.ok_or_else(|| unknown(distinct_id))
+        self.members_of(distinct_id)?.ok_or_else(|| unknown(distinct_id))
     }
 
     /// Return how many IDs an ID's cluster has.

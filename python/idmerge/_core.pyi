@@ -1,0 +1,174 @@
+"""The resolver's core in Rust: the reference manual of its calls.
+
+`idmerge.Resolver` extends `Resolver` here and passes these calls on as they are. Names with an
+underscore are its own business. `SPEC n` is section n of docs/SPEC.md.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from idmerge.canonical import Chooser, Strategy
+from idmerge.columns import ArrowArray, ArrowStream, KindColumn, TextColumn
+from idmerge.outcome import Outcome
+from idmerge.policy import Policy
+
+__all__ = ["Column", "Resolver", "Table", "__version__"]
+
+__version__: Final[str]
+
+@disjoint_base
+class Resolver:
+    """Joins IDs into identity clusters, link by link, and says who is who."""
+
+    def __new__(cls, policy: Policy, canonical: Strategy | Chooser, id_limit: int | None = None) -> Self: ...
+    def identify(self, anon_id: str, identified_id: str) -> Outcome:
+        """Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
+
+        Args:
+            anon_id: What the SDK made for the device before login.
+            identified_id: The ID that the user got from you.
+
+        Returns:
+            What became of the link; a rejection is an answer, not an exception.
+
+        Raises:
+            TypeError: An ID is no str.
+            CapacityError: The resolver is full; nothing is changed.
+        """
+
+    def alias(self, alias: str, distinct_id: str) -> Outcome:
+        """Judge a ``$create_alias``: another name, then the ID that it stands for (SPEC 2).
+
+        Args:
+            alias: The new name; may look like anything, and can be used once.
+            distinct_id: The ID that it stands for.
+
+        Raises:
+            TypeError: An ID is no str.
+            CapacityError: The resolver is full; nothing is changed.
+        """
+
+    def merge(self, first: str, second: str) -> Outcome:
+        """Judge a ``$merge``: two IDs of one person (SPEC 2).
+
+        Raises:
+            TypeError: An ID is no str.
+            CapacityError: The resolver is full; nothing is changed.
+        """
+
+    def observe(self, distinct_id: str) -> None:
+        """Make an ID known, if it is valid, so that its cluster of one is counted (SPEC 3).
+
+        Raises:
+            TypeError: ``distinct_id`` is no str.
+            CapacityError: The resolver is full; nothing is changed.
+        """
+
+    def observe_many(self, ids: TextColumn) -> None:
+        """Make many IDs known, in order; invalid ones and missing values stay unknown.
+
+        Raises:
+            TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
+            CapacityError: The resolver is full; the message names the row, and those before it are known.
+        """
+
+    def resolve(self, distinct_id: str) -> str:
+        """Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).
+
+        Raises:
+            TypeError: ``distinct_id`` is no str.
+            CanonicalError: A callable strategy chose an ID outside the cluster.
+        """
+
+    def same(self, a: str, b: str) -> bool:
+        """Return whether two IDs are the same person as far as is known; an ID is the same as itself.
+
+        Raises:
+            TypeError: An ID is no str.
+        """
+
+    def members(self, distinct_id: str) -> list[str]:
+        """Return the IDs of an ID's cluster in the order in which they became known.
+
+        Raises:
+            TypeError: ``distinct_id`` is no str.
+            UnknownIdError: ``distinct_id`` is not known.
+        """
+
+    def size(self, distinct_id: str) -> int:
+        """Return how many IDs an ID's cluster has.
+
+        Raises:
+            TypeError: ``distinct_id`` is no str.
+            UnknownIdError: ``distinct_id`` is not known.
+        """
+
+    def __contains__(self, distinct_id: str, /) -> bool:
+        """Return whether an ID is known."""
+
+    def __len__(self) -> int:
+        """Return how many IDs are known."""
+
+    @property
+    def cluster_count(self) -> int:
+        """How many clusters there are, those of one ID included."""
+
+    def mapping(self) -> Table:
+        """Return every known ID with its canonical ID and the size of its cluster.
+
+        Returns:
+            A table of ``distinct_id`` (utf8), ``canonical_id`` (utf8) and ``cluster_size`` (int32), one row a
+            known ID, in the order in which they became known. It is a snapshot.
+
+        Raises:
+            CanonicalError: A callable strategy chose an ID outside the cluster.
+        """
+
+    def _link_coded(self, code: int, first: str, second: str) -> Outcome: ...
+    def _link_columns(self, kind: KindColumn, left: TextColumn, right: TextColumn) -> NDArray[np.uint8]: ...
+    def _take_steps(
+        self, codes: bytes, left: list[str | None], right: list[str | None]
+    ) -> NDArray[np.uint8]: ...
+    def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
+    def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
+    def _counts(self) -> tuple[list[int], dict[int, int]]: ...
+
+@final
+class Column:
+    """A column of text that any library that speaks Arrow can open, as often as it likes."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def to_pylist(self) -> list[str | None]:
+        """Return the texts as a list, None for a null."""
+
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def _with_texts(self, texts: list[Any]) -> Column: ...
+
+@final
+class Table:
+    """The mapping from every known ID to its canonical ID; any library that speaks Arrow opens it."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are: one a known ID."""
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        """The names of the columns."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def to_pydict(self) -> dict[str, list[Any]]:
+        """Return the columns as a dict of lists."""
+
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def _with_canonical_ids(self, canonical_ids: list[str]) -> Table: ...

@@ -1,0 +1,67 @@
+"""The group of commands, and how an error becomes one line."""
+
+from __future__ import annotations
+
+import errno
+from typing import IO, Any
+
+import click
+
+import idmerge
+from idmerge.cli.generate import generate
+from idmerge.cli.resolve import resolve
+from idmerge.cli.show import show
+from idmerge.errors import IdmergeError
+
+
+class Failure(click.ClickException):
+    """What stands in the way, said in one line."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print ``idmerge: error: …`` to standard error."""
+        click.echo(f"idmerge: error: {self.message}", file=file, err=True)
+
+
+class Commands(click.Group):
+    """A group that turns what idmerge and the system raise into a `Failure`."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a pipe that the reader closed stays click's affair."""
+        try:
+            return super().invoke(ctx)
+        except IdmergeError as error:
+            raise Failure(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise Failure(_in_one_line(error)) from error
+
+
+def _in_one_line(error: OSError) -> str:
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{click.format_filename(error.filename)}: {error.strerror}"
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""
+    Find out which IDs are the same person.
+
+    Files hold events in Mixpanel's raw-export shape, or links as columns; see idmerge resolve --help.
+
+    \b
+    Example:
+      idmerge generate --events 100000 -o events.ndjson
+      idmerge resolve events.ndjson -o mapping.parquet
+      idmerge show user-1013 events.ndjson
+    """,
+)
+@click.version_option(idmerge.__version__, prog_name="idmerge")
+def commands() -> None:
+    """Hold the commands; the help says more."""
+
+
+for command in (resolve, show, generate):
+    commands.add_command(command)

@@ -1,0 +1,141 @@
+"""The arguments and options that commands share: the files, the policy and the canonical strategy."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idmerge import Policy
+from idmerge.errors import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ANON_FORMATS = ("uuid4", "sdk", "any")
+ANON_GUARDS = ("anon", "cluster", "off")
+STRATEGIES = ("stable", "identified", "first_seen", "smallest")
+
+FILES_HELP = """
+    FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard
+    input. Or it holds links in columns kind, left and right: .csv, .parquet or .arrow, where kind is
+    identify, alias or merge.
+"""
+
+
+class Limit(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
+    """A whole number, or the word ``none`` for no limit."""
+
+    name = "limit"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number; ``none`` stays a word, for click takes None as not given."""
+        if value == "none":
+            return "none"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor none", param, ctx)
+
+
+files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+
+canonical_option = click.option(
+    "--canonical",
+    type=click.Choice(STRATEGIES),
+    default="stable",
+    show_default=True,
+    help="Which member names a cluster: the larger cluster's name stays (stable), the identified ID known "
+    "first, the ID known first, or the smallest by UTF-8 bytes.",
+)
+
+POLICY_OPTIONS = (
+    click.option(
+        "--max-cluster-size",
+        type=Limit(),
+        metavar="N|none",
+        default=Policy().max_cluster_size,
+        show_default=True,
+        help="Most IDs in a cluster.",
+    ),
+    click.option(
+        "--anon-format",
+        type=click.Choice(ANON_FORMATS),
+        default=Policy().anon_format,
+        show_default=True,
+        help="What an anonymous ID must look like.",
+    ),
+    click.option(
+        "--anon-guard",
+        type=click.Choice(ANON_GUARDS),
+        default=Policy().anon_guard,
+        show_default=True,
+        help="When an anonymous ID counts as claimed: by an $identify that named it, "
+        "by a user in its cluster, or never.",
+    ),
+    click.option(
+        "--alias-once/--no-alias-once",
+        default=Policy().alias_once,
+        show_default=True,
+        help="Whether an alias can be used only once.",
+    ),
+    click.option(
+        "--blocked-ids",
+        metavar="FILE",
+        help="IDs that belong to nobody, one a line, in place of the built-in list.",
+    ),
+    click.option(
+        "--max-id-length",
+        type=Limit(),
+        metavar="N|none",
+        default=Policy().max_id_length,
+        show_default=True,
+        help="Most characters in an ID.",
+    ),
+)
+
+
+POLICY_FIELDS = tuple(field.name for field in fields(Policy))
+
+
+def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the options of a policy, and in their place the argument ``policy``."""
+
+    @wraps(command)
+    def with_policy(**options: Any) -> Any:
+        chosen = {name: options.pop(name) for name in POLICY_FIELDS}
+        return command(policy=_policy(**chosen), **options)
+
+    decorated: Callable[..., Any] = with_policy
+    for option in reversed(POLICY_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _policy(
+    *, max_cluster_size: int | str, max_id_length: int | str, blocked_ids: str | None, **others: Any
+) -> Policy:
+    blocked = Policy().blocked_ids if blocked_ids is None else _ids_in(blocked_ids)
+    try:
+        return Policy(
+            max_cluster_size=_or_none(max_cluster_size),
+            max_id_length=_or_none(max_id_length),
+            blocked_ids=blocked,
+            **others,
+        )
+    except PolicyError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _or_none(limit: int | str) -> int | None:
+    return limit if isinstance(limit, int) else None
+
+
+def _ids_in(path: str) -> frozenset[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
+            return frozenset(line for line in file.read().split("\n") if line)
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path}: the text is no UTF-8: {error}") from error

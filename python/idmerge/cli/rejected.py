@@ -1,0 +1,80 @@
+"""Rejected links as a file: one row a link, with the place where it stands and the reason.
+
+The columns ``kind``, ``left`` and ``right`` are those of a file of links, so that the CSV can be read
+again: under another policy, or once the IDs are mended.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from idmerge.cli.judging import JudgedLink
+
+COLUMNS = ("file", "line", "kind", "left", "right", "outcome", "failure_reason")
+SUFFIXES = (".csv", ".ndjson", ".jsonl")
+
+
+class RejectedWriter(Protocol):
+    """Takes the rejected links one after another."""
+
+    def write(self, link: JudgedLink) -> None:
+        """Write one row."""
+
+
+class CsvWriter:
+    """Writes CSV in UTF-8; what is no Unicode text appears as an escape."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._rows = csv.writer(_UnixLines(stream))
+        self._rows.writerow(COLUMNS)
+
+    def write(self, link: JudgedLink) -> None:
+        """Write one row; a missing operand is an empty cell."""
+        self._rows.writerow(_row(link))
+
+
+class _UnixLines:
+    """Takes rows that end in CR LF and ends them in LF.
+
+    `csv` before Python 3.13 quotes a CR only where it stands in the line's end.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        line = row.removesuffix("\r\n") + "\n"
+        self._stream.write(line.encode("utf-8", "backslashreplace"))
+
+
+class NdjsonWriter:
+    """Writes one JSON object a line."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, link: JudgedLink) -> None:
+        """Write one row; a missing operand is null."""
+        self._stream.write(json.dumps(dict(zip(COLUMNS, _row(link), strict=True))).encode() + b"\n")
+
+
+def rejected_writer(path: str, stream: BinaryIO) -> RejectedWriter:
+    """Return the writer to ``stream`` for the format that ``path`` names."""
+    return CsvWriter(stream) if path.endswith(".csv") else NdjsonWriter(stream)
+
+
+def _row(link: JudgedLink) -> tuple[str | int | None, ...]:
+    return (
+        link.path,
+        link.line,
+        link.kind.name.lower(),
+        link.left,
+        link.right,
+        link.outcome.name,
+        link.outcome.failure_reason,
+    )

@@ -1,0 +1,123 @@
+"""``idmerge resolve``: files of events in, the mapping from IDs to canonical IDs out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from idmerge import Outcome, Policy, Report, Resolver
+from idmerge.cli.judging import Batch, judge, judged_links
+from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.options import FILES_HELP, canonical_option, files_argument, policy_options
+from idmerge.cli.output import WRITERS, arrow_table, check_suffix, write_csv, write_mapping
+from idmerge.cli.progress import progress, total_size
+from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
+from idmerge.cli.replacing import replacing
+from idmerge.cli.summary import Run, print_summary
+from idmerge.files import STDIN, BadLine, EventBatch, read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command(
+    short_help="Write which ID means whom.",
+    help=f"""
+    Judge the links in FILEs, in their order, and write which ID means whom.
+
+    The mapping has a row for each ID: distinct_id, canonical_id, cluster_size. It goes to standard output
+    as CSV, or with -o to a file; the summary goes to standard error.
+
+    {FILES_HELP}
+
+    Malformed lines are counted and passed over. Memory grows with the number of IDs, not of events.
+
+    \b
+    Example:
+      idmerge resolve monday.ndjson.gz tuesday.ndjson.gz -o mapping.parquet
+      idmerge resolve export.ndjson --rejected rejected.csv > mapping.csv
+    """,
+)
+@files_argument
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
+    help=f"Write the mapping here; the suffix names the format: {', '.join(WRITERS)}.",
+)
+@click.option(
+    "--rejected",
+    metavar="FILE",
+    callback=lambda _context, _option, path: check_suffix(path, SUFFIXES),
+    help="Write the rejected links here, each with file, line and reason: .csv, .ndjson or .jsonl.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
+@canonical_option
+@policy_options
+def resolve(  # noqa: PLR0913 - click hands over each option
+    *,
+    files: Sequence[str],
+    output: str | None,
+    rejected: str | None,
+    strict: bool,
+    canonical: Any,
+    policy: Policy,
+) -> None:
+    """Judge the links in files and write the mapping; the help says more."""
+    _check_overwriting(files, output, rejected)
+    started = perf_counter()
+    run = Run(files=len(files))
+    resolver = Resolver(policy, canonical)
+    with ExitStack() as stack:
+        mapping_file = stack.enter_context(replacing(output)) if output else None
+        writer = rejected_writer(rejected, stack.enter_context(replacing(rejected))) if rejected else None
+        _read_all(files, resolver, run, writer, strict=strict)
+        table = arrow_table(resolver.mapping())
+        if output and mapping_file:
+            write_mapping(table, output, mapping_file)
+    run.seconds = perf_counter() - started
+    if not output:
+        write_csv(table, sys.stdout.buffer)
+    print_summary(run, resolver.stats(), table, policy.max_cluster_size)
+
+
+def _read_all(
+    files: Sequence[str], resolver: Resolver, run: Run, writer: RejectedWriter | None, *, strict: bool
+) -> None:
+    """Give every file's links to ``resolver``, and its rejected ones to ``writer``."""
+    with progress("reading", total_size(files)) as bar:
+        malformed = MalformedLines(bar, strict=strict)
+        for path in files:
+            for piece in read(path, on_bytes=bar.advance):
+                if isinstance(piece, BadLine):
+                    malformed.add(piece.path, piece.line, piece.message)
+                    continue
+                run.events += len(piece.events) if isinstance(piece, EventBatch) else 0
+                _report(piece, judge(resolver, piece), malformed, writer)
+    run.malformed = malformed.count
+
+
+def _report(batch: Batch, report: Report, malformed: MalformedLines, writer: RejectedWriter | None) -> None:
+    wanted = report.outcomes > Outcome.UNCHANGED if writer else report.outcomes == Outcome.MALFORMED
+    for link in judged_links(batch, report, np.flatnonzero(wanted).tolist()):
+        if link.message is not None:
+            malformed.add(link.path, link.line, link.message)
+        if writer:
+            writer.write(link)
+
+
+def _check_overwriting(files: Sequence[str], output: str | None, rejected: str | None) -> None:
+    """Raise a usage error if a file would be written over by another, or read and written."""
+    written = [os.path.realpath(path) for path in (output, rejected) if path]
+    if len(set(written)) < len(written):
+        raise click.UsageError("--output and --rejected name the same file")
+    for path in files:
+        if path != STDIN and os.path.realpath(path) in written:
+            raise click.UsageError(f"{path!r} would be read and written over; name another file")

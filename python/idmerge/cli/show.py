@@ -1,0 +1,129 @@
+"""``idmerge show``: one cluster, and the links that made it what it is."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from idmerge import Policy, Resolver
+from idmerge.cli.judging import JudgedLink, judge, judged_links
+from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.options import FILES_HELP, canonical_option, files_argument, policy_options
+from idmerge.cli.progress import progress, total_size
+from idmerge.cli.wording import counted, labelled, printable
+from idmerge.errors import UnknownIdError
+from idmerge.files import STDIN, BadLine, name_of, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+PIECE = 2**20
+
+
+@click.command(
+    short_help="Show one cluster and its links.",
+    help=f"""
+    Show the cluster of one ID: its canonical ID, its members, and its links.
+
+    Members stand in the order in which they became known, links in the order of the FILEs, each with file
+    and line. Rejected links are those that name a member. The FILEs are read twice.
+
+    {FILES_HELP}
+
+    \b
+    Example:
+      idmerge show user-1013 events.ndjson
+      idmerge show '$device:8f14e45f-ceea-467f-a7e6-0f3b1a2c9d10' events.ndjson.gz
+    """,
+)
+@click.argument("distinct_id", metavar="ID")
+@files_argument
+@canonical_option
+@policy_options
+def show(*, distinct_id: str, files: Sequence[str], canonical: Any, policy: Policy) -> None:
+    """Show one cluster; the help says more."""
+    with ExitStack() as stack:
+        sources = [stack.enter_context(_twice_readable(path)) for path in files]
+        resolver = _resolved(files, sources, Resolver(policy, canonical))
+        if distinct_id not in resolver:
+            raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
+        members = resolver.members(distinct_id)
+        links = _touching(frozenset(members), files, sources, Resolver(policy, canonical))
+    for line in _answer(resolver.resolve(distinct_id), members, links):
+        click.echo(line)
+
+
+@contextmanager
+def _twice_readable(path: str) -> Iterator[BinaryIO]:
+    """Open ``path``; what comes through a pipe is kept in a temporary file."""
+    with ExitStack() as stack:
+        if path != STDIN:
+            stream: Any = stack.enter_context(open(path, "rb", buffering=0))  # noqa: PTH123
+            if stream.seekable():
+                yield stream
+                return
+        else:
+            stream = sys.stdin.buffer
+        copy = stack.enter_context(tempfile.TemporaryFile())
+        while piece := stream.read(PIECE):
+            copy.write(piece)
+        yield copy
+
+
+def _resolved(files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resolver) -> Resolver:
+    """Give every link to ``resolver``: the first pass, which finds the members."""
+    with progress("first pass", total_size(files)) as bar:
+        malformed = MalformedLines(bar)
+        for path, source in zip(files, sources, strict=True):
+            source.seek(0)
+            for piece in read(source, name=name_of(path), on_bytes=bar.advance):
+                if isinstance(piece, BadLine):
+                    malformed.add(piece.path, piece.line, piece.message)
+                else:
+                    judge(resolver, piece)
+    return resolver
+
+
+def _touching(
+    members: frozenset[str], files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resolver
+) -> list[JudgedLink]:
+    """Return the links that name one of ``members``: the second pass, judged as in the first."""
+    touching: list[JudgedLink] = []
+    with progress("second pass", total_size(files)) as bar:
+        for path, source in zip(files, sources, strict=True):
+            source.seek(0)
+            for piece in read(source, name=name_of(path), on_bytes=bar.advance):
+                if isinstance(piece, BadLine):
+                    continue
+                report = judge(resolver, piece)
+                links = judged_links(piece, report, range(len(report)))
+                touching += (link for link in links if link.left in members or link.right in members)
+    return touching
+
+
+def _answer(canonical: str, members: Sequence[str], links: Sequence[JudgedLink]) -> Iterator[str]:
+    built = [link for link in links if link.outcome.accepted]
+    rejected = [link for link in links if not link.outcome.accepted]
+    yield labelled("canonical", printable(canonical))
+    yield labelled("members", f"{counted(len(members), 'ID')}, in the order in which they became known")
+    for member in members:
+        yield f"  {printable(member)}"
+    yield labelled("links", f"{counted(len(built), 'link')} built the cluster")
+    yield from _rows(built)
+    if rejected:
+        yield labelled("rejected", f"{counted(len(rejected), 'link')} named a member")
+        yield from _rows(rejected)
+
+
+def _rows(links: Sequence[JudgedLink]) -> Iterator[str]:
+    """Yield a line a link, the columns but the last two aligned."""
+    heads = [(f"{link.path}:{link.line}", link.kind.name.lower(), link.outcome.name) for link in links]
+    widths = [max((len(head[column]) for head in heads), default=0) for column in range(3)]
+    for head, link in zip(heads, links, strict=True):
+        aligned = "  ".join(text.ljust(width) for text, width in zip(head, widths, strict=True))
+        yield f"  {aligned}  {printable(link.left)}  {printable(link.right)}"

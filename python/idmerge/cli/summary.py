@@ -1,0 +1,70 @@
+"""What a person wants to know when a run is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from idmerge.cli.wording import counted, labelled, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from idmerge import Stats
+
+LARGEST = 5
+INDENT = " " * 12
+
+
+@dataclass
+class Run:
+    """What one run read, and how long it took."""
+
+    files: int
+    events: int = 0
+    malformed: int = 0
+    seconds: float = 0.0
+
+
+def print_summary(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int | None) -> None:
+    """Print the summary of ``run`` to standard error."""
+    for line in summary_lines(run, stats, table, max_cluster_size):
+        click.echo(line, err=True)
+
+
+def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int | None) -> Iterator[str]:
+    """Yield the lines of the summary."""
+    files = counted(run.files, "file")
+    yield labelled("read", f"{counted(run.events, 'event')} from {files} in {run.seconds:.2f} s")
+    yield from _links(stats)
+    if run.malformed:
+        yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
+    yield labelled("IDs", f"{stats.ids:,} in {counted(stats.clusters, 'cluster')}")
+    for place, (size, canonical) in enumerate(largest_clusters(table)):
+        yield labelled("" if place else "largest", f"{size:>7,}  {printable(canonical)}")
+    if max_cluster_size is not None:
+        near = counted(stats.near_limit, "cluster")
+        yield labelled("near limit", f"{near} within 10 % of the {max_cluster_size:,} IDs allowed")
+
+
+def _links(stats: Stats) -> Iterator[str]:
+    total = sum(stats.outcomes.values())
+    rejected = sum(count for outcome, count in stats.outcomes.items() if not outcome.accepted)
+    yield labelled("links", f"{total:,}, of which {rejected:,} rejected" if rejected else f"{total:,}")
+    for outcome, count in stats.outcomes.items():
+        yield f"{INDENT}{count:>7,}  {outcome.name:<13}  {outcome.failure_reason or ''}".rstrip()
+
+
+def largest_clusters(table: pa.Table) -> list[tuple[int, str]]:
+    """Return size and canonical ID of the largest clusters; the first known of equal ones first."""
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    named = table.filter(pc.equal(table["distinct_id"], table["canonical_id"]))
+    sizes = named["cluster_size"].to_numpy()
+    places = np.argsort(-sizes.astype(np.int64), kind="stable")[:LARGEST]
+    return [(int(sizes[place]), named["canonical_id"][int(place)].as_py()) for place in places]

@@ -1,0 +1,46 @@
+"""Files of events and of links, read in pieces.
+
+`read` takes what a file is from its first bytes (gzip, zstd, Parquet, Arrow, a JSON array) and, for
+CSV alone, from its name. It yields `EventBatch` and `LinkBatch` in the order of the file, and a
+`BadLine` between them where a line cannot be read: the rest of the file goes on.
+
+1. Memory is bounded by a batch (`BATCH` events, `BATCH_BYTES` of text), whatever the file's size.
+   A line beyond `MAX_LINE` is skipped in pieces and never held. Parquet and Arrow files are bounded
+   by `BATCH` rows and by the page or record batch that their writer chose.
+2. JSON is what `json.loads` on bytes says it is; blank lines count as lines and state nothing.
+3. Damage after which nothing can be trusted (a stream cut off, a missing column, an unknown kind, an
+   array that is no JSON) is a `FileFormatError` that names file and line.
+
+    for piece in read("events.ndjson.gz"):
+        if isinstance(piece, EventBatch):
+            report = resolver.apply_events(piece.events)
+
+Lines count from 1. In a JSON array the items count, in Parquet and Arrow files the rows.
+"""
+
+from idmerge.files.pieces import (
+    BATCH,
+    BATCH_BYTES,
+    MAX_LINE,
+    BadLine,
+    EventBatch,
+    LinkBatch,
+    Piece,
+    kind_named,
+)
+from idmerge.files.reading import STDIN, Source, name_of, read
+
+__all__ = [
+    "BATCH",
+    "BATCH_BYTES",
+    "MAX_LINE",
+    "STDIN",
+    "BadLine",
+    "EventBatch",
+    "LinkBatch",
+    "Piece",
+    "Source",
+    "kind_named",
+    "name_of",
+    "read",
+]

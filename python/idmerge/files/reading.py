@@ -1,0 +1,86 @@
+"""What a file is, and who reads it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO
+
+from idmerge.errors import FileFormatError
+from idmerge.files.columns import read_arrow, read_csv, read_parquet
+from idmerge.files.jsontext import read_json
+from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from idmerge.files.pieces import Piece
+
+STDIN = "-"
+"""The name that stands for standard input."""
+
+Source = str | os.PathLike[str] | BinaryIO
+"""A file's path, ``"-"`` for standard input, or a file open for reading bytes."""
+
+
+def read(
+    source: Source, *, name: str | None = None, on_bytes: Callable[[int], object] = lambda _count: None
+) -> Iterator[Piece]:
+    """Yield the events or links of ``source`` in batches, and its bad lines, in their order.
+
+    ``name`` is what messages call the file, by default its path; ``on_bytes`` is called with the
+    number of bytes of the file that were read since its last call.
+
+    Raises:
+        FileFormatError: The file is damaged, or lacks what its format promises.
+        MissingExtraError: Its format needs pyarrow, which is not installed.
+        OSError: It cannot be opened.
+    """
+    path = name_of(source) if name is None else name
+    with ExitStack() as stack:
+        stream = _opened(source, stack)
+        counted = CountedBytes(stream, on_bytes)
+        suffixed = path.lower()
+        if suffixed.endswith(".parquet") or counted.magic.startswith(PARQUET):
+            yield from read_parquet(path, *_seekable(path, source, stream, "Parquet"), on_bytes)
+        elif suffixed.endswith(".arrow") or counted.magic.startswith(ARROW):
+            whole, size = _seekable(path, source, stream, "Arrow")
+            yield from read_arrow(path, whole, counted.magic, size, on_bytes)
+        elif suffixed.endswith((".csv", ".csv.gz", ".csv.zst")):
+            yield from read_csv(path, unpacked(counted))
+        else:
+            yield from read_json(path, unpacked(counted))
+
+
+def name_of(source: Source) -> str:
+    """Return what messages call ``source``."""
+    if isinstance(source, (str, os.PathLike)):
+        return "<stdin>" if source == STDIN else os.fspath(source)
+    return str(getattr(source, "name", "<file>"))
+
+
+def _opened(source: Source, stack: ExitStack) -> BinaryIO:
+    """Open ``source`` until ``stack`` ends; standard input and open files stay open."""
+    if source == STDIN:
+        if sys.stdin is None:
+            raise FileFormatError("<stdin>: standard input is closed; name a file")
+        return sys.stdin.buffer
+    if isinstance(source, (str, os.PathLike)):
+        return stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123
+    return source
+
+
+def _seekable(path: str, source: Source, stream: BinaryIO, format_name: str) -> tuple[str | BinaryIO, int]:
+    """Return what pyarrow shall open, and its size in bytes.
+
+    Raises:
+        FileFormatError: It is a pipe, and the format is read from its end.
+    """
+    if not stream.seekable():
+        raise FileFormatError(f"{path}: {format_name} cannot be read from a pipe; name a file")
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if isinstance(source, (str, os.PathLike)) and source != STDIN:
+        return os.fspath(source), size
+    return stream, size

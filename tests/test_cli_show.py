@@ -1,0 +1,133 @@
+"""``idmerge show``: one cluster, and the links that made it what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from pyarrow import parquet
+
+from idmerge import reference
+from idmerge.cli.group import commands
+from idmerge.workload import events
+
+D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
+D2 = "b81d64f7-0a92-4e3b-8c5d-71f6a3e0d294"
+STORY = [
+    {"event": "Page View", "properties": {"distinct_id": "early"}},
+    {"event": "$identify", "properties": {"$anon_id": D1, "$identified_id": "ada"}},
+    {"event": "$identify", "properties": {"$anon_id": D1, "$identified_id": "grace"}},
+    {"event": "$create_alias", "properties": {"alias": "early", "distinct_id": "ada"}},
+    {"event": "$identify", "properties": {"$anon_id": D2, "$identified_id": "grace"}},
+    {"event": "$identify", "properties": {"$anon_id": D1, "$identified_id": "ada"}},
+]
+ANSWER = f"""\
+canonical   ada
+members     3 IDs, in the order in which they became known
+  early
+  {D1}
+  ada
+links       3 links built the cluster
+  f.ndjson:2  identify  MERGED     {D1}  ada
+  f.ndjson:4  alias     MERGED     early  ada
+  f.ndjson:6  identify  UNCHANGED  {D1}  ada
+rejected    1 link named a member
+  f.ndjson:3  identify  ANON_CLAIMED  {D1}  grace
+"""
+
+
+def ndjson(stated: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(event) + "\n" for event in stated).encode()
+
+
+def run(*arguments: object, stdin: bytes = b"", code: int = 0) -> Result:
+    result = CliRunner().invoke(commands, ["show", *map(str, arguments)], input=stdin)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(autouse=True)
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.ndjson").write_bytes(ndjson(STORY))
+
+
+@pytest.mark.parametrize("member", ["early", D1, "ada"])
+def test_every_member_shows_the_same_cluster(member: str) -> None:
+    assert run(member, "f.ndjson").stdout == ANSWER
+
+
+def test_standard_input_is_read_twice_too() -> None:
+    assert run("ada", "-", stdin=ndjson(STORY)).stdout == ANSWER.replace("f.ndjson", "<stdin>")
+
+
+def test_a_cluster_without_links_says_so() -> None:
+    Path("f.ndjson").write_bytes(ndjson(STORY[:1]))
+    assert run("early", "f.ndjson").stdout == (
+        "canonical   early\n"
+        "members     1 ID, in the order in which they became known\n"
+        "  early\n"
+        "links       0 links built the cluster\n"
+    )
+
+
+def test_links_stand_in_the_order_of_the_files() -> None:
+    Path("a").write_bytes(ndjson(STORY[:3]))
+    Path("b").write_bytes(ndjson(STORY[3:]))
+    places = [
+        line.split()[0] for line in run("ada", "a", "b").stdout.splitlines() if line[:4] in ("  a:", "  b:")
+    ]
+    assert places == ["a:2", "b:1", "b:3", "a:3"]
+
+
+def test_links_of_columns_are_shown_with_their_row() -> None:
+    table = {"kind": ["merge", "merge", "alias"], "left": ["a", "c", None], "right": ["b", "d", "a"]}
+    parquet.write_table(pa.table(table), "f.parquet")
+    stdout = run("a", "f.parquet").stdout
+    assert "  f.parquet:1  merge  MERGED  a  b\n" in stdout
+    assert "  f.parquet:3  alias  MALFORMED  (missing)  a\n" in stdout
+    assert "f.parquet:2" not in stdout
+
+
+def test_the_policy_and_the_strategy_are_options() -> None:
+    stdout = run("ada", "f.ndjson", "--anon-guard", "off", "--canonical", "first_seen").stdout
+    assert stdout.startswith("canonical   early\nmembers     5 IDs")
+    assert "rejected" not in stdout
+
+
+def test_an_unknown_id_is_one_line_and_code_1() -> None:
+    result = run("nobody", "f.ndjson", code=1)
+    assert result.stdout == ""
+    assert result.stderr == "idmerge: error: 'nobody' is not known: no link or event in the files names it\n"
+
+
+def test_malformed_lines_are_shown_once() -> None:
+    Path("f.ndjson").write_bytes(ndjson(STORY) + b"{\n")
+    result = run("ada", "f.ndjson")
+    assert result.stdout == ANSWER
+    assert result.stderr.count("malformed: f.ndjson:7: ") == 1
+
+
+def test_an_id_that_could_steer_the_terminal_is_quoted() -> None:
+    Path("f.ndjson").write_bytes(
+        ndjson([{"event": "$identify", "properties": {"$anon_id": D1, "$identified_id": "\x1b[2J"}}])
+    )
+    stdout = run(D1, "f.ndjson").stdout
+    assert "\x1b" not in stdout
+    assert r"'\x1b[2J'" in stdout
+
+
+def test_the_accepted_links_shown_build_exactly_the_cluster() -> None:
+    stated = list(events(5000, seed=2, identity_share=0.2))
+    Path("f.ndjson").write_bytes(ndjson(stated))
+    resolver = reference.Resolver()
+    resolver.apply_events(stated)
+    largest = max(resolver.mapping()["canonical_id"], key=resolver.size)
+    stdout = run(largest, "f.ndjson").stdout
+    links = [line for line in stdout.splitlines() if line.startswith("  f.ndjson") and "MERGED" in line]
+    assert len(links) == resolver.size(largest) - 1
+    assert set(resolver.members(largest)) == {name for line in links for name in line.split()[-2:]}

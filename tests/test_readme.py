@@ -1,0 +1,76 @@
+"""The documents: what the README shows is what happens, and what they link to is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [
+    "README.md",
+    "DESIGN.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/SPEC.md",
+    "examples/README.md",
+]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_each_block_of_python_runs_and_prints_what_its_comment_says(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block = blocks("python")[number]
+    exec(compile(block, f"README.md, block {number}", "exec"), {})  # noqa: S102
+    promised = [line.partition("# ")[2] for line in block.splitlines() if line.startswith("print(")]
+    assert capsys.readouterr().out.splitlines() == promised
+
+
+def test_the_first_command_prints_what_the_readme_shows() -> None:
+    install, command = blocks("sh")[0].strip().split(" && ")
+    assert install == "pip install '.[cli]'"
+    name, *arguments = shlex.split(command)
+    assert name == "idmerge"
+    run = subprocess.run(
+        [sys.executable, "-m", "idmerge", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith("distinct_id,canonical_id,cluster_size\n")
+    # The number of seconds is the machine's.
+    printed = re.sub(r"[\d.]+ s\b", "# s", run.stderr).splitlines()
+    shown = re.sub(r"[\d.]+ s\b", "# s", blocks("text")[0]).splitlines()
+    assert [line for line in shown if line.strip() != "…" and line not in printed] == []
+
+
+def test_the_second_command_runs_these_tests() -> None:
+    assert blocks("sh")[1] == "pip install '.[test]' && pytest\n"
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for block in blocks("sh"):
+        for command in block.strip().split(" && "):
+            assert command in ci, f"{command!r} is not what CI runs"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_a_document_links_to_is_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+def test_the_tree_in_the_design_names_every_module_of_the_core() -> None:
+    design = (ROOT / "DESIGN.md").read_text(encoding="utf-8")
+    for path in [*ROOT.glob("rust/core/src/*.rs"), *ROOT.glob("python/idmerge/[!_]*.py")]:
+        assert re.search(rf"\b{path.stem}\b", design), path.name

@@ -6,10 +6,10 @@
 
 use std::cmp::Ordering;
 
-use idmerge_core::{AnonFormat, AnonGuard, Kind, Operand, Outcome, Policy, Resolver, Step, Strategy};
+use idmerge_core::{AnonFormat, AnonGuard, Id, Kind, Operand, Outcome, Policy, Resolver, Step, Strategy};
 
 /// The policy with every field in the open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     pub max_cluster_size: Option<u32>,
     pub anon_format: AnonFormat,
@@ -60,7 +60,7 @@ fn without_prefix(text: &str) -> &str {
     text.strip_prefix("$device:").unwrap_or(text)
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Record<'a> {
     text: &'a str,
     /// Any one member stands for the cluster; all members name the same.
@@ -73,27 +73,24 @@ struct Record<'a> {
 }
 
 /// The resolver; see the module. IDs are numbered in the order in which they became known.
-#[derive(Clone)]
+///
+/// No later step can tell two equal ones apart.
+#[derive(Clone, PartialEq)]
 pub struct Model<'a> {
     rules: &'a Rules,
     strategy: Strategy,
     records: Vec<Record<'a>>,
-    outcomes: [u64; Outcome::COUNT],
 }
 
 impl<'a> Model<'a> {
     pub fn new(rules: &'a Rules, strategy: Strategy) -> Self {
-        Self { rules, strategy, records: Vec::new(), outcomes: [0; Outcome::COUNT] }
+        Self { rules, strategy, records: Vec::new() }
     }
 
     /// Takes a step and returns its outcome if it is a link.
     pub fn take(&mut self, step: Step<'a>) -> Option<Outcome> {
         match step {
-            Step::Link(kind, first, second) => {
-                let outcome = self.link(kind, first, second);
-                self.outcomes[outcome as usize] += 1;
-                Some(outcome)
-            }
+            Step::Link(kind, first, second) => Some(self.link(kind, first, second)),
             Step::Observe(Operand::Text(text)) if self.rules.is_valid(text) => {
                 self.know(text);
                 None
@@ -226,47 +223,38 @@ impl<'a> Model<'a> {
 
     /// Returns all that a caller can see.
     pub fn view(&self) -> View {
-        let row = |id: usize| Row {
-            text: self.records[id].text.to_owned(),
-            canonical: self.canonical(id),
-            size: self.members(id).len(),
-            members: self.members(id),
-        };
-        let ids = 0..self.len();
-        let cluster_count = ids.clone().filter(|&id| self.members(id)[0] == id).count();
-        View { mapping: ids.map(row).collect(), cluster_count, outcomes: self.outcomes }
+        let rows = 0..self.len();
+        let members: Vec<Vec<usize>> = rows.clone().map(|id| self.members(id)).collect();
+        View {
+            canonical: rows.clone().map(|id| self.canonical(id)).collect(),
+            sizes: members.iter().map(Vec::len).collect(),
+            clusters: rows.filter(|&id| members[id][0] == id).count(),
+            members,
+            texts: self.records.iter().map(|record| record.text.to_owned()).collect(),
+        }
     }
 }
 
-/// What a caller can see of a resolver, IDs by their numbers.
+/// What a caller can see: a row for each known ID, in the order in which they became known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    pub mapping: Vec<Row>,
-    pub cluster_count: usize,
-    pub outcomes: [u64; Outcome::COUNT],
+    pub texts: Vec<String>,
+    pub canonical: Vec<usize>,
+    pub sizes: Vec<usize>,
+    pub members: Vec<Vec<usize>>,
+    pub clusters: usize,
 }
 
-/// A known ID.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    pub text: String,
-    pub canonical: usize,
-    pub size: usize,
-    /// In the order in which they became known.
-    pub members: Vec<usize>,
-}
-
-/// Returns all that a caller can see of the core.
-pub fn view_of(core: &Resolver) -> View {
-    let row = |id| Row {
-        text: core.text(id).as_str().to_owned(),
-        canonical: core.canonical(id).index(),
-        size: core.size(id) as usize,
-        members: core.members(id).into_iter().map(idmerge_core::Id::index).collect(),
-    };
-    View {
-        mapping: core.ids().map(row).collect(),
-        cluster_count: core.cluster_count(),
-        outcomes: core.outcomes(),
+impl View {
+    /// Returns what a caller sees of the core.
+    pub fn of(core: &Resolver) -> Self {
+        let members = |id| core.members(id).into_iter().map(Id::index).collect();
+        Self {
+            texts: core.ids().map(|id| core.text(id).as_str().to_owned()).collect(),
+            canonical: core.ids().map(|id| core.canonical(id).index()).collect(),
+            sizes: core.ids().map(|id| core.size(id) as usize).collect(),
+            members: core.ids().map(members).collect(),
+            clusters: core.cluster_count(),
+        }
     }
 }

@@ -1,0 +1,253 @@
+//! Laws of the resolver: what holds for any policy, any strategy and any steps.
+
+mod model;
+mod stories;
+
+use idmerge_core::{Error, Id, Outcome, Resolver, Step, Stopped};
+use model::View;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use stories::{Story, long_stories, stories, take_each};
+
+fn is_accepted(outcome: Option<Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Merged | Outcome::Unchanged))
+}
+
+/// Takes steps in batches of these sizes, round and round, and returns the outcomes of the links.
+fn take_in_batches(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    let mut rest = steps;
+    for &size in sizes.iter().cycle() {
+        let (batch, after) = rest.split_at(size.min(rest.len()));
+        core.take(batch.iter().copied(), &mut outcomes).expect("there is room");
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    outcomes
+}
+
+fn texts<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
+    let operands = |step: &Step<'a>| match *step {
+        Step::Link(_, first, second) => vec![first, second],
+        Step::Observe(id) => vec![id],
+    };
+    let text = |operand| if let idmerge_core::Operand::Text(text) = operand { Some(text) } else { None };
+    steps.iter().flat_map(operands).filter_map(text).collect()
+}
+
+fn check_that_counts_agree(story: &Story, core: &Resolver) -> Result<(), TestCaseError> {
+    let ids: Vec<Id> = core.ids().collect();
+    prop_assert_eq!((core.len(), core.is_empty()), (ids.len(), ids.is_empty()));
+    for &id in &ids {
+        let (members, canonical) = (core.members(id), core.canonical(id));
+        prop_assert_eq!(core.get(core.text(id).as_str()), Some(id));
+        prop_assert_eq!(members.len(), core.size(id) as usize);
+        prop_assert!(story.rules.max_cluster_size.is_none_or(|limit| core.size(id) <= limit));
+        prop_assert!(members.contains(&canonical));
+        prop_assert_eq!(core.canonical(canonical), canonical);
+        prop_assert_eq!(core.other_canonical(id), (canonical != id).then_some(canonical));
+        for &other in &ids {
+            prop_assert_eq!(core.same(id, other), members.contains(&other));
+            prop_assert_eq!(core.same(id, other), core.canonical(other) == canonical);
+        }
+    }
+    let sizes: Vec<u32> = core.cluster_sizes().collect();
+    let mut names: Vec<Id> = ids.iter().map(|&id| core.canonical(id)).collect();
+    names.sort_unstable();
+    names.dedup();
+    prop_assert_eq!((sizes.len(), core.cluster_count()), (names.len(), names.len()));
+    prop_assert_eq!(sizes.iter().sum::<u32>() as usize, ids.len());
+    let mut sizes_by_name: Vec<u32> = names.iter().map(|&name| core.size(name)).collect();
+    let mut sizes = sizes;
+    sizes.sort_unstable();
+    sizes_by_name.sort_unstable();
+    prop_assert_eq!(sizes, sizes_by_name);
+    Ok(())
+}
+
+fn check_that_a_batch_stops(story: &Story, limit: u32) -> Result<(), TestCaseError> {
+    let (mut core, mut model) = (story.core_with_id_limit(limit), story.model());
+    let steps = story.steps();
+    let (mut expected, mut stop) = (Vec::new(), Ok(()));
+    for (taken, &step) in steps.iter().enumerate() {
+        let mut after = model.clone();
+        let outcome = after.take(step);
+        if after.len() > limit as usize {
+            stop = Err(Stopped { taken, error: Error::TooManyIds { limit } });
+            break;
+        }
+        expected.extend(outcome);
+        model = after;
+    }
+    let mut outcomes = Vec::new();
+    prop_assert_eq!(core.take(steps, &mut outcomes), stop);
+    prop_assert_eq!(&outcomes, &expected);
+    prop_assert_eq!(View::of(&core), model.view());
+    prop_assert_eq!(core.outcomes().iter().sum::<u64>(), expected.len() as u64);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_core_answers_as_the_model(story in stories()) {
+        let (mut core, mut model) = (story.core(), story.model());
+        for step in story.steps() {
+            prop_assert_eq!(take_each(&mut core, &[step]), [model.take(step)], "{:?}", step);
+            prop_assert_eq!(View::of(&core), model.view());
+        }
+    }
+
+    #[test]
+    fn batches_of_any_sizes_answer_as_link_by_link(story in stories(), sizes in vec(1..20_usize, 1..9)) {
+        let (mut each, mut batched) = (story.core(), story.core());
+        let steps = story.steps();
+        let outcomes: Vec<Outcome> = take_each(&mut each, &steps).into_iter().flatten().collect();
+        prop_assert_eq!(take_in_batches(&mut batched, &steps, &sizes), outcomes);
+        prop_assert_eq!(View::of(&batched), View::of(&each));
+        prop_assert_eq!(batched.outcomes(), each.outcomes());
+    }
+
+    #[test]
+    fn outcomes_are_counted(story in stories()) {
+        let mut core = story.core();
+        let outcomes = take_each(&mut core, &story.steps());
+        for number in 0..Outcome::COUNT {
+            let of_it = outcomes.iter().flatten().filter(|&&outcome| outcome as usize == number);
+            prop_assert_eq!(core.outcomes()[number], of_it.count() as u64);
+        }
+    }
+
+    #[test]
+    fn a_rejected_link_makes_its_ids_known_and_changes_nothing_else(story in stories()) {
+        let (mut core, mut without) = (story.core(), story.core());
+        let steps = story.steps();
+        for (&step, outcome) in steps.iter().zip(take_each(&mut core, &steps)) {
+            let Step::Link(_, first, second) = step else {
+                take_each(&mut without, &[step]);
+                continue;
+            };
+            match outcome {
+                Some(Outcome::Malformed | Outcome::InvalidId) => (),
+                Some(Outcome::Merged | Outcome::Unchanged) => {
+                    prop_assert_eq!(take_each(&mut without, &[step]), [outcome]);
+                }
+                _ => _ = take_each(&mut without, &[Step::Observe(first), Step::Observe(second)]),
+            }
+        }
+        prop_assert_eq!(View::of(&core), View::of(&without));
+    }
+
+    #[test]
+    fn accepted_links_taken_again_are_unchanged_and_change_nothing(story in stories(), cut in 0..60_usize) {
+        let (mut once, mut twice) = (story.core(), story.core());
+        let steps = story.steps();
+        let (before, after) = steps.split_at(cut.min(steps.len()));
+        let outcomes = take_each(&mut once, before);
+        take_each(&mut twice, before);
+        let accepted = before.iter().zip(outcomes).filter(|&(_, outcome)| is_accepted(outcome));
+        for (&step, _) in accepted {
+            prop_assert_eq!(take_each(&mut twice, &[step]), [Some(Outcome::Unchanged)]);
+        }
+        prop_assert_eq!(View::of(&twice), View::of(&once));
+        prop_assert_eq!(take_each(&mut twice, after), take_each(&mut once, after), "no new claims either");
+        prop_assert_eq!(View::of(&twice), View::of(&once));
+    }
+
+    /// A link rejected at first may come out unchanged: others have joined its IDs since. Then its
+    /// claims are recorded, so the clusters are as before, and what was claimed need not be.
+    #[test]
+    fn a_log_taken_again_merges_nothing_and_a_third_time_changes_nothing(story in stories()) {
+        let mut core = story.core();
+        let steps = story.steps();
+        let first_time = take_each(&mut core, &steps);
+        let once = View::of(&core);
+        let second_time = take_each(&mut core, &steps);
+        let twice = View::of(&core);
+        prop_assert!(!second_time.contains(&Some(Outcome::Merged)));
+        for (first, second) in first_time.into_iter().zip(&second_time) {
+            prop_assert!(*second == Some(Outcome::Unchanged) || !is_accepted(first));
+        }
+        prop_assert_eq!((&once.texts, &once.members), (&twice.texts, &twice.members));
+        take_each(&mut core, &steps);
+        prop_assert_eq!(View::of(&core), twice);
+    }
+
+    #[test]
+    fn clusters_keep_to_the_limit_and_all_counts_agree(story in stories()) {
+        let mut core = story.core();
+        for step in story.steps() {
+            take_each(&mut core, &[step]);
+        }
+        check_that_counts_agree(&story, &core)?;
+    }
+
+    #[test]
+    fn two_resolvers_agree_though_each_hashes_by_a_seed_of_its_own(story in stories()) {
+        let (mut one, mut other) = (story.core(), story.core());
+        prop_assert_eq!(take_each(&mut one, &story.steps()), take_each(&mut other, &story.steps()));
+        prop_assert_eq!(View::of(&one), View::of(&other));
+    }
+
+    #[test]
+    fn a_step_that_needs_more_ids_than_the_limit_fails_and_changes_nothing(story in stories(), limit in 0..7_u32) {
+        let (mut core, mut model) = (story.core_with_id_limit(limit), story.model());
+        for step in story.steps() {
+            let mut after = model.clone();
+            let expected = after.take(step);
+            let answer = match step {
+                Step::Link(kind, first, second) => core.link(kind, first, second).map(Some),
+                Step::Observe(id) => core.observe(id).map(|()| None),
+            };
+            if after.len() > limit as usize {
+                prop_assert_eq!(answer, Err(Error::TooManyIds { limit }), "{:?}", step);
+            } else {
+                prop_assert_eq!(answer, Ok(expected), "{:?}", step);
+                model = after;
+            }
+            prop_assert_eq!(View::of(&core), model.view());
+        }
+    }
+
+    #[test]
+    fn a_batch_stops_at_the_first_step_that_needs_more_ids(story in stories(), limit in 0..7_u32) {
+        check_that_a_batch_stops(&story, limit)?;
+    }
+
+    #[test]
+    fn looking_up_many_answers_as_one_by_one(story in stories(), known in 0..60_usize) {
+        let mut core = story.core();
+        let steps = story.steps();
+        take_each(&mut core, &steps[..known.min(steps.len())]);
+        let sought: Vec<Option<&str>> = texts(&steps).into_iter().map(Some).chain([None]).collect();
+        let mut found = Vec::new();
+        core.get_many(sought.iter().copied(), |id| found.push(id));
+        let expected: Vec<Option<Id>> = sought.iter().map(|text| core.get((*text)?)).collect();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_batch_of_many_groups_and_ids_answers_as_the_model(story in long_stories(1200)) {
+        let (mut core, mut model) = (story.core(), story.model());
+        let steps = story.steps();
+        let expected: Vec<Outcome> = steps.iter().filter_map(|&step| model.take(step)).collect();
+        prop_assert_eq!(take_in_batches(&mut core, &steps, &[steps.len()]), expected);
+        prop_assert!(model.len() > 1000);
+        prop_assert!(View::of(&core) == model.view(), "the views differ");
+    }
+
+    #[test]
+    fn a_batch_of_many_groups_stops_at_the_first_step_that_needs_more_ids(
+        story in long_stories(300),
+        limit in 0..320_u32,
+    ) {
+        check_that_a_batch_stops(&story, limit)?;
+    }
+}

@@ -1,0 +1,210 @@
+//! Stories to test laws on: rules, a strategy, a few IDs and many steps between them.
+//!
+//! The IDs of a story are few, so that its links meet. Some are anonymous in one format or another,
+//! the others are what is hard to tell apart, to judge or to store.
+
+use idmerge_core::{AnonFormat, AnonGuard, Kind, Operand, Outcome, Resolver, Step, Strategy as Naming};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::model::{Model, Rules};
+
+const UUIDS: [&str; 2] = ["5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11", "0bad5eed-0000-4abc-b000-0000000000ff"];
+const BLOCKED: [&str; 6] = ["null", "N/A", "", "k", "É", UUIDS[1]];
+const CONFUSABLE: [&str; 19] = [
+    "null",
+    "NuLL",
+    "$device:null",
+    "$device:NULL",
+    "$Device:null",
+    "$device:$device:null",
+    "$device:",
+    "$device",
+    "n/a",
+    "K",
+    "\u{212a}", // The Kelvin sign: k in lower case, but not in ASCII.
+    "É",
+    "é",
+    "1-2-3-4-5",
+    "$device:1-B-c-4-5",
+    "1-2-3-4",
+    "1--3-4-5",
+    "é-2-3-4-5",
+    "1-2-3-4-5-6",
+];
+
+/// Rules, a strategy, and what is told to a resolver under them.
+#[derive(Debug, Clone)]
+pub struct Story {
+    pub rules: Rules,
+    strategy: Naming,
+    ids: Vec<String>,
+    told: Vec<Told>,
+}
+
+#[derive(Debug, Clone)]
+enum Told {
+    Link(Kind, Word, Word),
+    Observe(Word),
+}
+
+#[derive(Debug, Clone)]
+enum Word {
+    Missing,
+    NotUnicode,
+    /// One of the story's IDs, counted round and round.
+    Id(usize),
+}
+
+impl Story {
+    /// Returns what is told, in order.
+    pub fn steps(&self) -> Vec<Step<'_>> {
+        let operand = |word: &Word| match *word {
+            Word::Missing => Operand::Missing,
+            Word::NotUnicode => Operand::NotUnicode,
+            Word::Id(number) => Operand::Text(&self.ids[number % self.ids.len()]),
+        };
+        let step = |told: &Told| match told {
+            Told::Link(kind, first, second) => Step::Link(*kind, operand(first), operand(second)),
+            Told::Observe(id) => Step::Observe(operand(id)),
+        };
+        self.told.iter().map(step).collect()
+    }
+
+    pub fn core(&self) -> Resolver {
+        Resolver::new(self.rules.policy(), self.strategy)
+    }
+
+    pub fn core_with_id_limit(&self, limit: u32) -> Resolver {
+        Resolver::with_id_limit(self.rules.policy(), self.strategy, limit)
+    }
+
+    pub fn model(&self) -> Model<'_> {
+        Model::new(&self.rules, self.strategy)
+    }
+}
+
+/// Takes steps one by one and returns the outcome of each, None for an observation.
+pub fn take_each(core: &mut Resolver, steps: &[Step]) -> Vec<Option<Outcome>> {
+    let take = |&step: &Step| match step {
+        Step::Link(kind, first, second) => Some(core.link(kind, first, second).expect("there is room")),
+        Step::Observe(id) => {
+            core.observe(id).expect("there is room");
+            None
+        }
+    };
+    steps.iter().map(take).collect()
+}
+
+/// Stories of up to 8 IDs and 60 steps.
+pub fn stories() -> impl Strategy<Value = Story> {
+    let ids = (vec(anonymous(), 1..4), vec(text(), 1..5)).prop_map(|(some, others)| [some, others].concat());
+    let told = vec(told(word()), 0..60);
+    (rules(), strategy(), ids, told).prop_map(|(rules, strategy, ids, told)| Story {
+        rules,
+        strategy,
+        ids,
+        told,
+    })
+}
+
+/// Stories of this many IDs in every form, linked to near neighbours in no order.
+pub fn long_stories(ids: usize) -> impl Strategy<Value = Story> {
+    let told = (kind(), 0..ids, 0..4_usize, any::<bool>()).prop_map(|(kind, number, gap, is_turned)| {
+        let (first, second) = (Word::Id(number), Word::Id(number + gap));
+        if is_turned { Told::Link(kind, second, first) } else { Told::Link(kind, first, second) }
+    });
+    let told = vec(told, 2 * ids..3 * ids);
+    (rules(), strategy(), told).prop_map(move |(rules, strategy, told)| Story {
+        rules: Rules { max_id_length: None, ..rules },
+        strategy,
+        ids: (0..ids).map(numbered).collect(),
+        told,
+    })
+}
+
+/// Returns a text of its own for each number, neighbours in different forms.
+fn numbered(number: usize) -> String {
+    match number % 6 {
+        0 => format!("{number:08x}-0000-4000-8000-000000000000"),
+        1 => format!("$device:{number:08x}-0000-4000-8000-000000000000"),
+        2 => format!("{number:08X}-AAAA-4AAA-AAAA-AAAAAAAAAAAA"),
+        3 => format!("u{number}"),
+        4 => format!("a user whose ID is too long to pack, the {number}th"),
+        _ => format!("{number:08x}-0000-4000-0000-000000000000"),
+    }
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (
+        prop_oneof![Just(None), (2..6_u32).prop_map(Some)],
+        prop_oneof![3 => Just(AnonFormat::Uuid4), 1 => Just(AnonFormat::Sdk), 1 => Just(AnonFormat::Any)],
+        prop_oneof![Just(AnonGuard::Anon), Just(AnonGuard::Cluster), Just(AnonGuard::Off)],
+        any::<bool>(),
+        prop_oneof![Just(None), Just(Some(255)), Just(Some(15)), Just(Some(36))],
+        subsequence(&BLOCKED[..], 0..=BLOCKED.len()),
+    )
+        .prop_map(|(max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked)| {
+            Rules { max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked }
+        })
+}
+
+fn strategy() -> impl Strategy<Value = Naming> {
+    select(vec![Naming::Stable, Naming::Identified, Naming::FirstSeen, Naming::Smallest])
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        5 => Just(Kind::Identify),
+        3 => Just(Kind::Alias),
+        3 => Just(Kind::Merge),
+        1 => Just(Kind::TrackedMerge),
+    ]
+}
+
+fn told(word: impl Strategy<Value = Word> + Clone) -> impl Strategy<Value = Told> {
+    prop_oneof![
+        8 => (kind(), word.clone(), word.clone()).prop_map(|(kind, first, second)| Told::Link(kind, first, second)),
+        1 => word.prop_map(Told::Observe),
+    ]
+}
+
+fn word() -> impl Strategy<Value = Word> + Clone {
+    prop_oneof![1 => Just(Word::Missing), 1 => Just(Word::NotUnicode), 60 => (0..64_usize).prop_map(Word::Id)]
+}
+
+/// A UUID of two, in one of three spellings, with or without the prefix.
+fn anonymous() -> impl Strategy<Value = String> + Clone {
+    let spelled = (select(&UUIDS[..]), 0..3).prop_map(|(uuid, spelling)| match spelling {
+        0 => uuid.to_owned(),
+        1 => uuid.to_ascii_uppercase(),
+        _ => uuid.replace('e', "E"),
+    });
+    (spelled, any::<bool>())
+        .prop_map(|(uuid, is_bare)| if is_bare { uuid } else { format!("$device:{uuid}") })
+}
+
+/// A text that is hard in one way or another.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        2 => anonymous(),
+        3 => near_miss(),
+        3 => select(&CONFUSABLE[..]).prop_map(str::to_owned),
+        // Around the 15 bytes that pack, with what could be taken for padding.
+        3 => vec(select(vec!["\0", "a", "b", "é", "\u{1f98a}"]), 0..7).prop_map(|parts| parts.concat()),
+        2 => (13..18_usize, select(vec!["\0", "x"])).prop_map(|(length, letter)| letter.repeat(length)),
+        // Around the longest in characters, which is not the longest in bytes.
+        1 => (254..257_usize, select(vec!["x", "é"])).prop_map(|(length, letter)| letter.repeat(length)),
+        1 => any::<String>(),
+    ]
+}
+
+/// An anonymous ID with one character replaced by one that often breaks it.
+fn near_miss() -> impl Strategy<Value = String> {
+    let replaced = select(vec!['0', '4', '7', 'c', 'g', 'G', '-', '\0', 'é']);
+    (anonymous(), 0..43_usize, replaced).prop_map(|(text, at, new)| {
+        let place = at % text.len();
+        text.chars().enumerate().map(|(position, old)| if position == place { new } else { old }).collect()
+    })
+}

@@ -41,6 +41,7 @@ NULLABLE: dict[str, Callable[[Texts], Any]] = {
     "polars Categorical": lambda texts: pl.Series("ids", texts, pl.Categorical),
     "pandas Series": lambda texts: pd.Series(texts, dtype="str"),
     "pandas object": lambda texts: pd.Series(texts, dtype=object),
+    "pandas Index": lambda texts: pd.Index(texts, dtype=object, name="ids"),
 }
 PLAIN: dict[str, Callable[[Texts], Any]] = {
     "numpy str": lambda texts: np.array(texts, dtype=np.str_),
@@ -90,6 +91,9 @@ def same_values(given: Any, answer: Any) -> list[Any]:
     if isinstance(given, pd.Series):
         assert (answer.index.equals(given.index), answer.dtype) == (True, given.dtype)
         return [None if pd.isna(text) else text for text in answer]
+    if isinstance(given, pd.Index):
+        assert (answer.name, answer.dtype) == (given.name, given.dtype)
+        return list(answer)
     if isinstance(given, pl.Series):
         assert answer.name == given.name
         return answer.to_list()
@@ -195,6 +199,13 @@ def test_arrow_text_that_is_no_utf8_is_an_invalid_id_and_no_undefined_behaviour(
         (pa.table({"a": ["x", "y"]}), r"left must be a column of text, got Arrow Struct"),
         (pl.DataFrame({"a": ["x", "y"]}), r"left must be a column of text, got Arrow Struct"),
         (None, r"got NoneType"),
+        (np.ma.array(["a", "b"], mask=[True, False]), r"left must not have a mask; pass a list with None"),
+        (np.array("a"), r"left must have one dimension, got 0"),
+        (np.array([("a", 1)], dtype=[("x", "U1"), ("y", "i4")]), r"got numpy \[\('x'"),
+        (
+            pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"])),
+            r"got Arrow RunEndEnc",
+        ),
     ],
     ids=str,
 )
@@ -208,6 +219,7 @@ def test_a_column_of_another_type_is_refused(column: Any, message: str) -> None:
     [
         ["a", 5],
         (b"a",),
+        np.ma.array(["a"], mask=[True]),
         np.array([1]),
         np.array([["a"]]),
         np.array(["a", 5], dtype=object),

@@ -66,6 +66,8 @@ def in_family_of(
 def _numpy_answer(ids: NDArray[Any], list_of: Callable[[list[Any]], list[Any]]) -> NDArray[Any]:
     if ids.ndim != 1:
         raise TypeError(f"ids must have one dimension, got {ids.ndim}")
+    if isinstance(ids, np.ma.MaskedArray):
+        raise TypeError("ids must not have a mask; pass a list with None instead")
     if ids.dtype.kind == "S":
         # Bytes that are no UTF-8 are nobody's ID; they travel as lone surrogates and come back as they were.
         texts = [item.decode(errors="surrogateescape") for item in ids.tolist()]
@@ -89,7 +91,10 @@ def _arrow_answer(ids: Any, column: Column) -> Any:
         return chunked if isinstance(ids, module.ChunkedArray) else module.concat_arrays(chunked.chunks)
     if library == "polars" and module is not None:
         return module.Series(column).alias(ids.name)
-    if library == "pandas" and module is not None:
+    if library == "pandas" and module is not None and hasattr(ids, "name"):
         plain = None if ids.dtype == "category" else ids.dtype
-        return module.Series(column.to_pylist(), index=ids.index, name=ids.name, dtype=plain)
+        answers = column.to_pylist()
+        if isinstance(ids, module.Series):
+            return module.Series(answers, index=ids.index, name=ids.name, dtype=plain)
+        return module.Index(answers, name=ids.name, dtype=plain)
     return column

@@ -68,7 +68,7 @@ impl Column {
             }
         }
         if column.hasattr(intern!(py, "__array__"))? {
-            let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (column,))?;
+            let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asanyarray"), (column,))?;
             return Self::from_numpy(&array, name, elements);
         }
         let came = column.get_type().name()?;
@@ -93,6 +93,9 @@ impl Column {
         let dimensions: usize = array.getattr(intern!(py, "ndim"))?.extract()?;
         if dimensions != 1 {
             return Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")));
+        }
+        if array.hasattr(intern!(py, "mask"))? {
+            return Err(PyTypeError::new_err(format!("{name} must not have a mask; pass a list with None instead")));
         }
         match kind.as_str() {
             "O" | "U" | "T" => {

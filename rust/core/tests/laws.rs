@@ -3,11 +3,15 @@
 mod model;
 mod stories;
 
-use idmerge_core::{Error, Id, Outcome, Resolver, Step, Stopped};
+use idmerge_core::{Error, Id, Operand, Outcome, Resolver, Step, Stopped};
 use model::View;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use stories::{Story, long_stories, stories, take_each};
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
 
 fn is_accepted(outcome: Option<Outcome>) -> bool {
     matches!(outcome, Some(Outcome::Merged | Outcome::Unchanged))
@@ -33,7 +37,7 @@ fn texts<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
         Step::Link(_, first, second) => vec![first, second],
         Step::Observe(id) => vec![id],
     };
-    let text = |operand| if let idmerge_core::Operand::Text(text) = operand { Some(text) } else { None };
+    let text = |operand| if let Operand::Text(text) = operand { Some(text) } else { None };
     steps.iter().flat_map(operands).filter_map(text).collect()
 }
 
@@ -90,7 +94,7 @@ fn check_that_a_batch_stops(story: &Story, limit: u32) -> Result<(), TestCaseErr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1500))]
 
     #[test]
     fn the_core_answers_as_the_model(story in stories()) {
@@ -100,6 +104,10 @@ proptest! {
             prop_assert_eq!(View::of(&core), model.view());
         }
     }
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
 
     #[test]
     fn batches_of_any_sizes_answer_as_link_by_link(story in stories(), sizes in vec(1..20_usize, 1..9)) {
@@ -231,7 +239,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(8))]
 
     #[test]
     fn a_batch_of_many_groups_and_ids_answers_as_the_model(story in long_stories(1200)) {

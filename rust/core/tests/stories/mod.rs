@@ -193,18 +193,19 @@ fn text() -> impl Strategy<Value = String> {
         3 => select(&CONFUSABLE[..]).prop_map(str::to_owned),
         // Around the 15 bytes that pack, with what could be taken for padding.
         3 => vec(select(vec!["\0", "a", "b", "é", "\u{1f98a}"]), 0..7).prop_map(|parts| parts.concat()),
-        2 => (13..18_usize, select(vec!["\0", "x"])).prop_map(|(length, letter)| letter.repeat(length)),
+        2 => (13..18_usize, select(vec!["\0", "x", "A"])).prop_map(|(length, letter)| letter.repeat(length)),
         // Around the longest in characters, which is not the longest in bytes.
         1 => (254..257_usize, select(vec!["x", "é"])).prop_map(|(length, letter)| letter.repeat(length)),
         1 => any::<String>(),
     ]
 }
 
-/// An anonymous ID with one character replaced by one that often breaks it.
+/// An anonymous ID with a character replaced that matters, by one that often breaks it.
 fn near_miss() -> impl Strategy<Value = String> {
+    // Bare and after the prefix: the first and the last, a hyphen, the version, the variant.
+    let place = select(vec![0, 8, 14, 19, 35, 7, 15, 21, 26, 42]);
     let replaced = select(vec!['0', '4', '7', 'c', 'g', 'G', '-', '\0', 'é']);
-    (anonymous(), 0..43_usize, replaced).prop_map(|(text, at, new)| {
-        let place = at % text.len();
+    (anonymous(), place, replaced).prop_map(|(text, place, new)| {
         text.chars().enumerate().map(|(position, old)| if position == place { new } else { old }).collect()
     })
 }

@@ -233,7 +233,7 @@ def test_the_rejected_links_stand_with_their_place_and_reason(tmp_path: Path) ->
     assert [tuple(row.values()) for row in rows] == [
         (3, "identify", D1, "grace", "ANON_CLAIMED", "errAnonDistinctIdAssignedAlready"),
         (4, "identify", "null", "ada", "INVALID_ID", None),
-        (5, "identify", None, None, "MALFORMED", None),
+        (5, "identify", None, "ada", "MALFORMED", None),
         (6, "merge", "ada", "ada", "SAME_IDS", "errSameIDs"),
     ]
 

@@ -31,7 +31,7 @@ members     3 IDs, in the order in which they became known
   early
   {D1}
   ada
-links       3 links built the cluster
+links       2 links built the cluster, 1 changed nothing
   f.ndjson:2  identify  MERGED     {D1}  ada
   f.ndjson:4  alias     MERGED     early  ada
   f.ndjson:6  identify  UNCHANGED  {D1}  ada

@@ -40,8 +40,9 @@ def choose(chooser: Chooser, members: Sequence[str]) -> str:
     Raises:
         CanonicalError: It picked something that is no member.
     """
+    members = tuple(members)  # The callable may do as it likes with what it gets.
     chosen = chooser(members)
-    if chosen not in members:
+    if not isinstance(chosen, str) or chosen not in members:
         raise CanonicalError(
             f"the canonical callable must return a member of the cluster, got {chosen!r} "
             f"for the cluster of {members[0]!r}"

@@ -72,15 +72,25 @@ def _numpy_answer(ids: NDArray[Any], list_of: Callable[[list[Any]], list[Any]]) 
         # Bytes that are no UTF-8 are nobody's ID; they travel as lone surrogates and come back as they were.
         texts = [item.decode(errors="surrogateescape") for item in ids.tolist()]
         answers = [item.encode(errors="surrogateescape") for item in list_of(texts)]
-        return np.array(answers, dtype=np.bytes_)
-    if ids.dtype.kind not in "OUT":
+        return _fixed_width(answers, np.bytes_, b"\0")
+    if ids.dtype.kind not in "OUT" and ids.size:
         raise TypeError(f"ids must be a column of text, got numpy {ids.dtype}")
     answers = list_of(ids.tolist())
+    if ids.dtype.kind == "U":
+        return _fixed_width(answers, np.str_, "\0")
     if ids.dtype.kind == "O":
         objects = np.empty(len(answers), dtype=object)
         objects[:] = answers
         return objects
-    return np.array(answers, dtype=np.str_ if ids.dtype.kind == "U" else ids.dtype)
+    return np.array(answers, dtype=ids.dtype)
+
+
+def _fixed_width(answers: list[Any], dtype: type[np.str_ | np.bytes_], padding: str | bytes) -> NDArray[Any]:
+    """Return the answers in one array, which pads with NULs and so must not hold what ends in one."""
+    for answer in answers:
+        if answer.endswith(padding):
+            raise ValueError(f"a numpy array of fixed width cannot hold {answer!r}; pass a list or objects")
+    return np.array(answers, dtype=dtype)
 
 
 def _arrow_answer(ids: Any, column: Column) -> Any:

@@ -19,7 +19,14 @@ class CanonicalError(IdmergeError, ValueError):
 
 
 class MalformedEventError(IdmergeError, ValueError):
-    """An event is no JSON object, or an identity event lacks one of its two IDs (SPEC 3)."""
+    """An event is no JSON object, or an identity event lacks one of its two IDs (SPEC 3).
+
+    ``operands`` holds what the event has of the two, None for what it lacks.
+    """
+
+    def __init__(self, message: str, operands: tuple[str | None, str | None] = (None, None)) -> None:
+        super().__init__(message)
+        self.operands = operands
 
 
 class UnknownIdError(IdmergeError, KeyError):

@@ -92,15 +92,18 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     if not isinstance(name, str) or name not in _KINDS:  # Nearly every event: keep this first.
         return None
     kind = _KINDS[name]
-    properties = _properties(event)
-    if kind is Kind.MERGE:
-        entries = properties.get("$distinct_ids")
-        if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
-            raise MalformedEventError(f"$merge needs exactly two $distinct_ids, got {_shown(entries)}")
-        first, second = (_text(name, "$distinct_ids", entry) for entry in entries)
-    else:
-        first, second = (_operand(name, properties, keys) for keys in _OPERANDS[kind])
+    stated = _stated(name, kind, _properties(event))
+    first, second = (None if isinstance(operand, _Unusable) else operand for operand in stated)
+    if first is None or second is None:
+        reason = next(operand for operand in stated if isinstance(operand, _Unusable))
+        raise MalformedEventError(str(reason), (first, second))
     return Link(kind, first, second, source)
+
+
+class _Unusable(str):
+    """Why an operand is none."""
+
+    __slots__ = ()
 
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:
@@ -113,17 +116,29 @@ def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties if isinstance(properties, Mapping) else {}
 
 
-def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+def _stated(name: str, kind: Kind, properties: Mapping[str, Any]) -> tuple[str | _Unusable, str | _Unusable]:
+    """Return the two operands of an identity event, or what is wrong with each."""
+    if kind is not Kind.MERGE:
+        first, second = _OPERANDS[kind]
+        return _operand(name, properties, first), _operand(name, properties, second)
+    entries = properties.get("$distinct_ids")
+    if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
+        reason = _Unusable(f"$merge needs exactly two $distinct_ids, got {_shown(entries)}")
+        return reason, reason
+    return _text(name, "$distinct_ids", entries[0]), _text(name, "$distinct_ids", entries[1])
+
+
+def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | _Unusable:
     for key in keys:
         if key in properties:
             return _text(name, key, properties[key])
-    raise MalformedEventError(f"{name} has no {' or '.join(keys)}")
+    return _Unusable(f"{name} has no {' or '.join(keys)}")
 
 
-def _text(name: str, key: str, value: object) -> str:
+def _text(name: str, key: str, value: object) -> str | _Unusable:
     text = _as_id(value)
     if text is None:
-        raise MalformedEventError(f"{key} of {name} must be a string or an integer, got {_shown(value)}")
+        return _Unusable(f"{key} of {name} must be a string or an integer, got {_shown(value)}")
     return text
 
 
@@ -133,7 +148,7 @@ def _as_id(value: object) -> str | None:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         try:
-            return str(value)
+            return int.__repr__(value)
         except ValueError:  # Beyond the interpreter's limit of digits.
             return None
     return None
@@ -143,5 +158,5 @@ def _shown(value: object) -> str:
     """Return the beginning of the value's ``repr``, however large or deep the value is."""
     try:
         return f"{value!r:.100}"
-    except (ValueError, RecursionError):
-        return f"a giant {type(value).__name__}"
+    except Exception:  # noqa: BLE001 - a repr may do anything
+        return f"a {type(value).__name__} that cannot be shown"

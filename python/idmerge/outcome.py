@@ -132,9 +132,8 @@ class Report:
 
 
 def _frozen_array(values: Iterable[int], dtype: type[np.generic]) -> NDArray[Any]:
-    array: NDArray[Any] = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
-    array.flags.writeable = False
-    return array
+    array = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
+    return np.frombuffer(array.tobytes(), dtype=dtype)  # Over bytes, which nobody can make writeable.
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,15 +116,15 @@ class Resolver:
 
     def link_many(self, kind: Kind | Sequence[Kind], left: Sequence[Any], right: Sequence[Any]) -> Report:
         kinds = [kind] * len(left) if isinstance(kind, int) else kind
-        links = list(zip(kinds, left, right, strict=True))  # Raises before the first link is judged.
-        return Report([self._link(Kind(kind), first, second) for kind, first, second in links])
+        links = [(Kind(kind), a, b) for kind, a, b in zip(kinds, left, right, strict=True)]
+        return Report([self._link(*link) for link in links])
 
     def observe(self, distinct_id: str) -> None:
         if self._is_valid(_text(distinct_id)):
             self._know(distinct_id)
 
     def observe_many(self, ids: Iterable[str | None]) -> None:
-        for text in (text for text in ids if text is not None):
+        for text in [_text(text) for text in ids if text is not None]:
             self.observe(text)
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:

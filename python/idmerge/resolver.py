@@ -20,7 +20,7 @@ from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -35,7 +35,8 @@ class Resolver(_core.Resolver):
     """Joins IDs into identity clusters, link by link, and says who is who.
 
     The answer depends on the links and their order and on nothing else. A resolver can be shared by
-    threads: readers run side by side, a writer alone.
+    threads: readers run side by side, a writer alone. It does not survive a fork of the process while
+    another thread is inside a call.
 
     Args:
         policy: The rules by which links are judged; Mixpanel's by default.
@@ -115,25 +116,21 @@ class Resolver(_core.Resolver):
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
         """Apply many events in order; the report has an outcome, and a position, for each link.
 
+        Events are gathered and applied some ten thousands at a time, at the latest when the call ends.
+
         Raises:
             MalformedEventError: An event is text but no JSON object; the events before it are applied.
             TypeError: An event is neither a mapping nor text; the events before it are applied.
+            CapacityError: The resolver is full; the message names the event, and those before it are applied.
         """
         check_source(source)
-        outcomes, positions = [], []
         steps = _Steps(self)
-        for position, event in enumerate(events):
-            try:
-                steps.add(position, event_mapping(event), source)
-            except (MalformedEventError, TypeError) as error:
-                steps.take()
-                raise type(error)(f"event {position}: {error}") from error
-            if len(steps.codes) >= _EVENTS_AT_ONCE:
-                positions.append(steps.positions)
-                outcomes.append(steps.take())
-        positions.append(steps.positions)
-        outcomes.append(steps.take())
-        return Report(np.concatenate(outcomes), np.concatenate([np.array(p, np.int64) for p in positions]))
+        try:
+            for position, event in enumerate(events):
+                steps.add(position, _mapping_at(position, event), source)
+        finally:  # Whatever an iterator or an event raises, the events before it are applied.
+            steps.take()
+        return Report(np.concatenate(steps.outcomes), steps.positions)
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
@@ -206,37 +203,49 @@ class _Steps:
 
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
+        self.taken = 0
+        self.positions: list[int] = []
+        self.outcomes: list[NDArray[np.uint8]] = []
         self._clear()
 
     def _clear(self) -> None:
         self.codes = bytearray()
         self.left: list[str | None] = []
         self.right: list[str | None] = []
-        self.positions: list[int] = []
 
-    def add(self, position: int, event: Any, source: Source) -> None:
+    def add(self, position: int, event: Mapping[str, Any], source: Source) -> None:
         try:
             link = link_of(event, source)
         except MalformedEventError:
             self._append(Kind.IDENTIFY, None, None)
             self.positions.append(position)
-            return
-        if link is None:
-            self._append(_OBSERVE, distinct_id_of(event), None)
         else:
-            self._append(_code(link.kind, link.source), link.first, link.second)
-            self.positions.append(position)
+            if link is None:
+                self._append(_OBSERVE, distinct_id_of(event), None)
+            else:
+                self._append(_code(link.kind, link.source), link.first, link.second)
+                self.positions.append(position)
+        if len(self.codes) >= _EVENTS_AT_ONCE:
+            self.take()
 
     def _append(self, code: int, left: str | None, right: str | None) -> None:
         self.codes.append(code)
         self.left.append(left)
         self.right.append(right)
 
-    def take(self) -> NDArray[np.uint8]:
-        """Apply what was gathered and return the outcomes of the links."""
-        outcomes = self.resolver._take_steps(bytes(self.codes), self.left, self.right)
+    def take(self) -> None:
+        """Apply what was gathered and keep the outcomes of the links."""
+        codes, left, right, first = bytes(self.codes), self.left, self.right, self.taken
+        self.taken += len(codes)
         self._clear()
-        return outcomes
+        self.outcomes.append(self.resolver._take_steps(codes, left, right, first))
+
+
+def _mapping_at(position: int, event: Event) -> Mapping[str, Any]:
+    try:
+        return event_mapping(event)
+    except (MalformedEventError, TypeError) as error:
+        raise type(error)(f"event {position}: {error}") from error
 
 
 def _code(kind: Kind, source: Source) -> int:

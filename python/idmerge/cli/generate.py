@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -56,6 +57,8 @@ GZIP_LEVEL = 6
 )
 def generate(*, count: int, seed: int, identity_share: float, output: str | None) -> None:
     """Write a workload; the help says more."""
+    if math.isnan(identity_share):  # Which no range excludes.
+        raise click.BadParameter("nan is no share", param_hint="--identity-share")
     made = workload_events(count, seed=seed, identity_share=identity_share)
     with _opened(output) as stream:
         for event in made:

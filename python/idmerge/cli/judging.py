@@ -21,9 +21,9 @@ class JudgedLink(NamedTuple):
     line: int
     kind: Kind
     left: str | None
-    """The first operand; None where the link is malformed."""
+    """The first operand; None where a malformed link has none."""
     right: str | None
-    """The second operand; None where the link is malformed."""
+    """The second operand; None where a malformed link has none."""
     outcome: Outcome
     message: str | None
     """Why the link is malformed; None for every other outcome."""
@@ -52,7 +52,7 @@ def _of_event(batch: EventBatch, position: int, outcome: Outcome) -> JudgedLink:
     try:
         link = parse(event)
     except MalformedEventError as error:
-        return JudgedLink(batch.path, line, _kind_of(event), None, None, outcome, str(error))
+        return JudgedLink(batch.path, line, _kind_of(event), *error.operands, outcome, str(error))
     if link is None:
         raise AssertionError(f"{batch.path}:{line}: an ordinary event has no outcome")
     return JudgedLink(batch.path, line, link.kind, link.first, link.second, outcome, None)

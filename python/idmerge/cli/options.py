@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from idmerge import Policy
+from idmerge.canonical import STRATEGIES
 from idmerge.errors import PolicyError
+from idmerge.policy import AnonFormat, AnonGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ANON_FORMATS = ("uuid4", "sdk", "any")
-ANON_GUARDS = ("anon", "cluster", "off")
-STRATEGIES = ("stable", "identified", "first_seen", "smallest")
+ANON_FORMATS: tuple[str, ...] = get_args(AnonFormat)
+ANON_GUARDS: tuple[str, ...] = get_args(AnonGuard)
 
 FILES_HELP = """
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard

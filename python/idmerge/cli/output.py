@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
@@ -88,4 +87,5 @@ def check_suffix(path: str | None, suffixes: tuple[str, ...]) -> str | None:
 
 def write_mapping(table: pa.Table, path: str, stream: BinaryIO) -> None:
     """Write ``table`` to ``stream`` in the format that ``path`` names."""
-    WRITERS[PurePath(path).suffix](table, stream)
+    suffix = next(suffix for suffix in WRITERS if path.endswith(suffix))
+    WRITERS[suffix](table, stream)

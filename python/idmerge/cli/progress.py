@@ -54,7 +54,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print ``text`` above the bar, as it is."""
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -71,7 +71,8 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Judge the links in files and write the mapping; the help says more."""
-    _check_overwriting(files, output, rejected)
+    blocked_ids = click.get_current_context().params["blocked_ids"]
+    _check_overwriting([*files, *filter(None, [blocked_ids])], output, rejected)
     started = perf_counter()
     run = Run(files=len(files))
     resolver = Resolver(policy, canonical)

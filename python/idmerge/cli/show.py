@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from idmerge import Policy, Resolver
+from idmerge import Outcome, Policy, Resolver
 from idmerge.cli.judging import JudgedLink, judge, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import FILES_HELP, canonical_option, files_argument, policy_options
@@ -113,7 +113,9 @@ def _answer(canonical: str, members: Sequence[str], links: Sequence[JudgedLink])
     yield labelled("members", f"{counted(len(members), 'ID')}, in the order in which they became known")
     for member in members:
         yield f"  {printable(member)}"
-    yield labelled("links", f"{counted(len(built), 'link')} built the cluster")
+    merged = sum(link.outcome is Outcome.MERGED for link in built)
+    repeated = f", {len(built) - merged} changed nothing" if len(built) > merged else ""
+    yield labelled("links", f"{counted(merged, 'link')} built the cluster{repeated}")
     yield from _rows(built)
     if rejected:
         yield labelled("rejected", f"{counted(len(rejected), 'link')} named a member")

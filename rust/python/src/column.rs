@@ -5,9 +5,9 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BinaryArray, BinaryViewArray, LargeBinaryArray};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field, FieldRef};
 use idmerge_core::Operand;
-use pyo3::exceptions::{PyImportError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
@@ -34,7 +34,7 @@ pub struct Column {
 
 enum Chunk {
     Objects(Vec<Element>),
-    Fixed { bytes: PyBackedBytes, width: usize },
+    Fixed { bytes: PyBackedBytes, width: usize, rows: usize },
     Utf8(BinaryArray),
     LargeUtf8(LargeBinaryArray),
     Utf8View(BinaryViewArray),
@@ -60,15 +60,24 @@ impl Column {
             return Self::from_objects(column, name, elements);
         }
         if is_arrow(column)? {
-            match column.extract::<AnyArray>() {
-                Ok(array) => return Self::from_arrow(array, name),
+            // polars exports its Null type with a buffer, which Arrow forbids.
+            if column.getattr(intern!(py, "dtype")).is_ok_and(|dtype| dtype.to_string() == "Null") {
+                let chunks = vec![Chunk::Nulls(column.len()?)];
+                return Ok(Self { chunks, arrow_type: Some(DataType::Null) });
+            }
+            match read_arrow(column) {
+                Ok((arrays, field)) => return Self::from_arrow(&arrays, &field, name),
                 // A pandas Series without pyarrow offers what it cannot do.
+                Err(error) if error.get_type(py).is(py.get_type::<PyException>()) => {
+                    return Err(PyValueError::new_err(format!("{name} cannot be read: {}", error.value(py))));
+                }
                 Err(error) if !error.is_instance_of::<PyImportError>(py) => return Err(error),
                 Err(_) => {}
             }
         }
         if column.hasattr(intern!(py, "__array__"))? {
-            let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asanyarray"), (column,))?;
+            let array =
+                py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asanyarray"), (column,))?;
             return Self::from_numpy(&array, name, elements);
         }
         let came = column.get_type().name()?;
@@ -95,7 +104,9 @@ impl Column {
             return Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")));
         }
         if array.hasattr(intern!(py, "mask"))? {
-            return Err(PyTypeError::new_err(format!("{name} must not have a mask; pass a list with None instead")));
+            return Err(PyTypeError::new_err(format!(
+                "{name} must not have a mask; pass a list with None instead"
+            )));
         }
         match kind.as_str() {
             "O" | "U" | "T" => {
@@ -105,8 +116,7 @@ impl Column {
             "S" => {
                 let width: usize = dtype.getattr(intern!(py, "itemsize"))?.extract()?;
                 let bytes = array.call_method0(intern!(py, "tobytes"))?.extract()?;
-                let length: usize = array.len()?;
-                let chunk = if width == 0 { Chunk::Nulls(length) } else { Chunk::Fixed { bytes, width } };
+                let chunk = Chunk::Fixed { bytes, width, rows: array.len()? };
                 Ok(Self { chunks: vec![chunk], arrow_type: None })
             }
             // An empty list has no text to tell its type by.
@@ -115,8 +125,7 @@ impl Column {
         }
     }
 
-    fn from_arrow(array: AnyArray, name: &str) -> PyResult<Self> {
-        let (arrays, field) = array.into_chunked_array()?.into_inner();
+    fn from_arrow(arrays: &[ArrayRef], field: &Field, name: &str) -> PyResult<Self> {
         let kind = field.data_type().clone();
         let chunks: Option<Vec<Chunk>> = arrays.iter().map(Chunk::from_arrow).collect();
         match chunks {
@@ -152,6 +161,10 @@ impl Column {
     }
 }
 
+fn read_arrow(column: &Bound<'_, PyAny>) -> PyResult<(Vec<ArrayRef>, FieldRef)> {
+    Ok(column.extract::<AnyArray>()?.into_chunked_array()?.into_inner())
+}
+
 fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
@@ -169,10 +182,11 @@ impl Element {
             Err(error) => {
                 let object = error.into_inner();
                 let is_nan = object.cast::<PyFloat>().is_ok_and(|number| number.value().is_nan());
-                if object.is_none() || is_nan {
+                let came = object.get_type().name()?;
+                // pandas.NA goes by its name, for pandas need not be there to be asked.
+                if object.is_none() || is_nan || came.to_str()? == "NAType" {
                     return Ok(Self::Missing);
                 }
-                let came = object.get_type().name()?;
                 Err(PyTypeError::new_err(format!("{name} must hold str or None, got {came} in row {row}")))
             }
         }
@@ -206,7 +220,7 @@ impl Chunk {
     fn len(&self) -> usize {
         match self {
             Self::Objects(elements) => elements.len(),
-            Self::Fixed { bytes, width } => bytes.len() / width,
+            Self::Fixed { rows, .. } => *rows,
             Self::Utf8(array) => array.len(),
             Self::LargeUtf8(array) => array.len(),
             Self::Utf8View(array) => array.len(),
@@ -228,7 +242,7 @@ impl Chunk {
                 Element::NotUnicode => Operand::NotUnicode,
                 Element::Text(text) => Operand::Text(text.as_str()),
             },
-            Self::Fixed { bytes, width } => {
+            Self::Fixed { bytes, width, .. } => {
                 let cell = &bytes[row * width..][..*width];
                 // numpy pads with NULs, and so cannot hold a text that ends in one.
                 text(&cell[..cell.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)])

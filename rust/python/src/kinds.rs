@@ -93,7 +93,10 @@ fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
 
 fn numpy_codes<'py>(kind: &Bound<'py, PyAny>) -> PyResult<Vec<i64>> {
     let py = kind.py();
-    let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (kind,))?;
+    let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asanyarray"), (kind,))?;
+    if array.hasattr(intern!(py, "mask"))? {
+        return Err(PyTypeError::new_err("kind must not have a mask"));
+    }
     let dtype: String = array.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
     let size: usize = array.getattr(intern!(py, "size"))?.extract()?;
     if size > 0 && !matches!(dtype.as_str(), "i" | "u")

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow_schema::DataType;
-use idmerge_core::{Id, Kind, Operand, Outcome, Step, Strategy};
+use idmerge_core::{Id, Kind, Operand, Outcome, Step, Stopped, Strategy};
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::{PyOnceLock, RwLockExt};
@@ -51,7 +52,8 @@ impl Resolver {
         second: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = first.py();
-        let outcome = self.write(py)?.link(kind, operand(first), operand(second)).map_err(Failure::from)?;
+        let (first, second) = (operand(first), operand(second));
+        let outcome = self.write(py)?.link(kind, first, second).map_err(Failure::from)?;
         outcome_member(py, outcome)
     }
 
@@ -61,8 +63,9 @@ impl Resolver {
         distinct_id: &Bound<'_, PyString>,
         answer: impl FnOnce(&Core, Id) -> T,
     ) -> Result<Option<T>, Failure> {
+        let text = unicode(distinct_id);
         let core = self.read(distinct_id.py())?;
-        Ok(get(&core, distinct_id).map(|id| answer(&core, id)))
+        Ok(get(&core, text).map(|id| answer(&core, id)))
     }
 
     fn members_of(&self, distinct_id: &Bound<'_, PyString>) -> Result<Option<Vec<String>>, Failure> {
@@ -72,9 +75,12 @@ impl Resolver {
     }
 
     /// Takes steps, which must not need the interpreter, and returns the outcomes of the links.
-    fn take<'a>(&self, steps: impl Iterator<Item = Step<'a>>) -> Result<Vec<u8>, Failure> {
+    ///
+    /// An error names the row of a step, counted from `first_row`.
+    fn take<'a>(&self, steps: impl Iterator<Item = Step<'a>>, first_row: usize) -> Result<Vec<u8>, Failure> {
         let mut outcomes = Vec::with_capacity(steps.size_hint().0);
-        self.core.write()?.take(steps, &mut outcomes)?;
+        let taken = self.core.write()?.take(steps, &mut outcomes);
+        taken.map_err(|stopped| Stopped { taken: first_row + stopped.taken, ..stopped })?;
         Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect())
     }
 
@@ -95,9 +101,17 @@ impl Resolver {
     }
 }
 
-/// Returns a Python string as an operand.
+/// Returns a Python string's text, or None if it holds a lone surrogate.
+///
+/// To be called before the lock is taken: for a lone surrogate Python makes an exception, and may
+/// then collect garbage and run finalizers.
+fn unicode<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a str> {
+    text.to_str().ok()
+}
+
+/// Returns a Python string as an operand; like [`unicode`], before the lock is taken.
 fn operand<'a>(text: &'a Bound<'_, PyString>) -> Operand<'a> {
-    text.to_str().map_or(Operand::NotUnicode, Operand::Text)
+    unicode(text).map_or(Operand::NotUnicode, Operand::Text)
 }
 
 /// Returns the member of `idmerge.Outcome` for an outcome of the core.
@@ -144,6 +158,11 @@ impl Resolver {
         Ok(Self { core: RwLock::new(core), chooser })
     }
 
+    /// The callable may refer back to the resolver; the collector must see that.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.chooser.as_ref().map_or(Ok(()), |chooser| visit.call(chooser))
+    }
+
     /// Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
     fn identify<'py>(
         &self,
@@ -187,13 +206,14 @@ impl Resolver {
 
     /// Make an ID known, if it is valid, so that its cluster of one is counted.
     fn observe(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
-        Ok(self.write(distinct_id.py())?.observe(operand(distinct_id)).map_err(Failure::from)?)
+        let id = operand(distinct_id);
+        Ok(self.write(distinct_id.py())?.observe(id).map_err(Failure::from)?)
     }
 
     /// Make many IDs known, in order; invalid ones and missing values stay unknown.
     fn observe_many(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = Column::from_python(ids, "ids", Elements::Ids)?;
-        py.detach(|| self.take(ids.operands().map(Step::Observe)))?;
+        py.detach(|| self.take(ids.operands().map(Step::Observe), 0))?;
         Ok(())
     }
 
@@ -212,7 +232,7 @@ impl Resolver {
         same_length(kinds.len(), left.len(), right.len())?;
         let links = left.operands().zip(right.operands()).enumerate();
         let outcomes =
-            py.detach(|| self.take(links.map(|(row, (a, b))| Step::Link(kinds.get(row), a, b))))?;
+            py.detach(|| self.take(links.map(|(row, (a, b))| Step::Link(kinds.get(row), a, b)), 0))?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
@@ -224,6 +244,7 @@ impl Resolver {
         codes: &[u8],
         left: &Bound<'py, PyList>,
         right: &Bound<'py, PyList>,
+        first_row: usize,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         if let Some(code) = codes.iter().find(|code| **code > OBSERVE) {
             return Err(PyValueError::new_err(format!(
@@ -235,7 +256,7 @@ impl Resolver {
         same_length(Some(codes.len()), left.len(), right.len())?;
         let operands = left.operands().zip(right.operands());
         let steps = codes.iter().zip(operands).map(|(&code, (a, b))| step(code, a, b));
-        let outcomes = py.detach(|| self.take(steps))?;
+        let outcomes = py.detach(|| self.take(steps, first_row))?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
@@ -248,8 +269,9 @@ impl Resolver {
                 None => Ok(distinct_id.clone().into_any()),
             };
         }
+        let text = unicode(distinct_id);
         let core = self.read(py)?;
-        let canonical = get(&core, distinct_id).and_then(|id| core.other_canonical(id));
+        let canonical = get(&core, text).and_then(|id| core.other_canonical(id));
         let text = canonical.map(|id| PyString::new(py, core.text(id).as_str()));
         Ok(text.unwrap_or_else(|| distinct_id.clone()).into_any())
     }
@@ -282,8 +304,9 @@ impl Resolver {
         if a.as_any().eq(b)? {
             return Ok(true);
         }
+        let (first, second) = (unicode(a), unicode(b));
         let core = self.read(a.py())?;
-        Ok(get(&core, a).zip(get(&core, b)).is_some_and(|(a, b)| core.same(a, b)))
+        Ok(get(&core, first).zip(get(&core, second)).is_some_and(|(a, b)| core.same(a, b)))
     }
 
     /// Return the IDs of an ID's cluster in the order in which they became known.
@@ -332,9 +355,9 @@ impl Resolver {
     }
 }
 
-/// Returns the number of a Python string if it is a known ID.
-fn get(core: &Core, text: &Bound<'_, PyString>) -> Option<Id> {
-    text.to_str().ok().and_then(|text| core.get(text))
+/// Returns the number of a text if it is a known ID.
+fn get(core: &Core, text: Option<&str>) -> Option<Id> {
+    core.get(text?)
 }
 
 fn unknown(distinct_id: &Bound<'_, PyString>) -> PyErr {

@@ -9,12 +9,23 @@ use pyo3::prelude::*;
 /// `idmerge.Policy`, attribute by attribute.
 #[derive(FromPyObject)]
 pub struct PolicyFields {
-    max_cluster_size: Option<u128>,
+    max_cluster_size: Option<Limit<u32>>,
     anon_format: String,
     anon_guard: String,
     alias_once: bool,
     blocked_ids: HashSet<String>,
-    max_id_length: Option<u128>,
+    max_id_length: Option<Limit<usize>>,
+}
+
+/// A positive whole number; None if it is beyond what can be reached, and so no limit.
+struct Limit<T>(Option<T>);
+
+impl<'a, 'py, T: FromPyObject<'a, 'py>> FromPyObject<'a, 'py> for Limit<T> {
+    type Error = PyErr;
+
+    fn extract(number: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(number.extract().ok()))
+    }
 }
 
 /// Returns the name's value, or an error that names the field.
@@ -27,9 +38,8 @@ impl PolicyFields {
     /// Returns the core's policy.
     pub fn read(self) -> PyResult<Policy> {
         let mut policy = Policy::default().blocking(self.blocked_ids);
-        // A limit beyond what can be reached is no limit.
-        policy.max_cluster_size = self.max_cluster_size.and_then(|size| size.try_into().ok());
-        policy.max_id_length = self.max_id_length.and_then(|length| length.try_into().ok());
+        policy.max_cluster_size = self.max_cluster_size.and_then(|limit| limit.0);
+        policy.max_id_length = self.max_id_length.and_then(|limit| limit.0);
         policy.alias_once = self.alias_once;
         policy.anon_format = named(
             "anon_format",

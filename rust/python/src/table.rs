@@ -118,14 +118,19 @@ impl Texts {
 
     /// Returns the texts as a column of the type `like`, a dictionary's being that of its values.
     pub fn into_column(self, like: &DataType) -> PyResult<Column> {
-        let wanted = match like {
-            DataType::Dictionary(_, values) => values.as_ref(),
-            DataType::Null => &DataType::Utf8,
-            other => other,
-        };
+        let wanted = plain_text(like);
         let cast = |chunk: &StringArray| arrow_cast::cast(chunk, wanted).map_err(arrow_error);
         let chunks = self.finish().iter().map(cast).collect::<PyResult<_>>()?;
         Ok(Column { chunks, field: Arc::new(Field::new("canonical_id", wanted.clone(), true)) })
+    }
+}
+
+/// Returns the type of the texts in a column of text, whatever stores them.
+fn plain_text(column: &DataType) -> &DataType {
+    match column {
+        DataType::Dictionary(_, values) => plain_text(values),
+        DataType::Null => &DataType::Utf8,
+        other => other,
     }
 }
 

@@ -92,18 +92,10 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     if not isinstance(name, str) or name not in _KINDS:  # Nearly every event: keep this first.
         return None
     kind = _KINDS[name]
-    stated = _stated(name, kind, _properties(event))
-    first, second = (None if isinstance(operand, _Unusable) else operand for operand in stated)
+    (first, wrong_first), (second, wrong_second) = _operands(name, kind, _properties(event))
     if first is None or second is None:
-        reason = next(operand for operand in stated if isinstance(operand, _Unusable))
-        raise MalformedEventError(str(reason), (first, second))
+        raise MalformedEventError(wrong_first or wrong_second, (first, second))
     return Link(kind, first, second, source)
-
-
-class _Unusable(str):
-    """Why an operand is none."""
-
-    __slots__ = ()
 
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:
@@ -116,30 +108,32 @@ def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return properties if isinstance(properties, Mapping) else {}
 
 
-def _stated(name: str, kind: Kind, properties: Mapping[str, Any]) -> tuple[str | _Unusable, str | _Unusable]:
-    """Return the two operands of an identity event, or what is wrong with each."""
+_Operand = tuple[str | None, str]
+"""An operand and what is wrong with it: one of the two is empty."""
+
+
+def _operands(name: str, kind: Kind, properties: Mapping[str, Any]) -> tuple[_Operand, _Operand]:
     if kind is not Kind.MERGE:
         first, second = _OPERANDS[kind]
         return _operand(name, properties, first), _operand(name, properties, second)
     entries = properties.get("$distinct_ids")
     if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
-        reason = _Unusable(f"$merge needs exactly two $distinct_ids, got {_shown(entries)}")
-        return reason, reason
+        wrong = f"$merge needs exactly two $distinct_ids, got {_shown(entries)}"
+        return (None, wrong), (None, wrong)
     return _text(name, "$distinct_ids", entries[0]), _text(name, "$distinct_ids", entries[1])
 
 
-def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | _Unusable:
+def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> _Operand:
     for key in keys:
         if key in properties:
             return _text(name, key, properties[key])
-    return _Unusable(f"{name} has no {' or '.join(keys)}")
+    return None, f"{name} has no {' or '.join(keys)}"
 
 
-def _text(name: str, key: str, value: object) -> str | _Unusable:
+def _text(name: str, key: str, value: object) -> _Operand:
     text = _as_id(value)
-    if text is None:
-        return _Unusable(f"{key} of {name} must be a string or an integer, got {_shown(value)}")
-    return text
+    wrong = f"{key} of {name} must be a string or an integer, got {_shown(value)}" if text is None else ""
+    return text, wrong
 
 
 def _as_id(value: object) -> str | None:

@@ -110,7 +110,10 @@ class Resolver(_core.Resolver):
             MalformedEventError: ``event`` is text but no JSON object.
             TypeError: ``event`` is neither a mapping nor text.
         """
-        outcomes = self.apply_events([event_mapping(event)], source).outcomes
+        check_source(source)
+        steps = _Steps(self)
+        steps.add(0, event_mapping(event), source)
+        (outcomes,) = steps.take()
         return Outcome(outcomes[0]) if len(outcomes) else None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
@@ -129,8 +132,8 @@ class Resolver(_core.Resolver):
             for position, event in enumerate(events):
                 steps.add(position, _mapping_at(position, event), source)
         finally:  # Whatever an iterator or an event raises, the events before it are applied.
-            steps.take()
-        return Report(np.concatenate(steps.outcomes), steps.positions)
+            outcomes = steps.take()
+        return Report(np.concatenate(outcomes), steps.positions)
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
@@ -205,7 +208,7 @@ class _Steps:
         self.resolver = resolver
         self.taken = 0
         self.positions: list[int] = []
-        self.outcomes: list[NDArray[np.uint8]] = []
+        self._outcomes: list[NDArray[np.uint8]] = []
         self._clear()
 
     def _clear(self) -> None:
@@ -233,12 +236,13 @@ class _Steps:
         self.left.append(left)
         self.right.append(right)
 
-    def take(self) -> None:
-        """Apply what was gathered and keep the outcomes of the links."""
+    def take(self) -> list[NDArray[np.uint8]]:
+        """Apply what was gathered and return the outcomes of all links so far, in pieces."""
         codes, left, right, first = bytes(self.codes), self.left, self.right, self.taken
         self.taken += len(codes)
         self._clear()
-        self.outcomes.append(self.resolver._take_steps(codes, left, right, first))
+        self._outcomes.append(self.resolver._take_steps(codes, left, right, first))
+        return self._outcomes
 
 
 def _mapping_at(position: int, event: Event) -> Mapping[str, Any]:

@@ -62,15 +62,7 @@ enum Approach<'a> {
 }
 
 impl<'a> Approach<'a> {
-    fn arrivals(&self) -> &[Arrival<'a>] {
-        match self {
-            Self::Link(_, both) => both,
-            Self::Observe(one) => one,
-            Self::Refused(_) | Self::Nothing => &[],
-        }
-    }
-
-    fn arrivals_mut(&mut self) -> &mut [Arrival<'a>] {
+    fn arrivals(&mut self) -> &mut [Arrival<'a>] {
         match self {
             Self::Link(_, both) => both,
             Self::Observe(one) => one,
@@ -126,13 +118,13 @@ impl Resolver {
             if group.is_empty() {
                 return Ok(());
             }
-            for arrival in group.iter_mut().flat_map(Approach::arrivals_mut) {
+            for arrival in group.iter_mut().flat_map(Approach::arrivals) {
                 self.guess(arrival);
             }
-            for arrival in group.iter().flat_map(Approach::arrivals) {
+            for arrival in group.iter_mut().flat_map(Approach::arrivals) {
                 self.approach(arrival);
             }
-            for arrival in group.iter_mut().flat_map(Approach::arrivals_mut) {
+            for arrival in group.iter_mut().flat_map(Approach::arrivals) {
                 self.locate(arrival);
             }
             for &approach in &group {
@@ -194,7 +186,7 @@ impl Resolver {
     /// All passes for one step.
     fn take_one(&mut self, step: Step) -> Result<Option<Outcome>, Error> {
         let mut approach = self.prepare(step);
-        for arrival in approach.arrivals_mut() {
+        for arrival in approach.arrivals() {
             self.locate(arrival);
         }
         self.settle(approach)
@@ -241,11 +233,13 @@ impl Resolver {
         let one_text_twice = N == 2 && arrivals[0].probe.text == arrivals[N - 1].probe.text;
         let count = new().count().min(if one_text_twice { 1 } else { N });
         self.interner.check_room(count, new().map(str::len).max().unwrap_or(0))?;
-        Ok(Some(arrivals.map(|arrival| self.know_one(arrival))))
+        Ok(Some(arrivals.map(|arrival| self.know_one(arrival, one_text_twice))))
     }
 
-    fn know_one(&mut self, arrival: Arrival) -> Id {
-        if let Some(id) = arrival.id.or_else(|| self.interner.find(&arrival.probe)) {
+    /// Makes one ID known; if it stands `twice` in its link, the first time may be just behind us.
+    fn know_one(&mut self, arrival: Arrival, twice: bool) -> Id {
+        let known = if twice { self.interner.find(&arrival.probe) } else { arrival.id };
+        if let Some(id) = known {
             return id;
         }
         let id = self.interner.insert(&arrival.probe);
@@ -292,11 +286,11 @@ impl Resolver {
         self.interner.find(&self.interner.probe(text))
     }
 
-    /// Looks up many IDs and calls `answer` with each one's number, in order, if it is known.
+    /// Looks up many IDs and calls `answer` for each, in order, with its text and, if it is known, its number.
     pub fn get_many<'a>(
         &self,
         texts: impl IntoIterator<Item = Option<&'a str>>,
-        mut answer: impl FnMut(Option<Id>),
+        mut answer: impl FnMut(Option<&'a str>, Option<Id>),
     ) {
         let mut texts = texts.into_iter();
         let mut group: Vec<Option<Arrival>> = Vec::with_capacity(GROUP);
@@ -316,7 +310,7 @@ impl Resolver {
                 self.locate(arrival);
             }
             for arrival in &group {
-                answer(arrival.and_then(|arrival| arrival.id));
+                answer(arrival.map(|arrival| arrival.probe.text), arrival.and_then(|arrival| arrival.id));
             }
         }
     }

@@ -232,8 +232,9 @@ proptest! {
         take_each(&mut core, &steps[..known.min(steps.len())]);
         let sought: Vec<Option<&str>> = texts(&steps).into_iter().map(Some).chain([None]).collect();
         let mut found = Vec::new();
-        core.get_many(sought.iter().copied(), |id| found.push(id));
-        let expected: Vec<Option<Id>> = sought.iter().map(|text| core.get((*text)?)).collect();
+        core.get_many(sought.iter().copied(), |text, id| found.push((text, id)));
+        let expected: Vec<_> =
+            sought.iter().map(|&text| (text, text.and_then(|text| core.get(text)))).collect();
         prop_assert_eq!(found, expected);
     }
 }

@@ -89,13 +89,9 @@ impl Resolver {
     fn canonical_texts(&self, column: &Column, complete: bool) -> Result<Texts, Failure> {
         let core = self.core.read()?;
         let mut texts = Texts::default();
-        let mut given = column.texts();
-        core.get_many(column.texts(), |id| {
-            let text = given.next().flatten();
-            match id.and_then(|id| core.other_canonical(id)) {
-                Some(canonical) => texts.push(Some(core.text(canonical).as_str())),
-                None => texts.push(text.filter(|_| complete)),
-            }
+        core.get_many(column.texts(), |text, id| match id.and_then(|id| core.other_canonical(id)) {
+            Some(canonical) => texts.push(Some(core.text(canonical).as_str())),
+            None => texts.push(text.filter(|_| complete)),
         });
         Ok(texts)
     }

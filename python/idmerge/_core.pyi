@@ -24,7 +24,14 @@ __version__: Final[str]
 class Resolver:
     """Joins IDs into identity clusters, link by link, and says who is who."""
 
-    def __new__(cls, policy: Policy, canonical: Strategy | Chooser, id_limit: int | None = None) -> Self: ...
+    def __new__(
+        cls,
+        policy: Policy,
+        canonical: Strategy | Chooser,
+        capacity: int = 0,
+        threads: int = 1,
+        id_limit: int | None = None,
+    ) -> Self: ...
     def identify(self, anon_id: str, identified_id: str) -> Outcome:
         """Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
 

@@ -18,6 +18,7 @@ from idmerge.errors import MalformedEventError
 from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
+from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,9 +43,13 @@ class Resolver(_core.Resolver):
         policy: The rules by which links are judged; Mixpanel's by default.
         canonical: Who names a cluster: a strategy's name, or a callable that takes the members in the
             order in which they became known and returns one of them (slow: it is asked for every answer).
+        capacity: How many IDs to make room for at once, so that the index need not grow on the way.
+        threads: How many threads a call on columns may use, the caller's among them; by default what the
+            environment variable ``IDMERGE_THREADS`` says, else one a processor. No answer depends on it.
 
     Raises:
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
+        ValueError: ``capacity`` is negative, or ``threads`` or ``IDMERGE_THREADS`` is no positive integer.
     """
 
     __slots__ = ("_canonical", "_policy")
@@ -52,14 +57,23 @@ class Resolver(_core.Resolver):
     _canonical: Strategy | Chooser
     _policy: Policy
 
-    def __new__(cls, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> Self:
+    def __new__(
+        cls,
+        policy: Policy | None = None,
+        canonical: Strategy | Chooser = "stable",
+        *,
+        capacity: int = 0,
+        threads: int | None = None,
+    ) -> Self:
         """Make an empty resolver."""
         check_canonical(canonical)
         policy = Policy() if policy is None else policy
         if not isinstance(policy, Policy):
             raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
         chooser = canonical if isinstance(canonical, str) else partial(choose, canonical)
-        self = super().__new__(cls, policy, chooser)
+        if capacity < 0:
+            raise ValueError(f"capacity must be at least 0, got {capacity}")
+        self = super().__new__(cls, policy, chooser, capacity, threads_allowed(threads))
         self._policy = policy
         self._canonical = canonical
         return self

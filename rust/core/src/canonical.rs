@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use crate::forest::{Forest, Marks};
+use crate::forest::{Forest, Marks, Node};
 use crate::id::Id;
 use crate::interner::Interner;
 
@@ -27,35 +27,35 @@ pub enum Strategy {
 
 impl Strategy {
     /// Returns who names the union of the clusters with these two roots, before they unite.
-    pub(crate) fn join(self, forest: &Forest, interner: &Interner, a: Id, b: Id) -> Id {
-        let (first, second) = (forest.canonical(a), forest.canonical(b));
+    pub(crate) fn join(self, ids: &Interner<Node>, a: Id, b: Id) -> Id {
+        let (first, second) = (ids.canonical(a), ids.canonical(b));
         match self {
             Self::Stable => {
                 let standing = |root: Id, canonical: Id| {
-                    let identified = forest.cluster_marks(root).has(Marks::IDENTIFIED);
-                    (forest.size(root), identified, Reverse(canonical))
+                    let identified = ids.cluster_marks(root).has(Marks::IDENTIFIED);
+                    (ids.size(root), identified, Reverse(canonical))
                 };
                 if standing(a, first) > standing(b, second) { first } else { second }
             }
-            Self::Identified => better_identified(forest, first, second),
+            Self::Identified => better_identified(ids, first, second),
             Self::FirstSeen => first.min(second),
             Self::Smallest => {
-                let smaller = interner.text(first).as_str() <= interner.text(second).as_str();
+                let smaller = ids.text(first).as_str() <= ids.text(second).as_str();
                 if smaller { first } else { second }
             }
         }
     }
 
     /// Returns who names the cluster with this root now that `id` in it is identified.
-    pub(crate) fn on_identified(self, forest: &Forest, root: Id, id: Id) -> Id {
+    pub(crate) fn on_identified(self, ids: &Interner<Node>, root: Id, id: Id) -> Id {
         match self {
-            Self::Identified => better_identified(forest, forest.canonical(root), id),
-            Self::Stable | Self::FirstSeen | Self::Smallest => forest.canonical(root),
+            Self::Identified => better_identified(ids, ids.canonical(root), id),
+            Self::Stable | Self::FirstSeen | Self::Smallest => ids.canonical(root),
         }
     }
 }
 
-fn better_identified(forest: &Forest, a: Id, b: Id) -> Id {
-    let rank = |id: Id| (!forest.marks(id).has(Marks::IDENTIFIED), id);
+fn better_identified(ids: &Interner<Node>, a: Id, b: Id) -> Id {
+    let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), id);
     if rank(a) < rank(b) { a } else { b }
 }

@@ -10,14 +10,17 @@
 //!
 //! Finding halves the path on the way up; a union hangs the smaller tree under the larger.
 //! Together: amortised `O(α(n))` a call, 16 bytes an ID.
+//!
+//! Where the nodes lie is not the forest's business: whoever has [`Nodes`] has a [`Forest`].
+
+use bytemuck::Zeroable;
 
 use crate::id::Id;
-use crate::prefetch::prefetch;
 
 const ROOT: u32 = 1 << 31;
 
 /// What is known of an ID beyond its cluster: a set of the constants below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Zeroable)]
 pub struct Marks(u8);
 
 impl Marks {
@@ -40,8 +43,9 @@ impl Marks {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Node {
+/// What the forest knows of an ID.
+#[derive(Clone, Copy, Zeroable)]
+pub struct Node {
     link: u32,
     next: u32,
     canonical: u32,
@@ -50,144 +54,145 @@ struct Node {
     cluster: Marks,
 }
 
-/// The clusters; see the module.
-#[derive(Default)]
-pub struct Forest {
-    nodes: Vec<Node>,
-    clusters: usize,
+impl Node {
+    /// Returns the node of an ID that is a cluster of its own.
+    pub fn alone(id: Id, marks: Marks) -> Self {
+        let number = id.number();
+        Self { link: ROOT | 1, next: number, canonical: number, own: marks, cluster: Marks::NONE }
+    }
 }
 
-impl Forest {
-    /// Returns how many clusters there are.
-    pub fn clusters(&self) -> usize {
-        self.clusters
-    }
+/// A node for each ID.
+pub trait Nodes {
+    /// Returns the node of `id`.
+    fn node(&self, id: Id) -> &Node;
+    /// Returns the node of `id`, to change it.
+    fn node_mut(&mut self, id: Id) -> &mut Node;
+}
 
-    /// Adds the next ID as a cluster of its own.
-    pub fn push(&mut self, id: Id, marks: Marks) {
-        debug_assert_eq!(id.index(), self.nodes.len());
-        let number = id.number();
-        let cluster = Marks::NONE;
-        self.nodes.push(Node { link: ROOT | 1, next: number, canonical: number, own: marks, cluster });
-        self.clusters += 1;
-    }
-
-    /// Hints that `id` is about to be read.
-    #[inline]
-    pub fn prefetch(&self, id: Id) {
-        prefetch(&self.nodes, id.index());
-    }
-
-    /// Hints that the parent of `id` is about to be read.
-    #[inline]
-    pub fn prefetch_parent(&self, id: Id) {
-        prefetch(&self.nodes, (self.nodes[id.index()].link & !ROOT) as usize);
-    }
-
+/// The clusters; see the module.
+pub trait Forest: Nodes {
     /// Returns the root of `id`, halving the path on the way up.
+    ///
+    /// Two steps at a time, the root being above itself: most IDs are at most one step away, and so
+    /// the first comparison nearly always comes out the same.
     #[inline]
-    pub fn find(&mut self, mut id: Id) -> Id {
-        while let Some(parent) = self.parent(id) {
-            let Some(grandparent) = self.parent(parent) else {
+    fn find_root(&mut self, mut id: Id) -> Id {
+        loop {
+            let parent = self.above(id);
+            let grandparent = self.above(parent);
+            if grandparent == parent {
                 return parent;
-            };
-            self.nodes[id.index()].link = grandparent.number();
+            }
+            self.node_mut(id).link = grandparent.number();
             id = grandparent;
         }
-        id
     }
 
     /// Returns the root of `id` and leaves the path as it is: at most `log2(size)` steps.
-    pub fn root(&self, mut id: Id) -> Id {
-        while let Some(parent) = self.parent(id) {
+    #[inline]
+    fn root(&self, mut id: Id) -> Id {
+        loop {
+            let parent = self.above(id);
+            if parent == id {
+                return id;
+            }
             id = parent;
         }
-        id
     }
 
-    fn parent(&self, id: Id) -> Option<Id> {
-        let link = self.nodes[id.index()].link;
-        (link & ROOT == 0).then(|| Id::new(link))
+    /// Returns the parent of `id`, or `id` itself if it is a root.
+    #[inline]
+    fn above(&self, id: Id) -> Id {
+        let link = self.node(id).link;
+        if link & ROOT == 0 { Id::new(link) } else { id }
     }
 
     /// Returns the size of the cluster with this root.
-    pub fn size(&self, root: Id) -> u32 {
-        let link = self.nodes[root.index()].link;
+    fn size(&self, root: Id) -> u32 {
+        let link = self.node(root).link;
         debug_assert!(link & ROOT != 0);
         link & !ROOT
     }
 
     /// Returns whether `id` is a root.
-    pub fn is_root(&self, id: Id) -> bool {
-        self.parent(id).is_none()
+    fn is_root(&self, id: Id) -> bool {
+        self.node(id).link & ROOT != 0
     }
 
     /// Joins the clusters of two different roots and returns the root of both.
-    pub fn unite(&mut self, a: Id, b: Id) -> Id {
+    fn unite(&mut self, a: Id, b: Id) -> Id {
         debug_assert!(a != b);
         let (root, child) = if self.size(a) >= self.size(b) { (a, b) } else { (b, a) };
         let size = self.size(root) + self.size(child);
-        let after = self.nodes[child.index()].next;
-        let below = self.nodes[child.index()].cluster;
-        let node = &mut self.nodes[root.index()];
+        let after = self.node(child).next;
+        let below = self.node(child).cluster;
+        let node = self.node_mut(root);
         node.link = ROOT | size;
         node.cluster = node.cluster.with(below);
         let next = std::mem::replace(&mut node.next, after);
-        let node = &mut self.nodes[child.index()];
+        let node = self.node_mut(child);
         node.link = root.number();
         node.next = next;
-        self.clusters -= 1;
         root
     }
 
     /// Returns the marks of `id` itself.
-    pub fn marks(&self, id: Id) -> Marks {
-        self.nodes[id.index()].own
+    fn marks(&self, id: Id) -> Marks {
+        self.node(id).own
     }
 
     /// Returns the marks of the cluster with this root.
-    pub fn cluster_marks(&self, root: Id) -> Marks {
-        self.nodes[root.index()].cluster
+    fn cluster_marks(&self, root: Id) -> Marks {
+        self.node(root).cluster
     }
 
     /// Adds `marks` to `id` and to its cluster, whose root is `root`.
-    pub fn mark(&mut self, id: Id, root: Id, marks: Marks) {
-        let node = &mut self.nodes[id.index()];
+    fn mark(&mut self, id: Id, root: Id, marks: Marks) {
+        let node = self.node_mut(id);
         node.own = node.own.with(marks);
-        let node = &mut self.nodes[root.index()];
+        let node = self.node_mut(root);
         node.cluster = node.cluster.with(marks);
     }
 
     /// Returns the canonical ID of the cluster with this root.
-    pub fn canonical(&self, root: Id) -> Id {
-        Id::new(self.nodes[root.index()].canonical)
+    fn canonical(&self, root: Id) -> Id {
+        Id::new(self.node(root).canonical)
     }
 
     /// Makes `id` the canonical ID of the cluster with this root.
-    pub fn set_canonical(&mut self, root: Id, id: Id) {
-        self.nodes[root.index()].canonical = id.number();
+    fn set_canonical(&mut self, root: Id, id: Id) {
+        self.node_mut(root).canonical = id.number();
     }
 
     /// Returns the members of the cluster of `id`, in no particular order.
-    pub fn members(&self, id: Id) -> impl Iterator<Item = Id> {
-        let next = move |member: &Id| Id::new(self.nodes[member.index()].next);
+    fn members<'a>(&'a self, id: Id) -> impl Iterator<Item = Id> + 'a {
+        let next = move |member: &Id| Id::new(self.node(*member).next);
         std::iter::successors(Some(id), move |member| Some(next(member)).filter(|next| *next != id))
     }
 }
+
+impl<T: Nodes + ?Sized> Forest for T {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(count: u32) -> Forest {
-        let mut forest = Forest::default();
-        for number in 0..count {
-            forest.push(Id::new(number), Marks::NONE);
+    impl Nodes for Vec<Node> {
+        fn node(&self, id: Id) -> &Node {
+            &self[id.index()]
         }
-        forest
+
+        fn node_mut(&mut self, id: Id) -> &mut Node {
+            &mut self[id.index()]
+        }
     }
 
-    fn members(forest: &Forest, number: u32) -> Vec<u32> {
+    fn of(count: u32) -> Vec<Node> {
+        (0..count).map(|number| Node::alone(Id::new(number), Marks::NONE)).collect()
+    }
+
+    fn members(forest: &Vec<Node>, number: u32) -> Vec<u32> {
         let mut members: Vec<u32> = forest.members(Id::new(number)).map(Id::number).collect();
         members.sort_unstable();
         members
@@ -204,10 +209,9 @@ mod tests {
         assert!(!forest.marks(root).has(Marks::IDENTIFIED));
         for number in [0, 1, 3] {
             assert_eq!(members(&forest, number), [0, 1, 3]);
-            assert_eq!(forest.find(Id::new(number)), root);
+            assert_eq!(forest.find_root(Id::new(number)), root);
         }
         assert_eq!(members(&forest, 2), [2]);
-        assert_eq!(forest.clusters(), 2);
     }
 
     #[test]
@@ -222,7 +226,7 @@ mod tests {
         }
         for number in 0..64 {
             let root = forest.root(Id::new(number));
-            assert_eq!(forest.find(Id::new(number)), root);
+            assert_eq!(forest.find_root(Id::new(number)), root);
             assert_eq!(forest.size(root), 64);
         }
     }

@@ -3,39 +3,59 @@
 //! # Invariants
 //!
 //! 1. A bucket's slots fill from the front and are never emptied.
-//! 2. An ID stands in its home bucket or, if that is full, in the first one after it that was not.
-//! 3. At most four fifths of the slots are taken, so a search always meets a bucket with room.
+//! 2. An ID stands in its home bucket or, if that is full, in the first one after it in its segment
+//!    that was not.
+//! 3. At most four fifths of a segment's slots are taken, so a search always meets a bucket with room.
+//! 4. `directory[p]` is the segment of all hashes whose `depth` highest bits are `p`; a segment that
+//!    has split less often than others stands there several times.
 //!
 //! A bucket is one cache line: twelve one-byte tags, twelve numbers. A search touches one line and
-//! calls back only for slots whose tag agrees, 1 in 255 of the others.
+//! calls back only for slots whose tag agrees, 1 in 256 of the others.
+//!
+//! The index grows a segment at a time (extendible hashing): a small segment doubles, one of a huge
+//! page splits in two by the next bit of the hash. So no call waits for more than one segment, some
+//! milliseconds, and the index takes 7 to 14 bytes an ID at any time.
+
+use bytemuck::Zeroable;
 
 use crate::id::Id;
-use crate::prefetch::prefetch;
+use crate::machine::{Chunk, HUGE_PAGE, equal_bytes, prefetch};
 
 const SLOTS: usize = 12;
+/// Buckets a segment at first, and at most.
 const SMALLEST: usize = 2;
+const LARGEST: usize = HUGE_PAGE / size_of::<Bucket>();
+/// How many bits of a hash can choose its segment.
+const DEEPEST: u32 = 16;
+/// How many IDs move together when a segment grows.
+const GROUP: usize = 64;
 
-#[derive(Clone, Copy, Default)]
-#[repr(align(64))]
+/// What the index asks about the IDs in it when it grows.
+pub trait Hashes {
+    /// Hints that the hash of `id` is about to be asked for.
+    fn prefetch(&self, id: Id);
+    /// Returns the hash of `id`.
+    fn hash(&self, id: Id) -> u64;
+}
+
+#[derive(Clone, Copy, Zeroable)]
+#[repr(C, align(64))]
 struct Bucket {
-    /// The tag of each slot taken, then zeros.
     tags: [u8; SLOTS],
     taken: u32,
     numbers: [u32; SLOTS],
 }
 
 impl Bucket {
-    /// Returns a bit for each slot that may have this tag, eight bits apart.
-    ///
-    /// A slot above a true match may be named although its tag differs; the caller compares keys.
-    fn matches(&self, tag: u8) -> u128 {
-        const ONES: u128 = u128::from_ne_bytes([1; 16]) >> 32;
+    /// Returns a bit for each slot that has this tag.
+    #[inline]
+    fn matches(&self, tag: u8) -> u32 {
         let mut tags = [0; 16];
         tags[..SLOTS].copy_from_slice(&self.tags);
-        let difference = u128::from_le_bytes(tags) ^ (ONES * u128::from(tag));
-        difference.wrapping_sub(ONES) & !difference & (ONES << 7)
+        equal_bytes(tags, tag) & !u32::MAX.wrapping_shl(self.taken)
     }
 
+    #[inline]
     fn push(&mut self, tag: u8, id: Id) {
         let slot = self.taken as usize;
         self.tags[slot] = tag;
@@ -46,120 +66,297 @@ impl Bucket {
     fn is_full(&self) -> bool {
         self.taken as usize == SLOTS
     }
+
+    fn ids(&self) -> impl Iterator<Item = Id> {
+        self.numbers[..self.taken as usize].iter().map(|&number| Id::new(number))
+    }
 }
 
-/// The index; see the module.
-pub struct Index {
-    buckets: Vec<Bucket>,
+/// The IDs whose hashes begin with the same bits.
+struct Segment {
+    buckets: Chunk<Bucket>,
     taken: usize,
+    /// How many bits their hashes begin with.
+    depth: u32,
 }
 
-impl Index {
-    /// Returns an empty index.
-    pub fn new() -> Self {
-        Self { buckets: vec![Bucket::default(); SMALLEST], taken: 0 }
+impl Segment {
+    fn new(buckets: usize, depth: u32) -> Self {
+        Self { buckets: Chunk::new(buckets), taken: 0, depth }
     }
 
-    /// Hints that a search for `hash` is about to begin.
+    /// Returns the home bucket: by bits of the hash that choose neither segment nor tag.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        prefetch(&self.buckets, self.home(hash));
+    fn home(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.buckets.len() - 1)
     }
 
-    /// Returns the first ID of the home bucket whose tag agrees, right or not.
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & (self.buckets.len() - 1)
+    }
+
+    fn is_crowded(&self) -> bool {
+        (self.taken + 1) * 5 > self.buckets.len() * SLOTS * 4
+    }
+
     #[inline]
-    pub fn guess(&self, hash: u64) -> Option<Id> {
-        let bucket = &self.buckets[self.home(hash)];
-        let matches = bucket.matches(tag(hash));
-        (matches != 0).then(|| Id::new(bucket.numbers[matches.trailing_zeros() as usize / 8]))
-    }
-
-    /// Returns the ID with this hash that `is_right`.
-    #[inline]
-    pub fn find(&self, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
-        let mut at = self.home(hash);
-        loop {
-            let bucket = &self.buckets[at];
-            let mut matches = bucket.matches(tag(hash));
-            while matches != 0 {
-                let slot = matches.trailing_zeros() as usize / 8;
-                if slot < bucket.taken as usize && is_right(Id::new(bucket.numbers[slot])) {
-                    return Some(Id::new(bucket.numbers[slot]));
-                }
-                matches &= matches - 1;
-            }
-            if !bucket.is_full() {
-                return None;
-            }
-            at = self.after(at);
-        }
-    }
-
-    /// Adds an ID that is not in the index; `hash_of` gives the hash of every ID already in it.
-    pub fn insert(&mut self, hash: u64, id: Id, hash_of: impl Fn(Id) -> u64) {
-        if (self.taken + 1) * 5 > self.buckets.len() * SLOTS * 4 {
-            self.grow(hash_of);
-        }
-        self.put(hash, id);
-        self.taken += 1;
-    }
-
     fn put(&mut self, hash: u64, id: Id) {
         let mut at = self.home(hash);
         while self.buckets[at].is_full() {
             at = self.after(at);
         }
         self.buckets[at].push(tag(hash), id);
+        self.taken += 1;
     }
 
-    fn grow(&mut self, hash_of: impl Fn(Id) -> u64) {
-        self.buckets = vec![Bucket::default(); self.buckets.len() * 2];
-        for number in 0..self.taken {
-            let id = Id::new(number as u32);
-            self.put(hash_of(id), id);
+    /// Calls `each` with every ID and its hash.
+    fn drain(self, hashes: &impl Hashes, mut each: impl FnMut(u64, Id)) {
+        let mut ids = self.buckets.iter().flat_map(Bucket::ids);
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            group.clear();
+            group.extend(ids.by_ref().take(GROUP));
+            if group.is_empty() {
+                return;
+            }
+            group.iter().for_each(|&id| hashes.prefetch(id));
+            group.iter().for_each(|&id| each(hashes.hash(id), id));
         }
-    }
-
-    /// Returns the home bucket: the hash's highest bits, of which tags and fingerprints use none.
-    fn home(&self, hash: u64) -> usize {
-        (hash >> (u64::BITS - self.buckets.len().trailing_zeros())) as usize
-    }
-
-    fn after(&self, at: usize) -> usize {
-        (at + 1) & (self.buckets.len() - 1)
     }
 }
 
-/// Returns the tag of a hash, never zero.
+/// The index; see the module.
+pub struct Index {
+    directory: Vec<u32>,
+    segments: Vec<Segment>,
+    depth: u32,
+}
+
+/// What one look at a home bucket says of a hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Guess {
+    /// No ID in the index has it.
+    Nobody,
+    /// This one may have it, or another.
+    Perhaps(Id),
+    /// It takes a search.
+    Unclear,
+}
+
+impl Index {
+    /// Returns an empty index with room for `capacity` IDs.
+    pub fn new(capacity: usize) -> Self {
+        let buckets = (capacity * 5 / (SLOTS * 4) + 1).next_power_of_two().max(SMALLEST);
+        let depth = (buckets / LARGEST).max(1).ilog2().min(DEEPEST);
+        let segments = 1 << depth;
+        Self {
+            directory: (0..segments).collect(),
+            segments: (0..segments).map(|_| Segment::new(buckets.min(LARGEST), depth)).collect(),
+            depth,
+        }
+    }
+
+    /// Returns where the directory names the segment of `hash`.
+    #[inline]
+    fn entry(&self, hash: u64) -> usize {
+        (hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth)) as usize
+    }
+
+    #[inline]
+    fn segment(&self, hash: u64) -> &Segment {
+        &self.segments[self.directory[self.entry(hash)] as usize]
+    }
+
+    /// Hints that a search for `hash` is about to begin.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        let segment = self.segment(hash);
+        prefetch(&segment.buckets[segment.home(hash)]);
+    }
+
+    /// Looks at the home bucket of `hash`.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Guess {
+        let segment = self.segment(hash);
+        let bucket = &segment.buckets[segment.home(hash)];
+        let matches = bucket.matches(tag(hash));
+        if matches != 0 {
+            Guess::Perhaps(Id::new(bucket.numbers[matches.trailing_zeros() as usize]))
+        } else if bucket.is_full() {
+            Guess::Unclear
+        } else {
+            Guess::Nobody
+        }
+    }
+
+    /// Returns the ID with this hash that `is_right`.
+    #[inline]
+    pub fn find(&self, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
+        let segment = self.segment(hash);
+        let mut at = segment.home(hash);
+        loop {
+            let bucket = &segment.buckets[at];
+            let mut matches = bucket.matches(tag(hash));
+            while matches != 0 {
+                let id = Id::new(bucket.numbers[matches.trailing_zeros() as usize]);
+                if is_right(id) {
+                    return Some(id);
+                }
+                matches &= matches - 1;
+            }
+            if !bucket.is_full() {
+                return None;
+            }
+            at = segment.after(at);
+        }
+    }
+
+    /// Returns the ID with this hash that `is_right`, or adds `new`; `hashes` knows every ID in the index.
+    #[inline]
+    pub fn find_or_insert(
+        &mut self,
+        hash: u64,
+        new: Id,
+        mut is_right: impl FnMut(Id) -> bool,
+        hashes: &impl Hashes,
+    ) -> Option<Id> {
+        let mut number = self.directory[self.entry(hash)] as usize;
+        while self.segments[number].is_crowded() {
+            self.make_room(number, hashes);
+            number = self.directory[self.entry(hash)] as usize;
+        }
+        let segment = &mut self.segments[number];
+        let mut at = segment.home(hash);
+        loop {
+            let bucket = &mut segment.buckets[at];
+            let mut matches = bucket.matches(tag(hash));
+            while matches != 0 {
+                let id = Id::new(bucket.numbers[matches.trailing_zeros() as usize]);
+                if is_right(id) {
+                    return Some(id);
+                }
+                matches &= matches - 1;
+            }
+            if !bucket.is_full() {
+                bucket.push(tag(hash), new);
+                segment.taken += 1;
+                return None;
+            }
+            at = segment.after(at);
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self, number: usize, hashes: &impl Hashes) {
+        let Segment { depth, ref buckets, .. } = self.segments[number];
+        let buckets = buckets.len();
+        // Beyond the deepest depth there are more IDs than numbers, unless hashes are all alike.
+        if buckets < LARGEST || depth == DEEPEST {
+            let crowded = std::mem::replace(&mut self.segments[number], Segment::new(2 * buckets, depth));
+            let segment = &mut self.segments[number];
+            return crowded.drain(hashes, |hash, id| segment.put(hash, id));
+        }
+        if depth == self.depth {
+            self.directory = self.directory.iter().flat_map(|&segment| [segment; 2]).collect();
+            self.depth += 1;
+        }
+        let crowded = std::mem::replace(&mut self.segments[number], Segment::new(buckets, depth + 1));
+        let mut upper = Segment::new(buckets, depth + 1);
+        let lower = &mut self.segments[number];
+        crowded.drain(hashes, |hash, id| {
+            let is_upper = hash >> (u64::BITS - 1 - depth) & 1 == 1;
+            if is_upper { upper.put(hash, id) } else { lower.put(hash, id) }
+        });
+        let upper_number = self.segments.len() as u32;
+        self.segments.push(upper);
+        // A segment's entries stand side by side; the upper half is the new one's.
+        let entries = self.directory.iter().filter(|&&entry| entry as usize == number).count();
+        let first = self.directory.iter().position(|&entry| entry as usize == number);
+        let first = first.expect("every segment has an entry");
+        self.directory[first + entries / 2..first + entries].fill(upper_number);
+    }
+}
+
+/// Returns the tag of a hash.
+#[inline]
 fn tag(hash: u64) -> u8 {
-    (hash as u8).max(1)
+    hash as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn filled(hashes: &[u64]) -> Index {
-        let mut index = Index::new();
+    impl Hashes for Vec<u64> {
+        fn prefetch(&self, _: Id) {}
+
+        fn hash(&self, id: Id) -> u64 {
+            self[id.index()]
+        }
+    }
+
+    fn filled(capacity: usize, hashes: &Vec<u64>) -> Index {
+        let mut index = Index::new(capacity);
         for (number, &hash) in hashes.iter().enumerate() {
-            index.insert(hash, Id::new(number as u32), |id| hashes[id.index()]);
+            let new = Id::new(number as u32);
+            assert_eq!(index.find_or_insert(hash, new, |_| false, hashes), None);
+            assert_eq!(index.find_or_insert(hash, new, |id| id == new, hashes), Some(new));
         }
         index
     }
 
-    #[test]
-    fn every_id_is_found_through_growth() {
-        let hashes: Vec<u64> = (0..10_000).map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        let index = filled(&hashes);
+    fn check_that_all_are_found(index: &Index, hashes: &[u64]) {
         for (number, &hash) in hashes.iter().enumerate() {
             let found = index.find(hash, |id| hashes[id.index()] == hash);
             assert_eq!(found, Some(Id::new(number as u32)));
         }
     }
 
+    fn scattered(count: u64) -> Vec<u64> {
+        (0..count).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+    }
+
+    #[test]
+    fn every_id_is_found_while_segments_double_and_split() {
+        let hashes = scattered(1_200_000);
+        let index = filled(0, &hashes);
+        assert!(index.segments.len() > 3, "it has split");
+        check_that_all_are_found(&index, &hashes);
+    }
+
+    #[test]
+    fn segments_that_split_at_different_times_share_a_directory() {
+        // Three quarters of the hashes begin with 1, so that half splits more often.
+        let skewed = |n: u64| if n % 4 == 0 { n >> 1 } else { 1 << 63 | n >> 1 };
+        let hashes: Vec<u64> = scattered(1_500_000).into_iter().map(skewed).collect();
+        let index = filled(0, &hashes);
+        let depths: Vec<u32> = index.segments.iter().map(|segment| segment.depth).collect();
+        assert!(depths.iter().any(|&depth| depth < index.depth), "{depths:?}");
+        check_that_all_are_found(&index, &hashes);
+    }
+
+    #[test]
+    fn an_index_with_room_does_not_grow() {
+        for count in [0, 1, 1000, 1_200_000] {
+            let hashes = scattered(count);
+            let empty = Index::new(hashes.len());
+            let index = filled(hashes.len(), &hashes);
+            let buckets = |index: &Index| index.segments.iter().map(|s| s.buckets.len()).sum::<usize>();
+            assert_eq!((buckets(&index), index.depth), (buckets(&empty), empty.depth));
+            check_that_all_are_found(&index, &hashes);
+        }
+    }
+
+    #[test]
+    fn a_guess_never_hides_an_id() {
+        let hashes = scattered(100_000);
+        let index = filled(0, &hashes);
+        assert!(hashes.iter().all(|&hash| index.guess(hash) != Guess::Nobody));
+    }
+
     #[test]
     fn ids_of_one_and_the_same_hash_are_told_apart() {
-        let index = filled(&[u64::MAX; 100]);
+        let index = filled(0, &vec![u64::MAX; 100]);
         for number in 0..100 {
             assert_eq!(index.find(u64::MAX, |id| id.number() == number), Some(Id::new(number)));
         }
@@ -168,16 +365,12 @@ mod tests {
 
     #[test]
     fn an_empty_slot_is_never_offered() {
-        // The tag 1 differs from an empty slot's 0 in the one bit that the word trick may miss.
-        let index = filled(&[1, 1, 1]);
+        let index = filled(0, &vec![0, 0, 0]);
         let mut offered = Vec::new();
-        assert_eq!(
-            index.find(1, |id| {
-                offered.push(id.number());
-                false
-            }),
-            None
-        );
-        assert_eq!(offered, [0, 1, 2]);
+        let found = index.find(0, |id| {
+            offered.push(id.number());
+            false
+        });
+        assert_eq!((found, offered), (None, vec![0, 1, 2]));
     }
 }

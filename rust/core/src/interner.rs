@@ -1,180 +1,269 @@
-//! Text in, dense numbers out, and back.
+//! Text in, dense numbers out, and back; and a value an ID.
 //!
 //! # Invariants
 //!
-//! 1. `keys[i]` is the key of the `i`th ID that became known, and never changes.
+//! 1. The key of entry `i` is that of the `i`th ID that became known, and never changes.
 //! 2. A text of the arena lies within one chunk, and chunks never move.
 //! 3. No two IDs have equal text.
 //!
-//! 16 bytes an ID for its key, 7 to 14 for the index, and the text itself if it does not pack.
-//! Hashing is keyed anew in every process, so that nobody can choose IDs that collide; nothing
-//! that a caller can see depends on it.
+//! 16 bytes an ID for its key, 7 to 14 for the index, the value, and the text itself if it does not
+//! pack. A value stands beside its ID's key, so that whoever found the one has the other at hand.
+//! Hashing is keyed anew in every process, so that nobody can choose IDs that collide; nothing that a
+//! caller can see depends on it.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hasher as _};
 use std::sync::OnceLock;
 
+use bytemuck::Zeroable;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 
 use crate::error::Error;
 use crate::id::Id;
-use crate::index::Index;
+use crate::index::{Guess, Hashes, Index};
 use crate::key::{Key, Place, Text};
-use crate::prefetch::prefetch;
+use crate::machine::{Array, prefetch};
 
-/// A text on its way in: packed if it packs, and hashed.
+/// Hashes texts as one interner does, apart from it.
+#[derive(Clone)]
+pub struct Hasher(SeedableRandomState);
+
+/// A text on its way in, packed or not, and hashed.
 #[derive(Clone, Copy)]
 pub struct Probe<'a> {
+    /// The text's key; one that says a place is good for its fingerprint alone.
+    pub key: Key,
+    pub hash: u64,
+    /// The text, if the key does not hold it.
     pub text: &'a str,
-    pub packed: Option<Key>,
-    hash: u64,
+}
+
+impl Hasher {
+    /// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
+    fn keyed() -> Self {
+        static SHARED: OnceLock<SharedSeed> = OnceLock::new();
+        let random = || std::hash::RandomState::new().build_hasher().finish();
+        let shared = SHARED.get_or_init(|| SharedSeed::from_u64(random()));
+        Self(SeedableRandomState::with_seed(random(), shared))
+    }
+
+    /// Packs and hashes `text`.
+    #[inline]
+    pub fn probe<'a>(&self, text: &'a str) -> Probe<'a> {
+        match Key::pack(text) {
+            Some(key) => Probe { key, hash: self.hash_key(key), text: "" },
+            None => self.probe_long(text),
+        }
+    }
+
+    fn probe_long<'a>(&self, text: &'a str) -> Probe<'a> {
+        let hash = self.hash_text(text);
+        let nowhere = Place { chunk: 0, start: 0, length: 0 };
+        Probe { key: Key::at(nowhere, fingerprint(hash)), hash, text }
+    }
+
+    fn hash_text(&self, text: &str) -> u64 {
+        let mut state = self.0.build_hasher();
+        state.write(text.as_bytes());
+        state.finish()
+    }
+
+    #[inline]
+    fn hash_key(&self, key: Key) -> u64 {
+        let mut state = self.0.build_hasher();
+        state.write_u64(key.high);
+        state.write_u64(key.low);
+        state.finish()
+    }
+}
+
+/// The part of a hash that a stored text's key repeats.
+fn fingerprint(hash: u64) -> u32 {
+    (hash >> 8) as u32
+}
+
+#[derive(Clone, Copy, Zeroable)]
+struct Entry<T> {
+    key: Key,
+    value: T,
 }
 
 /// The interner; see the module.
-pub struct Interner {
-    keys: Vec<Key>,
+pub struct Interner<T> {
+    entries: Array<Entry<T>>,
     arena: Arena,
     index: Index,
-    hasher: SeedableRandomState,
+    hasher: Hasher,
     limit: u32,
 }
 
-impl Interner {
-    /// Returns an empty interner that takes at most `limit` IDs.
-    pub fn new(limit: u32) -> Self {
+impl<T: Zeroable + Copy> Interner<T> {
+    /// Returns an empty interner that takes at most `limit` IDs and has room for `capacity`.
+    pub fn new(limit: u32, capacity: usize) -> Self {
         Self {
-            keys: Vec::new(),
+            entries: Array::new(capacity.min(limit as usize)),
             arena: Arena::default(),
-            index: Index::new(),
-            hasher: keyed_hasher(),
+            index: Index::new(capacity.min(limit as usize)),
+            hasher: Hasher::keyed(),
             limit: limit.min(Id::LIMIT),
         }
     }
 
     /// Returns how many IDs are known.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.entries.len()
     }
 
-    /// Packs and hashes `text`.
-    #[inline]
-    pub fn probe<'a>(&self, text: &'a str) -> Probe<'a> {
-        let packed = Key::pack(text);
-        let hash = packed.map_or_else(|| self.hash_text(text), |key| self.hash_key(key));
-        Probe { text, packed, hash }
+    /// Returns what hashes texts for this interner.
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
-    /// Hints that `probe` is about to be searched for.
+    /// Hints that a text with this hash is about to be searched for.
     #[inline]
-    pub fn prefetch(&self, probe: &Probe) {
-        self.index.prefetch(probe.hash);
+    pub fn prefetch(&self, hash: u64) {
+        self.index.prefetch(hash);
     }
 
-    /// Returns the ID that `probe` most likely is, and hints that its key is about to be read.
+    /// Looks at what is nearest to a text with this hash, and hints that its entry is about to be read.
     #[inline]
-    pub fn guess(&self, probe: &Probe) -> Option<Id> {
-        let id = self.index.guess(probe.hash)?;
-        prefetch(&self.keys, id.index());
-        Some(id)
+    pub fn guess(&self, hash: u64) -> Guess {
+        let guess = self.index.guess(hash);
+        if let Guess::Perhaps(id) = guess {
+            self.prefetch_value(id);
+        }
+        guess
     }
 
-    /// Hints that the text of `id`, the guess for `probe`, is about to be read.
+    /// Hints that the text of `id`, if its key does not hold it, is about to be read.
     #[inline]
-    pub fn prefetch_text(&self, probe: &Probe, id: Id) {
-        if probe.packed.is_none()
-            && let Some(place) = self.keys[id.index()].place()
-        {
+    pub fn prefetch_text(&self, id: Id) {
+        if let Some(place) = self.entry(id).key.place() {
             self.arena.prefetch(place);
+        }
+    }
+
+    /// Returns the ID of `probe` if it is known; a `guess` may spare the search.
+    #[inline]
+    pub fn find_guessed(&self, probe: &Probe, guess: Guess) -> Option<Id> {
+        match guess {
+            Guess::Perhaps(id) if self.stored().is(id, probe) => Some(id),
+            Guess::Nobody => None,
+            Guess::Perhaps(_) | Guess::Unclear => self.find(probe),
         }
     }
 
     /// Returns the ID of `probe` if it is known.
     #[inline]
     pub fn find(&self, probe: &Probe) -> Option<Id> {
-        match probe.packed {
-            Some(key) => self.index.find(probe.hash, |id| self.keys[id.index()] == key),
-            None => self.index.find(probe.hash, |id| self.holds(self.keys[id.index()], probe)),
-        }
+        self.index.find(probe.hash, |id| self.stored().is(id, probe))
     }
 
-    /// Returns whether the text of `key` lies in the arena and is the one of `probe`.
-    fn holds(&self, key: Key, probe: &Probe) -> bool {
-        key.place().is_some_and(|place| {
-            key.fingerprint() == fingerprint(probe.hash) && self.arena.get(place) == probe.text
-        })
+    /// Returns whether there is room for two more IDs, or perhaps not.
+    #[inline]
+    pub fn has_room_for_two(&self) -> bool {
+        self.entries.len() + 2 <= self.limit as usize
     }
 
-    /// Makes sure that `count` more IDs can be numbered, the longest of them with this many bytes.
-    pub fn check_room(&self, count: usize, bytes: usize) -> Result<(), Error> {
-        if bytes > Key::MAX_TEXT {
-            return Err(Error::TextTooLong { bytes, limit: Key::MAX_TEXT });
-        }
+    /// Makes sure that `count` more IDs can be numbered.
+    pub fn check_room(&self, count: usize) -> Result<(), Error> {
         if self.len() + count > self.limit as usize {
             return Err(Error::TooManyIds { limit: self.limit });
         }
         Ok(())
     }
 
-    /// Numbers a text that is not known and for which there is room.
-    pub fn insert(&mut self, probe: &Probe) -> Id {
-        let id = Id::new(self.keys.len() as u32);
-        let key =
-            probe.packed.unwrap_or_else(|| Key::at(self.arena.push(probe.text), fingerprint(probe.hash)));
-        let Self { keys, arena, index, hasher, .. } = self;
-        index.insert(probe.hash, id, |id| hash_stored(hasher, arena, keys[id.index()]));
-        keys.push(key);
-        id
+    /// Returns the ID of `probe`, numbering it if it is not known; there must be room. `value` makes
+    /// the value of a new one.
+    #[inline]
+    pub fn know(&mut self, probe: &Probe, value: impl FnOnce(Id) -> T) -> Id {
+        let new = Id::new(self.entries.len() as u32);
+        let Self { entries, arena, index, hasher, .. } = self;
+        let stored = Stored { entries, arena, hasher };
+        if let Some(known) = index.find_or_insert(probe.hash, new, |id| stored.is(id, probe), &stored) {
+            return known;
+        }
+        let key = match probe.key.place() {
+            Some(_) => Key::at(arena.push(probe.text), probe.key.fingerprint()),
+            None => probe.key,
+        };
+        entries.push(Entry { key, value: value(new) });
+        new
     }
 
     /// Returns the text of `id`.
     pub fn text(&self, id: Id) -> Text<'_> {
-        let key = self.keys[id.index()];
+        let key = self.entry(id).key;
         match key.place() {
             Some(place) => Text::stored(self.arena.get(place)),
             None => Text::packed(key),
         }
     }
 
-    fn hash_text(&self, text: &str) -> u64 {
-        hash_text(&self.hasher, text)
+    /// Returns the value of `id`.
+    #[inline]
+    pub fn value(&self, id: Id) -> &T {
+        &self.entry(id).value
     }
 
-    fn hash_key(&self, key: Key) -> u64 {
-        hash_key(&self.hasher, key)
+    /// Returns the value of `id`, to change it.
+    #[inline]
+    pub fn value_mut(&mut self, id: Id) -> &mut T {
+        &mut self.entries.get_mut(id.index()).value
+    }
+
+    /// Hints that the value of `id` is about to be read, or its text.
+    #[inline]
+    pub fn prefetch_value(&self, id: Id) {
+        prefetch(self.entry(id));
+    }
+
+    #[inline]
+    fn stored(&self) -> Stored<'_, T> {
+        Stored { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
+    }
+
+    #[inline]
+    fn entry(&self, id: Id) -> &Entry<T> {
+        self.entries.get(id.index())
     }
 }
 
-fn hash_stored(hasher: &SeedableRandomState, arena: &Arena, key: Key) -> u64 {
-    match key.place() {
-        Some(place) => hash_text(hasher, arena.get(place)),
-        None => hash_key(hasher, key),
+/// What the index asks about.
+struct Stored<'a, T> {
+    entries: &'a Array<Entry<T>>,
+    arena: &'a Arena,
+    hasher: &'a Hasher,
+}
+
+impl<T: Zeroable + Copy> Stored<'_, T> {
+    /// Returns whether `id` is the one of `probe`.
+    #[inline]
+    fn is(&self, id: Id, probe: &Probe) -> bool {
+        let key = self.entries.get(id.index()).key;
+        if probe.key.place().is_none() { key == probe.key } else { self.holds(key, probe) }
+    }
+
+    /// Returns whether the text of `key` lies in the arena and is the one of `probe`.
+    fn holds(&self, key: Key, probe: &Probe) -> bool {
+        key.place().is_some_and(|place| {
+            key.fingerprint() == probe.key.fingerprint() && self.arena.get(place) == probe.text
+        })
     }
 }
 
-fn hash_text(hasher: &SeedableRandomState, text: &str) -> u64 {
-    let mut state = hasher.build_hasher();
-    state.write(text.as_bytes());
-    state.finish()
-}
+impl<T: Zeroable + Copy> Hashes for Stored<'_, T> {
+    fn prefetch(&self, id: Id) {
+        prefetch(self.entries.get(id.index()));
+    }
 
-fn hash_key(hasher: &SeedableRandomState, key: Key) -> u64 {
-    let mut state = hasher.build_hasher();
-    state.write_u64(key.high);
-    state.write_u64(key.low);
-    state.finish()
-}
-
-/// The part of a hash that a stored text's key repeats: bits that choose neither bucket nor tag.
-fn fingerprint(hash: u64) -> u32 {
-    (hash >> 8) as u32
-}
-
-/// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
-fn keyed_hasher() -> SeedableRandomState {
-    static SHARED: OnceLock<SharedSeed> = OnceLock::new();
-    let random = || std::hash::RandomState::new().build_hasher().finish();
-    let shared = SHARED.get_or_init(|| SharedSeed::from_u64(random()));
-    SeedableRandomState::with_seed(random(), shared)
+    fn hash(&self, id: Id) -> u64 {
+        let key = self.entries.get(id.index()).key;
+        match key.place() {
+            Some(place) => self.hasher.hash_text(self.arena.get(place)),
+            None => self.hasher.hash_key(key),
+        }
+    }
 }
 
 /// Texts that do not pack, end to end in chunks that never move.
@@ -201,7 +290,9 @@ impl Arena {
     }
 
     fn prefetch(&self, place: Place) {
-        prefetch(self.chunks[place.chunk as usize].as_bytes(), place.start as usize);
+        if let Some(byte) = self.chunks[place.chunk as usize].as_bytes().get(place.start as usize) {
+            prefetch(byte);
+        }
     }
 
     fn get(&self, place: Place) -> &str {
@@ -214,14 +305,15 @@ impl Arena {
 mod tests {
     use super::*;
 
-    fn intern(interner: &mut Interner, text: &str) -> Id {
-        let probe = interner.probe(text);
-        interner.find(&probe).unwrap_or_else(|| interner.insert(&probe))
+    fn intern(interner: &mut Interner<u64>, text: &str) -> Id {
+        let hasher = interner.hasher().clone();
+        let probe = hasher.probe(text);
+        interner.know(&probe, |id| id.index() as u64)
     }
 
     #[test]
     fn texts_of_every_form_come_back_byte_for_byte() {
-        let mut interner = Interner::new(Id::LIMIT);
+        let mut interner = Interner::new(Id::LIMIT, 0);
         let texts = [
             "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11".to_owned(),
             "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11".to_owned(),
@@ -235,18 +327,17 @@ mod tests {
         for (id, text) in ids.iter().zip(&texts) {
             assert_eq!(interner.text(*id).as_str(), text);
             assert_eq!(intern(&mut interner, text), *id);
+            assert_eq!(*interner.value(*id), id.index() as u64);
         }
         assert_eq!(interner.len(), texts.len());
     }
 
     #[test]
     fn room_ends_at_the_limit_and_the_error_names_it() {
-        let mut interner = Interner::new(1);
-        assert_eq!(interner.check_room(1, 3), Ok(()));
-        assert_eq!(interner.check_room(2, 3), Err(Error::TooManyIds { limit: 1 }));
+        let mut interner = Interner::new(1, 0);
+        assert_eq!(interner.check_room(1), Ok(()));
+        assert_eq!(interner.check_room(2), Err(Error::TooManyIds { limit: 1 }));
         intern(&mut interner, "one");
-        assert_eq!(interner.check_room(1, 3), Err(Error::TooManyIds { limit: 1 }));
-        let (bytes, limit) = (Key::MAX_TEXT + 1, Key::MAX_TEXT);
-        assert_eq!(interner.check_room(0, bytes), Err(Error::TextTooLong { bytes, limit }));
+        assert_eq!(interner.check_room(1), Err(Error::TooManyIds { limit: 1 }));
     }
 }

@@ -18,6 +18,10 @@
 
 use std::fmt;
 
+use bytemuck::Zeroable;
+
+use crate::machine::{hex, unhex};
+
 /// What SDKs put before an anonymous ID since 2023.
 pub const DEVICE_PREFIX: &str = "$device:";
 
@@ -32,7 +36,7 @@ const SHORT: u64 = 0b01 << 62;
 const LONGEST_SHORT: usize = 15;
 
 /// An ID's text in 16 bytes: the text itself or its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Zeroable)]
 pub struct Key {
     pub high: u64,
     pub low: u64,
@@ -51,6 +55,7 @@ impl Key {
     pub const MAX_TEXT: usize = (1 << 30) - 1;
 
     /// Returns the key of `text` if it packs.
+    #[inline]
     pub fn pack(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (uuid, kind) = match bytes.len() {
@@ -63,12 +68,11 @@ impl Key {
         (low & VARIANT == UUID).then_some(Self { high, low: low & !VARIANT | kind })
     }
 
+    #[inline]
     fn short(bytes: &[u8]) -> Self {
-        let mut padded = [0; 16];
-        padded[1..=bytes.len()].copy_from_slice(bytes);
-        padded[0] = bytes.len() as u8;
-        let [low, high] = halves(padded);
-        Self { high, low: low | SHORT }
+        let text = left_aligned(bytes);
+        let both = (bytes.len() as u128) << 120 | text >> 8;
+        Self { high: both as u64, low: (both >> 64) as u64 | SHORT }
     }
 
     /// Returns whether the key is a UUID of version 4, alone or after `$device:`.
@@ -108,18 +112,19 @@ impl Key {
         };
         buffer[..start].copy_from_slice(&DEVICE_PREFIX.as_bytes()[..start]);
         let end = start + UUID_LENGTH;
-        let groups = [(self.high >> 32) as u32, self.high as u32, (low >> 32) as u32, low as u32].map(hex);
+        let [a, b, c, d] = hex([self.high, low]);
+        let (a, b, c, d) = (a.to_le_bytes(), b.to_le_bytes(), c.to_le_bytes(), d.to_le_bytes());
         let uuid = &mut buffer[start..end];
-        uuid[..8].copy_from_slice(&groups[0]);
+        uuid[..8].copy_from_slice(&a);
         uuid[8] = b'-';
-        uuid[9..13].copy_from_slice(&groups[1][..4]);
+        uuid[9..13].copy_from_slice(&b[..4]);
         uuid[13] = b'-';
-        uuid[14..18].copy_from_slice(&groups[1][4..]);
+        uuid[14..18].copy_from_slice(&b[4..]);
         uuid[18] = b'-';
-        uuid[19..23].copy_from_slice(&groups[2][..4]);
+        uuid[19..23].copy_from_slice(&c[..4]);
         uuid[23] = b'-';
-        uuid[24..28].copy_from_slice(&groups[2][4..]);
-        uuid[28..].copy_from_slice(&groups[3]);
+        uuid[24..28].copy_from_slice(&c[4..]);
+        uuid[28..].copy_from_slice(&d);
         end
     }
 
@@ -131,10 +136,24 @@ impl Key {
     }
 }
 
-/// Splits sixteen bytes into two words, the first byte highest.
-fn halves(bytes: [u8; 16]) -> [u64; 2] {
-    let both = u128::from_be_bytes(bytes);
-    [(both >> 64) as u64, both as u64]
+/// Returns at most fifteen bytes as a number whose highest byte is the first of them.
+///
+/// Read as two words that overlap: a copy of unknown length would cost more than all the rest.
+#[inline]
+fn left_aligned(bytes: &[u8]) -> u128 {
+    let length = bytes.len() as u32;
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u128::from(u64::from_be_bytes(*last)) << (8 * (16 - length));
+        return u128::from(u64::from_be_bytes(*first)) << 64 | last & u128::from(u64::MAX);
+    }
+    let word = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u32::from_be_bytes(*last)) << (8 * (8 - length));
+        u64::from(u32::from_be_bytes(*first)) << 32 | last & u64::from(u32::MAX)
+    } else {
+        let place = |at: usize| u64::from(bytes[at]) << (56 - 8 * at);
+        bytes.iter().enumerate().fold(0, |word, (at, _)| word | place(at))
+    };
+    u128::from(word) << 64
 }
 
 /// An ID's text, given back byte for byte.
@@ -162,11 +181,14 @@ impl<'a> Text<'a> {
 
     /// Returns the text.
     pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("what was packed was UTF-8")
+    }
+
+    /// Returns the text's bytes, unchecked.
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Form::Stored(text) => text,
-            Form::Packed(buffer, length) => {
-                std::str::from_utf8(&buffer[..*length]).expect("what was packed was UTF-8")
-            }
+            Form::Stored(text) => text.as_bytes(),
+            Form::Packed(buffer, length) => &buffer[..*length],
         }
     }
 }
@@ -178,53 +200,15 @@ impl fmt::Debug for Text<'_> {
 }
 
 /// Reads a lower-case UUID in its canonical form: 8-4-4-4-12 hex digits.
+#[inline]
 fn parse_uuid(text: &[u8; UUID_LENGTH]) -> Option<(u64, u64)> {
-    if [8, 13, 18, 23].iter().any(|&hyphen| text[hyphen] != b'-') {
+    if text[8] != b'-' || text[13] != b'-' || text[18] != b'-' || text[23] != b'-' {
         return None;
     }
-    let group = |first: usize, second: usize| {
-        let mut digits = [0; 8];
-        digits[..4].copy_from_slice(&text[first..first + 4]);
-        digits[4..].copy_from_slice(&text[second..second + 4]);
-        unhex(digits)
-    };
-    let high = u64::from(group(0, 4)?) << 32 | u64::from(group(9, 14)?);
-    let low = u64::from(group(19, 24)?) << 32 | u64::from(group(28, 32)?);
+    let eight = |at: usize| u64::from_le_bytes(text[at..at + 8].try_into().expect("eight bytes"));
+    let four = |at: usize| u64::from(u32::from_le_bytes(text[at..at + 4].try_into().expect("four bytes")));
+    let [high, low] = unhex([eight(0), four(9) | four(14) << 32, four(19) | four(24) << 32, eight(28)])?;
     Some((high, low))
-}
-
-/// `byte` in each of the eight bytes of a word.
-const fn each(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// Reads eight lower-case hex digits, all at once in one word.
-fn unhex(digits: [u8; 8]) -> Option<u32> {
-    let text = u64::from_be_bytes(digits);
-    let letters = text >> 6 & each(1);
-    let nibbles = (text & each(0x0f)) + letters * 9;
-    // Writing the nibbles back must give the digits: that refuses whatever is no hex digit.
-    if nibbles & each(0xf0) != 0 || ascii(nibbles) != text {
-        return None;
-    }
-    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
-    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
-    Some((pairs | pairs >> 16) as u32)
-}
-
-/// Writes `value` as eight lower-case hex digits.
-fn hex(value: u32) -> [u8; 8] {
-    let pairs = u64::from(value);
-    let pairs = (pairs | pairs << 16) & 0x0000_ffff_0000_ffff;
-    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
-    let nibbles = (bytes | bytes << 4) & each(0x0f);
-    ascii(nibbles).to_be_bytes()
-}
-
-/// Writes eight nibbles, one a byte, as hex digits.
-fn ascii(nibbles: u64) -> u64 {
-    let letters = (nibbles + each(6)) >> 4 & each(1);
-    nibbles + each(b'0') + letters * u64::from(b'a' - b'0' - 10)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@
 
 #![deny(unsafe_code)]
 
+mod batch;
 mod canonical;
 mod error;
 mod forest;
@@ -43,17 +44,19 @@ mod index;
 mod interner;
 mod key;
 mod link;
+mod machine;
 mod policy;
-mod prefetch;
 mod resolver;
 
+pub use batch::{Act, Batch, Door, Side};
 pub use canonical::Strategy;
 pub use error::{Error, Stopped};
 pub use id::Id;
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
+pub use machine::prefetch_address;
 pub use policy::{AnonFormat, AnonGuard, Policy};
-pub use resolver::Resolver;
+pub use resolver::{Answer, Resolver};
 
 /// The version of this crate, and of the Python package built on it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

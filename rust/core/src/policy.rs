@@ -82,6 +82,7 @@ impl Policy {
     }
 
     /// Returns whether `text` can be an ID at all (SPEC 2, step 2).
+    #[inline]
     pub(crate) fn admits(&self, text: &str) -> bool {
         !text.is_empty() && self.is_short_enough(text) && !self.blocked.has(text)
     }
@@ -92,6 +93,7 @@ impl Policy {
     }
 
     /// Returns the marks that an ID earns by its looks; `packed` is its key, if it packs.
+    #[inline]
     pub(crate) fn marks(&self, text: &str, packed: Option<Key>) -> Marks {
         let anonymous = match self.anon_format {
             AnonFormat::Uuid4 => packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text)),
@@ -168,10 +170,17 @@ fn is_five_groups(text: &str) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Blocked {
     ids: HashSet<String>,
-    /// A bit for each length in bytes, modulo 64.
-    lengths: u64,
-    /// A bit for each first byte in lower case.
-    first_bytes: [u64; 4],
+    /// A bit for each signature.
+    signatures: [u64; SIGNATURES / 64],
+}
+
+const SIGNATURES: usize = 1024;
+
+/// Returns a number that depends on a value's length and on its first and last byte in lower case.
+#[inline]
+fn signature(value: &[u8]) -> usize {
+    let byte = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte.to_ascii_lowercase()));
+    (value.len() * 37 + byte(value.first()) * 5 + byte(value.last()) * 11) % SIGNATURES
 }
 
 impl Blocked {
@@ -179,22 +188,22 @@ impl Blocked {
         let mut blocked = Self::default();
         for id in ids {
             let id = id.as_ref().to_ascii_lowercase();
-            let first = usize::from(id.bytes().next().unwrap_or(0));
-            blocked.lengths |= 1 << (id.len() % 64);
-            blocked.first_bytes[first / 64] |= 1 << (first % 64);
+            let signature = signature(id.as_bytes());
+            blocked.signatures[signature / 64] |= 1 << (signature % 64);
             blocked.ids.insert(id);
         }
         blocked
     }
 
+    #[inline]
     fn has(&self, text: &str) -> bool {
-        self.has_value(text) || self.has_value(without_prefix(text))
+        self.has_value(text) || text.strip_prefix(DEVICE_PREFIX).is_some_and(|rest| self.has_value(rest))
     }
 
+    #[inline]
     fn has_value(&self, value: &str) -> bool {
-        let first = usize::from(value.bytes().next().unwrap_or(0).to_ascii_lowercase());
-        self.lengths >> (value.len() % 64) & 1 == 1
-            && self.first_bytes[first / 64] >> (first % 64) & 1 == 1
+        let signature = signature(value.as_bytes());
+        self.signatures[signature / 64] >> (signature % 64) & 1 == 1
             && self.ids.contains(&value.to_ascii_lowercase())
     }
 }

@@ -13,61 +13,59 @@
 //! waiting for memory. So a batch goes in groups, in five passes over each group, and every pass
 //! asks for the memory that the next one needs:
 //!
-//! 1. pack and hash the texts, ask for their buckets;
-//! 2. match tags, ask for keys and nodes;
+//! 1. ask for the buckets of the hashes, while the group before is judged;
+//! 2. match tags, ask for entries;
 //! 3. read keys, ask for texts that did not pack;
 //! 4. compare, ask for parents;
 //! 5. judge and unite, in order.
 //!
 //! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
-//! group of one.
+//! group of one. Packing and hashing is the [`Door`]'s work, and can go on elsewhere meanwhile.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::batch::{Act, Arrival, Batch, Door, Standing};
 use crate::canonical::Strategy;
 use crate::error::{Error, Stopped};
-use crate::forest::{Forest, Marks};
+use crate::forest::{Forest, Marks, Node, Nodes};
 use crate::id::Id;
-use crate::interner::{Interner, Probe};
-use crate::key::Text;
+use crate::interner::Interner;
+use crate::key::{Key, Text};
 use crate::link::{Kind, Operand, Outcome, Step};
 use crate::policy::{Facts, Policy, claims};
 
-/// How many steps go through the passes together. Measured: 32 to 128 do equally well.
+/// How many rows go through the passes together. Measured: 32 to 128 do equally well.
 const GROUP: usize = 64;
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
 pub struct Resolver {
-    policy: Policy,
+    policy: Arc<Policy>,
     strategy: Strategy,
-    interner: Interner,
-    forest: Forest,
+    ids: Interner<Node>,
     outcomes: [u64; Outcome::COUNT],
 }
 
-/// An ID on its way in.
-#[derive(Clone, Copy)]
-struct Arrival<'a> {
-    probe: Probe<'a>,
-    /// After the second pass a guess; after the fourth right, except that None may still become
-    /// known by an earlier step of the same group.
-    id: Option<Id>,
+/// What a look-up says.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer<'a> {
+    /// There was no text to look up.
+    Missing,
+    /// The ID, as it came, is not known or names its cluster itself.
+    Itself(Text<'a>),
+    /// Another ID names its cluster.
+    Other(Text<'a>),
 }
 
-/// A step on its way in.
-#[derive(Clone, Copy)]
-enum Approach<'a> {
-    Refused(Outcome),
-    Link(Kind, [Arrival<'a>; 2]),
-    Observe([Arrival<'a>; 1]),
-    Nothing,
-}
+impl Nodes for Interner<Node> {
+    #[inline]
+    fn node(&self, id: Id) -> &Node {
+        self.value(id)
+    }
 
-impl<'a> Approach<'a> {
-    fn arrivals(&mut self) -> &mut [Arrival<'a>] {
-        match self {
-            Self::Link(_, both) => both,
-            Self::Observe(one) => one,
-            Self::Refused(_) | Self::Nothing => &mut [],
-        }
+    #[inline]
+    fn node_mut(&mut self, id: Id) -> &mut Node {
+        self.value_mut(id)
     }
 }
 
@@ -79,24 +77,34 @@ impl Resolver {
 
     /// Returns an empty resolver that can know at most `limit` IDs.
     pub fn with_id_limit(policy: Policy, strategy: Strategy, limit: u32) -> Self {
+        Self::with_capacity(policy, strategy, limit, 0)
+    }
+
+    /// Returns an empty resolver that can know at most `limit` IDs and whose index has room for
+    /// `capacity` from the beginning; entries need no room ahead, for they never move.
+    pub fn with_capacity(policy: Policy, strategy: Strategy, limit: u32, capacity: usize) -> Self {
         Self {
-            policy,
+            policy: Arc::new(policy),
             strategy,
-            interner: Interner::new(limit),
-            forest: Forest::default(),
+            ids: Interner::new(limit, capacity),
             outcomes: [0; Outcome::COUNT],
         }
     }
 
+    /// Returns the door that the texts of steps and look-ups pass.
+    pub fn door(&self) -> Door {
+        Door { hasher: self.ids.hasher().clone(), policy: self.policy.clone() }
+    }
+
     /// Judges one link and returns what became of it (SPEC 2).
     pub fn link(&mut self, kind: Kind, first: Operand, second: Operand) -> Result<Outcome, Error> {
-        let outcome = self.take_one(Step::Link(kind, first, second))?;
+        let outcome = self.take_one(Act::Link(kind), [first, second])?;
         Ok(outcome.expect("a link has an outcome"))
     }
 
     /// Makes an ID known, if it is valid.
     pub fn observe(&mut self, id: Operand) -> Result<(), Error> {
-        self.take_one(Step::Observe(id)).map(|_| ())
+        self.take_one(Act::Observe, [id, Operand::Missing]).map(|_| ())
     }
 
     /// Takes steps one after another and appends an outcome for each link.
@@ -109,225 +117,268 @@ impl Resolver {
         steps: impl IntoIterator<Item = Step<'a>>,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), Stopped> {
-        let mut steps = steps.into_iter();
-        let mut group: Vec<Approach> = Vec::with_capacity(GROUP);
-        let mut taken = 0;
-        loop {
-            group.clear();
-            group.extend(steps.by_ref().take(GROUP).map(|step| self.prepare(step)));
-            if group.is_empty() {
-                return Ok(());
+        let (door, mut batch, mut taken) = (self.door(), Batch::default(), 0);
+        let mut steps = steps.into_iter().peekable();
+        while steps.peek().is_some() {
+            batch.clear();
+            while batch.acts.len() < Batch::ROWS
+                && !batch.is_full()
+                && let Some(step) = steps.next()
+            {
+                batch.push(&door, step);
             }
-            for arrival in group.iter_mut().flat_map(Approach::arrivals) {
-                self.guess(arrival);
+            let result = self.take_batch(&mut batch, outcomes);
+            result.map_err(|stopped| Stopped { taken: taken + stopped.taken, ..stopped })?;
+            taken += batch.acts.len();
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of a batch that passed this resolver's door; see [`Self::take`].
+    pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
+        let Batch { acts, sides, texts, .. } = batch;
+        self.expect(sides, 0..GROUP);
+        for start in (0..acts.len()).step_by(GROUP) {
+            self.search(sides, texts, start..start + GROUP, |ids, id| ids.prefetch_value(ids.above(id)));
+            self.expect(sides, start + GROUP..start + 2 * GROUP);
+            let end = acts.len().min(start + GROUP);
+            for (row, &act) in acts[start..end].iter().enumerate() {
+                let row = start + row;
+                let outcome = match act {
+                    Act::Link(kind) => {
+                        self.settle(kind, [&sides[0][row], &sides[1][row]], [texts, texts]).map(Some)
+                    }
+                    Act::Observe => self.settle_observed(&sides[0][row], texts).map(|()| None),
+                };
+                match outcome {
+                    Ok(Some(outcome)) => outcomes.push(outcome),
+                    Ok(None) => {}
+                    Err(error) => return Err(Stopped { taken: row, error }),
+                }
             }
-            for arrival in group.iter_mut().flat_map(Approach::arrivals) {
-                self.approach(arrival);
-            }
-            for arrival in group.iter_mut().flat_map(Approach::arrivals) {
-                self.locate(arrival);
-            }
-            for &approach in &group {
-                outcomes.extend(self.settle(approach).map_err(|error| Stopped { taken, error })?);
-                taken += 1;
+        }
+        Ok(())
+    }
+
+    /// The first pass: asks for buckets.
+    #[inline]
+    fn expect(&self, sides: &[Vec<Arrival>; 2], rows: Range<usize>) {
+        for side in sides {
+            for arrival in clamped(side, &rows) {
+                self.ids.prefetch(arrival.hash);
             }
         }
     }
 
-    /// The first pass: packs and hashes, and asks for buckets.
+    /// The second, third and fourth pass; `found` is called with each ID that is known.
+    ///
+    /// Afterwards an arrival has its ID, except that an earlier row of the same group may still make
+    /// it known.
     #[inline]
-    fn prepare<'a>(&self, step: Step<'a>) -> Approach<'a> {
-        match step {
-            Step::Link(kind, Operand::Text(first), Operand::Text(second)) => {
-                Approach::Link(kind, [self.arrive(first), self.arrive(second)])
+    fn search(
+        &self,
+        sides: &mut [Vec<Arrival>; 2],
+        texts: &str,
+        rows: Range<usize>,
+        found: impl Fn(&Interner<Node>, Id),
+    ) {
+        for side in sides.iter_mut() {
+            for arrival in clamped_mut(side, &rows).iter_mut().filter(|arrival| arrival.is_valid()) {
+                arrival.set_guess(self.ids.guess(arrival.hash));
             }
-            Step::Link(_, Operand::Missing, _) | Step::Link(_, _, Operand::Missing) => {
-                Approach::Refused(Outcome::Malformed)
+        }
+        for side in sides.iter() {
+            for arrival in clamped(side, &rows).iter().filter(|arrival| !arrival.is_packed()) {
+                if let Some(id) = arrival.id() {
+                    self.ids.prefetch_text(id);
+                }
             }
-            Step::Link(..) => Approach::Refused(Outcome::InvalidId),
-            Step::Observe(Operand::Text(text)) => Approach::Observe([self.arrive(text)]),
-            Step::Observe(_) => Approach::Nothing,
         }
-    }
-
-    #[inline]
-    fn arrive<'a>(&self, text: &'a str) -> Arrival<'a> {
-        let probe = self.interner.probe(text);
-        self.interner.prefetch(&probe);
-        Arrival { probe, id: None }
-    }
-
-    /// The second pass: matches tags, and asks for keys and nodes.
-    #[inline]
-    fn guess(&self, arrival: &mut Arrival) {
-        arrival.id = self.interner.guess(&arrival.probe);
-        if let Some(id) = arrival.id {
-            self.forest.prefetch(id);
-        }
-    }
-
-    /// The third pass: reads keys, and asks for texts that did not pack.
-    #[inline]
-    fn approach(&self, arrival: &Arrival) {
-        if let Some(id) = arrival.id {
-            self.interner.prefetch_text(&arrival.probe, id);
-        }
-    }
-
-    /// The fourth pass: compares, and asks for parents.
-    #[inline]
-    fn locate(&self, arrival: &mut Arrival) {
-        arrival.id = self.interner.find(&arrival.probe);
-        if let Some(id) = arrival.id {
-            self.forest.prefetch_parent(id);
+        for side in sides {
+            for arrival in clamped_mut(side, &rows).iter_mut().filter(|arrival| arrival.is_valid()) {
+                let id = self.ids.find_guessed(&arrival.probe(texts), arrival.guess());
+                arrival.set_id(id);
+                if let Some(id) = id {
+                    found(&self.ids, id);
+                }
+            }
         }
     }
 
     /// All passes for one step.
-    fn take_one(&mut self, step: Step) -> Result<Option<Outcome>, Error> {
-        let mut approach = self.prepare(step);
-        for arrival in approach.arrivals() {
-            self.locate(arrival);
+    #[inline]
+    fn take_one(&mut self, act: Act, operands: [Operand; 2]) -> Result<Option<Outcome>, Error> {
+        let [first, second] = operands.map(|operand| match operand {
+            Operand::Text(text) => text,
+            Operand::Missing | Operand::NotUnicode => "",
+        });
+        let mut arrivals = operands.map(|operand| self.receive(operand));
+        for (arrival, text) in arrivals.iter_mut().zip([first, second]) {
+            if arrival.is_valid() {
+                arrival.set_id(self.ids.find(&arrival.probe(text)));
+            }
         }
-        self.settle(approach)
+        match act {
+            Act::Link(kind) => self.settle(kind, arrivals.each_ref(), [first, second]).map(Some),
+            Act::Observe => self.settle_observed(&arrivals[0], first).map(|()| None),
+        }
     }
 
-    /// The fifth pass: judges and unites.
+    /// Receives one operand, as the door does.
     #[inline]
-    fn settle(&mut self, approach: Approach) -> Result<Option<Outcome>, Error> {
-        let outcome = match approach {
-            Approach::Refused(outcome) => outcome,
-            Approach::Link(kind, arrivals) => match self.know(arrivals)? {
-                Some([first, second]) => self.unite(kind, first, second),
-                None => Outcome::InvalidId,
+    fn receive(&self, operand: Operand) -> Arrival {
+        Arrival::receive(self.ids.hasher(), &self.policy, operand, 0)
+    }
+
+    /// The fifth pass: judges and unites. The operands' texts are in `buffers`.
+    #[inline]
+    fn settle(&mut self, kind: Kind, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<Outcome, Error> {
+        let [first, second] = arrivals;
+        let outcome = match (first.id(), second.id()) {
+            (Some(first), Some(second)) => self.unite(kind, first, second),
+            _ => match refusal(first.standing, second.standing) {
+                Some(outcome) => outcome,
+                None => {
+                    let [first, second] = self.know_both(arrivals, buffers)?;
+                    self.unite(kind, first, second)
+                }
             },
-            Approach::Observe(arrival) => {
-                self.know(arrival)?;
-                return Ok(None);
-            }
-            Approach::Nothing => return Ok(None),
         };
         self.outcomes[outcome as usize] += 1;
-        Ok(Some(outcome))
+        Ok(outcome)
     }
 
-    /// Makes all of these IDs known, or none if one of them is not valid.
     #[inline]
-    fn know<const N: usize>(&mut self, arrivals: [Arrival; N]) -> Result<Option<[Id; N]>, Error> {
-        if arrivals.iter().all(|arrival| arrival.id.is_some()) {
-            return Ok(Some(arrivals.map(|arrival| arrival.id.expect("checked above"))));
+    fn settle_observed(&mut self, arrival: &Arrival, buffer: &str) -> Result<(), Error> {
+        if arrival.id().is_none() && !matches!(arrival.standing, Standing::Missing | Standing::Invalid) {
+            self.check_room([arrival], [buffer])?;
+            self.know(arrival, buffer);
         }
-        self.know_new(arrivals)
+        Ok(())
     }
 
-    /// The same, when at least one of them was not known at the fourth pass.
-    fn know_new<const N: usize>(&mut self, mut arrivals: [Arrival; N]) -> Result<Option<[Id; N]>, Error> {
-        for arrival in &mut arrivals {
-            arrival.id = arrival.id.or_else(|| self.interner.find(&arrival.probe));
-        }
-        let new = || arrivals.iter().filter(|arrival| arrival.id.is_none()).map(|arrival| arrival.probe.text);
-        // A known ID was valid when it became known, and the policy never changes.
-        if !new().all(|text| self.policy.admits(text)) {
-            return Ok(None);
-        }
-        let one_text_twice = N == 2 && arrivals[0].probe.text == arrivals[N - 1].probe.text;
-        let count = new().count().min(if one_text_twice { 1 } else { N });
-        self.interner.check_room(count, new().map(str::len).max().unwrap_or(0))?;
-        Ok(Some(arrivals.map(|arrival| self.know_one(arrival, one_text_twice))))
+    /// Makes both known, when at least one of them was not at the fourth pass.
+    #[inline]
+    fn know_both(&mut self, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<[Id; 2], Error> {
+        self.check_room(arrivals, buffers)?;
+        let first = arrivals[0].id().unwrap_or_else(|| self.know(arrivals[0], buffers[0]));
+        let second = arrivals[1].id().unwrap_or_else(|| self.know(arrivals[1], buffers[1]));
+        Ok([first, second])
     }
 
-    /// Makes one ID known; if it stands `twice` in its link, the first time may be just behind us.
-    fn know_one(&mut self, arrival: Arrival, twice: bool) -> Id {
-        let known = if twice { self.interner.find(&arrival.probe) } else { arrival.id };
-        if let Some(id) = known {
-            return id;
+    /// Makes sure that all of these can be known, or none.
+    #[inline]
+    fn check_room<const N: usize>(&self, arrivals: [&Arrival; N], buffers: [&str; N]) -> Result<(), Error> {
+        if arrivals.iter().all(|arrival| arrival.is_valid()) && self.ids.has_room_for_two() {
+            return Ok(());
         }
-        let id = self.interner.insert(&arrival.probe);
-        self.forest.push(id, self.policy.marks(arrival.probe.text, arrival.probe.packed));
-        id
+        self.check_room_exactly(arrivals, buffers)
+    }
+
+    #[cold]
+    fn check_room_exactly<const N: usize>(
+        &self,
+        arrivals: [&Arrival; N],
+        buffers: [&str; N],
+    ) -> Result<(), Error> {
+        for arrival in arrivals {
+            if arrival.standing == Standing::TooLong {
+                return Err(Error::TextTooLong { bytes: arrival.hash as usize, limit: Key::MAX_TEXT });
+            }
+        }
+        let probes = arrivals.iter().zip(buffers).map(|(arrival, buffer)| arrival.probe(buffer));
+        let mut new: Vec<(Key, &str)> = probes
+            .filter(|probe| self.ids.find(probe).is_none())
+            .map(|probe| (probe.key, probe.text))
+            .collect();
+        new.dedup_by(|a, b| a.1 == b.1 && (a.0 == b.0 || !a.1.is_empty()));
+        self.ids.check_room(new.len())
+    }
+
+    /// Makes a valid ID known, unless it is.
+    #[inline]
+    fn know(&mut self, arrival: &Arrival, buffer: &str) -> Id {
+        let Standing::Valid(marks) = arrival.standing else { unreachable!("only a valid ID becomes known") };
+        self.ids.know(&arrival.probe(buffer), |id| Node::alone(id, marks))
     }
 
     /// Judges a link between two known IDs and does what its outcome says.
     fn unite(&mut self, kind: Kind, first: Id, second: Id) -> Outcome {
-        let (ours, theirs) = (self.forest.find(first), self.forest.find(second));
+        let (ours, theirs) = (self.ids.find_root(first), self.ids.find_root(second));
         let outcome = self.policy.judge(
             kind,
             &Facts {
                 same_id: first == second,
                 same_cluster: ours == theirs,
-                first: self.forest.marks(first),
-                first_cluster: self.forest.cluster_marks(ours),
-                merged_size: self.forest.size(ours) + self.forest.size(theirs),
+                first: self.ids.marks(first),
+                first_cluster: self.ids.cluster_marks(ours),
+                merged_size: self.ids.size(ours) + self.ids.size(theirs),
             },
         );
         if matches!(outcome, Outcome::Merged | Outcome::Unchanged) {
             self.claim(kind, [(first, ours), (second, theirs)]);
         }
         if outcome == Outcome::Merged {
-            let canonical = self.strategy.join(&self.forest, &self.interner, ours, theirs);
-            let root = self.forest.unite(ours, theirs);
-            self.forest.set_canonical(root, canonical);
+            let canonical = self.strategy.join(&self.ids, ours, theirs);
+            let root = self.ids.unite(ours, theirs);
+            self.ids.set_canonical(root, canonical);
         }
         outcome
     }
 
     fn claim(&mut self, kind: Kind, [(first, ours), (second, theirs)]: [(Id, Id); 2]) {
         let (of_first, of_second) = claims(kind);
-        self.forest.mark(first, ours, of_first);
-        self.forest.mark(second, theirs, of_second);
+        self.ids.mark(first, ours, of_first);
+        self.ids.mark(second, theirs, of_second);
         if of_second.has(Marks::IDENTIFIED) {
-            let canonical = self.strategy.on_identified(&self.forest, theirs, second);
-            self.forest.set_canonical(theirs, canonical);
+            let canonical = self.strategy.on_identified(&self.ids, theirs, second);
+            self.ids.set_canonical(theirs, canonical);
         }
     }
 
     /// Returns the number of `text` if it is known.
     pub fn get(&self, text: &str) -> Option<Id> {
-        self.interner.find(&self.interner.probe(text))
+        self.ids.find(&self.ids.hasher().probe(text))
     }
 
-    /// Looks up many IDs and calls `answer` for each, in order, with its text and, if it is known, its number.
-    pub fn get_many<'a>(
-        &self,
-        texts: impl IntoIterator<Item = Option<&'a str>>,
-        mut answer: impl FnMut(Option<&'a str>, Option<Id>),
-    ) {
-        let mut texts = texts.into_iter();
-        let mut group: Vec<Option<Arrival>> = Vec::with_capacity(GROUP);
-        loop {
-            group.clear();
-            group.extend(texts.by_ref().take(GROUP).map(|text| text.map(|text| self.arrive(text))));
-            if group.is_empty() {
-                return;
+    /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
+    pub fn resolve_batch<'a>(&'a self, batch: &'a mut Batch, mut answer: impl FnMut(Answer<'a>)) {
+        let Batch { sides, texts, .. } = batch;
+        let rows = sides[0].len();
+        self.expect(sides, 0..GROUP);
+        for start in (0..rows).step_by(GROUP) {
+            self.search(sides, texts, start..start + GROUP, |ids, id| ids.prefetch_value(ids.above(id)));
+            self.expect(sides, start + GROUP..start + 2 * GROUP);
+            for arrival in clamped_mut(&mut sides[0], &(start..start + GROUP)) {
+                let canonical = arrival.id().and_then(|id| self.other_canonical(id));
+                arrival.set_id(canonical);
+                if let Some(canonical) = canonical {
+                    self.ids.prefetch_value(canonical);
+                }
             }
-            for arrival in group.iter_mut().flatten() {
-                self.guess(arrival);
-            }
-            for arrival in group.iter().flatten() {
-                self.approach(arrival);
-            }
-            for arrival in group.iter_mut().flatten() {
-                self.locate(arrival);
-            }
-            for arrival in &group {
-                answer(arrival.map(|arrival| arrival.probe.text), arrival.and_then(|arrival| arrival.id));
+            for arrival in clamped(&sides[0], &(start..start + GROUP)) {
+                answer(match arrival.id() {
+                    _ if !arrival.is_valid() => Answer::Missing,
+                    Some(canonical) => Answer::Other(self.ids.text(canonical)),
+                    None => Answer::Itself(arrival.as_text(texts)),
+                });
             }
         }
     }
 
     /// Returns every known ID in the order in which they became known.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = Id> {
-        (0..self.interner.len()).map(|number| Id::new(number as u32))
+        (0..self.ids.len()).map(|number| Id::new(number as u32))
     }
 
     /// Returns the text of `id`.
     pub fn text(&self, id: Id) -> Text<'_> {
-        self.interner.text(id)
+        self.ids.text(id)
     }
 
     /// Returns the canonical ID of the cluster of `id` (SPEC 5).
     pub fn canonical(&self, id: Id) -> Id {
-        self.forest.canonical(self.forest.root(id))
+        self.ids.canonical(self.ids.root(id))
     }
 
     /// Returns the canonical ID of the cluster of `id` unless that is `id` itself.
@@ -337,24 +388,24 @@ impl Resolver {
 
     /// Returns how many IDs the cluster of `id` has.
     pub fn size(&self, id: Id) -> u32 {
-        self.forest.size(self.forest.root(id))
+        self.ids.size(self.ids.root(id))
     }
 
     /// Returns whether `a` and `b` are in one cluster.
     pub fn same(&self, a: Id, b: Id) -> bool {
-        self.forest.root(a) == self.forest.root(b)
+        self.ids.root(a) == self.ids.root(b)
     }
 
     /// Returns the members of the cluster of `id` in the order in which they became known.
     pub fn members(&self, id: Id) -> Vec<Id> {
-        let mut members: Vec<Id> = self.forest.members(id).collect();
+        let mut members: Vec<Id> = self.ids.members(id).collect();
         members.sort_unstable();
         members
     }
 
     /// Returns how many IDs are known.
     pub fn len(&self) -> usize {
-        self.interner.len()
+        self.ids.len()
     }
 
     /// Returns whether no ID is known.
@@ -364,16 +415,40 @@ impl Resolver {
 
     /// Returns how many clusters there are, those of one ID included.
     pub fn cluster_count(&self) -> usize {
-        self.forest.clusters()
+        // Every merge made one out of two.
+        self.len() - self.outcomes[Outcome::Merged as usize] as usize
     }
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
     pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
-        self.ids().filter(|&id| self.forest.is_root(id)).map(|root| self.forest.size(root))
+        self.ids().filter(|&id| self.ids.is_root(id)).map(|root| self.ids.size(root))
     }
 
     /// Returns how many links had each outcome so far, by the outcome's number.
     pub fn outcomes(&self) -> [u64; Outcome::COUNT] {
         self.outcomes
+    }
+}
+
+/// Returns as many of these rows as there are.
+#[inline]
+fn clamped<'a, T>(all: &'a [T], rows: &Range<usize>) -> &'a [T] {
+    &all[rows.start.min(all.len())..rows.end.min(all.len())]
+}
+
+#[inline]
+fn clamped_mut<'a, T>(all: &'a mut [T], rows: &Range<usize>) -> &'a mut [T] {
+    let len = all.len();
+    &mut all[rows.start.min(len)..rows.end.min(len)]
+}
+
+/// Returns what becomes of a link whose operands stand like this, unless they can be IDs.
+#[inline]
+fn refusal(first: Standing, second: Standing) -> Option<Outcome> {
+    match (first, second) {
+        (Standing::Valid(_), Standing::Valid(_)) => None,
+        (Standing::Missing, _) | (_, Standing::Missing) => Some(Outcome::Malformed),
+        (Standing::Invalid, _) | (_, Standing::Invalid) => Some(Outcome::InvalidId),
+        _ => None,
     }
 }

@@ -3,7 +3,7 @@
 mod model;
 mod stories;
 
-use idmerge_core::{Error, Id, Operand, Outcome, Resolver, Step, Stopped};
+use idmerge_core::{Act, Answer, Batch, Error, Id, Operand, Outcome, Resolver, Side, Step, Stopped};
 use model::View;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,6 +26,37 @@ fn take_in_batches(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<
         core.take(batch.iter().copied(), &mut outcomes).expect("there is room");
         rest = after;
         if rest.is_empty() {
+            break;
+        }
+    }
+    outcomes
+}
+
+/// The same, the operands in columns: the first ones as they are, the second ones by way of a dictionary.
+fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Outcome> {
+    let (door, mut batch, mut outcomes) = (core.door(), Batch::default(), Vec::new());
+    let columns = steps.iter().map(|&step| match step {
+        Step::Link(kind, first, second) => (Act::Link(kind), first, second),
+        Step::Observe(id) => (Act::Observe, id, Operand::Missing),
+    });
+    let (acts, (first, second)): (Vec<Act>, (Vec<Operand>, Vec<Operand>)) =
+        columns.map(|(act, first, second)| (act, (first, second))).unzip();
+    let mut values = Batch::default();
+    values.receive(Side::First, &door, second.iter().copied());
+    let mut row = 0;
+    for &size in sizes.iter().cycle() {
+        let end = acts.len().min(row + size);
+        batch.clear();
+        batch.receive(Side::First, &door, first[row..end].iter().copied());
+        batch.copy(
+            Side::Second,
+            &values,
+            (row..end).map(|row| (second[row] != Operand::Missing).then_some(row)),
+        );
+        assert_eq!(batch.state(acts[row..end].iter().copied()), end - row);
+        core.take_batch(&mut batch, &mut outcomes).expect("there is room");
+        row = end;
+        if row == acts.len() {
             break;
         }
     }
@@ -117,6 +148,15 @@ proptest! {
         prop_assert_eq!(take_in_batches(&mut batched, &steps, &sizes), outcomes);
         prop_assert_eq!(View::of(&batched), View::of(&each));
         prop_assert_eq!(batched.outcomes(), each.outcomes());
+    }
+
+    #[test]
+    fn columns_answer_as_link_by_link(story in stories(), sizes in vec(1..20_usize, 1..9)) {
+        let (mut each, mut batched) = (story.core(), story.core());
+        let steps = story.steps();
+        let expected: Vec<Outcome> = take_each(&mut each, &steps).into_iter().flatten().collect();
+        prop_assert_eq!(take_columns(&mut batched, &steps, &sizes), expected);
+        prop_assert_eq!(View::of(&batched), View::of(&each));
     }
 
     #[test]
@@ -230,12 +270,22 @@ proptest! {
         let mut core = story.core();
         let steps = story.steps();
         take_each(&mut core, &steps[..known.min(steps.len())]);
-        let sought: Vec<Option<&str>> = texts(&steps).into_iter().map(Some).chain([None]).collect();
+        let sought: Vec<&str> = texts(&steps).into_iter().chain(["", "nobody", "nobody of sixteen bytes"]).collect();
+        let mut batch = Batch::default();
+        batch.ask(&core.door(), sought.iter().map(|&text| text.into()));
+        batch.ask(&core.door(), [Operand::Missing, Operand::NotUnicode].into_iter());
         let mut found = Vec::new();
-        core.get_many(sought.iter().copied(), |text, id| found.push((text, id)));
-        let expected: Vec<_> =
-            sought.iter().map(|&text| (text, text.and_then(|text| core.get(text)))).collect();
-        prop_assert_eq!(found, expected);
+        core.resolve_batch(&mut batch, |answer| found.push(match answer {
+            Answer::Missing => None,
+            Answer::Itself(text) => Some((text.as_str().to_owned(), true)),
+            Answer::Other(text) => Some((text.as_str().to_owned(), false)),
+        }));
+        let expected = sought.iter().map(|&text| {
+            let other = core.get(text).and_then(|id| core.other_canonical(id));
+            let name = other.map_or(text.to_owned(), |id| core.text(id).as_str().to_owned());
+            Some((name, other.is_none()))
+        });
+        prop_assert_eq!(found, expected.chain([None, None]).collect::<Vec<_>>());
     }
 }
 

@@ -5,11 +5,13 @@
 //!
 //! - [`resolver`]: the class that `idmerge.Resolver` extends.
 //! - [`column`]: text columns in.
+//! - [`batches`]: steps on their way into the core, and who works on them meanwhile.
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions.
 
+mod batches;
 mod column;
 mod errors;
 mod kinds;

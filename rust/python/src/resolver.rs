@@ -1,23 +1,30 @@
 //! The class that `idmerge.Resolver` extends.
 //!
-//! The core's resolver stands behind a lock. A call pins its input while attached to the
-//! interpreter, detaches, locks, works, and unlocks before it attaches again; no Python runs
-//! under the lock.
+//! The core's resolver stands behind a lock. A call takes its input while attached to the
+//! interpreter, locks, works, and unlocks before Python can run again; no Python runs under the lock.
+//!
+//! A call that changes the resolver has its `turn` to itself until it ends, and the lock for a batch of
+//! rows at a time, so that readers get in between.
 
 use std::collections::BTreeMap;
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::thread;
 
 use arrow_schema::DataType;
-use idmerge_core::{Id, Kind, Operand, Outcome, Step, Stopped, Strategy};
+use idmerge_core::{Answer, Batch, Door, Id, Kind, Operand, Outcome, Side, Stopped, Strategy};
 use numpy::PyArray1;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::{PyOnceLock, RwLockExt};
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::sync::{MutexExt, PyOnceLock, RwLockExt};
+use pyo3::types::{PyList, PyString};
 
-use crate::column::{Column, Elements};
+use crate::batches::{Acts, Attached, Detached, MixedRows, OBSERVE, PinnedRows, Source, Wait, run};
+use crate::column::{Column, Elements, Objects, Pinned, Purpose};
 use crate::errors::{Failure, UnknownIdError};
 use crate::kinds::Kinds;
 use crate::settings::{PolicyFields, strategy};
@@ -25,24 +32,54 @@ use crate::table::{Column as ArrowColumn, Table, Texts};
 
 type Core = idmerge_core::Resolver;
 
-/// A step of `take_steps` that observes an ID; lower codes are the core's kinds.
-const OBSERVE: u8 = 4;
+/// How many rows of a look-up are worth a thread of their own.
+const WORTH_A_THREAD: usize = 1 << 14;
 
 /// The core of `idmerge.Resolver`.
 #[pyclass(frozen, subclass, module = "idmerge._core")]
 pub struct Resolver {
+    turn: Mutex<()>,
     core: RwLock<Core>,
+    /// How many calls wait to read.
+    readers: AtomicUsize,
+    /// How many threads a call may use.
+    threads: usize,
     /// The caller's own canonical strategy: takes a cluster's members, returns one of them.
     chooser: Option<Py<PyAny>>,
 }
 
 impl Resolver {
     fn read<'a>(&'a self, py: Python<'_>) -> Result<RwLockReadGuard<'a, Core>, Failure> {
-        Ok(self.core.read_py_attached(py)?)
+        match self.core.try_read() {
+            Ok(core) => return Ok(core),
+            Err(TryLockError::Poisoned(error)) => return Err(error.into()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.readers.fetch_add(1, Ordering::SeqCst);
+        let core = self.core.read_py_attached(py);
+        self.readers.fetch_sub(1, Ordering::SeqCst);
+        Ok(core?)
     }
 
+    /// Waits until no other call changes the resolver.
+    fn turn<'a>(&'a self, py: Python<'_>) -> Result<MutexGuard<'a, ()>, Failure> {
+        Ok(self.turn.lock_py_attached(py)?)
+    }
+
+    /// To be called in one's turn.
     fn write<'a>(&'a self, py: Python<'_>) -> Result<RwLockWriteGuard<'a, Core>, Failure> {
         Ok(self.core.write_py_attached(py)?)
+    }
+
+    /// Gives way to those who wait to read; the lock itself does not care whose turn it is.
+    fn let_readers_in(&self) {
+        // They need some microseconds to wake up; should they need longer, the batch goes on.
+        for _ in 0..1000 {
+            if self.readers.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            thread::yield_now();
+        }
     }
 
     fn link_one<'py>(
@@ -53,7 +90,10 @@ impl Resolver {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = first.py();
         let (first, second) = (operand(first), operand(second));
-        let outcome = self.write(py)?.link(kind, first, second).map_err(Failure::from)?;
+        let outcome = {
+            let _turn = self.turn(py)?;
+            self.write(py)?.link(kind, first, second).map_err(Failure::from)?
+        };
         outcome_member(py, outcome)
     }
 
@@ -74,25 +114,121 @@ impl Resolver {
         })
     }
 
-    /// Takes steps, which must not need the interpreter, and returns the outcomes of the links.
+    /// Takes the rows of columns and returns the outcomes of the links.
     ///
     /// An error names the row of a step, counted from `first_row`.
-    fn take<'a>(&self, steps: impl Iterator<Item = Step<'a>>, first_row: usize) -> Result<Vec<u8>, Failure> {
-        let mut outcomes = Vec::with_capacity(steps.size_hint().0);
-        let taken = self.core.write()?.take(steps, &mut outcomes);
-        taken.map_err(|stopped| Stopped { taken: first_row + stopped.taken, ..stopped })?;
-        Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect())
+    fn take(
+        &self,
+        py: Python<'_>,
+        acts: Acts<'_>,
+        columns: &[&Column<'_>],
+        first_row: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        let rows = columns[0].len();
+        let _turn = self.turn(py)?;
+        let door = self.read(py)?.door();
+        let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
+        match pinned {
+            Some(pinned) => py.detach(|| {
+                let mut source = PinnedRows::new(acts, &pinned, &door);
+                self.take_from(&mut source, rows, &Detached, first_row)
+            }),
+            None => {
+                let mut source = MixedRows::new(acts, columns, &door);
+                self.take_from(&mut source, rows, &Attached(py), first_row)
+            }
+        }
     }
 
-    /// Renders the canonical ID of each row; a row whose ID is unknown or its own canonical ID
-    /// comes out as it is if `complete`, else as null.
-    fn canonical_texts(&self, column: &Column, complete: bool) -> Result<Texts, Failure> {
+    /// Takes what `source` has, in one's turn.
+    fn take_from(
+        &self,
+        source: &mut impl Source,
+        rows: usize,
+        wait: &impl Wait,
+        first_row: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        let (mut all, mut outcomes) = (Vec::with_capacity(rows), Vec::with_capacity(Batch::ROWS));
+        let mut row = first_row;
+        run(source, rows, self.threads, wait, |batch| {
+            let taken = self.core.write()?.take_batch(batch, &mut outcomes);
+            taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
+            self.let_readers_in();
+            row += batch.rows(Side::First);
+            all.extend(outcomes.drain(..).map(|outcome| outcome as u8));
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
+    fn resolve_pinned(&self, column: &Pinned) -> Result<Vec<Texts>, Failure> {
+        let core = self.core.read()?;
+        let (core, door, rows) = (&*core, &core.door(), column.len());
+        let parts = self.threads.min(rows / WORTH_A_THREAD).max(1);
+        let bounds: Vec<usize> = (0..=parts).map(|part| rows * part / parts).collect();
+        let texts = thread::scope(|scope| {
+            let later: Vec<_> = bounds[1..]
+                .windows(2)
+                .map(|range| scope.spawn(|| resolve_range(core, door, column, range[0]..range[1])))
+                .collect();
+            let first = resolve_range(core, door, column, 0..bounds[1]);
+            let later =
+                later.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            std::iter::once(first).chain(later).collect()
+        });
+        Ok(texts)
+    }
+}
+
+/// Renders the canonical ID of each of these rows; a row whose ID is unknown comes out as it is.
+fn resolve_range(core: &Core, door: &Door, column: &Pinned, rows: Range<usize>) -> Texts {
+    let (mut texts, mut batch) = (Texts::with_capacity(rows.len()), Batch::default());
+    let (mut reader, mut rest) = (column.reader(door, rows.start), rows.len());
+    while rest > 0 {
+        batch.clear();
+        reader.fill(&mut batch, Purpose::Question, rest.min(Batch::ROWS));
+        rest -= batch.rows(Side::First);
+        core.resolve_batch(&mut batch, |answer| match answer {
+            Answer::Missing => texts.push(None),
+            Answer::Itself(text) | Answer::Other(text) => texts.push(Some(text.as_bytes())),
+        });
+    }
+    texts
+}
+
+impl Resolver {
+    /// Returns the elements of a list, and batches that ask for them.
+    fn questions<'py>(
+        &self,
+        py: Python<'py>,
+        objects: &Objects<'py>,
+    ) -> Result<(Objects<'py>, Vec<Batch>), Failure> {
+        let door = self.read(py)?.door();
+        let (given, mut row) = (objects.snapshot(), 0);
+        let mut batches = Vec::new();
+        while row < given.len() {
+            let mut batch = Batch::default();
+            let end = given.len().min(row + Batch::ROWS);
+            given.fill(&mut batch, Purpose::Question, &door, row..end);
+            row += batch.rows(Side::First);
+            batches.push(batch);
+        }
+        Ok((given, batches))
+    }
+
+    /// Renders the answers to questions; one that is the text itself comes out as it is if `complete`,
+    /// else as null.
+    fn answer(&self, batches: Vec<Batch>, complete: bool) -> Result<Texts, Failure> {
         let core = self.core.read()?;
         let mut texts = Texts::default();
-        core.get_many(column.texts(), |text, id| match id.and_then(|id| core.other_canonical(id)) {
-            Some(canonical) => texts.push(Some(core.text(canonical).as_str())),
-            None => texts.push(text.filter(|_| complete)),
-        });
+        for mut batch in batches {
+            core.resolve_batch(&mut batch, |answer| match answer {
+                Answer::Other(text) => texts.push(Some(text.as_bytes())),
+                Answer::Itself(text) if complete => texts.push(Some(text.as_bytes())),
+                Answer::Itself(_) | Answer::Missing => texts.push(None),
+            });
+        }
         Ok(texts)
     }
 }
@@ -133,25 +269,25 @@ fn same_length(kinds: Option<usize>, left: usize, right: usize) -> PyResult<()> 
     )))
 }
 
-fn step<'a>(code: u8, left: Operand<'a>, right: Operand<'a>) -> Step<'a> {
-    match Kind::from_code(code) {
-        Some(kind) => Step::Link(kind, left, right),
-        None => Step::Observe(left),
-    }
-}
-
 #[pymethods]
 impl Resolver {
     #[new]
-    #[pyo3(signature = (policy, canonical, id_limit=None))]
-    fn new(policy: PolicyFields, canonical: &Bound<'_, PyAny>, id_limit: Option<u32>) -> PyResult<Self> {
+    #[pyo3(signature = (policy, canonical, capacity=0, threads=1, id_limit=None))]
+    fn new(
+        policy: PolicyFields,
+        canonical: &Bound<'_, PyAny>,
+        capacity: usize,
+        threads: usize,
+        id_limit: Option<u32>,
+    ) -> PyResult<Self> {
         let (strategy, chooser) = match canonical.cast::<PyString>() {
             Ok(name) => (strategy(name.to_str()?)?, None),
             Err(_) => (Strategy::FirstSeen, Some(canonical.clone().unbind())),
         };
         let limit = id_limit.unwrap_or(Id::LIMIT);
-        let core = Core::with_id_limit(policy.read()?, strategy, limit);
-        Ok(Self { core: RwLock::new(core), chooser })
+        let core = Core::with_capacity(policy.read()?, strategy, limit, capacity);
+        let (turn, core, readers) = (Mutex::new(()), RwLock::new(core), AtomicUsize::new(0));
+        Ok(Self { turn, core, readers, threads, chooser })
     }
 
     /// The callable may refer back to the resolver; the collector must see that.
@@ -202,14 +338,15 @@ impl Resolver {
 
     /// Make an ID known, if it is valid, so that its cluster of one is counted.
     fn observe(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
-        let id = operand(distinct_id);
-        Ok(self.write(distinct_id.py())?.observe(id).map_err(Failure::from)?)
+        let (py, id) = (distinct_id.py(), operand(distinct_id));
+        let _turn = self.turn(py)?;
+        Ok(self.write(py)?.observe(id).map_err(Failure::from)?)
     }
 
     /// Make many IDs known, in order; invalid ones and missing values stay unknown.
     fn observe_many(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<()> {
         let ids = Column::from_python(ids, "ids", Elements::Ids)?;
-        py.detach(|| self.take(ids.operands().map(Step::Observe), 0))?;
+        self.take(py, Acts::Observations, &[&ids], 0)?;
         Ok(())
     }
 
@@ -226,9 +363,7 @@ impl Resolver {
         let left = Column::from_python(left, "left", Elements::Operands)?;
         let right = Column::from_python(right, "right", Elements::Operands)?;
         same_length(kinds.len(), left.len(), right.len())?;
-        let links = left.operands().zip(right.operands()).enumerate();
-        let outcomes =
-            py.detach(|| self.take(links.map(|(row, (a, b))| Step::Link(kinds.get(row), a, b)), 0))?;
+        let outcomes = self.take(py, Acts::Links(&kinds), &[&left, &right], 0)?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
@@ -250,9 +385,7 @@ impl Resolver {
         let left = Column::from_python(left, "left", Elements::Operands)?;
         let right = Column::from_python(right, "right", Elements::Operands)?;
         same_length(Some(codes.len()), left.len(), right.len())?;
-        let operands = left.operands().zip(right.operands());
-        let steps = codes.iter().zip(operands).map(|(&code, (a, b))| step(code, a, b));
-        let outcomes = py.detach(|| self.take(steps, first_row))?;
+        let outcomes = self.take(py, Acts::Coded(codes), &[&left, &right], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
@@ -275,18 +408,30 @@ impl Resolver {
     /// Return the canonical ID of each row as an Arrow column.
     #[pyo3(name = "_resolve_column")]
     fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<ArrowColumn> {
-        let column = Column::from_python(ids, "ids", Elements::Ids)?;
-        column.check_unicode("ids")?;
-        let kind = column.arrow_type.clone().unwrap_or(DataType::Utf8);
-        py.detach(|| self.canonical_texts(&column, true))?.into_column(&kind)
+        match Column::from_python(ids, "ids", Elements::Ids)? {
+            Column::Objects(objects) => {
+                let (_, batches) = self.questions(py, &objects)?;
+                py.detach(|| self.answer(batches, true))?.into_column(&DataType::Utf8)
+            }
+            Column::Pinned(column) => {
+                let kind = column.arrow_type.clone().unwrap_or(DataType::Utf8);
+                let texts = py.detach(|| -> PyResult<_> {
+                    column.check_unicode("ids")?;
+                    Ok(self.resolve_pinned(&column)?)
+                })?;
+                Texts::joined(texts).into_column(&kind)
+            }
+        }
     }
 
     /// Return the canonical ID of each item as a list.
     #[pyo3(name = "_resolve_list")]
     fn resolve_list<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let given: Bound<'py, PyTuple> = ids.cast::<PyList>()?.to_tuple();
-        let column = Column::from_python(&given, "ids", Elements::Ids)?;
-        let others = py.detach(|| self.canonical_texts(&column, false))?.finish();
+        let Column::Objects(objects) = Column::from_python(ids, "ids", Elements::Ids)? else {
+            return Err(PyTypeError::new_err("ids must be a list"));
+        };
+        let (given, batches) = self.questions(py, &objects)?;
+        let others = py.detach(|| self.answer(batches, false))?.finish()?;
         let others = others.iter().flat_map(|chunk| chunk.iter());
         let answers = given.iter().zip(others).map(|(given, other)| match other {
             Some(text) => PyString::new(py, text).into_any(),

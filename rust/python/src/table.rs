@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_array::builder::{Int32Builder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, StructArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use idmerge_core::{Id, Resolver};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -63,7 +64,7 @@ impl Column {
         let mut column = Texts::default();
         for text in texts {
             let text: Option<Bound<'_, PyString>> = text.extract()?;
-            column.push(text.as_ref().map(|text| text.to_str()).transpose()?);
+            column.push(text.as_ref().map(|text| text.to_str()).transpose()?.map(str::as_bytes));
         }
         column.into_column(self.field.data_type())
     }
@@ -83,45 +84,86 @@ fn arrow_error(error: ArrowError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-/// Texts on their way into a column.
+/// Texts on their way into a column, in chunks.
 #[derive(Default)]
 pub struct Texts {
-    chunks: Vec<StringArray>,
-    builder: StringBuilder,
+    chunks: Vec<Chunk>,
     rows: usize,
-    bytes: usize,
+}
+
+/// One chunk: bytes end to end, where each text ends, and which rows are null, if any is.
+#[derive(Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    ends: Vec<i32>,
+    nulls: Vec<usize>,
 }
 
 impl Texts {
-    /// Appends a text, or a null.
-    pub fn push(&mut self, text: Option<&str>) {
-        self.builder.append_option(text);
-        self.rows += 1;
-        self.bytes += text.map_or(0, str::len);
-        if self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES {
-            self.end_chunk();
-        }
+    /// Returns no texts, expecting this many.
+    pub fn with_capacity(rows: usize) -> Self {
+        Self { chunks: Vec::with_capacity(rows / CHUNK_ROWS + 1), rows: 0 }
     }
 
-    fn end_chunk(&mut self) {
-        self.chunks.push(self.builder.finish());
-        (self.rows, self.bytes) = (0, 0);
+    /// Returns texts one after another.
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let rows = parts.iter().map(|part| part.rows).sum();
+        Self { chunks: parts.into_iter().flat_map(|part| part.chunks).collect(), rows }
+    }
+
+    /// Appends a text, or a null. It must be UTF-8, which [`Self::finish`] checks.
+    #[inline]
+    pub fn push(&mut self, text: Option<&[u8]>) {
+        let full = |chunk: &Chunk| chunk.ends.len() == CHUNK_ROWS || chunk.bytes.len() >= CHUNK_BYTES;
+        if self.chunks.last().is_none_or(full) {
+            self.chunks.push(Chunk::default());
+        }
+        let last = self.chunks.len() - 1;
+        self.chunks[last].push(text);
+        self.rows += 1;
     }
 
     /// Returns the texts, a chunk each.
-    pub fn finish(mut self) -> Vec<StringArray> {
-        if self.rows > 0 || self.chunks.is_empty() {
-            self.end_chunk();
+    pub fn finish(self) -> PyResult<Vec<StringArray>> {
+        if self.chunks.is_empty() {
+            return Ok(vec![StringArray::from(Vec::<&str>::new())]);
         }
-        self.chunks
+        self.chunks.into_iter().map(Chunk::finish).collect()
     }
 
     /// Returns the texts as a column of the type `like`, a dictionary's being that of its values.
     pub fn into_column(self, like: &DataType) -> PyResult<Column> {
         let wanted = plain_text(like);
-        let cast = |chunk: &StringArray| arrow_cast::cast(chunk, wanted).map_err(arrow_error);
-        let chunks = self.finish().iter().map(cast).collect::<PyResult<_>>()?;
+        let cast = |chunk: StringArray| -> PyResult<ArrayRef> {
+            if *wanted == DataType::Utf8 {
+                return Ok(Arc::new(chunk));
+            }
+            arrow_cast::cast(&chunk, wanted).map_err(arrow_error)
+        };
+        let chunks = self.finish()?.into_iter().map(cast).collect::<PyResult<_>>()?;
         Ok(Column { chunks, field: Arc::new(Field::new("canonical_id", wanted.clone(), true)) })
+    }
+}
+
+impl Chunk {
+    #[inline]
+    fn push(&mut self, text: Option<&[u8]>) {
+        match text {
+            Some(text) => self.bytes.extend_from_slice(text),
+            None => self.nulls.push(self.ends.len()),
+        }
+        self.ends.push(i32::try_from(self.bytes.len()).expect("a chunk ends long before 2 GiB"));
+    }
+
+    fn finish(self) -> PyResult<StringArray> {
+        let rows = self.ends.len();
+        let offsets: Vec<i32> = std::iter::once(0).chain(self.ends).collect();
+        let nulls = (!self.nulls.is_empty()).then(|| {
+            let mut valid = vec![true; rows];
+            self.nulls.iter().for_each(|&row| valid[row] = false);
+            NullBuffer::from(valid)
+        });
+        StringArray::try_new(OffsetBuffer::new(offsets.into()), self.bytes.into(), nulls).map_err(arrow_error)
     }
 }
 

@@ -1,0 +1,309 @@
+//! Texts at the door: what can be said of a step before the resolver sees it.
+//!
+//! A [`Door`] looks at texts alone: whether they can be IDs, what marks their looks earn, their keys
+//! and hashes. It changes nothing, so it can work on one thread while the resolver works on another.
+//! What it finds waits in a [`Batch`], row by row, as 32 bytes an operand; only texts that do not pack
+//! are copied.
+
+use std::sync::Arc;
+
+use crate::forest::Marks;
+use crate::id::Id;
+use crate::index::Guess;
+use crate::interner::{Hasher, Probe};
+use crate::key::{Key, Place, Text};
+use crate::link::{Kind, Operand, Step};
+use crate::policy::Policy;
+
+/// What is asked of a text before the resolver sees it.
+#[derive(Clone)]
+pub struct Door {
+    pub(crate) hasher: Hasher,
+    pub(crate) policy: Arc<Policy>,
+}
+
+/// What the door says of an operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// There is none, or it is of the wrong type.
+    Missing,
+    /// No ID can have this text (SPEC 2, step 2).
+    Invalid,
+    /// No key can say how long the text is; its hash is its length.
+    TooLong,
+    /// It can be an ID, and earns these marks by its looks.
+    Valid(Marks),
+}
+
+/// An operand on its way in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    key: Key,
+    pub hash: u64,
+    /// What is known of its ID: a number, or one of the two below.
+    number: u32,
+    pub standing: Standing,
+}
+
+const NOBODY: u32 = u32::MAX;
+const UNCLEAR: u32 = u32::MAX - 1;
+
+impl Door {
+    /// Receives a text to look up, which need not be able to be an ID.
+    #[inline]
+    fn receive_question(&self, operand: Operand, start: usize) -> Arrival {
+        match operand {
+            Operand::Text(text) => Arrival::of(&self.hasher.probe(text), start, Standing::Valid(Marks::NONE)),
+            Operand::Missing | Operand::NotUnicode => Arrival::without_text(Standing::Missing),
+        }
+    }
+}
+
+impl Arrival {
+    /// Receives an operand of a step; a text that does not pack lies at `start` of its buffer.
+    #[inline]
+    pub fn receive(hasher: &Hasher, policy: &Policy, operand: Operand, start: usize) -> Self {
+        match operand {
+            Operand::Text(text) if policy.admits(text) => Self::receive_valid(hasher, policy, text, start),
+            Operand::Text(_) | Operand::NotUnicode => Self::without_text(Standing::Invalid),
+            Operand::Missing => Self::without_text(Standing::Missing),
+        }
+    }
+
+    #[inline]
+    fn receive_valid(hasher: &Hasher, policy: &Policy, text: &str, start: usize) -> Self {
+        if text.len() > Key::MAX_TEXT {
+            return Self { hash: text.len() as u64, ..Self::without_text(Standing::TooLong) };
+        }
+        let probe = hasher.probe(text);
+        let packed = probe.text.is_empty().then_some(probe.key);
+        Self::of(&probe, start, Standing::Valid(policy.marks(text, packed)))
+    }
+
+    const fn without_text(standing: Standing) -> Self {
+        Self { key: Key { high: 0, low: 0 }, hash: 0, number: NOBODY, standing }
+    }
+
+    #[inline]
+    fn of(probe: &Probe, start: usize, standing: Standing) -> Self {
+        let mut key = probe.key;
+        if !probe.text.is_empty() {
+            // A place in the buffer; `chunk` is wide enough for any length.
+            let start = u32::try_from(start).expect("a buffer is emptied long before 4 GiB");
+            let chunk = u32::try_from(probe.text.len()).expect("a text is shorter than 4 GiB");
+            key = Key::at(Place { chunk, start, length: 0 }, key.fingerprint());
+        }
+        Self { key, hash: probe.hash, number: NOBODY, standing }
+    }
+
+    #[inline]
+    pub fn is_valid(&self) -> bool {
+        matches!(self.standing, Standing::Valid(_))
+    }
+
+    /// Returns the text, if it did not pack, out of its buffer.
+    #[inline]
+    fn text<'a>(&self, buffer: &'a str) -> &'a str {
+        match self.key.place() {
+            Some(Place { chunk, start, .. }) => &buffer[start as usize..][..chunk as usize],
+            None => "",
+        }
+    }
+
+    #[inline]
+    pub fn probe<'a>(&self, buffer: &'a str) -> Probe<'a> {
+        Probe { key: self.key, hash: self.hash, text: self.text(buffer) }
+    }
+
+    #[inline]
+    pub fn is_packed(&self) -> bool {
+        self.key.place().is_none()
+    }
+
+    #[inline]
+    pub fn guess(&self) -> Guess {
+        match self.number {
+            NOBODY => Guess::Nobody,
+            UNCLEAR => Guess::Unclear,
+            number => Guess::Perhaps(Id::new(number)),
+        }
+    }
+
+    #[inline]
+    pub fn set_guess(&mut self, guess: Guess) {
+        self.number = match guess {
+            Guess::Nobody => NOBODY,
+            Guess::Unclear => UNCLEAR,
+            Guess::Perhaps(id) => id.number(),
+        };
+    }
+
+    /// Returns the ID that the search found.
+    #[inline]
+    pub fn id(&self) -> Option<Id> {
+        (self.number < UNCLEAR).then(|| Id::new(self.number))
+    }
+
+    #[inline]
+    pub fn set_id(&mut self, id: Option<Id>) {
+        self.number = id.map_or(NOBODY, Id::number);
+    }
+
+    /// Returns the text as it came.
+    pub fn as_text<'a>(&self, buffer: &'a str) -> Text<'a> {
+        if self.is_packed() { Text::packed(self.key) } else { Text::stored(self.text(buffer)) }
+    }
+}
+
+/// What a row states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// A link of this kind, between the row's two operands.
+    Link(Kind),
+    /// An observation of the row's first operand.
+    Observe,
+}
+
+/// Which operand of its row a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The first one.
+    First = 0,
+    /// The second one.
+    Second = 1,
+}
+
+/// Rows that have passed the door, on their way to the resolver. To be used again and again.
+pub struct Batch {
+    pub(crate) acts: Vec<Act>,
+    pub(crate) sides: [Vec<Arrival>; 2],
+    /// The texts that did not pack.
+    pub(crate) texts: String,
+    /// How much of it makes the batch full.
+    limit: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::with_limit(Self::TEXTS)
+    }
+}
+
+impl Batch {
+    /// How many rows a batch should have. Measured: 512 to 4096 do equally well.
+    pub const ROWS: usize = 1024;
+    /// How much text a batch copies before it is full.
+    const TEXTS: usize = 1 << 20;
+
+    /// Returns an empty batch for the values of a dictionary, which may be many.
+    pub fn of_values() -> Self {
+        Self::with_limit(1 << 31)
+    }
+
+    fn with_limit(limit: usize) -> Self {
+        Self { acts: Vec::new(), sides: [Vec::new(), Vec::new()], texts: String::new(), limit }
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.acts.clear();
+        self.sides.iter_mut().for_each(Vec::clear);
+        self.texts.clear();
+    }
+
+    /// Returns whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.acts.is_empty()
+    }
+
+    /// Returns whether it holds as much text as a batch should.
+    pub fn is_full(&self) -> bool {
+        self.texts.len() >= self.limit
+    }
+
+    /// Appends operands of the rows to come until there are no more or the batch is full.
+    #[inline]
+    pub fn receive<'a>(&mut self, side: Side, door: &Door, operands: impl Iterator<Item = Operand<'a>>) {
+        self.append(side, operands, |operand, start| {
+            Arrival::receive(&door.hasher, &door.policy, operand, start)
+        });
+    }
+
+    /// Appends texts to look up until there are no more or the batch is full.
+    #[inline]
+    pub fn ask<'a>(&mut self, door: &Door, texts: impl Iterator<Item = Operand<'a>>) {
+        self.append(Side::First, texts, |text, start| door.receive_question(text, start));
+    }
+
+    #[inline]
+    fn append<'a>(
+        &mut self,
+        side: Side,
+        operands: impl Iterator<Item = Operand<'a>>,
+        receive: impl Fn(Operand, usize) -> Arrival,
+    ) {
+        let arrivals = &mut self.sides[side as usize];
+        for operand in operands {
+            let arrival = receive(operand, self.texts.len());
+            arrivals.push(arrival);
+            if let Operand::Text(text) = operand
+                && arrival.is_valid()
+                && !arrival.is_packed()
+            {
+                self.texts.push_str(text);
+                if self.texts.len() >= self.limit {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Appends rows of another batch's first side, by their numbers; None is a missing operand.
+    ///
+    /// This is how the values of a dictionary pass the door once each.
+    #[inline]
+    pub fn copy(&mut self, side: Side, from: &Self, rows: impl Iterator<Item = Option<usize>>) {
+        let arrivals = &mut self.sides[side as usize];
+        for row in rows {
+            let arrival = row.map_or(Arrival::without_text(Standing::Missing), |row| from.sides[0][row]);
+            if !arrival.is_packed() && arrival.is_valid() {
+                let probe = arrival.probe(&from.texts);
+                arrivals.push(Arrival::of(&probe, self.texts.len(), arrival.standing));
+                self.texts.push_str(probe.text);
+                if self.texts.len() >= self.limit {
+                    return;
+                }
+            } else {
+                arrivals.push(arrival);
+            }
+        }
+    }
+
+    /// Says what the rows state, once their operands are there; returns how many rows there are, for
+    /// a side that was full early has fewer. Operands of further rows are dropped.
+    pub fn state(&mut self, acts: impl Iterator<Item = Act>) -> usize {
+        let [first, second] = self.sides.each_ref().map(Vec::len);
+        // Observations have no second operand.
+        let rows = if second == 0 { first } else { first.min(second) };
+        self.acts.extend(acts.take(rows));
+        let rows = self.acts.len();
+        self.sides.iter_mut().for_each(|side| side.truncate(rows));
+        rows
+    }
+
+    /// Returns how many operands a side has.
+    pub fn rows(&self, side: Side) -> usize {
+        self.sides[side as usize].len()
+    }
+
+    /// Appends one step.
+    pub(crate) fn push(&mut self, door: &Door, step: Step) {
+        let (act, first, second) = match step {
+            Step::Link(kind, first, second) => (Act::Link(kind), first, second),
+            Step::Observe(id) => (Act::Observe, id, Operand::Missing),
+        };
+        self.acts.push(act);
+        self.receive(Side::First, door, std::iter::once(first));
+        self.receive(Side::Second, door, std::iter::once(second));
+    }
+}

@@ -9,8 +9,9 @@
 //! 4. `directory[p]` is the segment of all hashes whose `depth` highest bits are `p`; a segment that
 //!    has split less often than others stands there several times.
 //!
-//! A bucket is one cache line: twelve one-byte tags, twelve numbers. A search touches one line and
-//! calls back only for slots whose tag agrees, 1 in 256 of the others.
+//! A bucket is one cache line: twelve tags of one byte and two bits, twelve numbers. A search touches one
+//! line and calls back only for slots whose tag agrees, 1 in 1024 of the others. The two bits are worth
+//! having: a call back for a wrong slot waits for memory that nobody has asked for.
 //!
 //! The index grows a segment at a time (extendible hashing): a small segment doubles, one of a huge
 //! page splits in two by the next bit of the hash. So no call waits for more than one segment, some
@@ -41,35 +42,59 @@ pub trait Hashes {
 #[derive(Clone, Copy, Zeroable)]
 #[repr(C, align(64))]
 struct Bucket {
+    /// The lower eight bits of each slot's tag.
     tags: [u8; SLOTS],
-    taken: u32,
+    /// How many slots are taken, above the upper two bits of each slot's tag.
+    rest: u32,
     numbers: [u32; SLOTS],
 }
 
+const TAKEN: u32 = 2 * SLOTS as u32;
+
 impl Bucket {
-    /// Returns a bit for each slot that has this tag.
+    fn taken(&self) -> usize {
+        (self.rest >> TAKEN) as usize
+    }
+
+    /// Calls `each` with the ID in each slot that has the tag of `hash`, until it returns one.
     #[inline]
-    fn matches(&self, tag: u8) -> u32 {
+    fn search(&self, hash: u64, mut each: impl FnMut(Id) -> Option<Id>) -> Option<Id> {
         let mut tags = [0; 16];
         tags[..SLOTS].copy_from_slice(&self.tags);
-        equal_bytes(tags, tag) & !u32::MAX.wrapping_shl(self.taken)
+        let mut matches = equal_bytes(tags, hash as u8) & !u32::MAX.wrapping_shl(self.rest >> TAKEN);
+        while matches != 0 {
+            let slot = matches.trailing_zeros();
+            if (self.rest >> (2 * slot) ^ upper_tag(hash)) & 3 == 0
+                && let Some(id) = each(Id::new(self.numbers[slot as usize]))
+            {
+                return Some(id);
+            }
+            matches &= matches - 1;
+        }
+        None
     }
 
     #[inline]
-    fn push(&mut self, tag: u8, id: Id) {
-        let slot = self.taken as usize;
-        self.tags[slot] = tag;
+    fn push(&mut self, hash: u64, id: Id) {
+        let slot = self.taken();
+        self.tags[slot] = hash as u8;
         self.numbers[slot] = id.number();
-        self.taken += 1;
+        self.rest = (self.rest | upper_tag(hash) << (2 * slot)) + (1 << TAKEN);
     }
 
     fn is_full(&self) -> bool {
-        self.taken as usize == SLOTS
+        self.taken() == SLOTS
     }
 
     fn ids(&self) -> impl Iterator<Item = Id> {
-        self.numbers[..self.taken as usize].iter().map(|&number| Id::new(number))
+        self.numbers[..self.taken()].iter().map(|&number| Id::new(number))
     }
+}
+
+/// Returns the upper two bits of the tag of a hash, whose lower ones are the hash's lowest byte.
+#[inline]
+fn upper_tag(hash: u64) -> u32 {
+    (hash >> 8) as u32 & 3
 }
 
 /// The IDs whose hashes begin with the same bits.
@@ -105,7 +130,7 @@ impl Segment {
         while self.buckets[at].is_full() {
             at = self.after(at);
         }
-        self.buckets[at].push(tag(hash), id);
+        self.buckets[at].push(hash, id);
         self.taken += 1;
     }
 
@@ -178,14 +203,15 @@ impl Index {
     #[inline]
     pub fn guess(&self, hash: u64) -> Guess {
         let segment = self.segment(hash);
-        let bucket = &segment.buckets[segment.home(hash)];
-        let matches = bucket.matches(tag(hash));
-        if matches != 0 {
-            Guess::Perhaps(Id::new(bucket.numbers[matches.trailing_zeros() as usize]))
-        } else if bucket.is_full() {
-            Guess::Unclear
-        } else {
-            Guess::Nobody
+        let home = segment.home(hash);
+        let bucket = &segment.buckets[home];
+        match bucket.search(hash, Some) {
+            Some(id) => Guess::Perhaps(id),
+            None if bucket.is_full() => {
+                prefetch(&segment.buckets[segment.after(home)]);
+                Guess::Unclear
+            }
+            None => Guess::Nobody,
         }
     }
 
@@ -196,13 +222,8 @@ impl Index {
         let mut at = segment.home(hash);
         loop {
             let bucket = &segment.buckets[at];
-            let mut matches = bucket.matches(tag(hash));
-            while matches != 0 {
-                let id = Id::new(bucket.numbers[matches.trailing_zeros() as usize]);
-                if is_right(id) {
-                    return Some(id);
-                }
-                matches &= matches - 1;
+            if let Some(id) = bucket.search(hash, |id| is_right(id).then_some(id)) {
+                return Some(id);
             }
             if !bucket.is_full() {
                 return None;
@@ -229,16 +250,11 @@ impl Index {
         let mut at = segment.home(hash);
         loop {
             let bucket = &mut segment.buckets[at];
-            let mut matches = bucket.matches(tag(hash));
-            while matches != 0 {
-                let id = Id::new(bucket.numbers[matches.trailing_zeros() as usize]);
-                if is_right(id) {
-                    return Some(id);
-                }
-                matches &= matches - 1;
+            if let Some(id) = bucket.search(hash, |id| is_right(id).then_some(id)) {
+                return Some(id);
             }
             if !bucket.is_full() {
-                bucket.push(tag(hash), new);
+                bucket.push(hash, new);
                 segment.taken += 1;
                 return None;
             }
@@ -275,12 +291,6 @@ impl Index {
         let first = first.expect("every segment has an entry");
         self.directory[first + entries / 2..first + entries].fill(upper_number);
     }
-}
-
-/// Returns the tag of a hash.
-#[inline]
-fn tag(hash: u64) -> u8 {
-    hash as u8
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Hasher {
 
 /// The part of a hash that a stored text's key repeats.
 fn fingerprint(hash: u64) -> u32 {
-    (hash >> 8) as u32
+    (hash >> 10) as u32
 }
 
 #[derive(Clone, Copy, Zeroable)]

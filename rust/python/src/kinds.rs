@@ -1,7 +1,7 @@
 //! What kind each link of a batch is: one kind for all, or a column of them.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, UInt8Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use idmerge_core::Kind;
@@ -32,8 +32,11 @@ impl Kinds {
             return from_code(code, None).map(Self::One);
         }
         let codes = if is_arrow(kind)? { arrow_codes(kind)? } else { numpy_codes(kind)? };
-        let kinds = codes.iter().enumerate().map(|(row, &code)| from_code(code, Some(row)));
-        kinds.collect::<PyResult<_>>().map(Self::Each)
+        let each: PyResult<_> = match codes {
+            Codes::Bytes(codes) => from_codes(codes.into_iter().map(i64::from)),
+            Codes::Wide(codes) => from_codes(codes.into_iter()),
+        };
+        each.map(Self::Each)
     }
 
     /// Returns how many links the kinds are for, or None for any number.
@@ -60,6 +63,16 @@ pub fn is_arrow(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         || object.hasattr(intern!(py, "__arrow_c_array__"))?)
 }
 
+/// The numbers of kinds; bytes, the usual case, are not widened.
+enum Codes {
+    Bytes(Vec<u8>),
+    Wide(Vec<i64>),
+}
+
+fn from_codes(codes: impl Iterator<Item = i64>) -> PyResult<Vec<Kind>> {
+    codes.enumerate().map(|(row, code)| from_code(code, Some(row))).collect()
+}
+
 fn from_code(code: i64, row: Option<usize>) -> PyResult<Kind> {
     let public = u8::try_from(code).ok().and_then(Kind::from_code).filter(|kind| *kind != Kind::TrackedMerge);
     public.ok_or_else(|| {
@@ -73,13 +86,18 @@ fn wrong_type(kind: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     Ok(PyTypeError::new_err(format!("kind must be a Kind or a column of integers, got {name}")))
 }
 
-fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Codes> {
     let (chunks, field) = kind.extract::<AnyArray>()?.into_chunked_array()?.into_inner();
     if !field.data_type().is_integer() || chunks.iter().any(|chunk| chunk.null_count() > 0) {
         let name = field.data_type();
         return Err(PyTypeError::new_err(format!(
             "kind must be a column of integers without nulls, got Arrow {name}"
         )));
+    }
+    if *field.data_type() == DataType::UInt8 {
+        let bytes =
+            chunks.iter().flat_map(|chunk| chunk.as_primitive::<UInt8Type>().values().iter().copied());
+        return Ok(Codes::Bytes(bytes.collect()));
     }
     let mut codes = Vec::new();
     for chunk in &chunks {
@@ -88,14 +106,17 @@ fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
         // An unsigned code beyond i64 becomes null; -1 is as wrong as it was.
         codes.extend(wide.as_primitive::<Int64Type>().iter().map(|code| code.unwrap_or(-1)));
     }
-    Ok(codes)
+    Ok(Codes::Wide(codes))
 }
 
-fn numpy_codes<'py>(kind: &Bound<'py, PyAny>) -> PyResult<Vec<i64>> {
+fn numpy_codes<'py>(kind: &Bound<'py, PyAny>) -> PyResult<Codes> {
     let py = kind.py();
     let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asanyarray"), (kind,))?;
     if array.hasattr(intern!(py, "mask"))? {
         return Err(PyTypeError::new_err("kind must not have a mask"));
+    }
+    if let Ok(bytes) = array.extract::<PyReadonlyArray1<'py, u8>>() {
+        return Ok(Codes::Bytes(bytes.as_array().to_vec()));
     }
     let dtype: String = array.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract()?;
     let size: usize = array.getattr(intern!(py, "size"))?.extract()?;
@@ -106,5 +127,5 @@ fn numpy_codes<'py>(kind: &Bound<'py, PyAny>) -> PyResult<Vec<i64>> {
     }
     let wide = array.call_method1(intern!(py, "astype"), (intern!(py, "int64"),))?;
     let wide: PyReadonlyArray1<'py, i64> = wide.extract()?;
-    Ok(wide.as_array().to_vec())
+    Ok(Codes::Wide(wide.as_array().to_vec()))
 }

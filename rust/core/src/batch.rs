@@ -177,9 +177,9 @@ pub enum Side {
 pub struct Batch {
     pub(crate) acts: Vec<Act>,
     pub(crate) sides: [Vec<Arrival>; 2],
-    /// The texts that did not pack.
-    pub(crate) texts: String,
-    /// How much of it makes the batch full.
+    /// The texts that did not pack, of either side.
+    pub(crate) texts: [String; 2],
+    /// How much of them makes a side full.
     limit: usize,
 }
 
@@ -201,14 +201,14 @@ impl Batch {
     }
 
     fn with_limit(limit: usize) -> Self {
-        Self { acts: Vec::new(), sides: [Vec::new(), Vec::new()], texts: String::new(), limit }
+        Self { acts: Vec::new(), sides: Default::default(), texts: Default::default(), limit }
     }
 
     /// Forgets all rows.
     pub fn clear(&mut self) {
         self.acts.clear();
         self.sides.iter_mut().for_each(Vec::clear);
-        self.texts.clear();
+        self.texts.iter_mut().for_each(String::clear);
     }
 
     /// Returns whether there is no row.
@@ -216,12 +216,12 @@ impl Batch {
         self.acts.is_empty()
     }
 
-    /// Returns whether it holds as much text as a batch should.
-    pub fn is_full(&self) -> bool {
-        self.texts.len() >= self.limit
+    /// Returns whether a side holds as much text as it should.
+    pub fn is_full(&self, side: Side) -> bool {
+        self.texts[side as usize].len() >= self.limit
     }
 
-    /// Appends operands of the rows to come until there are no more or the batch is full.
+    /// Appends operands of the rows to come until there are no more or the side is full.
     #[inline]
     pub fn receive<'a>(&mut self, side: Side, door: &Door, operands: impl Iterator<Item = Operand<'a>>) {
         self.append(side, operands, |operand, start| {
@@ -229,7 +229,7 @@ impl Batch {
         });
     }
 
-    /// Appends texts to look up until there are no more or the batch is full.
+    /// Appends texts to look up until there are no more or the side is full.
     #[inline]
     pub fn ask<'a>(&mut self, door: &Door, texts: impl Iterator<Item = Operand<'a>>) {
         self.append(Side::First, texts, |text, start| door.receive_question(text, start));
@@ -242,16 +242,16 @@ impl Batch {
         operands: impl Iterator<Item = Operand<'a>>,
         receive: impl Fn(Operand, usize) -> Arrival,
     ) {
-        let arrivals = &mut self.sides[side as usize];
+        let (arrivals, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
         for operand in operands {
-            let arrival = receive(operand, self.texts.len());
+            let arrival = receive(operand, texts.len());
             arrivals.push(arrival);
             if let Operand::Text(text) = operand
                 && arrival.is_valid()
                 && !arrival.is_packed()
             {
-                self.texts.push_str(text);
-                if self.texts.len() >= self.limit {
+                texts.push_str(text);
+                if texts.len() >= self.limit {
                     return;
                 }
             }
@@ -263,14 +263,14 @@ impl Batch {
     /// This is how the values of a dictionary pass the door once each.
     #[inline]
     pub fn copy(&mut self, side: Side, from: &Self, rows: impl Iterator<Item = Option<usize>>) {
-        let arrivals = &mut self.sides[side as usize];
+        let (arrivals, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
         for row in rows {
             let arrival = row.map_or(Arrival::without_text(Standing::Missing), |row| from.sides[0][row]);
             if !arrival.is_packed() && arrival.is_valid() {
-                let probe = arrival.probe(&from.texts);
-                arrivals.push(Arrival::of(&probe, self.texts.len(), arrival.standing));
-                self.texts.push_str(probe.text);
-                if self.texts.len() >= self.limit {
+                let probe = arrival.probe(&from.texts[0]);
+                arrivals.push(Arrival::of(&probe, texts.len(), arrival.standing));
+                texts.push_str(probe.text);
+                if texts.len() >= self.limit {
                     return;
                 }
             } else {

@@ -25,7 +25,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::batch::{Act, Arrival, Batch, Door, Standing};
+use crate::batch::{Act, Arrival, Batch, Door, Side, Standing};
 use crate::canonical::Strategy;
 use crate::error::{Error, Stopped};
 use crate::forest::{Forest, Marks, Node, Nodes};
@@ -122,7 +122,8 @@ impl Resolver {
         while steps.peek().is_some() {
             batch.clear();
             while batch.acts.len() < Batch::ROWS
-                && !batch.is_full()
+                && !batch.is_full(Side::First)
+                && !batch.is_full(Side::Second)
                 && let Some(step) = steps.next()
             {
                 batch.push(&door, step);
@@ -146,9 +147,9 @@ impl Resolver {
                 let row = start + row;
                 let outcome = match act {
                     Act::Link(kind) => {
-                        self.settle(kind, [&sides[0][row], &sides[1][row]], [texts, texts]).map(Some)
+                        self.settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]]).map(Some)
                     }
-                    Act::Observe => self.settle_observed(&sides[0][row], texts).map(|()| None),
+                    Act::Observe => self.settle_observed(&sides[0][row], &texts[0]).map(|()| None),
                 };
                 match outcome {
                     Ok(Some(outcome)) => outcomes.push(outcome),
@@ -178,7 +179,7 @@ impl Resolver {
     fn search(
         &self,
         sides: &mut [Vec<Arrival>; 2],
-        texts: &str,
+        texts: &[String; 2],
         rows: Range<usize>,
         found: impl Fn(&Interner<Node>, Id),
     ) {
@@ -194,7 +195,7 @@ impl Resolver {
                 }
             }
         }
-        for side in sides {
+        for (side, texts) in sides.iter_mut().zip(texts) {
             for arrival in clamped_mut(side, &rows).iter_mut().filter(|arrival| arrival.is_valid()) {
                 let id = self.ids.find_guessed(&arrival.probe(texts), arrival.guess());
                 arrival.set_id(id);
@@ -360,7 +361,7 @@ impl Resolver {
                 answer(match arrival.id() {
                     _ if !arrival.is_valid() => Answer::Missing,
                     Some(canonical) => Answer::Other(self.ids.text(canonical)),
-                    None => Answer::Itself(arrival.as_text(texts)),
+                    None => Answer::Itself(arrival.as_text(&texts[0])),
                 });
             }
         }

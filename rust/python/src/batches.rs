@@ -54,15 +54,16 @@ pub struct PinnedRows<'a> {
 
 impl<'a> PinnedRows<'a> {
     pub fn new(acts: Acts<'a>, columns: &[&'a Pinned], door: &'a Door) -> Self {
-        let readers = columns.iter().map(|column| column.reader(door, 0)).collect();
+        let reader = |(column, side): (&&'a Pinned, Side)| column.reader(Purpose::Step(side), door, 0);
+        let readers = columns.iter().zip([Side::First, Side::Second]).map(reader).collect();
         Self { acts, readers, row: 0 }
     }
 }
 
 impl Source for PinnedRows<'_> {
     fn fill(&mut self, batch: &mut Batch) {
-        for (reader, side) in self.readers.iter_mut().zip([Side::First, Side::Second]) {
-            reader.fill(batch, Purpose::Step(side), Batch::ROWS);
+        for reader in &mut self.readers {
+            reader.fill(batch, Batch::ROWS);
         }
         let rows = state(batch, &self.acts, self.row);
         self.row += rows.taken;
@@ -82,29 +83,36 @@ pub struct MixedRows<'a, 'py> {
 }
 
 enum MixedColumn<'a, 'py> {
-    Objects(&'a Objects<'py>),
+    Objects(&'a Objects<'py>, Purpose),
     Pinned(Reader<'a>),
 }
 
 impl<'a, 'py> MixedRows<'a, 'py> {
     pub fn new(acts: Acts<'a>, columns: &[&'a Column<'py>], door: &'a Door) -> Self {
-        let mixed = |column: &&'a Column<'py>| match column {
-            Column::Objects(objects) => MixedColumn::Objects(objects),
-            Column::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(door, 0)),
+        let mixed = |(column, side): (&&'a Column<'py>, Side)| match column {
+            Column::Objects(objects) => MixedColumn::Objects(objects, Purpose::Step(side)),
+            Column::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(Purpose::Step(side), door, 0)),
         };
         let len = columns.iter().map(|column| column.len()).min().unwrap_or(0);
-        Self { acts, columns: columns.iter().map(mixed).collect(), door, row: 0, len }
+        Self {
+            acts,
+            columns: columns.iter().zip([Side::First, Side::Second]).map(mixed).collect(),
+            door,
+            row: 0,
+            len,
+        }
     }
 }
 
 impl Source for MixedRows<'_, '_> {
     fn fill(&mut self, batch: &mut Batch) {
         let end = self.len.min(self.row + Batch::ROWS);
-        for (column, side) in self.columns.iter_mut().zip([Side::First, Side::Second]) {
-            let purpose = Purpose::Step(side);
+        for column in &mut self.columns {
             match column {
-                MixedColumn::Objects(objects) => objects.fill(batch, purpose, self.door, self.row..end),
-                MixedColumn::Pinned(reader) => reader.fill(batch, purpose, end - self.row),
+                MixedColumn::Objects(objects, purpose) => {
+                    objects.fill(batch, *purpose, self.door, self.row..end);
+                }
+                MixedColumn::Pinned(reader) => reader.fill(batch, end - self.row),
             }
         }
         let rows = state(batch, &self.acts, self.row);

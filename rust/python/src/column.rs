@@ -234,8 +234,9 @@ impl Pinned {
     }
 
     /// Returns a reader that begins at `row`.
-    pub fn reader<'a>(&'a self, door: &'a Door, row: usize) -> Reader<'a> {
-        let mut reader = Reader { column: self, door, chunk: 0, row: 0, values: None };
+    pub fn reader<'a>(&'a self, purpose: Purpose, door: &'a Door, row: usize) -> Reader<'a> {
+        let mut reader = Reader { column: self, purpose, door, chunk: 0, row: 0, values: None };
+        reader.enter(0);
         reader.seek(row);
         reader
     }
@@ -285,6 +286,7 @@ impl Purpose {
 /// Reads a pinned column from some row on.
 pub struct Reader<'a> {
     column: &'a Pinned,
+    purpose: Purpose,
     door: &'a Door,
     /// The chunk to be read next, and the row in it.
     chunk: usize,
@@ -295,10 +297,10 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     /// Appends up to `rows` texts to a batch, as far as it is not full.
-    pub fn fill(&mut self, batch: &mut Batch, purpose: Purpose, rows: usize) {
-        let side = purpose.side();
+    pub fn fill(&mut self, batch: &mut Batch, rows: usize) {
+        let side = self.purpose.side();
         let wanted = batch.rows(side) + rows;
-        while batch.rows(side) < wanted && !batch.is_full() {
+        while batch.rows(side) < wanted && !batch.is_full(side) {
             let Some(chunk) = self.column.chunks.get(self.chunk) else { return };
             let before = batch.rows(side);
             let range = self.row..chunk.len().min(self.row + wanted - before);
@@ -306,7 +308,7 @@ impl Reader<'_> {
                 (Some(values), Chunk::Dictionary { keys, .. }) => {
                     batch.copy(side, values, keys[range].iter().copied());
                 }
-                _ => chunk.read(range, batch, purpose, self.door),
+                _ => chunk.read(range, batch, self.purpose, self.door),
             }
             self.row += batch.rows(side) - before;
             if self.row == chunk.len() {
@@ -323,7 +325,9 @@ impl Reader<'_> {
         {
             (chunk, row) = (chunk + 1, row - len);
         }
-        self.enter(chunk);
+        if chunk != self.chunk {
+            self.enter(chunk);
+        }
         self.row = row;
     }
 
@@ -334,7 +338,11 @@ impl Reader<'_> {
             && values.len() <= keys.len()
         {
             let mut batch = Batch::of_values();
-            values.read(0..values.len(), &mut batch, Purpose::Step(Side::First), self.door);
+            let purpose = match self.purpose {
+                Purpose::Step(_) => Purpose::Step(Side::First),
+                Purpose::Question => Purpose::Question,
+            };
+            values.read(0..values.len(), &mut batch, purpose, self.door);
             self.values = Some(batch).filter(|batch| batch.rows(Side::First) == values.len());
         }
     }

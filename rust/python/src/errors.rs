@@ -1,6 +1,7 @@
 //! The core's errors as Python's exceptions.
 
 use pyo3::PyErr;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::import_exception;
 
 import_exception!(idmerge.errors, CapacityError);
@@ -13,6 +14,13 @@ pub enum Failure {
     Limit(String),
     /// An earlier call panicked while it changed the resolver.
     Poisoned,
+    /// A list became shorter while it was read.
+    Changed {
+        /// How many of its rows are applied.
+        taken: usize,
+        /// How many it had.
+        rows: usize,
+    },
 }
 
 impl From<idmerge_core::Error> for Failure {
@@ -40,6 +48,9 @@ impl From<Failure> for PyErr {
             Failure::Poisoned => PoisonedError::new_err(
                 "an earlier call failed half-way inside the core; build the resolver anew",
             ),
+            Failure::Changed { taken, rows } => PyRuntimeError::new_err(format!(
+                "a list of {rows} rows became shorter while it was read; its first {taken} rows are applied"
+            )),
         }
     }
 }

@@ -158,7 +158,9 @@ impl Resolver {
             all.extend(outcomes.drain(..).map(|outcome| outcome as u8));
             Ok(())
         })?;
-        Ok(all)
+        let taken = row - first_row;
+        // A list can grow or shrink under a call that waits without the interpreter.
+        if taken == rows { Ok(all) } else { Err(Failure::Changed { taken, rows }) }
     }
 
     /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
@@ -184,10 +186,10 @@ impl Resolver {
 /// Renders the canonical ID of each of these rows; a row whose ID is unknown comes out as it is.
 fn resolve_range(core: &Core, door: &Door, column: &Pinned, rows: Range<usize>) -> Texts {
     let (mut texts, mut batch) = (Texts::with_capacity(rows.len()), Batch::default());
-    let (mut reader, mut rest) = (column.reader(door, rows.start), rows.len());
+    let (mut reader, mut rest) = (column.reader(Purpose::Question, door, rows.start), rows.len());
     while rest > 0 {
         batch.clear();
-        reader.fill(&mut batch, Purpose::Question, rest.min(Batch::ROWS));
+        reader.fill(&mut batch, rest.min(Batch::ROWS));
         rest -= batch.rows(Side::First);
         core.resolve_batch(&mut batch, |answer| match answer {
             Answer::Missing => texts.push(None),

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benches.plain_dict import DictResolver
 from benches.workload import Links, links
 from idmerge import Kind, Outcome, Report, Resolver, reference
+from idmerge.cli.plain_dict import DictResolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,10 @@ class Cost(NamedTuple):
     """What a piece of work took."""
 
     seconds: float
+    before_bytes: int
+    """The resident size before."""
     peak_bytes: int
+    """The highest resident size, less the one before."""
 
 
 class StoppedError(Exception):
@@ -39,12 +42,12 @@ class StoppedError(Exception):
 def measured(work: Callable[[], Any]) -> tuple[Any, Cost]:
     """Run ``work`` once and return its answer and its cost."""
     _give_back()
-    before = _resident_bytes()
+    before = resident_bytes()
     _reset_peak()
     started = perf_counter()
     answer = work()
     seconds = perf_counter() - started
-    return answer, Cost(seconds, max(0, _peak_bytes() - before))
+    return answer, Cost(seconds, before, max(0, _peak_bytes() - before))
 
 
 def in_own_process(
@@ -80,7 +83,7 @@ def _watch(running: subprocess.Popen[str], deadline: float, memory_bytes: int | 
         if monotonic() > deadline:
             running.kill()
             return "took too long"
-        if memory_bytes is not None and _resident_bytes(running.pid) > memory_bytes:
+        if memory_bytes is not None and resident_bytes(running.pid) > memory_bytes:
             running.kill()
             return f"took more than {memory_bytes / 2**30:.0f} GiB"
         sleep(_GLANCE_SECONDS)
@@ -95,7 +98,8 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _resident_bytes(process: int | None = None) -> int:
+def resident_bytes(process: int | None = None) -> int:
+    """Return the resident size of a process, by default of this one."""
     try:
         pages = Path(f"/proc/{process or 'self'}/statm").read_text("ascii").split()[1]
     except (FileNotFoundError, ProcessLookupError):

@@ -102,7 +102,7 @@ def _texts(
     rng: np.random.Generator, users: int, owners: NDArray[np.uint32], is_alias: NDArray[np.bool_]
 ) -> pa.Array:
     """Return the text of every user, then of every device or alias, in the order of their numbers."""
-    devices = _uuids4(rng, int((~is_alias).sum()))
+    devices = uuids4(rng, int((~is_alias).sum()))
     of_user = pc.cast(pa.array(owners[is_alias]), pa.string())
     drawn = pc.cast(pa.array(rng.integers(0, 2**32, len(of_user), dtype=np.uint32)), pa.string())
     aliases = _joined("alias_", of_user, "_", drawn, "@example.com")
@@ -116,7 +116,7 @@ def _joined(*parts: str | pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(*parts, "")
 
 
-def _uuids4(rng: np.random.Generator, count: int) -> pa.Array:
+def uuids4(rng: np.random.Generator, count: int) -> pa.Array:
     """Return ``count`` random UUIDs of version 4, in lower case, as a column of text."""
     drawn = rng.integers(0, 256, (count, 16), dtype=np.uint8)
     drawn[:, 6] = drawn[:, 6] & 0x0F | 0x40

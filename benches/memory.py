@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from benches.process import measured, resident_bytes
+from benches.process import give_back, measured, resident_bytes
 from benches.workload import cached_columns, columns
 from idmerge import Resolver
 
@@ -35,6 +35,7 @@ def hold(ids: int, **settings: Any) -> dict[str, Any]:
         return resolver
 
     resolver, grown = measured(work)
+    give_back()
     held = max(0, resident_bytes() - grown.before_bytes)
     mapping, mapped = measured(lambda: pa.table(resolver.mapping()))
     if mapping.num_rows != len(stated.ids):

@@ -41,7 +41,7 @@ class StoppedError(Exception):
 
 def measured(work: Callable[[], Any]) -> tuple[Any, Cost]:
     """Run ``work`` once and return its answer and its cost."""
-    _give_back()
+    give_back()
     before = resident_bytes()
     _reset_peak()
     started = perf_counter()
@@ -90,7 +90,8 @@ def _watch(running: subprocess.Popen[str], deadline: float, memory_bytes: int | 
     return None
 
 
-def _give_back() -> None:
+def give_back() -> None:
+    """Give to the system what is free in the allocators."""
     gc.collect()
     if arrow := sys.modules.get("pyarrow"):
         arrow.default_memory_pool().release_unused()

@@ -20,7 +20,6 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +32,20 @@ if TYPE_CHECKING:
     from benches.peer import Peer
 
 PEERS = {peer.name: peer for module in (by_rules, by_components, by_sql, by_columns) for peer in module.PEERS}
+PRESIZED = "idmerge-arrow-presized"
 WARM_UP = 1000
 RUN_SECONDS = 300.0
 MEMORY_SHARE = 0.8
 Row = dict[str, Any]
+
+
+def can_be_presized() -> bool:
+    """Return whether a resolver can be told how many IDs will come."""
+    try:
+        Resolver(capacity=1)
+    except TypeError:
+        return False
+    return True
 
 
 def run(peer: Peer, ids: int) -> Row:
@@ -97,7 +106,7 @@ def _why_not(peer: Peer, ids: int, last: Row | None, run_seconds: float) -> str 
     missing = [name for name in peer.needs if find_spec(name) is None]
     if missing:
         return f"needs {', '.join(missing)}"
-    if peer.name == "idmerge-arrow-presized" and "capacity" not in signature(Resolver).parameters:
+    if peer.name == PRESIZED and not can_be_presized():
         return "this version has no capacity"
     if peer.most_ids is not None and ids > peer.most_ids:
         return f"not beyond {peer.most_ids:,} IDs"

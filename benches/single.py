@@ -12,14 +12,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from benches.workload import cached_columns
-from idmerge import Kind, Outcome, Resolver
+from idmerge import Kind, Outcome, Report, Resolver
 from idmerge.cli.plain_dict import DictResolver
 
 SMALL, LARGE = 1000, 1_000_000
@@ -61,32 +63,31 @@ def calls(ids: int) -> dict[str, float]:
 
 
 def batches(ids: int) -> list[dict[str, float]]:
-    """Return nanoseconds a link of `link_many` and of single calls, for batches of each size."""
+    """Return nanoseconds a link of `link_many` and of `identify`, for batches of each size."""
     stated = cached_columns(ids)
     ours = Resolver()
     ours.link_many(stated.kinds, stated.left, stated.right)
-    links = list(zip(*stated.links(), strict=True))[: max(BATCHES)]
+    known = pa.array(np.resize(np.flatnonzero(stated.kinds == Kind.IDENTIFY), max(BATCHES)))
+    left, right = stated.left.take(known), stated.right.take(known)
+    pairs = list(zip(left.to_pylist(), right.to_pylist(), strict=True))
+    by_call, outcomes = timed(lambda: [ours.identify(*pair) for pair in pairs], len(pairs))
     rows = []
     for size in BATCHES:
-        starts = range(0, max(BATCHES), size)
         arrow = [
-            (
-                stated.kinds[start : start + size],
-                stated.left[start : start + size],
-                stated.right[start : start + size],
-            )
-            for start in starts
+            (left[start : start + size], right[start : start + size]) for start in range(0, len(pairs), size)
         ]
-        lists = [(kinds, left.to_pylist(), right.to_pylist()) for kinds, left, right in arrow]
-        count = len(links)
-        by_arrow, one = timed(lambda arrow=arrow: [ours.link_many(*columns) for columns in arrow], count)
-        by_list, other = timed(lambda lists=lists: [ours.link_many(*columns) for columns in lists], count)
-        by_call, outcomes = timed(lambda: [ours.link(*link) for link in links], count)
-        together = np.concatenate([report.outcomes for report in one])
-        if not (one == other and np.array_equal(together, outcomes)):
-            raise ValueError("the answers differ")
-        rows.append({"links": size, "arrow": by_arrow, "list": by_list, "call": by_call})
+        lists = [(first.to_pylist(), second.to_pylist()) for first, second in arrow]
+        row = {"links": size, "call": by_call}
+        for name, given in (("arrow", arrow), ("list", lists)):
+            row[name], reports = timed(partial(_link_all, ours, given), len(pairs))
+            if np.concatenate([report.outcomes for report in reports]).tolist() != outcomes:
+                raise ValueError("the answers differ")
+        rows.append(row)
     return rows
+
+
+def _link_all(resolver: Resolver, columns: Sequence[tuple[Any, Any]]) -> list[Report]:
+    return [resolver.link_many(Kind.IDENTIFY, left, right) for left, right in columns]
 
 
 def timed(work: Callable[[], Any], count: int) -> tuple[float, Any]:

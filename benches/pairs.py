@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 import idmerge
-from benches.plain_dict import DictResolver
 from benches.workload import links
 from idmerge import Report, Resolver
+from idmerge.cli.plain_dict import DictResolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -57,7 +57,7 @@ def test_the_resolver_is_the_only_door_to_the_core() -> None:
 
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
-    commands = {"resolve", "show", "generate"}
+    commands = {"resolve", "show", "generate", "bench"}
     public = {
         "idmerge",
         *(f"idmerge.{name}" for name in ("errors", "files", "workload", "canonical", "policy")),

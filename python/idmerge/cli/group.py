@@ -8,6 +8,7 @@ from typing import IO, Any
 import click
 
 import idmerge
+from idmerge.cli.bench import bench
 from idmerge.cli.generate import generate
 from idmerge.cli.resolve import resolve
 from idmerge.cli.show import show
@@ -63,5 +64,5 @@ def commands() -> None:
     """Hold the commands; the help says more."""
 
 
-for command in (resolve, show, generate):
+for command in (resolve, show, generate, bench):
     commands.add_command(command)

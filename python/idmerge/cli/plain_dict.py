@@ -39,24 +39,28 @@ class DictResolver:
             parent[text] = text = parent[up]
         return text
 
-    def know(self, text: str) -> bool:
-        """Make ``text`` known; return whether it can be an ID."""
-        if text in self.parent:
-            return True
-        if (
-            not text
-            or len(text) > _MAX_LENGTH
-            or text.removeprefix("$device:").lower() in DEFAULT_BLOCKED_IDS
-        ):
-            return False
+    def admits(self, text: str) -> bool:
+        """Return whether ``text`` can be an ID."""
+        lower = text.lower()
+        return (
+            0 < len(text) <= _MAX_LENGTH
+            and lower not in DEFAULT_BLOCKED_IDS
+            and lower.removeprefix("$device:") not in DEFAULT_BLOCKED_IDS
+        )
+
+    def know(self, text: str) -> None:
         self.known_at[text] = len(self.parent)
         self.parent[text] = self.canonical[text] = text
         self.size[text] = 1
-        return True
 
     def link(self, kind: Kind, first: str, second: str) -> Outcome:
-        if not (self.know(first) and self.know(second)):
-            return Outcome.INVALID_ID
+        parent = self.parent
+        new = [text for text in (first, second) if text not in parent]
+        if new:
+            if not all(map(self.admits, new)):
+                return Outcome.INVALID_ID
+            for text in dict.fromkeys(new):
+                self.know(text)
         if first == second:
             return Outcome.SAME_IDS
         if kind == Kind.IDENTIFY and not _UUID4.fullmatch(first):

@@ -6,14 +6,17 @@
 //! - [`resolver`]: the class that `idmerge.Resolver` extends.
 //! - [`column`]: text columns in.
 //! - [`kinds`]: what kind each link of a batch is.
+//! - [`scan`]: lines of events in, by the parser in [`events`].
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions.
 
 mod column;
 mod errors;
+mod events;
 mod kinds;
 mod resolver;
+mod scan;
 mod settings;
 mod table;
 
@@ -21,6 +24,8 @@ mod table;
 mod _core {
     #[pymodule_export]
     use crate::resolver::Resolver;
+    #[pymodule_export]
+    use crate::scan::{Scan, Scanner};
     #[pymodule_export]
     use crate::table::{Column, Table};
 

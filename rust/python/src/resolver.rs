@@ -20,6 +20,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use crate::column::{Column, Elements};
 use crate::errors::{Failure, UnknownIdError};
 use crate::kinds::Kinds;
+use crate::scan::{Scan, Steps};
 use crate::settings::{PolicyFields, strategy};
 use crate::table::{Column as ArrowColumn, Table, Texts};
 
@@ -254,6 +255,24 @@ impl Resolver {
         let steps = codes.iter().zip(operands).map(|(&code, (a, b))| step(code, a, b));
         let outcomes = py.detach(|| self.take(steps, first_row))?;
         Ok(PyArray1::from_vec(py, outcomes))
+    }
+
+    /// Take the rows of a scan, its holes filled, and return the outcomes of the links and their rows.
+    #[pyo3(name = "_take_scan")]
+    fn take_scan<'py>(
+        &self,
+        py: Python<'py>,
+        scan: &Bound<'py, Scan>,
+        rows: (usize, usize),
+        codes: &[u8],
+        operands: (Bound<'py, PyList>, Bound<'py, PyList>),
+    ) -> PyResult<(Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>)> {
+        let left = Column::from_python(&operands.0, "left", Elements::Operands)?;
+        let right = Column::from_python(&operands.1, "right", Elements::Operands)?;
+        let steps = Steps::new(scan.get(), rows, codes, (left, right))?;
+        let (outcomes, links) =
+            py.detach(|| Ok::<_, Failure>((self.take(steps.iter(), 0)?, steps.links())))?;
+        Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, links)))
     }
 
     /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).

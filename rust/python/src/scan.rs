@@ -104,7 +104,9 @@ impl Scan {
     fn read_line(&mut self, scanner: &Scanner, line: &[u8], valid: Option<&str>, unescaped: &mut String) {
         let number = self.lines;
         self.lines += 1;
-        if line.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b) {
+        // What is beyond the limit is not looked at.
+        let seen = &line[..line.len().min(scanner.longest + 1)];
+        if seen.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b) {
             return;
         }
         let valid = valid.filter(|_| line.len() <= scanner.longest);
@@ -115,8 +117,7 @@ impl Scan {
             None => HOLE,
         };
         if code == HOLE {
-            let text = line[..line.len().min(scanner.longest + 1)].to_vec();
-            self.holes.push(Hole { row: self.rows.len(), text });
+            self.holes.push(Hole { row: self.rows.len(), text: seen.to_vec() });
         }
         let (_, left, right) = stated.unwrap_or_default();
         self.operands.push_str(left.unwrap_or_default());

@@ -138,7 +138,8 @@ class Resolver:
         scan: Scan,
         rows: tuple[int, int],
         codes: bytes,
-        operands: tuple[list[str | None], list[str | None]],
+        left: list[str | None],
+        right: list[str | None],
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...

@@ -145,8 +145,8 @@ class Resolver(_core.Resolver):
         """
         filled = [_step(steps.events[index], "import") for index in sorted(steps.events)]
         codes = bytes(code for code, _, _ in filled)
-        operands = [left for _, left, _ in filled], [right for _, _, right in filled]
-        return Report(*self._take_scan(*steps.rows, codes, operands))
+        left, right = [left for _, left, _ in filled], [right for _, _, right in filled]
+        return Report(*self._take_scan(*steps.rows, codes, left, right))
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.

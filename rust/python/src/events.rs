@@ -16,16 +16,16 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use sonic_rs::Deserializer as Parser;
 
 /// Keys that can be told apart.
-const MOST_KEYS: usize = 16;
+const MOST_KEYS: usize = 8;
 /// Nesting that Python reads whatever its caller's depth.
 const DEEPEST: u8 = 100;
 
 /// Which events state a link, and under which keys of `properties` their operands stand.
 pub struct Rules {
     keys: Vec<String>,
-    /// Bit `n` is set if a key is `n` bytes long.
-    lengths: u64,
-    rules: Vec<Rule>,
+    /// The bits of the keys' [`mark`]s.
+    marks: u64,
+    events: Vec<Rule>,
     distinct_id: usize,
 }
 
@@ -50,7 +50,7 @@ impl Rules {
     ///
     /// Returns None if there are too many keys.
     pub fn new(events: Vec<(String, u8, Vec<Vec<String>>)>) -> Option<Self> {
-        let mut known = Self { keys: Vec::new(), lengths: 0, rules: Vec::new(), distinct_id: 0 };
+        let mut known = Self { keys: Vec::new(), marks: 0, events: Vec::new(), distinct_id: 0 };
         known.distinct_id = known.place("distinct_id".to_owned());
         for (event, code, keys) in events {
             let mut operands = keys.into_iter().map(|keys| known.places(keys));
@@ -59,7 +59,7 @@ impl Rules {
                 (Some(both), None) => Operands::Together(*both.first()?),
                 _ => return None,
             };
-            known.rules.push(Rule { event, code, operands });
+            known.events.push(Rule { event, code, operands });
         }
         (known.keys.len() <= MOST_KEYS).then_some(known)
     }
@@ -70,7 +70,7 @@ impl Rules {
 
     fn place(&mut self, key: String) -> usize {
         self.find(&key).unwrap_or_else(|| {
-            self.lengths |= 1 << key.len().min(63);
+            self.marks |= mark(&key);
             self.keys.push(key);
             self.keys.len() - 1
         })
@@ -78,8 +78,8 @@ impl Rules {
 
     #[inline]
     fn find(&self, key: &str) -> Option<usize> {
-        if self.lengths >> key.len().min(63) & 1 == 0 {
-            return None; // Nearly every key: of the usual ones few are as long as one of ours.
+        if self.marks & mark(key) == 0 {
+            return None; // Nearly every key.
         }
         self.keys.iter().position(|known| known == key)
     }
@@ -104,6 +104,12 @@ impl Rules {
     }
 }
 
+/// Returns one bit for a key, by its length and its last byte.
+#[inline]
+fn mark(key: &str) -> u64 {
+    1 << ((key.len() + 7 * usize::from(key.as_bytes().last().copied().unwrap_or_default())) % 64)
+}
+
 /// An ID, in the line or in the room for what was escaped.
 #[derive(Clone)]
 enum Id<'a> {
@@ -119,7 +125,8 @@ enum Value<'a> {
     /// A number that may be an integer to Python.
     Number,
     Id(Id<'a>),
-    Pair(Id<'a>, Id<'a>),
+    /// Apart from the rest, for few events hold one.
+    Pair(Box<(Id<'a>, Id<'a>)>),
 }
 
 /// An event as far as it was read.
@@ -132,7 +139,7 @@ struct Event<'r, 'a> {
 
 impl<'a> Event<'_, 'a> {
     fn step(&self, observe: u8) -> Option<(u8, Option<Id<'a>>, Option<Id<'a>>)> {
-        let Some(rule) = self.rule.map(|rule| &self.rules.rules[rule]) else {
+        let Some(rule) = self.rule.map(|rule| &self.rules.events[rule]) else {
             return match &self.values[self.rules.distinct_id] {
                 Value::Id(id) => Some((observe, Some(id.clone()), None)),
                 Value::Number => None,
@@ -142,7 +149,7 @@ impl<'a> Event<'_, 'a> {
         let (first, second) = match &rule.operands {
             Operands::Apart(first, second) => (self.operand(first)?, self.operand(second)?),
             Operands::Together(place) => match &self.values[*place] {
-                Value::Pair(first, second) => (first.clone(), second.clone()),
+                Value::Pair(both) => (both.0.clone(), both.1.clone()),
                 _ => return None,
             },
         };
@@ -253,7 +260,7 @@ impl<'a> Visitor<'a> for EventName<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.rules.iter().position(|rule| rule.event == name))
+        Ok(self.0.events.iter().position(|rule| rule.event == name))
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -399,7 +406,9 @@ impl<'a> Visitor<'a> for Operand<'_> {
             longer = true;
         }
         Ok(match (first, second) {
-            (Some(Value::Id(first)), Some(Value::Id(second))) if !longer => Value::Pair(first, second),
+            (Some(Value::Id(first)), Some(Value::Id(second))) if !longer => {
+                Value::Pair(Box::new((first, second)))
+            }
             _ => Value::NoId,
         })
     }

@@ -25,6 +25,7 @@ use crate::settings::{PolicyFields, strategy};
 use crate::table::{Column as ArrowColumn, Table, Texts};
 
 type Core = idmerge_core::Resolver;
+type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
 /// A step of `take_steps` that observes an ID; lower codes are the core's kinds.
 const OBSERVE: u8 = 4;
@@ -257,22 +258,22 @@ impl Resolver {
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
-    /// Take the rows of a scan, its holes filled, and return the outcomes of the links and their rows.
+    /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
     #[pyo3(name = "_take_scan")]
     fn take_scan<'py>(
         &self,
-        py: Python<'py>,
         scan: &Bound<'py, Scan>,
         rows: (usize, usize),
         codes: &[u8],
-        operands: (Bound<'py, PyList>, Bound<'py, PyList>),
-    ) -> PyResult<(Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>)> {
-        let left = Column::from_python(&operands.0, "left", Elements::Operands)?;
-        let right = Column::from_python(&operands.1, "right", Elements::Operands)?;
+        left: &Bound<'py, PyList>,
+        right: &Bound<'py, PyList>,
+    ) -> PyResult<OutcomesAndRows<'py>> {
+        let py = scan.py();
+        let left = Column::from_python(left, "left", Elements::Operands)?;
+        let right = Column::from_python(right, "right", Elements::Operands)?;
         let steps = Steps::new(scan.get(), rows, codes, (left, right))?;
-        let (outcomes, links) =
-            py.detach(|| Ok::<_, Failure>((self.take(steps.iter(), 0)?, steps.links())))?;
-        Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, links)))
+        let outcomes = py.detach(|| self.take(steps.iter(), 0))?;
+        Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
     }
 
     /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).

@@ -62,7 +62,9 @@ impl Scanner {
     }
 
     /// Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
-    fn scan(&self, py: Python<'_>, head: PyBackedBytes, text: PyBackedBytes, end: usize) -> PyResult<Scan> {
+    fn scan(&self, head: &Bound<'_, PyBytes>, text: &Bound<'_, PyBytes>, end: usize) -> PyResult<Scan> {
+        let py = text.py();
+        let (head, text) = (PyBackedBytes::from(head.clone()), PyBackedBytes::from(text.clone()));
         let text = text.get(..end).ok_or_else(|| PyIndexError::new_err("end is behind the text"))?;
         if u32::try_from(head.len() + text.len()).is_err() {
             return Err(PyValueError::new_err("head and text must be shorter than 4 GiB"));
@@ -226,11 +228,10 @@ impl<'a> Steps<'a> {
     pub fn links(&self) -> Vec<i64> {
         let mut filled = self.codes.iter();
         let rows = self.scan.rows[self.start..self.stop].iter().zip(0..);
-        let is_link = |row: &Row| match row.code {
+        let mut is_link = |row: &Row| match row.code {
             HOLE => *filled.next().expect("each hole is filled") < OBSERVE,
             code => code < OBSERVE,
         };
-        let mut is_link = is_link;
         rows.filter_map(|(row, index)| is_link(row).then_some(index)).collect()
     }
 }

@@ -50,10 +50,10 @@ def test_what_is_plain_python_imports_neither_the_core_nor_a_frame_library(name:
     assert not {module for module in found if module.startswith(("idmerge._core", "idmerge.resolver"))}
 
 
-def test_the_resolver_is_the_only_door_to_the_core() -> None:
+def test_the_resolver_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     doors = {path.name for path in PACKAGE.rglob("*.py") if {"idmerge._core"} & imports(path)}
     # __init__ passes on its names, and columns names a type of it.
-    assert doors == {"resolver.py", "__init__.py", "columns.py"}
+    assert doors == {"resolver.py", "scanning.py", "__init__.py", "columns.py"}
 
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:

@@ -16,7 +16,7 @@ from idmerge.columns import ArrowArray, ArrowStream, KindColumn, TextColumn
 from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
-__all__ = ["Column", "Resolver", "Table", "__version__"]
+__all__ = ["Column", "Resolver", "Scan", "Scanner", "Table", "__version__"]
 
 __version__: Final[str]
 
@@ -140,6 +140,14 @@ class Resolver:
     def _take_steps(
         self, codes: bytes, left: list[str | None], right: list[str | None], first_row: int
     ) -> NDArray[np.uint8]: ...
+    def _take_scan(
+        self,
+        scan: Scan,
+        rows: tuple[int, int],
+        codes: bytes,
+        left: list[str | None],
+        right: list[str | None],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
     def _counts(self) -> tuple[list[int], dict[int, int]]: ...
@@ -179,3 +187,47 @@ class Table:
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     def _with_canonical_ids(self, canonical_ids: list[str]) -> Table: ...
+
+@final
+class Scanner:
+    """Reads lines of events; the business of `idmerge.files`."""
+
+    def __new__(cls, events: list[tuple[str, int, list[Sequence[str]]]], longest: int) -> Self:
+        """Take each identity event's name, kind and operands' keys, and the longest line in bytes.
+
+        Raises:
+            ValueError: An event has neither one nor two groups of keys, or there are too many keys.
+        """
+
+    def scan(self, head: bytes, text: bytes, end: int) -> Scan:
+        """Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
+
+        ``head`` is the beginning of one line.
+
+        Raises:
+            IndexError: ``end`` is behind the text.
+            ValueError: There are 4 GiB or more.
+        """
+
+@final
+class Scan:
+    """The steps that some lines state: a row for each line that is not blank."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines were read, blank ones included."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def line(self, row: int) -> int:
+        """Return the line of a row, counted from 0."""
+
+    def link(self, row: int) -> tuple[int, str, str] | None:
+        """Return the kind and the operands of a row that states a link, else None."""
+
+    def observed(self, row: int) -> str | None:
+        """Return the ID that a row observes, else None."""
+
+    def holes(self) -> list[tuple[int, bytes]]:
+        """Return the rows that Python must read, with their bytes."""

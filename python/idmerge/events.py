@@ -8,7 +8,7 @@ null (a missing operand), and the documented spelling counts before the one that
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -46,6 +46,7 @@ _OPERANDS = {
     Kind.IDENTIFY: (("$anon_id", "$anon_distinct_id"), ("$identified_id", "distinct_id")),
     Kind.ALIAS: (("alias",), ("$distinct_id_before_identity", "distinct_id")),
 }
+_BOTH_OPERANDS = "$distinct_ids"
 
 
 def parse(event: Event, source: Source = "import") -> Link | None:
@@ -98,6 +99,13 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     return Link(kind, first, second, source)
 
 
+def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
+    """Return each identity event with its kind and the keys of both operands, or the one of their list."""
+    return [
+        (name, kind.value, list(_OPERANDS.get(kind, ((_BOTH_OPERANDS,),)))) for name, kind in _KINDS.items()
+    ]
+
+
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:
     """Return the `distinct_id` of an ordinary event, or None where it has none that is text."""
     return _as_id(_properties(event).get("distinct_id"))
@@ -116,11 +124,12 @@ def _operands(name: str, kind: Kind, properties: Mapping[str, Any]) -> tuple[_Op
     if kind is not Kind.MERGE:
         first, second = _OPERANDS[kind]
         return _operand(name, properties, first), _operand(name, properties, second)
-    entries = properties.get("$distinct_ids")
+    entries = properties.get(_BOTH_OPERANDS)
     if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
         wrong = f"$merge needs exactly two $distinct_ids, got {_shown(entries)}"
         return (None, wrong), (None, wrong)
-    return _text(name, "$distinct_ids", entries[0]), _text(name, "$distinct_ids", entries[1])
+    first_entry, second_entry = entries
+    return _text(name, _BOTH_OPERANDS, first_entry), _text(name, _BOTH_OPERANDS, second_entry)
 
 
 def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> _Operand:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from idmerge.files import StepBatch
+
 _TRACKED_MERGE = 3
 _OBSERVE = 4
 _EVENTS_AT_ONCE = 65_536
@@ -149,6 +151,17 @@ class Resolver(_core.Resolver):
             outcomes = steps.take()
         return Report(np.concatenate(outcomes), steps.positions)
 
+    def apply_steps(self, steps: StepBatch) -> Report:
+        """Apply the events of a piece that `idmerge.files.scan` read; the report is that of `apply_events`.
+
+        Raises:
+            CapacityError: The resolver is full; the message names the event, and those before it are applied.
+        """
+        filled = [_step(steps.events[index], "import") for index in sorted(steps.events)]
+        codes = bytes(code for code, _, _ in filled)
+        left, right = [left for _, left, _ in filled], [right for _, _, right in filled]
+        return Report(*self._take_scan(*steps.rows, codes, left, right))
+
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
 
@@ -231,24 +244,14 @@ class _Steps:
         self.right: list[str | None] = []
 
     def add(self, position: int, event: Mapping[str, Any], source: Source) -> None:
-        try:
-            link = link_of(event, source)
-        except MalformedEventError:
-            self._append(Kind.IDENTIFY, None, None)
-            self.positions.append(position)
-        else:
-            if link is None:
-                self._append(_OBSERVE, distinct_id_of(event), None)
-            else:
-                self._append(_code(link.kind, link.source), link.first, link.second)
-                self.positions.append(position)
-        if len(self.codes) >= _EVENTS_AT_ONCE:
-            self.take()
-
-    def _append(self, code: int, left: str | None, right: str | None) -> None:
+        code, left, right = _step(event, source)
         self.codes.append(code)
         self.left.append(left)
         self.right.append(right)
+        if code != _OBSERVE:
+            self.positions.append(position)
+        if len(self.codes) >= _EVENTS_AT_ONCE:
+            self.take()
 
     def take(self) -> list[NDArray[np.uint8]]:
         """Apply what was gathered and return the outcomes of all links so far, in pieces."""
@@ -257,6 +260,17 @@ class _Steps:
         self._clear()
         self._outcomes.append(self.resolver._take_steps(codes, left, right, first))
         return self._outcomes
+
+
+def _step(event: Mapping[str, Any], source: Source) -> tuple[int, str | None, str | None]:
+    """Return the code and the operands of what ``event`` states."""
+    try:
+        link = link_of(event, source)
+    except MalformedEventError:
+        return Kind.IDENTIFY, None, None
+    if link is None:
+        return _OBSERVE, distinct_id_of(event), None
+    return _code(link.kind, link.source), link.first, link.second
 
 
 def _mapping_at(position: int, event: Event) -> Mapping[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge import Kind, Outcome, Report, Resolver, parse
+from idmerge import Kind, Link, Outcome, Report, Resolver, parse
 from idmerge.errors import FileFormatError, MalformedEventError
-from idmerge.files import EventBatch, LinkBatch, kind_named
+from idmerge.files import EventBatch, LinkBatch, StepBatch, kind_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Batch = EventBatch | LinkBatch
+Batch = EventBatch | LinkBatch | StepBatch
 
 
 class JudgedLink(NamedTuple):
@@ -33,6 +33,8 @@ def judge(resolver: Resolver, batch: Batch) -> Report:
     """Give the links of ``batch`` to ``resolver``."""
     if isinstance(batch, EventBatch):
         return resolver.apply_events(batch.events)
+    if isinstance(batch, StepBatch):
+        return resolver.apply_steps(batch)
     return resolver.link_many(batch.kinds, batch.left, batch.right)
 
 
@@ -40,22 +42,28 @@ def judged_links(batch: Batch, report: Report, indices: Iterable[int]) -> Iterat
     """Yield the links at ``indices`` of the ``report`` on ``batch``."""
     outcomes, positions = report.outcomes, report.positions
     for index in indices:
-        outcome = Outcome(int(outcomes[index]))
-        if isinstance(batch, EventBatch):
-            yield _of_event(batch, int(positions[index]), outcome)
+        outcome, position = Outcome(int(outcomes[index])), int(positions[index])
+        if isinstance(batch, LinkBatch):
+            yield _of_row(batch, position, outcome)
+        elif isinstance(batch, EventBatch):
+            yield _of_event(batch.path, batch.lines[position], batch.events[position], outcome)
+        elif position in batch.events:
+            yield _of_event(batch.path, batch.line(position), batch.events[position], outcome)
         else:
-            yield _of_row(batch, int(positions[index]), outcome)
+            yield _of_link(batch.path, batch.line(position), batch.link(position), outcome)
 
 
-def _of_event(batch: EventBatch, position: int, outcome: Outcome) -> JudgedLink:
-    event, line = batch.events[position], batch.lines[position]
+def _of_event(path: str, line: int, event: dict[str, object], outcome: Outcome) -> JudgedLink:
     try:
-        link = parse(event)
+        return _of_link(path, line, parse(event), outcome)
     except MalformedEventError as error:
-        return JudgedLink(batch.path, line, _kind_of(event), *error.operands, outcome, str(error))
+        return JudgedLink(path, line, _kind_of(event), *error.operands, outcome, str(error))
+
+
+def _of_link(path: str, line: int, link: Link | None, outcome: Outcome) -> JudgedLink:
     if link is None:
-        raise AssertionError(f"{batch.path}:{line}: an ordinary event has no outcome")
-    return JudgedLink(batch.path, line, link.kind, link.first, link.second, outcome, None)
+        raise AssertionError(f"{path}:{line}: an ordinary event has no outcome")
+    return JudgedLink(path, line, link.kind, link.first, link.second, outcome, None)
 
 
 def _kind_of(event: dict[str, object]) -> Kind:

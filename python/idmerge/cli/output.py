@@ -28,7 +28,8 @@ def arrow_table(mapping: Any) -> pa.Table:
         import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("writing the mapping needs pyarrow: pip install 'idmerge[cli]'") from error
-    return pa.table(mapping)
+    # `pa.table` would first import pandas, where it is installed, to ask whether this is a frame of its.
+    return pa.RecordBatchReader.from_stream(mapping).read_all()
 
 
 def write_csv(table: pa.Table, stream: BinaryIO) -> None:

@@ -20,7 +20,7 @@ from idmerge.cli.progress import progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
 from idmerge.cli.replacing import replacing
 from idmerge.cli.summary import Run, print_summary
-from idmerge.files import STDIN, BadLine, EventBatch, read
+from idmerge.files import STDIN, BadLine, EventBatch, StepBatch, scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,13 +96,19 @@ def _read_all(
     with progress("reading", total_size(files)) as bar:
         malformed = MalformedLines(bar, strict=strict)
         for path in files:
-            for piece in read(path, on_bytes=bar.advance):
+            for piece in scan(path, on_bytes=bar.advance):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue
-                run.events += len(piece.events) if isinstance(piece, EventBatch) else 0
+                run.events += _event_count(piece)
                 _report(piece, judge(resolver, piece), malformed, writer)
     run.malformed = malformed.count
+
+
+def _event_count(batch: Batch) -> int:
+    if isinstance(batch, StepBatch):
+        return len(batch)
+    return len(batch.events) if isinstance(batch, EventBatch) else 0
 
 
 def _report(batch: Batch, report: Report, malformed: MalformedLines, writer: RejectedWriter | None) -> None:

@@ -16,7 +16,7 @@ from idmerge.cli.options import FILES_HELP, canonical_option, files_argument, po
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.wording import counted, labelled, printable
 from idmerge.errors import UnknownIdError
-from idmerge.files import STDIN, BadLine, name_of, read
+from idmerge.files import STDIN, BadLine, name_of, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ def _resolved(files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resol
         malformed = MalformedLines(bar)
         for path, source in zip(files, sources, strict=True):
             source.seek(0)
-            for piece in read(source, name=name_of(path), on_bytes=bar.advance):
+            for piece in scan(source, name=name_of(path), on_bytes=bar.advance):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                 else:
@@ -97,7 +97,7 @@ def _touching(
     with progress("second pass", total_size(files)) as bar:
         for path, source in zip(files, sources, strict=True):
             source.seek(0)
-            for piece in read(source, name=name_of(path), on_bytes=bar.advance):
+            for piece in scan(source, name=name_of(path), on_bytes=bar.advance):
                 if isinstance(piece, BadLine):
                     continue
                 report = judge(resolver, piece)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from idmerge.cli.wording import counted, labelled, printable
 
@@ -65,6 +64,7 @@ def largest_clusters(table: pa.Table) -> list[tuple[int, str]]:
     import pyarrow.compute as pc  # noqa: PLC0415
 
     named = table.filter(pc.equal(table["distinct_id"], table["canonical_id"]))
-    sizes = named["cluster_size"].to_numpy()
-    places = np.argsort(-sizes.astype(np.int64), kind="stable")[:LARGEST]
-    return [(int(sizes[place]), named["canonical_id"][int(place)].as_py()) for place in places]
+    # A stable sort; `to_numpy` would import pandas, where it is installed.
+    places = pc.sort_indices(named, sort_keys=[("cluster_size", "descending")])[:LARGEST]
+    largest = named.take(places).to_pydict()
+    return list(zip(largest["cluster_size"], largest["canonical_id"], strict=True))

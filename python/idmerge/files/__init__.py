@@ -2,7 +2,8 @@
 
 `read` takes what a file is from its first bytes (gzip, zstd, Parquet, Arrow, a JSON array) and, for
 CSV alone, from its name. It yields `EventBatch` and `LinkBatch` in the order of the file, and a
-`BadLine` between them where a line cannot be read: the rest of the file goes on.
+`BadLine` between them where a line cannot be read: the rest of the file goes on. `scan` is `read` for
+large files: lines of JSON come as `StepBatch`, of which only the IDs are kept.
 
 1. Memory is bounded by a batch (`BATCH` events, `BATCH_BYTES` of text), whatever the file's size.
    A line beyond `MAX_LINE` is skipped in pieces and never held. Parquet and Arrow files are bounded
@@ -14,6 +15,10 @@ CSV alone, from its name. It yields `EventBatch` and `LinkBatch` in the order of
     for piece in read("events.ndjson.gz"):
         if isinstance(piece, EventBatch):
             report = resolver.apply_events(piece.events)
+
+    for piece in scan("events.ndjson.gz"):
+        if isinstance(piece, StepBatch):
+            report = resolver.apply_steps(piece)
 
 Lines count from 1. In a JSON array the items count, in Parquet and Arrow files the rows.
 """
@@ -28,7 +33,8 @@ from idmerge.files.pieces import (
     Piece,
     kind_named,
 )
-from idmerge.files.reading import STDIN, Source, name_of, read
+from idmerge.files.reading import STDIN, Source, name_of, read, scan
+from idmerge.files.scanning import StepBatch
 
 __all__ = [
     "BATCH",
@@ -40,7 +46,9 @@ __all__ = [
     "LinkBatch",
     "Piece",
     "Source",
+    "StepBatch",
     "kind_named",
     "name_of",
     "read",
+    "scan",
 ]

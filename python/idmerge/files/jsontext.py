@@ -25,19 +25,29 @@ CHUNK = 64 * 2**10
 
 def read_json(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
     """Read ``stream`` as a JSON array if its first byte that is not blank is ``[``, else as lines."""
-    passed, head = _head(path, stream)
-    if head.startswith(UTF16):
-        raise FileFormatError(f"{path}:1: the text is UTF-16; convert it to UTF-8")
-    text = head.lstrip(BLANK)
-    if text.startswith(b"["):
-        events = ArrayItems(path, text[1:], stream).read()
+    passed, head = beginning(path, stream)
+    if is_array(head):
+        yield from read_array(path, stream, head)
     else:
-        events = _events(path, numbered_lines(path, stream, passed, head))
-    yield from event_batches(path, events)
+        yield from event_batches(path, _events(path, numbered_lines(path, stream, passed, head)))
 
 
-def _head(path: str, stream: io.BufferedReader) -> tuple[int, bytes]:
-    """Return how many blank lines the text begins with, and the beginning of the line behind them."""
+def read_array(path: str, stream: io.BufferedReader, head: bytes) -> Iterator[EventBatch | BadLine]:
+    """Read an array that begins with ``head``, read already, and goes on in ``stream``."""
+    yield from event_batches(path, ArrayItems(path, head.lstrip(BLANK)[1:], stream).read())
+
+
+def is_array(head: bytes) -> bool:
+    """Return whether the text that begins with ``head`` is an array."""
+    return head.lstrip(BLANK).startswith(b"[")
+
+
+def beginning(path: str, stream: io.BufferedReader) -> tuple[int, bytes]:
+    """Return how many blank lines the text begins with, and the beginning of the line behind them.
+
+    Raises:
+        FileFormatError: The text is UTF-16, or the stream cut off or damaged.
+    """
     passed = 0
     try:
         head = stream.readline(CHUNK).removeprefix(codecs.BOM_UTF8)
@@ -46,6 +56,8 @@ def _head(path: str, stream: io.BufferedReader) -> tuple[int, bytes]:
             head = stream.readline(CHUNK)
     except FileFormatError as error:
         raise FileFormatError(f"{path}:{passed + 1}: {error}") from error
+    if head.startswith(UTF16):
+        raise FileFormatError(f"{path}:1: the text is UTF-16; convert it to UTF-8")
     return passed, head
 
 
@@ -83,10 +95,11 @@ def _events(
 ) -> Iterator[tuple[int, dict[str, Any], int] | BadLine]:
     for line, text in lines:
         if not text.isspace():
-            yield _event(path, line, text)
+            yield event_or_bad_line(path, line, text)
 
 
-def _event(path: str, line: int, text: bytes) -> tuple[int, dict[str, Any], int] | BadLine:
+def event_or_bad_line(path: str, line: int, text: bytes) -> tuple[int, dict[str, Any], int] | BadLine:
+    """Return the event of a line that is not blank, with its number and length, or what is wrong with it."""
     if len(text) > MAX_LINE:
         return BadLine(path, line, f"the line is longer than {MAX_LINE} bytes")
     try:

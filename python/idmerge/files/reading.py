@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections import deque
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from idmerge.errors import FileFormatError
 from idmerge.files.columns import read_arrow, read_csv, read_parquet
-from idmerge.files.jsontext import read_json
+from idmerge.files.jsontext import beginning, is_array, read_array, read_json
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
+from idmerge.files.scanning import StepBatch, read_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from idmerge.files.pieces import Piece
+    from idmerge.files.pieces import BadLine, LinkBatch, Piece
 
 STDIN = "-"
 """The name that stands for standard input."""
 
+P = TypeVar("P")
 Source = str | os.PathLike[str] | BinaryIO
 """A file's path, ``"-"`` for standard input, or a file open for reading bytes."""
 
@@ -38,6 +43,46 @@ def read(
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
+    return _read(path, source, on_bytes, lambda stream, _ahead: read_json(path, stream))
+
+
+def scan(
+    source: Source, *, name: str | None = None, on_bytes: Callable[[int], object] = lambda _count: None
+) -> Iterator[Piece | StepBatch]:
+    """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
+
+    ``Resolver.apply_steps`` takes them. Several threads may read; ``on_bytes`` is called in the caller's.
+
+    Raises:
+        FileFormatError: The file is damaged, or lacks what its format promises.
+        MissingExtraError: Its format needs pyarrow, which is not installed.
+        OSError: It cannot be opened.
+    """
+    path = name_of(source) if name is None else name
+    counts: deque[int] = deque()
+    for piece in _read(path, source, counts.append, partial(_scan_json, path)):
+        while counts:
+            on_bytes(counts.popleft())
+        yield piece
+    while counts:
+        on_bytes(counts.popleft())
+
+
+def _scan_json(path: str, stream: io.BufferedReader, ahead: bool) -> Iterator[Piece | StepBatch]:  # noqa: FBT001
+    passed, head = beginning(path, stream)
+    if is_array(head):
+        yield from read_array(path, stream, head)
+    else:
+        yield from read_steps(path, stream, passed, head, ahead=ahead)
+
+
+def _read(
+    path: str,
+    source: Source,
+    on_bytes: Callable[[int], object],
+    read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
+) -> Iterator[P | LinkBatch | BadLine]:
+    """Read ``source``; JSON by ``read_text``, which is told whether another thread may read it."""
     with ExitStack() as stack:
         stream = _opened(source, stack)
         counted = CountedBytes(stream, on_bytes)
@@ -50,7 +95,9 @@ def read(
         elif suffixed.endswith((".csv", ".csv.gz", ".csv.zst")):
             yield from read_csv(path, unpacked(counted))
         else:
-            yield from read_json(path, unpacked(counted))
+            # A file of our own, whose reader never waits for somebody to write.
+            ahead = isinstance(stream, io.FileIO) and stream is not source and stream.seekable()
+            yield from read_text(unpacked(counted), ahead)
 
 
 def name_of(source: Source) -> str:

@@ -211,6 +211,11 @@ impl Batch {
         self.texts.iter_mut().for_each(String::clear);
     }
 
+    /// Returns whether the batch should go on its way.
+    pub fn is_ready(&self) -> bool {
+        self.acts.len() >= Self::ROWS || self.is_full(Side::First) || self.is_full(Side::Second)
+    }
+
     /// Returns whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.acts.is_empty()
@@ -297,7 +302,7 @@ impl Batch {
     }
 
     /// Appends one step.
-    pub(crate) fn push(&mut self, door: &Door, step: Step) {
+    pub fn push(&mut self, door: &Door, step: Step) {
         let (act, first, second) = match step {
             Step::Link(kind, first, second) => (Act::Link(kind), first, second),
             Step::Observe(id) => (Act::Observe, id, Operand::Missing),

@@ -25,7 +25,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::batch::{Act, Arrival, Batch, Door, Side, Standing};
+use crate::batch::{Act, Arrival, Batch, Door, Standing};
 use crate::canonical::Strategy;
 use crate::error::{Error, Stopped};
 use crate::forest::{Forest, Marks, Node, Nodes};
@@ -121,9 +121,7 @@ impl Resolver {
         let mut steps = steps.into_iter().peekable();
         while steps.peek().is_some() {
             batch.clear();
-            while batch.acts.len() < Batch::ROWS
-                && !batch.is_full(Side::First)
-                && !batch.is_full(Side::Second)
+            while !batch.is_ready()
                 && let Some(step) = steps.next()
             {
                 batch.push(&door, step);

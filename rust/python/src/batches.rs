@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use idmerge_core::{Act, Batch, Door, Kind, Side};
+use idmerge_core::{Act, Batch, Door, Kind, Side, Step};
 use pyo3::prelude::*;
 
 use crate::column::{Column, Objects, Pinned, Purpose, Reader};
@@ -123,6 +123,22 @@ impl Source for MixedRows<'_, '_> {
                     reader.seek(self.row);
                 }
             }
+        }
+    }
+}
+
+/// Steps one after another.
+pub struct StepRows<'a, I> {
+    pub steps: I,
+    pub door: &'a Door,
+}
+
+impl<'a, I: Iterator<Item = Step<'a>>> Source for StepRows<'_, I> {
+    fn fill(&mut self, batch: &mut Batch) {
+        while !batch.is_ready()
+            && let Some(step) = self.steps.next()
+        {
+            batch.push(self.door, step);
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`column`]: text columns in.
 //! - [`batches`]: steps on their way into the core, and who works on them meanwhile.
 //! - [`kinds`]: what kind each link of a batch is.
+//! - [`scan`]: lines of events in, by the parser in [`events`].
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions.
@@ -14,8 +15,10 @@
 mod batches;
 mod column;
 mod errors;
+mod events;
 mod kinds;
 mod resolver;
+mod scan;
 mod settings;
 mod table;
 
@@ -23,6 +26,8 @@ mod table;
 mod _core {
     #[pymodule_export]
     use crate::resolver::Resolver;
+    #[pymodule_export]
+    use crate::scan::{Scan, Scanner};
     #[pymodule_export]
     use crate::table::{Column, Table};
 

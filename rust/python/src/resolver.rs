@@ -23,14 +23,16 @@ use pyo3::prelude::*;
 use pyo3::sync::{MutexExt, PyOnceLock, RwLockExt};
 use pyo3::types::{PyList, PyString};
 
-use crate::batches::{Acts, Attached, Detached, MixedRows, OBSERVE, PinnedRows, Source, Wait, run};
+use crate::batches::{Acts, Attached, Detached, MixedRows, OBSERVE, PinnedRows, Source, StepRows, Wait, run};
 use crate::column::{Column, Elements, Objects, Pinned, Purpose};
 use crate::errors::{Failure, UnknownIdError};
 use crate::kinds::Kinds;
+use crate::scan::{Scan, Steps};
 use crate::settings::{PolicyFields, strategy};
 use crate::table::{Column as ArrowColumn, Table, Texts};
 
 type Core = idmerge_core::Resolver;
+type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
 /// How many rows of a look-up are worth a thread of their own.
 const WORTH_A_THREAD: usize = 1 << 14;
@@ -389,6 +391,27 @@ impl Resolver {
         same_length(Some(codes.len()), left.len(), right.len())?;
         let outcomes = self.take(py, Acts::Coded(codes), &[&left, &right], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))
+    }
+
+    /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
+    #[pyo3(name = "_take_scan")]
+    fn take_scan<'py>(
+        &self,
+        scan: &Bound<'py, Scan>,
+        rows: (usize, usize),
+        codes: &[u8],
+        left: &Bound<'py, PyList>,
+        right: &Bound<'py, PyList>,
+    ) -> PyResult<OutcomesAndRows<'py>> {
+        let py = scan.py();
+        let steps = Steps::new(scan.get(), rows, codes, left, right)?;
+        let _turn = self.turn(py)?;
+        let door = self.read(py)?.door();
+        let outcomes = py.detach(|| {
+            let mut source = StepRows { steps: steps.iter(), door: &door };
+            self.take_from(&mut source, rows.1 - rows.0, &Detached, 0)
+        })?;
+        Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
     }
 
     /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).

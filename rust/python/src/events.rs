@@ -1,0 +1,474 @@
+//! What one event of JSON text states, or that Python must say.
+//!
+//! sonic-rs reads each line whole and in full: every string, number and nested value is parsed, for
+//! its functions that pass over values let some broken text through. Here only the few fields that
+//! count are kept. What the parser accepts, Python's `json` accepts with the same meaning; the last of
+//! two equal keys counts, however they are escaped.
+//!
+//! A line is left to Python ([`None`]) whenever there could be a difference: no JSON, an extension of
+//! Python's (`NaN`, lone surrogates), deep nesting, an integer beyond 64 bits as an ID, and every
+//! identity event that lacks an operand, for Python says what is wrong with it.
+
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use sonic_rs::Deserializer as Parser;
+
+/// Keys that can be told apart.
+const MOST_KEYS: usize = 8;
+/// Nesting that Python reads whatever its caller's depth.
+const DEEPEST: u8 = 100;
+
+/// Which events state a link, and under which keys of `properties` their operands stand.
+pub struct Rules {
+    keys: Vec<String>,
+    /// The bits of the keys' [`mark`]s.
+    marks: u64,
+    events: Vec<Rule>,
+    distinct_id: usize,
+}
+
+struct Rule {
+    event: String,
+    code: u8,
+    operands: Operands,
+}
+
+enum Operands {
+    /// The places of each operand's keys; the first that is present counts.
+    Apart(Vec<usize>, Vec<usize>),
+    /// The place of the key with a list of both.
+    Together(usize),
+}
+
+/// What a line states: the code of its step and its operands.
+pub type Stated<'a> = (u8, Option<&'a str>, Option<&'a str>);
+
+impl Rules {
+    /// Takes each identity event's name, code, and keys: of both operands, or one for a list of them.
+    ///
+    /// Returns None if there are too many keys.
+    pub fn new(events: Vec<(String, u8, Vec<Vec<String>>)>) -> Option<Self> {
+        let mut known = Self { keys: Vec::new(), marks: 0, events: Vec::new(), distinct_id: 0 };
+        known.distinct_id = known.place("distinct_id".to_owned());
+        for (event, code, keys) in events {
+            let mut operands = keys.into_iter().map(|keys| known.places(keys));
+            let operands = match (operands.next(), operands.next()) {
+                (Some(first), Some(second)) => Operands::Apart(first, second),
+                (Some(both), None) => Operands::Together(*both.first()?),
+                _ => return None,
+            };
+            known.events.push(Rule { event, code, operands });
+        }
+        (known.keys.len() <= MOST_KEYS).then_some(known)
+    }
+
+    fn places(&mut self, keys: Vec<String>) -> Vec<usize> {
+        keys.into_iter().map(|key| self.place(key)).collect()
+    }
+
+    fn place(&mut self, key: String) -> usize {
+        self.find(&key).unwrap_or_else(|| {
+            self.marks |= mark(&key);
+            self.keys.push(key);
+            self.keys.len() - 1
+        })
+    }
+
+    #[inline]
+    fn find(&self, key: &str) -> Option<usize> {
+        if self.marks & mark(key) == 0 {
+            return None; // Nearly every key.
+        }
+        self.keys.iter().position(|known| known == key)
+    }
+
+    /// Returns what `line` states, with `observe` as the code of an ordinary event; None: ask Python.
+    ///
+    /// `unescaped` is room for operands that do not stand in the line as they are.
+    pub fn stated<'a>(&self, line: &'a str, observe: u8, unescaped: &'a mut String) -> Option<Stated<'a>> {
+        unescaped.clear();
+        let mut event =
+            Event { rules: self, rule: None, values: [const { Value::Absent }; MOST_KEYS], unescaped };
+        let mut parser = Parser::from_str(line);
+        parser.deserialize_any(&mut event).ok()?;
+        parser.end().ok()?;
+        let (code, left, right) = event.step(observe)?;
+        let Event { unescaped, .. } = event;
+        let text = |id: Id<'a>| match id {
+            Id::There(text) => text,
+            Id::Unescaped(range) => &unescaped[range],
+        };
+        Some((code, left.map(text), right.map(text)))
+    }
+}
+
+/// Returns one bit for a key, by its length and its last byte.
+#[inline]
+fn mark(key: &str) -> u64 {
+    1 << ((key.len() + 7 * usize::from(key.as_bytes().last().copied().unwrap_or_default())) % 64)
+}
+
+/// An ID, in the line or in the room for what was escaped.
+#[derive(Clone)]
+enum Id<'a> {
+    There(&'a str),
+    Unescaped(Range<usize>),
+}
+
+#[derive(Clone)]
+enum Value<'a> {
+    Absent,
+    /// A value that is no ID, to Python neither.
+    NoId,
+    /// A number that may be an integer to Python.
+    Number,
+    Id(Id<'a>),
+    /// Apart from the rest, for few events hold one.
+    Pair(Box<(Id<'a>, Id<'a>)>),
+}
+
+/// An event as far as it was read.
+struct Event<'r, 'a> {
+    rules: &'r Rules,
+    rule: Option<usize>,
+    values: [Value<'a>; MOST_KEYS],
+    unescaped: &'a mut String,
+}
+
+impl<'a> Event<'_, 'a> {
+    fn step(&self, observe: u8) -> Option<(u8, Option<Id<'a>>, Option<Id<'a>>)> {
+        let Some(rule) = self.rule.map(|rule| &self.rules.events[rule]) else {
+            return match &self.values[self.rules.distinct_id] {
+                Value::Id(id) => Some((observe, Some(id.clone()), None)),
+                Value::Number => None,
+                Value::Absent | Value::NoId | Value::Pair(..) => Some((observe, None, None)),
+            };
+        };
+        let (first, second) = match &rule.operands {
+            Operands::Apart(first, second) => (self.operand(first)?, self.operand(second)?),
+            Operands::Together(place) => match &self.values[*place] {
+                Value::Pair(both) => (both.0.clone(), both.1.clone()),
+                _ => return None,
+            },
+        };
+        Some((rule.code, Some(first), Some(second)))
+    }
+
+    fn operand(&self, places: &[usize]) -> Option<Id<'a>> {
+        let mut values = places.iter().map(|&place| &self.values[place]);
+        match values.find(|value| !matches!(value, Value::Absent))? {
+            Value::Id(id) => Some(id.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Says in one line what a visitor takes where it takes a value of any type.
+macro_rules! any_value {
+    ($($visit:ident($value:ty) => $answer:expr;)*) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON value")
+        }
+
+        $(#[inline]
+        fn $visit<E>(self, _: $value) -> Result<Self::Value, E> {
+            Ok($answer)
+        })*
+    };
+}
+
+// The line's object.
+
+impl<'a> Visitor<'a> for &mut Event<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(field) = map.next_key_seed(FieldName)? {
+            match field {
+                Field::Event => self.rule = map.next_value_seed(EventName(self.rules))?,
+                Field::Properties => {
+                    self.values.fill(Value::Absent);
+                    map.next_value_seed(Properties(self))?;
+                }
+                Field::Other => map.next_value_seed(Passed { depth: 1 })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Field {
+    Event,
+    Properties,
+    Other,
+}
+
+struct FieldName;
+
+impl<'a> DeserializeSeed<'a> for FieldName {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'a>>(self, key: D) -> Result<Field, D::Error> {
+        key.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldName {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Field, E> {
+        Ok(match key {
+            "event" => Field::Event,
+            "properties" => Field::Properties,
+            _ => Field::Other,
+        })
+    }
+}
+
+struct EventName<'r>(&'r Rules);
+
+impl<'a> DeserializeSeed<'a> for EventName<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for EventName<'_> {
+    type Value = Option<usize>;
+
+    any_value! {
+        visit_bool(bool) => None;
+        visit_i64(i64) => None;
+        visit_u64(u64) => None;
+        visit_f64(f64) => None;
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.events.iter().position(|rule| rule.event == name))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Passed { depth: 1 }.visit_seq(list).map(|()| None)
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Passed { depth: 1 }.visit_map(map).map(|()| None)
+    }
+}
+
+// Its properties.
+
+struct Properties<'e, 'r, 'a>(&'e mut Event<'r, 'a>);
+
+impl<'a> DeserializeSeed<'a> for Properties<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Properties<'_, '_, 'a> {
+    type Value = ();
+
+    any_value! {
+        visit_bool(bool) => ();
+        visit_i64(i64) => ();
+        visit_u64(u64) => ();
+        visit_f64(f64) => ();
+        visit_str(&str) => ();
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
+        Passed { depth: 1 }.visit_seq(list)
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(place) = map.next_key_seed(PropertyName(self.0.rules))? {
+            match place {
+                Some(place) => {
+                    let operand = Operand { unescaped: self.0.unescaped, is_entry: false };
+                    self.0.values[place] = map.next_value_seed(operand)?;
+                }
+                None => map.next_value_seed(Passed { depth: 2 })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct PropertyName<'r>(&'r Rules);
+
+impl<'a> DeserializeSeed<'a> for PropertyName<'_> {
+    type Value = Option<usize>;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'a>>(self, key: D) -> Result<Self::Value, D::Error> {
+        key.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for PropertyName<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    #[inline]
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.find(key))
+    }
+}
+
+/// Keeps the value of a property that can be an operand, or an entry of its list.
+struct Operand<'e> {
+    unescaped: &'e mut String,
+    is_entry: bool,
+}
+
+impl<'a> DeserializeSeed<'a> for Operand<'_> {
+    type Value = Value<'a>;
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<Value<'a>, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl Operand<'_> {
+    fn kept<'a>(self, text: impl fmt::Display) -> Value<'a> {
+        let start = self.unescaped.len();
+        write!(self.unescaped, "{text}").expect("a String takes any text");
+        Value::Id(Id::Unescaped(start..self.unescaped.len()))
+    }
+
+    fn entry(&mut self) -> Operand<'_> {
+        Operand { unescaped: self.unescaped, is_entry: true }
+    }
+}
+
+impl<'a> Visitor<'a> for Operand<'_> {
+    type Value = Value<'a>;
+
+    any_value! {
+        visit_bool(bool) => Value::NoId;
+        visit_f64(f64) => Value::Number;
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'a>, E> {
+        Ok(Value::NoId)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value<'a>, E> {
+        Ok(self.kept(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value<'a>, E> {
+        Ok(self.kept(number))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Value<'a>, E> {
+        Ok(Value::Id(Id::There(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value<'a>, E> {
+        Ok(self.kept(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<Value<'a>, A::Error> {
+        if self.is_entry {
+            return Passed { depth: 3 }.visit_seq(list).map(|()| Value::NoId);
+        }
+        let first = list.next_element_seed(self.entry())?;
+        let second = if first.is_some() { list.next_element_seed(self.entry())? } else { None };
+        let mut longer = false;
+        while second.is_some() && list.next_element_seed(Passed { depth: 3 })?.is_some() {
+            longer = true;
+        }
+        Ok(match (first, second) {
+            (Some(Value::Id(first)), Some(Value::Id(second))) if !longer => {
+                Value::Pair(Box::new((first, second)))
+            }
+            _ => Value::NoId,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Value<'a>, A::Error> {
+        Passed { depth: 3 }.visit_map(map).map(|()| Value::NoId)
+    }
+}
+
+/// Parses a value that does not count, nested in `depth` others.
+#[derive(Clone, Copy)]
+struct Passed {
+    depth: u8,
+}
+
+impl Passed {
+    fn inside<E: Error>(self) -> Result<Self, E> {
+        if self.depth == DEEPEST {
+            return Err(E::custom("nested too deeply"));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Passed {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Passed {
+    type Value = ();
+
+    any_value! {
+        visit_bool(bool) => ();
+        visit_i64(i64) => ();
+        visit_u64(u64) => ();
+        visit_f64(f64) => ();
+        visit_str(&str) => ();
+    }
+
+    #[inline]
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while list.next_element_seed(inside)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let inside = self.inside()?;
+        while map.next_key_seed(inside)?.is_some() {
+            map.next_value_seed(inside)?;
+        }
+        Ok(())
+    }
+}

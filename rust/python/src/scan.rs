@@ -1,0 +1,270 @@
+//! Lines of events, read without the interpreter into the steps that they state.
+//!
+//! A [`Scan`] holds the IDs alone and not the text that they stood in. A line about which the
+//! parser is not certain is a hole: a row without a step, whose bytes Python reads.
+
+use idmerge_core::{Kind, Operand, Step};
+use memchr::memchr_iter;
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::{PyBytes, PyList, PyString};
+
+use crate::events::Rules;
+
+/// The code of a row that observes an ID; lower codes are the core's kinds.
+const OBSERVE: u8 = 4;
+/// The code of an ordinary event without an ID.
+const NOTHING: u8 = 5;
+/// The code of a row that Python must read.
+const HOLE: u8 = 6;
+
+/// Reads lines of events by the rules that Python states.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Scanner {
+    rules: Rules,
+    longest: usize,
+}
+
+/// The steps that some lines state, a row for each line that is not blank.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Scan {
+    rows: Vec<Row>,
+    /// The operands of all rows, one behind the other.
+    operands: String,
+    holes: Vec<Hole>,
+    lines: u32,
+}
+
+struct Row {
+    /// The line, counted from 0.
+    line: u32,
+    /// Where the first operand ends in `operands`; it begins where the row before ends.
+    middle: u32,
+    end: u32,
+    code: u8,
+}
+
+struct Hole {
+    row: usize,
+    text: Vec<u8>,
+}
+
+#[pymethods]
+impl Scanner {
+    #[new]
+    fn new(events: Vec<(String, u8, Vec<Vec<String>>)>, longest: usize) -> PyResult<Self> {
+        match Rules::new(events) {
+            Some(rules) => Ok(Self { rules, longest }),
+            None => Err(PyValueError::new_err("each event needs one or two groups of few keys")),
+        }
+    }
+
+    /// Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
+    fn scan(&self, head: &Bound<'_, PyBytes>, text: &Bound<'_, PyBytes>, end: usize) -> PyResult<Scan> {
+        let py = text.py();
+        let (head, text) = (PyBackedBytes::from(head.clone()), PyBackedBytes::from(text.clone()));
+        let text = text.get(..end).ok_or_else(|| PyIndexError::new_err("end is behind the text"))?;
+        if u32::try_from(head.len() + text.len()).is_err() {
+            return Err(PyValueError::new_err("head and text must be shorter than 4 GiB"));
+        }
+        Ok(py.detach(|| Scan::of(self, &head, text)))
+    }
+}
+
+impl Scan {
+    fn of(scanner: &Scanner, head: &[u8], text: &[u8]) -> Self {
+        let mut scan = Self { rows: Vec::new(), operands: String::new(), holes: Vec::new(), lines: 0 };
+        let mut unescaped = String::new();
+        // The head has no end of line, unless it has nothing else.
+        let joined =
+            if head.is_empty() { 0 } else { memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1) };
+        if !head.is_empty() {
+            let line = [head, &text[..joined]].concat();
+            scan.read_line(scanner, &line, str::from_utf8(&line).ok(), &mut unescaped);
+        }
+        let text = &text[joined..];
+        let unicode = simdutf8::basic::from_utf8(text).ok();
+        let mut start = 0;
+        for end in memchr_iter(b'\n', text).map(|end| end + 1).chain([text.len()]) {
+            let line = &text[start..end];
+            if !line.is_empty() {
+                let valid = match unicode {
+                    Some(unicode) => Some(&unicode[start..end]),
+                    None => str::from_utf8(line).ok(),
+                };
+                scan.read_line(scanner, line, valid, &mut unescaped);
+            }
+            start = end;
+        }
+        scan
+    }
+
+    /// Adds the row of `line`, which is `valid` if it is UTF-8, unless it is blank.
+    #[inline]
+    fn read_line(&mut self, scanner: &Scanner, line: &[u8], valid: Option<&str>, unescaped: &mut String) {
+        let number = self.lines;
+        self.lines += 1;
+        // What is beyond the limit is not looked at.
+        let seen = &line[..line.len().min(scanner.longest + 1)];
+        if seen.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b) {
+            return;
+        }
+        let valid = valid.filter(|_| line.len() <= scanner.longest);
+        let stated = valid.and_then(|line| scanner.rules.stated(line, OBSERVE, unescaped));
+        let code = match stated {
+            Some((OBSERVE, None, _)) => NOTHING,
+            Some((code, ..)) => code,
+            None => HOLE,
+        };
+        if code == HOLE {
+            self.holes.push(Hole { row: self.rows.len(), text: seen.to_vec() });
+        }
+        let (_, left, right) = stated.unwrap_or_default();
+        self.operands.push_str(left.unwrap_or_default());
+        let middle = self.operands.len() as u32;
+        self.operands.push_str(right.unwrap_or_default());
+        self.rows.push(Row { line: number, middle, end: self.operands.len() as u32, code });
+    }
+
+    /// Returns the operands of a row; those that it lacks are empty.
+    fn texts(&self, row: usize) -> (&str, &str) {
+        let start = if row == 0 { 0 } else { self.rows[row - 1].end as usize };
+        let (middle, end) = (self.rows[row].middle as usize, self.rows[row].end as usize);
+        (&self.operands[start..middle], &self.operands[middle..end])
+    }
+
+    fn row(&self, row: usize) -> PyResult<&Row> {
+        self.rows
+            .get(row)
+            .ok_or_else(|| PyIndexError::new_err(format!("no row {row} in {}", self.rows.len())))
+    }
+}
+
+#[pymethods]
+impl Scan {
+    /// How many lines were read, blank ones included.
+    #[getter]
+    fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    /// Return the number of rows.
+    fn __len__(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Return the line of a row, counted from 0.
+    fn line(&self, row: usize) -> PyResult<u32> {
+        Ok(self.row(row)?.line)
+    }
+
+    /// Return the kind and the operands of a row that states a link, else None.
+    fn link(&self, row: usize) -> PyResult<Option<(u8, &str, &str)>> {
+        let code = self.row(row)?.code;
+        let (left, right) = self.texts(row);
+        Ok((code < OBSERVE).then_some((code, left, right)))
+    }
+
+    /// Return the ID that a row observes, else None.
+    fn observed(&self, row: usize) -> PyResult<Option<&str>> {
+        let code = self.row(row)?.code;
+        Ok((code == OBSERVE).then(|| self.texts(row).0))
+    }
+
+    /// Return the rows that Python must read, with their bytes.
+    fn holes<'py>(&self, py: Python<'py>) -> Vec<(usize, Bound<'py, PyBytes>)> {
+        self.holes.iter().map(|hole| (hole.row, PyBytes::new(py, &hole.text))).collect()
+    }
+}
+
+/// The rows of a scan from `start` to `stop`, their holes filled.
+pub struct Steps<'a> {
+    scan: &'a Scan,
+    start: usize,
+    stop: usize,
+    codes: &'a [u8],
+    /// The two operands that fill each hole.
+    filled: Vec<[Filled; 2]>,
+}
+
+/// What fills an operand of a hole.
+enum Filled {
+    Missing,
+    NotUnicode,
+    Text(PyBackedStr),
+}
+
+impl Filled {
+    fn of(object: Bound<'_, PyAny>) -> Self {
+        match object.cast_into::<PyString>() {
+            // Python holds lone surrogates; they are no Unicode text and have no UTF-8.
+            Ok(text) => PyBackedStr::try_from(text).map_or(Self::NotUnicode, Self::Text),
+            Err(_) => Self::Missing,
+        }
+    }
+
+    fn operand(&self) -> Operand<'_> {
+        match self {
+            Self::Missing => Operand::Missing,
+            Self::NotUnicode => Operand::NotUnicode,
+            Self::Text(text) => Operand::Text(text),
+        }
+    }
+}
+
+impl<'a> Steps<'a> {
+    /// Takes a code and two operands for each hole, in their order.
+    pub fn new(
+        scan: &'a Scan,
+        (start, stop): (usize, usize),
+        codes: &'a [u8],
+        left: &Bound<'_, PyList>,
+        right: &Bound<'_, PyList>,
+    ) -> PyResult<Self> {
+        let rows = scan.rows.get(start..stop).ok_or_else(|| PyIndexError::new_err("no such rows"))?;
+        let holes = rows.iter().filter(|row| row.code == HOLE).count();
+        let filled = [codes.len(), left.len(), right.len()];
+        if filled != [holes; 3] || codes.iter().any(|&code| code > OBSERVE) {
+            return Err(PyValueError::new_err(format!(
+                "{holes} holes must be filled with steps, got {filled:?}"
+            )));
+        }
+        let filled = left.iter().zip(right.iter()).map(|(left, right)| [left, right].map(Filled::of));
+        Ok(Self { scan, start, stop, codes, filled: filled.collect() })
+    }
+
+    /// Returns the steps in order.
+    pub fn iter(&self) -> impl Iterator<Item = Step<'_>> {
+        let mut filled = self.codes.iter().zip(&self.filled);
+        (self.start..self.stop).map(move |row| match self.scan.rows[row].code {
+            HOLE => {
+                let (&code, [left, right]) = filled.next().expect("each hole is filled");
+                step(code, left.operand(), right.operand())
+            }
+            NOTHING => Step::Observe(Operand::Missing),
+            code => {
+                let (left, right) = self.scan.texts(row);
+                step(code, left.into(), right.into())
+            }
+        })
+    }
+
+    /// Returns which of the rows state links, counted from `start`.
+    pub fn links(&self) -> Vec<i64> {
+        let mut filled = self.codes.iter();
+        let rows = self.scan.rows[self.start..self.stop].iter().zip(0..);
+        let mut is_link = |row: &Row| match row.code {
+            HOLE => *filled.next().expect("each hole is filled") < OBSERVE,
+            code => code < OBSERVE,
+        };
+        rows.filter_map(|(row, index)| is_link(row).then_some(index)).collect()
+    }
+}
+
+fn step<'a>(code: u8, left: Operand<'a>, right: Operand<'a>) -> Step<'a> {
+    match Kind::from_code(code) {
+        Some(kind) => Step::Link(kind, left, right),
+        None => Step::Observe(left),
+    }
+}

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
+from benches.peer import count_of
+
 Figures = dict[str, Any]
 ITEMS = {
     "link": "links",
@@ -14,7 +16,6 @@ ITEMS = {
     "resolve": "look-ups",
     "observe": "IDs",
 }
-LOOK_UPS = 1_000_000
 
 
 def filled(document: str, figures: Figures) -> str:
@@ -70,17 +71,12 @@ def _limits(figures: Figures) -> list[str]:
 
 def rate(row: Figures) -> float:
     """Return millions a second: links, look-ups or IDs, as the question has it."""
-    counts = {"resolve": _look_ups(row), "observe": 2 * row["links"]}
-    return counts.get(row["question"], row["links"]) / median(row["seconds"]) / 1e6
-
-
-def _look_ups(row: Figures) -> int:
-    return min(row["links"], LOOK_UPS)
+    return count_of(row["question"], row["links"]) / median(row["seconds"]) / 1e6
 
 
 def bytes_an_id(row: Figures) -> float:
     """Return the peak while the work ran, for each distinct ID or for each look-up."""
-    count = _look_ups(row) if row["question"] == "resolve" else row["distinct"]
+    count = count_of("resolve", row["links"]) if row["question"] == "resolve" else row["distinct"]
     return median(row["peak_bytes"]) / count
 
 

@@ -14,13 +14,11 @@ import pyarrow.compute as pc
 
 from benches.answers import digest_of_texts
 from benches.by_rules import arrow_columns
-from benches.peer import Peer
+from benches.peer import LOOK_UPS, Peer
 from idmerge import Resolver
 
 if TYPE_CHECKING:
     from benches.workload import Columns
-
-LOOK_UPS = 1_000_000
 
 
 def asked(columns: Columns) -> pa.Array:

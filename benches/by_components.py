@@ -198,7 +198,7 @@ def _peer(name: str, label: str, given: Given, until: str, *needs: str, **functi
 _TEXTS = {"prepare": list_columns}
 _ARROW = {"prepare": arrow_columns}
 _NUMBERS = {"prepare": made_numbers}
-_LABELS = "a number a link's ID, a label a number"
+_LABELS = "the IDs as numbers, a label for each"
 
 PEERS = [
     _peer("dict", "dict", "list", "a dict of parents", **_TEXTS, work=dict_union_find, answer=dict_answer),
@@ -216,7 +216,7 @@ PEERS = [
         "networkx-graph",
         "NetworkX connected_components",
         "list",
-        "a set of str a cluster",
+        "a set of IDs a cluster",
         "networkx",
         **_TEXTS,
         work=networkx_graph,
@@ -268,7 +268,7 @@ PEERS = [
         "scipy-numbers",
         "SciPy, on numbers",
         "numbers",
-        "a label a number",
+        "a label for each number",
         "scipy",
         **_NUMBERS,
         work=scipy_components,
@@ -278,7 +278,7 @@ PEERS = [
         "rustworkx",
         "pyarrow + rustworkx",
         "Arrow",
-        "a number a link's ID, a set of numbers a cluster",
+        "the IDs as numbers, a set of them a cluster",
         "rustworkx",
         **_ARROW,
         work=lambda given: rustworkx_components(arrow_numbers(given)),
@@ -308,7 +308,7 @@ PEERS = [
         "igraph-numbers",
         "igraph, on numbers",
         "numbers",
-        "a label a number",
+        "a label for each number",
         "igraph",
         **_NUMBERS,
         work=igraph_components,

@@ -79,9 +79,8 @@ def links_a_second(figures: Figures) -> Any:
         ax.set_ylim(-0.6, len(peers) - 0.2)
         ax.set_title(QUESTIONS[question], loc="left", fontsize=10, fontweight="bold")
         _limit_lines(ax, figures, named=ax is axes[0])
-    axes[1].set_xlabel("links a second (logarithmic)")
+    axes[1].set_xlabel(f"links a second (logarithmic) between  {_key_of_sizes(figures)}")
     axes[1].xaxis.set_major_formatter(FuncFormatter(_count))
-    _key_of_sizes(axes[0], figures, panels["link"][0])
     figure.tight_layout()
     return figure
 
@@ -98,13 +97,9 @@ def _rate_row(ax: Axes, place: int, of_size: dict[int, Figures], figures: Figure
     ax.tick_params(axis="y", length=0)
 
 
-def _key_of_sizes(ax: Axes, figures: Figures, of_size: dict[int, Figures]) -> None:
-    """Name each mark's size in a line above the first panel."""
-    words = "   ".join(
-        f"{name} {power(ids)} IDs" for name, ids in zip(("●", "◆", "■", "▲"), sizes(figures), strict=False)
-    )
-    del of_size
-    ax.text(0.16, 1.015, words, transform=ax.transAxes, fontsize=9, va="bottom", color=INK)
+def _key_of_sizes(figures: Figures) -> str:
+    marks = zip("●◆■▲", sizes(figures), strict=False)
+    return ",  ".join(f"{mark} {power(ids)}" for mark, ids in marks) + " IDs"
 
 
 def _limit_lines(ax: Axes, figures: Figures, *, named: bool) -> None:
@@ -115,7 +110,7 @@ def _limit_lines(ax: Axes, figures: Figures, *, named: bool) -> None:
                 name,
                 (links, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(0, 18),
+                xytext=(0, 6),
                 textcoords="offset points",
                 ha="center",
                 fontsize=8,

@@ -15,6 +15,16 @@ IDs there are."""
 Given = Literal["Arrow", "list", "numbers", "polars", "pandas"]
 """What the clock starts with; "numbers" are IDs that somebody has turned into integers before."""
 
+LOOK_UPS = 1_000_000
+"""At most so many IDs are looked up, whatever the number of links."""
+
+
+def count_of(question: Question, links: int) -> int:
+    """Return how many things the answer to a question on ``links`` links is about: links, look-ups or IDs."""
+    if question == "resolve":
+        return min(links, LOOK_UPS)
+    return 2 * links if question == "observe" else links
+
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:

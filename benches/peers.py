@@ -18,12 +18,13 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benches import by_columns, by_components, by_rules, by_sql
+from benches.peer import count_of
 from benches.process import StoppedError, in_own_process, measured
 from benches.workload import cached_columns, columns
 from idmerge import Resolver
@@ -82,7 +83,7 @@ def compare(
                     _take_turn(peer, row, run_seconds)
                     _show(f"{ids:,} IDs, round {turn + 1} of {rounds}", row)
         rows += at_this_size.values()
-        _check(at_this_size.values())
+        check(at_this_size.values())
     return rows
 
 
@@ -133,7 +134,7 @@ def median(row: Row, what: str) -> float:
     return statistics.median(run[what] for run in row["runs"])
 
 
-def _check(rows: Iterator[Row] | Any) -> None:
+def check(rows: Iterable[Row]) -> None:
     """Stop if two peers that answer the same question differ."""
     answers: dict[tuple[str, str], dict[str, list[str]]] = {}
     for row in rows:
@@ -148,13 +149,19 @@ def _check(rows: Iterator[Row] | Any) -> None:
 
 
 def _show(turn: str, row: Row) -> None:
-    label = PEERS[row["peer"]].name
+    peer = PEERS[row["peer"]]
+    label = peer.name
     if row["skipped"] is not None:
         print(f"{turn}: {label}: {row['skipped']}", file=sys.stderr)
         return
     done = row["runs"][-1]
-    rate, size = done["links"] / done["seconds"] / 1e6, done["peak_bytes"] / done["ids"]
-    print(f"{turn}: {label}: {rate:.2f} M links a second, {size:.0f} bytes an ID", file=sys.stderr)
+    rate, size = _rate(peer, done, done["seconds"]), done["peak_bytes"] / done["ids"]
+    print(f"{turn}: {label}: {rate:.2f} M a second, {size:.0f} bytes an ID", file=sys.stderr)
+
+
+def _rate(peer: Peer, done: Row, seconds: float) -> float:
+    """Return millions of links, look-ups or IDs a second."""
+    return count_of(peer.question, done["links"]) / seconds / 1e6
 
 
 def sizes_of(text: str) -> list[int]:
@@ -185,9 +192,9 @@ def main(arguments: Sequence[str]) -> None:
         chosen.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     for row in rows:
         if row["runs"]:
-            rate = row["runs"][0]["links"] / median(row, "seconds") / 1e6
+            rate = _rate(PEERS[row["peer"]], row["runs"][0], median(row, "seconds"))
             size = median(row, "peak_bytes") / row["runs"][0]["ids"]
-            print(f"{row['peer']:26}{row['ids']:>12,}{rate:>9.3f} M links/s{size:>9.0f} bytes an ID")
+            print(f"{row['peer']:26}{row['ids']:>12,}{rate:>9.3f} M a second{size:>9.0f} bytes an ID")
         else:
             print(f"{row['peer']:26}{row['ids']:>12,}  {row['skipped']}")
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
+from benches.peer import count_of
+
 Figures = dict[str, Any]
 ITEMS = {
     "link": "links",
@@ -14,7 +16,6 @@ ITEMS = {
     "resolve": "look-ups",
     "observe": "IDs",
 }
-LOOK_UPS = 1_000_000
 
 
 def filled(document: str, figures: Figures) -> str:
@@ -70,15 +71,13 @@ def _limits(figures: Figures) -> list[str]:
 
 def rate(row: Figures) -> float:
     """Return millions a second: links, look-ups or IDs, as the question has it."""
-    count = min(row["links"], LOOK_UPS) if row["question"] == "resolve" else row["links"]
-    if row["question"] == "observe":
-        count = 2 * row["links"]
-    return count / median(row["seconds"]) / 1e6
+    return count_of(row["question"], row["links"]) / median(row["seconds"]) / 1e6
 
 
 def bytes_an_id(row: Figures) -> float:
-    """Return the peak while the work ran, for each distinct ID."""
-    return median(row["peak_bytes"]) / row["distinct"]
+    """Return the peak while the work ran, for each distinct ID or for each look-up."""
+    count = count_of("resolve", row["links"]) if row["question"] == "resolve" else row["distinct"]
+    return median(row["peak_bytes"]) / count
 
 
 def sizes(figures: Figures) -> list[int]:
@@ -107,7 +106,8 @@ def power(ids: int) -> str:
 
 def _rates(figures: Figures, question: str) -> list[str]:
     columns, item = sizes(figures), ITEMS[question]
-    heads = ["", "given", "until there is", *(f"{power(ids)} IDs" for ids in columns), "bytes an ID"]
+    each = "a look-up" if question == "resolve" else "an ID"
+    heads = ["", "given", "until there is", *(f"{power(ids)} IDs" for ids in columns), f"bytes {each}"]
     rows = []
     for of_size in by_peer(figures, question).values():
         last = of_size[max(of_size)]

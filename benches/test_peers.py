@@ -6,7 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from benches.peers import PEERS, PRESIZED, can_be_presized, run
+from benches.peers import PEERS, PRESIZED, can_be_presized, check, run
+from benches.process import StoppedError, in_own_process
 
 FEW = 2000
 
@@ -28,3 +29,17 @@ def test_whoever_answers_a_question_answers_it_alike(question: str) -> None:
 def test_the_rules_make_a_difference() -> None:
     judged, joined = (run(PEERS[name], FEW)["answer"] for name in ("idmerge-arrow", "idmerge-unrestricted"))
     assert judged["clusters"] != joined["clusters"]
+
+
+def test_two_answers_to_one_question_stop_the_run() -> None:
+    rows = [{"peer": name, "runs": [{"answer": {"clusters": name}}]} for name in ("dict", "duckdb")]
+    with pytest.raises(SystemExit, match="link without rules: the clusters differ: dict against duckdb"):
+        check(rows)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"), [({"seconds": 0.1}, "took too long"), ({"memory_bytes": 1}, "took more than")]
+)
+def test_a_process_beyond_its_limits_is_stopped(limits: dict[str, int], message: str) -> None:
+    with pytest.raises(StoppedError, match=message):
+        in_own_process("benches.peers", "run", "dict", FEW, **limits)

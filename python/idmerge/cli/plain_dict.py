@@ -1,7 +1,7 @@
 """What a good Python programmer writes without idmerge: a union-find in dicts, with the same policy.
 
-It keeps to the default policy and the "stable" strategy, keeps members as lists, and does without
-everything that it can: no reports, no statistics. Its answers are the reference's.
+It keeps to the default policy and the "stable" strategy and does without everything that it can: no
+members, no reports, no statistics. Its answers are the reference's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _UUID4 = re.compile(
     r"(?:\$device:)?[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_BLOCKED = DEFAULT_BLOCKED_IDS | {""}
 _MAX_LENGTH = 255
 _MAX_SIZE = 500
 
@@ -39,28 +40,24 @@ class DictResolver:
             parent[text] = text = parent[up]
         return text
 
-    def admits(self, text: str) -> bool:
-        """Return whether ``text`` can be an ID."""
-        lower = text.lower()
-        return (
-            0 < len(text) <= _MAX_LENGTH
-            and lower not in DEFAULT_BLOCKED_IDS
-            and lower.removeprefix("$device:") not in DEFAULT_BLOCKED_IDS
-        )
-
-    def know(self, text: str) -> None:
-        self.known_at[text] = len(self.parent)
-        self.parent[text] = self.canonical[text] = text
-        self.size[text] = 1
+    def know_both(self, first: str, second: str) -> bool:
+        """Make both known, or neither if one of them cannot be an ID; return whether it did."""
+        for text in (first, second):
+            if text not in self.parent and (
+                len(text) > _MAX_LENGTH or text.removeprefix("$device:").lower() in _BLOCKED
+            ):
+                return False
+        for text in (first, second):
+            if text not in self.parent:
+                self.known_at[text] = len(self.parent)
+                self.parent[text] = self.canonical[text] = text
+                self.size[text] = 1
+        return True
 
     def link(self, kind: Kind, first: str, second: str) -> Outcome:
         parent = self.parent
-        new = [text for text in (first, second) if text not in parent]
-        if new:
-            if not all(map(self.admits, new)):
-                return Outcome.INVALID_ID
-            for text in dict.fromkeys(new):
-                self.know(text)
+        if (first not in parent or second not in parent) and not self.know_both(first, second):
+            return Outcome.INVALID_ID
         if first == second:
             return Outcome.SAME_IDS
         if kind == Kind.IDENTIFY and not _UUID4.fullmatch(first):

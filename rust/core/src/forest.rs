@@ -166,7 +166,7 @@ pub trait Forest: Nodes {
     }
 
     /// Returns the members of the cluster of `id`, in no particular order.
-    fn members<'a>(&'a self, id: Id) -> impl Iterator<Item = Id> + 'a {
+    fn members(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
         let next = move |member: &Id| Id::new(self.node(*member).next);
         std::iter::successors(Some(id), move |member| Some(next(member)).filter(|next| *next != id))
     }

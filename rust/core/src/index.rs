@@ -64,7 +64,7 @@ impl Bucket {
         let mut matches = equal_bytes(tags, hash as u8) & !u32::MAX.wrapping_shl(self.rest >> TAKEN);
         while matches != 0 {
             let slot = matches.trailing_zeros();
-            if (self.rest >> (2 * slot) ^ upper_tag(hash)) & 3 == 0
+            if self.rest >> (2 * slot) & 3 == upper_tag(hash)
                 && let Some(id) = each(Id::new(self.numbers[slot as usize]))
             {
                 return Some(id);
@@ -144,8 +144,12 @@ impl Segment {
             if group.is_empty() {
                 return;
             }
-            group.iter().for_each(|&id| hashes.prefetch(id));
-            group.iter().for_each(|&id| each(hashes.hash(id), id));
+            for &id in &group {
+                hashes.prefetch(id);
+            }
+            for &id in &group {
+                each(hashes.hash(id), id);
+            }
         }
     }
 }
@@ -337,7 +341,7 @@ mod tests {
     #[test]
     fn segments_that_split_at_different_times_share_a_directory() {
         // Three quarters of the hashes begin with 1, so that half splits more often.
-        let skewed = |n: u64| if n % 4 == 0 { n >> 1 } else { 1 << 63 | n >> 1 };
+        let skewed = |n: u64| if n.is_multiple_of(4) { n >> 1 } else { 1 << 63 | n >> 1 };
         let hashes: Vec<u64> = scattered(1_500_000).into_iter().map(skewed).collect();
         let index = filled(0, &hashes);
         let depths: Vec<u32> = index.segments.iter().map(|segment| segment.depth).collect();

@@ -54,7 +54,7 @@ pub fn equal_bytes(bytes: [u8; 16], byte: u8) -> u32 {
         // SAFETY: SSE2 is part of the architecture.
         unsafe {
             let bytes = _mm_set_epi64x((both >> 64) as i64, both as i64);
-            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()))) as u32
+            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()))).cast_unsigned()
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

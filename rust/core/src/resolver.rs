@@ -235,13 +235,14 @@ impl Resolver {
         let [first, second] = arrivals;
         let outcome = match (first.id(), second.id()) {
             (Some(first), Some(second)) => self.unite(kind, first, second),
-            _ => match refusal(first.standing, second.standing) {
-                Some(outcome) => outcome,
-                None => {
+            _ => {
+                if let Some(outcome) = refusal(first.standing, second.standing) {
+                    outcome
+                } else {
                     let [first, second] = self.know_both(arrivals, buffers)?;
                     self.unite(kind, first, second)
                 }
-            },
+            }
         };
         self.outcomes[outcome as usize] += 1;
         Ok(outcome)
@@ -445,7 +446,6 @@ fn clamped_mut<'a, T>(all: &'a mut [T], rows: &Range<usize>) -> &'a mut [T] {
 #[inline]
 fn refusal(first: Standing, second: Standing) -> Option<Outcome> {
     match (first, second) {
-        (Standing::Valid(_), Standing::Valid(_)) => None,
         (Standing::Missing, _) | (_, Standing::Missing) => Some(Outcome::Malformed),
         (Standing::Invalid, _) | (_, Standing::Invalid) => Some(Outcome::InvalidId),
         _ => None,

@@ -232,12 +232,11 @@ fn fill_all(
     full: &SyncSender<Batch>,
 ) {
     loop {
-        let batch = match to_fill.try_recv() {
-            Ok(batch) => Ok(batch),
-            Err(_) => {
-                let to_fill = &mut *to_fill;
-                wait.wait(move || to_fill.recv())
-            }
+        let batch = if let Ok(batch) = to_fill.try_recv() {
+            Ok(batch)
+        } else {
+            let to_fill = &mut *to_fill;
+            wait.wait(move || to_fill.recv())
         };
         // Nobody gives batches back any more once settling has failed.
         let Ok(mut batch) = batch else { return };

@@ -130,16 +130,14 @@ impl Resolver {
         let _turn = self.turn(py)?;
         let door = self.read(py)?.door();
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
-        match pinned {
-            Some(pinned) => py.detach(|| {
+        if let Some(pinned) = pinned {
+            return py.detach(|| {
                 let mut source = PinnedRows::new(acts, &pinned, &door);
                 self.take_from(&mut source, rows, &Detached, first_row)
-            }),
-            None => {
-                let mut source = MixedRows::new(acts, columns, &door);
-                self.take_from(&mut source, rows, &Attached(py), first_row)
-            }
+            });
         }
+        let mut source = MixedRows::new(acts, columns, &door);
+        self.take_from(&mut source, rows, &Attached(py), first_row)
     }
 
     /// Takes what `source` has, in one's turn.

@@ -323,7 +323,8 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 def test_the_reference_has_the_same_names() -> None:
-    ours = {name for name in dir(Resolver) if not name.startswith("_")}
+    """But for `apply_steps`, which takes what the core has scanned."""
+    ours = {name for name in dir(Resolver) if not name.startswith("_")} - {"apply_steps"}
     theirs = {name for name in dir(reference.Resolver()) if not name.startswith("_")}
     assert theirs == ours
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BLOCK = 2**20
 """Bytes that are scanned at once."""
+AHEAD = 4
+"""Blocks that are read, and blocks that are scanned, before they are asked for."""
 MOST_THREADS = 8
 
 
@@ -189,7 +191,7 @@ def _scans(blocks: Iterator[_Block], *, ahead: bool) -> Generator[_core.Scan]:
         try:
             for block in blocks:
                 scans.append(pool.submit(scanner.scan, *block))
-                if len(scans) > threads + 1:
+                if len(scans) > threads + AHEAD:
                     yield scans.popleft().result()
         except FileFormatError as error:
             damage = error
@@ -200,9 +202,9 @@ def _scans(blocks: Iterator[_Block], *, ahead: bool) -> Generator[_core.Scan]:
 
 
 def _read_ahead(blocks: Iterator[_Block]) -> Generator[_Block]:
-    """Yield ``blocks``, which another thread reads two ahead."""
+    """Yield ``blocks``, which another thread reads ahead."""
     with _Pool(1, "idmerge-read") as pool:
-        waiting: deque[Future[_Block | None]] = deque(pool.submit(next, blocks, None) for _ in range(2))
+        waiting: deque[Future[_Block | None]] = deque(pool.submit(next, blocks, None) for _ in range(AHEAD))
         while (block := waiting.popleft().result()) is not None:
             waiting.append(pool.submit(next, blocks, None))
             yield block

@@ -36,6 +36,8 @@
 #![deny(unsafe_code)]
 
 mod canonical;
+mod components;
+mod disjoint;
 mod error;
 mod forest;
 mod id;
@@ -43,15 +45,19 @@ mod index;
 mod interner;
 mod key;
 mod link;
+mod numbering;
 mod policy;
 mod prefetch;
 mod resolver;
 
 pub use canonical::Strategy;
+pub use components::Components;
+pub use disjoint::{DisjointSets, Parts};
 pub use error::{Error, Stopped};
 pub use id::Id;
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
+pub use numbering::{DistinctTexts, number_integers};
 pub use policy::{AnonFormat, AnonGuard, Policy};
 pub use resolver::Resolver;
 

@@ -40,6 +40,7 @@ mod components;
 mod disjoint;
 mod error;
 mod forest;
+mod hashes;
 mod id;
 mod index;
 mod interner;
@@ -54,11 +55,13 @@ pub use canonical::Strategy;
 pub use components::Components;
 pub use disjoint::{DisjointSets, Parts};
 pub use error::{Error, Stopped};
+pub use hashes::Hashes;
 pub use id::Id;
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
 pub use numbering::{DistinctTexts, number_integers};
 pub use policy::{AnonFormat, AnonGuard, Policy};
+pub use prefetch::prefetch;
 pub use resolver::Resolver;
 
 /// The version of this crate, and of the Python package built on it.

@@ -9,20 +9,22 @@
 //! Texts go through the interner in groups, as in a resolver. Integers that lie close together are
 //! positions in an array; others are hashed, with a key that nobody outside can know.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 
 use crate::error::Error;
+use crate::hashes::Hashes;
 use crate::id::Id;
 use crate::interner::{Interner, Probe};
 use crate::key::Text;
+use crate::prefetch::prefetch;
 
 /// How many links go through the passes together, as in a resolver.
 const GROUP: usize = 64;
+/// How many links ahead the places of integers are asked for.
+const AHEAD: usize = 16;
 /// How many array positions an integer may cost: about as many bytes as it takes to hash it.
 const SPREAD: u64 = 8;
 
@@ -122,77 +124,111 @@ pub fn number_integers(left: &[i64], right: &[i64]) -> Result<(Vec<i64>, Vec<[u3
     }
 }
 
-/// Where the number of an integer is kept.
-trait Numbers {
-    /// Returns the number of `value`, which is `next` if it had none.
-    fn number(&mut self, value: i64, next: u32) -> u32;
+/// Distinct integers and where to find their numbers.
+trait Integers {
+    /// Hints that `integer` is about to be numbered.
+    fn prefetch(&self, integer: i64);
+    /// Returns the number of `integer`, which is the next if it had none.
+    fn number(&mut self, integer: i64) -> u32;
+    /// Returns the integers in the order of their numbers.
+    fn distinct(self) -> Vec<i64>;
 }
 
 fn number_each(
     left: &[i64],
     right: &[i64],
-    mut numbers: impl Numbers,
+    mut integers: impl Integers,
 ) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
-    let mut distinct = Vec::new();
-    let mut number = |value| {
-        let next = distinct.len() as u32;
-        let number = numbers.number(value, next);
-        if number == next {
-            if next == Id::LIMIT {
-                return Err(Error::TooManyIds { limit: Id::LIMIT });
-            }
-            distinct.push(value);
+    let mut links = Vec::with_capacity(left.len());
+    for (row, (&a, &b)) in left.iter().zip(right).enumerate() {
+        if let Some((&a, &b)) = left.get(row + AHEAD).zip(right.get(row + AHEAD)) {
+            integers.prefetch(a);
+            integers.prefetch(b);
         }
-        Ok(number)
-    };
-    let links = left.iter().zip(right).map(|(&a, &b)| Ok([number(a)?, number(b)?]));
-    let links = links.collect::<Result<_, Error>>()?;
-    Ok((distinct, links))
+        let link = [integers.number(a), integers.number(b)];
+        if link.iter().any(|&number| number >= Id::LIMIT) {
+            return Err(Error::TooManyIds { limit: Id::LIMIT });
+        }
+        links.push(link);
+    }
+    Ok((integers.distinct(), links))
 }
 
 /// Numbers by position: the integer's distance from the least.
 struct Close {
     least: i64,
     numbers: Vec<u32>,
+    distinct: Vec<i64>,
 }
 
 impl Close {
     const NONE: u32 = u32::MAX;
 
     fn new(least: i64, range: u64) -> Self {
-        Self { least, numbers: vec![Self::NONE; range as usize + 1] }
+        Self { least, numbers: vec![Self::NONE; range as usize + 1], distinct: Vec::new() }
+    }
+
+    fn position(&self, integer: i64) -> usize {
+        integer.abs_diff(self.least) as usize
     }
 }
 
-impl Numbers for Close {
+impl Integers for Close {
     #[inline]
-    fn number(&mut self, value: i64, next: u32) -> u32 {
-        let number = &mut self.numbers[value.abs_diff(self.least) as usize];
-        if *number == Self::NONE {
-            *number = next;
+    fn prefetch(&self, integer: i64) {
+        prefetch(&self.numbers, self.position(integer));
+    }
+
+    #[inline]
+    fn number(&mut self, integer: i64) -> u32 {
+        let position = self.position(integer);
+        if self.numbers[position] == Self::NONE {
+            self.numbers[position] = self.distinct.len() as u32;
+            self.distinct.push(integer);
         }
-        *number
+        self.numbers[position]
+    }
+
+    fn distinct(self) -> Vec<i64> {
+        self.distinct
     }
 }
 
 /// Numbers by hash.
-struct Scattered(HashMap<i64, u32, SeedableRandomState>);
+struct Scattered {
+    hasher: SeedableRandomState,
+    hashes: Hashes,
+    distinct: Vec<i64>,
+}
 
 impl Scattered {
     fn new() -> Self {
         let random = std::hash::RandomState::new().build_hasher().finish();
         let hasher = SeedableRandomState::with_seed(random, SharedSeed::global_random());
-        Self(HashMap::with_hasher(hasher))
+        Self { hasher, hashes: Hashes::default(), distinct: Vec::new() }
     }
 }
 
-impl Numbers for Scattered {
+impl Integers for Scattered {
     #[inline]
-    fn number(&mut self, value: i64, next: u32) -> u32 {
-        match self.0.entry(value) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => *entry.insert(next),
+    fn prefetch(&self, integer: i64) {
+        self.hashes.prefetch(self.hasher.hash_one(integer));
+    }
+
+    #[inline]
+    fn number(&mut self, integer: i64) -> u32 {
+        let Self { hasher, hashes, distinct } = self;
+        let hash = hasher.hash_one(integer);
+        if let Some(number) = hashes.candidates(hash).find(|&number| distinct[number as usize] == integer) {
+            return number;
         }
+        hashes.push(hash, |number| hasher.hash_one(distinct[number as usize]));
+        distinct.push(integer);
+        distinct.len() as u32 - 1
+    }
+
+    fn distinct(self) -> Vec<i64> {
+        self.distinct
     }
 }
 

@@ -29,6 +29,7 @@ fn of_two<'py, T>(
     let first = Probe::new(x)?;
     if let Ok(second) = Probe::new(y) {
         let mut state = partition.lock(py)?;
+        state.objects.prefetch(&second);
         if let Some((a, b)) = state.find(&first).zip(state.find(&second)) {
             return Ok(answer(&mut state.sets, a, b));
         }
@@ -117,7 +118,16 @@ impl DisjointSet {
     ) -> PyResult<Bound<'py, PyArray1<bool>>> {
         let (py, partition) = (slf.py(), slf.as_super().get());
         let links = Links::from_python(left, right)?;
-        let links = links.numbers(py, |element| partition.require(element))?;
+        let links = links.numbers(py, |elements| {
+            let probes = elements.iter().map(Probe::new).collect::<PyResult<Vec<_>>>()?;
+            let found: Vec<Option<u32>> = {
+                let state = partition.lock(py)?;
+                state.approach(&probes);
+                probes.iter().map(|probe| state.find(probe)).collect()
+            };
+            let numbers = found.into_iter().zip(elements);
+            numbers.map(|(number, element)| number.map_or_else(|| partition.require(element), Ok)).collect()
+        })?;
         let merged: Result<Vec<bool>, Failure> = py.detach(|| {
             let sets = &mut partition.lock_detached()?.sets;
             let merge = |(row, &[a, b]): (usize, &[u32; 2])| {

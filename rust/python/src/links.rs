@@ -16,6 +16,9 @@ use crate::column::{Column, Elements};
 use crate::errors::Failure;
 use crate::kinds::is_arrow;
 
+/// How many values become objects together.
+const GROUP: usize = 64;
+
 /// Two columns of one length, pinned.
 pub enum Links {
     Texts(Column, Column),
@@ -124,18 +127,22 @@ impl Links {
 
 impl Links {
     /// Returns links between the numbers that `number` gives the values as Python objects, by first
-    /// appearance.
-    pub fn numbers(
+    /// appearance and some at a time.
+    pub fn numbers<'py>(
         &self,
-        py: Python<'_>,
-        mut number: impl FnMut(&Bound<'_, PyAny>) -> PyResult<u32>,
+        py: Python<'py>,
+        mut number: impl FnMut(&[Bound<'py, PyAny>]) -> PyResult<Vec<u32>>,
     ) -> PyResult<Vec<[u32; 2]>> {
         let Numbered { values, mut links } = py.detach(|| self.number())?;
         let mut numbers = Vec::with_capacity(values.len());
-        values.for_each(py, |value| {
-            numbers.push(number(value)?);
-            Ok(())
-        })?;
+        let mut objects = values.objects(py);
+        loop {
+            let group: Vec<Bound<'py, PyAny>> = objects.by_ref().take(GROUP).collect();
+            if group.is_empty() {
+                break;
+            }
+            numbers.extend(number(&group)?);
+        }
         for end in links.as_flattened_mut() {
             *end = numbers[*end as usize];
         }
@@ -152,21 +159,17 @@ impl Values {
         }
     }
 
-    /// Calls `each` with every value as a Python object, in order.
-    pub fn for_each<'py>(
-        &self,
-        py: Python<'py>,
-        mut each: impl FnMut(&Bound<'py, PyAny>) -> PyResult<()>,
-    ) -> PyResult<()> {
+    /// Returns every value as a Python object, in order.
+    fn objects<'a, 'py: 'a>(&'a self, py: Python<'py>) -> Box<dyn Iterator<Item = Bound<'py, PyAny>> + 'a> {
         match self {
             Self::Texts(texts) => {
-                texts.iter().try_for_each(|text| each(PyString::new(py, text.as_str()).as_any()))
+                Box::new(texts.iter().map(move |text| PyString::new(py, text.as_str()).into_any()))
             }
             Self::Integers(integers, Form::Signed) => {
-                integers.iter().try_for_each(|&integer| each(PyInt::new(py, integer).as_any()))
+                Box::new(integers.iter().map(move |&integer| PyInt::new(py, integer).into_any()))
             }
             Self::Integers(integers, Form::Unsigned) => {
-                integers.iter().try_for_each(|&integer| each(PyInt::new(py, unsigned(integer)).as_any()))
+                Box::new(integers.iter().map(move |&integer| PyInt::new(py, unsigned(integer)).into_any()))
             }
         }
     }

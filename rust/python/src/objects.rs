@@ -4,18 +4,18 @@
 //!
 //! 1. Numbers count objects in the order in which they were added; none is ever taken away.
 //! 2. No two objects are equal, as far as their own `__hash__` and `__eq__` are honest.
-//! 3. Objects of one hash are a chain in the order of their numbers.
+//! 3. A search meets objects of one hash in the order of their numbers.
 //!
 //! Objects stand behind their owner's lock, and `__eq__` may be anybody's Python code, which must
 //! not run there. So a search under the lock answers for what is identical, or exactly `str` or
 //! `int`, whose comparison is the interpreter's own; of anything else it says [`Search::Unsure`].
-//! The caller unlocks, asks, and searches on behind what was not equal: what was behind it cannot
-//! have changed, and what has been added since is further behind.
+//! The caller unlocks, asks, and searches on behind what was not equal: nothing before it can have
+//! changed, and what has been added since is behind it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use idmerge_core::{Hashes, prefetch};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyString};
@@ -23,23 +23,23 @@ use pyo3::types::{PyInt, PyString};
 /// The objects; see the module.
 #[derive(Default)]
 pub struct Objects {
-    /// The first and the last object of each hash.
-    chains: HashMap<isize, [u32; 2], RandomState>,
+    hashes: Hashes,
+    /// Python's hashes of integers are the integers; this spreads them.
+    spread: RandomState,
     slots: Vec<Slot>,
 }
 
 struct Slot {
     object: Py<PyAny>,
-    /// The next object of the same hash, or this one.
-    next: u32,
+    hash: isize,
 }
 
 /// An object to search for.
 pub struct Probe<'a, 'py> {
     pub object: &'a Bound<'py, PyAny>,
     hash: isize,
-    /// The last object of the chain that is known to be another.
-    behind: Option<u32>,
+    /// How many numbers are known to be of other objects.
+    behind: u32,
 }
 
 /// What a search under the lock can say.
@@ -53,62 +53,63 @@ pub enum Search<'py> {
 impl<'a, 'py> Probe<'a, 'py> {
     /// Hashes `object`, which may run Python.
     pub fn new(object: &'a Bound<'py, PyAny>) -> PyResult<Self> {
-        Ok(Self { object, hash: object.hash()?, behind: None })
+        Ok(Self { object, hash: object.hash()?, behind: 0 })
     }
 
     /// Returns whether the probe is the object with this number, which may run Python; if not, the
     /// next search begins behind it.
     pub fn is(&mut self, number: u32, object: &Bound<'py, PyAny>) -> PyResult<bool> {
         let equal = object.eq(self.object)?;
-        self.behind = Some(number);
+        self.behind = number + 1;
         Ok(equal)
     }
 }
 
 impl Objects {
+    /// Hints that `probe` is about to be searched for.
+    #[inline]
+    pub fn prefetch(&self, probe: &Probe<'_, '_>) {
+        self.hashes.prefetch(self.spread.hash_one(probe.hash));
+    }
+
+    /// Hints that the object that `probe` most likely is is about to be looked at.
+    #[inline]
+    pub fn approach(&self, probe: &Probe<'_, '_>) {
+        if let Some(number) = self.hashes.candidates(self.spread.hash_one(probe.hash)).next() {
+            prefetch(&self.slots, number as usize);
+        }
+    }
+
     /// Searches for `probe` without running Python.
     #[inline]
     pub fn search<'py>(&self, probe: &Probe<'_, 'py>) -> Search<'py> {
-        let py = probe.object.py();
-        let mut at = match probe.behind {
-            None => self.chains.get(&probe.hash).map(|[first, _]| *first),
-            Some(number) => self.next(number),
-        };
-        while let Some(number) = at {
-            let object = self.slots[number as usize].object.bind(py);
+        for number in self.hashes.candidates(self.spread.hash_one(probe.hash)) {
+            let slot = &self.slots[number as usize];
+            if slot.hash != probe.hash || number < probe.behind {
+                continue;
+            }
+            let object = slot.object.bind(probe.object.py());
             match equal_without_python(object, probe.object) {
                 Some(true) => return Search::Found(number),
-                Some(false) => at = self.next(number),
+                Some(false) => {}
                 None => return Search::Unsure(number, object.clone()),
             }
         }
         Search::Nowhere
     }
 
-    fn next(&self, number: u32) -> Option<u32> {
-        // After `__clear__` there is nothing behind a number.
-        self.slots.get(number as usize).map(|slot| slot.next).filter(|next| *next != number)
-    }
-
     /// Adds the object of `probe`, of which a search has just said that it is nowhere.
-    pub fn push(&mut self, probe: &Probe<'_, '_>, number: u32) {
-        debug_assert_eq!(number as usize, self.slots.len());
-        match self.chains.entry(probe.hash) {
-            Entry::Occupied(mut chain) => {
-                let last = std::mem::replace(&mut chain.get_mut()[1], number);
-                self.slots[last as usize].next = number;
-            }
-            Entry::Vacant(chain) => {
-                chain.insert([number; 2]);
-            }
-        }
-        self.slots.push(Slot { object: probe.object.clone().unbind(), next: number });
+    pub fn push(&mut self, probe: &Probe<'_, '_>) {
+        let Self { hashes, spread, slots } = self;
+        hashes.push(spread.hash_one(probe.hash), |number| spread.hash_one(slots[number as usize].hash));
+        slots.push(Slot { object: probe.object.clone().unbind(), hash: probe.hash });
     }
 
     /// Makes room for `more` objects.
     pub fn reserve(&mut self, more: usize) {
-        self.chains.reserve(more);
-        self.slots.reserve(more);
+        let Self { hashes, spread, slots } = self;
+        hashes.reserve(more, |number| spread.hash_one(slots[number as usize].hash));
+        slots.reserve(more);
     }
 
     /// Returns how many objects there are.

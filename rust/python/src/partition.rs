@@ -25,7 +25,8 @@ pub struct State {
 }
 
 impl State {
-    /// Returns the number of `probe` if it is there and to be found without running Python.
+    /// Returns the number of `probe` if it is there and found without running Python.
+    #[inline]
     pub fn find(&self, probe: &Probe<'_, '_>) -> Option<u32> {
         match self.objects.search(probe) {
             Search::Found(number) => Some(number),
@@ -33,10 +34,30 @@ impl State {
         }
     }
 
+    /// Returns the number of `probe`, which is added if it is not there, unless only Python can tell.
+    #[inline]
+    pub fn find_or_add(&mut self, probe: &Probe<'_, '_>) -> Result<Option<u32>, Failure> {
+        match self.objects.search(probe) {
+            Search::Found(number) => Ok(Some(number)),
+            Search::Nowhere => self.push(probe).map(Some),
+            Search::Unsure(..) => Ok(None),
+        }
+    }
+
     fn push(&mut self, probe: &Probe<'_, '_>) -> Result<u32, Failure> {
         let number = self.sets.push()?;
-        self.objects.push(probe, number);
+        self.objects.push(probe);
         Ok(number)
+    }
+
+    /// Hints that all of `probes` are about to be searched for.
+    pub fn approach(&self, probes: &[Probe<'_, '_>]) {
+        for probe in probes {
+            self.objects.prefetch(probe);
+        }
+        for probe in probes {
+            self.objects.approach(probe);
+        }
     }
 }
 

@@ -45,6 +45,27 @@ fn unite_two(sets: &mut DisjointSets, a: u32, b: u32) -> Union {
     Union::Done { joined: true }
 }
 
+/// Joins the sets of two objects under one lock, or returns None if only Python can find them.
+fn union_of_two<'py>(
+    partition: &Partition,
+    x: &Bound<'py, PyAny>,
+    y: &Bound<'py, PyAny>,
+) -> PyResult<Option<Union>> {
+    let first = Probe::new(x)?;
+    let Ok(second) = Probe::new(y) else {
+        return Ok(None);
+    };
+    let mut state = partition.lock(x.py())?;
+    state.objects.prefetch(&second);
+    let Some(a) = state.find_or_add(&first)? else {
+        return Ok(None);
+    };
+    let Some(b) = state.find_or_add(&second)? else {
+        return Ok(None);
+    };
+    Ok(Some(unite_two(&mut state.sets, a, b)))
+}
+
 /// Returns the different roots of `numbers`, in order.
 fn roots(sets: &mut DisjointSets, numbers: &[u32]) -> Vec<u32> {
     let mut roots: Vec<u32> = numbers.iter().map(|&number| sets.flatten(number)).collect();
@@ -143,24 +164,17 @@ impl UnionFind {
     #[pyo3(signature = (*objects))]
     fn union(slf: &Bound<'_, Self>, objects: &Bound<'_, PyTuple>) -> PyResult<()> {
         let (py, partition) = (slf.py(), slf.as_super().get());
-        let mut numbers = Vec::with_capacity(objects.len());
-        if let Ok([x, y]) = objects.extract::<[Bound<'_, PyAny>; 2]>() {
-            let first = Probe::new(&x)?;
-            if let Ok(second) = Probe::new(&y) {
-                let mut state = partition.lock(py)?;
-                if let Some((a, b)) = state.find(&first).zip(state.find(&second)) {
-                    match unite_two(&mut state.sets, a, b) {
-                        Union::Done { .. } => return Ok(()),
-                        Union::Tied(_) => numbers.extend([a, b]),
-                    }
-                }
+        if objects.len() == 2 {
+            let (x, y) = (objects.get_item(0)?, objects.get_item(1)?);
+            if let Some(union) = union_of_two(partition, &x, &y)? {
+                return match union {
+                    Union::Done { .. } => Ok(()),
+                    Union::Tied(roots) => unite_all(partition, py, &roots).map(|_| ()),
+                };
             }
         }
-        if numbers.is_empty() {
-            for object in objects {
-                numbers.push(partition.find_or_add(&object)?);
-            }
-        }
+        let numbers =
+            objects.iter().map(|object| partition.find_or_add(&object)).collect::<PyResult<Vec<_>>>()?;
         unite_all(partition, py, &numbers).map(|_| ())
     }
 
@@ -207,7 +221,11 @@ impl UnionFind {
     ) -> PyResult<Bound<'py, PyArray1<bool>>> {
         let (py, partition) = (slf.py(), slf.as_super().get());
         let links = Links::from_python(left, right)?;
-        let links = links.numbers(py, |element| partition.find_or_add(element))?;
+        let links = links.numbers(py, |elements| {
+            let probes = elements.iter().map(Probe::new).collect::<PyResult<Vec<_>>>()?;
+            partition.lock(py)?.approach(&probes);
+            elements.iter().map(|element| partition.find_or_add(element)).collect()
+        })?;
         let mut joined = Vec::with_capacity(links.len());
         let mut rest = links.iter().copied();
         loop {

@@ -28,9 +28,10 @@ fn of_two<'py, T>(
     let py = x.py();
     let first = Probe::new(x)?;
     if let Ok(second) = Probe::new(y) {
+        let probes = [first, second];
         let mut state = partition.lock(py)?;
-        state.objects.prefetch(&second);
-        if let Some((a, b)) = state.find(&first).zip(state.find(&second)) {
+        state.approach(&probes);
+        if let [Some(a), Some(b)] = probes.map(|probe| state.find(&probe)) {
             return Ok(answer(&mut state.sets, a, b));
         }
     }

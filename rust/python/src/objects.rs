@@ -31,13 +31,22 @@ pub struct Objects {
 
 struct Slot {
     object: Py<PyAny>,
+    hash: Hash,
+}
+
+/// What Python says of an object for the sake of finding it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Hash {
     hash: isize,
+    /// The object is exactly an `int` and its hash is itself, as most are. Two such are equal if
+    /// their hashes are, and neither needs to be read: measured, a quarter less time for a union.
+    is_value: bool,
 }
 
 /// An object to search for.
 pub struct Probe<'a, 'py> {
     pub object: &'a Bound<'py, PyAny>,
-    hash: isize,
+    hash: Hash,
     /// How many numbers are known to be of other objects.
     behind: u32,
 }
@@ -53,7 +62,10 @@ pub enum Search<'py> {
 impl<'a, 'py> Probe<'a, 'py> {
     /// Hashes `object`, which may run Python.
     pub fn new(object: &'a Bound<'py, PyAny>) -> PyResult<Self> {
-        Ok(Self { object, hash: object.hash()?, behind: 0 })
+        let hash = object.hash()?;
+        let is_value = object.is_exact_instance_of::<PyInt>()
+            && object.extract::<isize>().is_ok_and(|value| value == hash);
+        Ok(Self { object, hash: Hash { hash, is_value }, behind: 0 })
     }
 
     /// Returns whether the probe is the object with this number, which may run Python; if not, the
@@ -69,30 +81,36 @@ impl Objects {
     /// Hints that `probe` is about to be searched for.
     #[inline]
     pub fn prefetch(&self, probe: &Probe<'_, '_>) {
-        self.hashes.prefetch(self.spread.hash_one(probe.hash));
+        self.hashes.prefetch(self.spread.hash_one(probe.hash.hash));
     }
 
     /// Returns the number that `probe` most likely has, and hints that it is about to be looked at.
     #[inline]
     pub fn guess(&self, probe: &Probe<'_, '_>) -> Option<u32> {
-        let number = self.hashes.candidates(self.spread.hash_one(probe.hash)).next()?;
+        let number = self.hashes.candidates(self.spread.hash_one(probe.hash.hash)).next()?;
         prefetch(&self.slots, number as usize);
         Some(number)
     }
 
-    /// Reads the head of the object with this number, on which nothing waits.
+    /// Reads the head of the object with this number, if a search will, and waits for nothing.
     #[inline]
     pub fn touch(&self, py: Python<'_>, number: u32) {
-        std::hint::black_box(self.slots[number as usize].object.bind(py).get_type_ptr());
+        let slot = &self.slots[number as usize];
+        if !slot.hash.is_value {
+            std::hint::black_box(slot.object.bind(py).get_type_ptr());
+        }
     }
 
     /// Searches for `probe` without running Python.
     #[inline]
     pub fn search<'py>(&self, probe: &Probe<'_, 'py>) -> Search<'py> {
-        for number in self.hashes.candidates(self.spread.hash_one(probe.hash)) {
+        for number in self.hashes.candidates(self.spread.hash_one(probe.hash.hash)) {
             let slot = &self.slots[number as usize];
-            if slot.hash != probe.hash || number < probe.behind {
+            if slot.hash.hash != probe.hash.hash || number < probe.behind {
                 continue;
+            }
+            if slot.hash.is_value && probe.hash.is_value {
+                return Search::Found(number);
             }
             let object = slot.object.bind(probe.object.py());
             match equal_without_python(object, probe.object) {
@@ -107,14 +125,16 @@ impl Objects {
     /// Adds the object of `probe`, of which a search has just said that it is nowhere.
     pub fn push(&mut self, probe: &Probe<'_, '_>) {
         let Self { hashes, spread, slots } = self;
-        hashes.push(spread.hash_one(probe.hash), |number| spread.hash_one(slots[number as usize].hash));
+        hashes.push(spread.hash_one(probe.hash.hash), |number| {
+            spread.hash_one(slots[number as usize].hash.hash)
+        });
         slots.push(Slot { object: probe.object.clone().unbind(), hash: probe.hash });
     }
 
     /// Makes room for `more` objects.
     pub fn reserve(&mut self, more: usize) {
         let Self { hashes, spread, slots } = self;
-        hashes.reserve(more, |number| spread.hash_one(slots[number as usize].hash));
+        hashes.reserve(more, |number| spread.hash_one(slots[number as usize].hash.hash));
         slots.reserve(more);
     }
 

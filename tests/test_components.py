@@ -45,7 +45,7 @@ def plain(left: list[Any], right: list[Any]) -> tuple[int, list[Any], list[int],
 def listed(components: Components) -> tuple[int, list[Any], list[int], list[int]]:
     ids = components.ids
     listed_ids: list[Any] = ids.to_pylist() if isinstance(ids, Column) else ids.tolist()
-    return components.count, listed_ids, components.labels.tolist(), components.row_labels.tolist()
+    return components.component_count, listed_ids, components.labels.tolist(), components.row_labels.tolist()
 
 
 @given(links(small) | links(wide) | links(texts))
@@ -60,9 +60,9 @@ def test_components_are_those_of_scipy(stated: tuple[list[int], list[int]]) -> N
     edges = coo_array((np.ones(len(left)), (left, right)), shape=(16, 16))
     count, labels = csgraph.connected_components(edges, directed=False)
     assert isinstance(ours.ids, np.ndarray)
-    assert ours.count + 16 - len(ours.ids) == count
+    assert ours.component_count + 16 - len(ours.ids) == count
     together = {(a, b) for a, b in zip(ours.labels.tolist(), labels[ours.ids].tolist(), strict=True)}
-    assert len(together) == ours.count == len({a for a, _ in together})
+    assert len(together) == ours.component_count == len({a for a, _ in together})
 
 
 TEXT: list[Callable[[list[str]], Any]] = [

@@ -17,7 +17,16 @@ from idmerge.columns import ArrowArray, ArrowStream, IdColumn, KindColumn, TextC
 from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
-__all__ = ["Column", "DisjointSet", "Partition", "Resolver", "Table", "UnionFind", "__version__"]
+__all__ = [
+    "Column",
+    "DisjointSet",
+    "Partition",
+    "Resolver",
+    "Table",
+    "UnionFind",
+    "__version__",
+    "_connected_components",
+]
 
 __version__: Final[str]
 
@@ -191,7 +200,6 @@ class Partition:
     def _state(self) -> tuple[list[Any], bytes, bytes, bytes]: ...
     def _restore(self, elements: list[Any], parents: bytes, weights: bytes, next: bytes) -> None: ...  # noqa: A002
 
-@disjoint_base
 class DisjointSet(Partition):
     """Disjoint sets with the interface of SciPy's."""
 
@@ -260,11 +268,10 @@ class DisjointSet(Partition):
     def subsets(self) -> list[set[Any]]:
         """Return every subset, in the order of their first elements."""
 
-@disjoint_base
 class UnionFind(Partition):
     """Disjoint sets with the interface of NetworkX's."""
 
-    def __getitem__(self, object: Hashable, /) -> Any:
+    def __getitem__(self, element: Hashable, /) -> Any:
         """Return the root of an element's set; an unknown element is added as a set of its own."""
 
     def union(self, *objects: Hashable) -> None:

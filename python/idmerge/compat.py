@@ -102,7 +102,7 @@ class _View(Mapping[Hashable, V]):
 
 def _empty(cls: type[Any]) -> Any:
     """Return an object of ``cls`` without elements, without asking the initializer of a subclass."""
-    return cls.__new__(cls)
+    return cls.__new__(cls)  # type: ignore[call-overload]
 
 
 def _restore(partition: Any, state: tuple[Any, ...], attributes: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Components(NamedTuple):
     """The components of links: numbered from 0 in the order of first appearance, left before right."""
 
-    count: int
+    component_count: int
     """How many components there are."""
     ids: _core.Column | NDArray[Any]
     """The n distinct IDs in the order of first appearance: text as an Arrow column, integers as an array

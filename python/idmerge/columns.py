@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -56,14 +57,18 @@ def in_family_of(
     elif isinstance(given, tuple):
         answer = tuple(list_of(list(given)))
     elif isinstance(given, np.ndarray):
-        answer = _numpy_answer(given, list_of)
+        answer = _numpy_answer(given, list_of, column_of)
     else:
         answer = _arrow_answer(given, column_of(given))
     result: C = answer
     return result
 
 
-def _numpy_answer(ids: NDArray[Any], list_of: Callable[[list[Any]], list[Any]]) -> NDArray[Any]:
+def _numpy_answer(
+    ids: NDArray[Any],
+    list_of: Callable[[list[Any]], list[Any]],
+    column_of: Callable[[Any], Column],
+) -> NDArray[Any]:
     if ids.ndim != 1:
         raise TypeError(f"ids must have one dimension, got {ids.ndim}")
     if isinstance(ids, np.ma.MaskedArray):
@@ -73,6 +78,10 @@ def _numpy_answer(ids: NDArray[Any], list_of: Callable[[list[Any]], list[Any]]) 
         texts = [item.decode(errors="surrogateescape") for item in ids.tolist()]
         answers = [item.encode(errors="surrogateescape") for item in list_of(texts)]
         return _fixed_width(answers, np.bytes_, b"\0")
+    if ids.dtype.kind in "UT":
+        # A lone surrogate has no UTF-8; a str can hold it, and it resolves to itself.
+        with suppress(UnicodeError):
+            return column_of(ids)._to_numpy(ids.dtype)
     if ids.dtype.kind not in "OUT" and ids.size:
         raise TypeError(f"ids must be a column of text, got numpy {ids.dtype}")
     answers = list_of(ids.tolist())

@@ -1,6 +1,7 @@
 //! Text columns in: lists, numpy arrays, and whatever speaks Arrow.
 //!
-//! Buffers are pinned as they are and read without the interpreter. Python's strings are read while
+//! Buffers are pinned as they are, and numpy's texts as UTF-8 (see [`numpy_text`]), and read without the
+//! interpreter. Python's strings are read while
 //! attached to it, a piece of the list at a time: a piece is copied first, which takes a reference to
 //! each string and so brings it near, many at once; then each string's text is asked for.
 
@@ -12,7 +13,7 @@ use arrow_array::{Array, ArrayRef, BinaryArray, BinaryViewArray, GenericByteArra
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::{DataType, Field, FieldRef};
 use idmerge_core::{Batch, Door, Operand, Side, prefetch_address};
-use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyUnicodeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -20,6 +21,7 @@ use pyo3::types::{PyFloat, PyList, PyString, PyTuple};
 use pyo3_arrow::input::AnyArray;
 
 use crate::kinds::is_arrow;
+use crate::numpy_text;
 
 /// What an element that is no text means.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,9 +115,20 @@ impl<'py> Column<'py> {
             )));
         }
         match kind.as_str() {
-            "O" | "U" | "T" => {
+            "O" => {
                 let list = array.call_method0(intern!(py, "tolist"))?.cast_into()?;
                 Objects::new(list, name, elements).map(Self::Objects)
+            }
+            "U" => Ok(Self::from_texts(numpy_text::read_fixed_width(array)?)),
+            "T" => {
+                let texts = numpy_text::read_strings(array)?;
+                if elements == Elements::Ids
+                    && let Some(row) = texts.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid))
+                    && let Some(object) = numpy_text::missing_value(array)?
+                {
+                    check_id(&object, name, row)?;
+                }
+                Ok(Self::from_texts(texts))
             }
             "S" => {
                 let width: usize = dtype.getattr(intern!(py, "itemsize"))?.extract()?;
@@ -127,6 +140,10 @@ impl<'py> Column<'py> {
             "f" if array.len()? == 0 => Ok(Self::Pinned(Pinned { chunks: Vec::new(), arrow_type: None })),
             _ => Err(PyTypeError::new_err(format!("{name} must be a column of text, got numpy {dtype}"))),
         }
+    }
+
+    fn from_texts(texts: LargeBinaryArray) -> Self {
+        Self::Pinned(Pinned { chunks: vec![Chunk::LargeUtf8(texts)], arrow_type: None })
     }
 
     /// Returns the buffers, if it has any.
@@ -241,7 +258,7 @@ impl Pinned {
         reader
     }
 
-    /// Raises unless every row of an Arrow column is valid UTF-8, which Arrow promises.
+    /// Raises unless every row is valid UTF-8: Arrow promises it, and an answer must hold it.
     pub fn check_unicode(&self, name: &str) -> PyResult<()> {
         let mut first = 0;
         for chunk in &self.chunks {
@@ -250,7 +267,7 @@ impl Pinned {
                 && let Some(row) = (0..chunk.len()).find(bad)
             {
                 let row = first + row;
-                return Err(PyValueError::new_err(format!("row {row} of {name} is not valid UTF-8")));
+                return Err(PyUnicodeError::new_err(format!("row {row} of {name} is not valid UTF-8")));
             }
             first += chunk.len();
         }

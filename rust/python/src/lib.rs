@@ -5,6 +5,7 @@
 //!
 //! - [`resolver`]: the class that `idmerge.Resolver` extends.
 //! - [`column`]: text columns in.
+//! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
 //! - [`batches`]: steps on their way into the core, and who works on them meanwhile.
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`scan`]: lines of events in, by the parser in [`events`].
@@ -12,14 +13,18 @@
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions.
 
+#![deny(unsafe_code)]
+
 mod batches;
 mod column;
 mod errors;
 mod events;
 mod kinds;
+mod numpy_text;
 mod resolver;
 mod scan;
 mod settings;
+mod string_dtype;
 mod table;
 
 #[pyo3::pymodule(gil_used = false)]

@@ -16,6 +16,8 @@ use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 
+use crate::numpy_text;
+
 /// Rows a chunk: 64 Ki texts stay far below the 2 GiB that 32-bit offsets can reach.
 const CHUNK_ROWS: usize = 1 << 16;
 /// Bytes of text after which a chunk ends early, for the sake of giant IDs.
@@ -56,6 +58,13 @@ impl Column {
             append_texts(&list, plain.as_string())?;
         }
         Ok(list)
+    }
+
+    /// Return the texts as a numpy array of a dtype: `U` of any width, or `StringDType`.
+    #[pyo3(name = "_to_numpy")]
+    fn to_numpy<'py>(&self, dtype: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let plain = self.chunks.iter().map(|chunk| arrow_cast::cast(chunk, &DataType::Utf8));
+        numpy_text::write(&plain.collect::<Result<Vec<_>, _>>().map_err(arrow_error)?, dtype)
     }
 
     /// Return a column of the same type with these texts.

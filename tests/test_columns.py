@@ -29,6 +29,12 @@ NULLABLE: dict[str, Callable[[Texts], Any]] = {
         [[text, None] for text in texts] or [[None] * 2], dtype=object
     )[: len(texts), 0],
     "numpy StringDType": lambda texts: np.array(texts, dtype=StringDType(na_object=None)),
+    "numpy StringDType strided": lambda texts: np.array(
+        [*texts, None], dtype=StringDType(na_object=None)
+    ).repeat(2)[:-2:2],
+    "numpy StringDType with NA": lambda texts: np.array(
+        [pd.NA if text is None else text for text in texts], dtype=StringDType(na_object=pd.NA)
+    ),
     "pyarrow string": lambda texts: pa.array(texts, pa.string()),
     "pyarrow large_string": lambda texts: pa.array(texts, pa.large_string()),
     "pyarrow string_view": lambda texts: pa.array(texts, pa.string_view()),
@@ -45,6 +51,8 @@ NULLABLE: dict[str, Callable[[Texts], Any]] = {
 }
 PLAIN: dict[str, Callable[[Texts], Any]] = {
     "numpy str": lambda texts: np.array(texts, dtype=np.str_),
+    "numpy str swapped": lambda texts: np.array(texts, dtype=np.array(texts, np.str_).dtype.newbyteorder()),
+    "numpy str strided": lambda texts: np.array([*texts, ""], dtype=np.str_).repeat(3)[:-3:3],
     "numpy bytes": lambda texts: np.array([str(text).encode() for text in texts], dtype=np.bytes_),
     "numpy StringDType without nulls": lambda texts: np.array(texts, dtype=StringDType()),
 }
@@ -87,7 +95,8 @@ def same_values(given: Any, answer: Any) -> list[Any]:
         assert type(answer) is type(given)
     if isinstance(given, np.ndarray):
         assert answer.dtype.kind == given.dtype.kind
-        return [text.decode() if isinstance(text, bytes) else text for text in answer.tolist()]
+        plain = [text.decode() if isinstance(text, bytes) else text for text in answer.tolist()]
+        return [None if pd.isna(text) else text for text in plain]
     if isinstance(given, pd.Series):
         assert (answer.index.equals(given.index), answer.dtype) == (True, given.dtype)
         return [None if pd.isna(text) else text for text in answer]

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from benches.workload import Links, links
+from numpy.dtypes import StringDType
 
 from idmerge import Kind, Outcome, Policy, Report, Resolver, _core, reference
 from idmerge.errors import CapacityError
@@ -54,6 +55,9 @@ def families(texts: list[str]) -> dict[str, Any]:
         "polars": pl.Series(texts),
         "numpy": np.array(texts, object),
         "bytes": np.array([text.encode() for text in texts]),
+        "str": np.array(texts, np.str_),
+        "str swapped": np.array(texts, np.array(texts, np.str_).dtype.newbyteorder()),
+        "StringDType": np.array(texts, StringDType()),
     }
 
 
@@ -78,7 +82,12 @@ def test_every_family_on_any_number_of_threads_answers_as_the_reference(
 def test_one_side_a_list_the_other_a_column_answers_as_the_reference(
     stated: Links, expected: Expected
 ) -> None:
-    for left, right in [(stated.left, pa.array(stated.right)), (pa.array(stated.left), stated.right)]:
+    for left, right in [
+        (stated.left, pa.array(stated.right)),
+        (pa.array(stated.left), stated.right),
+        (np.array(stated.left), stated.right),
+        (stated.left, np.array(stated.right, StringDType())),
+    ]:
         assert Resolver(threads=2).link_many(stated.kinds, left, right) == expected.report
 
 

@@ -1,4 +1,4 @@
-"""Links as columns: a million from Arrow and from lists, ten thousand IDs beside the reference.
+"""Links as columns: a million from Arrow, lists and numpy, ten thousand IDs beside the reference.
 
     pytest benches
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from numpy.dtypes import StringDType
 
 from benches.conftest import SMALL
 from benches.workload import Columns, Links, columns
@@ -43,6 +45,15 @@ def test_link_many_list(
     benchmark: BenchmarkFixture, stated: Columns, listed: Links, expected: Report
 ) -> None:
     assert run(benchmark, 5, Resolver, stated.kinds, listed.left, listed.right) == expected
+
+
+@MILLION
+@pytest.mark.parametrize("dtype", [np.str_, StringDType()], ids=["str", "StringDType"])
+def test_link_many_numpy(
+    benchmark: BenchmarkFixture, stated: Columns, listed: Links, expected: Report, dtype: Any
+) -> None:
+    left, right = np.array(listed.left, dtype), np.array(listed.right, dtype)
+    assert run(benchmark, 5, Resolver, stated.kinds, left, right) == expected
 
 
 @MILLION

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.dtypes import StringDType
 
 from idmerge import Resolver
 
@@ -42,6 +44,15 @@ def test_resolve_many_list(
     benchmark: BenchmarkFixture, linked: Resolver, listed: Links, names: list[str]
 ) -> None:
     assert benchmark.pedantic(linked.resolve_many, (listed.left,), rounds=5) == names
+
+
+@LOOK_UPS
+@pytest.mark.parametrize("dtype", [np.str_, StringDType()], ids=["str", "StringDType"])
+def test_resolve_many_numpy(
+    benchmark: BenchmarkFixture, linked: Resolver, listed: Links, names: list[str], dtype: Any
+) -> None:
+    ids = np.array(listed.left, dtype)
+    assert benchmark.pedantic(linked.resolve_many, (ids,), rounds=5).tolist() == names
 
 
 @LOOK_UPS

@@ -1,9 +1,9 @@
 //! Text columns in: lists, numpy arrays, and whatever speaks Arrow.
 //!
-//! Buffers are pinned as they are, and numpy's texts as UTF-8 (see [`numpy_text`]), and read without the
-//! interpreter. Python's strings are read while
-//! attached to it, a piece of the list at a time: a piece is copied first, which takes a reference to
-//! each string and so brings it near, many at once; then each string's text is asked for.
+//! Buffers are pinned as they are and read without the interpreter, and so are numpy's texts, once they
+//! are UTF-8 ([`crate::numpy_text`]). Python's strings are read while attached to it, a piece of the list
+//! at a time: a piece is copied first, which takes a reference to each string and so brings it near, many
+//! at once; then each string's text is asked for.
 
 use std::ops::Range;
 
@@ -258,7 +258,11 @@ impl Pinned {
         reader
     }
 
-    /// Raises unless every row is valid UTF-8: Arrow promises it, and an answer must hold it.
+    /// Raises unless every row is valid UTF-8, which Arrow promises and an answer needs.
+    ///
+    /// # Errors
+    ///
+    /// `UnicodeError`, which is a `ValueError`.
     pub fn check_unicode(&self, name: &str) -> PyResult<()> {
         let mut first = 0;
         for chunk in &self.chunks {

@@ -18,7 +18,7 @@ use pyo3::types::{PySlice, PyString};
 
 use crate::string_dtype;
 
-/// Bytes a piece of a `U` column; its text is at least a quarter of it.
+/// Bytes a piece of a `U` column, unless a row is longer.
 const PIECE_BYTES: usize = 1 << 19;
 /// Rows a piece of a `StringDType` column.
 const PIECE_ROWS: usize = 1 << 13;

@@ -37,14 +37,17 @@
 
 mod batch;
 mod canonical;
+mod clusters;
 mod error;
 mod forest;
 mod id;
 mod index;
 mod interner;
+mod interning;
 mod key;
 mod link;
 mod machine;
+mod parallel;
 mod policy;
 mod resolver;
 
@@ -55,6 +58,7 @@ pub use id::Id;
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
 pub use machine::prefetch_address;
+pub use parallel::{Pipeline, Rest};
 pub use policy::{AnonFormat, AnonGuard, Policy};
 pub use resolver::{Answer, Resolver};
 

@@ -39,7 +39,7 @@ pub(crate) enum Standing {
 /// An operand on its way in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    key: Key,
+    pub key: Key,
     pub hash: u64,
     /// Which ID it is, once that is known, and until then what the search expects.
     pub guess: Guess,

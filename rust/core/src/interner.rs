@@ -165,7 +165,6 @@ impl Interner {
     }
 
     /// Returns the ID of `probe`, numbering it if it is not known; there must be room.
-    #[inline]
     pub fn know(&mut self, probe: &Probe) -> Id {
         let new = Id::new(self.keys.len() as u32);
         let Self { keys, arena, index, hasher, .. } = self;
@@ -209,8 +208,9 @@ impl Interner {
         Stored { keys: &self.keys, arena: &self.arena, hasher: &self.hasher }
     }
 
+    /// Returns the key of `id`.
     #[inline]
-    fn key(&self, id: Id) -> Key {
+    pub fn key(&self, id: Id) -> Key {
         *self.keys.get(id.index())
     }
 }

@@ -102,6 +102,13 @@ impl Interner {
 
     #[inline]
     fn number(&mut self, operand: &mut Arrival, buffer: &str) {
+        // Most IDs pack and are known: then the guess is right, and there is nothing more to do.
+        if operand.is_packed()
+            && let Some(id) = operand.id()
+            && self.key(id) == operand.key
+        {
+            return;
+        }
         let id = self.know_guessed(&operand.probe(buffer), operand.guess);
         operand.set_id(Some(id));
     }

@@ -1,8 +1,8 @@
 //! What the core takes for links, look-ups and the door, without the interpreter.
 //!
 //! ```sh
-//! cargo bench --bench resolver              # 10⁵ and 10⁶ IDs; names filter, as in `-- 'links/new'`
-//! cargo test --bench resolver               # a thousand IDs, once: the answers are right
+//! cargo bench -p idmerge-core --bench resolver   # 10⁵ and 10⁶ IDs; `-- links/new` chooses
+//! cargo test -p idmerge-core --bench resolver    # a thousand IDs, once: the answers are right
 //! ```
 //!
 //! One thread. *Links* are whole: through the door and settled, a batch at a time, as the binding does

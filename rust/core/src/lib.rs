@@ -37,6 +37,8 @@
 
 mod batch;
 mod canonical;
+mod components;
+mod disjoint;
 mod error;
 mod forest;
 mod id;
@@ -45,16 +47,22 @@ mod interner;
 mod key;
 mod link;
 mod machine;
+mod numbering;
 mod policy;
 mod resolver;
 
 pub use batch::{Act, Batch, Door, Side};
 pub use canonical::Strategy;
+pub use components::Components;
+pub use disjoint::{DisjointSets, Parts};
 pub use error::{Error, Stopped};
 pub use id::Id;
+pub use index::{Guess, Hashes, Index};
+pub use interner::Hasher;
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
 pub use machine::prefetch_address;
+pub use numbering::{DistinctTexts, Reason, Unnumbered, number_integers};
 pub use policy::{AnonFormat, AnonGuard, Policy};
 pub use resolver::{Answer, Resolver};
 

@@ -15,6 +15,9 @@ use crate::error::Error;
 use crate::id::Id;
 use crate::machine::{Array, prefetch};
 
+/// How many links ahead nodes are asked for.
+const AHEAD: usize = 16;
+
 #[derive(Clone, Copy, Zeroable)]
 struct Node {
     parent: u32,
@@ -95,6 +98,16 @@ impl DisjointSets {
     #[inline]
     pub fn prefetch(&self, number: u32) {
         prefetch(self.node(number));
+    }
+
+    /// Hints that the links behind `row` are about to be looked at, one after another.
+    #[inline]
+    pub fn look_ahead(&self, links: &[[u32; 2]], row: usize) {
+        if let Some(link) = links.get(row + AHEAD) {
+            for &end in link {
+                self.prefetch(end);
+            }
+        }
     }
 
     /// Returns the root of `number`, halving the path on the way up.

@@ -7,10 +7,7 @@ use pyo3::types::{PyDict, PySet, PyTuple};
 use crate::errors::Failure;
 use crate::links::Links;
 use crate::objects::Probe;
-use crate::partition::Partition;
-
-/// How many links ahead the sets are asked for.
-const AHEAD: usize = 16;
+use crate::partition::{Partition, State};
 
 /// The core of `idmerge.compat.DisjointSet`.
 #[pyclass(frozen, subclass, extends = Partition, module = "idmerge._core")]
@@ -120,22 +117,13 @@ impl DisjointSet {
         let (py, partition) = (slf.py(), slf.as_super().get());
         let links = Links::from_python(left, right)?;
         let links = links.numbers(py, |elements| {
-            let probes = elements.iter().map(Probe::new).collect::<PyResult<Vec<_>>>()?;
-            let found: Vec<Option<u32>> = {
-                let state = partition.lock(py)?;
-                state.approach(&probes);
-                probes.iter().map(|probe| state.find(probe)).collect()
-            };
-            let numbers = found.into_iter().zip(elements);
-            numbers.map(|(number, element)| number.map_or_else(|| partition.require(element), Ok)).collect()
+            let find = |state: &mut State, probe: &Probe<'_, '_>| Ok(state.find(probe));
+            partition.of_each(elements, find, Partition::require)
         })?;
         let merged: Result<Vec<bool>, Failure> = py.detach(|| {
             let sets = &mut partition.lock_detached()?.sets;
             let merge = |(row, &[a, b]): (usize, &[u32; 2])| {
-                if let Some(&[a, b]) = links.get(row + AHEAD) {
-                    sets.prefetch(a);
-                    sets.prefetch(b);
-                }
+                sets.look_ahead(&links, row);
                 sets.merge(a, b)
             };
             Ok(links.iter().enumerate().map(merge).collect())

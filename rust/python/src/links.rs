@@ -16,9 +16,7 @@ use crate::batches::{Acts, Attached, Detached, MixedRows, PinnedRows, run};
 use crate::column::{Column, Elements};
 use crate::errors::Failure;
 use crate::kinds::is_arrow;
-
-/// How many values become objects together.
-const GROUP: usize = 64;
+use crate::partition::GROUP;
 
 /// Two columns of one length, which nobody changes.
 pub enum Links<'py> {

@@ -17,6 +17,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PySet, PyTuple};
 use crate::errors::Failure;
 use crate::objects::{Objects, Probe, Search};
 
+/// How many objects are searched for together.
+pub const GROUP: usize = 64;
+
 /// What the lock guards: the number of an object is the number in the sets.
 #[derive(Default)]
 pub struct State {
@@ -131,6 +134,33 @@ impl Partition {
         }
     }
 
+    /// Returns the number of each of some objects, in order: most under one lock by `at_once`, those
+    /// that it leaves open by `alone`.
+    pub fn of_each<'py>(
+        &self,
+        objects: &[Bound<'py, PyAny>],
+        at_once: impl Fn(&mut State, &Probe<'_, 'py>) -> Result<Option<u32>, Failure>,
+        alone: impl Fn(&Self, &Bound<'py, PyAny>) -> PyResult<u32>,
+    ) -> PyResult<Vec<u32>> {
+        let probes = objects.iter().map(Probe::new).collect::<PyResult<Vec<_>>>()?;
+        let mut numbers = Vec::with_capacity(objects.len());
+        while let Some(first) = objects.get(numbers.len()) {
+            let mut state = self.lock(first.py())?;
+            if numbers.is_empty() {
+                state.approach(&probes);
+            }
+            for probe in &probes[numbers.len()..] {
+                let Some(number) = at_once(&mut state, probe)? else { break };
+                numbers.push(number);
+            }
+            drop(state);
+            if let Some(open) = objects.get(numbers.len()) {
+                numbers.push(alone(self, open)?);
+            }
+        }
+        Ok(numbers)
+    }
+
     /// Returns the object with this number.
     pub fn object<'py>(&self, py: Python<'py>, number: u32) -> Result<Bound<'py, PyAny>, Failure> {
         Ok(self.lock(py)?.objects.get(py, number))
@@ -179,7 +209,14 @@ impl Partition {
     /// Add elements that are not there yet, each as a set of its own.
     #[pyo3(name = "_add_many")]
     fn add_many(&self, elements: &Bound<'_, PyAny>) -> PyResult<()> {
-        elements.try_iter()?.try_for_each(|element| self.find_or_add(&element?).map(|_| ()))
+        let mut elements = elements.try_iter()?;
+        loop {
+            let group: Vec<Bound<'_, PyAny>> = elements.by_ref().take(GROUP).collect::<PyResult<_>>()?;
+            if group.is_empty() {
+                return Ok(());
+            }
+            self.of_each(&group, State::find_or_add, Self::find_or_add)?;
+        }
     }
 
     /// Return how many elements there are.

@@ -4,8 +4,7 @@
 //! Python set, which depends on their hashes and on the interpreter; so a tie asks such a set. That
 //! runs Python, hence without the lock; if the roots are others afterwards, the union begins anew.
 
-use std::collections::{HashMap, HashSet};
-use std::iter;
+use std::collections::HashSet;
 
 use idmerge_core::DisjointSets;
 use numpy::PyArray1;
@@ -96,15 +95,19 @@ fn unite_roots(sets: &mut DisjointSets, roots: Vec<u32>, chosen: Option<u32>) ->
 
 /// Returns the first of the heaviest of `roots` in the order of a Python set of them.
 fn first_in_a_set(partition: &Partition, py: Python<'_>, roots: &[u32]) -> PyResult<u32> {
-    let (objects, weights): (Vec<Bound<'_, PyAny>>, Vec<u32>) = {
+    let mut heaviest = Vec::with_capacity(roots.len());
+    let objects: Vec<Bound<'_, PyAny>> = {
         let state = partition.lock(py)?;
-        roots.iter().map(|&root| (state.objects.get(py, root), state.sets.weight(root))).unzip()
+        let most = roots.iter().map(|&root| state.sets.weight(root)).max();
+        let is_heaviest = |index: &usize| Some(state.sets.weight(roots[*index])) == most;
+        heaviest.extend((0..roots.len()).filter(is_heaviest));
+        roots.iter().map(|&root| state.objects.get(py, root)).collect()
     };
-    let most = weights.iter().max().copied();
-    let heaviest: Vec<usize> = (0..roots.len()).filter(|&index| Some(weights[index]) == most).collect();
-    let by_address: HashMap<_, _> = heaviest.iter().map(|&index| (objects[index].as_ptr(), index)).collect();
     let set = PySet::new(py, &objects)?;
-    let first = set.iter().find_map(|object| by_address.get(&object.as_ptr()).copied());
+    // Few heaviest are many steps and many heaviest are few: as many looks as there are roots.
+    let among_heaviest =
+        |object: Bound<'_, PyAny>| heaviest.iter().copied().find(|&index| objects[index].is(&object));
+    let first = set.iter().find_map(among_heaviest);
     // A root is not in the set only if its hash or its equality has changed.
     Ok(roots[first.unwrap_or(heaviest[0])])
 }
@@ -129,19 +132,16 @@ fn unite_all(partition: &Partition, py: Python<'_>, numbers: &[u32]) -> PyResult
     }
 }
 
-/// Joins the sets of the links up to one whose roots are tied, and returns that one.
-fn unite_until_tie(
-    state: &mut State,
-    links: &mut iter::Copied<std::slice::Iter<'_, [u32; 2]>>,
-    joined: &mut Vec<bool>,
-) -> Option<[u32; 2]> {
-    for [a, b] in links.by_ref() {
-        match unite_two(&mut state.sets, a, b) {
+/// Joins the sets of the links that have no entry in `joined` yet, up to one whose roots are tied.
+fn unite_until_tie(sets: &mut DisjointSets, links: &[[u32; 2]], joined: &mut Vec<bool>) {
+    for row in joined.len()..links.len() {
+        sets.look_ahead(links, row);
+        let [a, b] = links[row];
+        match unite_two(sets, a, b) {
             Union::Done { joined: now } => joined.push(now),
-            Union::Tied(_) => return Some([a, b]),
+            Union::Tied(_) => return,
         }
     }
-    None
 }
 
 #[pymethods]
@@ -223,18 +223,15 @@ impl UnionFind {
         let (py, partition) = (slf.py(), slf.as_super().get());
         let links = Links::from_python(left, right)?;
         let links = links.numbers(py, |elements| {
-            let probes = elements.iter().map(Probe::new).collect::<PyResult<Vec<_>>>()?;
-            partition.lock(py)?.approach(&probes);
-            elements.iter().map(|element| partition.find_or_add(element)).collect()
+            partition.of_each(elements, State::find_or_add, Partition::find_or_add)
         })?;
         let mut joined = Vec::with_capacity(links.len());
-        let mut rest = links.iter().copied();
         loop {
-            let tied = unite_until_tie(&mut *partition.lock(py)?, &mut rest, &mut joined);
-            let Some(link) = tied else {
+            unite_until_tie(&mut partition.lock(py)?.sets, &links, &mut joined);
+            let Some(tied) = links.get(joined.len()) else {
                 return Ok(PyArray1::from_vec(py, joined));
             };
-            joined.push(unite_all(partition, py, &link)?);
+            joined.push(unite_all(partition, py, tied)?);
         }
     }
 }

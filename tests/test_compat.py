@@ -277,6 +277,37 @@ def test_elements_of_one_hash_are_told_apart_by_python() -> None:
     assert len(list(found)) == 2
 
 
+def test_columns_meet_elements_that_only_python_can_tell_apart() -> None:
+    elements: list[Any] = [float(number) for number in range(200)]
+    sets, found = DisjointSet(elements), UnionFind(elements)
+    left, right = list(range(199)), list(range(1, 200))
+    assert sets.merge_many(left, right).all()
+    assert found.merge_many(left, right).all()
+    assert [type(x) for x in (sets[7], found[7])] == [float, float]
+    assert (len(sets), len(list(found))) == (200, 200)
+
+
+def test_columns_with_new_elements_among_old_ones_add_them_in_order() -> None:
+    ours, theirs = UnionFind([2.0, 5.0]), networkx.utils.UnionFind([2.0, 5.0])
+    left, right = [9, 2, 8, 5, 7], [2, 8, 5, 7, 9]
+    ours.merge_many(left, right)
+    for x, y in zip(left, right, strict=True):
+        theirs.union(x, y)
+    assert list(ours) == list(theirs) == [2, 5, 9, 8, 7]
+    assert ours.parents == theirs.parents
+
+
+def test_an_equality_that_raises_is_passed_on_and_changes_nothing() -> None:
+    def refuse() -> None:
+        raise ArithmeticError
+
+    sets = DisjointSet([Odd("a", refuse)])
+    for call in (sets.add, sets.__contains__, lambda x: sets.merge(x, x)):
+        with pytest.raises(ArithmeticError):
+            call(Odd("b"))
+    assert (len(sets), sets.n_subsets) == (1, 1)
+
+
 def test_an_equality_that_adds_elements_meanwhile_adds_each_once() -> None:
     sets = UnionFind()
     calm = [Odd(str(number)) for number in range(10)]

@@ -48,7 +48,7 @@ def listed(components: Components) -> tuple[int, list[Any], list[int], list[int]
     return components.component_count, listed_ids, components.labels.tolist(), components.row_labels.tolist()
 
 
-@given(links(small) | links(wide) | links(texts))
+@given(links(small) | links(wide) | links(texts) | links(st.text(max_size=3)))
 def test_the_answer_is_that_of_a_plain_search(stated: tuple[list[Any], list[Any]]) -> None:
     assert listed(connected_components(*stated)) == plain(*stated)
 
@@ -127,6 +127,32 @@ def test_integers_above_those_with_a_sign_come_back_unsigned(make: Callable[[lis
     assert listed(components) == (2, [2**64 - 1, 2**63 - 1, 2**63, 0], [0, 0, 1, 1], [0, 1])
 
 
+LONG = [f"{number} " + "x" * 400 for number in range(9_000)]
+"""More rows than one thread takes alone, and more text than a batch holds."""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize(
+    "make", [list, pa.array, lambda ids: pa.array(ids).dictionary_encode(), lambda ids: np.array(ids, "S")]
+)
+def test_many_long_texts_are_numbered_in_order_on_any_number_of_threads(
+    make: Callable[[list[str]], Any], threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDMERGE_THREADS", threads)
+    short = [str(number % 4_500) for number in range(9_000)]
+    for left, right in ((LONG, short), (short, LONG)):
+        count, ids, labels, rows = listed(connected_components(make(left), right))
+        assert ids == list(dict.fromkeys(end for link in zip(left, right, strict=True) for end in link))
+        assert (count, rows) == (4_500, [*range(4_500), *range(4_500)])
+        assert labels == [number for number in range(4_500) for _ in "ab"] + [*range(4_500)]
+
+
+@pytest.mark.parametrize("make", [list, pa.array])
+def test_a_missing_text_far_down_is_named_by_its_row(make: Callable[[list[str | None]], Any]) -> None:
+    with pytest.raises(ValueError, match="^row 8765 of right is null$"):
+        connected_components(LONG, make([*LONG[:8765], None, *LONG[8766:]]))
+
+
 @pytest.mark.parametrize(
     "empty", [[], (), np.array([]), np.array([], "i4"), pa.array([], "string"), pl.Series([], dtype=pl.Int8)]
 )
@@ -142,6 +168,8 @@ def test_no_rows_are_no_components(empty: Any) -> None:
         (["a", "\ud800"], "row 1 of left is not valid Unicode"),
         (pa.array(["a", None]), "row 1 of left is null"),
         (pa.chunked_array([["a"], [None]], "string"), "row 1 of left is null"),
+        (pa.array(["a", None]).dictionary_encode(), "row 1 of left is null"),
+        (np.array([b"a", b"\xff"]), "row 1 of left is not valid Unicode"),
         (pl.Series([None, None]), "row 0 of left is null"),
         ([None, None], "row 0 of left is null"),
     ],

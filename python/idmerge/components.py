@@ -31,7 +31,8 @@ def connected_components(left: IdColumn, right: IdColumn) -> Components:
     """Return the connected components of the graph whose edges are the rows of two columns.
 
     Nothing is judged and nothing rejected; `Resolver` is for identities. Text is compared byte for
-    byte, so ``"1"`` is not ``"01"``, and an empty text is an ID like any other.
+    byte, so ``"1"`` is not ``"01"``, and an empty text is an ID like any other. Long columns of text are
+    read on two threads where there are two processors and ``IDMERGE_THREADS`` allows it.
 
     Args:
         left: One end of each edge: a column of text or of integers.

@@ -58,6 +58,16 @@ impl Door {
             Operand::Missing | Operand::NotUnicode => Arrival::without_text(Standing::Missing),
         }
     }
+
+    /// Receives a text to number, which need not be able to be an ID.
+    #[inline]
+    fn receive_end(&self, operand: Operand, start: usize) -> Arrival {
+        match operand {
+            Operand::Text(text) if text.len() > Key::MAX_TEXT => Arrival::too_long(text),
+            Operand::NotUnicode => Arrival::without_text(Standing::Invalid),
+            Operand::Text(_) | Operand::Missing => self.receive_question(operand, start),
+        }
+    }
 }
 
 impl Arrival {
@@ -74,11 +84,15 @@ impl Arrival {
     #[inline]
     fn receive_valid(hasher: &Hasher, policy: &Policy, text: &str, start: usize) -> Self {
         if text.len() > Key::MAX_TEXT {
-            return Self { hash: text.len() as u64, ..Self::without_text(Standing::TooLong) };
+            return Self::too_long(text);
         }
         let probe = hasher.probe(text);
         let packed = probe.text.is_empty().then_some(probe.key);
         Self::of(&probe, start, Standing::Valid(policy.marks(text, packed)))
+    }
+
+    fn too_long(text: &str) -> Self {
+        Self { hash: text.len() as u64, ..Self::without_text(Standing::TooLong) }
     }
 
     const fn without_text(standing: Standing) -> Self {
@@ -221,6 +235,12 @@ impl Batch {
     #[inline]
     pub fn ask<'a>(&mut self, door: &Door, texts: impl Iterator<Item = Operand<'a>>) {
         self.append(Side::First, texts, |text, start| door.receive_question(text, start));
+    }
+
+    /// Appends texts to number until there are no more or the side is full.
+    #[inline]
+    pub fn receive_ends<'a>(&mut self, side: Side, door: &Door, texts: impl Iterator<Item = Operand<'a>>) {
+        self.append(side, texts, |text, start| door.receive_end(text, start));
     }
 
     #[inline]

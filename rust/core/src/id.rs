@@ -15,7 +15,7 @@ impl Id {
     pub(crate) const FIRST: Self = Self(0);
 
     /// Returns the ID that became known as the `number`th, counted from 0.
-    pub(crate) fn new(number: u32) -> Self {
+    pub fn new(number: u32) -> Self {
         debug_assert!(number < Self::LIMIT);
         Self(number)
     }

@@ -22,7 +22,7 @@ use crate::index::{Guess, Hashes, Index};
 use crate::key::{Key, Place, Text};
 use crate::machine::{Array, prefetch};
 
-/// Hashes texts as one interner does, apart from it.
+/// Hashes texts as one interner does, apart from it; and numbers.
 #[derive(Clone)]
 pub struct Hasher(SeedableRandomState);
 
@@ -38,11 +38,17 @@ pub struct Probe<'a> {
 
 impl Hasher {
     /// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
-    fn keyed() -> Self {
+    pub fn keyed() -> Self {
         static SHARED: OnceLock<SharedSeed> = OnceLock::new();
         let random = || std::hash::RandomState::new().build_hasher().finish();
         let shared = SHARED.get_or_init(|| SharedSeed::from_u64(random()));
         Self(SeedableRandomState::with_seed(random(), shared))
+    }
+
+    /// Hashes a number.
+    #[inline]
+    pub fn hash_number(&self, number: u64) -> u64 {
+        self.0.hash_one(number)
     }
 
     /// Packs and hashes `text`.

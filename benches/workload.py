@@ -105,20 +105,26 @@ def _texts(
     devices = uuids4(rng, int((~is_alias).sum()))
     of_user = pc.cast(pa.array(owners[is_alias]), pa.string())
     drawn = pc.cast(pa.array(rng.integers(0, 2**32, len(of_user), dtype=np.uint32)), pa.string())
-    aliases = _joined("alias_", of_user, "_", drawn, "@example.com")
-    names = _joined("user_", pc.cast(pa.array(np.arange(users)), pa.string()))
+    aliases = joined("alias_", of_user, "_", drawn, "@example.com")
+    names = joined("user_", pc.cast(pa.array(np.arange(users)), pa.string()))
     place = np.where(is_alias, len(devices) + np.cumsum(is_alias), np.cumsum(~is_alias)) - 1
     others = pa.concat_arrays([devices, aliases]).take(pa.array(place))
     return pa.concat_arrays([names, others])
 
 
-def _joined(*parts: str | pa.Array) -> pa.Array:
+def joined(*parts: str | pa.Array) -> pa.Array:
+    """Return the parts of each row as one text."""
     return pc.binary_join_element_wise(*parts, "")
 
 
 def uuids4(rng: np.random.Generator, count: int) -> pa.Array:
     """Return ``count`` random UUIDs of version 4, in lower case, as a column of text."""
-    drawn = rng.integers(0, 256, (count, 16), dtype=np.uint8)
+    return texts_of_uuids4(rng.integers(0, 256, (count, 16), dtype=np.uint8))
+
+
+def texts_of_uuids4(drawn: NDArray[np.uint8]) -> pa.Array:
+    """Return UUIDs of version 4 made of sixteen drawn bytes each, some of whose bits are overwritten."""
+    count = len(drawn)
     drawn[:, 6] = drawn[:, 6] & 0x0F | 0x40
     drawn[:, 8] = drawn[:, 8] & 0x3F | 0x80
     digits = np.frombuffer(b"0123456789abcdef", np.uint8)

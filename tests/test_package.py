@@ -17,6 +17,7 @@ CORE = Path(__file__).parent.parent / "rust" / "core"
 
 PLAIN = ["errors", "outcome", "policy", "canonical", "events", "reference"]
 FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
+ORIGINALS = {"scipy", "networkx"}
 
 
 def imports(path: Path) -> set[str]:
@@ -37,7 +38,7 @@ def test_the_version_is_one() -> None:
 
 
 def test_importing_idmerge_loads_no_library_but_numpy() -> None:
-    heavy = sorted(FRAMES | {"click", "rich"})
+    heavy = sorted(FRAMES | ORIGINALS | {"click", "rich"})
     code = f"import sys, idmerge; print([name for name in {heavy} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
@@ -50,10 +51,10 @@ def test_what_is_plain_python_imports_neither_the_core_nor_a_frame_library(name:
     assert not {module for module in found if module.startswith(("idmerge._core", "idmerge.resolver"))}
 
 
-def test_the_resolver_and_the_scanner_are_the_only_doors_to_the_core() -> None:
+def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     doors = {path.name for path in PACKAGE.rglob("*.py") if {"idmerge._core"} & imports(path)}
     # __init__ passes on its names, and columns names a type of it.
-    assert doors == {"resolver.py", "scanning.py", "__init__.py", "columns.py"}
+    assert doors == {"resolver.py", "compat.py", "components.py", "scanning.py", "__init__.py", "columns.py"}
 
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:

@@ -5,8 +5,9 @@ clusters under that API's rules, and picks a canonical ID for each. Start with `
 `reference.Resolver` is the same in plain Python, written to be read.
 """
 
-from idmerge import errors, reference
+from idmerge import compat, errors, reference
 from idmerge._core import Column, Table, __version__
+from idmerge.components import Components, connected_components
 from idmerge.events import Kind, Link, parse
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
@@ -15,6 +16,7 @@ from idmerge.resolver import Resolver
 __all__ = [
     "DEFAULT_BLOCKED_IDS",
     "Column",
+    "Components",
     "Kind",
     "Link",
     "Outcome",
@@ -24,6 +26,8 @@ __all__ = [
     "Stats",
     "Table",
     "__version__",
+    "compat",
+    "connected_components",
     "errors",
     "parse",
     "reference",

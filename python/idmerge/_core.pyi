@@ -1,10 +1,11 @@
-"""The resolver's core in Rust: the reference manual of its calls.
+"""The core in Rust: the reference manual of its calls.
 
-`idmerge.Resolver` extends `Resolver` here and passes these calls on as they are. Names with an
-underscore are its own business. `SPEC n` is section n of docs/SPEC.md.
+`idmerge.Resolver` extends `Resolver` here and passes these calls on as they are, and so do the
+classes of `idmerge.compat`. Names with an underscore are their own business. `SPEC n` is section n of
+docs/SPEC.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final, Self, final
 
 import numpy as np
@@ -12,11 +13,22 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from idmerge.canonical import Chooser, Strategy
-from idmerge.columns import ArrowArray, ArrowStream, KindColumn, TextColumn
+from idmerge.columns import ArrowArray, ArrowStream, IdColumn, KindColumn, TextColumn
 from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
-__all__ = ["Column", "Resolver", "Scan", "Scanner", "Table", "__version__"]
+__all__ = [
+    "Column",
+    "DisjointSet",
+    "Partition",
+    "Resolver",
+    "Scan",
+    "Scanner",
+    "Table",
+    "UnionFind",
+    "__version__",
+    "_connected_components",
+]
 
 __version__: Final[str]
 
@@ -232,3 +244,119 @@ class Scan:
 
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the rows that Python must read, with their bytes."""
+
+@disjoint_base
+class Partition:
+    """Hashable elements in disjoint sets: what `DisjointSet` and `UnionFind` have in common."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __iter__(self) -> Iterator[Any]:
+        """Go through the elements in the order in which they were added.
+
+        Raises:
+            RuntimeError: An element was added meanwhile.
+        """
+
+    def _add_many(self, elements: Iterable[Hashable]) -> None: ...
+    def _count(self) -> int: ...
+    def _state(self) -> tuple[list[Any], bytes, bytes, bytes]: ...
+    def _restore(self, elements: list[Any], parents: bytes, weights: bytes, next: bytes) -> None: ...  # noqa: A002
+
+class DisjointSet(Partition):
+    """Disjoint sets with the interface of SciPy's."""
+
+    @property
+    def n_subsets(self) -> int:
+        """How many subsets there are."""
+
+    def __len__(self) -> int:
+        """Return how many elements there are."""
+
+    def __contains__(self, x: Hashable, /) -> bool:
+        """Return whether an element is there."""
+
+    def __getitem__(self, x: Hashable, /) -> Any:
+        """Return the root of an element's subset.
+
+        Raises:
+            KeyError: ``x`` is not there.
+        """
+
+    def add(self, x: Hashable) -> None:
+        """Add an element as a subset of its own, unless it is there."""
+
+    def merge(self, x: Hashable, y: Hashable) -> bool:
+        """Merge the subsets of two elements and return whether they were two.
+
+        The root of the larger subset stays one; of equally large ones, the one added first.
+
+        Raises:
+            KeyError: An element is not there.
+        """
+
+    def merge_many(self, left: IdColumn, right: IdColumn) -> NDArray[np.bool_]:
+        """Merge the subsets of the two elements in each row, as `merge` would one row after another.
+
+        Returns:
+            For each row whether they were two; shape (rows,).
+
+        Raises:
+            KeyError: An element is not there; nothing is merged.
+            TypeError: A column holds neither text nor integers, or only one of them holds text.
+            ValueError: Lengths differ, or a row is null.
+        """
+
+    def connected(self, x: Hashable, y: Hashable) -> bool:
+        """Return whether two elements are in one subset.
+
+        Raises:
+            KeyError: An element is not there.
+        """
+
+    def subset(self, x: Hashable) -> set[Any]:
+        """Return the subset of an element.
+
+        Raises:
+            KeyError: ``x`` is not there.
+        """
+
+    def subset_size(self, x: Hashable) -> int:
+        """Return how many elements the subset of an element has, without making it.
+
+        Raises:
+            KeyError: ``x`` is not there.
+        """
+
+    def subsets(self) -> list[set[Any]]:
+        """Return every subset, in the order of their first elements."""
+
+class UnionFind(Partition):
+    """Disjoint sets with the interface of NetworkX's."""
+
+    def __getitem__(self, element: Hashable, /) -> Any:
+        """Return the root of an element's set; an unknown element is added as a set of its own."""
+
+    def union(self, *objects: Hashable) -> None:
+        """Join the sets of all these elements; unknown ones are added.
+
+        The root of the largest set stays one; of equally large ones, the first in the order of a Python set.
+        """
+
+    def merge_many(self, left: IdColumn, right: IdColumn) -> NDArray[np.bool_]:
+        """Join the sets of the two elements in each row, as `union` would one row after another.
+
+        Returns:
+            For each row whether they were two; shape (rows,).
+
+        Raises:
+            TypeError: A column holds neither text nor integers, or only one of them holds text.
+            ValueError: Lengths differ, or a row is null; nothing is joined.
+        """
+
+    def _parent(self, element: Hashable) -> Any: ...
+    def _weight(self, element: Hashable) -> int: ...
+    def _sets(self) -> list[set[Any]]: ...
+
+def _connected_components(
+    left: IdColumn, right: IdColumn
+) -> tuple[int, Column | NDArray[Any], NDArray[np.int32], NDArray[np.int32]]: ...

@@ -41,6 +41,10 @@ utf8, large utf8, utf8 view or a dictionary of these. None, NaN and Arrow's null
 KindColumn = int | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
 """One `Kind` for all links, or a column of integers that are kinds."""
 
+IdColumn = TextColumn | Sequence[int]
+"""A column of text as above, or of integers: a list or tuple of int, a numpy array of any integer type, or
+an Arrow column of one."""
+
 C = TypeVar("C")
 
 

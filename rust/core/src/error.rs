@@ -10,6 +10,11 @@ pub enum Error {
         /// The most IDs that it can know.
         limit: u32,
     },
+    /// There are as many elements as can be numbered.
+    TooManyElements {
+        /// The most elements that there can be.
+        limit: u32,
+    },
     /// An ID's text is longer than a key can say.
     TextTooLong {
         /// The text's length in bytes.
@@ -23,6 +28,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyIds { limit } => write!(f, "the resolver can know at most {limit} IDs"),
+            Self::TooManyElements { limit } => write!(f, "there can be at most {limit} distinct elements"),
             Self::TextTooLong { bytes, limit } => {
                 write!(f, "an ID of {bytes} bytes exceeds the limit of {limit} bytes")
             }

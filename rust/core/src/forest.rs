@@ -10,12 +10,11 @@
 //!
 //! Finding halves the path on the way up; a union hangs the smaller tree under the larger.
 //! Together: amortised `O(α(n))` a call, 16 bytes an ID.
-//!
-//! Where the nodes lie is not the forest's business: whoever has [`Nodes`] has a [`Forest`].
 
 use bytemuck::Zeroable;
 
 use crate::id::Id;
+use crate::machine::{Array, prefetch};
 
 const ROOT: u32 = 1 << 31;
 
@@ -54,30 +53,57 @@ pub struct Node {
     cluster: Marks,
 }
 
-impl Node {
-    /// Returns the node of an ID that is a cluster of its own.
-    pub fn alone(id: Id, marks: Marks) -> Self {
-        let number = id.number();
-        Self { link: ROOT | 1, next: number, canonical: number, own: marks, cluster: Marks::NONE }
-    }
-}
-
-/// A node for each ID.
-pub trait Nodes {
-    /// Returns the node of `id`.
-    fn node(&self, id: Id) -> &Node;
-    /// Returns the node of `id`, to change it.
-    fn node_mut(&mut self, id: Id) -> &mut Node;
-}
-
 /// The clusters; see the module.
-pub trait Forest: Nodes {
+pub struct Forest {
+    nodes: Array<Node>,
+}
+
+impl Forest {
+    /// Returns a forest of no IDs with addresses for `capacity`.
+    pub fn new(capacity: usize) -> Self {
+        Self { nodes: Array::new(capacity) }
+    }
+
+    /// Returns how many IDs there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Adds the next ID, a cluster of its own.
+    #[inline]
+    pub fn push(&mut self, marks: Marks) {
+        let number = self.nodes.len() as u32;
+        self.nodes.push(Node {
+            link: ROOT | 1,
+            next: number,
+            canonical: number,
+            own: marks,
+            cluster: Marks::NONE,
+        });
+    }
+
+    /// Hints that what is known of `id` is about to be read.
+    #[inline]
+    pub fn prefetch(&self, id: Id) {
+        prefetch(self.node(id));
+    }
+
+    #[inline]
+    fn node(&self, id: Id) -> &Node {
+        self.nodes.get(id.index())
+    }
+
+    #[inline]
+    fn node_mut(&mut self, id: Id) -> &mut Node {
+        self.nodes.get_mut(id.index())
+    }
+
     /// Returns the root of `id`, halving the path on the way up.
     ///
     /// Two steps at a time, the root being above itself: most IDs are at most one step away, and so
     /// the first comparison nearly always comes out the same.
     #[inline]
-    fn find_root(&mut self, mut id: Id) -> Id {
+    pub fn find_root(&mut self, mut id: Id) -> Id {
         loop {
             let parent = self.above(id);
             let grandparent = self.above(parent);
@@ -91,7 +117,7 @@ pub trait Forest: Nodes {
 
     /// Returns the root of `id` and leaves the path as it is: at most `log2(size)` steps.
     #[inline]
-    fn root(&self, mut id: Id) -> Id {
+    pub fn root(&self, mut id: Id) -> Id {
         loop {
             let parent = self.above(id);
             if parent == id {
@@ -103,25 +129,25 @@ pub trait Forest: Nodes {
 
     /// Returns the parent of `id`, or `id` itself if it is a root.
     #[inline]
-    fn above(&self, id: Id) -> Id {
+    pub fn above(&self, id: Id) -> Id {
         let link = self.node(id).link;
         if link & ROOT == 0 { Id::new(link) } else { id }
     }
 
     /// Returns the size of the cluster with this root.
-    fn size(&self, root: Id) -> u32 {
+    pub fn size(&self, root: Id) -> u32 {
         let link = self.node(root).link;
         debug_assert!(link & ROOT != 0);
         link & !ROOT
     }
 
     /// Returns whether `id` is a root.
-    fn is_root(&self, id: Id) -> bool {
+    pub fn is_root(&self, id: Id) -> bool {
         self.node(id).link & ROOT != 0
     }
 
     /// Joins the clusters of two different roots and returns the root of both.
-    fn unite(&mut self, a: Id, b: Id) -> Id {
+    pub fn unite(&mut self, a: Id, b: Id) -> Id {
         debug_assert!(a != b);
         let (root, child) = if self.size(a) >= self.size(b) { (a, b) } else { (b, a) };
         let size = self.size(root) + self.size(child);
@@ -138,17 +164,17 @@ pub trait Forest: Nodes {
     }
 
     /// Returns the marks of `id` itself.
-    fn marks(&self, id: Id) -> Marks {
+    pub fn marks(&self, id: Id) -> Marks {
         self.node(id).own
     }
 
     /// Returns the marks of the cluster with this root.
-    fn cluster_marks(&self, root: Id) -> Marks {
+    pub fn cluster_marks(&self, root: Id) -> Marks {
         self.node(root).cluster
     }
 
     /// Adds `marks` to `id` and to its cluster, whose root is `root`.
-    fn mark(&mut self, id: Id, root: Id, marks: Marks) {
+    pub fn mark(&mut self, id: Id, root: Id, marks: Marks) {
         let node = self.node_mut(id);
         node.own = node.own.with(marks);
         let node = self.node_mut(root);
@@ -156,43 +182,33 @@ pub trait Forest: Nodes {
     }
 
     /// Returns the canonical ID of the cluster with this root.
-    fn canonical(&self, root: Id) -> Id {
+    pub fn canonical(&self, root: Id) -> Id {
         Id::new(self.node(root).canonical)
     }
 
     /// Makes `id` the canonical ID of the cluster with this root.
-    fn set_canonical(&mut self, root: Id, id: Id) {
+    pub fn set_canonical(&mut self, root: Id, id: Id) {
         self.node_mut(root).canonical = id.number();
     }
 
     /// Returns the members of the cluster of `id`, in no particular order.
-    fn members(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+    pub fn members(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
         let next = move |member: &Id| Id::new(self.node(*member).next);
         std::iter::successors(Some(id), move |member| Some(next(member)).filter(|next| *next != id))
     }
 }
 
-impl<T: Nodes + ?Sized> Forest for T {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    impl Nodes for Vec<Node> {
-        fn node(&self, id: Id) -> &Node {
-            &self[id.index()]
-        }
-
-        fn node_mut(&mut self, id: Id) -> &mut Node {
-            &mut self[id.index()]
-        }
+    fn of(count: u32) -> Forest {
+        let mut forest = Forest::new(0);
+        (0..count).for_each(|_| forest.push(Marks::NONE));
+        forest
     }
 
-    fn of(count: u32) -> Vec<Node> {
-        (0..count).map(|number| Node::alone(Id::new(number), Marks::NONE)).collect()
-    }
-
-    fn members(forest: &Vec<Node>, number: u32) -> Vec<u32> {
+    fn members(forest: &Forest, number: u32) -> Vec<u32> {
         let mut members: Vec<u32> = forest.members(Id::new(number)).map(Id::number).collect();
         members.sort_unstable();
         members

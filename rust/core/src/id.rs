@@ -11,8 +11,11 @@ impl Id {
     /// and of a size.
     pub const LIMIT: u32 = (1 << 31) - 1;
 
+    /// The ID that became known first.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// Returns the ID that became known as the `number`th, counted from 0.
-    pub(crate) fn new(number: u32) -> Self {
+    pub fn new(number: u32) -> Self {
         debug_assert!(number < Self::LIMIT);
         Self(number)
     }

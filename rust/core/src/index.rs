@@ -1,34 +1,37 @@
-//! A hash index from keys to IDs that holds neither: 5 bytes a slot.
+//! A hash index from keys to IDs that holds neither: 6.4 bytes a slot.
 //!
 //! # Invariants
 //!
-//! 1. A bucket's slots fill from the front and are never emptied.
-//! 2. An ID stands in its home bucket or, if that is full, in the first one after it in its segment
-//!    that was not.
+//! 1. A bucket's slots fill from the front.
+//! 2. An ID stands in its home bucket or, if that was full, in the first one after it in its segment
+//!    that was not; then all buckets between are `passed`, and its slot says that it is `away`.
 //! 3. At most four fifths of a segment's slots are taken, so a search always meets a bucket with room.
 //! 4. `directory[p]` is the segment of all hashes whose `depth` highest bits are `p`; a segment that
 //!    has split less often than others stands there several times.
 //!
-//! A bucket is one cache line: twelve tags of one byte and two bits, twelve numbers. A search touches one
-//! line and calls back only for slots whose tag agrees, 1 in 1024 of the others. The two bits are worth
-//! having: a call back for a wrong slot waits for memory that nobody has asked for.
+//! A bucket is one cache line: ten tags of two bytes, ten numbers. A search touches one line and calls
+//! back only for slots whose tag agrees, 1 in some thousands of the others: a call back for a wrong slot
+//! waits for memory that nobody has asked for.
 //!
-//! The index grows a segment at a time (extendible hashing): a small segment doubles, one of a huge
-//! page splits in two by the next bit of the hash. So no call waits for more than one segment, some
-//! milliseconds, and the index takes 7 to 14 bytes an ID at any time.
+//! The index grows a segment at a time (extendible hashing): the only one doubles until it is large,
+//! then one splits in two by the next bit of its hashes. That bit is in the tags, so a split reads the
+//! segment from front to back and nothing else, but for the few IDs that are away. So no call waits for
+//! more than that, about a millisecond, and the index takes 8 to 16 bytes an ID at any time.
 
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 use crate::id::Id;
-use crate::machine::{Chunk, HUGE_PAGE, equal_bytes, prefetch};
+use crate::machine::{Array, HUGE_PAGE, equal_pairs, prefetch};
 
-const SLOTS: usize = 12;
-/// Buckets a segment at first, and at most.
+const SLOTS: usize = 10;
+/// Buckets a segment at first, and at most unless hashes are all alike.
 const SMALLEST: usize = 2;
 const LARGEST: usize = HUGE_PAGE / size_of::<Bucket>();
 /// How many bits of a hash can choose its segment.
 const DEEPEST: u32 = 16;
-/// How many IDs move together when a segment grows.
+/// After how many splits the tags have too few bits left that differ, and are made anew.
+const SPLITS_A_TAG: u32 = 8;
+/// How many IDs move together when they must be asked for their hashes.
 const GROUP: usize = 64;
 
 /// What the index asks about the IDs in it when it grows.
@@ -39,34 +42,33 @@ pub trait Hashes {
     fn hash(&self, id: Id) -> u64;
 }
 
-#[derive(Clone, Copy, Zeroable)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Bucket {
-    /// The lower eight bits of each slot's tag.
-    tags: [u8; SLOTS],
-    /// How many slots are taken, above the upper two bits of each slot's tag.
-    rest: u32,
+    tags: [u16; SLOTS],
+    taken: u8,
+    /// Not 0 if an ID whose way led here stands further on.
+    passed: u8,
+    /// A bit for each slot whose ID is at home elsewhere.
+    away: u16,
     numbers: [u32; SLOTS],
 }
 
-const TAKEN: u32 = 2 * SLOTS as u32;
-
 impl Bucket {
-    fn taken(&self) -> usize {
-        (self.rest >> TAKEN) as usize
+    /// Returns a bit for each slot that has this tag.
+    #[inline]
+    fn matches(&self, tag: u16) -> u32 {
+        let [a, b, c, d, ..] = bytemuck::cast::<Self, [u64; 8]>(*self);
+        equal_pairs([a, b, c, d], tag) & !(u32::MAX << self.taken)
     }
 
-    /// Calls `each` with the ID in each slot that has the tag of `hash`, until it returns one.
+    /// Returns the ID in the first slot with this tag that `is_right`.
     #[inline]
-    fn search(&self, hash: u64, mut each: impl FnMut(Id) -> Option<Id>) -> Option<Id> {
-        let mut tags = [0; 16];
-        tags[..SLOTS].copy_from_slice(&self.tags);
-        let mut matches = equal_bytes(tags, hash as u8) & !u32::MAX.wrapping_shl(self.rest >> TAKEN);
+    fn search(&self, tag: u16, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
+        let mut matches = self.matches(tag);
         while matches != 0 {
-            let slot = matches.trailing_zeros();
-            if self.rest >> (2 * slot) & 3 == upper_tag(hash)
-                && let Some(id) = each(Id::new(self.numbers[slot as usize]))
-            {
+            let id = Id::new(self.numbers[matches.trailing_zeros() as usize]);
+            if is_right(id) {
                 return Some(id);
             }
             matches &= matches - 1;
@@ -75,82 +77,58 @@ impl Bucket {
     }
 
     #[inline]
-    fn push(&mut self, hash: u64, id: Id) {
-        let slot = self.taken();
-        self.tags[slot] = hash as u8;
+    fn push(&mut self, tag: u16, id: Id, away: bool) {
+        let slot = usize::from(self.taken);
+        self.tags[slot] = tag;
         self.numbers[slot] = id.number();
-        self.rest = (self.rest | upper_tag(hash) << (2 * slot)) + (1 << TAKEN);
+        self.away |= u16::from(away) << slot;
+        self.taken += 1;
     }
 
     fn is_full(&self) -> bool {
-        self.taken() == SLOTS
+        usize::from(self.taken) == SLOTS
     }
 
-    fn ids(&self) -> impl Iterator<Item = Id> {
-        self.numbers[..self.taken()].iter().map(|&number| Id::new(number))
+    /// Returns the two buckets that this one splits into by a bit of the tags; calls `stray` with each
+    /// ID that is away.
+    #[inline]
+    fn split(&self, bit: u32, mut stray: impl FnMut(Id)) -> [Self; 2] {
+        let mut halves = [Self::zeroed(); 2];
+        for slot in 0..usize::from(self.taken) {
+            if self.away >> slot & 1 == 1 {
+                stray(Id::new(self.numbers[slot]));
+                continue;
+            }
+            let half = &mut halves[usize::from(self.tags[slot] >> bit & 1)];
+            half.tags[usize::from(half.taken)] = self.tags[slot];
+            half.numbers[usize::from(half.taken)] = self.numbers[slot];
+            half.taken += 1;
+        }
+        halves
     }
-}
-
-/// Returns the upper two bits of the tag of a hash, whose lower ones are the hash's lowest byte.
-#[inline]
-fn upper_tag(hash: u64) -> u32 {
-    (hash >> 8) as u32 & 3
 }
 
 /// The IDs whose hashes begin with the same bits.
+#[derive(Clone, Copy)]
 struct Segment {
-    buckets: Chunk<Bucket>,
+    /// Its first bucket.
+    first: usize,
     taken: usize,
     /// How many bits their hashes begin with.
     depth: u32,
 }
 
 impl Segment {
-    fn new(buckets: usize, depth: u32) -> Self {
-        Self { buckets: Chunk::new(buckets), taken: 0, depth }
-    }
-
-    /// Returns the home bucket: by bits of the hash that choose neither segment nor tag.
+    /// Returns the tag of a hash: sixteen bits of which few are the same throughout the segment.
     #[inline]
-    fn home(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.buckets.len() - 1)
+    fn tag(&self, hash: u64) -> u16 {
+        (hash >> (u64::BITS - u16::BITS - self.skipped())) as u16
     }
 
-    fn after(&self, at: usize) -> usize {
-        (at + 1) & (self.buckets.len() - 1)
-    }
-
-    fn is_crowded(&self) -> bool {
-        (self.taken + 1) * 5 > self.buckets.len() * SLOTS * 4
-    }
-
+    /// Returns how many of the highest bits of a hash the tags leave out.
     #[inline]
-    fn put(&mut self, hash: u64, id: Id) {
-        let mut at = self.home(hash);
-        while self.buckets[at].is_full() {
-            at = self.after(at);
-        }
-        self.buckets[at].push(hash, id);
-        self.taken += 1;
-    }
-
-    /// Calls `each` with every ID and its hash.
-    fn drain(self, hashes: &impl Hashes, mut each: impl FnMut(u64, Id)) {
-        let mut ids = self.buckets.iter().flat_map(Bucket::ids);
-        let mut group = Vec::with_capacity(GROUP);
-        loop {
-            group.clear();
-            group.extend(ids.by_ref().take(GROUP));
-            if group.is_empty() {
-                return;
-            }
-            for &id in &group {
-                hashes.prefetch(id);
-            }
-            for &id in &group {
-                each(hashes.hash(id), id);
-            }
-        }
+    fn skipped(&self) -> u32 {
+        self.depth & !(SPLITS_A_TAG - 1)
     }
 }
 
@@ -159,80 +137,123 @@ pub struct Index {
     directory: Vec<u32>,
     segments: Vec<Segment>,
     depth: u32,
+    /// The buckets of every segment, end to end.
+    buckets: Array<Bucket>,
+    /// How many buckets a segment has.
+    len: usize,
+    /// How many IDs a segment takes.
+    most: usize,
 }
 
-/// What one look at a home bucket says of a hash.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Guess {
+/// What one look at a home bucket says of a hash: an ID that may have it, or one of the two below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guess(u32);
+
+impl Guess {
     /// No ID in the index has it.
-    Nobody,
-    /// This one may have it, or another.
-    Perhaps(Id),
+    pub const NOBODY: Self = Self(u32::MAX);
     /// It takes a search.
-    Unclear,
+    pub const UNCLEAR: Self = Self(u32::MAX - 1);
+
+    /// Returns the guess that it is `id`.
+    #[inline]
+    pub fn of(id: Id) -> Self {
+        Self(id.number())
+    }
+
+    /// Returns the ID.
+    #[inline]
+    pub fn id(self) -> Option<Id> {
+        (self.0 < Self::UNCLEAR.0).then(|| Id::new(self.0))
+    }
 }
 
 impl Index {
     /// Returns an empty index with room for `capacity` IDs.
     pub fn new(capacity: usize) -> Self {
-        let buckets = (capacity * 5 / (SLOTS * 4) + 1).next_power_of_two().max(SMALLEST);
-        let depth = (buckets / LARGEST).max(1).ilog2().min(DEEPEST);
+        // A little more than four fifths of the slots, for no segment gets just its share.
+        let needed = (capacity.saturating_mul(13) / (10 * SLOTS) + 1).max(SMALLEST);
+        let depth = needed.div_ceil(LARGEST).next_power_of_two().ilog2().min(DEEPEST);
         let segments = 1 << depth;
+        let mut index = Self::of(needed.div_ceil(segments), segments);
+        index.directory = (0..segments as u32).collect();
+        index.depth = depth;
+        index.segments =
+            (0..segments).map(|number| Segment { first: number * index.len, taken: 0, depth }).collect();
+        index
+    }
+
+    /// Returns so many buckets a segment, for so many segments, and no segment.
+    fn of(len: usize, segments: usize) -> Self {
+        let mut buckets = Array::new(len * segments);
+        buckets.extend(len * segments);
         Self {
-            directory: (0..segments).collect(),
-            segments: (0..segments).map(|_| Segment::new(buckets.min(LARGEST), depth)).collect(),
-            depth,
+            directory: Vec::new(),
+            segments: Vec::new(),
+            depth: 0,
+            buckets,
+            len,
+            most: len * SLOTS * 4 / 5,
         }
     }
 
-    /// Returns where the directory names the segment of `hash`.
+    /// Returns which segment is the one of `hash`.
     #[inline]
-    fn entry(&self, hash: u64) -> usize {
-        (hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth)) as usize
+    fn number(&self, hash: u64) -> usize {
+        let entry = hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth);
+        self.directory[entry as usize] as usize
     }
 
+    /// Returns the home bucket, counted in its segment: by the 32 bits of the hash that choose neither
+    /// segment nor tag.
     #[inline]
-    fn segment(&self, hash: u64) -> &Segment {
-        &self.segments[self.directory[self.entry(hash)] as usize]
+    fn home(&self, hash: u64) -> usize {
+        ((u64::from(hash as u32) * self.len as u64) >> 32) as usize
+    }
+
+    /// Returns the bucket after this one, counted in its segment.
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.len { 0 } else { at + 1 }
     }
 
     /// Hints that a search for `hash` is about to begin.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        let segment = self.segment(hash);
-        prefetch(&segment.buckets[segment.home(hash)]);
+        let segment = &self.segments[self.number(hash)];
+        prefetch(self.buckets.get(segment.first + self.home(hash)));
     }
 
     /// Looks at the home bucket of `hash`.
+    ///
+    /// Without a branch but for the rare bucket that is passed: whether an ID is known is a coin's toss,
+    /// and the processor would guess wrong half of the time.
     #[inline]
     pub fn guess(&self, hash: u64) -> Guess {
-        let segment = self.segment(hash);
-        let home = segment.home(hash);
-        let bucket = &segment.buckets[home];
-        match bucket.search(hash, Some) {
-            Some(id) => Guess::Perhaps(id),
-            None if bucket.is_full() => {
-                prefetch(&segment.buckets[segment.after(home)]);
-                Guess::Unclear
-            }
-            None => Guess::Nobody,
+        let segment = &self.segments[self.number(hash)];
+        let home = self.home(hash);
+        let bucket = self.buckets.get(segment.first + home);
+        let matches = bucket.matches(segment.tag(hash));
+        let number = bucket.numbers[(matches.trailing_zeros() as usize).min(SLOTS - 1)];
+        if matches == 0 && bucket.passed != 0 {
+            prefetch(self.buckets.get(segment.first + self.after(home)));
+            return Guess::UNCLEAR;
         }
+        if matches == 0 { Guess::NOBODY } else { Guess(number) }
     }
 
     /// Returns the ID with this hash that `is_right`.
     #[inline]
     pub fn find(&self, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
-        let segment = self.segment(hash);
-        let mut at = segment.home(hash);
+        let segment = &self.segments[self.number(hash)];
+        let (tag, mut at) = (segment.tag(hash), self.home(hash));
         loop {
-            let bucket = &segment.buckets[at];
-            if let Some(id) = bucket.search(hash, |id| is_right(id).then_some(id)) {
-                return Some(id);
+            let bucket = self.buckets.get(segment.first + at);
+            let found = bucket.search(tag, &mut is_right);
+            if found.is_some() || bucket.passed == 0 {
+                return found;
             }
-            if !bucket.is_full() {
-                return None;
-            }
-            at = segment.after(at);
+            at = self.after(at);
         }
     }
 
@@ -245,55 +266,111 @@ impl Index {
         mut is_right: impl FnMut(Id) -> bool,
         hashes: &impl Hashes,
     ) -> Option<Id> {
-        let mut number = self.directory[self.entry(hash)] as usize;
-        while self.segments[number].is_crowded() {
+        let mut number = self.number(hash);
+        while self.segments[number].taken >= self.most {
             self.make_room(number, hashes);
-            number = self.directory[self.entry(hash)] as usize;
+            number = self.number(hash);
         }
-        let segment = &mut self.segments[number];
-        let mut at = segment.home(hash);
+        let segment = self.segments[number];
+        let (tag, mut at) = (segment.tag(hash), self.home(hash));
         loop {
-            let bucket = &mut segment.buckets[at];
-            if let Some(id) = bucket.search(hash, |id| is_right(id).then_some(id)) {
+            let bucket = self.buckets.get(segment.first + at);
+            if let Some(id) = bucket.search(tag, &mut is_right) {
                 return Some(id);
             }
-            if !bucket.is_full() {
-                bucket.push(hash, new);
-                segment.taken += 1;
-                return None;
+            if bucket.passed == 0 {
+                break;
             }
-            at = segment.after(at);
+            at = self.after(at);
+        }
+        self.put(number, at, hash, new);
+        None
+    }
+
+    /// Puts `id` in its segment, in the first bucket from `at` on that has room.
+    #[inline]
+    fn put(&mut self, number: usize, mut at: usize, hash: u64, id: Id) {
+        let Segment { first, .. } = self.segments[number];
+        while self.buckets.get(first + at).is_full() {
+            self.buckets.get_mut(first + at).passed = 1;
+            at = self.after(at);
+        }
+        let away = at != self.home(hash);
+        let segment = &mut self.segments[number];
+        segment.taken += 1;
+        self.buckets.get_mut(first + at).push(segment.tag(hash), id, away);
+    }
+
+    /// Puts IDs of which nothing is known but their numbers.
+    fn put_all(&mut self, ids: &[Id], hashes: &impl Hashes) {
+        for group in ids.chunks(GROUP) {
+            for &id in group {
+                hashes.prefetch(id);
+            }
+            for &id in group {
+                let hash = hashes.hash(id);
+                self.put(self.number(hash), self.home(hash), hash, id);
+            }
         }
     }
 
     #[cold]
     fn make_room(&mut self, number: usize, hashes: &impl Hashes) {
-        let Segment { depth, ref buckets, .. } = self.segments[number];
-        let buckets = buckets.len();
+        let depth = self.segments[number].depth;
         // Beyond the deepest depth there are more IDs than numbers, unless hashes are all alike.
-        if buckets < LARGEST || depth == DEEPEST {
-            let crowded = std::mem::replace(&mut self.segments[number], Segment::new(2 * buckets, depth));
-            let segment = &mut self.segments[number];
-            return crowded.drain(hashes, |hash, id| segment.put(hash, id));
+        if self.len < LARGEST && self.segments.len() == 1 || depth == DEEPEST {
+            return self.widen(hashes);
         }
+        self.split(number, hashes);
+    }
+
+    /// Makes every segment twice as long.
+    fn widen(&mut self, hashes: &impl Hashes) {
+        let ids: Vec<Id> = (0..self.segments.iter().map(|segment| segment.taken).sum::<usize>())
+            .map(|number| Id::new(number as u32))
+            .collect();
+        let wider = Self::of(2 * self.len, self.segments.len());
+        (self.buckets, self.len, self.most) = (wider.buckets, wider.len, wider.most);
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            (segment.first, segment.taken) = (number * wider.len, 0);
+        }
+        self.put_all(&ids, hashes);
+    }
+
+    /// Makes two segments of one.
+    fn split(&mut self, number: usize, hashes: &impl Hashes) {
+        let Segment { first, depth, .. } = self.segments[number];
         if depth == self.depth {
             self.directory = self.directory.iter().flat_map(|&segment| [segment; 2]).collect();
             self.depth += 1;
         }
-        let crowded = std::mem::replace(&mut self.segments[number], Segment::new(buckets, depth + 1));
-        let mut upper = Segment::new(buckets, depth + 1);
-        let lower = &mut self.segments[number];
-        crowded.drain(hashes, |hash, id| {
-            let is_upper = hash >> (u64::BITS - 1 - depth) & 1 == 1;
-            if is_upper { upper.put(hash, id) } else { lower.put(hash, id) }
-        });
+        let upper = Segment { first: self.buckets.len(), taken: 0, depth: depth + 1 };
+        self.buckets.extend(self.len);
+        let mut strays = Vec::new();
+        let mut taken = [0; 2];
+        let tags_are_kept = self.segments[number].skipped() == upper.skipped();
+        for at in 0..self.len {
+            let bucket = *self.buckets.get(first + at);
+            if tags_are_kept {
+                let halves = bucket.split(u16::BITS - 1 - depth % SPLITS_A_TAG, |id| strays.push(id));
+                for (taken, half) in taken.iter_mut().zip(halves) {
+                    *taken += usize::from(half.taken);
+                }
+                [*self.buckets.get_mut(first + at), *self.buckets.get_mut(upper.first + at)] = halves;
+            } else {
+                strays.extend(bucket.numbers[..usize::from(bucket.taken)].iter().map(|&id| Id::new(id)));
+                *self.buckets.get_mut(first + at) = Bucket::zeroed();
+            }
+        }
+        self.segments[number] = Segment { first, taken: taken[0], depth: depth + 1 };
         let upper_number = self.segments.len() as u32;
-        self.segments.push(upper);
+        self.segments.push(Segment { taken: taken[1], ..upper });
         // A segment's entries stand side by side; the upper half is the new one's.
         let entries = self.directory.iter().filter(|&&entry| entry as usize == number).count();
-        let first = self.directory.iter().position(|&entry| entry as usize == number);
-        let first = first.expect("every segment has an entry");
-        self.directory[first + entries / 2..first + entries].fill(upper_number);
+        let start = self.directory.iter().position(|&entry| entry as usize == number);
+        let start = start.expect("every segment has an entry");
+        self.directory[start + entries / 2..start + entries].fill(upper_number);
+        self.put_all(&strays, hashes);
     }
 }
 
@@ -355,8 +432,7 @@ mod tests {
             let hashes = scattered(count);
             let empty = Index::new(hashes.len());
             let index = filled(hashes.len(), &hashes);
-            let buckets = |index: &Index| index.segments.iter().map(|s| s.buckets.len()).sum::<usize>();
-            assert_eq!((buckets(&index), index.depth), (buckets(&empty), empty.depth));
+            assert_eq!((index.buckets.len(), index.depth), (empty.buckets.len(), empty.depth));
             check_that_all_are_found(&index, &hashes);
         }
     }
@@ -365,7 +441,7 @@ mod tests {
     fn a_guess_never_hides_an_id() {
         let hashes = scattered(100_000);
         let index = filled(0, &hashes);
-        assert!(hashes.iter().all(|&hash| index.guess(hash) != Guess::Nobody));
+        assert!(hashes.iter().all(|&hash| index.guess(hash) != Guess::NOBODY));
     }
 
     #[test]

@@ -1,20 +1,18 @@
-//! Text in, dense numbers out, and back; and a value an ID.
+//! Text in, dense numbers out, and back.
 //!
 //! # Invariants
 //!
-//! 1. The key of entry `i` is that of the `i`th ID that became known, and never changes.
+//! 1. Key `i` is that of the `i`th ID that became known, and never changes.
 //! 2. A text of the arena lies within one chunk, and chunks never move.
 //! 3. No two IDs have equal text.
 //!
-//! 16 bytes an ID for its key, 7 to 14 for the index, the value, and the text itself if it does not
-//! pack. A value stands beside its ID's key, so that whoever found the one has the other at hand.
+//! 16 bytes an ID for its key, 7 to 14 for the index, and the text itself if it does not pack.
 //! Hashing is keyed anew in every process, so that nobody can choose IDs that collide; nothing that a
 //! caller can see depends on it.
 
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::OnceLock;
 
-use bytemuck::Zeroable;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 
@@ -24,7 +22,7 @@ use crate::index::{Guess, Hashes, Index};
 use crate::key::{Key, Place, Text};
 use crate::machine::{Array, prefetch};
 
-/// Hashes texts as one interner does, apart from it.
+/// Hashes texts as one interner does, apart from it; and numbers.
 #[derive(Clone)]
 pub struct Hasher(SeedableRandomState);
 
@@ -40,11 +38,17 @@ pub struct Probe<'a> {
 
 impl Hasher {
     /// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
-    fn keyed() -> Self {
+    pub fn keyed() -> Self {
         static SHARED: OnceLock<SharedSeed> = OnceLock::new();
         let random = || std::hash::RandomState::new().build_hasher().finish();
         let shared = SHARED.get_or_init(|| SharedSeed::from_u64(random()));
         Self(SeedableRandomState::with_seed(random(), shared))
+    }
+
+    /// Hashes a number.
+    #[inline]
+    pub fn hash_number(&self, number: u64) -> u64 {
+        self.0.hash_one(number)
     }
 
     /// Packs and hashes `text`.
@@ -82,26 +86,20 @@ fn fingerprint(hash: u64) -> u32 {
     (hash >> 10) as u32
 }
 
-#[derive(Clone, Copy, Zeroable)]
-struct Entry<T> {
-    key: Key,
-    value: T,
-}
-
 /// The interner; see the module.
-pub struct Interner<T> {
-    entries: Array<Entry<T>>,
+pub struct Interner {
+    keys: Array<Key>,
     arena: Arena,
     index: Index,
     hasher: Hasher,
     limit: u32,
 }
 
-impl<T: Zeroable + Copy> Interner<T> {
+impl Interner {
     /// Returns an empty interner that takes at most `limit` IDs and has room for `capacity`.
     pub fn new(limit: u32, capacity: usize) -> Self {
         Self {
-            entries: Array::new(capacity.min(limit as usize)),
+            keys: Array::new(capacity.min(limit as usize)),
             arena: Arena::default(),
             index: Index::new(capacity.min(limit as usize)),
             hasher: Hasher::keyed(),
@@ -111,7 +109,7 @@ impl<T: Zeroable + Copy> Interner<T> {
 
     /// Returns how many IDs are known.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.len()
     }
 
     /// Returns what hashes texts for this interner.
@@ -125,20 +123,19 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.index.prefetch(hash);
     }
 
-    /// Looks at what is nearest to a text with this hash, and hints that its entry is about to be read.
+    /// Looks at what is nearest to a text with this hash, and hints that its key is about to be read.
     #[inline]
     pub fn guess(&self, hash: u64) -> Guess {
         let guess = self.index.guess(hash);
-        if let Guess::Perhaps(id) = guess {
-            self.prefetch_value(id);
-        }
+        // Without a branch, which would often be guessed wrong; the first key is as good as none.
+        self.prefetch_key(guess.id().unwrap_or(Id::FIRST));
         guess
     }
 
     /// Hints that the text of `id`, if its key does not hold it, is about to be read.
     #[inline]
     pub fn prefetch_text(&self, id: Id) {
-        if let Some(place) = self.entry(id).key.place() {
+        if let Some(place) = self.key(id).place() {
             self.arena.prefetch(place);
         }
     }
@@ -146,10 +143,10 @@ impl<T: Zeroable + Copy> Interner<T> {
     /// Returns the ID of `probe` if it is known; a `guess` may spare the search.
     #[inline]
     pub fn find_guessed(&self, probe: &Probe, guess: Guess) -> Option<Id> {
-        match guess {
-            Guess::Perhaps(id) if self.stored().is(id, probe) => Some(id),
-            Guess::Nobody => None,
-            Guess::Perhaps(_) | Guess::Unclear => self.find(probe),
+        match guess.id() {
+            Some(id) if self.stored().is(id, probe) => Some(id),
+            None if guess == Guess::NOBODY => None,
+            _ => self.find(probe),
         }
     }
 
@@ -162,7 +159,7 @@ impl<T: Zeroable + Copy> Interner<T> {
     /// Returns whether there is room for two more IDs, or perhaps not.
     #[inline]
     pub fn has_room_for_two(&self) -> bool {
-        self.entries.len() + 2 <= self.limit as usize
+        self.keys.len() + 2 <= self.limit as usize
     }
 
     /// Makes sure that `count` more IDs can be numbered.
@@ -173,74 +170,69 @@ impl<T: Zeroable + Copy> Interner<T> {
         Ok(())
     }
 
-    /// Returns the ID of `probe`, numbering it if it is not known; there must be room. `value` makes
-    /// the value of a new one.
-    #[inline]
-    pub fn know(&mut self, probe: &Probe, value: impl FnOnce(Id) -> T) -> Id {
-        let new = Id::new(self.entries.len() as u32);
-        let Self { entries, arena, index, hasher, .. } = self;
-        let stored = Stored { entries, arena, hasher };
+    /// Returns the ID of `probe`, numbering it if it is not known; there must be room.
+    pub fn know(&mut self, probe: &Probe) -> Id {
+        let new = Id::new(self.keys.len() as u32);
+        let Self { keys, arena, index, hasher, .. } = self;
+        let stored = Stored { keys, arena, hasher };
         if let Some(known) = index.find_or_insert(probe.hash, new, |id| stored.is(id, probe), &stored) {
             return known;
         }
-        let key = match probe.key.place() {
+        keys.push(match probe.key.place() {
             Some(_) => Key::at(arena.push(probe.text), probe.key.fingerprint()),
             None => probe.key,
-        };
-        entries.push(Entry { key, value: value(new) });
+        });
         new
+    }
+
+    /// Returns the ID of `probe`, numbering it if it is not known; a `guess` may spare the search.
+    #[inline]
+    pub fn know_guessed(&mut self, probe: &Probe, guess: Guess) -> Id {
+        match guess.id() {
+            Some(id) if self.stored().is(id, probe) => id,
+            _ => self.know(probe),
+        }
     }
 
     /// Returns the text of `id`.
     pub fn text(&self, id: Id) -> Text<'_> {
-        let key = self.entry(id).key;
+        let key = self.key(id);
         match key.place() {
             Some(place) => Text::stored(self.arena.get(place)),
             None => Text::packed(key),
         }
     }
 
-    /// Returns the value of `id`.
+    /// Hints that the key of `id` is about to be read.
     #[inline]
-    pub fn value(&self, id: Id) -> &T {
-        &self.entry(id).value
-    }
-
-    /// Returns the value of `id`, to change it.
-    #[inline]
-    pub fn value_mut(&mut self, id: Id) -> &mut T {
-        &mut self.entries.get_mut(id.index()).value
-    }
-
-    /// Hints that the value of `id` is about to be read, or its text.
-    #[inline]
-    pub fn prefetch_value(&self, id: Id) {
-        prefetch(self.entry(id));
+    pub fn prefetch_key(&self, id: Id) {
+        prefetch(self.keys.get(id.index()));
     }
 
     #[inline]
-    fn stored(&self) -> Stored<'_, T> {
-        Stored { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
+    fn stored(&self) -> Stored<'_> {
+        Stored { keys: &self.keys, arena: &self.arena, hasher: &self.hasher }
     }
 
+    /// Returns the key of `id`.
     #[inline]
-    fn entry(&self, id: Id) -> &Entry<T> {
-        self.entries.get(id.index())
+    pub fn key(&self, id: Id) -> Key {
+        *self.keys.get(id.index())
     }
 }
 
 /// What the index asks about.
-struct Stored<'a, T> {
-    entries: &'a Array<Entry<T>>,
+struct Stored<'a> {
+    keys: &'a Array<Key>,
     arena: &'a Arena,
     hasher: &'a Hasher,
 }
 
-impl<T: Zeroable + Copy> Stored<'_, T> {
+impl Stored<'_> {
     /// Returns whether `id` is the one of `probe`.
     #[inline]
     fn is(&self, id: Id, probe: &Probe) -> bool {
-        let key = self.entries.get(id.index()).key;
+        let key = *self.keys.get(id.index());
         if probe.key.place().is_none() { key == probe.key } else { self.holds(key, probe) }
     }
 
@@ -252,13 +244,13 @@ impl<T: Zeroable + Copy> Stored<'_, T> {
     }
 }
 
-impl<T: Zeroable + Copy> Hashes for Stored<'_, T> {
+impl Hashes for Stored<'_> {
     fn prefetch(&self, id: Id) {
-        prefetch(self.entries.get(id.index()));
+        prefetch(self.keys.get(id.index()));
     }
 
     fn hash(&self, id: Id) -> u64 {
-        let key = self.entries.get(id.index()).key;
+        let key = *self.keys.get(id.index());
         match key.place() {
             Some(place) => self.hasher.hash_text(self.arena.get(place)),
             None => self.hasher.hash_key(key),
@@ -305,10 +297,10 @@ impl Arena {
 mod tests {
     use super::*;
 
-    fn intern(interner: &mut Interner<u64>, text: &str) -> Id {
+    fn intern(interner: &mut Interner, text: &str) -> Id {
         let hasher = interner.hasher().clone();
         let probe = hasher.probe(text);
-        interner.know(&probe, |id| id.index() as u64)
+        interner.know(&probe)
     }
 
     #[test]
@@ -327,7 +319,6 @@ mod tests {
         for (id, text) in ids.iter().zip(&texts) {
             assert_eq!(interner.text(*id).as_str(), text);
             assert_eq!(intern(&mut interner, text), *id);
-            assert_eq!(*interner.value(*id), id.index() as u64);
         }
         assert_eq!(interner.len(), texts.len());
     }

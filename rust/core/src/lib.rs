@@ -37,24 +37,36 @@
 
 mod batch;
 mod canonical;
+mod clusters;
+mod components;
+mod disjoint;
 mod error;
 mod forest;
 mod id;
 mod index;
 mod interner;
+mod interning;
 mod key;
 mod link;
 mod machine;
+mod numbering;
+mod parallel;
 mod policy;
 mod resolver;
 
 pub use batch::{Act, Batch, Door, Side};
 pub use canonical::Strategy;
+pub use components::Components;
+pub use disjoint::{DisjointSets, Parts};
 pub use error::{Error, Stopped};
 pub use id::Id;
+pub use index::{Guess, Hashes, Index};
+pub use interner::Hasher;
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
 pub use machine::prefetch_address;
+pub use numbering::{DistinctTexts, Reason, Unnumbered, number_integers};
+pub use parallel::{Pipeline, Rest};
 pub use policy::{AnonFormat, AnonGuard, Policy};
 pub use resolver::{Answer, Resolver};
 

@@ -167,20 +167,26 @@ fn is_five_groups(text: &str) -> bool {
 }
 
 /// Blocked IDs in lower case, behind a filter that lets nearly every ID pass unhashed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Blocked {
     ids: HashSet<String>,
-    /// A bit for each signature.
-    signatures: [u64; SIGNATURES / 64],
+    /// For each length, the longest together: how blocked values of it begin and end, a bit for each
+    /// value of the lower five bits of a byte. These are the same in upper and lower case.
+    edges: [[u32; 2]; LENGTHS],
 }
 
-const SIGNATURES: usize = 1024;
+const LENGTHS: usize = 64;
 
-/// Returns a number that depends on a value's length and on its first and last byte in lower case.
+impl Default for Blocked {
+    fn default() -> Self {
+        Self { ids: HashSet::new(), edges: [[0; 2]; LENGTHS] }
+    }
+}
+
+/// Returns the bits of the first and the last byte of a value.
 #[inline]
-fn signature(value: &[u8]) -> usize {
-    let byte = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte.to_ascii_lowercase()));
-    (value.len() * 37 + byte(value.first()) * 5 + byte(value.last()) * 11) % SIGNATURES
+fn edges(value: &[u8]) -> [u32; 2] {
+    [value.first(), value.last()].map(|byte| 1 << (byte.copied().unwrap_or(0) & 31))
 }
 
 impl Blocked {
@@ -188,8 +194,10 @@ impl Blocked {
         let mut blocked = Self::default();
         for id in ids {
             let id = id.as_ref().to_ascii_lowercase();
-            let signature = signature(id.as_bytes());
-            blocked.signatures[signature / 64] |= 1 << (signature % 64);
+            let entry = &mut blocked.edges[id.len().min(LENGTHS - 1)];
+            for (bits, bit) in entry.iter_mut().zip(edges(id.as_bytes())) {
+                *bits |= bit;
+            }
             blocked.ids.insert(id);
         }
         blocked
@@ -202,9 +210,9 @@ impl Blocked {
 
     #[inline]
     fn has_value(&self, value: &str) -> bool {
-        let signature = signature(value.as_bytes());
-        self.signatures[signature / 64] >> (signature % 64) & 1 == 1
-            && self.ids.contains(&value.to_ascii_lowercase())
+        let [first, last] = self.edges[value.len().min(LENGTHS - 1)];
+        let [begins, ends] = edges(value.as_bytes());
+        first & begins != 0 && last & ends != 0 && self.ids.contains(&value.to_ascii_lowercase())
     }
 }
 

@@ -3,7 +3,11 @@
 mod model;
 mod stories;
 
-use idmerge_core::{Act, Answer, Batch, Error, Id, Operand, Outcome, Resolver, Side, Step, Stopped};
+use std::cell::Cell;
+
+use idmerge_core::{
+    Act, Answer, Batch, Error, Id, Operand, Outcome, Pipeline, Resolver, Rest, Side, Step, Stopped, Strategy,
+};
 use model::View;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -61,6 +65,37 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
         }
     }
     outcomes
+}
+
+/// Takes steps on two threads, in batches of these sizes, and pauses after every `pause`th batch.
+fn take_in_two(
+    core: &mut Resolver,
+    steps: &[Step],
+    sizes: &[usize],
+    pause: usize,
+) -> Option<(Result<(), Stopped>, Vec<Outcome>)> {
+    let (door, mut outcomes, mut pipeline) = (core.door(), Vec::new(), Pipeline::default());
+    let (mut rest, mut sizes, filled, mut left_out) = (steps, sizes.iter().cycle(), Cell::new(0), 0);
+    loop {
+        let fill = |batch: &mut Batch| {
+            let size = sizes.next().expect("round and round");
+            let (now, after) = rest.split_at((*size).min(rest.len()));
+            for &step in now {
+                batch.push(&door, step);
+            }
+            (rest, left_out) = (after, after.len());
+            filled.set(filled.get() + 1);
+        };
+        let waits = || filled.get() % pause == pause - 1;
+        match pipeline.run(core, fill, waits, &mut outcomes)? {
+            Ok(Rest::Pause) => filled.set(filled.get() + 1),
+            Ok(Rest::End) => {
+                assert_eq!((pipeline.taken(), left_out), (steps.len(), 0));
+                return Some((Ok(()), outcomes));
+            }
+            Err(stopped) => return Some((Err(stopped), outcomes)),
+        }
+    }
 }
 
 fn texts<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
@@ -222,6 +257,30 @@ proptest! {
         prop_assert_eq!((&once.texts, &once.members), (&twice.texts, &twice.members));
         take_each(&mut core, &steps);
         prop_assert_eq!(View::of(&core), twice);
+    }
+
+    #[test]
+    fn two_threads_answer_as_one(story in long_stories(120), sizes in vec(1..90_usize, 1..4), pause in 2..6_usize) {
+        let (mut one, mut two) = (story.core(), story.core());
+        let expected = take_in_batches(&mut one, &story.steps(), &[usize::MAX]);
+        if let Some((result, outcomes)) = take_in_two(&mut two, &story.steps(), &sizes, pause) {
+            prop_assert_eq!((result, outcomes), (Ok(()), expected));
+            prop_assert_eq!(View::of(&two), View::of(&one));
+            prop_assert_eq!(two.outcomes(), one.outcomes());
+        } else {
+            prop_assert_eq!((story.strategy, two.len()), (Strategy::Smallest, 0));
+        }
+    }
+
+    #[test]
+    fn two_threads_stop_where_one_stops(story in stories(), sizes in vec(1..4_usize, 1..4), limit in 0..7_u32) {
+        let (mut one, mut two) = (story.core_with_id_limit(limit), story.core_with_id_limit(limit));
+        let mut expected = Vec::new();
+        let result = one.take(story.steps(), &mut expected);
+        if let Some(answer) = take_in_two(&mut two, &story.steps(), &sizes, 3) {
+            prop_assert_eq!(answer, (result, expected));
+            prop_assert_eq!(View::of(&two), View::of(&one));
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Acts<'a> {
     Links(&'a Kinds),
     Coded(&'a [u8]),
     Observations,
+    /// Nothing that a policy judges: the operands are the ends of links.
+    Ends,
 }
 
 impl Acts<'_> {
@@ -35,6 +37,15 @@ impl Acts<'_> {
             Self::Links(kinds) => Act::Link(kinds.get(row)),
             Self::Coded(codes) => Kind::from_code(codes[row]).map_or(Act::Observe, Act::Link),
             Self::Observations => Act::Observe,
+            Self::Ends => Act::Link(Kind::Merge),
+        }
+    }
+
+    /// Returns what the texts of a side are wanted for.
+    fn purpose(&self, side: Side) -> Purpose {
+        match self {
+            Self::Links(_) | Self::Coded(_) | Self::Observations => Purpose::Step(side),
+            Self::Ends => Purpose::End(side),
         }
     }
 }
@@ -54,7 +65,7 @@ pub struct PinnedRows<'a> {
 
 impl<'a> PinnedRows<'a> {
     pub fn new(acts: Acts<'a>, columns: &[&'a Pinned], door: &'a Door) -> Self {
-        let reader = |(column, side): (&&'a Pinned, Side)| column.reader(Purpose::Step(side), door, 0);
+        let reader = |(column, side): (&&'a Pinned, Side)| column.reader(acts.purpose(side), door, 0);
         let readers = columns.iter().zip([Side::First, Side::Second]).map(reader).collect();
         Self { acts, readers, row: 0 }
     }
@@ -90,17 +101,12 @@ enum MixedColumn<'a, 'py> {
 impl<'a, 'py> MixedRows<'a, 'py> {
     pub fn new(acts: Acts<'a>, columns: &[&'a Column<'py>], door: &'a Door) -> Self {
         let mixed = |(column, side): (&&'a Column<'py>, Side)| match column {
-            Column::Objects(objects) => MixedColumn::Objects(objects, Purpose::Step(side)),
-            Column::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(Purpose::Step(side), door, 0)),
+            Column::Objects(objects) => MixedColumn::Objects(objects, acts.purpose(side)),
+            Column::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(acts.purpose(side), door, 0)),
         };
         let len = columns.iter().map(|column| column.len()).min().unwrap_or(0);
-        Self {
-            acts,
-            columns: columns.iter().zip([Side::First, Side::Second]).map(mixed).collect(),
-            door,
-            row: 0,
-            len,
-        }
+        let columns = columns.iter().zip([Side::First, Side::Second]).map(mixed).collect();
+        Self { acts, columns, door, row: 0, len }
     }
 }
 

@@ -286,12 +286,14 @@ pub enum Purpose {
     Step(Side),
     /// To be looked up.
     Question,
+    /// To be an end of a link without a policy, whatever it is.
+    End(Side),
 }
 
 impl Purpose {
     fn side(self) -> Side {
         match self {
-            Self::Step(side) => side,
+            Self::Step(side) | Self::End(side) => side,
             Self::Question => Side::First,
         }
     }
@@ -300,6 +302,7 @@ impl Purpose {
         match self {
             Self::Step(side) => batch.receive(side, door, operands),
             Self::Question => batch.ask(door, operands),
+            Self::End(side) => batch.receive_ends(side, door, operands),
         }
     }
 }
@@ -362,6 +365,7 @@ impl Reader<'_> {
             let purpose = match self.purpose {
                 Purpose::Step(_) => Purpose::Step(Side::First),
                 Purpose::Question => Purpose::Question,
+                Purpose::End(_) => Purpose::End(Side::First),
             };
             values.read(0..values.len(), &mut batch, purpose, self.door);
             self.values = Some(batch).filter(|batch| batch.rows(Side::First) == values.len());

@@ -1,7 +1,7 @@
 //! The core's errors as Python's exceptions.
 
 use pyo3::PyErr;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::import_exception;
 
 import_exception!(idmerge.errors, CapacityError);
@@ -12,6 +12,8 @@ import_exception!(idmerge.errors, UnknownIdError);
 pub enum Failure {
     /// A limit is reached; the text names it.
     Limit(String),
+    /// A value cannot be taken; the text names it.
+    Value(String),
     /// An earlier call panicked while it changed the resolver.
     Poisoned,
     /// A list became shorter while it was read.
@@ -45,6 +47,7 @@ impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Limit(text) => CapacityError::new_err(text),
+            Failure::Value(text) => PyValueError::new_err(text),
             Failure::Poisoned => PoisonedError::new_err(
                 "an earlier call failed half-way inside the core; build the resolver anew",
             ),

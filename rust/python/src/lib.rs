@@ -4,6 +4,10 @@
 //! interpreter, and wraps the answers. It decides nothing about identity.
 //!
 //! - [`resolver`]: the class that `idmerge.Resolver` extends.
+//! - [`partition`]: the base of [`disjoint_set`] and [`union_find`], the classes of `idmerge.compat`.
+//! - [`objects`]: any hashable object as a number.
+//! - [`components`]: what is connected, without a policy.
+//! - [`links`]: links without a policy in.
 //! - [`column`]: text columns in.
 //! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
 //! - [`batches`]: steps on their way into the core, and who works on them meanwhile.
@@ -17,24 +21,38 @@
 
 mod batches;
 mod column;
+mod components;
+mod disjoint_set;
 mod errors;
 mod events;
 mod kinds;
+mod links;
 mod numpy_text;
+mod objects;
+mod partition;
 mod resolver;
 mod scan;
 mod settings;
 mod string_dtype;
 mod table;
+mod union_find;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use crate::components::connected_components;
+    #[pymodule_export]
+    use crate::disjoint_set::DisjointSet;
+    #[pymodule_export]
+    use crate::partition::Partition;
     #[pymodule_export]
     use crate::resolver::Resolver;
     #[pymodule_export]
     use crate::scan::{Scan, Scanner};
     #[pymodule_export]
     use crate::table::{Column, Table};
+    #[pymodule_export]
+    use crate::union_find::UnionFind;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name is Python's")]

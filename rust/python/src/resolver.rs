@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread;
 
 use arrow_schema::DataType;
-use idmerge_core::{Answer, Batch, Door, Id, Kind, Operand, Outcome, Side, Stopped, Strategy};
+use idmerge_core::{
+    Answer, Batch, Door, Id, Kind, Operand, Outcome, Pipeline, Rest, Side, Stopped, Strategy,
+};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -34,6 +36,8 @@ use crate::table::{Column as ArrowColumn, Table, Texts};
 type Core = idmerge_core::Resolver;
 type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
+/// How many rows are worth a second thread: to start one costs as much as some hundreds.
+const WORTH_TWO_THREADS: usize = 8 * Batch::ROWS;
 /// How many rows of a look-up are worth a thread of their own.
 const WORTH_A_THREAD: usize = 1 << 14;
 
@@ -52,13 +56,26 @@ pub struct Resolver {
 
 impl Resolver {
     fn read<'a>(&'a self, py: Python<'_>) -> Result<RwLockReadGuard<'a, Core>, Failure> {
+        self.read_or(|| self.core.read_py_attached(py))
+    }
+
+    /// The same without the interpreter.
+    fn read_detached(&self) -> Result<RwLockReadGuard<'_, Core>, Failure> {
+        self.read_or(|| self.core.read())
+    }
+
+    /// Locks to read; if that is not possible at once, `wait` does, and whoever writes is told.
+    fn read_or<'a>(
+        &'a self,
+        wait: impl FnOnce() -> LockResult<RwLockReadGuard<'a, Core>>,
+    ) -> Result<RwLockReadGuard<'a, Core>, Failure> {
         match self.core.try_read() {
             Ok(core) => return Ok(core),
             Err(TryLockError::Poisoned(error)) => return Err(error.into()),
             Err(TryLockError::WouldBlock) => {}
         }
         self.readers.fetch_add(1, Ordering::SeqCst);
-        let core = self.core.read_py_attached(py);
+        let core = wait();
         self.readers.fetch_sub(1, Ordering::SeqCst);
         Ok(core?)
     }
@@ -131,41 +148,65 @@ impl Resolver {
         let door = self.read(py)?.door();
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
         if let Some(pinned) = pinned {
-            return py.detach(|| {
-                let mut source = PinnedRows::new(acts, &pinned, &door);
-                self.take_from(&mut source, rows, &Detached, first_row)
-            });
+            let mut source = PinnedRows::new(acts, &pinned, &door);
+            return py.detach(|| self.take_detached(&mut source, rows, first_row));
         }
         let mut source = MixedRows::new(acts, columns, &door);
-        self.take_from(&mut source, rows, &Attached(py), first_row)
+        self.take_each(&mut source, rows, &Attached(py), first_row)
     }
 
-    /// Takes what `source` has, in one's turn.
-    fn take_from(
+    /// Takes what `source` has, in one's turn and without the interpreter.
+    fn take_detached(
+        &self,
+        source: &mut impl Source,
+        rows: usize,
+        first_row: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        if self.threads < 2 || rows < WORTH_TWO_THREADS {
+            return self.take_each(source, rows, &Detached, first_row);
+        }
+        let (mut pipeline, mut outcomes) = (Pipeline::default(), Vec::with_capacity(rows));
+        let is_awaited = || self.readers.load(Ordering::SeqCst) > 0;
+        loop {
+            let mut core = self.core.write()?;
+            let rest = pipeline.run(&mut core, |batch| source.fill(batch), is_awaited, &mut outcomes);
+            drop(core);
+            let Some(rest) = rest else { return self.take_each(source, rows, &Detached, first_row) };
+            let rest = rest.map_err(|stopped| Stopped { taken: first_row + stopped.taken, ..stopped })?;
+            if rest == Rest::End {
+                return Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect());
+            }
+            self.let_readers_in();
+        }
+    }
+
+    /// Takes what `source` has batch by batch, in one's turn.
+    fn take_each(
         &self,
         source: &mut impl Source,
         rows: usize,
         wait: &impl Wait,
         first_row: usize,
     ) -> Result<Vec<u8>, Failure> {
-        let (mut all, mut outcomes) = (Vec::with_capacity(rows), Vec::with_capacity(Batch::ROWS));
-        let mut row = first_row;
+        let (mut outcomes, mut row) = (Vec::with_capacity(rows), first_row);
         run(source, rows, self.threads, wait, |batch| {
             let taken = self.core.write()?.take_batch(batch, &mut outcomes);
             taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
             self.let_readers_in();
             row += batch.rows(Side::First);
-            all.extend(outcomes.drain(..).map(|outcome| outcome as u8));
             Ok(())
         })?;
         let taken = row - first_row;
         // A list can grow or shrink under a call that waits without the interpreter.
-        if taken == rows { Ok(all) } else { Err(Failure::Changed { taken, rows }) }
+        if taken != rows {
+            return Err(Failure::Changed { taken, rows });
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect())
     }
 
     /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
     fn resolve_pinned(&self, column: &Pinned) -> Result<Vec<Texts>, Failure> {
-        let core = self.core.read()?;
+        let core = self.read_detached()?;
         let (core, door, rows) = (&*core, &core.door(), column.len());
         let parts = self.threads.min(rows / WORTH_A_THREAD).max(1);
         let bounds: Vec<usize> = (0..=parts).map(|part| rows * part / parts).collect();
@@ -222,7 +263,7 @@ impl Resolver {
     /// Renders the answers to questions; one that is the text itself comes out as it is if `complete`,
     /// else as null.
     fn answer(&self, batches: Vec<Batch>, complete: bool) -> Result<Texts, Failure> {
-        let core = self.core.read()?;
+        let core = self.read_detached()?;
         let mut texts = Texts::default();
         for mut batch in batches {
             core.resolve_batch(&mut batch, |answer| match answer {
@@ -407,7 +448,7 @@ impl Resolver {
         let door = self.read(py)?.door();
         let outcomes = py.detach(|| {
             let mut source = StepRows { steps: steps.iter(), door: &door };
-            self.take_from(&mut source, rows.1 - rows.0, &Detached, 0)
+            self.take_detached(&mut source, rows.1 - rows.0, 0)
         })?;
         Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
     }
@@ -501,14 +542,14 @@ impl Resolver {
 
     /// Return every known ID with its canonical ID and the size of its cluster.
     fn mapping(&self, py: Python<'_>) -> PyResult<Table> {
-        Ok(py.detach(|| Ok::<_, Failure>(Table::mapping(&*self.core.read()?)))?)
+        Ok(py.detach(|| Ok::<_, Failure>(Table::mapping(&*self.read_detached()?)))?)
     }
 
     /// Return how many links had each outcome, and how many clusters have each size.
     #[pyo3(name = "_counts")]
     fn counts(&self, py: Python<'_>) -> PyResult<(Vec<u64>, BTreeMap<u32, u64>)> {
         let counts = py.detach(|| {
-            let core = self.core.read()?;
+            let core = self.read_detached()?;
             let mut sizes = BTreeMap::new();
             for size in core.cluster_sizes() {
                 *sizes.entry(size).or_default() += 1;

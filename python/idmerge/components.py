@@ -1,0 +1,49 @@
+"""What is connected with what, without a policy: the components of links between IDs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from idmerge import _core
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from idmerge.columns import IdColumn
+
+
+class Components(NamedTuple):
+    """The components of links: numbered from 0 in the order of first appearance, left before right."""
+
+    component_count: int
+    """How many components there are."""
+    ids: _core.Column | NDArray[Any]
+    """The n distinct IDs in the order of first appearance: text as an Arrow column, integers as an array
+    of int64, or of uint64 if one is above ``2**63 - 1``."""
+    labels: NDArray[np.int32]
+    """The component of each of ``ids``; shape (n,)."""
+    row_labels: NDArray[np.int32]
+    """The component of each row; shape (rows,)."""
+
+
+def connected_components(left: IdColumn, right: IdColumn) -> Components:
+    """Return the connected components of the graph whose edges are the rows of two columns.
+
+    Nothing is judged and nothing rejected; `Resolver` is for identities. Text is compared byte for
+    byte, so ``"1"`` is not ``"01"``, and an empty text is an ID like any other. Long columns of text are
+    read on two threads where there are two processors and ``IDMERGE_THREADS`` allows it.
+
+    Args:
+        left: One end of each edge: a column of text or of integers.
+        right: The other end; of the same kind.
+
+    Returns:
+        How many components there are, the IDs, and the component of each ID and of each row.
+
+    Raises:
+        TypeError: A column holds neither text nor integers, or only one of them holds text.
+        ValueError: Lengths differ; a row is null or no valid Unicode; an integer needs more than 64 bits.
+        CapacityError: There are more than ``2**31 - 1`` distinct IDs.
+    """
+    return Components(*_core._connected_components(left, right))

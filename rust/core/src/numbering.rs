@@ -1,0 +1,339 @@
+//! Links between texts or integers as links between dense numbers.
+//!
+//! # Invariants
+//!
+//! 1. Numbers count distinct values in the order of first appearance, a link's first end before its
+//!    second.
+//! 2. Equal values have one number, different ones two: nothing stands for a value but itself.
+//!
+//! Texts go through the interner in groups, as in a resolver. Integers that lie close together are
+//! positions in an array; others are hashed, with a key that nobody outside can know.
+//!
+//! 8 bytes a link; 16 a distinct text and itself if it does not pack, or 8 a distinct integer; and 8 to
+//! 16 for the index, or, for integers close together, 4 a position, of which there are at most 16 a link.
+
+use crate::batch::{Arrival, Batch, Door, GROUP, Side, Standing};
+use crate::error::Error;
+use crate::id::Id;
+use crate::index::{Hashes, Index};
+use crate::interner::{Hasher, Interner};
+use crate::key::{Key, Text};
+use crate::machine::{Chunk, prefetch};
+use crate::policy::Policy;
+
+/// How many links ahead the places of integers are asked for.
+const AHEAD: usize = 16;
+/// How many array positions an integer may cost: about as many bytes as it takes to hash it.
+const SPREAD: u64 = 8;
+
+/// Distinct texts by their numbers, and the links between these.
+pub struct DistinctTexts {
+    texts: Interner,
+    links: Vec<[u32; 2]>,
+}
+
+/// A link that has no numbers; those before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unnumbered {
+    /// How many links were numbered before.
+    pub row: usize,
+    /// Which of its ends it is.
+    pub side: Side,
+    /// What the matter is.
+    pub reason: Reason,
+}
+
+/// Why a text has no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is none.
+    Missing,
+    /// It is not valid Unicode.
+    NotUnicode,
+    /// A limit is reached.
+    Limit(Error),
+}
+
+impl DistinctTexts {
+    /// Returns no texts, expecting this many links.
+    pub fn new(rows: usize) -> Self {
+        Self { texts: Interner::new(Id::LIMIT, 0), links: Vec::with_capacity(rows) }
+    }
+
+    /// Returns the door that the texts pass; [`Batch::receive_ends`] asks for no policy.
+    pub fn door(&self) -> Door {
+        Door { hasher: self.texts.hasher().clone(), policy: Policy::default().into() }
+    }
+
+    /// Numbers both ends of the rows of a batch, in order, up to the first that has no number.
+    pub fn take(&mut self, batch: &mut Batch) -> Result<(), Unnumbered> {
+        let Batch { sides, texts, .. } = batch;
+        let rows = sides[0].len().min(sides[1].len());
+        self.texts.expect(sides, 0..GROUP);
+        for start in (0..rows).step_by(GROUP) {
+            self.texts.guess_all(sides, start..start + GROUP);
+            self.texts.expect(sides, start + GROUP..start + 2 * GROUP);
+            for row in start..rows.min(start + GROUP) {
+                let first = self.number(Side::First, &sides[0][row], &texts[0])?;
+                let second = self.number(Side::Second, &sides[1][row], &texts[1])?;
+                self.links.push([first, second]);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&mut self, side: Side, arrival: &Arrival, buffer: &str) -> Result<u32, Unnumbered> {
+        match self.know(arrival, buffer) {
+            Ok(id) => Ok(id.number()),
+            Err(reason) => Err(Unnumbered { row: self.links.len(), side, reason }),
+        }
+    }
+
+    #[inline]
+    fn know(&mut self, arrival: &Arrival, buffer: &str) -> Result<Id, Reason> {
+        match arrival.standing {
+            Standing::Valid(_) => {}
+            Standing::Missing => return Err(Reason::Missing),
+            Standing::Invalid => return Err(Reason::NotUnicode),
+            Standing::TooLong => {
+                let (bytes, limit) = (arrival.hash as usize, Key::MAX_TEXT);
+                return Err(Reason::Limit(Error::TextTooLong { bytes, limit }));
+            }
+        }
+        let probe = arrival.probe(buffer);
+        if self.texts.check_room(1).is_err() && self.texts.find(&probe).is_none() {
+            return Err(Reason::Limit(TOO_MANY));
+        }
+        Ok(self.texts.know_guessed(&probe, arrival.guess))
+    }
+
+    /// Returns the links between the texts' numbers, in order.
+    pub fn links(&self) -> &[[u32; 2]] {
+        &self.links
+    }
+
+    /// Returns how many distinct texts there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Returns whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the distinct texts in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = Text<'_>> {
+        (0..self.len()).map(|number| self.texts.text(Id::new(number as u32)))
+    }
+}
+
+const TOO_MANY: Error = Error::TooManyElements { limit: Id::LIMIT };
+
+/// Numbers the ends of links and returns the distinct integers in the order of their numbers.
+///
+/// Each link is one row of `left` and `right`, which have the same length.
+pub fn number_integers(left: &[i64], right: &[i64]) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
+    let all = || left.iter().chain(right);
+    let (Some(&least), Some(&most)) = (all().min(), all().max()) else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let range = most.abs_diff(least);
+    if range / SPREAD < 2 * left.len() as u64 {
+        number_each(left, right, Close::new(least, range))
+    } else {
+        number_each(left, right, Scattered::new())
+    }
+}
+
+/// Distinct integers and where to find their numbers.
+trait Integers {
+    /// Hints that `integer` is about to be numbered.
+    fn prefetch(&self, integer: i64);
+    /// Returns the number of `integer`, which is the next if it had none.
+    fn number(&mut self, integer: i64) -> u32;
+    /// Returns how many have a number.
+    fn len(&self) -> usize;
+    /// Returns the integers in the order of their numbers.
+    fn distinct(self) -> Vec<i64>;
+}
+
+fn number_each(
+    left: &[i64],
+    right: &[i64],
+    mut integers: impl Integers,
+) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
+    let mut links = Vec::with_capacity(left.len());
+    for (row, (&a, &b)) in left.iter().zip(right).enumerate() {
+        if let Some((&a, &b)) = left.get(row + AHEAD).zip(right.get(row + AHEAD)) {
+            integers.prefetch(a);
+            integers.prefetch(b);
+        }
+        if integers.len() + 2 > Id::LIMIT as usize {
+            return Err(TOO_MANY);
+        }
+        links.push([integers.number(a), integers.number(b)]);
+    }
+    Ok((integers.distinct(), links))
+}
+
+/// Numbers by position: the integer's distance from the least.
+struct Close {
+    least: i64,
+    /// One more than the integer's number, or zero.
+    places: Chunk<u32>,
+    distinct: Vec<i64>,
+}
+
+impl Close {
+    fn new(least: i64, range: u64) -> Self {
+        Self { least, places: Chunk::new(range as usize + 1), distinct: Vec::new() }
+    }
+
+    fn position(&self, integer: i64) -> usize {
+        integer.abs_diff(self.least) as usize
+    }
+}
+
+impl Integers for Close {
+    #[inline]
+    fn prefetch(&self, integer: i64) {
+        prefetch(&self.places[self.position(integer)]);
+    }
+
+    #[inline]
+    fn number(&mut self, integer: i64) -> u32 {
+        let position = self.position(integer);
+        let place = &mut self.places[position];
+        if *place == 0 {
+            self.distinct.push(integer);
+            *place = self.distinct.len() as u32;
+        }
+        *place - 1
+    }
+
+    fn len(&self) -> usize {
+        self.distinct.len()
+    }
+
+    fn distinct(self) -> Vec<i64> {
+        self.distinct
+    }
+}
+
+/// Numbers by hash.
+struct Scattered {
+    index: Index,
+    distinct: Distinct,
+}
+
+struct Distinct {
+    hasher: Hasher,
+    integers: Vec<i64>,
+}
+
+impl Distinct {
+    #[inline]
+    fn hash_of(&self, integer: i64) -> u64 {
+        self.hasher.hash_number(integer.cast_unsigned())
+    }
+}
+
+impl Hashes for Distinct {
+    fn prefetch(&self, id: Id) {
+        prefetch(&self.integers[id.index()]);
+    }
+
+    fn hash(&self, id: Id) -> u64 {
+        self.hash_of(self.integers[id.index()])
+    }
+}
+
+impl Scattered {
+    fn new() -> Self {
+        let distinct = Distinct { hasher: Hasher::keyed(), integers: Vec::new() };
+        Self { index: Index::new(0), distinct }
+    }
+}
+
+impl Integers for Scattered {
+    #[inline]
+    fn prefetch(&self, integer: i64) {
+        self.index.prefetch(self.distinct.hash_of(integer));
+    }
+
+    #[inline]
+    fn number(&mut self, integer: i64) -> u32 {
+        let Self { index, distinct } = self;
+        let new = Id::new(distinct.integers.len() as u32);
+        let is_it = |id: Id| distinct.integers[id.index()] == integer;
+        if let Some(id) = index.find_or_insert(distinct.hash_of(integer), new, is_it, distinct) {
+            return id.number();
+        }
+        distinct.integers.push(integer);
+        new.number()
+    }
+
+    fn len(&self) -> usize {
+        self.distinct.integers.len()
+    }
+
+    fn distinct(self) -> Vec<i64> {
+        self.distinct.integers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Operand;
+
+    /// Numbers links through a batch of any size.
+    fn number(texts: &mut DistinctTexts, links: &[[Operand; 2]]) -> Result<(), Unnumbered> {
+        let (door, mut batch) = (texts.door(), Batch::default());
+        batch.receive_ends(Side::First, &door, links.iter().map(|link| link[0]));
+        batch.receive_ends(Side::Second, &door, links.iter().map(|link| link[1]));
+        texts.take(&mut batch)
+    }
+
+    #[test]
+    fn texts_are_numbered_by_first_appearance_within_and_across_groups() {
+        let long = |row: usize| format!("a text too long to pack, {row}");
+        let short = |row: usize| if row == 0 { String::new() } else { format!("{row}") };
+        let forms: [&dyn Fn(usize) -> String; 2] = [&long, &short];
+        for form in forms {
+            let names: Vec<String> = (0..200).map(form).collect();
+            let link = |row: usize| [names[row].as_str(), names[row / 2].as_str()].map(Operand::Text);
+            let links: Vec<[Operand; 2]> = (0..200).map(link).collect();
+            let mut texts = DistinctTexts::new(0);
+            assert_eq!(number(&mut texts, &links[..150]), Ok(()));
+            assert_eq!(number(&mut texts, &links[100..]), Ok(()));
+            let expected = |row: u32| [row, row / 2];
+            let expected: Vec<[u32; 2]> = (0..150).chain(100..200).map(expected).collect();
+            assert_eq!(texts.links(), expected);
+            assert!(texts.iter().map(|text| text.as_str().to_owned()).eq(names));
+        }
+    }
+
+    #[test]
+    fn the_first_end_without_a_number_is_named_and_the_links_before_it_have_theirs() {
+        let [a, b] = [Operand::Text("a"), Operand::Text("b")];
+        for (end, reason) in [(Operand::Missing, Reason::Missing), (Operand::NotUnicode, Reason::NotUnicode)]
+        {
+            let mut texts = DistinctTexts::new(0);
+            let refused = number(&mut texts, &[[a, b], [b, end], [end, a]]);
+            assert_eq!(refused, Err(Unnumbered { row: 1, side: Side::Second, reason }));
+            assert_eq!(texts.links(), [[0, 1]]);
+        }
+    }
+
+    #[test]
+    fn integers_close_together_or_far_apart_are_numbered_alike() {
+        let close = number_integers(&[7, -3, 7, 9], &[-3, -3, 8, 7]);
+        assert_eq!(close, Ok((vec![7, -3, 8, 9], vec![[0, 1], [1, 1], [0, 2], [3, 0]])));
+        let far = number_integers(&[i64::MAX, i64::MIN, i64::MAX, 9], &[i64::MIN, i64::MIN, 0, i64::MAX]);
+        assert_eq!(far, Ok((vec![i64::MAX, i64::MIN, 0, 9], vec![[0, 1], [1, 1], [0, 2], [3, 0]])));
+        assert_eq!(number_integers(&[], &[]), Ok((vec![], vec![])));
+    }
+}

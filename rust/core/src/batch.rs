@@ -39,7 +39,7 @@ pub(crate) enum Standing {
 /// An operand on its way in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    pub key: Key,
+    key: Key,
     pub hash: u64,
     /// Which ID it is, once that is known, and until then what the search expects.
     pub guess: Guess,
@@ -176,6 +176,8 @@ pub struct Batch {
     pub(crate) sides: [Vec<Arrival>; 2],
     /// The texts that did not pack, of either side.
     pub(crate) texts: [String; 2],
+    /// Whether the guesses of all arrivals are made.
+    pub(crate) is_scouted: bool,
     /// How much of them makes a side full.
     limit: usize,
 }
@@ -198,11 +200,18 @@ impl Batch {
     }
 
     fn with_limit(limit: usize) -> Self {
-        Self { acts: Vec::new(), sides: Default::default(), texts: Default::default(), limit }
+        Self {
+            acts: Vec::new(),
+            sides: Default::default(),
+            texts: Default::default(),
+            is_scouted: false,
+            limit,
+        }
     }
 
     /// Forgets all rows.
     pub fn clear(&mut self) {
+        self.is_scouted = false;
         self.acts.clear();
         self.sides.iter_mut().for_each(Vec::clear);
         self.texts.iter_mut().for_each(String::clear);

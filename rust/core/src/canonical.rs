@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use crate::forest::{Forest, Marks};
+use crate::forest::{Forest, Marks, Node};
 use crate::id::Id;
 use crate::interner::Interner;
 
@@ -26,45 +26,37 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Returns whether it asks for the texts of IDs.
-    pub(crate) fn reads_texts(self) -> bool {
-        self == Self::Smallest
-    }
-
     /// Returns who names the union of the clusters with these two roots, before they unite.
-    ///
-    /// `ids` must be given if the strategy reads texts.
-    #[inline]
-    pub(crate) fn join(self, forest: &Forest, ids: Option<&Interner>, a: Id, b: Id) -> Id {
-        let (first, second) = (forest.canonical(a), forest.canonical(b));
+    pub(crate) fn join(self, ids: &Interner<Node>, a: Id, b: Id) -> Id {
+        let (first, second) = (ids.canonical(a), ids.canonical(b));
         match self {
             Self::Stable => {
                 let standing = |root: Id, canonical: Id| {
-                    let identified = forest.cluster_marks(root).has(Marks::IDENTIFIED);
-                    (forest.size(root), identified, Reverse(canonical))
+                    let identified = ids.cluster_marks(root).has(Marks::IDENTIFIED);
+                    (ids.size(root), identified, Reverse(canonical))
                 };
                 if standing(a, first) > standing(b, second) { first } else { second }
             }
-            Self::Identified => better_identified(forest, first, second),
+            Self::Identified => better_identified(ids, first, second),
             Self::FirstSeen => first.min(second),
             Self::Smallest => {
-                let ids = ids.expect("whoever has no texts asks for no text");
                 let smaller = ids.text(first).as_str() <= ids.text(second).as_str();
                 if smaller { first } else { second }
             }
         }
     }
 
-    /// Returns who names the cluster with this root now that `id` in it is identified.
-    pub(crate) fn on_identified(self, forest: &Forest, root: Id, id: Id) -> Id {
-        match self {
-            Self::Identified => better_identified(forest, forest.canonical(root), id),
-            Self::Stable | Self::FirstSeen | Self::Smallest => forest.canonical(root),
+    /// Lets the cluster with this root have its name, now that `id` in it is identified.
+    #[inline]
+    pub(crate) fn on_identified(self, ids: &mut Interner<Node>, root: Id, id: Id) {
+        if self == Self::Identified {
+            let canonical = better_identified(ids, ids.canonical(root), id);
+            ids.set_canonical(root, canonical);
         }
     }
 }
 
-fn better_identified(forest: &Forest, a: Id, b: Id) -> Id {
-    let rank = |id: Id| (!forest.marks(id).has(Marks::IDENTIFIED), id);
+fn better_identified(ids: &Interner<Node>, a: Id, b: Id) -> Id {
+    let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), id);
     if rank(a) < rank(b) { a } else { b }
 }

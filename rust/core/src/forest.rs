@@ -10,11 +10,12 @@
 //!
 //! Finding halves the path on the way up; a union hangs the smaller tree under the larger.
 //! Together: amortised `O(α(n))` a call, 16 bytes an ID.
+//!
+//! Where the nodes lie is not the forest's business: whoever has [`Nodes`] has a [`Forest`].
 
 use bytemuck::Zeroable;
 
 use crate::id::Id;
-use crate::machine::{Array, prefetch};
 
 const ROOT: u32 = 1 << 31;
 
@@ -53,57 +54,30 @@ pub struct Node {
     cluster: Marks,
 }
 
-/// The clusters; see the module.
-pub struct Forest {
-    nodes: Array<Node>,
+impl Node {
+    /// Returns the node of an ID that is a cluster of its own.
+    pub fn alone(id: Id, marks: Marks) -> Self {
+        let number = id.number();
+        Self { link: ROOT | 1, next: number, canonical: number, own: marks, cluster: Marks::NONE }
+    }
 }
 
-impl Forest {
-    /// Returns a forest of no IDs with addresses for `capacity`.
-    pub fn new(capacity: usize) -> Self {
-        Self { nodes: Array::new(capacity) }
-    }
+/// A node for each ID.
+pub trait Nodes {
+    /// Returns the node of `id`.
+    fn node(&self, id: Id) -> &Node;
+    /// Returns the node of `id`, to change it.
+    fn node_mut(&mut self, id: Id) -> &mut Node;
+}
 
-    /// Returns how many IDs there are.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Adds the next ID, a cluster of its own.
-    #[inline]
-    pub fn push(&mut self, marks: Marks) {
-        let number = self.nodes.len() as u32;
-        self.nodes.push(Node {
-            link: ROOT | 1,
-            next: number,
-            canonical: number,
-            own: marks,
-            cluster: Marks::NONE,
-        });
-    }
-
-    /// Hints that what is known of `id` is about to be read.
-    #[inline]
-    pub fn prefetch(&self, id: Id) {
-        prefetch(self.node(id));
-    }
-
-    #[inline]
-    fn node(&self, id: Id) -> &Node {
-        self.nodes.get(id.index())
-    }
-
-    #[inline]
-    fn node_mut(&mut self, id: Id) -> &mut Node {
-        self.nodes.get_mut(id.index())
-    }
-
+/// The clusters; see the module.
+pub trait Forest: Nodes {
     /// Returns the root of `id`, halving the path on the way up.
     ///
     /// Two steps at a time, the root being above itself: most IDs are at most one step away, and so
     /// the first comparison nearly always comes out the same.
     #[inline]
-    pub fn find_root(&mut self, mut id: Id) -> Id {
+    fn find_root(&mut self, mut id: Id) -> Id {
         loop {
             let parent = self.above(id);
             let grandparent = self.above(parent);
@@ -117,7 +91,7 @@ impl Forest {
 
     /// Returns the root of `id` and leaves the path as it is: at most `log2(size)` steps.
     #[inline]
-    pub fn root(&self, mut id: Id) -> Id {
+    fn root(&self, mut id: Id) -> Id {
         loop {
             let parent = self.above(id);
             if parent == id {
@@ -129,27 +103,30 @@ impl Forest {
 
     /// Returns the parent of `id`, or `id` itself if it is a root.
     #[inline]
-    pub fn above(&self, id: Id) -> Id {
+    fn above(&self, id: Id) -> Id {
         let link = self.node(id).link;
         if link & ROOT == 0 { Id::new(link) } else { id }
     }
 
     /// Returns the size of the cluster with this root.
-    pub fn size(&self, root: Id) -> u32 {
+    fn size(&self, root: Id) -> u32 {
         let link = self.node(root).link;
         debug_assert!(link & ROOT != 0);
         link & !ROOT
     }
 
     /// Returns whether `id` is a root.
-    pub fn is_root(&self, id: Id) -> bool {
+    fn is_root(&self, id: Id) -> bool {
         self.node(id).link & ROOT != 0
     }
 
     /// Joins the clusters of two different roots and returns the root of both.
-    pub fn unite(&mut self, a: Id, b: Id) -> Id {
+    ///
+    /// Of two equal ones the second is the root: of a link's operands it is the one that comes again, so
+    /// its node will be at hand when a root is looked for.
+    fn unite(&mut self, a: Id, b: Id) -> Id {
         debug_assert!(a != b);
-        let (root, child) = if self.size(a) >= self.size(b) { (a, b) } else { (b, a) };
+        let (root, child) = if self.size(a) > self.size(b) { (a, b) } else { (b, a) };
         let size = self.size(root) + self.size(child);
         let after = self.node(child).next;
         let below = self.node(child).cluster;
@@ -164,51 +141,67 @@ impl Forest {
     }
 
     /// Returns the marks of `id` itself.
-    pub fn marks(&self, id: Id) -> Marks {
+    fn marks(&self, id: Id) -> Marks {
         self.node(id).own
     }
 
     /// Returns the marks of the cluster with this root.
-    pub fn cluster_marks(&self, root: Id) -> Marks {
+    fn cluster_marks(&self, root: Id) -> Marks {
         self.node(root).cluster
     }
 
     /// Adds `marks` to `id` and to its cluster, whose root is `root`.
-    pub fn mark(&mut self, id: Id, root: Id, marks: Marks) {
-        let node = self.node_mut(id);
-        node.own = node.own.with(marks);
-        let node = self.node_mut(root);
-        node.cluster = node.cluster.with(marks);
+    ///
+    /// Nearly every link repeats what is known, and what is not written need not go back to memory.
+    fn mark(&mut self, id: Id, root: Id, marks: Marks) {
+        if !self.node(id).own.has(marks) {
+            let node = self.node_mut(id);
+            node.own = node.own.with(marks);
+        }
+        if !self.node(root).cluster.has(marks) {
+            let node = self.node_mut(root);
+            node.cluster = node.cluster.with(marks);
+        }
     }
 
     /// Returns the canonical ID of the cluster with this root.
-    pub fn canonical(&self, root: Id) -> Id {
+    fn canonical(&self, root: Id) -> Id {
         Id::new(self.node(root).canonical)
     }
 
     /// Makes `id` the canonical ID of the cluster with this root.
-    pub fn set_canonical(&mut self, root: Id, id: Id) {
+    fn set_canonical(&mut self, root: Id, id: Id) {
         self.node_mut(root).canonical = id.number();
     }
 
     /// Returns the members of the cluster of `id`, in no particular order.
-    pub fn members(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+    fn members(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
         let next = move |member: &Id| Id::new(self.node(*member).next);
         std::iter::successors(Some(id), move |member| Some(next(member)).filter(|next| *next != id))
     }
 }
 
+impl<T: Nodes + ?Sized> Forest for T {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(count: u32) -> Forest {
-        let mut forest = Forest::new(0);
-        (0..count).for_each(|_| forest.push(Marks::NONE));
-        forest
+    impl Nodes for Vec<Node> {
+        fn node(&self, id: Id) -> &Node {
+            &self[id.index()]
+        }
+
+        fn node_mut(&mut self, id: Id) -> &mut Node {
+            &mut self[id.index()]
+        }
     }
 
-    fn members(forest: &Forest, number: u32) -> Vec<u32> {
+    fn of(count: u32) -> Vec<Node> {
+        (0..count).map(|number| Node::alone(Id::new(number), Marks::NONE)).collect()
+    }
+
+    fn members(forest: &Vec<Node>, number: u32) -> Vec<u32> {
         let mut members: Vec<u32> = forest.members(Id::new(number)).map(Id::number).collect();
         members.sort_unstable();
         members

@@ -2,31 +2,34 @@
 //!
 //! # Invariants
 //!
-//! 1. A bucket's slots fill from the front.
-//! 2. An ID stands in its home bucket or, if that was full, in the first one after it in its segment
+//! 1. An ID stands in its home bucket or, if that was full, in the first one after it in its segment
 //!    that was not; then all buckets between are `passed`, and its slot says that it is `away`.
-//! 3. At most four fifths of a segment's slots are taken, so a search always meets a bucket with room.
-//! 4. `directory[p]` is the segment of all hashes whose `depth` highest bits are `p`; a segment that
-//!    has split less often than others stands there several times.
+//! 2. At most four fifths of a segment's slots are taken, so a search always meets a bucket with room.
+//! 3. `directory[p]` leads to the segment of all hashes whose `depth` highest bits are `p`; a segment
+//!    that has split less often than others stands there several times.
 //!
-//! A bucket is one cache line: ten tags of two bytes, ten numbers. A search touches one line and calls
-//! back only for slots whose tag agrees, 1 in some thousands of the others: a call back for a wrong slot
-//! waits for memory that nobody has asked for.
+//! A search touches one [`Bucket`], a cache line, and calls back only for slots whose tag agrees, 1 in some
+//! thousands of the others: a call back for a wrong slot waits for memory that nobody has asked for.
 //!
 //! The index grows a segment at a time (extendible hashing): the only one doubles until it is large,
 //! then one splits in two by the next bit of its hashes. That bit is in the tags, so a split reads the
 //! segment from front to back and nothing else, but for the few IDs that are away. So no call waits for
 //! more than that, about a millisecond, and the index takes 8 to 16 bytes an ID at any time.
+//!
+//! The buckets can be looked at from another thread while the index changes. What is seen there is a
+//! [`Guess`], good for asking for memory, and for an answer once the ID's key agrees.
 
-use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
 
+use crate::bucket::{Bucket, SLOTS, Slots};
 use crate::id::Id;
-use crate::machine::{Array, HUGE_PAGE, equal_pairs, prefetch};
+use crate::machine::{Chunk, HUGE_PAGE, prefetch};
 
-const SLOTS: usize = 10;
 /// Buckets a segment at first, and at most unless hashes are all alike.
 const SMALLEST: usize = 2;
 const LARGEST: usize = HUGE_PAGE / size_of::<Bucket>();
+/// How many buckets have addresses from the beginning, if there are many: for some 100 million IDs.
+const ADDRESSES: usize = 1 << 25;
 /// How many bits of a hash can choose its segment.
 const DEEPEST: u32 = 16;
 /// After how many splits the tags have too few bits left that differ, and are made anew.
@@ -42,107 +45,31 @@ pub trait Hashes {
     fn hash(&self, id: Id) -> u64;
 }
 
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Bucket {
-    tags: [u16; SLOTS],
-    taken: u8,
-    /// Not 0 if an ID whose way led here stands further on.
-    passed: u8,
-    /// A bit for each slot whose ID is at home elsewhere.
-    away: u16,
-    numbers: [u32; SLOTS],
-}
-
-impl Bucket {
-    /// Returns a bit for each slot that has this tag.
-    #[inline]
-    fn matches(&self, tag: u16) -> u32 {
-        let [a, b, c, d, ..] = bytemuck::cast::<Self, [u64; 8]>(*self);
-        equal_pairs([a, b, c, d], tag) & !(u32::MAX << self.taken)
-    }
-
-    /// Returns the ID in the first slot with this tag that `is_right`.
-    #[inline]
-    fn search(&self, tag: u16, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
-        let mut matches = self.matches(tag);
-        while matches != 0 {
-            let id = Id::new(self.numbers[matches.trailing_zeros() as usize]);
-            if is_right(id) {
-                return Some(id);
-            }
-            matches &= matches - 1;
-        }
-        None
-    }
-
-    #[inline]
-    fn push(&mut self, tag: u16, id: Id, away: bool) {
-        let slot = usize::from(self.taken);
-        self.tags[slot] = tag;
-        self.numbers[slot] = id.number();
-        self.away |= u16::from(away) << slot;
-        self.taken += 1;
-    }
-
-    fn is_full(&self) -> bool {
-        usize::from(self.taken) == SLOTS
-    }
-
-    /// Returns the two buckets that this one splits into by a bit of the tags; calls `stray` with each
-    /// ID that is away.
-    #[inline]
-    fn split(&self, bit: u32, mut stray: impl FnMut(Id)) -> [Self; 2] {
-        let mut halves = [Self::zeroed(); 2];
-        for slot in 0..usize::from(self.taken) {
-            if self.away >> slot & 1 == 1 {
-                stray(Id::new(self.numbers[slot]));
-                continue;
-            }
-            let half = &mut halves[usize::from(self.tags[slot] >> bit & 1)];
-            half.tags[usize::from(half.taken)] = self.tags[slot];
-            half.numbers[usize::from(half.taken)] = self.numbers[slot];
-            half.taken += 1;
-        }
-        halves
-    }
-}
-
-/// The IDs whose hashes begin with the same bits.
+/// Where the IDs are whose hashes begin with some bits.
 #[derive(Clone, Copy)]
-struct Segment {
-    /// Its first bucket.
-    first: usize,
-    taken: usize,
-    /// How many bits their hashes begin with.
-    depth: u32,
+struct Route {
+    segment: u32,
+    /// The segment's first bucket.
+    first: u32,
+    /// How far a hash is shifted to give its tag: sixteen bits of which few are the same throughout.
+    shift: u32,
 }
 
-impl Segment {
-    /// Returns the tag of a hash: sixteen bits of which few are the same throughout the segment.
-    #[inline]
-    fn tag(&self, hash: u64) -> u16 {
-        (hash >> (u64::BITS - u16::BITS - self.skipped())) as u16
+impl Route {
+    fn new(segment: usize, len: usize, depth: u32) -> Self {
+        let first = u32::try_from(segment * len).expect("there are fewer IDs than fill so many buckets");
+        Self { segment: segment as u32, first, shift: u64::BITS - u16::BITS - skipped(depth) }
     }
 
-    /// Returns how many of the highest bits of a hash the tags leave out.
     #[inline]
-    fn skipped(&self) -> u32 {
-        self.depth & !(SPLITS_A_TAG - 1)
+    fn tag(self, hash: u64) -> u16 {
+        (hash >> self.shift) as u16
     }
 }
 
-/// The index; see the module.
-pub struct Index {
-    directory: Vec<u32>,
-    segments: Vec<Segment>,
-    depth: u32,
-    /// The buckets of every segment, end to end.
-    buckets: Array<Bucket>,
-    /// How many buckets a segment has.
-    len: usize,
-    /// How many IDs a segment takes.
-    most: usize,
+/// Returns how many of the highest bits of a hash tags leave out after so many splits.
+fn skipped(depth: u32) -> u32 {
+    depth / SPLITS_A_TAG * SPLITS_A_TAG
 }
 
 /// What one look at a home bucket says of a hash: an ID that may have it, or one of the two below.
@@ -168,40 +95,21 @@ impl Guess {
     }
 }
 
-impl Index {
-    /// Returns an empty index with room for `capacity` IDs.
-    pub fn new(capacity: usize) -> Self {
-        // A little more than four fifths of the slots, for no segment gets just its share.
-        let needed = (capacity.saturating_mul(13) / (10 * SLOTS) + 1).max(SMALLEST);
-        let depth = needed.div_ceil(LARGEST).next_power_of_two().ilog2().min(DEEPEST);
-        let segments = 1 << depth;
-        let mut index = Self::of(needed.div_ceil(segments), segments);
-        index.directory = (0..segments as u32).collect();
-        index.depth = depth;
-        index.segments =
-            (0..segments).map(|number| Segment { first: number * index.len, taken: 0, depth }).collect();
-        index
-    }
+/// The buckets of an index as they were when this was taken, or as they have become since.
+#[derive(Clone)]
+pub struct Buckets {
+    /// Those of every segment, end to end.
+    chunk: Arc<Chunk<Bucket>>,
+    directory: Arc<[Route]>,
+    depth: u32,
+    /// How many of them a segment has.
+    len: usize,
+}
 
-    /// Returns so many buckets a segment, for so many segments, and no segment.
-    fn of(len: usize, segments: usize) -> Self {
-        let mut buckets = Array::new(len * segments);
-        buckets.extend(len * segments);
-        Self {
-            directory: Vec::new(),
-            segments: Vec::new(),
-            depth: 0,
-            buckets,
-            len,
-            most: len * SLOTS * 4 / 5,
-        }
-    }
-
-    /// Returns which segment is the one of `hash`.
+impl Buckets {
     #[inline]
-    fn number(&self, hash: u64) -> usize {
-        let entry = hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth);
-        self.directory[entry as usize] as usize
+    fn route(&self, hash: u64) -> Route {
+        self.directory[(hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth)) as usize]
     }
 
     /// Returns the home bucket, counted in its segment: by the 32 bits of the hash that choose neither
@@ -217,11 +125,15 @@ impl Index {
         if at + 1 == self.len { 0 } else { at + 1 }
     }
 
+    #[inline]
+    fn bucket(&self, route: Route, at: usize) -> &Bucket {
+        &self.chunk[route.first as usize + at]
+    }
+
     /// Hints that a search for `hash` is about to begin.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        let segment = &self.segments[self.number(hash)];
-        prefetch(self.buckets.get(segment.first + self.home(hash)));
+        prefetch(self.bucket(self.route(hash), self.home(hash)));
     }
 
     /// Looks at the home bucket of `hash`.
@@ -230,31 +142,87 @@ impl Index {
     /// and the processor would guess wrong half of the time.
     #[inline]
     pub fn guess(&self, hash: u64) -> Guess {
-        let segment = &self.segments[self.number(hash)];
-        let home = self.home(hash);
-        let bucket = self.buckets.get(segment.first + home);
-        let matches = bucket.matches(segment.tag(hash));
-        let number = bucket.numbers[(matches.trailing_zeros() as usize).min(SLOTS - 1)];
-        if matches == 0 && bucket.passed != 0 {
-            prefetch(self.buckets.get(segment.first + self.after(home)));
+        let (route, home) = (self.route(hash), self.home(hash));
+        let bucket = self.bucket(route, home);
+        let state = bucket.state();
+        let matches = bucket.matches(state, route.tag(hash));
+        let id = bucket.id((matches.trailing_zeros() as usize).min(SLOTS - 1));
+        if matches == 0 && state.is_passed() {
+            prefetch(self.bucket(route, self.after(home)));
             return Guess::UNCLEAR;
         }
-        if matches == 0 { Guess::NOBODY } else { Guess(number) }
+        if matches == 0 { Guess::NOBODY } else { Guess::of(id) }
     }
 
     /// Returns the ID with this hash that `is_right`.
     #[inline]
     pub fn find(&self, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
-        let segment = &self.segments[self.number(hash)];
-        let (tag, mut at) = (segment.tag(hash), self.home(hash));
+        let (route, mut at) = (self.route(hash), self.home(hash));
         loop {
-            let bucket = self.buckets.get(segment.first + at);
-            let found = bucket.search(tag, &mut is_right);
-            if found.is_some() || bucket.passed == 0 {
+            let bucket = self.bucket(route, at);
+            let state = bucket.state();
+            let found = bucket.search(state, route.tag(hash), &mut is_right);
+            if found.is_some() || !state.is_passed() {
                 return found;
             }
             at = self.after(at);
         }
+    }
+}
+
+/// The IDs whose hashes begin with the same bits.
+#[derive(Clone, Copy)]
+struct Segment {
+    taken: usize,
+    /// How many bits their hashes begin with.
+    depth: u32,
+}
+
+/// The index; see the module.
+pub struct Index {
+    buckets: Buckets,
+    segments: Vec<Segment>,
+    /// How many IDs a segment takes.
+    most: usize,
+}
+
+impl Index {
+    /// Returns an empty index with room for `capacity` IDs.
+    pub fn new(capacity: usize) -> Self {
+        // A little more than four fifths of the slots, for no segment gets just its share.
+        let needed = (capacity.saturating_mul(13) / (10 * SLOTS) + 1).max(SMALLEST);
+        let depth = needed.div_ceil(LARGEST).next_power_of_two().ilog2().min(DEEPEST);
+        let segments = 1 << depth;
+        let len = needed.div_ceil(segments);
+        let directory = (0..segments).map(|segment| Route::new(segment, len, depth)).collect();
+        Self {
+            buckets: Buckets { chunk: Arc::new(chunk(len * segments)), directory, depth, len },
+            segments: vec![Segment { taken: 0, depth }; segments],
+            most: most(len),
+        }
+    }
+
+    /// Returns the buckets, for a look at them from elsewhere.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    /// Hints that a search for `hash` is about to begin.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        self.buckets.prefetch(hash);
+    }
+
+    /// Looks at the home bucket of `hash`.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Guess {
+        self.buckets.guess(hash)
+    }
+
+    /// Returns the ID with this hash that `is_right`.
+    #[inline]
+    pub fn find(&self, hash: u64, is_right: impl FnMut(Id) -> bool) -> Option<Id> {
+        self.buckets.find(hash, is_right)
     }
 
     /// Returns the ID with this hash that `is_right`, or adds `new`; `hashes` knows every ID in the index.
@@ -266,39 +234,40 @@ impl Index {
         mut is_right: impl FnMut(Id) -> bool,
         hashes: &impl Hashes,
     ) -> Option<Id> {
-        let mut number = self.number(hash);
-        while self.segments[number].taken >= self.most {
-            self.make_room(number, hashes);
-            number = self.number(hash);
+        let mut route = self.buckets.route(hash);
+        while self.segments[route.segment as usize].taken >= self.most {
+            self.make_room(route.segment as usize, hashes);
+            route = self.buckets.route(hash);
         }
-        let segment = self.segments[number];
-        let (tag, mut at) = (segment.tag(hash), self.home(hash));
+        let mut at = self.buckets.home(hash);
         loop {
-            let bucket = self.buckets.get(segment.first + at);
-            if let Some(id) = bucket.search(tag, &mut is_right) {
-                return Some(id);
+            let bucket = self.buckets.bucket(route, at);
+            let state = bucket.state();
+            let found = bucket.search(state, route.tag(hash), &mut is_right);
+            if found.is_some() {
+                return found;
             }
-            if bucket.passed == 0 {
+            if !state.is_passed() {
                 break;
             }
-            at = self.after(at);
+            at = self.buckets.after(at);
         }
-        self.put(number, at, hash, new);
+        self.put(route, at, hash, new);
         None
     }
 
     /// Puts `id` in its segment, in the first bucket from `at` on that has room.
     #[inline]
-    fn put(&mut self, number: usize, mut at: usize, hash: u64, id: Id) {
-        let Segment { first, .. } = self.segments[number];
-        while self.buckets.get(first + at).is_full() {
-            self.buckets.get_mut(first + at).passed = 1;
-            at = self.after(at);
+    fn put(&mut self, route: Route, mut at: usize, hash: u64, id: Id) {
+        let buckets = &self.buckets;
+        let mut bucket = buckets.bucket(route, at);
+        while bucket.state().is_full() {
+            bucket.pass();
+            at = buckets.after(at);
+            bucket = buckets.bucket(route, at);
         }
-        let away = at != self.home(hash);
-        let segment = &mut self.segments[number];
-        segment.taken += 1;
-        self.buckets.get_mut(first + at).push(segment.tag(hash), id, away);
+        bucket.push(route.tag(hash), id, at != buckets.home(hash));
+        self.segments[route.segment as usize].taken += 1;
     }
 
     /// Puts IDs of which nothing is known but their numbers.
@@ -309,69 +278,107 @@ impl Index {
             }
             for &id in group {
                 let hash = hashes.hash(id);
-                self.put(self.number(hash), self.home(hash), hash, id);
+                self.put(self.buckets.route(hash), self.buckets.home(hash), hash, id);
             }
         }
     }
 
     #[cold]
-    fn make_room(&mut self, number: usize, hashes: &impl Hashes) {
-        let depth = self.segments[number].depth;
+    fn make_room(&mut self, segment: usize, hashes: &impl Hashes) {
+        let depth = self.segments[segment].depth;
         // Beyond the deepest depth there are more IDs than numbers, unless hashes are all alike.
-        if self.len < LARGEST && self.segments.len() == 1 || depth == DEEPEST {
+        if self.buckets.len < LARGEST && self.segments.len() == 1 || depth == DEEPEST {
             return self.widen(hashes);
         }
-        self.split(number, hashes);
+        self.split(segment, hashes);
     }
 
     /// Makes every segment twice as long.
     fn widen(&mut self, hashes: &impl Hashes) {
-        let ids: Vec<Id> = (0..self.segments.iter().map(|segment| segment.taken).sum::<usize>())
-            .map(|number| Id::new(number as u32))
-            .collect();
-        let wider = Self::of(2 * self.len, self.segments.len());
-        (self.buckets, self.len, self.most) = (wider.buckets, wider.len, wider.most);
-        for (number, segment) in self.segments.iter_mut().enumerate() {
-            (segment.first, segment.taken) = (number * wider.len, 0);
+        let count: usize = self.segments.iter().map(|segment| segment.taken).sum();
+        let ids: Vec<Id> = (0..count).map(|number| Id::new(number as u32)).collect();
+        let len = 2 * self.buckets.len;
+        let route = |route: &Route| {
+            let segment = route.segment as usize;
+            Route::new(segment, len, self.segments[segment].depth)
+        };
+        self.buckets = Buckets {
+            chunk: Arc::new(chunk(len * self.segments.len())),
+            directory: self.buckets.directory.iter().map(route).collect(),
+            len,
+            ..self.buckets
+        };
+        self.most = most(len);
+        for segment in &mut self.segments {
+            segment.taken = 0;
         }
         self.put_all(&ids, hashes);
     }
 
     /// Makes two segments of one.
-    fn split(&mut self, number: usize, hashes: &impl Hashes) {
-        let Segment { first, depth, .. } = self.segments[number];
-        if depth == self.depth {
-            self.directory = self.directory.iter().flat_map(|&segment| [segment; 2]).collect();
-            self.depth += 1;
-        }
-        let upper = Segment { first: self.buckets.len(), taken: 0, depth: depth + 1 };
-        self.buckets.extend(self.len);
-        let mut strays = Vec::new();
-        let mut taken = [0; 2];
-        let tags_are_kept = self.segments[number].skipped() == upper.skipped();
-        for at in 0..self.len {
-            let bucket = *self.buckets.get(first + at);
-            if tags_are_kept {
-                let halves = bucket.split(u16::BITS - 1 - depth % SPLITS_A_TAG, |id| strays.push(id));
-                for (taken, half) in taken.iter_mut().zip(halves) {
-                    *taken += usize::from(half.taken);
-                }
-                [*self.buckets.get_mut(first + at), *self.buckets.get_mut(upper.first + at)] = halves;
+    fn split(&mut self, segment: usize, hashes: &impl Hashes) {
+        let (depth, new) = (self.segments[segment].depth, self.segments.len());
+        self.reserve((new + 1) * self.buckets.len);
+        let [lower, upper] = [segment, new].map(|number| Route::new(number, self.buckets.len, depth + 1));
+        self.redirect(depth, lower, upper);
+        self.segments.push(Segment { taken: 0, depth: depth + 1 });
+        let (mut taken, mut strays) = ([0; 2], Vec::new());
+        for at in 0..self.buckets.len {
+            let bucket = self.buckets.bucket(lower, at);
+            let mut halves = [Slots::default(); 2];
+            if skipped(depth) == skipped(depth + 1) {
+                halves = bucket.slots().split(u16::BITS - 1 - depth % SPLITS_A_TAG, |id| strays.push(id));
             } else {
-                strays.extend(bucket.numbers[..usize::from(bucket.taken)].iter().map(|&id| Id::new(id)));
-                *self.buckets.get_mut(first + at) = Bucket::zeroed();
+                strays.extend(bucket.slots().ids());
+            }
+            for ((taken, route), half) in taken.iter_mut().zip([lower, upper]).zip(halves) {
+                self.buckets.bucket(route, at).set(half);
+                *taken += half.state().taken();
             }
         }
-        self.segments[number] = Segment { first, taken: taken[0], depth: depth + 1 };
-        let upper_number = self.segments.len() as u32;
-        self.segments.push(Segment { taken: taken[1], ..upper });
-        // A segment's entries stand side by side; the upper half is the new one's.
-        let entries = self.directory.iter().filter(|&&entry| entry as usize == number).count();
-        let start = self.directory.iter().position(|&entry| entry as usize == number);
-        let start = start.expect("every segment has an entry");
-        self.directory[start + entries / 2..start + entries].fill(upper_number);
+        self.segments[segment] = Segment { taken: taken[0], depth: depth + 1 };
+        self.segments[new].taken = taken[1];
         self.put_all(&strays, hashes);
     }
+
+    /// Directs the hashes of a segment of this depth to two.
+    fn redirect(&mut self, depth: u32, lower: Route, upper: Route) {
+        let buckets = &mut self.buckets;
+        if depth == buckets.depth {
+            buckets.directory = buckets.directory.iter().flat_map(|&route| [route; 2]).collect();
+            buckets.depth += 1;
+        }
+        // A segment's entries stand side by side.
+        let is_old = |route: &&mut Route| route.segment == lower.segment;
+        let entries: Vec<&mut Route> =
+            Arc::make_mut(&mut buckets.directory).iter_mut().filter(is_old).collect();
+        let half = entries.len() / 2;
+        for (at, entry) in entries.into_iter().enumerate() {
+            *entry = if at < half { lower } else { upper };
+        }
+    }
+
+    /// Makes sure that there are addresses for so many buckets.
+    fn reserve(&mut self, buckets: usize) {
+        let old = &self.buckets.chunk;
+        if buckets > old.len() {
+            let longer = chunk(buckets.max(2 * old.len()));
+            for (new, old) in longer.iter().zip(old.iter()) {
+                new.set(old.slots());
+            }
+            self.buckets.chunk = Arc::new(longer);
+        }
+    }
+}
+
+/// Returns at least so many buckets.
+fn chunk(buckets: usize) -> Chunk<Bucket> {
+    if buckets < LARGEST { Chunk::new(buckets) } else { Chunk::reserved(buckets, ADDRESSES) }
+}
+
+/// Returns how many IDs a segment of `len` buckets takes.
+fn most(len: usize) -> usize {
+    len * SLOTS * 4 / 5
 }
 
 #[cfg(test)]
@@ -422,7 +429,7 @@ mod tests {
         let hashes: Vec<u64> = scattered(1_500_000).into_iter().map(skewed).collect();
         let index = filled(0, &hashes);
         let depths: Vec<u32> = index.segments.iter().map(|segment| segment.depth).collect();
-        assert!(depths.iter().any(|&depth| depth < index.depth), "{depths:?}");
+        assert!(depths.iter().any(|&depth| depth < index.buckets.depth), "{depths:?}");
         check_that_all_are_found(&index, &hashes);
     }
 
@@ -432,7 +439,8 @@ mod tests {
             let hashes = scattered(count);
             let empty = Index::new(hashes.len());
             let index = filled(hashes.len(), &hashes);
-            assert_eq!((index.buckets.len(), index.depth), (empty.buckets.len(), empty.depth));
+            let size = |index: &Index| (index.segments.len(), index.buckets.len, index.buckets.depth);
+            assert_eq!(size(&index), size(&empty));
             check_that_all_are_found(&index, &hashes);
         }
     }

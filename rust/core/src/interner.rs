@@ -1,26 +1,29 @@
-//! Text in, dense numbers out, and back.
+//! Text in, dense numbers out, and back; and a value an ID.
 //!
 //! # Invariants
 //!
-//! 1. Key `i` is that of the `i`th ID that became known, and never changes.
+//! 1. The key of entry `i` is that of the `i`th ID that became known, and never changes.
 //! 2. A text of the arena lies within one chunk, and chunks never move.
 //! 3. No two IDs have equal text.
 //!
-//! 16 bytes an ID for its key, 7 to 14 for the index, and the text itself if it does not pack.
+//! 16 bytes an ID for its key, 8 to 16 for the index, the value, and the text itself if it does not
+//! pack. A value stands beside its ID's key, so that whoever found the one has the other at hand.
 //! Hashing is keyed anew in every process, so that nobody can choose IDs that collide; nothing that a
 //! caller can see depends on it.
 
 use std::hash::{BuildHasher, Hasher as _};
 use std::sync::OnceLock;
 
+use bytemuck::Zeroable;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 
 use crate::error::Error;
 use crate::id::Id;
-use crate::index::{Guess, Hashes, Index};
+use crate::index::{Hashes, Index};
 use crate::key::{Key, Place, Text};
 use crate::machine::{Array, prefetch};
+use crate::scout::Scout;
 
 /// Hashes texts as one interner does, apart from it; and numbers.
 #[derive(Clone)]
@@ -86,20 +89,26 @@ fn fingerprint(hash: u64) -> u32 {
     (hash >> 10) as u32
 }
 
+#[derive(Clone, Copy, Zeroable)]
+struct Entry<T> {
+    key: Key,
+    value: T,
+}
+
 /// The interner; see the module.
-pub struct Interner {
-    keys: Array<Key>,
+pub struct Interner<T> {
+    entries: Array<Entry<T>>,
     arena: Arena,
     index: Index,
     hasher: Hasher,
     limit: u32,
 }
 
-impl Interner {
+impl<T: Zeroable + Copy> Interner<T> {
     /// Returns an empty interner that takes at most `limit` IDs and has room for `capacity`.
     pub fn new(limit: u32, capacity: usize) -> Self {
         Self {
-            keys: Array::new(capacity.min(limit as usize)),
+            entries: Array::new(capacity.min(limit as usize)),
             arena: Arena::default(),
             index: Index::new(capacity.min(limit as usize)),
             hasher: Hasher::keyed(),
@@ -109,7 +118,7 @@ impl Interner {
 
     /// Returns how many IDs are known.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.entries.len()
     }
 
     /// Returns what hashes texts for this interner.
@@ -123,13 +132,9 @@ impl Interner {
         self.index.prefetch(hash);
     }
 
-    /// Looks at what is nearest to a text with this hash, and hints that its key is about to be read.
-    #[inline]
-    pub fn guess(&self, hash: u64) -> Guess {
-        let guess = self.index.guess(hash);
-        // Without a branch, which would often be guessed wrong; the first key is as good as none.
-        self.prefetch_key(guess.id().unwrap_or(Id::FIRST));
-        guess
+    /// Returns who guesses which ID has a hash.
+    pub fn scout(&self) -> Scout {
+        Scout::new(self.index.buckets().clone(), self.entries.addresses())
     }
 
     /// Hints that the text of `id`, if its key does not hold it, is about to be read.
@@ -140,14 +145,10 @@ impl Interner {
         }
     }
 
-    /// Returns the ID of `probe` if it is known; a `guess` may spare the search.
+    /// Returns whether `id` is the one of `probe`.
     #[inline]
-    pub fn find_guessed(&self, probe: &Probe, guess: Guess) -> Option<Id> {
-        match guess.id() {
-            Some(id) if self.stored().is(id, probe) => Some(id),
-            None if guess == Guess::NOBODY => None,
-            _ => self.find(probe),
-        }
+    pub fn is(&self, id: Id, probe: &Probe) -> bool {
+        self.stored().is(id, probe)
     }
 
     /// Returns the ID of `probe` if it is known.
@@ -159,7 +160,7 @@ impl Interner {
     /// Returns whether there is room for two more IDs, or perhaps not.
     #[inline]
     pub fn has_room_for_two(&self) -> bool {
-        self.keys.len() + 2 <= self.limit as usize
+        self.entries.len() + 2 <= self.limit as usize
     }
 
     /// Makes sure that `count` more IDs can be numbered.
@@ -170,28 +171,21 @@ impl Interner {
         Ok(())
     }
 
-    /// Returns the ID of `probe`, numbering it if it is not known; there must be room.
-    pub fn know(&mut self, probe: &Probe) -> Id {
-        let new = Id::new(self.keys.len() as u32);
-        let Self { keys, arena, index, hasher, .. } = self;
-        let stored = Stored { keys, arena, hasher };
+    /// Returns the ID of `probe`, numbering it if it is not known; there must be room. `value` makes
+    /// the value of a new one.
+    pub fn know(&mut self, probe: &Probe, value: impl FnOnce(Id) -> T) -> Id {
+        let new = Id::new(self.entries.len() as u32);
+        let Self { entries, arena, index, hasher, .. } = self;
+        let stored = Stored { entries, arena, hasher };
         if let Some(known) = index.find_or_insert(probe.hash, new, |id| stored.is(id, probe), &stored) {
             return known;
         }
-        keys.push(match probe.key.place() {
+        let key = match probe.key.place() {
             Some(_) => Key::at(arena.push(probe.text), probe.key.fingerprint()),
             None => probe.key,
-        });
+        };
+        entries.push(Entry { key, value: value(new) });
         new
-    }
-
-    /// Returns the ID of `probe`, numbering it if it is not known; a `guess` may spare the search.
-    #[inline]
-    pub fn know_guessed(&mut self, probe: &Probe, guess: Guess) -> Id {
-        match guess.id() {
-            Some(id) if self.stored().is(id, probe) => id,
-            _ => self.know(probe),
-        }
     }
 
     /// Returns the text of `id`.
@@ -203,36 +197,47 @@ impl Interner {
         }
     }
 
-    /// Hints that the key of `id` is about to be read.
+    /// Returns the value of `id`.
     #[inline]
-    pub fn prefetch_key(&self, id: Id) {
-        prefetch(self.keys.get(id.index()));
+    pub fn value(&self, id: Id) -> &T {
+        &self.entries.get(id.index()).value
+    }
+
+    /// Returns the value of `id`, to change it.
+    #[inline]
+    pub fn value_mut(&mut self, id: Id) -> &mut T {
+        &mut self.entries.get_mut(id.index()).value
+    }
+
+    /// Hints that the value of `id` is about to be read, or its text.
+    #[inline]
+    pub fn prefetch_entry(&self, id: Id) {
+        prefetch(self.entries.get(id.index()));
     }
 
     #[inline]
-    fn stored(&self) -> Stored<'_> {
-        Stored { keys: &self.keys, arena: &self.arena, hasher: &self.hasher }
+    fn stored(&self) -> Stored<'_, T> {
+        Stored { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
     }
 
-    /// Returns the key of `id`.
     #[inline]
-    pub fn key(&self, id: Id) -> Key {
-        *self.keys.get(id.index())
+    fn key(&self, id: Id) -> Key {
+        self.entries.get(id.index()).key
     }
 }
 
 /// What the index asks about.
-struct Stored<'a> {
-    keys: &'a Array<Key>,
+struct Stored<'a, T> {
+    entries: &'a Array<Entry<T>>,
     arena: &'a Arena,
     hasher: &'a Hasher,
 }
 
-impl Stored<'_> {
+impl<T: Zeroable + Copy> Stored<'_, T> {
     /// Returns whether `id` is the one of `probe`.
     #[inline]
     fn is(&self, id: Id, probe: &Probe) -> bool {
-        let key = *self.keys.get(id.index());
+        let key = self.entries.get(id.index()).key;
         if probe.key.place().is_none() { key == probe.key } else { self.holds(key, probe) }
     }
 
@@ -244,13 +249,13 @@ impl Stored<'_> {
     }
 }
 
-impl Hashes for Stored<'_> {
+impl<T: Zeroable + Copy> Hashes for Stored<'_, T> {
     fn prefetch(&self, id: Id) {
-        prefetch(self.keys.get(id.index()));
+        prefetch(self.entries.get(id.index()));
     }
 
     fn hash(&self, id: Id) -> u64 {
-        let key = *self.keys.get(id.index());
+        let key = self.entries.get(id.index()).key;
         match key.place() {
             Some(place) => self.hasher.hash_text(self.arena.get(place)),
             None => self.hasher.hash_key(key),
@@ -297,10 +302,10 @@ impl Arena {
 mod tests {
     use super::*;
 
-    fn intern(interner: &mut Interner, text: &str) -> Id {
+    fn intern(interner: &mut Interner<u64>, text: &str) -> Id {
         let hasher = interner.hasher().clone();
         let probe = hasher.probe(text);
-        interner.know(&probe)
+        interner.know(&probe, |id| id.index() as u64)
     }
 
     #[test]
@@ -319,6 +324,7 @@ mod tests {
         for (id, text) in ids.iter().zip(&texts) {
             assert_eq!(interner.text(*id).as_str(), text);
             assert_eq!(intern(&mut interner, text), *id);
+            assert_eq!(*interner.value(*id), id.index() as u64);
         }
         assert_eq!(interner.len(), texts.len());
     }

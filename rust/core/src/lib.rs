@@ -36,8 +36,8 @@
 #![deny(unsafe_code)]
 
 mod batch;
+mod bucket;
 mod canonical;
-mod clusters;
 mod components;
 mod disjoint;
 mod error;
@@ -45,14 +45,13 @@ mod forest;
 mod id;
 mod index;
 mod interner;
-mod interning;
 mod key;
 mod link;
 mod machine;
 mod numbering;
-mod parallel;
 mod policy;
 mod resolver;
+mod scout;
 
 pub use batch::{Act, Batch, Door, Side};
 pub use canonical::Strategy;
@@ -66,9 +65,9 @@ pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
 pub use machine::prefetch_address;
 pub use numbering::{DistinctTexts, Reason, Unnumbered, number_integers};
-pub use parallel::{Pipeline, Rest};
 pub use policy::{AnonFormat, AnonGuard, Policy};
 pub use resolver::{Answer, Resolver};
+pub use scout::Scout;
 
 /// The version of this crate, and of the Python package built on it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -261,15 +261,21 @@ unsafe impl<T: Send> Send for Chunk<T> {}
 // SAFETY: the same.
 unsafe impl<T: Sync> Sync for Chunk<T> {}
 
-impl<T: Zeroable + Copy> Chunk<T> {
+impl<T: Zeroable> Chunk<T> {
     /// Returns `len` zeros; from a huge page on, in huge pages where the system has them.
     pub fn new(len: usize) -> Self {
         let in_pages = (len * size_of::<T>() >= HUGE_PAGE).then(|| Self::in_pages(len));
         in_pages.flatten().unwrap_or_else(|| Self::on_heap(len))
     }
 
+    /// Returns at least `len` zeros, and up to `addresses` if the system has that many: those that
+    /// nobody touches take no memory.
+    pub fn reserved(len: usize, addresses: usize) -> Self {
+        Self::in_pages(len.max(addresses)).unwrap_or_else(|| Self::new(len))
+    }
+
     fn on_heap(len: usize) -> Self {
-        let mut elements = vec![T::zeroed(); len];
+        let mut elements: Vec<T> = bytemuck::zeroed_vec(len);
         let start = NonNull::new(elements.as_mut_ptr()).expect("a Vec is never null");
         Self { start, len, _owner: Owner::Heap { _elements: elements } }
     }
@@ -306,6 +312,22 @@ impl<T> DerefMut for Chunk<T> {
     }
 }
 
+/// Where an array's elements were when this was taken; good for hints, and for nothing else.
+#[derive(Clone, Copy)]
+pub struct Addresses {
+    start: usize,
+    element: usize,
+}
+
+impl Addresses {
+    /// Hints that the element at `index` is about to be read.
+    #[inline]
+    pub fn prefetch(self, index: usize) {
+        let address = self.start.wrapping_add(index.wrapping_mul(self.element));
+        prefetch_address(std::ptr::without_provenance::<u8>(address));
+    }
+}
+
 /// An array that grows at its end.
 ///
 /// A small one doubles. One of a huge page takes addresses for all that it will ever need, so that it
@@ -329,8 +351,12 @@ impl<T: Zeroable + Copy> Array<T> {
     }
 
     fn reserved(len: usize) -> Chunk<T> {
-        let wanted = len.max(ADDRESSES / size_of::<T>());
-        Chunk::in_pages(wanted).unwrap_or_else(|| Chunk::new(len))
+        Chunk::reserved(len, ADDRESSES / size_of::<T>())
+    }
+
+    /// Returns where the elements are.
+    pub fn addresses(&self) -> Addresses {
+        Addresses { start: self.chunk.as_ptr().addr(), element: size_of::<T>() }
     }
 
     pub fn len(&self) -> usize {
@@ -356,21 +382,12 @@ impl<T: Zeroable + Copy> Array<T> {
         self.len += 1;
     }
 
-    /// Appends `count` zeros.
-    pub fn extend(&mut self, count: usize) {
-        while self.len + count > self.chunk.len() {
-            self.grow();
-        }
-        // Nothing behind the end has ever been written.
-        self.len += count;
-    }
-
     #[cold]
     fn grow(&mut self) {
-        let doubled = 2 * self.chunk.len();
+        let doubled = 2 * self.len;
         let large = doubled * size_of::<T>() >= HUGE_PAGE;
         let mut larger = if large { Self::reserved(doubled) } else { Chunk::new(doubled) };
-        larger[..self.len].copy_from_slice(&self.chunk[..self.len]);
+        larger[..self.len].copy_from_slice(&self.chunk);
         self.chunk = larger;
     }
 }

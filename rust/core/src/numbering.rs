@@ -12,7 +12,7 @@
 //! 8 bytes a link; 16 a distinct text and itself if it does not pack, or 8 a distinct integer; and 8 to
 //! 16 for the index, or, for integers close together, 4 a position, of which there are at most 16 a link.
 
-use crate::batch::{Arrival, Batch, Door, GROUP, Side, Standing};
+use crate::batch::{Arrival, Batch, Door, GROUP, Side, Standing, clamped};
 use crate::error::Error;
 use crate::id::Id;
 use crate::index::{Hashes, Index};
@@ -20,6 +20,7 @@ use crate::interner::{Hasher, Interner};
 use crate::key::{Key, Text};
 use crate::machine::{Chunk, prefetch};
 use crate::policy::Policy;
+use crate::scout::{Scout, Search};
 
 /// How many links ahead the places of integers are asked for.
 const AHEAD: usize = 16;
@@ -28,7 +29,7 @@ const SPREAD: u64 = 8;
 
 /// Distinct texts by their numbers, and the links between these.
 pub struct DistinctTexts {
-    texts: Interner,
+    texts: Interner<()>,
     links: Vec<[u32; 2]>,
 }
 
@@ -65,17 +66,21 @@ impl DistinctTexts {
         Door { hasher: self.texts.hasher().clone(), policy: Policy::default().into() }
     }
 
+    /// Returns a scout, who can look ahead for some batches.
+    pub fn scout(&self) -> Scout {
+        self.texts.scout()
+    }
+
     /// Numbers both ends of the rows of a batch, in order, up to the first that has no number.
     pub fn take(&mut self, batch: &mut Batch) -> Result<(), Unnumbered> {
+        let search = Search::begin(&self.texts, batch);
         let Batch { sides, texts, .. } = batch;
-        let rows = sides[0].len().min(sides[1].len());
-        self.texts.expect(sides, 0..GROUP);
-        for start in (0..rows).step_by(GROUP) {
-            self.texts.guess_all(sides, start..start + GROUP);
-            self.texts.expect(sides, start + GROUP..start + 2 * GROUP);
-            for row in start..rows.min(start + GROUP) {
-                let first = self.number(Side::First, &sides[0][row], &texts[0])?;
-                let second = self.number(Side::Second, &sides[1][row], &texts[1])?;
+        for start in (0..sides[0].len().min(sides[1].len())).step_by(GROUP) {
+            search.group(&self.texts, sides, texts, start, |_| ());
+            let [left, right] = sides.each_ref().map(|side| clamped(side, &(start..start + GROUP)));
+            for (first, second) in left.iter().zip(right) {
+                let first = self.number(Side::First, first, &texts[0])?;
+                let second = self.number(Side::Second, second, &texts[1])?;
                 self.links.push([first, second]);
             }
         }
@@ -101,11 +106,14 @@ impl DistinctTexts {
                 return Err(Reason::Limit(Error::TextTooLong { bytes, limit }));
             }
         }
+        if let Some(id) = arrival.id() {
+            return Ok(id);
+        }
         let probe = arrival.probe(buffer);
         if self.texts.check_room(1).is_err() && self.texts.find(&probe).is_none() {
             return Err(Reason::Limit(TOO_MANY));
         }
-        Ok(self.texts.know_guessed(&probe, arrival.guess))
+        Ok(self.texts.know(&probe, |_| ()))
     }
 
     /// Returns the links between the texts' numbers, in order.

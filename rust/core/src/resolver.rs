@@ -7,26 +7,35 @@
 //!    its IDs known, the first before the second.
 //! 3. A step that fails with an [`Error`] changes nothing.
 //!
-//! A link goes through two halves: the [`Interner`] makes numbers of its texts, the [`Clusters`] judge
-//! it. Each works on a batch in groups, so that many reads of memory wait at once; the modules of the
-//! two say how. One link alone is a group of one. Packing and hashing is the [`Door`]'s work. All three
-//! can go on at the same time, see [`crate::Pipeline`].
+//! # Costs
+//!
+//! A link costs two searches of the index and up to two walks to a root; nearly all of it is
+//! waiting for memory. So a batch goes in groups, in five passes over each group, and every pass
+//! asks for the memory that the next one needs. The first four are a search ([`Scout`]); when they
+//! end, parents are asked for, and the fifth judges and unites, in order.
+//!
+//! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
+//! group of one. The [`Door`]'s work and the scout's can go on elsewhere meanwhile.
 
-use crate::batch::{Act, Arrival, Batch, Door, GROUP, clamped, clamped_mut};
+use std::sync::Arc;
+
+use crate::batch::{Act, Arrival, Batch, Door, GROUP, Standing, clamped_mut, refusal};
 use crate::canonical::Strategy;
-use crate::clusters::Clusters;
 use crate::error::{Error, Stopped};
+use crate::forest::{Forest, Marks, Node, Nodes};
 use crate::id::Id;
-use crate::index::Guess;
 use crate::interner::Interner;
-use crate::key::Text;
+use crate::key::{Key, Text};
 use crate::link::{Kind, Operand, Outcome, Step};
-use crate::policy::Policy;
+use crate::policy::{Facts, Policy, claims};
+use crate::scout::{Scout, Search};
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
 pub struct Resolver {
-    ids: Interner,
-    clusters: Clusters,
+    policy: Arc<Policy>,
+    strategy: Strategy,
+    ids: Interner<Node>,
+    outcomes: [u64; Outcome::COUNT],
 }
 
 /// What a look-up says.
@@ -40,6 +49,18 @@ pub enum Answer<'a> {
     Other(Text<'a>),
 }
 
+impl Nodes for Interner<Node> {
+    #[inline]
+    fn node(&self, id: Id) -> &Node {
+        self.value(id)
+    }
+
+    #[inline]
+    fn node_mut(&mut self, id: Id) -> &mut Node {
+        self.value_mut(id)
+    }
+}
+
 impl Resolver {
     /// Returns an empty resolver.
     pub fn new(policy: Policy, strategy: Strategy) -> Self {
@@ -51,18 +72,25 @@ impl Resolver {
         Self::with_capacity(policy, strategy, limit, 0)
     }
 
-    /// Returns an empty resolver that can know at most `limit` IDs and has room for `capacity`
-    /// from the beginning.
+    /// Returns an empty resolver that can know at most `limit` IDs and whose index has room for
+    /// `capacity` from the beginning; entries need no room ahead, for they never move.
     pub fn with_capacity(policy: Policy, strategy: Strategy, limit: u32, capacity: usize) -> Self {
         Self {
+            policy: Arc::new(policy),
+            strategy,
             ids: Interner::new(limit, capacity),
-            clusters: Clusters::new(policy, strategy, capacity.min(limit as usize)),
+            outcomes: [0; Outcome::COUNT],
         }
     }
 
     /// Returns the door that the texts of steps and look-ups pass.
     pub fn door(&self) -> Door {
-        Door { hasher: self.ids.hasher().clone(), policy: self.clusters.policy.clone() }
+        Door { hasher: self.ids.hasher().clone(), policy: self.policy.clone() }
+    }
+
+    /// Returns a scout, who can look ahead for some batches.
+    pub fn scout(&self) -> Scout {
+        self.ids.scout()
     }
 
     /// Judges one link and returns what became of it (SPEC 2).
@@ -104,48 +132,153 @@ impl Resolver {
 
     /// Takes the rows of a batch that passed this resolver's door; see [`Self::take`].
     pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
-        let result = self.ids.take_in(batch);
-        let rows = result.map_or_else(|stopped| stopped.taken, |()| batch.acts.len());
-        self.clusters.judge(Some(&self.ids), batch, rows, outcomes);
-        result
-    }
-
-    /// Returns the two halves, if they can work apart: unless judging reads texts.
-    pub(crate) fn halves(&mut self) -> Option<(&mut Interner, &mut Clusters)> {
-        (!self.clusters.reads_texts()).then_some((&mut self.ids, &mut self.clusters))
+        let search = Search::begin(&self.ids, batch);
+        let Batch { acts, sides, texts, .. } = batch;
+        for start in (0..acts.len()).step_by(GROUP) {
+            let ids = &self.ids;
+            search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
+            for row in start..acts.len().min(start + GROUP) {
+                let settled = match acts[row] {
+                    Act::Link(kind) => self
+                        .settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]])
+                        .map(|outcome| outcomes.push(outcome)),
+                    Act::Observe => self.settle_observed(&sides[0][row], &texts[0]),
+                };
+                settled.map_err(|error| Stopped { taken: row, error })?;
+            }
+        }
+        Ok(())
     }
 
     /// All passes for one step.
     #[inline]
     fn take_one(&mut self, act: Act, operands: [Operand; 2]) -> Result<Option<Outcome>, Error> {
-        let texts = operands.map(|operand| match operand {
+        let [first, second] = operands.map(|operand| match operand {
             Operand::Text(text) => text,
             Operand::Missing | Operand::NotUnicode => "",
         });
         let mut arrivals = operands.map(|operand| self.receive(operand));
-        let [first, second] = &mut arrivals;
+        for (arrival, text) in arrivals.iter_mut().zip([first, second]) {
+            if arrival.is_valid() {
+                arrival.set_id(self.ids.find(&arrival.probe(text)));
+            }
+        }
         match act {
-            Act::Link(kind) => {
-                self.ids.prefetch(second.hash);
-                self.ids.take_in_link([first, second], texts)?;
-                self.clusters.meet_one(first);
-                self.clusters.meet_one(second);
-                Ok(Some(self.clusters.judge_link(Some(&self.ids), kind, [first, second])))
-            }
-            Act::Observe => {
-                self.ids.take_in_observed(first, texts[0])?;
-                self.clusters.meet_one(first);
-                Ok(None)
-            }
+            Act::Link(kind) => self.settle(kind, arrivals.each_ref(), [first, second]).map(Some),
+            Act::Observe => self.settle_observed(&arrivals[0], first).map(|()| None),
         }
     }
 
     /// Receives one operand, as the door does.
     #[inline]
     fn receive(&self, operand: Operand) -> Arrival {
-        let mut arrival = Arrival::receive(self.ids.hasher(), &self.clusters.policy, operand, 0);
-        arrival.guess = Guess::UNCLEAR;
-        arrival
+        Arrival::receive(self.ids.hasher(), &self.policy, operand, 0)
+    }
+
+    /// The fifth pass: judges and unites. The operands' texts are in `buffers`.
+    #[inline]
+    fn settle(&mut self, kind: Kind, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<Outcome, Error> {
+        let [first, second] = arrivals;
+        let outcome = match (first.id(), second.id()) {
+            (Some(first), Some(second)) => self.unite(kind, first, second),
+            _ => {
+                if let Some(outcome) = refusal([first.standing, second.standing]) {
+                    outcome
+                } else {
+                    let [first, second] = self.know_both(arrivals, buffers)?;
+                    self.unite(kind, first, second)
+                }
+            }
+        };
+        self.outcomes[outcome as usize] += 1;
+        Ok(outcome)
+    }
+
+    #[inline]
+    fn settle_observed(&mut self, arrival: &Arrival, buffer: &str) -> Result<(), Error> {
+        if arrival.id().is_none() && !matches!(arrival.standing, Standing::Missing | Standing::Invalid) {
+            self.check_room([arrival], [buffer])?;
+            self.know(arrival, buffer);
+        }
+        Ok(())
+    }
+
+    /// Makes both known, when at least one of them was not at the fourth pass.
+    #[inline]
+    fn know_both(&mut self, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<[Id; 2], Error> {
+        self.check_room(arrivals, buffers)?;
+        let first = arrivals[0].id().unwrap_or_else(|| self.know(arrivals[0], buffers[0]));
+        let second = arrivals[1].id().unwrap_or_else(|| self.know(arrivals[1], buffers[1]));
+        Ok([first, second])
+    }
+
+    /// Makes sure that all of these can be known, or none.
+    #[inline]
+    fn check_room<const N: usize>(&self, arrivals: [&Arrival; N], buffers: [&str; N]) -> Result<(), Error> {
+        if arrivals.iter().all(|arrival| arrival.is_valid()) && self.ids.has_room_for_two() {
+            return Ok(());
+        }
+        self.check_room_exactly(arrivals, buffers)
+    }
+
+    #[cold]
+    fn check_room_exactly<const N: usize>(
+        &self,
+        arrivals: [&Arrival; N],
+        buffers: [&str; N],
+    ) -> Result<(), Error> {
+        for arrival in arrivals {
+            if arrival.standing == Standing::TooLong {
+                return Err(Error::TextTooLong { bytes: arrival.hash as usize, limit: Key::MAX_TEXT });
+            }
+        }
+        let probes = arrivals.iter().zip(buffers).map(|(arrival, buffer)| arrival.probe(buffer));
+        let mut new: Vec<(Key, &str)> = probes
+            .filter(|probe| self.ids.find(probe).is_none())
+            .map(|probe| (probe.key, probe.text))
+            .collect();
+        new.dedup_by(|a, b| a.1 == b.1 && (a.0 == b.0 || !a.1.is_empty()));
+        self.ids.check_room(new.len())
+    }
+
+    /// Makes a valid ID known, unless it is.
+    #[inline]
+    fn know(&mut self, arrival: &Arrival, buffer: &str) -> Id {
+        let Standing::Valid(marks) = arrival.standing else { unreachable!("only a valid ID becomes known") };
+        self.ids.know(&arrival.probe(buffer), |id| Node::alone(id, marks))
+    }
+
+    /// Judges a link between two known IDs and does what its outcome says.
+    fn unite(&mut self, kind: Kind, first: Id, second: Id) -> Outcome {
+        let (ours, theirs) = (self.ids.find_root(first), self.ids.find_root(second));
+        let outcome = self.policy.judge(
+            kind,
+            &Facts {
+                same_id: first == second,
+                same_cluster: ours == theirs,
+                first: self.ids.marks(first),
+                first_cluster: self.ids.cluster_marks(ours),
+                merged_size: self.ids.size(ours) + self.ids.size(theirs),
+            },
+        );
+        if matches!(outcome, Outcome::Merged | Outcome::Unchanged) {
+            self.claim(kind, [(first, ours), (second, theirs)]);
+        }
+        if outcome == Outcome::Merged {
+            let canonical = self.strategy.join(&self.ids, ours, theirs);
+            let root = self.ids.unite(ours, theirs);
+            self.ids.set_canonical(root, canonical);
+        }
+        outcome
+    }
+
+    fn claim(&mut self, kind: Kind, [(first, ours), (second, theirs)]: [(Id, Id); 2]) {
+        let (of_first, of_second) = claims(kind);
+        self.ids.mark(first, ours, of_first);
+        self.ids.mark(second, theirs, of_second);
+        if of_second.has(Marks::IDENTIFIED) {
+            self.strategy.on_identified(&mut self.ids, theirs, second);
+        }
     }
 
     /// Returns the number of `text` if it is known.
@@ -155,37 +288,25 @@ impl Resolver {
 
     /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
     pub fn resolve_batch<'a>(&'a self, batch: &'a mut Batch, mut answer: impl FnMut(Answer<'a>)) {
-        let (ids, forest) = (&self.ids, &self.clusters.forest);
-        let (sides, texts) = (&mut batch.sides[..1], &batch.texts[0]);
-        let rows = sides[0].len();
-        ids.expect(sides, 0..GROUP);
-        for start in (0..rows).step_by(GROUP) {
-            let group = start..start + GROUP;
-            ids.guess_all(sides, group.clone());
-            ids.expect(sides, start + GROUP..start + 2 * GROUP);
-            let side = clamped_mut(&mut sides[0], &group);
+        let (ids, search) = (&self.ids, Search::begin(&self.ids, batch));
+        let Batch { sides, texts, .. } = batch;
+        for start in (0..sides[0].len()).step_by(GROUP) {
+            search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
+            let side = clamped_mut(&mut sides[0], &(start..start + GROUP));
             for arrival in side.iter_mut().filter(|arrival| arrival.is_valid()) {
-                let id = ids.find_guessed(&arrival.probe(texts), arrival.guess);
-                arrival.set_id(id);
-                if let Some(id) = id {
-                    forest.prefetch(id);
-                }
-            }
-            for id in side.iter().filter_map(Arrival::id) {
-                forest.prefetch(forest.above(id));
-            }
-            for arrival in side.iter_mut() {
-                let canonical = arrival.id().and_then(|id| self.other_canonical(id));
+                // Where the guess was wrong, a search is due.
+                let id = arrival.id().or_else(|| ids.find(&arrival.probe(&texts[0])));
+                let canonical = id.and_then(|id| self.other_canonical(id));
                 arrival.set_id(canonical);
                 if let Some(canonical) = canonical {
-                    ids.prefetch_key(canonical);
+                    ids.prefetch_entry(canonical);
                 }
             }
-            for arrival in clamped(&sides[0], &group) {
+            for arrival in side.iter() {
                 answer(match arrival.id() {
                     _ if !arrival.is_valid() => Answer::Missing,
                     Some(canonical) => Answer::Other(ids.text(canonical)),
-                    None => Answer::Itself(arrival.as_text(texts)),
+                    None => Answer::Itself(arrival.as_text(&texts[0])),
                 });
             }
         }
@@ -203,7 +324,7 @@ impl Resolver {
 
     /// Returns the canonical ID of the cluster of `id` (SPEC 5).
     pub fn canonical(&self, id: Id) -> Id {
-        self.clusters.forest.canonical(self.clusters.forest.root(id))
+        self.ids.canonical(self.ids.root(id))
     }
 
     /// Returns the canonical ID of the cluster of `id` unless that is `id` itself.
@@ -213,17 +334,17 @@ impl Resolver {
 
     /// Returns how many IDs the cluster of `id` has.
     pub fn size(&self, id: Id) -> u32 {
-        self.clusters.forest.size(self.clusters.forest.root(id))
+        self.ids.size(self.ids.root(id))
     }
 
     /// Returns whether `a` and `b` are in one cluster.
     pub fn same(&self, a: Id, b: Id) -> bool {
-        self.clusters.forest.root(a) == self.clusters.forest.root(b)
+        self.ids.root(a) == self.ids.root(b)
     }
 
     /// Returns the members of the cluster of `id` in the order in which they became known.
     pub fn members(&self, id: Id) -> Vec<Id> {
-        let mut members: Vec<Id> = self.clusters.forest.members(id).collect();
+        let mut members: Vec<Id> = self.ids.members(id).collect();
         members.sort_unstable();
         members
     }
@@ -241,16 +362,16 @@ impl Resolver {
     /// Returns how many clusters there are, those of one ID included.
     pub fn cluster_count(&self) -> usize {
         // Every merge made one out of two.
-        self.len() - self.clusters.outcomes[Outcome::Merged as usize] as usize
+        self.len() - self.outcomes[Outcome::Merged as usize] as usize
     }
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
     pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
-        self.ids().filter(|&id| self.clusters.forest.is_root(id)).map(|root| self.clusters.forest.size(root))
+        self.ids().filter(|&id| self.ids.is_root(id)).map(|root| self.ids.size(root))
     }
 
     /// Returns how many links had each outcome so far, by the outcome's number.
     pub fn outcomes(&self) -> [u64; Outcome::COUNT] {
-        self.clusters.outcomes
+        self.outcomes
     }
 }

@@ -10,7 +10,7 @@
 //! - [`links`]: links without a policy in.
 //! - [`column`]: text columns in.
 //! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
-//! - [`batches`]: steps on their way into the core, and who works on them meanwhile.
+//! - [`batches`]: steps on their way into the core; [`relay`]: who works on them.
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`scan`]: lines of events in, by the parser in [`events`].
 //! - [`table`]: Arrow columns and tables out.
@@ -30,6 +30,7 @@ mod links;
 mod numpy_text;
 mod objects;
 mod partition;
+mod relay;
 mod resolver;
 mod scan;
 mod settings;

@@ -12,11 +12,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 use pyo3_arrow::input::AnyArray;
 
-use crate::batches::{Acts, Attached, Detached, MixedRows, PinnedRows, run};
+use crate::batches::{Acts, MixedRows, PinnedRows};
 use crate::column::{Column, Elements};
 use crate::errors::Failure;
 use crate::kinds::is_arrow;
 use crate::partition::GROUP;
+use crate::relay::{run_attached, run_detached};
 
 /// Two columns of one length, which nobody changes.
 pub enum Links<'py> {
@@ -127,15 +128,18 @@ fn number_texts(py: Python<'_>, left: &Column<'_>, right: &Column<'_>) -> PyResu
         py.import(intern!(py, "idmerge.threads"))?.call_method0(intern!(py, "threads_allowed"))?.extract()?;
     let mut texts = DistinctTexts::new(rows);
     let door = texts.door();
-    let take = |batch: &mut Batch| Ok(texts.take(batch)?);
+    let take = |batch: &mut Batch| {
+        texts.take(batch)?;
+        Ok(texts.scout())
+    };
     if let (Some(left), Some(right)) = (left.as_pinned(), right.as_pinned()) {
         py.detach(|| {
             let mut source = PinnedRows::new(Acts::Ends, &[left, right], &door);
-            run(&mut source, rows, threads, &Detached, take)
+            run_detached(&mut source, rows, threads, take)
         })?;
     } else {
         let mut source = MixedRows::new(Acts::Ends, &[left, right], &door);
-        run(&mut source, rows, threads, &Attached(py), take)?;
+        run_attached(py, &mut source, rows, threads, take)?;
     }
     Ok(texts)
 }

@@ -14,9 +14,7 @@ use std::sync::{LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWr
 use std::thread;
 
 use arrow_schema::DataType;
-use idmerge_core::{
-    Answer, Batch, Door, Id, Kind, Operand, Outcome, Pipeline, Rest, Side, Stopped, Strategy,
-};
+use idmerge_core::{Answer, Batch, Door, Id, Kind, Operand, Outcome, Scout, Side, Stopped, Strategy};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -25,10 +23,11 @@ use pyo3::prelude::*;
 use pyo3::sync::{MutexExt, PyOnceLock, RwLockExt};
 use pyo3::types::{PyList, PyString};
 
-use crate::batches::{Acts, Attached, Detached, MixedRows, OBSERVE, PinnedRows, Source, StepRows, Wait, run};
+use crate::batches::{Acts, MixedRows, OBSERVE, PinnedRows, StepRows};
 use crate::column::{Column, Elements, Objects, Pinned, Purpose};
 use crate::errors::{Failure, UnknownIdError};
 use crate::kinds::Kinds;
+use crate::relay::{run_attached, run_detached};
 use crate::scan::{Scan, Steps};
 use crate::settings::{PolicyFields, strategy};
 use crate::table::{Column as ArrowColumn, Table, Texts};
@@ -36,8 +35,6 @@ use crate::table::{Column as ArrowColumn, Table, Texts};
 type Core = idmerge_core::Resolver;
 type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
-/// How many rows are worth a second thread: to start one costs as much as some hundreds.
-const WORTH_TWO_THREADS: usize = 8 * Batch::ROWS;
 /// How many rows of a look-up are worth a thread of their own.
 const WORTH_A_THREAD: usize = 1 << 14;
 
@@ -147,54 +144,33 @@ impl Resolver {
         let _turn = self.turn(py)?;
         let door = self.read(py)?.door();
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
-        if let Some(pinned) = pinned {
-            let mut source = PinnedRows::new(acts, &pinned, &door);
-            return py.detach(|| self.take_detached(&mut source, rows, first_row));
-        }
-        let mut source = MixedRows::new(acts, columns, &door);
-        self.take_each(&mut source, rows, &Attached(py), first_row)
-    }
-
-    /// Takes what `source` has, in one's turn and without the interpreter.
-    fn take_detached(
-        &self,
-        source: &mut impl Source,
-        rows: usize,
-        first_row: usize,
-    ) -> Result<Vec<u8>, Failure> {
-        if self.threads < 2 || rows < WORTH_TWO_THREADS {
-            return self.take_each(source, rows, &Detached, first_row);
-        }
-        let (mut pipeline, mut outcomes) = (Pipeline::default(), Vec::with_capacity(rows));
-        let is_awaited = || self.readers.load(Ordering::SeqCst) > 0;
-        loop {
-            let mut core = self.core.write()?;
-            let rest = pipeline.run(&mut core, |batch| source.fill(batch), is_awaited, &mut outcomes);
-            drop(core);
-            let Some(rest) = rest else { return self.take_each(source, rows, &Detached, first_row) };
-            let rest = rest.map_err(|stopped| Stopped { taken: first_row + stopped.taken, ..stopped })?;
-            if rest == Rest::End {
-                return Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect());
+        self.take_all(rows, first_row, |settle| {
+            if let Some(pinned) = pinned {
+                let mut source = PinnedRows::new(acts, &pinned, &door);
+                return py.detach(|| run_detached(&mut source, rows, self.threads, settle));
             }
-            self.let_readers_in();
-        }
+            let mut source = MixedRows::new(acts, columns, &door);
+            run_attached(py, &mut source, rows, self.threads, settle)
+        })
     }
 
-    /// Takes what `source` has batch by batch, in one's turn.
-    fn take_each(
+    /// Takes the rows that `run` hands over in batches, in one's turn, and returns the outcomes of links.
+    fn take_all(
         &self,
-        source: &mut impl Source,
         rows: usize,
-        wait: &impl Wait,
         first_row: usize,
+        run: impl FnOnce(&mut (dyn FnMut(&mut Batch) -> Result<Scout, Failure> + Send)) -> Result<(), Failure>,
     ) -> Result<Vec<u8>, Failure> {
         let (mut outcomes, mut row) = (Vec::with_capacity(rows), first_row);
-        run(source, rows, self.threads, wait, |batch| {
-            let taken = self.core.write()?.take_batch(batch, &mut outcomes);
+        run(&mut |batch| {
+            let mut core = self.core.write()?;
+            let taken = core.take_batch(batch, &mut outcomes);
             taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
+            let scout = core.scout();
+            drop(core);
             self.let_readers_in();
             row += batch.rows(Side::First);
-            Ok(())
+            Ok(scout)
         })?;
         let taken = row - first_row;
         // A list can grow or shrink under a call that waits without the interpreter.
@@ -446,9 +422,10 @@ impl Resolver {
         let steps = Steps::new(scan.get(), rows, codes, left, right)?;
         let _turn = self.turn(py)?;
         let door = self.read(py)?.door();
+        let rows = rows.1 - rows.0;
         let outcomes = py.detach(|| {
             let mut source = StepRows { steps: steps.iter(), door: &door };
-            self.take_detached(&mut source, rows.1 - rows.0, 0)
+            self.take_all(rows, 0, |settle| run_detached(&mut source, rows, self.threads, settle))
         })?;
         Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
     }

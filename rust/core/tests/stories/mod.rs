@@ -38,7 +38,7 @@ const CONFUSABLE: [&str; 19] = [
 #[derive(Debug, Clone)]
 pub struct Story {
     pub rules: Rules,
-    pub strategy: Naming,
+    strategy: Naming,
     ids: Vec<String>,
     told: Vec<Told>,
 }

@@ -1,0 +1,220 @@
+//! Who works on batches: one thread, or several.
+//!
+//! A batch is filled (texts checked, packed and hashed), then looked ahead for, then settled. Batches are
+//! filled in order and settled in order, so the answer does not depend on who does it.
+//!
+//! Where no interpreter is needed, each thread takes a batch all the way: while one settles, the others
+//! fill and look ahead. A batch never changes hands, for its memory is slow to follow. Python's strings
+//! are read by the thread that is attached to the interpreter, and another one settles; whichever of the
+//! two has more time looks ahead.
+
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+
+use idmerge_core::{Batch, Scout};
+use pyo3::prelude::*;
+
+use crate::batches::Source;
+use crate::errors::Failure;
+
+/// How many rows are worth a second thread: to start one costs as much as some hundreds.
+const WORTH_A_THREAD: usize = 8 * Batch::ROWS;
+/// How many batches are on their way between two threads. Measured: 3 to 16 do equally well.
+const ON_THE_WAY: usize = 6;
+/// How many filled batches must wait for the thread that fills to have time for more.
+const ENOUGH: usize = 1;
+/// How often a thread looks whether it is its turn before it lets others have the processor.
+const LOOKS: usize = 10_000;
+
+/// Settles a batch, and returns who looks ahead for batches to come.
+pub trait Settle: FnMut(&mut Batch) -> Result<Scout, Failure> + Send {}
+
+impl<F: FnMut(&mut Batch) -> Result<Scout, Failure> + Send> Settle for F {}
+
+/// Fills batches from `source` and settles them, in order, until it ends or settling fails.
+pub fn run_detached(
+    source: &mut (impl Source + Send),
+    rows: usize,
+    threads: usize,
+    settle: impl Settle,
+) -> Result<(), Failure> {
+    let relay =
+        Relay { source: Mutex::new((source, 0)), settle: Mutex::new(settle), turn: AtomicU64::new(0) };
+    let others = if rows < WORTH_A_THREAD { 0 } else { threads.saturating_sub(1) };
+    thread::scope(|scope| {
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(|| relay.run())).collect();
+        let mine = relay.run();
+        // A panic over there goes on here.
+        let theirs =
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        theirs.fold(mine, Result::and)
+    })
+}
+
+/// What the threads of a relay share.
+struct Relay<'a, S, F> {
+    /// The source, and the number of the batch to be filled next.
+    source: Mutex<(&'a mut S, u64)>,
+    settle: Mutex<F>,
+    /// The number of the batch to be settled next.
+    turn: AtomicU64,
+}
+
+/// No batch has this number: none is to be settled any more.
+const OVER: u64 = u64::MAX;
+
+impl<S: Source, F: Settle> Relay<'_, S, F> {
+    /// Takes batches all the way until there are no more.
+    fn run(&self) -> Result<(), Failure> {
+        let (mut batch, mut scout) = (Batch::default(), None::<Scout>);
+        while let Some(number) = self.fill(&mut batch) {
+            if let Some(scout) = scout {
+                scout.look_ahead(&mut batch);
+            }
+            let Some(turn) = self.wait_for(number) else { return Ok(()) };
+            // It is this thread's turn, so nobody else has the lock; nor had one that panicked.
+            let Ok(mut settle) = self.settle.lock() else { return Ok(()) };
+            scout = Some(settle(&mut batch)?);
+            drop(settle);
+            turn.end();
+        }
+        Ok(())
+    }
+
+    /// Fills a batch and returns its number, unless the source has ended.
+    fn fill(&self, batch: &mut Batch) -> Option<u64> {
+        batch.clear();
+        // Whoever panicked tells.
+        let mut source = self.source.lock().ok()?;
+        source.0.fill(batch);
+        let number = source.1;
+        source.1 += 1;
+        (!batch.is_empty()).then_some(number)
+    }
+
+    /// Waits until this batch is to be settled, unless none is any more.
+    ///
+    /// Without sleeping at first: it takes less time than to wake up.
+    fn wait_for(&self, number: u64) -> Option<Turn<'_>> {
+        for look in 0.. {
+            match self.turn.load(Ordering::Acquire) {
+                turn if turn == number => return Some(Turn { turn: &self.turn, next: OVER }),
+                OVER => return None,
+                _ if look < LOOKS => std::hint::spin_loop(),
+                _ => thread::yield_now(),
+            }
+        }
+        unreachable!("somebody has a turn, or it is over")
+    }
+}
+
+/// A thread's turn to settle. If it does not end well, there is no other.
+struct Turn<'a> {
+    turn: &'a AtomicU64,
+    next: u64,
+}
+
+impl Turn<'_> {
+    fn end(mut self) {
+        self.next = self.turn.load(Ordering::Relaxed) + 1;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turn.store(self.next, Ordering::Release);
+    }
+}
+
+/// The same for a source that reads Python's strings: this thread fills, and with two another one settles.
+pub fn run_attached(
+    py: Python<'_>,
+    source: &mut impl Source,
+    rows: usize,
+    threads: usize,
+    mut settle: impl Settle,
+) -> Result<(), Failure> {
+    if threads > 1 && rows >= WORTH_A_THREAD {
+        return run_in_two(py, source, settle);
+    }
+    let mut batch = Batch::default();
+    loop {
+        batch.clear();
+        source.fill(&mut batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        py.detach(|| settle(&mut batch).map(|_| ()))?;
+    }
+}
+
+/// A batch to be filled, and who can look ahead for it.
+type Empty = (Batch, Option<Scout>);
+
+fn run_in_two(py: Python<'_>, source: &mut impl Source, settle: impl Settle) -> Result<(), Failure> {
+    let (full, to_settle) = sync_channel(ON_THE_WAY);
+    let (empty, to_fill) = channel();
+    for _ in 0..ON_THE_WAY {
+        let _ = empty.send((Batch::default(), None));
+    }
+    let waiting = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (waiting, ends) = (&waiting, (to_settle, empty));
+        let settling = scope.spawn(move || settle_all(&ends.0, waiting, settle, &ends.1));
+        fill_all(py, source, to_fill, waiting, &full);
+        drop(full);
+        // A panic over there goes on here.
+        py.detach(|| settling.join()).unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn fill_all(
+    py: Python<'_>,
+    source: &mut impl Source,
+    mut to_fill: Receiver<Empty>,
+    waiting: &AtomicUsize,
+    full: &SyncSender<Batch>,
+) {
+    loop {
+        let empty = if let Ok(empty) = to_fill.try_recv() {
+            Ok(empty)
+        } else {
+            let to_fill = &mut to_fill;
+            py.detach(move || to_fill.recv())
+        };
+        // Nobody gives batches back any more once settling has failed.
+        let Ok((mut batch, scout)) = empty else { return };
+        batch.clear();
+        source.fill(&mut batch);
+        if batch.is_empty() {
+            return;
+        }
+        if let Some(scout) = scout
+            && waiting.load(Ordering::Relaxed) > ENOUGH
+        {
+            scout.look_ahead(&mut batch);
+        }
+        waiting.fetch_add(1, Ordering::Relaxed);
+        if full.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+fn settle_all(
+    to_settle: &Receiver<Batch>,
+    waiting: &AtomicUsize,
+    mut settle: impl Settle,
+    empty: &Sender<Empty>,
+) -> Result<(), Failure> {
+    for mut batch in to_settle {
+        waiting.fetch_sub(1, Ordering::Relaxed);
+        let scout = settle(&mut batch)?;
+        // The filling thread may have ended already.
+        let _ = empty.send((batch, Some(scout)));
+    }
+    Ok(())
+}

@@ -14,7 +14,7 @@
 //! The index grows a segment at a time (extendible hashing): the only one doubles until it is large,
 //! then one splits in two by the next bit of its hashes. That bit is in the tags, so a split reads the
 //! segment from front to back and nothing else, but for the few IDs that are away. So no call waits for
-//! more than that, about a millisecond, and the index takes 8 to 16 bytes an ID at any time.
+//! more than that, some tenths of a millisecond, and the index takes 8 to 16 bytes an ID at any time.
 //!
 //! The buckets can be looked at from another thread while the index changes. What is seen there is a
 //! [`Guess`], good for asking for memory, and for an answer once the ID's key agrees.
@@ -25,9 +25,9 @@ use crate::bucket::{Bucket, SLOTS, Slots};
 use crate::id::Id;
 use crate::machine::{Chunk, HUGE_PAGE, prefetch};
 
-/// Buckets a segment at first, and at most unless hashes are all alike.
+/// Buckets a segment at first, and at most unless hashes are all alike: half a megabyte.
 const SMALLEST: usize = 2;
-const LARGEST: usize = HUGE_PAGE / size_of::<Bucket>();
+const LARGEST: usize = 1 << 13;
 /// How many buckets have addresses from the beginning, if there are many: for some 100 million IDs.
 const ADDRESSES: usize = 1 << 25;
 /// How many bits of a hash can choose its segment.
@@ -373,7 +373,8 @@ impl Index {
 
 /// Returns at least so many buckets.
 fn chunk(buckets: usize) -> Chunk<Bucket> {
-    if buckets < LARGEST { Chunk::new(buckets) } else { Chunk::reserved(buckets, ADDRESSES) }
+    let large = buckets * size_of::<Bucket>() >= HUGE_PAGE;
+    if large { Chunk::reserved(buckets, ADDRESSES) } else { Chunk::new(buckets) }
 }
 
 /// Returns how many IDs a segment of `len` buckets takes.

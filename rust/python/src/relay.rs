@@ -9,9 +9,9 @@
 //! two has more time looks ahead.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
 use idmerge_core::{Batch, Scout};
@@ -66,7 +66,7 @@ struct Relay<'a, S, F> {
 /// No batch has this number: none is to be settled any more.
 const OVER: u64 = u64::MAX;
 
-impl<S: Source, F: Settle> Relay<'_, S, F> {
+impl<'a, S: Source, F: Settle> Relay<'a, S, F> {
     /// Takes batches all the way until there are no more.
     fn run(&self) -> Result<(), Failure> {
         let (mut batch, mut scout) = (Batch::default(), None::<Scout>);
@@ -87,17 +87,27 @@ impl<S: Source, F: Settle> Relay<'_, S, F> {
     /// Fills a batch and returns its number, unless the source has ended.
     fn fill(&self, batch: &mut Batch) -> Option<u64> {
         batch.clear();
-        // Whoever panicked tells.
-        let mut source = self.source.lock().ok()?;
+        let mut source = self.lock_source()?;
         source.0.fill(batch);
         let number = source.1;
         source.1 += 1;
         (!batch.is_empty()).then_some(number)
     }
 
-    /// Waits until this batch is to be settled, unless none is any more.
-    ///
-    /// Without sleeping at first: it takes less time than to wake up.
+    /// Waits until nobody else fills, without sleeping at first: to wake up takes longer.
+    fn lock_source(&self) -> Option<MutexGuard<'_, (&'a mut S, u64)>> {
+        for _ in 0..LOOKS {
+            match self.source.try_lock() {
+                Ok(source) => return Some(source),
+                // Whoever panicked tells.
+                Err(TryLockError::Poisoned(_)) => return None,
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        self.source.lock().ok()
+    }
+
+    /// Waits until this batch is to be settled, unless none is any more; without sleeping, likewise.
     fn wait_for(&self, number: u64) -> Option<Turn<'_>> {
         for look in 0.. {
             match self.turn.load(Ordering::Acquire) {

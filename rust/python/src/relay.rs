@@ -41,9 +41,13 @@ pub fn run_detached(
     threads: usize,
     settle: impl Settle,
 ) -> Result<(), Failure> {
-    let relay =
-        Relay { source: Mutex::new((source, 0)), settle: Mutex::new(settle), turn: AtomicU64::new(0) };
     let others = if rows < WORTH_A_THREAD { 0 } else { threads.saturating_sub(1) };
+    let relay = Relay {
+        source: Mutex::new((source, 0)),
+        settle: Mutex::new(settle),
+        turn: AtomicU64::new(0),
+        has_others: others > 0,
+    };
     thread::scope(|scope| {
         let others: Vec<_> = (0..others).map(|_| scope.spawn(|| relay.run())).collect();
         let mine = relay.run();
@@ -61,6 +65,7 @@ struct Relay<'a, S, F> {
     settle: Mutex<F>,
     /// The number of the batch to be settled next.
     turn: AtomicU64,
+    has_others: bool,
 }
 
 /// No batch has this number: none is to be settled any more.
@@ -71,7 +76,10 @@ impl<'a, S: Source, F: Settle> Relay<'a, S, F> {
     fn run(&self) -> Result<(), Failure> {
         let (mut batch, mut scout) = (Batch::default(), None::<Scout>);
         while let Some(number) = self.fill(&mut batch) {
-            if let Some(scout) = scout {
+            // A thread alone looks ahead a group at a time while it settles: that is nearer.
+            if let Some(scout) = scout
+                && self.has_others
+            {
                 scout.look_ahead(&mut batch);
             }
             let Some(turn) = self.wait_for(number) else { return Ok(()) };

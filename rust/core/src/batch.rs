@@ -46,7 +46,7 @@ pub(crate) struct Arrival {
     pub standing: Standing,
 }
 
-/// How many rows go through the passes of either half together. Measured: 32 to 128 do equally well.
+/// How many rows go through the passes together. Measured: 32 to 128 do equally well.
 pub(crate) const GROUP: usize = 64;
 
 impl Door {

@@ -286,8 +286,10 @@ impl Arena {
         Place { chunk: number as u32, start: start as u32, length: text.len() as u32 }
     }
 
+    /// Hints that the text at `place` is about to be read, if there is one.
     fn prefetch(&self, place: Place) {
-        if let Some(byte) = self.chunks[place.chunk as usize].as_bytes().get(place.start as usize) {
+        let chunk = self.chunks.get(place.chunk as usize);
+        if let Some(byte) = chunk.and_then(|chunk| chunk.as_bytes().get(place.start as usize)) {
             prefetch(byte);
         }
     }

@@ -27,7 +27,7 @@ const ON_THE_WAY: usize = 6;
 /// How many filled batches must wait for the thread that fills to have time for more.
 const ENOUGH: usize = 1;
 /// How often a thread looks whether it is its turn before it lets others have the processor.
-const LOOKS: usize = 10_000;
+const LOOKS: usize = 1000;
 
 /// Settles a batch, and returns who looks ahead for batches to come.
 pub trait Settle: FnMut(&mut Batch) -> Result<Scout, Failure> + Send {}

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread;
 
+use arrow_array::StringArray;
 use arrow_schema::DataType;
 use idmerge_core::{Answer, Batch, Door, Id, Kind, Operand, Outcome, Scout, Side, Stopped, Strategy};
 use numpy::PyArray1;
@@ -181,27 +182,32 @@ impl Resolver {
     }
 
     /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
-    fn resolve_pinned(&self, column: &Pinned) -> Result<Vec<Texts>, Failure> {
+    fn resolve_pinned(&self, column: &Pinned) -> PyResult<Vec<StringArray>> {
         let core = self.read_detached()?;
         let (core, door, rows) = (&*core, &core.door(), column.len());
         let parts = self.threads.min(rows / WORTH_A_THREAD).max(1);
         let bounds: Vec<usize> = (0..=parts).map(|part| rows * part / parts).collect();
-        let texts = thread::scope(|scope| {
+        thread::scope(|scope| {
             let later: Vec<_> = bounds[1..]
                 .windows(2)
                 .map(|range| scope.spawn(|| resolve_range(core, door, column, range[0]..range[1])))
                 .collect();
-            let first = resolve_range(core, door, column, 0..bounds[1]);
-            let later =
-                later.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            std::iter::once(first).chain(later).collect()
-        });
-        Ok(texts)
+            let mut texts = resolve_range(core, door, column, 0..bounds[1])?;
+            for part in later {
+                texts.extend(part.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            }
+            Ok(texts)
+        })
     }
 }
 
 /// Renders the canonical ID of each of these rows; a row whose ID is unknown comes out as it is.
-fn resolve_range(core: &Core, door: &Door, column: &Pinned, rows: Range<usize>) -> Texts {
+fn resolve_range(
+    core: &Core,
+    door: &Door,
+    column: &Pinned,
+    rows: Range<usize>,
+) -> PyResult<Vec<StringArray>> {
     let (mut texts, mut batch) = (Texts::with_capacity(rows.len()), Batch::default());
     let (mut reader, mut rest) = (column.reader(Purpose::Question, door, rows.start), rows.len());
     while rest > 0 {
@@ -213,7 +219,7 @@ fn resolve_range(core: &Core, door: &Door, column: &Pinned, rows: Range<usize>) 
             Answer::Itself(text) | Answer::Other(text) => texts.push(Some(text.as_bytes())),
         });
     }
-    texts
+    texts.finish()
 }
 
 impl Resolver {
@@ -456,11 +462,11 @@ impl Resolver {
             }
             Column::Pinned(column) => {
                 let kind = column.arrow_type.clone().unwrap_or(DataType::Utf8);
-                let texts = py.detach(|| -> PyResult<_> {
+                let texts = py.detach(|| {
                     column.check_unicode("ids")?;
-                    Ok(self.resolve_pinned(&column)?)
+                    self.resolve_pinned(&column)
                 })?;
-                Texts::joined(texts).into_column(&kind)
+                ArrowColumn::new(texts, &kind)
             }
         }
     }

@@ -30,6 +30,24 @@ pub struct Column {
     field: FieldRef,
 }
 
+impl Column {
+    /// Returns a column of the type `like`, a dictionary's being that of its values.
+    pub fn new(mut chunks: Vec<StringArray>, like: &DataType) -> PyResult<Self> {
+        let wanted = plain_text(like);
+        if chunks.is_empty() {
+            chunks.push(StringArray::from(Vec::<&str>::new()));
+        }
+        let cast = |chunk: StringArray| -> PyResult<ArrayRef> {
+            if *wanted == DataType::Utf8 {
+                return Ok(Arc::new(chunk));
+            }
+            arrow_cast::cast(&chunk, wanted).map_err(arrow_error)
+        };
+        let chunks = chunks.into_iter().map(cast).collect::<PyResult<_>>()?;
+        Ok(Self { chunks, field: Arc::new(Field::new("canonical_id", wanted.clone(), true)) })
+    }
+}
+
 #[pymethods]
 impl Column {
     fn __len__(&self) -> usize {
@@ -97,82 +115,85 @@ fn arrow_error(error: ArrowError) -> PyErr {
 #[derive(Default)]
 pub struct Texts {
     chunks: Vec<Chunk>,
-    rows: usize,
+    /// How many more are expected.
+    expected: usize,
 }
 
-/// One chunk: bytes end to end, where each text ends, and which rows are null, if any is.
-#[derive(Default)]
+/// One chunk: bytes end to end, where each text begins and ends, and which rows are null, if any is.
 struct Chunk {
     bytes: Vec<u8>,
-    ends: Vec<i32>,
+    offsets: Vec<i32>,
     nulls: Vec<usize>,
 }
 
 impl Texts {
     /// Returns no texts, expecting this many.
     pub fn with_capacity(rows: usize) -> Self {
-        Self { chunks: Vec::with_capacity(rows / CHUNK_ROWS + 1), rows: 0 }
-    }
-
-    /// Returns texts one after another.
-    pub fn joined(parts: Vec<Self>) -> Self {
-        let rows = parts.iter().map(|part| part.rows).sum();
-        Self { chunks: parts.into_iter().flat_map(|part| part.chunks).collect(), rows }
+        Self { chunks: Vec::with_capacity(rows / CHUNK_ROWS + 1), expected: rows }
     }
 
     /// Appends a text, or a null. It must be UTF-8, which [`Self::finish`] checks.
     #[inline]
     pub fn push(&mut self, text: Option<&[u8]>) {
-        let full = |chunk: &Chunk| chunk.ends.len() == CHUNK_ROWS || chunk.bytes.len() >= CHUNK_BYTES;
-        if self.chunks.last().is_none_or(full) {
-            self.chunks.push(Chunk::default());
+        if self.chunks.last().is_none_or(Chunk::is_full) {
+            self.begin_chunk();
         }
         let last = self.chunks.len() - 1;
         self.chunks[last].push(text);
-        self.rows += 1;
+    }
+
+    /// Begins a chunk that takes about as many bytes as the last one, or as UUIDs would.
+    #[cold]
+    fn begin_chunk(&mut self) {
+        let rows = self.expected.min(CHUNK_ROWS);
+        self.expected -= rows;
+        let bytes = self.chunks.last().map_or(36 * rows, |chunk| chunk.bytes.len());
+        self.chunks.push(Chunk::with_capacity(rows, bytes));
     }
 
     /// Returns the texts, a chunk each.
     pub fn finish(self) -> PyResult<Vec<StringArray>> {
-        if self.chunks.is_empty() {
-            return Ok(vec![StringArray::from(Vec::<&str>::new())]);
-        }
         self.chunks.into_iter().map(Chunk::finish).collect()
     }
 
     /// Returns the texts as a column of the type `like`, a dictionary's being that of its values.
     pub fn into_column(self, like: &DataType) -> PyResult<Column> {
-        let wanted = plain_text(like);
-        let cast = |chunk: StringArray| -> PyResult<ArrayRef> {
-            if *wanted == DataType::Utf8 {
-                return Ok(Arc::new(chunk));
-            }
-            arrow_cast::cast(&chunk, wanted).map_err(arrow_error)
-        };
-        let chunks = self.finish()?.into_iter().map(cast).collect::<PyResult<_>>()?;
-        Ok(Column { chunks, field: Arc::new(Field::new("canonical_id", wanted.clone(), true)) })
+        Column::new(self.finish()?, like)
     }
 }
 
 impl Chunk {
+    fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { bytes: Vec::with_capacity(bytes), offsets, nulls: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows() == CHUNK_ROWS || self.bytes.len() >= CHUNK_BYTES
+    }
+
+    fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
     #[inline]
     fn push(&mut self, text: Option<&[u8]>) {
         match text {
             Some(text) => self.bytes.extend_from_slice(text),
-            None => self.nulls.push(self.ends.len()),
+            None => self.nulls.push(self.rows()),
         }
-        self.ends.push(i32::try_from(self.bytes.len()).expect("a chunk ends long before 2 GiB"));
+        self.offsets.push(i32::try_from(self.bytes.len()).expect("a chunk ends long before 2 GiB"));
     }
 
     fn finish(self) -> PyResult<StringArray> {
-        let rows = self.ends.len();
-        let offsets: Vec<i32> = std::iter::once(0).chain(self.ends).collect();
         let nulls = (!self.nulls.is_empty()).then(|| {
-            let mut valid = vec![true; rows];
+            let mut valid = vec![true; self.rows()];
             self.nulls.iter().for_each(|&row| valid[row] = false);
             NullBuffer::from(valid)
         });
-        StringArray::try_new(OffsetBuffer::new(offsets.into()), self.bytes.into(), nulls).map_err(arrow_error)
+        StringArray::try_new(OffsetBuffer::new(self.offsets.into()), self.bytes.into(), nulls)
+            .map_err(arrow_error)
     }
 }
 

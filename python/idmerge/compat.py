@@ -24,38 +24,39 @@ __all__ = ["DisjointSet", "UnionFind"]
 V = TypeVar("V")
 
 
-class DisjointSet(_core.DisjointSet):
+class _Elements:
+    """What both classes do alike, beside the base that they share in the core."""
+
+    def __init__(self: Any, elements: Iterable[Hashable] | None = None) -> None:
+        """Add the first elements."""
+        if elements is not None:
+            self._add_many(elements)
+
+    def __reduce__(self: Any) -> tuple[Any, ...]:
+        """Return how to make a copy."""
+        return _empty, (type(self),), (self._state(), vars(self))
+
+    def __setstate__(self: Any, state: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        """Make this empty object a copy."""
+        parts, attributes = state
+        self._restore(*parts)
+        vars(self).update(attributes)
+
+
+class DisjointSet(_Elements, _core.DisjointSet):
     """Disjoint sets of elements that are there before they are merged, as SciPy has them.
 
     Args:
         elements: The first elements, each a subset of its own.
     """
 
-    def __init__(self, elements: Iterable[Hashable] | None = None) -> None:
-        """Add the first elements."""
-        if elements is not None:
-            self._add_many(elements)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return how to make a copy."""
-        return _empty, (type(self),), (self._state(), vars(self))
-
-    def __setstate__(self, state: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
-        """Make this empty object a copy."""
-        _restore(self, *state)
-
-
-class UnionFind(_core.UnionFind):
+class UnionFind(_Elements, _core.UnionFind):
     """Disjoint sets of elements that are added when they are first named, as NetworkX has them.
 
     Args:
         elements: The first elements, each a set of its own.
     """
-
-    def __init__(self, elements: Iterable[Hashable] | None = None) -> None:
-        """Add the first elements."""
-        if elements is not None:
-            self._add_many(elements)
 
     @property
     def parents(self) -> Mapping[Hashable, Hashable]:
@@ -70,14 +71,6 @@ class UnionFind(_core.UnionFind):
     def to_sets(self) -> Iterator[set[Any]]:
         """Go through the sets as they are when the first is asked for, by their first elements."""
         yield from self._sets()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return how to make a copy."""
-        return _empty, (type(self),), (self._state(), vars(self))
-
-    def __setstate__(self, state: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
-        """Make this empty object a copy."""
-        _restore(self, *state)
 
 
 class _View(Mapping[Hashable, V]):
@@ -103,8 +96,3 @@ class _View(Mapping[Hashable, V]):
 def _empty(cls: type[Any]) -> Any:
     """Return an object of ``cls`` without elements, without asking the initializer of a subclass."""
     return cls.__new__(cls)  # type: ignore[call-overload]
-
-
-def _restore(partition: Any, state: tuple[Any, ...], attributes: dict[str, Any]) -> None:
-    partition._restore(*state)
-    vars(partition).update(attributes)

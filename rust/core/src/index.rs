@@ -156,14 +156,22 @@ impl Buckets {
 
     /// Returns the ID with this hash that `is_right`.
     #[inline]
-    pub fn find(&self, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Option<Id> {
-        let (route, mut at) = (self.route(hash), self.home(hash));
+    pub fn find(&self, hash: u64, is_right: impl FnMut(Id) -> bool) -> Option<Id> {
+        self.search(self.route(hash), hash, is_right).ok()
+    }
+
+    /// Returns the ID with this hash that `is_right`, or the bucket in which the search ended.
+    #[inline]
+    fn search(&self, route: Route, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Result<Id, usize> {
+        let mut at = self.home(hash);
         loop {
             let bucket = self.bucket(route, at);
             let state = bucket.state();
-            let found = bucket.search(state, route.tag(hash), &mut is_right);
-            if found.is_some() || !state.is_passed() {
-                return found;
+            if let Some(id) = bucket.search(state, route.tag(hash), &mut is_right) {
+                return Ok(id);
+            }
+            if !state.is_passed() {
+                return Err(at);
             }
             at = self.after(at);
         }
@@ -231,7 +239,7 @@ impl Index {
         &mut self,
         hash: u64,
         new: Id,
-        mut is_right: impl FnMut(Id) -> bool,
+        is_right: impl FnMut(Id) -> bool,
         hashes: &impl Hashes,
     ) -> Option<Id> {
         let mut route = self.buckets.route(hash);
@@ -239,21 +247,13 @@ impl Index {
             self.make_room(route.segment as usize, hashes);
             route = self.buckets.route(hash);
         }
-        let mut at = self.buckets.home(hash);
-        loop {
-            let bucket = self.buckets.bucket(route, at);
-            let state = bucket.state();
-            let found = bucket.search(state, route.tag(hash), &mut is_right);
-            if found.is_some() {
-                return found;
+        match self.buckets.search(route, hash, is_right) {
+            Ok(id) => Some(id),
+            Err(at) => {
+                self.put(route, at, hash, new);
+                None
             }
-            if !state.is_passed() {
-                break;
-            }
-            at = self.buckets.after(at);
         }
-        self.put(route, at, hash, new);
-        None
     }
 
     /// Puts `id` in its segment, in the first bucket from `at` on that has room.

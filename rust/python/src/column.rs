@@ -105,10 +105,7 @@ impl<'py> Column<'py> {
         let py = array.py();
         let dtype = array.getattr(intern!(py, "dtype"))?;
         let kind: String = dtype.getattr(intern!(py, "kind"))?.extract()?;
-        let dimensions: usize = array.getattr(intern!(py, "ndim"))?.extract()?;
-        if dimensions != 1 {
-            return Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")));
-        }
+        check_one_dimension(array, name)?;
         if array.hasattr(intern!(py, "mask"))? {
             return Err(PyTypeError::new_err(format!(
                 "{name} must not have a mask; pass a list with None instead"
@@ -371,6 +368,15 @@ impl Reader<'_> {
             self.values = Some(batch).filter(|batch| batch.rows(Side::First) == values.len());
         }
     }
+}
+
+/// Raises unless a numpy array has one dimension.
+pub fn check_one_dimension(array: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+    let dimensions: usize = array.getattr(intern!(array.py(), "ndim"))?.extract()?;
+    if dimensions == 1 {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")))
 }
 
 fn read_arrow(column: &Bound<'_, PyAny>) -> PyResult<(Vec<ArrayRef>, FieldRef)> {

@@ -13,7 +13,7 @@ use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 use pyo3_arrow::input::AnyArray;
 
 use crate::batches::{Acts, MixedRows, PinnedRows};
-use crate::column::{Column, Elements};
+use crate::column::{Column, Elements, check_one_dimension};
 use crate::errors::Failure;
 use crate::kinds::is_arrow;
 use crate::partition::GROUP;
@@ -290,10 +290,7 @@ impl Integers {
         if !matches!(kind.as_str(), "i" | "u") {
             return Ok(None);
         }
-        let dimensions: usize = array.getattr(intern!(py, "ndim"))?.extract()?;
-        if dimensions != 1 {
-            return Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")));
-        }
+        check_one_dimension(array, name)?;
         if array.hasattr(intern!(py, "mask"))? {
             return Err(PyTypeError::new_err(format!("{name} must not have a mask")));
         }

@@ -180,8 +180,8 @@ fn run_in_two(py: Python<'_>, source: &mut impl Source, settle: impl Settle) -> 
     }
     let waiting = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let (waiting, ends) = (&waiting, (to_settle, empty));
-        let settling = scope.spawn(move || settle_all(&ends.0, waiting, settle, &ends.1));
+        let waiting = &waiting;
+        let settling = scope.spawn(move || settle_all(&to_settle, waiting, settle, &empty));
         fill_all(py, source, to_fill, waiting, &full);
         drop(full);
         // A panic over there goes on here.

@@ -162,6 +162,8 @@ impl<'py> Column<'py> {
 
 impl<'py> Objects<'py> {
     fn new(list: Bound<'py, PyList>, name: &str, elements: Elements) -> PyResult<Self> {
+        // To copy a long one would cost more than reading it; should it shrink, the call says so.
+        let list = if list.len() <= COPIED { list.get_slice(0, list.len()) } else { list };
         if elements == Elements::Ids {
             for (row, object) in list.iter().enumerate() {
                 check_id(&object, name, row)?;
@@ -186,12 +188,15 @@ impl<'py> Objects<'py> {
 
     /// Appends these rows to a batch, as far as it is not full.
     ///
-    /// A list that another thread shortens meanwhile has no more rows; what is read stays alive.
+    /// A long list that another thread shortens meanwhile has no more rows; what is read stays alive.
     pub fn fill(&self, batch: &mut Batch, purpose: Purpose, door: &Door, rows: Range<usize>) {
         let near = Near::of(&self.list, rows);
         purpose.give(batch, door, near.operands());
     }
 }
+
+/// How many rows a list may have to be read as it was when the call began, whatever other threads do.
+const COPIED: usize = 8 * Batch::ROWS;
 
 /// Some of a list's objects, referred to and brought near.
 struct Near<'py>(Vec<Bound<'py, PyAny>>);

@@ -78,3 +78,12 @@ def test_a_malformed_event_shows_the_operand_that_it_has() -> None:
     assert run("resolve", "e.ndjson", "--rejected", "r.csv").exit_code == 0
     assert Path("r.csv").read_text(encoding="utf-8").splitlines()[1:] == ["e.ndjson,2,identify,a,,MALFORMED,"]
     assert "e.ndjson:2  identify  MALFORMED" in run("show", "b", "e.ndjson").stdout
+
+
+def test_an_environment_variable_that_means_nothing_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IDMERGE_THREADS", "many")
+    result = run("resolve", "e.ndjson")
+    assert result.exit_code == 1
+    assert result.stderr == "idmerge: error: IDMERGE_THREADS must be a positive integer, got 'many'\n"

@@ -14,6 +14,10 @@ class PolicyError(IdmergeError, ValueError):
     """A policy's field has a value outside its range; the message names the field and the range."""
 
 
+class SettingError(IdmergeError, ValueError):
+    """An environment variable holds what it cannot mean; the message names both."""
+
+
 class CanonicalError(IdmergeError, ValueError):
     """A canonical strategy is unknown, or a callable chose an ID outside the cluster."""
 

@@ -51,7 +51,8 @@ class Resolver(_core.Resolver):
 
     Raises:
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
-        ValueError: ``capacity`` is negative, or ``threads`` or ``IDMERGE_THREADS`` is no positive integer.
+        ValueError: ``capacity`` is negative, or ``threads`` is no positive integer.
+        SettingError: ``IDMERGE_THREADS`` is no positive integer.
     """
 
     __slots__ = ("_canonical", "_policy")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from idmerge.errors import SettingError
+
 VARIABLE = "IDMERGE_THREADS"
 """The environment variable that says it for calls that do not."""
 
@@ -12,7 +14,8 @@ def threads_allowed(threads: int | None = None) -> int:
     """Return ``threads``, or what the environment variable says, or the number of processors.
 
     Raises:
-        ValueError: It is no positive integer.
+        ValueError: ``threads`` is no positive integer.
+        SettingError: The environment variable holds none.
     """
     if threads is not None:
         if threads < 1:
@@ -22,7 +25,7 @@ def threads_allowed(threads: int | None = None) -> int:
     if not text:
         return _processors()
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{VARIABLE} must be a positive integer, got {text!r}")
+        raise SettingError(f"{VARIABLE} must be a positive integer, got {text!r}")
     return int(text)
 
 

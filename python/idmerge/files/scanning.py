@@ -12,7 +12,6 @@ processor up to `MOST_THREADS`; with 1, and for a short file, no thread is start
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -24,6 +23,7 @@ from idmerge.errors import FileFormatError
 from idmerge.events import Kind, Link, operand_keys
 from idmerge.files.jsontext import event_or_bad_line
 from idmerge.files.pieces import MAX_LINE, BadLine
+from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     import io
@@ -173,7 +173,7 @@ def _blocks(texts: Iterator[bytes]) -> Iterator[_Block]:
 def _scans(blocks: Iterator[_Block], *, ahead: bool) -> Generator[_core.Scan]:
     """Scan ``blocks``, on several threads unless the file is short, and yield the scans in order."""
     scanner = _core.Scanner(operand_keys(), MAX_LINE)
-    threads = _threads()
+    threads = min(threads_allowed(), MOST_THREADS)
     first = next(blocks, None)
     if first is None:
         return
@@ -218,11 +218,3 @@ class _Pool(ThreadPoolExecutor):
 
     def __exit__(self, *_: object) -> None:
         self.shutdown(wait=True, cancel_futures=True)
-
-
-def _threads() -> int:
-    wanted = os.environ.get("IDMERGE_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return min(int(wanted), MOST_THREADS)
-    affinity = getattr(os, "sched_getaffinity", None)
-    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_THREADS)

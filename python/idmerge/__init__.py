@@ -8,19 +8,23 @@ clusters under that API's rules, and picks a canonical ID for each. Start with `
 from idmerge import compat, errors, reference
 from idmerge._core import Column, Table, __version__
 from idmerge.components import Components, connected_components
+from idmerge.durable import DurableResolver
 from idmerge.events import Kind, Link, parse
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
+from idmerge.recorded import RecordedLink
 from idmerge.resolver import Resolver
 
 __all__ = [
     "DEFAULT_BLOCKED_IDS",
     "Column",
     "Components",
+    "DurableResolver",
     "Kind",
     "Link",
     "Outcome",
     "Policy",
+    "RecordedLink",
     "Report",
     "Resolver",
     "Stats",

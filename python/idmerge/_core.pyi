@@ -43,6 +43,8 @@ class Resolver:
         capacity: int = 0,
         threads: int = 1,
         id_limit: int | None = None,
+        history: bool = False,
+        record: bool = False,
     ) -> Self: ...
     def identify(self, anon_id: str, identified_id: str) -> Outcome:
         """Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
@@ -147,6 +149,35 @@ class Resolver:
             CanonicalError: A callable strategy chose an ID outside the cluster.
         """
 
+    @property
+    def seq(self) -> int:
+        """How many links and acts there were so far: the position that the next one gets.
+
+        Links are counted whatever became of them; acts are `keep_apart`, `forget` and retractions.
+        """
+
+    def keep_apart(self, a: str, b: str) -> None:
+        """Keep two IDs apart from now on: no link can bring them into one cluster (`Outcome.KEPT_APART`).
+
+        Both become known. The act has a position.
+
+        Raises:
+            KeptApartError: They are together; take back the links that joined them first.
+            ValueError: One of them can be no ID.
+            CapacityError: The resolver is full; nothing is changed.
+        """
+
+    def forget(self, distinct_id: str) -> None:
+        """Forget an ID, for good: its text is wiped, and with a journal from its file at the next `compact`.
+
+        What it joined stays joined, and it still counts towards `Policy.max_cluster_size`; but it is no
+        longer known, is listed nowhere and names nobody. If it comes again, it is a new ID. The act has a
+        position and cannot be taken back.
+
+        Raises:
+            UnknownIdError: ``distinct_id`` is not known.
+        """
+
     def _link_coded(self, code: int, first: str, second: str) -> Outcome: ...
     def _link_columns(self, kind: KindColumn, left: TextColumn, right: TextColumn) -> NDArray[np.uint8]: ...
     def _take_steps(
@@ -163,6 +194,24 @@ class Resolver:
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
     def _counts(self) -> tuple[list[int], dict[int, int]]: ...
+    def _pending(self) -> tuple[bytes, bytes, int, int, int, list[tuple[int, int]]] | None: ...
+    def _pending_count(self) -> int: ...
+    def _written(self, steps: int, next: int) -> None: ...  # noqa: A002
+    def _texts_block(self, start: int, end: int) -> bytes: ...
+    def _restore(
+        self, texts: bytes, steps: bytes, retracted: set[int], until: int | None, is_checked: bool
+    ) -> bool: ...
+    def _rebuild(self, blocks: list[bytes]) -> None: ...
+    def _end_restoring(self) -> None: ...
+    def _changes(self, blocks: list[bytes], since: int) -> Table: ...
+    def _retract(self, blocks: list[bytes], positions: list[int], dry_run: bool) -> Table: ...
+    def _explain(
+        self, a: str, b: str | None = None, blocks: list[bytes] | None = None
+    ) -> list[tuple[int, str | None, str | None, int, int]] | None: ...
+    def _why_not(
+        self, a: str, b: str, blocks: list[bytes]
+    ) -> list[tuple[int, str | None, str | None, int, int]]: ...
+    def _seal(self, reason: str) -> None: ...
 
 @final
 class Column:

@@ -49,6 +49,26 @@ class PoisonedError(IdmergeError, RuntimeError):
     """An earlier call failed half-way inside the core; the resolver must be built anew."""
 
 
+class SealedError(IdmergeError, RuntimeError):
+    """The resolver takes no changes: it was opened to read, or is closed; the message says which."""
+
+
+class KeptApartError(IdmergeError, ValueError):
+    """Two IDs are together and cannot be kept apart unless what joined them is taken back."""
+
+
+class RetractionError(IdmergeError, ValueError):
+    """A position cannot be taken back; the message says why."""
+
+
+class NoHistoryError(IdmergeError, RuntimeError):
+    """Which link joined what was not kept; the message says how to keep it."""
+
+
+class JournalError(IdmergeError, ValueError):
+    """A journal is damaged, of another version or policy, or in use; the message says what was found."""
+
+
 class FileFormatError(IdmergeError, ValueError):
     """A file is not what its name or its columns promise; the message names file and line."""
 

@@ -41,6 +41,8 @@ class Outcome(IntEnum):
     """An operand is missing or of the wrong type; as if never sent."""
     MERGE_NOT_ALLOWED = 9
     """A `$merge` came by another route than the import."""
+    KEPT_APART = 10
+    """The two clusters hold IDs that `Resolver.keep_apart` keeps apart."""
 
     @property
     def accepted(self) -> bool:

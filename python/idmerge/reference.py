@@ -7,21 +7,34 @@ tested against it. Columns are lists, and `mapping()` gives a dict of them inste
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Any
 
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.errors import MalformedEventError, UnknownIdError
+from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
 from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX, Policy, ascii_lower, is_unicode
+
+
+class Forgotten:
+    """Stands in a cluster for an ID that was forgotten."""
+
+
+Member = str | Forgotten
 
 
 class Cluster:
     """The IDs of one person, in the order in which they became known, and who names it under "stable"."""
 
     def __init__(self, member: str) -> None:
-        self.members, self.stable = [member], member
+        self.members: list[Member] = [member]
+        self.stable: Member = member
+
+    @property
+    def named(self) -> list[str]:
+        return [member for member in self.members if isinstance(member, str)]
 
 
 class Resolver:
@@ -31,11 +44,13 @@ class Resolver:
         check_canonical(canonical)
         self.policy, self.canonical = policy or Policy(), canonical
         self._clusters: dict[str, Cluster] = {}  # Each known ID's, in the order in which they became known.
-        self._known_at: dict[str, int] = {}
+        self._known_at: dict[Member, int] = {}
         self._claimed: set[str] = set()
-        self._identified: set[str] = set()
+        self._identified: set[Member] = set()
         self._aliases: set[str] = set()
+        self._apart: list[tuple[Member, Member]] = []
         self._outcomes: Counter[Outcome] = Counter()
+        self._log: list[tuple[Any, ...]] = []  # Every step: a method's name and its arguments.
 
     def identify(self, anon_id: str, identified_id: str) -> Outcome:
         return self.link(Kind.IDENTIFY, anon_id, identified_id)
@@ -51,6 +66,7 @@ class Resolver:
         return self._link(Kind(kind), _text(first), _text(second), source)
 
     def _link(self, kind: Kind, first: object, second: object, source: Source = "import") -> Outcome:
+        self._log.append(("_link", kind, first, second, source))
         self._outcomes[outcome := self._judge(kind, first, second, source)] += 1
         return outcome
 
@@ -74,6 +90,8 @@ class Resolver:
             return Outcome.ANON_CLAIMED
         if kind is Kind.ALIAS and self.policy.alias_once and first in self._aliases:
             return Outcome.ALIAS_TAKEN
+        if self._are_kept_apart(ours, theirs):
+            return Outcome.KEPT_APART
         if len(ours.members) + len(theirs.members) > (self.policy.max_cluster_size or inf):
             return Outcome.TOO_MANY_IDS
         self._record_claims(kind, first, second)
@@ -98,6 +116,10 @@ class Resolver:
     def _is_identified(self, cluster: Cluster) -> bool:
         return not self._identified.isdisjoint(cluster.members)
 
+    def _are_kept_apart(self, ours: Cluster, theirs: Cluster) -> bool:
+        pairs = [*self._apart, *((b, a) for a, b in self._apart)]
+        return any(a in ours.members and b in theirs.members for a, b in pairs)
+
     def _record_claims(self, kind: Kind, first: str, second: str) -> None:
         if kind is Kind.IDENTIFY:
             self._claimed.add(first)
@@ -111,7 +133,7 @@ class Resolver:
 
         smaller, larger = sorted((ours, theirs), key=standing)
         larger.members = sorted(larger.members + smaller.members, key=self._known_at.__getitem__)
-        for member in smaller.members:
+        for member in smaller.named:
             self._clusters[member] = larger
 
     def link_many(self, kind: Kind | Sequence[Kind], left: Sequence[Any], right: Sequence[Any]) -> Report:
@@ -121,6 +143,7 @@ class Resolver:
 
     def observe(self, distinct_id: str) -> None:
         if self._is_valid(_text(distinct_id)):
+            self._log.append(("observe", distinct_id))
             self._know(distinct_id)
 
     def observe_many(self, ids: Iterable[str | None]) -> None:
@@ -144,6 +167,62 @@ class Resolver:
         links = [(outcome, position) for outcome, position in answers if outcome is not None]
         return Report([outcome for outcome, _ in links], [position for _, position in links])
 
+    @property
+    def seq(self) -> int:
+        return sum(name != "observe" for name, *_ in self._log)
+
+    def keep_apart(self, a: str, b: str) -> None:
+        if _text(a) == _text(b) or self.same(a, b):
+            raise KeptApartError(f"{a!r} and {b!r} are together")
+        if not self._is_valid(a) or not self._is_valid(b):
+            raise ValueError(f"{a!r} or {b!r} can be no ID")
+        self._log.append(("keep_apart", a, b))
+        self._know(a)
+        self._know(b)
+        self._apart.append((a, b))
+
+    def forget(self, distinct_id: str) -> None:
+        if distinct_id not in self:
+            raise UnknownIdError(f"{distinct_id!r} is not known")
+        self._log.append(("forget", distinct_id))
+        forgotten, cluster = Forgotten(), self._clusters.pop(distinct_id)
+        self._known_at[forgotten] = self._known_at.pop(distinct_id)
+        cluster.members[cluster.members.index(distinct_id)] = forgotten
+        if distinct_id in self._identified:
+            self._identified.add(forgotten)
+        for marked in (self._identified, self._claimed, self._aliases):
+            marked.discard(distinct_id)
+        self._apart = [
+            (forgotten if a == distinct_id else a, forgotten if b == distinct_id else b)
+            for a, b in self._apart
+        ]
+        if cluster.stable == distinct_id:
+            names = sorted(cluster.named, key=lambda member: member not in self._identified)
+            cluster.stable = names[0] if names else forgotten
+
+    def retract(self, *positions: int) -> None:
+        """Make everything anew from what was not taken back."""
+        acts = [step for step in self._log if step[0] != "observe"]
+        for position in positions:
+            if (
+                not 0 <= position < len(acts)
+                or position in _taken_back(acts)
+                or acts[position][0] == "forget"
+            ):
+                raise RetractionError(f"{position} cannot be taken back")
+            acts.append(("retract", position))
+        taken_back, position = _taken_back(acts), 0
+        log = [*self._log, *acts[self.seq :]]
+        self.__init__(self.policy, self.canonical)  # type: ignore[misc]
+        for name, *arguments in log:
+            if name not in ("observe", "retract") and position in taken_back:
+                pass
+            elif name != "retract":
+                with suppress(KeptApartError, UnknownIdError):  # What was possible then may not be now.
+                    getattr(self, name)(*arguments)
+            position += name != "observe"
+        self._log = log
+
     def resolve(self, distinct_id: str) -> str:
         return self._canonical_of(self._clusters[distinct_id]) if distinct_id in self else distinct_id
 
@@ -153,14 +232,14 @@ class Resolver:
     def _canonical_of(self, cluster: Cluster) -> str:
         """Choose who names a cluster (SPEC 5)."""
         if callable(self.canonical):
-            return choose(self.canonical, cluster.members)
-        if self.canonical == "stable":
+            return choose(self.canonical, cluster.named)
+        if self.canonical == "stable" and isinstance(cluster.stable, str):
             return cluster.stable
         if self.canonical == "smallest":
-            return min(cluster.members, key=str.encode)
-        if self.canonical == "identified":
-            return min(cluster.members, key=lambda member: member not in self._identified)
-        return cluster.members[0]
+            return min(cluster.named, key=str.encode)
+        if self.canonical in ("identified", "stable"):
+            return min(cluster.named, key=lambda member: member not in self._identified)
+        return cluster.named[0]
 
     def same(self, a: str, b: str) -> bool:
         return _text(a) == _text(b) or (a in self and self._clusters[a] is self._clusters.get(b))
@@ -168,7 +247,7 @@ class Resolver:
     def members(self, distinct_id: str) -> list[str]:
         if distinct_id not in self:
             raise UnknownIdError(f"{distinct_id!r} is not known")
-        return list(self._clusters[distinct_id].members)
+        return self._clusters[distinct_id].named
 
     def size(self, distinct_id: str) -> int:
         return len(self.members(distinct_id))
@@ -185,12 +264,21 @@ class Resolver:
 
     def mapping(self) -> dict[str, list[Any]]:
         canonical_ids = [self._canonical_of(cluster) for cluster in self._clusters.values()]
-        sizes = [len(cluster.members) for cluster in self._clusters.values()]
+        sizes = [len(cluster.named) for cluster in self._clusters.values()]
         return {"distinct_id": list(self._clusters), "canonical_id": canonical_ids, "cluster_size": sizes}
 
     def stats(self) -> Stats:
-        sizes = Counter(len(cluster.members) for cluster in set(self._clusters.values()))
+        sizes = Counter(len(cluster.named) for cluster in set(self._clusters.values()))
         return Stats.of([self._outcomes[outcome] for outcome in Outcome], sizes, self.policy.max_cluster_size)
+
+
+def _taken_back(acts: list[tuple[Any, ...]]) -> set[int]:
+    """Return what is taken back in the end: who takes back a retraction restores what that one took back."""
+    taken_back: set[int] = set()
+    for position in reversed(range(len(acts))):
+        if acts[position][0] == "retract" and position not in taken_back:
+            taken_back.add(acts[position][1])
+    return taken_back
 
 
 def _text(value: str) -> str:

@@ -18,13 +18,17 @@ from idmerge.errors import MalformedEventError
 from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
+from idmerge.recorded import RecordedLink, recorded
 from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
+    from idmerge.durable import DurableResolver
     from idmerge.files import StepBatch
 
 _TRACKED_MERGE = 3
@@ -48,6 +52,7 @@ class Resolver(_core.Resolver):
         capacity: How many IDs to make room for at once, so that the index need not grow on the way.
         threads: How many threads a call on columns may use, the caller's among them; by default what the
             environment variable ``IDMERGE_THREADS`` says, else one a processor. No answer depends on it.
+        history: Whether to keep which link joined what, for `explain` (16 bytes an ID).
 
     Raises:
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
@@ -67,6 +72,7 @@ class Resolver(_core.Resolver):
         *,
         capacity: int = 0,
         threads: int | None = None,
+        history: bool = False,
     ) -> Self:
         """Make an empty resolver."""
         check_canonical(canonical)
@@ -76,10 +82,57 @@ class Resolver(_core.Resolver):
         chooser = canonical if isinstance(canonical, str) else partial(choose, canonical)
         if capacity < 0:
             raise ValueError(f"capacity must be at least 0, got {capacity}")
-        self = super().__new__(cls, policy, chooser, capacity, threads_allowed(threads))
+        self = super().__new__(cls, policy, chooser, capacity, threads_allowed(threads), None, history)
         self._policy = policy
         self._canonical = canonical
         return self
+
+    @staticmethod
+    def open(  # noqa: PLR0913 - each by its name
+        path: str | os.PathLike[str],
+        policy: Policy | None = None,
+        canonical: Strategy | None = None,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        as_of: int | datetime | None = None,
+        history: bool = True,
+        threads: int | None = None,
+    ) -> DurableResolver:
+        """Open a resolver that lasts: one with a journal at ``path``.
+
+        Args:
+            path: A file of SQLite, ``":memory:"`` for a journal that ends with the process, or a
+                ``postgresql://`` URL (``idmerge[postgres]``).
+            policy: The rules by which links are judged; those of the journal, or Mixpanel's for a new one.
+            canonical: Who names a cluster; as the journal says, or ``"stable"`` for a new one.
+            create: Whether to make a journal if there is none.
+            read_only: Read while another process writes; `DurableResolver.refresh` catches up.
+            as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was committed
+                by then. Needs ``read_only``.
+            history: Whether to keep in memory which link joined what (16 bytes an ID); without it `explain`
+                reads the journal.
+            threads: As for `Resolver`.
+
+        Raises:
+            FileNotFoundError: There is no journal, and none is to be made.
+            JournalError: It is damaged, of another format, has another policy, or another writer.
+            CanonicalError: ``canonical`` is no strategy's name.
+            MissingExtraError: What opens such a URL is not installed.
+            ValueError: ``as_of`` without ``read_only``, or negative, or without a time zone.
+        """
+        from idmerge.durable import open_durable  # noqa: PLC0415 - what it opens extends this class
+
+        return open_durable(
+            path,
+            policy,
+            canonical,
+            create=create,
+            read_only=read_only,
+            as_of=as_of,
+            history=history,
+            threads=threads,
+        )
 
     @property
     def policy(self) -> Policy:
@@ -176,6 +229,24 @@ class Resolver(_core.Resolver):
         if callable(self._canonical):
             return in_family_of(ids, self._chosen_list, self._chosen_column)
         return in_family_of(ids, self._resolve_list, self._resolve_column)
+
+    def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
+        """Return why two IDs are one person: the chain of links that joined them.
+
+        Args:
+            a: An ID.
+            b: Another one; without it, every link that built the cluster of ``a`` is returned, in order.
+
+        Returns:
+            The links that merged, from ``a`` to ``b``; None if the two are apart. Links that changed nothing,
+            because their IDs were together already, joined nothing and are no part of it.
+
+        Raises:
+            UnknownIdError: An ID is not known.
+            NoHistoryError: Which link joined what was not kept.
+        """
+        links = self._explain(a, b)
+        return None if links is None else recorded(links, lambda _: None)
 
     def mapping(self) -> _core.Table:
         """Return every known ID with its canonical ID and the size of its cluster.

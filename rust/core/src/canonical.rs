@@ -6,9 +6,10 @@
 
 use std::cmp::Reverse;
 
-use crate::forest::{Forest, Marks, Node};
+use crate::exceptions::Exceptions;
+use crate::forest::{Forest, Marks};
 use crate::id::Id;
-use crate::interner::Interner;
+use crate::judging::Clusters;
 
 /// How the canonical ID of a cluster is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,36 +28,50 @@ pub enum Strategy {
 
 impl Strategy {
     /// Returns who names the union of the clusters with these two roots, before they unite.
-    pub(crate) fn join(self, ids: &Interner<Node>, a: Id, b: Id) -> Id {
+    pub(crate) fn join<C: Clusters>(self, ids: &C, exceptions: &Exceptions, a: Id, b: Id) -> Id {
         let (first, second) = (ids.canonical(a), ids.canonical(b));
         match self {
             Self::Stable => {
                 let standing = |root: Id, canonical: Id| {
                     let identified = ids.cluster_marks(root).has(Marks::IDENTIFIED);
-                    (ids.size(root), identified, Reverse(canonical))
+                    (ids.size(root), identified, Reverse(exceptions.rank(canonical)))
                 };
                 if standing(a, first) > standing(b, second) { first } else { second }
             }
-            Self::Identified => better_identified(ids, first, second),
-            Self::FirstSeen => first.min(second),
-            Self::Smallest => {
-                let smaller = ids.text(first).as_str() <= ids.text(second).as_str();
-                if smaller { first } else { second }
-            }
+            _ => self.better(ids, exceptions, first, second),
         }
     }
 
     /// Lets the cluster with this root have its name, now that `id` in it is identified.
     #[inline]
-    pub(crate) fn on_identified(self, ids: &mut Interner<Node>, root: Id, id: Id) {
+    pub(crate) fn on_identified<C: Clusters>(self, ids: &mut C, exceptions: &Exceptions, root: Id, id: Id) {
         if self == Self::Identified {
-            let canonical = better_identified(ids, ids.canonical(root), id);
+            let canonical = self.better(ids, exceptions, ids.canonical(root), id);
             ids.set_canonical(root, canonical);
         }
     }
-}
 
-fn better_identified(ids: &Interner<Node>, a: Id, b: Id) -> Id {
-    let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), id);
-    if rank(a) < rank(b) { a } else { b }
+    /// Returns who of these members names their cluster after the one who did was forgotten; None if there
+    /// is nobody. "Stable" then takes the one that "identified" would.
+    pub(crate) fn choose<C: Clusters>(self, ids: &C, exceptions: &Exceptions, members: &[Id]) -> Option<Id> {
+        members.iter().copied().reduce(|a, b| self.better(ids, exceptions, a, b))
+    }
+
+    /// Returns who of two members names a cluster, as far as that does not depend on how it came about.
+    fn better<C: Clusters>(self, ids: &C, exceptions: &Exceptions, a: Id, b: Id) -> Id {
+        let rank = |id: Id| exceptions.rank(id);
+        let is_first = match self {
+            Self::FirstSeen => rank(a) <= rank(b),
+            Self::Smallest => {
+                // Whose text was wiped counts as the smallest: whoever looks back cannot know, and is to say
+                // rather too often than too seldom that another ID names the cluster now.
+                ids.text(a).as_str() <= ids.text(b).as_str()
+            }
+            Self::Identified | Self::Stable => {
+                let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), rank(id));
+                rank(a) <= rank(b)
+            }
+        };
+        if is_first { a } else { b }
+    }
 }

@@ -33,6 +33,10 @@ impl Marks {
     pub const IDENTIFIED: Self = Self(4);
     /// An accepted `$create_alias` named it as its alias.
     pub const ALIAS: Self = Self(8);
+    /// It is to be kept apart from some other ID.
+    pub const APART: Self = Self(16);
+    /// An ordinary event named it, and a journal knows that.
+    pub const OBSERVED: Self = Self(32);
 
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -40,6 +44,11 @@ impl Marks {
 
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Returns the marks that an ID has by its looks alone.
+    pub fn of_looks(self) -> Self {
+        Self(self.0 & Self::ANONYMOUS.0)
     }
 }
 
@@ -162,6 +171,12 @@ pub trait Forest: Nodes {
             let node = self.node_mut(root);
             node.cluster = node.cluster.with(marks);
         }
+    }
+
+    /// Adds `marks` to `id` alone.
+    fn mark_alone(&mut self, id: Id, marks: Marks) {
+        let node = self.node_mut(id);
+        node.own = node.own.with(marks);
     }
 
     /// Returns the canonical ID of the cluster with this root.

@@ -63,6 +63,11 @@ impl Hasher {
         }
     }
 
+    /// Hashes a key that holds its text.
+    pub fn probe_key(&self, key: Key) -> Probe<'static> {
+        Probe { key, hash: self.hash_key(key), text: "" }
+    }
+
     fn probe_long<'a>(&self, text: &'a str) -> Probe<'a> {
         let hash = self.hash_text(text);
         let nowhere = Place { chunk: 0, start: 0, length: 0 };
@@ -188,6 +193,28 @@ impl<T: Zeroable + Copy> Interner<T> {
         new
     }
 
+    /// Numbers an ID whose text was forgotten; there must be room.
+    pub fn push_forgotten(&mut self, value: impl FnOnce(Id) -> T) {
+        let id = Id::new(self.entries.len() as u32);
+        self.entries.push(Entry { key: Key::FORGOTTEN, value: value(id) });
+    }
+
+    /// Wipes the text of `id`: nobody finds it any more, and it reads as empty.
+    ///
+    /// Its number stays in the index, under a hash that it has no longer, and is no text's.
+    pub fn forget(&mut self, id: Id) {
+        if let Some(place) = self.key(id).place() {
+            self.arena.wipe(place);
+        }
+        self.entries.get_mut(id.index()).key = Key::FORGOTTEN;
+    }
+
+    /// Returns the key of `id`.
+    #[inline]
+    pub fn key(&self, id: Id) -> Key {
+        self.entries.get(id.index()).key
+    }
+
     /// Returns the text of `id`.
     pub fn text(&self, id: Id) -> Text<'_> {
         let key = self.key(id);
@@ -218,11 +245,6 @@ impl<T: Zeroable + Copy> Interner<T> {
     #[inline]
     fn stored(&self) -> Stored<'_, T> {
         Stored { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
-    }
-
-    #[inline]
-    fn key(&self, id: Id) -> Key {
-        self.entries.get(id.index()).key
     }
 }
 
@@ -294,6 +316,12 @@ impl Arena {
         }
     }
 
+    fn wipe(&mut self, place: Place) {
+        let start = place.start as usize;
+        let blank = "\0".repeat(place.length as usize);
+        self.chunks[place.chunk as usize].replace_range(start..start + blank.len(), &blank);
+    }
+
     fn get(&self, place: Place) -> &str {
         let start = place.start as usize;
         &self.chunks[place.chunk as usize][start..start + place.length as usize]
@@ -329,6 +357,21 @@ mod tests {
             assert_eq!(*interner.value(*id), id.index() as u64);
         }
         assert_eq!(interner.len(), texts.len());
+    }
+
+    #[test]
+    fn a_forgotten_text_is_wiped_and_can_come_back_as_another_id() {
+        let mut interner = Interner::new(Id::LIMIT, 0);
+        let long = "a text that lies in the arena, for it is too long for a key";
+        for text in ["short", long] {
+            let id = intern(&mut interner, text);
+            interner.forget(id);
+            assert_eq!(interner.text(id).as_str(), "");
+            assert_ne!(intern(&mut interner, text), id);
+        }
+        let chunk = &interner.arena.chunks[0];
+        assert_eq!((chunk.matches(long).count(), chunk.len()), (1, 2 * long.len()));
+        assert_eq!(interner.find(&interner.hasher().probe("")), None);
     }
 
     #[test]

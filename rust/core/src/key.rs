@@ -75,6 +75,28 @@ impl Key {
         Self { high: both as u64, low: (both >> 64) as u64 | SHORT }
     }
 
+    /// The key of an ID that was forgotten: it reads as the empty text and is the key of no text.
+    pub const FORGOTTEN: Self = Self { high: u64::MAX, low: SHORT };
+
+    /// Returns the key of a UUID of the RFC variant by its bytes, alone or after `$device:`.
+    pub fn of_uuid(bytes: [u8; 16], after_prefix: bool) -> Option<Self> {
+        let both = u128::from_be_bytes(bytes);
+        let (high, low) = ((both >> 64) as u64, both as u64);
+        let kind = if after_prefix { DEVICE_UUID } else { UUID };
+        (low & VARIANT == UUID).then_some(Self { high, low: low & !VARIANT | kind })
+    }
+
+    /// Returns the bytes of the UUID that the key holds, and whether it stands after `$device:`.
+    pub fn uuid(self) -> Option<([u8; 16], bool)> {
+        let after_prefix = match self.low & VARIANT {
+            UUID => false,
+            DEVICE_UUID => true,
+            _ => return None,
+        };
+        let low = self.low & !VARIANT | UUID;
+        Some(((u128::from(self.high) << 64 | u128::from(low)).to_be_bytes(), after_prefix))
+    }
+
     /// Returns whether the key is a UUID of version 4, alone or after `$device:`.
     pub fn is_uuid4(self) -> bool {
         self.low & UUID != 0 && self.high >> 12 & 0xf == 4
@@ -247,6 +269,20 @@ mod tests {
             let is_uuid4 = |text: &str| Key::pack(text).is_some_and(Key::is_uuid4);
             assert_eq!((is_uuid4(&text), is_uuid4(&device)), (version == 4, version == 4));
         }
+    }
+
+    #[test]
+    fn a_uuid_comes_back_from_its_bytes() {
+        for text in [UUID_TEXT.to_owned(), format!("$device:{UUID_TEXT}")] {
+            let key = Key::pack(&text).expect("it is canonical");
+            let (bytes, after_prefix) = key.uuid().expect("it is a UUID");
+            assert_eq!(bytes[..4], [0x5c, 0x3c, 0x0e, 0x5d]);
+            assert_eq!(Key::of_uuid(bytes, after_prefix), Some(key));
+        }
+        assert_eq!(Key::of_uuid([0; 16], false), None);
+        assert_eq!(Key::pack("short").and_then(Key::uuid), None);
+        assert_eq!(Text::packed(Key::FORGOTTEN).as_str(), "");
+        assert_ne!(Key::pack(""), Some(Key::FORGOTTEN));
     }
 
     #[test]

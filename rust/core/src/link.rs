@@ -71,9 +71,34 @@ pub enum Outcome {
     Malformed = 8,
     /// A merge came by another route than the import.
     MergeNotAllowed = 9,
+    /// The two clusters hold IDs that are to be kept apart.
+    KeptApart = 10,
 }
 
 impl Outcome {
     /// How many outcomes there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
+
+    /// Returns the outcome with the number `code`.
+    pub fn from_code(code: u8) -> Option<Self> {
+        const ALL: [Outcome; Outcome::COUNT] = [
+            Outcome::Merged,
+            Outcome::Unchanged,
+            Outcome::SameIds,
+            Outcome::AnonFormat,
+            Outcome::AnonClaimed,
+            Outcome::AliasTaken,
+            Outcome::TooManyIds,
+            Outcome::InvalidId,
+            Outcome::Malformed,
+            Outcome::MergeNotAllowed,
+            Outcome::KeptApart,
+        ];
+        ALL.get(usize::from(code)).copied()
+    }
+
+    /// Returns whether the link holds: it merged two clusters, or they were one already.
+    pub fn is_accepted(self) -> bool {
+        matches!(self, Self::Merged | Self::Unchanged)
+    }
 }

@@ -64,13 +64,20 @@ impl Default for Policy {
     }
 }
 
-/// What the rules ask of a link beyond its kind. A root's marks are its cluster's.
-pub(crate) struct Facts {
-    pub same_id: bool,
-    pub same_cluster: bool,
-    pub first: Marks,
-    pub first_cluster: Marks,
-    pub merged_size: u32,
+/// What the rules ask of a link beyond its kind, each when they come to it.
+pub(crate) trait Facts {
+    /// Whether both operands are the same ID.
+    fn same_id(&self) -> bool;
+    /// Whether both are in one cluster.
+    fn same_cluster(&self) -> bool;
+    /// The marks of the first ID.
+    fn first(&self) -> Marks;
+    /// The marks of its cluster.
+    fn first_cluster(&self) -> Marks;
+    /// Whether the two clusters hold IDs that are to be kept apart.
+    fn kept_apart(&self) -> bool;
+    /// The size of both clusters together.
+    fn merged_size(&self) -> u32;
 }
 
 impl Policy {
@@ -103,36 +110,49 @@ impl Policy {
         if anonymous { Marks::ANONYMOUS } else { Marks::NONE }
     }
 
+    /// Returns the marks that an ID earns whose key is a UUID.
+    pub(crate) fn marks_of_uuid(&self, key: Key) -> Marks {
+        match self.anon_format {
+            AnonFormat::Uuid4 if !key.is_uuid4() => Marks::NONE,
+            // A UUID has five groups.
+            AnonFormat::Uuid4 | AnonFormat::Sdk | AnonFormat::Any => Marks::ANONYMOUS,
+        }
+    }
+
     /// Returns what becomes of a link between two known IDs (SPEC 2, from step 3).
-    pub(crate) fn judge(&self, kind: Kind, facts: &Facts) -> Outcome {
+    #[inline]
+    pub(crate) fn judge(&self, kind: Kind, facts: &impl Facts) -> Outcome {
         if kind == Kind::TrackedMerge {
             return Outcome::MergeNotAllowed;
         }
-        if facts.same_id {
+        if facts.same_id() {
             return Outcome::SameIds;
         }
-        if kind == Kind::Identify && !facts.first.has(Marks::ANONYMOUS) {
+        if kind == Kind::Identify && !facts.first().has(Marks::ANONYMOUS) {
             return Outcome::AnonFormat;
         }
-        if facts.same_cluster {
+        if facts.same_cluster() {
             return Outcome::Unchanged;
         }
         if kind == Kind::Identify && self.guards(facts) {
             return Outcome::AnonClaimed;
         }
-        if kind == Kind::Alias && self.alias_once && facts.first.has(Marks::ALIAS) {
+        if kind == Kind::Alias && self.alias_once && facts.first().has(Marks::ALIAS) {
             return Outcome::AliasTaken;
         }
-        if self.max_cluster_size.is_some_and(|limit| facts.merged_size > limit) {
+        if facts.kept_apart() {
+            return Outcome::KeptApart;
+        }
+        if self.max_cluster_size.is_some_and(|limit| facts.merged_size() > limit) {
             return Outcome::TooManyIds;
         }
         Outcome::Merged
     }
 
-    fn guards(&self, facts: &Facts) -> bool {
+    fn guards(&self, facts: &impl Facts) -> bool {
         match self.anon_guard {
-            AnonGuard::Anon => facts.first.has(Marks::CLAIMED),
-            AnonGuard::Cluster => facts.first_cluster.has(Marks::IDENTIFIED),
+            AnonGuard::Anon => facts.first().has(Marks::CLAIMED),
+            AnonGuard::Cluster => facts.first_cluster().has(Marks::IDENTIFIED),
             AnonGuard::Off => false,
         }
     }

@@ -17,6 +17,7 @@
 //! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
 //! group of one. The [`Door`]'s work and the scout's can go on elsewhere meanwhile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::batch::{Act, Arrival, Batch, Door, GROUP, Standing, clamped_mut, refusal};
@@ -25,17 +26,22 @@ use crate::error::{Error, Stopped};
 use crate::forest::{Forest, Marks, Node, Nodes};
 use crate::id::Id;
 use crate::interner::Interner;
+use crate::journaled::Journaled;
+use crate::judging::{Clusters, Rules, State};
 use crate::key::{Key, Text};
 use crate::link::{Kind, Operand, Outcome, Step};
-use crate::policy::{Facts, Policy, claims};
+use crate::policy::Policy;
+use crate::record::Record;
 use crate::scout::{Scout, Search};
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
 pub struct Resolver {
-    policy: Arc<Policy>,
-    strategy: Strategy,
-    ids: Interner<Node>,
-    outcomes: [u64; Outcome::COUNT],
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) strategy: Strategy,
+    pub(crate) ids: Interner<Node>,
+    pub(crate) state: State,
+    /// What a journal is to be told, if there is one.
+    pub(crate) journaled: Option<Journaled>,
 }
 
 /// What a look-up says.
@@ -61,6 +67,19 @@ impl Nodes for Interner<Node> {
     }
 }
 
+impl Clusters for Interner<Node> {
+    fn text(&self, id: Id) -> Text<'_> {
+        Interner::text(self, id)
+    }
+
+    #[inline]
+    fn prefetch_node(&self, id: Id) {
+        if id.index() < self.len() {
+            self.prefetch_entry(id);
+        }
+    }
+}
+
 impl Resolver {
     /// Returns an empty resolver.
     pub fn new(policy: Policy, strategy: Strategy) -> Self {
@@ -79,7 +98,8 @@ impl Resolver {
             policy: Arc::new(policy),
             strategy,
             ids: Interner::new(limit, capacity),
-            outcomes: [0; Outcome::COUNT],
+            state: State::default(),
+            journaled: None,
         }
     }
 
@@ -171,7 +191,7 @@ impl Resolver {
 
     /// Receives one operand, as the door does.
     #[inline]
-    fn receive(&self, operand: Operand) -> Arrival {
+    pub(crate) fn receive(&self, operand: Operand) -> Arrival {
         Arrival::receive(self.ids.hasher(), &self.policy, operand, 0)
     }
 
@@ -179,28 +199,61 @@ impl Resolver {
     #[inline]
     fn settle(&mut self, kind: Kind, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<Outcome, Error> {
         let [first, second] = arrivals;
-        let outcome = match (first.id(), second.id()) {
-            (Some(first), Some(second)) => self.unite(kind, first, second),
-            _ => {
-                if let Some(outcome) = refusal([first.standing, second.standing]) {
-                    outcome
-                } else {
-                    let [first, second] = self.know_both(arrivals, buffers)?;
-                    self.unite(kind, first, second)
+        let before = self.ids.len() as u32;
+        let ids = match (first.id(), second.id()) {
+            (Some(first), Some(second)) => [first, second],
+            _ => match refusal([first.standing, second.standing]) {
+                Some(outcome) => {
+                    self.state.count(outcome);
+                    self.record(|record| record.link(kind, outcome, None));
+                    return Ok(outcome);
                 }
-            }
+                None => self.know_both(arrivals, buffers)?,
+            },
         };
-        self.outcomes[outcome as usize] += 1;
+        if self.state.exceptions.has_unknown() {
+            self.state.exceptions.make_known(ids[0], before);
+            self.state.exceptions.make_known(ids[1], self.ids.len() as u32);
+        }
+        let rules = Rules { policy: &self.policy, strategy: self.strategy };
+        let outcome = rules.judge(&mut self.ids, &mut self.state, kind, ids);
+        self.record(|record| record.link(kind, outcome, Some(ids)));
         Ok(outcome)
+    }
+
+    /// Tells the journal of a step, if there is one.
+    #[inline]
+    pub(crate) fn record(&mut self, tell: impl FnOnce(&mut Record)) {
+        if let Some(journaled) = &mut self.journaled {
+            tell(&mut journaled.record);
+        }
     }
 
     #[inline]
     fn settle_observed(&mut self, arrival: &Arrival, buffer: &str) -> Result<(), Error> {
-        if arrival.id().is_none() && !matches!(arrival.standing, Standing::Missing | Standing::Invalid) {
-            self.check_room([arrival], [buffer])?;
-            self.know(arrival, buffer);
+        let next = self.ids.len() as u32;
+        let id = match (arrival.id(), arrival.standing) {
+            (Some(id), _) => id,
+            (None, Standing::Missing | Standing::Invalid) => return Ok(()),
+            (None, _) => {
+                self.check_room([arrival], [buffer])?;
+                self.know(arrival, buffer)
+            }
+        };
+        if self.journaled.is_some() {
+            self.note_observed(id, next);
         }
         Ok(())
+    }
+
+    /// Tells the journal of an ordinary event of `id`, once: should the link that named it be taken back,
+    /// it is still known.
+    fn note_observed(&mut self, id: Id, next: u32) {
+        self.state.exceptions.make_known(id, next);
+        if !self.ids.marks(id).has(Marks::OBSERVED) {
+            self.ids.mark_alone(id, Marks::OBSERVED);
+            self.record(|record| record.observation(id));
+        }
     }
 
     /// Makes both known, when at least one of them was not at the fourth pass.
@@ -214,7 +267,11 @@ impl Resolver {
 
     /// Makes sure that all of these can be known, or none.
     #[inline]
-    fn check_room<const N: usize>(&self, arrivals: [&Arrival; N], buffers: [&str; N]) -> Result<(), Error> {
+    pub(crate) fn check_room<const N: usize>(
+        &self,
+        arrivals: [&Arrival; N],
+        buffers: [&str; N],
+    ) -> Result<(), Error> {
         if arrivals.iter().all(|arrival| arrival.is_valid()) && self.ids.has_room_for_two() {
             return Ok(());
         }
@@ -243,47 +300,14 @@ impl Resolver {
 
     /// Makes a valid ID known, unless it is.
     #[inline]
-    fn know(&mut self, arrival: &Arrival, buffer: &str) -> Id {
+    pub(crate) fn know(&mut self, arrival: &Arrival, buffer: &str) -> Id {
         let Standing::Valid(marks) = arrival.standing else { unreachable!("only a valid ID becomes known") };
         self.ids.know(&arrival.probe(buffer), |id| Node::alone(id, marks))
     }
 
-    /// Judges a link between two known IDs and does what its outcome says.
-    fn unite(&mut self, kind: Kind, first: Id, second: Id) -> Outcome {
-        let (ours, theirs) = (self.ids.find_root(first), self.ids.find_root(second));
-        let outcome = self.policy.judge(
-            kind,
-            &Facts {
-                same_id: first == second,
-                same_cluster: ours == theirs,
-                first: self.ids.marks(first),
-                first_cluster: self.ids.cluster_marks(ours),
-                merged_size: self.ids.size(ours) + self.ids.size(theirs),
-            },
-        );
-        if matches!(outcome, Outcome::Merged | Outcome::Unchanged) {
-            self.claim(kind, [(first, ours), (second, theirs)]);
-        }
-        if outcome == Outcome::Merged {
-            let canonical = self.strategy.join(&self.ids, ours, theirs);
-            let root = self.ids.unite(ours, theirs);
-            self.ids.set_canonical(root, canonical);
-        }
-        outcome
-    }
-
-    fn claim(&mut self, kind: Kind, [(first, ours), (second, theirs)]: [(Id, Id); 2]) {
-        let (of_first, of_second) = claims(kind);
-        self.ids.mark(first, ours, of_first);
-        self.ids.mark(second, theirs, of_second);
-        if of_second.has(Marks::IDENTIFIED) {
-            self.strategy.on_identified(&mut self.ids, theirs, second);
-        }
-    }
-
     /// Returns the number of `text` if it is known.
     pub fn get(&self, text: &str) -> Option<Id> {
-        self.ids.find(&self.ids.hasher().probe(text))
+        self.ids.find(&self.ids.hasher().probe(text)).filter(|&id| self.state.exceptions.is_known(id))
     }
 
     /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
@@ -312,9 +336,18 @@ impl Resolver {
         }
     }
 
-    /// Returns every known ID in the order in which they became known.
-    pub fn ids(&self) -> impl ExactSizeIterator<Item = Id> {
-        (0..self.ids.len()).map(|number| Id::new(number as u32))
+    /// Returns every known ID that was not forgotten, in the order in which they became known.
+    pub fn ids(&self) -> impl Iterator<Item = Id> {
+        let exceptions = &self.state.exceptions;
+        let mut moved = exceptions.moved().into_iter().peekable();
+        let mut natural =
+            (0..self.ids.len() as u32).map(Id::new).filter(|&id| !exceptions.is_moved(id)).peekable();
+        std::iter::from_fn(move || match (moved.peek(), natural.peek()) {
+            (Some(&late), Some(&id)) if exceptions.rank(late) > exceptions.rank(id) => natural.next(),
+            (Some(_), _) => moved.next(),
+            (None, _) => natural.next(),
+        })
+        .filter(|&id| exceptions.is_known(id) && !exceptions.is_forgotten(id))
     }
 
     /// Returns the text of `id`.
@@ -332,9 +365,29 @@ impl Resolver {
         Some(self.canonical(id)).filter(|&canonical| canonical != id)
     }
 
-    /// Returns how many IDs the cluster of `id` has.
+    /// Returns how many IDs the cluster of `id` has, forgotten ones not counted.
     pub fn size(&self, id: Id) -> u32 {
-        self.ids.size(self.ids.root(id))
+        let root = self.ids.root(id);
+        let forgotten = self.state.exceptions.forgotten().iter();
+        self.ids.size(root) - forgotten.filter(|&&id| self.ids.root(id) == root).count() as u32
+    }
+
+    /// Returns how many forgotten IDs each cluster has that has any, by its root.
+    fn forgotten_by_root(&self) -> HashMap<Id, u32> {
+        let mut counts = HashMap::new();
+        for &id in self.state.exceptions.forgotten() {
+            *counts.entry(self.ids.root(id)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Returns every known ID with the canonical ID and the size of its cluster, in the order of [`Self::ids`].
+    pub fn mapping(&self) -> impl Iterator<Item = (Id, Id, u32)> {
+        let forgotten = self.forgotten_by_root();
+        self.ids().map(move |id| {
+            let root = self.ids.root(id);
+            (id, self.ids.canonical(root), self.ids.size(root) - forgotten.get(&root).unwrap_or(&0))
+        })
     }
 
     /// Returns whether `a` and `b` are in one cluster.
@@ -342,16 +395,20 @@ impl Resolver {
         self.ids.root(a) == self.ids.root(b)
     }
 
-    /// Returns the members of the cluster of `id` in the order in which they became known.
+    /// Returns the members of the cluster of `id` in the order in which they became known, without those
+    /// that were forgotten.
     pub fn members(&self, id: Id) -> Vec<Id> {
-        let mut members: Vec<Id> = self.ids.members(id).collect();
-        members.sort_unstable();
+        let exceptions = &self.state.exceptions;
+        let named = self.ids.members(id).filter(|&member| !exceptions.is_forgotten(member));
+        let mut members: Vec<Id> = named.collect();
+        members.sort_unstable_by_key(|&member| exceptions.rank(member));
         members
     }
 
-    /// Returns how many IDs are known.
+    /// Returns how many IDs are known, forgotten ones not counted.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        let exceptions = &self.state.exceptions;
+        self.ids.len() - exceptions.unknown() - exceptions.forgotten().len()
     }
 
     /// Returns whether no ID is known.
@@ -361,17 +418,25 @@ impl Resolver {
 
     /// Returns how many clusters there are, those of one ID included.
     pub fn cluster_count(&self) -> usize {
+        let is_nameless = |(root, forgotten): (&Id, &u32)| self.ids.size(*root) == *forgotten;
+        let nameless = self.forgotten_by_root().iter().filter(|&cluster| is_nameless(cluster)).count();
         // Every merge made one out of two.
-        self.len() - self.outcomes[Outcome::Merged as usize] as usize
+        let merged = self.state.outcomes[Outcome::Merged as usize] as usize;
+        self.ids.len() - self.state.exceptions.unknown() - merged - nameless
     }
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
     pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
-        self.ids().filter(|&id| self.ids.is_root(id)).map(|root| self.ids.size(root))
+        let forgotten = self.forgotten_by_root();
+        let ids = (0..self.ids.len() as u32).map(Id::new);
+        let roots = ids.filter(|&id| self.ids.is_root(id) && self.state.exceptions.is_known(id));
+        roots
+            .map(move |root| self.ids.size(root) - forgotten.get(&root).unwrap_or(&0))
+            .filter(|&size| size > 0)
     }
 
     /// Returns how many links had each outcome so far, by the outcome's number.
     pub fn outcomes(&self) -> [u64; Outcome::COUNT] {
-        self.outcomes
+        self.state.outcomes
     }
 }

@@ -5,7 +5,12 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::import_exception;
 
 import_exception!(idmerge.errors, CapacityError);
+import_exception!(idmerge.errors, JournalError);
+import_exception!(idmerge.errors, KeptApartError);
+import_exception!(idmerge.errors, NoHistoryError);
 import_exception!(idmerge.errors, PoisonedError);
+import_exception!(idmerge.errors, RetractionError);
+import_exception!(idmerge.errors, SealedError);
 import_exception!(idmerge.errors, UnknownIdError);
 
 /// Why a call to the core gave no answer.
@@ -16,6 +21,14 @@ pub enum Failure {
     Value(String),
     /// An earlier call panicked while it changed the resolver.
     Poisoned,
+    /// The resolver takes no changes; the text says why.
+    Sealed(String),
+    /// A block of a journal is not what a resolver writes; the text says what is wrong.
+    Damaged(String),
+    /// A position cannot be taken back; the text says why.
+    Retraction(String),
+    /// Which link joined what was not kept.
+    NoHistory,
     /// A list became shorter while it was read.
     Changed {
         /// How many of its rows are applied.
@@ -48,6 +61,12 @@ impl From<Failure> for PyErr {
         match failure {
             Failure::Limit(text) => CapacityError::new_err(text),
             Failure::Value(text) => PyValueError::new_err(text),
+            Failure::Sealed(reason) => SealedError::new_err(reason),
+            Failure::Damaged(text) => JournalError::new_err(text),
+            Failure::Retraction(text) => RetractionError::new_err(text),
+            Failure::NoHistory => NoHistoryError::new_err(
+                "nobody kept which link joined what; make the resolver with history=True, or open a journal",
+            ),
             Failure::Poisoned => PoisonedError::new_err(
                 "an earlier call failed half-way inside the core; build the resolver anew",
             ),

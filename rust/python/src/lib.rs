@@ -12,6 +12,7 @@
 //! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
 //! - [`batches`]: steps on their way into the core; [`relay`]: who works on them.
 //! - [`kinds`]: what kind each link of a batch is.
+//! - [`journal`]: what a resolver does with a journal; [`blocks`]: a batch of it as Arrow.
 //! - [`scan`]: lines of events in, by the parser in [`events`].
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
@@ -20,11 +21,13 @@
 #![deny(unsafe_code)]
 
 mod batches;
+mod blocks;
 mod column;
 mod components;
 mod disjoint_set;
 mod errors;
 mod events;
+mod journal;
 mod kinds;
 mod links;
 mod numpy_text;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread;
 
@@ -33,7 +33,7 @@ use crate::scan::{Scan, Steps};
 use crate::settings::{PolicyFields, strategy};
 use crate::table::{Column as ArrowColumn, Table, Texts};
 
-type Core = idmerge_core::Resolver;
+pub type Core = idmerge_core::Resolver;
 type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
 /// How many rows of a look-up are worth a thread of their own.
@@ -43,7 +43,10 @@ const WORTH_A_THREAD: usize = 1 << 14;
 #[pyclass(frozen, subclass, module = "idmerge._core")]
 pub struct Resolver {
     turn: Mutex<()>,
-    core: RwLock<Core>,
+    pub core: RwLock<Core>,
+    /// Whether nothing may change it any more, and why; both are set in one's turn.
+    pub is_sealed: AtomicBool,
+    pub sealed: Mutex<Option<String>>,
     /// How many calls wait to read.
     readers: AtomicUsize,
     /// How many threads a call may use.
@@ -53,12 +56,12 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    fn read<'a>(&'a self, py: Python<'_>) -> Result<RwLockReadGuard<'a, Core>, Failure> {
+    pub fn read<'a>(&'a self, py: Python<'_>) -> Result<RwLockReadGuard<'a, Core>, Failure> {
         self.read_or(|| self.core.read_py_attached(py))
     }
 
     /// The same without the interpreter.
-    fn read_detached(&self) -> Result<RwLockReadGuard<'_, Core>, Failure> {
+    pub fn read_detached(&self) -> Result<RwLockReadGuard<'_, Core>, Failure> {
         self.read_or(|| self.core.read())
     }
 
@@ -78,13 +81,23 @@ impl Resolver {
         Ok(core?)
     }
 
-    /// Waits until no other call changes the resolver.
-    fn turn<'a>(&'a self, py: Python<'_>) -> Result<MutexGuard<'a, ()>, Failure> {
+    /// Waits until no other call changes the resolver, unless nothing may change it.
+    pub fn turn<'a>(&'a self, py: Python<'_>) -> Result<MutexGuard<'a, ()>, Failure> {
+        let turn = self.turn_whoever(py)?;
+        if self.is_sealed.load(Ordering::Relaxed) {
+            let reason = self.sealed.lock()?.clone();
+            return Err(Failure::Sealed(reason.unwrap_or_default()));
+        }
+        Ok(turn)
+    }
+
+    /// The same for those who may change a sealed one.
+    pub fn turn_whoever<'a>(&'a self, py: Python<'_>) -> Result<MutexGuard<'a, ()>, Failure> {
         Ok(self.turn.lock_py_attached(py)?)
     }
 
     /// To be called in one's turn.
-    fn write<'a>(&'a self, py: Python<'_>) -> Result<RwLockWriteGuard<'a, Core>, Failure> {
+    pub fn write<'a>(&'a self, py: Python<'_>) -> Result<RwLockWriteGuard<'a, Core>, Failure> {
         Ok(self.core.write_py_attached(py)?)
     }
 
@@ -262,7 +275,7 @@ impl Resolver {
 ///
 /// To be called before the lock is taken: for a lone surrogate Python makes an exception, and may
 /// then collect garbage and run finalizers.
-fn unicode<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a str> {
+pub fn unicode<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a str> {
     text.to_str().ok()
 }
 
@@ -297,22 +310,37 @@ fn same_length(kinds: Option<usize>, left: usize, right: usize) -> PyResult<()> 
 #[pymethods]
 impl Resolver {
     #[new]
-    #[pyo3(signature = (policy, canonical, capacity=0, threads=1, id_limit=None))]
+    #[pyo3(signature = (policy, canonical, capacity=0, threads=1, id_limit=None, history=false, record=false))]
     fn new(
         policy: PolicyFields,
         canonical: &Bound<'_, PyAny>,
         capacity: usize,
         threads: usize,
         id_limit: Option<u32>,
+        history: bool,
+        record: bool,
     ) -> PyResult<Self> {
         let (strategy, chooser) = match canonical.cast::<PyString>() {
             Ok(name) => (strategy(name.to_str()?)?, None),
             Err(_) => (Strategy::FirstSeen, Some(canonical.clone().unbind())),
         };
         let limit = id_limit.unwrap_or(Id::LIMIT);
-        let core = Core::with_capacity(policy.read()?, strategy, limit, capacity);
-        let (turn, core, readers) = (Mutex::new(()), RwLock::new(core), AtomicUsize::new(0));
-        Ok(Self { turn, core, readers, threads, chooser })
+        let mut core = Core::with_capacity(policy.read()?, strategy, limit, capacity);
+        if history {
+            core.keep_history();
+        }
+        if record {
+            core.keep_record();
+        }
+        Ok(Self {
+            turn: Mutex::new(()),
+            core: RwLock::new(core),
+            is_sealed: AtomicBool::new(false),
+            sealed: Mutex::new(None),
+            readers: AtomicUsize::new(0),
+            threads,
+            chooser,
+        })
     }
 
     /// The callable may refer back to the resolver; the collector must see that.
@@ -548,7 +576,7 @@ fn get(core: &Core, text: Option<&str>) -> Option<Id> {
     core.get(text?)
 }
 
-fn unknown(distinct_id: &Bound<'_, PyString>) -> PyErr {
+pub fn unknown(distinct_id: &Bound<'_, PyString>) -> PyErr {
     match distinct_id.repr() {
         Ok(shown) => UnknownIdError::new_err(format!("{shown} is not known")),
         Err(error) => error,

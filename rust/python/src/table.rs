@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int32Builder, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, StructArray};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
-use idmerge_core::{Id, Resolver};
+use idmerge_core::{Change, Id, Resolver};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
@@ -206,7 +206,7 @@ fn plain_text(column: &DataType) -> &DataType {
     }
 }
 
-/// The mapping from every known ID to its canonical ID.
+/// A table of IDs: the mapping from every known ID to its canonical ID, or what changed in it.
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct Table {
     batches: Vec<RecordBatch>,
@@ -222,23 +222,48 @@ impl Table {
             Field::new("cluster_size", DataType::Int32, false),
         ]));
         let mut batches = Vec::new();
-        let mut ids = resolver.ids().peekable();
-        while ids.peek().is_some() {
-            batches.push(mapping_batch(resolver, &mut ids, &schema));
+        let mut rows = resolver.mapping().peekable();
+        while rows.peek().is_some() {
+            batches.push(mapping_batch(resolver, &mut rows, &schema));
         }
         Self { batches, schema }
     }
+
+    /// Renders changes of canonical IDs, each as of the position `seq`.
+    pub fn changes(resolver: &Resolver, changes: &[Change], seq: u64) -> Self {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("distinct_id", DataType::Utf8, false),
+            Field::new("old_canonical_id", DataType::Utf8, true),
+            Field::new("new_canonical_id", DataType::Utf8, false),
+            Field::new("seq", DataType::Int64, false),
+        ]));
+        let named = |id: Id| resolver.named(id).map(|text| text.as_str().to_owned());
+        let batches = changes.chunks(CHUNK_ROWS).map(|rows| {
+            let texts = |of: fn(&Change) -> Id| -> ArrayRef {
+                Arc::new(rows.iter().map(|change| named(of(change))).collect::<StringArray>())
+            };
+            let seqs: ArrayRef = Arc::new(Int64Array::from(vec![seq.cast_signed(); rows.len()]));
+            let columns =
+                vec![texts(|change| change.id), texts(|change| change.old), texts(|change| change.new), seqs];
+            RecordBatch::try_new(schema.clone(), columns).expect("the columns are the schema's")
+        });
+        Self { batches: batches.collect(), schema: schema.clone() }
+    }
 }
 
-fn mapping_batch(resolver: &Resolver, ids: &mut impl Iterator<Item = Id>, schema: &SchemaRef) -> RecordBatch {
+fn mapping_batch(
+    resolver: &Resolver,
+    rows: &mut impl Iterator<Item = (Id, Id, u32)>,
+    schema: &SchemaRef,
+) -> RecordBatch {
     let (mut distinct, mut canonical) = (StringBuilder::new(), StringBuilder::new());
     let mut sizes = Int32Builder::new();
     let mut bytes = 0;
-    for id in ids.take(CHUNK_ROWS) {
-        let (own, name) = (resolver.text(id), resolver.text(resolver.canonical(id)));
+    for (id, name, size) in rows.take(CHUNK_ROWS) {
+        let (own, name) = (resolver.text(id), resolver.text(name));
         distinct.append_value(own.as_str());
         canonical.append_value(name.as_str());
-        sizes.append_value(i32::try_from(resolver.size(id)).expect("an ID's limit is i32's"));
+        sizes.append_value(i32::try_from(size).expect("an ID's limit is i32's"));
         bytes += own.as_str().len().max(name.as_str().len());
         if bytes >= CHUNK_BYTES {
             break;
@@ -251,7 +276,7 @@ fn mapping_batch(resolver: &Resolver, ids: &mut impl Iterator<Item = Id>, schema
 
 #[pymethods]
 impl Table {
-    /// How many rows there are: one a known ID.
+    /// How many rows there are.
     #[getter]
     fn num_rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
@@ -328,6 +353,10 @@ fn append_values(list: &Bound<'_, PyList>, column: &ArrayRef) -> PyResult<()> {
             .as_primitive::<arrow_array::types::Int32Type>()
             .iter()
             .try_for_each(|number| list.append(number)),
-        other => Err(PyTypeError::new_err(format!("a mapping has no column of {other}"))),
+        DataType::Int64 => column
+            .as_primitive::<arrow_array::types::Int64Type>()
+            .iter()
+            .try_for_each(|number| list.append(number)),
+        other => Err(PyTypeError::new_err(format!("a table has no column of {other}"))),
     }
 }

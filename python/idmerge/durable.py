@@ -1,0 +1,378 @@
+"""A resolver that lasts: every step is in a journal, and a resolver is what its journal says.
+
+Steps are applied in memory as ever, and written when `commit` is called. What a journal adds beyond lasting
+is hindsight: what changed since, why two IDs are one person or are not, who was who at another time, and to
+take back what should not have been sent.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from bisect import bisect_right
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from idmerge import _core
+from idmerge.canonical import STRATEGIES, Strategy, check_canonical
+from idmerge.errors import CanonicalError, JournalError, SealedError
+from idmerge.journal import Batch, Facts, Journal, open_journal
+from idmerge.journal.protocol import microseconds, moment
+from idmerge.policy import Policy
+from idmerge.recorded import RecordedLink, recorded
+from idmerge.resolver import Resolver
+from idmerge.threads import threads_allowed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from idmerge.journal import Offsets
+
+
+def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
+    path: str | os.PathLike[str],
+    policy: Policy | None = None,
+    canonical: Strategy | None = None,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    as_of: int | datetime | None = None,
+    history: bool = True,
+    threads: int | None = None,
+) -> DurableResolver:
+    """Open a resolver with a journal; `Resolver.open` says how."""
+    if as_of is not None and not read_only:
+        raise ValueError("as_of looks back at a journal, which read_only=True must allow")
+    if canonical is not None:
+        check_canonical(canonical)
+        if not isinstance(canonical, str):
+            raise CanonicalError("a journal keeps the name of a canonical strategy, and a callable has none")
+    journal = open_journal(path, create=create, read_only=read_only)
+    try:
+        facts = journal.facts()
+        if facts is None:
+            facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
+            if not read_only:
+                journal.state(facts)
+        _check_facts(journal.name, facts, policy, canonical)
+        resolver = DurableResolver(journal, facts, history=history, threads=threads, read_only=read_only)
+        resolver._read_back(as_of)
+    except BaseException:
+        journal.close()
+        raise
+    if read_only:
+        resolver._seal(f"{journal.name} was opened to read")
+    return resolver
+
+
+class DurableResolver(Resolver):
+    """A `Resolver` with a journal; `Resolver.open` makes one.
+
+    Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
+    """
+
+    __slots__ = ("_batch", "_guard", "_journal", "_keeps_history", "_offsets", "_read_only")
+
+    _journal: Journal
+    _batch: Batch | None
+    """The last batch that was read or written, without its blocks."""
+    _offsets: Offsets
+    _guard: threading.RLock
+    """Held by whoever reads or writes the journal."""
+    _read_only: bool
+    _keeps_history: bool
+
+    def __new__(  # noqa: D102 - `open` says it.
+        cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
+    ) -> Self:
+        canonical = _strategy(facts.canonical)
+        self = _core.Resolver.__new__(
+            cls, facts.policy, canonical, 0, threads_allowed(threads), None, history, record=True
+        )
+        self._policy = facts.policy
+        self._canonical = canonical
+        self._journal = journal
+        self._guard = threading.RLock()
+        self._offsets = {}
+        self._batch = None
+        self._read_only = read_only
+        self._keeps_history = history
+        return self
+
+    # Reading back.
+
+    def _read_back(self, as_of: int | datetime | None) -> None:
+        until = as_of if isinstance(as_of, int) else None
+        latest = microseconds(as_of) if isinstance(as_of, datetime) else None
+        if until is not None and until < 0:
+            raise ValueError(f"as_of must be at least 0, got {until}")
+        # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
+        heads = [head for head in self._journal.heads() if latest is None or head["written_at"] <= latest]
+        retractions = [
+            pair
+            for head in heads
+            for pair in json.loads(head["retractions"] or "[]")
+            if until is None or pair[0] < until
+        ]
+        retracted = in_effect(retractions)
+        for batch in self._journal.batches():
+            if batch.number >= len(heads):
+                break
+            if not self._take_batch(batch, retracted, until, is_checked=not retractions):
+                break
+        if as_of is not None:
+            self._end_restoring()
+
+    def _take_batch(
+        self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
+    ) -> bool:
+        """Read back a batch; return whether the position ``until`` was not reached yet."""
+        goes_on = True
+        if batch.block:
+            try:
+                goes_on = self._restore(batch.texts, batch.block, set(retracted), until, is_checked)
+            except JournalError as error:
+                raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
+        if goes_on:
+            self._note(batch)
+        return goes_on
+
+    def _note(self, batch: Batch) -> None:
+        self._batch = replace(batch, texts=b"", block=b"")
+        if batch.offsets is not None:
+            self._offsets = json.loads(batch.offsets)
+
+    def refresh(self) -> int:
+        """Read what was committed since; return the position up to which everything is known.
+
+        Raises:
+            JournalError: The journal is damaged.
+            SealedError: It is closed, or was not opened to read.
+        """
+        if not self._read_only:
+            raise SealedError("only a resolver that was opened to read can be refreshed")
+        with self._guard:
+            retracts = False
+            for batch in self._journal.batches(self._batch):
+                retracts |= batch.retractions is not None
+                self._take_batch(batch, (), None, is_checked=not retracts)
+            if retracts:
+                self._rebuild(self._blocks())
+            return self.seq
+
+    # Writing.
+
+    @property
+    def offsets(self) -> Offsets:
+        """The positions in the caller's sources as of the last commit, by the sources' names."""
+        return dict(self._offsets)
+
+    @property
+    def uncommitted(self) -> int:
+        """How many steps are not in the journal yet."""
+        return self._pending_count()
+
+    def commit(self, offsets: Mapping[str, int | str] | None = None) -> int:
+        """Write what was applied since the last commit; when this returns, it is on disk.
+
+        Args:
+            offsets: Positions in the caller's sources, kept with the links in one transaction and given back
+                by `offsets`, so that a source that can be read again is applied exactly once. Sources that
+                are not named keep their positions.
+
+        Returns:
+            The position up to which everything is on disk.
+
+        Raises:
+            OSError: It could not be written. Nothing is lost: what was to be written still is.
+            SealedError: The resolver was opened to read, or is closed.
+        """
+        with self._guard:
+            if offsets is not None:
+                _check_offsets(offsets)
+            pending = self._pending()
+            last = self._batch
+            if pending is None and offsets is None:
+                return 0 if last is None else last.end_seq
+            seq, first_id = (0, 0) if last is None else (last.end_seq, last.end_id)
+            texts, block, steps, end_id, end_seq, retractions = pending or (b"", b"", 0, first_id, seq, [])
+            retractions = [pair for pair in retractions if pair[0] >= seq]
+            batch = Batch(
+                number=0 if last is None else last.number + 1,
+                seq=seq,
+                end_seq=end_seq,
+                first_id=first_id,
+                end_id=end_id,
+                steps=steps,
+                written_at=microseconds(datetime.now(UTC)),
+                offsets=None if offsets is None else json.dumps({**self._offsets, **offsets}),
+                retractions=json.dumps(retractions) if retractions else None,
+                texts=texts,
+                block=block,
+            )
+            batch = replace(batch, checksum=batch.computed_checksum())
+            self._journal.append(batch)
+            self._written(steps, end_id)
+            self._note(batch)
+            return end_seq
+
+    def close(self) -> None:
+        """Let go of the journal; what was not committed is lost, and a warning says so."""
+        with self._guard:
+            lost = 0 if self._read_only else self.uncommitted
+            self._release()
+        if lost:
+            warnings.warn(
+                f"{lost} steps were not committed and are lost; call commit() before close()", stacklevel=2
+            )
+
+    def _release(self) -> None:
+        self._journal.close()
+        self._seal(f"{self._journal.name} is closed")
+
+    def __enter__(self) -> Self:
+        """Return the resolver; at the end of the ``with`` it is closed, and commits nothing by itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; an error on its way says enough of what was not committed."""
+        if error is None:
+            self.close()
+        else:
+            with self._guard:
+                self._release()
+
+    # Hindsight.
+
+    def _blocks(self) -> list[bytes]:
+        return self._journal.blocks(0 if self._batch is None else self._batch.number + 1)
+
+    def changes(self, since: int) -> _core.Table:
+        """Return which IDs have another canonical ID now than at the position ``since``.
+
+        Returns:
+            A table of ``distinct_id``, ``old_canonical_id`` (null if that ID was forgotten),
+            ``new_canonical_id`` (utf8) and ``seq`` (int64, the position as of which it is so), one row an ID;
+            an ID that is not known at one of the two moments stands for itself there. Applied to a mapping as
+            of ``since``, it gives the mapping as of ``seq``. A forgotten ID is in no row: whoever has copied
+            it must erase it there too.
+
+        Raises:
+            ValueError: ``since`` lies ahead, or is negative.
+        """
+        with self._guard:
+            if not 0 <= since <= self.seq:
+                raise ValueError(f"since must be between 0 and {self.seq}, got {since}")
+            return self._changes(self._blocks(), since)
+
+    def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
+        """Return why two IDs are one person, as `Resolver.explain` does, and when that was committed."""
+        with self._guard:
+            blocks = None if self._keeps_history else self._blocks()
+            links = self._explain(a, b, blocks)
+            return None if links is None else recorded(links, _Times(self._journal).of)
+
+    def why_not(self, a: str, b: str) -> list[RecordedLink]:
+        """Return the links between the clusters of two IDs that were sent and rejected, in their order."""
+        with self._guard:
+            return recorded(self._why_not(a, b, self._blocks()), _Times(self._journal).of)
+
+    def retract(self, *positions: int, dry_run: bool = False) -> _core.Table:
+        """Take back what stands at some positions, as if it had never been sent.
+
+        Later links that were rejected because of it are judged again. The journal keeps both it and the
+        retraction, which has a position of its own, so that it can be taken back too.
+
+        Args:
+            positions: Of links, of `keep_apart`, or of retractions, as `explain` and `why_not` give them.
+            dry_run: Only say what would change.
+
+        Returns:
+            The IDs whose canonical ID changes, as in `changes`: every cluster that is another one has some.
+
+        Raises:
+            RetractionError: A position is not there, is taken back already, or cannot be undone.
+            SealedError: The resolver was opened to read, or is closed.
+        """
+        with self._guard:
+            return self._retract(self._blocks(), list(positions), dry_run)
+
+    def compact(self) -> None:
+        """Wipe the texts of forgotten IDs from the journal, and give back its room.
+
+        It takes as long as to write the journal anew.
+
+        Raises:
+            OSError: There is no room for that; the journal is as it was.
+            JournalError: A reader keeps the old pages; compact it again when that reader is gone.
+        """
+        with self._guard:
+            self.commit()
+            for batch in list(self._journal.batches()):
+                texts = self._texts_block(batch.first_id, batch.end_id) if batch.block else b""
+                if texts != batch.texts:
+                    rewritten = replace(batch, texts=texts)
+                    self._journal.rewrite(replace(rewritten, checksum=rewritten.computed_checksum()))
+            self._journal.compact()
+
+
+class _Times:
+    """When each position was committed."""
+
+    def __init__(self, journal: Journal) -> None:
+        times = journal.times()
+        self._ends = [end for end, _ in times]
+        self._written = [written_at for _, written_at in times]
+
+    def of(self, position: int) -> datetime | None:
+        batch = bisect_right(self._ends, position)
+        return moment(self._written[batch]) if batch < len(self._written) else None
+
+
+def in_effect(retractions: Iterable[tuple[int, int]]) -> set[int]:
+    """Return the positions that are taken back in the end: a retraction may be taken back itself."""
+    taken_back: set[int] = set()
+    for by, of in sorted(retractions, reverse=True):
+        if by not in taken_back:
+            taken_back.add(of)
+    return taken_back
+
+
+def _strategy(name: str) -> Strategy:
+    for strategy in STRATEGIES:
+        if strategy == name:
+            return strategy
+    raise JournalError(
+        f"the journal's canonical strategy is {name!r}, expected one of {', '.join(STRATEGIES)}"
+    )
+
+
+def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str | None) -> None:
+    """Make sure that what the caller asks for is what the journal states."""
+    if policy is not None and policy != facts.policy:
+        differing = [
+            f"{field} is {getattr(facts.policy, field)!r}, not {getattr(policy, field)!r}"
+            for field in Policy.__dataclass_fields__
+            if getattr(policy, field) != getattr(facts.policy, field)
+        ]
+        raise JournalError(
+            f"{name} was made with another policy: {'; '.join(differing)}. Open it without a policy, "
+            "or apply its links to a new journal"
+        )
+    if canonical is not None and canonical != facts.canonical:
+        raise JournalError(
+            f"{name} was made with canonical={facts.canonical!r}, not {canonical!r}. Open it without, "
+            "or apply its links to a new journal"
+        )
+
+
+def _check_offsets(offsets: Mapping[Any, Any]) -> None:
+    for source, position in offsets.items():
+        if not isinstance(source, str) or not isinstance(position, int | str):
+            raise TypeError(f"offsets must map str to int or str, got {source!r}: {position!r}")

@@ -1,0 +1,34 @@
+"""Journals: where the steps of a durable resolver are kept, batch by batch.
+
+A journal is a list of batches in the order in which they were committed, and a few facts that hold for all
+of them. The journal is the truth; a resolver is what the journal says. It knows nothing of identity: a
+batch's two blocks are the core's (texts of IDs that became known, and steps as numbers), and are kept and
+given back byte for byte.
+
+`open_journal` opens one by its path or URL: a file of SQLite by default.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idmerge.journal.protocol import FORMAT, Batch, Facts, Journal, Offsets
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["FORMAT", "Batch", "Facts", "Journal", "Offsets", "open_journal"]
+
+
+def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool) -> Journal:
+    """Open the journal at ``path``, a file's path.
+
+    A new one has no facts yet.
+
+    Raises:
+        FileNotFoundError: There is none, and ``create`` is false or ``read_only`` true.
+        JournalError: It is in use by another writer, no journal, or damaged.
+    """
+    from idmerge.journal.sqlite import SqliteJournal  # noqa: PLC0415
+
+    return SqliteJournal(path, create=create, read_only=read_only)

@@ -1,0 +1,196 @@
+"""What a journal is made of, and what whoever keeps one offers."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from idmerge.errors import JournalError, PolicyError
+from idmerge.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FORMAT = 1
+"""The version of a journal's format: what another version wrote is not read."""
+
+Offsets = dict[str, int | str]
+"""Positions in the caller's sources, by the sources' names."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What holds for a whole journal."""
+
+    policy: Policy
+    """By which its links are judged."""
+    canonical: str
+    """Who names a cluster."""
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """Return the facts as JSON."""
+        policy = {**asdict(self.policy), "blocked_ids": sorted(self.policy.blocked_ids)}
+        return json.dumps({"format": self.format, "canonical": self.canonical, "policy": policy})
+
+    @classmethod
+    def from_json(cls, text: str) -> Facts:
+        """Return the facts that ``text`` states.
+
+        Raises:
+            JournalError: It states none, or those of another format.
+        """
+        try:
+            stated = json.loads(text)
+            found = stated["format"]
+            if found != FORMAT:
+                raise JournalError(
+                    f"the journal has format {found!r}, and this version reads format {FORMAT}; "
+                    "read it with the version of idmerge that wrote it"
+                )
+            known = {field.name for field in fields(Policy)}
+            if set(stated["policy"]) != known:
+                found = sorted(stated["policy"])
+                raise JournalError(f"the journal's policy has the fields {found}, expected {sorted(known)}")
+            policy = Policy(**{**stated["policy"], "blocked_ids": frozenset(stated["policy"]["blocked_ids"])})
+            return cls(policy=policy, canonical=stated["canonical"])
+        except (ValueError, TypeError, KeyError, PolicyError) as error:
+            if isinstance(error, JournalError):
+                raise
+            raise JournalError(f"the journal's facts are damaged: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What was committed at once."""
+
+    number: int
+    """Its place, counted from 0."""
+    seq: int
+    """The position of its first link or act."""
+    end_seq: int
+    """The position behind its last one."""
+    first_id: int
+    """The number of the first ID that became known in it."""
+    end_id: int
+    """The number behind the last one."""
+    steps: int
+    """How many steps it holds, observations included."""
+    written_at: int
+    """When it was committed: microseconds since 1970 in UTC, by the writer's clock."""
+    offsets: str | None
+    """The positions of all sources after it as JSON, if the commit stated any."""
+    retractions: str | None
+    """The positions of its retractions and of what each takes back, as JSON; None for none."""
+    texts: bytes = field(repr=False)
+    """The block of the texts; empty if no step is there."""
+    block: bytes = field(repr=False)
+    """The block of the steps; empty if there is none."""
+    checksum: int = 0
+    """That of everything above."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was committed, in UTC."""
+        return moment(self.written_at)
+
+    def computed_checksum(self) -> int:
+        """Return the checksum that the batch must have (CRC-32)."""
+        head = [
+            self.number,
+            self.seq,
+            self.end_seq,
+            self.first_id,
+            self.end_id,
+            self.steps,
+            self.written_at,
+            self.offsets,
+            self.retractions,
+            len(self.texts),
+        ]
+        return zlib.crc32(self.block, zlib.crc32(self.texts, zlib.crc32(json.dumps(head).encode())))
+
+    def check_follows(self, before: Batch | None) -> None:
+        """Make sure that the batch is whole and follows ``before``.
+
+        Raises:
+            JournalError: It is damaged, or a batch is missing; the message names it.
+        """
+        if self.checksum != self.computed_checksum():
+            raise JournalError(f"batch {self.number} is damaged: its checksum is not that of its content")
+        expected = (0, 0, 0) if before is None else (before.number + 1, before.end_seq, before.end_id)
+        if (self.number, self.seq, self.first_id) != expected:
+            raise JournalError(
+                f"batch {expected[0]} is missing: behind it comes batch {self.number}, which begins at "
+                f"position {self.seq} and ID {self.first_id}, not at {expected[1]} and {expected[2]}"
+            )
+
+    def retraction_pairs(self) -> list[tuple[int, int]]:
+        """Return the position of each retraction, and that of what it takes back."""
+        return [(by, of) for by, of in json.loads(self.retractions or "[]")]
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time as a batch states it.
+
+    Raises:
+        ValueError: ``time`` has no time zone.
+    """
+    if time.tzinfo is None:
+        raise ValueError(f"a time needs a time zone, got {time!r}")
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(written_at: int) -> datetime:
+    """Return the time that a batch states, in UTC."""
+    return _EPOCH + timedelta(microseconds=written_at)
+
+
+class Journal(Protocol):
+    """Where batches are kept. One writer at a time; whoever reads sees whole batches only."""
+
+    name: str
+    """How messages name it."""
+
+    def facts(self) -> Facts | None:
+        """Return what was stated when the journal was made; None if nothing was yet."""
+
+    def state(self, facts: Facts) -> None:
+        """State what holds for the whole journal, once."""
+
+    def append(self, batch: Batch) -> None:
+        """Keep ``batch`` behind all others; when this returns, it is on disk.
+
+        Raises:
+            OSError: It could not be written; the journal is as it was before.
+        """
+
+    def batches(self, after: Batch | None = None) -> Iterator[Batch]:
+        """Yield the batches behind ``after``, or all, in order, as they are at this moment.
+
+        Raises:
+            JournalError: A batch is missing or damaged, up to the last one that was committed.
+        """
+
+    def blocks(self, end: int) -> list[bytes]:
+        """Return the blocks of steps of the batches before number ``end`` that have any, in order."""
+
+    def heads(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the fields of each batch, blocks apart, without checking anything."""
+
+    def times(self) -> list[tuple[int, int]]:
+        """Return the position at which each batch ends, and when it was written, in order."""
+
+    def rewrite(self, batch: Batch) -> None:
+        """Keep ``batch`` in place of the one with its number."""
+
+    def compact(self) -> None:
+        """Give back room, and leave no trace of what was written over."""
+
+    def close(self) -> None:
+        """Let go of the journal."""

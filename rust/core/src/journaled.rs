@@ -1,0 +1,432 @@
+//! A resolver and its journal: what was not written yet, what is read back, and what is taken back.
+//!
+//! # Invariants
+//!
+//! 1. An ID's number in the journal is its number here.
+//! 2. Numbers appear in the journal's steps in their order: the next new one is the smallest that has not.
+//! 3. A resolver made of a journal's steps equals the one that recorded them.
+
+use std::collections::HashSet;
+
+use crate::batch::Arrival;
+use crate::error::Error;
+use crate::forest::{Forest, Marks, Node, Nodes};
+use crate::hindsight::Hindsight;
+use crate::history::{Edge, History, chain};
+use crate::id::Id;
+use crate::interner::{Interner, Probe};
+use crate::judging::{Clusters, Restored, Rules, keep_apart};
+use crate::key::{Key, Text};
+use crate::link::Operand;
+use crate::record::{Record, Steps};
+use crate::replay::{Damage, Judged, Replay, in_effect};
+use crate::resolver::Resolver;
+
+/// What a resolver with a journal knows of it.
+#[derive(Debug, Default)]
+pub(crate) struct Journaled {
+    pub record: Record,
+    /// How many numbers have their texts in the journal.
+    texts: u32,
+}
+
+/// A resolver's IDs while a batch is read back.
+struct Restoring<'a> {
+    ids: &'a mut Interner<Node>,
+    /// The batch's texts and what they look like.
+    texts: Vec<(Option<Probe<'a>>, Marks)>,
+    /// The number of the first of them.
+    first: usize,
+}
+
+impl Nodes for Restoring<'_> {
+    #[inline]
+    fn node(&self, id: Id) -> &Node {
+        self.ids.node(id)
+    }
+
+    #[inline]
+    fn node_mut(&mut self, id: Id) -> &mut Node {
+        self.ids.node_mut(id)
+    }
+}
+
+impl Clusters for Restoring<'_> {
+    fn text(&self, id: Id) -> Text<'_> {
+        self.ids.text(id)
+    }
+
+    #[inline]
+    fn prefetch_node(&self, id: Id) {
+        self.ids.prefetch_node(id);
+    }
+}
+
+impl Restored for Restoring<'_> {
+    fn introduce(&mut self, id: Id) -> Result<(), &'static str> {
+        let row = id.index() - self.first;
+        if let Some((Some(probe), _)) = self.texts.get(row + AHEAD) {
+            self.ids.prefetch(probe.hash);
+        }
+        let (probe, marks) = self.texts.get(row).ok_or("an ID has no text")?;
+        let node = |id| Node::alone(id, *marks);
+        match probe {
+            Some(probe) => drop(self.ids.know(probe, node)),
+            None => self.ids.push_forgotten(node),
+        }
+        if self.ids.len() == id.index() { Err("an ID has two numbers") } else { Ok(()) }
+    }
+
+    fn wipe(&mut self, id: Id) {
+        self.ids.forget(id);
+    }
+}
+
+/// An ID's text as a journal keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored<'a> {
+    /// The bytes of a UUID of the RFC variant, written in lower case.
+    Uuid([u8; 16]),
+    /// The same after `$device:`.
+    DeviceUuid([u8; 16]),
+    /// Any other text.
+    Text(&'a str),
+    /// It was forgotten; what is left is whether it was in the anonymous format.
+    Forgotten {
+        /// Whether it was.
+        anonymous: bool,
+    },
+}
+
+/// Steps that are not in the journal yet, and the texts of the IDs that they name for the first time.
+pub struct Pending<'a> {
+    /// The steps.
+    pub steps: Steps<'a>,
+    /// The numbers of the IDs.
+    pub ids: std::ops::Range<u32>,
+}
+
+/// Why two IDs were not kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotApart {
+    /// They are in one cluster.
+    Together,
+    /// One of them can be no ID.
+    Invalid,
+    /// The resolver is full.
+    Full(Error),
+}
+
+/// Why a position cannot be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRetracted {
+    /// There is nothing at this position yet.
+    NotThere,
+    /// It is taken back already, by the retraction at this position.
+    Already(u64),
+    /// What stands there cannot be undone.
+    Forgotten,
+    /// The steps given are not this resolver's.
+    Damaged(Damage),
+}
+
+/// An ID whose canonical ID is another one than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The ID.
+    pub id: Id,
+    /// Who named its cluster before; the ID itself where it was not known.
+    pub old: Id,
+    /// Who names it now.
+    pub new: Id,
+}
+
+/// How many texts ahead the index is asked for.
+const AHEAD: usize = 16;
+
+impl Resolver {
+    /// Keeps which link joined what from now on; to be called before the first one.
+    pub fn keep_history(&mut self) {
+        self.state.history = Some(History::default());
+    }
+
+    /// Records every step for a journal from now on; to be called before the first one.
+    pub fn keep_record(&mut self) {
+        self.journaled = Some(Journaled::default());
+    }
+
+    /// Returns how many links and acts there were.
+    pub fn position(&self) -> u64 {
+        self.state.position()
+    }
+
+    /// Returns the position of each retraction, and that of what it takes back.
+    pub fn retractions(&self) -> &[(u64, u64)] {
+        &self.state.retractions
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { policy: &self.policy, strategy: self.strategy }
+    }
+
+    // Writing.
+
+    /// Returns what is not in the journal yet, if there is one.
+    pub fn pending(&self) -> Option<Pending<'_>> {
+        let journaled = self.journaled.as_ref()?;
+        Some(Pending { steps: journaled.record.steps(), ids: journaled.texts..self.ids.len() as u32 })
+    }
+
+    /// Notes that the first `steps` of what was pending, and the texts before number `texts`, are in the
+    /// journal now.
+    pub fn written(&mut self, steps: usize, texts: u32) {
+        if let Some(journaled) = &mut self.journaled {
+            journaled.record.drop_first(steps);
+            journaled.texts = texts;
+        }
+    }
+
+    /// Calls `write` with an ID's text as a journal keeps it.
+    pub fn store<T>(&self, id: Id, write: impl FnOnce(Stored) -> T) -> T {
+        let key = self.ids.key(id);
+        match key.uuid() {
+            Some((bytes, false)) => write(Stored::Uuid(bytes)),
+            Some((bytes, true)) => write(Stored::DeviceUuid(bytes)),
+            None if key == Key::FORGOTTEN => {
+                write(Stored::Forgotten { anonymous: self.ids.marks(id).has(Marks::ANONYMOUS) })
+            }
+            None => write(Stored::Text(self.ids.text(id).as_str())),
+        }
+    }
+
+    // Reading back.
+
+    /// Reads back a batch of the journal, up to the position `until`; returns whether that was not reached
+    /// yet. `texts` are those of the IDs that its steps name for the first time, `retracted` the positions of
+    /// all that is taken back before `until`. Recorded outcomes are checked if `is_checked`.
+    pub fn restore<'a>(
+        &mut self,
+        texts: impl Iterator<Item = Stored<'a>>,
+        steps: Steps,
+        (retracted, until): (&HashSet<u64>, u64),
+        is_checked: bool,
+    ) -> Result<bool, Damage> {
+        let damage = |(step, what)| Damage { step, what };
+        let texts = texts.enumerate();
+        let texts: Result<Vec<_>, _> =
+            texts.map(|(step, text)| self.probe_stored(text).map_err(|what| damage((step, what)))).collect();
+        let texts = texts?;
+        let room = self.ids.check_room(texts.len());
+        room.map_err(|_| damage((0, "there are more IDs than can be numbered")))?;
+        let count = texts.len();
+        let first = self.ids.len();
+        let mut restoring = Restoring { ids: &mut self.ids, texts, first };
+        let journaled = self.journaled.get_or_insert_default();
+        let rules = Rules { policy: &self.policy, strategy: self.strategy };
+        let replay = Replay { rules, retracted, until, is_checked };
+        let mut next = first as u32;
+        let goes_on = replay.run(&mut restoring, &mut self.state, &mut next, steps, |_| ())?;
+        journaled.texts = next;
+        if goes_on && next as usize != first + count {
+            return Err(damage((0, "a text has no step")));
+        }
+        Ok(goes_on)
+    }
+
+    fn probe_stored<'a>(&self, text: Stored<'a>) -> Result<(Option<Probe<'a>>, Marks), &'static str> {
+        let uuid = |bytes, after_prefix| {
+            let key = Key::of_uuid(bytes, after_prefix).ok_or("a UUID is of another variant")?;
+            Ok((Some(self.ids.hasher().probe_key(key)), self.policy.marks_of_uuid(key)))
+        };
+        match text {
+            Stored::Uuid(bytes) => uuid(bytes, false),
+            Stored::DeviceUuid(bytes) => uuid(bytes, true),
+            Stored::Text(text) if text.is_empty() || text.len() > Key::MAX_TEXT => {
+                Err("no ID has such a text")
+            }
+            Stored::Text(text) => {
+                let probe = self.ids.hasher().probe(text);
+                Ok((Some(probe), self.policy.marks(text, Key::pack(text))))
+            }
+            Stored::Forgotten { anonymous: true } => Ok((None, Marks::ANONYMOUS)),
+            Stored::Forgotten { anonymous: false } => Ok((None, Marks::NONE)),
+        }
+    }
+
+    /// Ends reading back at an earlier position: whose text was forgotten later is forgotten already.
+    pub fn end_restoring(&mut self) {
+        let ids = (0..self.ids.len() as u32).map(Id::new);
+        let wiped: Vec<Id> = ids.filter(|&id| self.named(id).is_none()).collect();
+        for id in wiped {
+            if self.state.exceptions.is_known(id) && !self.state.exceptions.is_forgotten(id) {
+                let rules = Rules { policy: &self.policy, strategy: self.strategy };
+                rules.forget(&mut self.ids, &mut self.state, id);
+            }
+        }
+    }
+
+    // Acts.
+
+    /// Keeps two IDs apart from now on, and makes them known.
+    pub fn keep_apart(&mut self, ids: [&str; 2]) -> Result<(), NotApart> {
+        let arrivals = ids.map(|text| self.receive(Operand::Text(text)));
+        if ids[0] == ids[1] {
+            return Err(NotApart::Together);
+        }
+        if !arrivals.iter().all(Arrival::is_valid) {
+            return Err(NotApart::Invalid);
+        }
+        self.check_room(arrivals.each_ref(), ids).map_err(NotApart::Full)?;
+        let known = ids.map(|text| self.get(text));
+        if let [Some(a), Some(b)] = known
+            && self.same(a, b)
+        {
+            return Err(NotApart::Together);
+        }
+        let mut numbers = [Id::FIRST; 2];
+        for ((number, arrival), text) in numbers.iter_mut().zip(&arrivals).zip(ids) {
+            let before = self.ids.len() as u32;
+            *number = self.know(arrival, text);
+            self.state.exceptions.make_known(*number, before);
+        }
+        keep_apart(&mut self.ids, &mut self.state, numbers);
+        self.state.others += 1;
+        self.record(|record| record.keep_apart(numbers[0], numbers[1]));
+        Ok(())
+    }
+
+    /// Forgets a known ID: its text is wiped, its cluster stays joined.
+    pub fn forget(&mut self, id: Id) {
+        let rules = Rules { policy: &self.policy, strategy: self.strategy };
+        rules.forget(&mut self.ids, &mut self.state, id);
+        self.ids.forget(id);
+        self.state.others += 1;
+        self.record(|record| record.forget(id));
+    }
+
+    // Looking back.
+
+    /// Judges steps again, all that the journal holds and then those that are pending, up to the position
+    /// `until` and without what `retracted` holds.
+    pub fn look_back<'a>(
+        &self,
+        steps: impl IntoIterator<Item = Steps<'a>>,
+        (retracted, until): (&HashSet<u64>, u64),
+        history: bool,
+        mut watch: impl FnMut(Judged),
+    ) -> Result<Hindsight, Damage> {
+        let mut hindsight = Hindsight::new(&self.ids, history);
+        let (rules, until_then) = (self.rules(), (retracted, until));
+        for batch in steps {
+            if !hindsight.take(rules, &self.ids, until_then, batch, &mut watch)? {
+                return Ok(hindsight);
+            }
+        }
+        if let Some(journaled) = &self.journaled
+            && !hindsight.take(rules, &self.ids, until_then, journaled.record.steps(), &mut watch)?
+        {
+            return Ok(hindsight);
+        }
+        if until == u64::MAX && hindsight.state.position() != self.state.position() {
+            return Err(Damage { step: 0, what: "the steps given are not all that this resolver took" });
+        }
+        Ok(hindsight)
+    }
+
+    /// Returns the positions of what is taken back, as of the position `until`.
+    pub fn retracted(&self, until: u64) -> HashSet<u64> {
+        let retractions = &self.state.retractions;
+        in_effect(&retractions[..retractions.partition_point(|&(position, _)| position < until)])
+    }
+
+    /// Judges all steps again without what is taken back.
+    pub fn as_retracted<'a>(&self, steps: impl IntoIterator<Item = Steps<'a>>) -> Result<Hindsight, Damage> {
+        let retracted = self.retracted(u64::MAX);
+        self.look_back(steps, (&retracted, u64::MAX), self.state.history.is_some(), |_| ())
+    }
+
+    /// Judges all steps again as if the links and acts at these positions had not been sent.
+    pub fn without<'a>(
+        &self,
+        positions: &[u64],
+        steps: impl IntoIterator<Item = Steps<'a>>,
+    ) -> Result<Hindsight, NotRetracted> {
+        let mut retractions = self.state.retractions.clone();
+        for (number, &position) in positions.iter().enumerate() {
+            if position >= self.state.position() {
+                return Err(NotRetracted::NotThere);
+            }
+            let taken_back = in_effect(&retractions);
+            if taken_back.contains(&position) {
+                let mut by =
+                    retractions.iter().rev().filter(|&&(by, of)| of == position && !taken_back.contains(&by));
+                return Err(NotRetracted::Already(by.next().map_or(0, |&(by, _)| by)));
+            }
+            retractions.push((self.state.position() + number as u64, position));
+        }
+        let retracted = in_effect(&retractions);
+        let mut forgets = false;
+        let mut start = 0;
+        let steps = steps.into_iter().inspect(|steps| {
+            forgets |= steps.forgets_at(start, positions);
+            start += steps.positions();
+        });
+        let hindsight = self
+            .look_back(steps, (&retracted, u64::MAX), self.state.history.is_some(), |_| ())
+            .map_err(NotRetracted::Damaged)?;
+        let pending = self.journaled.as_ref();
+        forgets |= pending.is_some_and(|journaled| journaled.record.steps().forgets_at(start, positions));
+        if forgets { Err(NotRetracted::Forgotten) } else { Ok(hindsight) }
+    }
+
+    /// Takes over what [`Self::without`] these positions gave.
+    pub fn take_back(&mut self, positions: &[u64], hindsight: Hindsight) {
+        for (number, node) in hindsight.nodes.into_iter().enumerate() {
+            *self.ids.value_mut(Id::new(number as u32)) = node;
+        }
+        self.state = hindsight.state;
+        for &position in positions {
+            self.state.retractions.push((self.state.position(), position));
+            self.state.others += 1;
+            self.record(|record| record.retract(position));
+        }
+    }
+
+    /// Returns which IDs have another canonical ID now than in hindsight, in the order of their numbers.
+    pub fn changes_since(&self, old: &Hindsight) -> Vec<Change> {
+        self.changes(|id| old.canonical(id), |id| self.canonical(id))
+    }
+
+    /// Returns which IDs have another canonical ID in hindsight than now.
+    pub fn changes_to(&self, new: &Hindsight) -> Vec<Change> {
+        self.changes(|id| self.canonical(id), |id| new.canonical(id))
+    }
+
+    fn changes(&self, old: impl Fn(Id) -> Id, new: impl Fn(Id) -> Id) -> Vec<Change> {
+        let ids = (0..self.ids.len() as u32).map(Id::new);
+        let changes = ids.map(|id| Change { id, old: old(id), new: new(id) });
+        changes.filter(|change| change.old != change.new && self.named(change.id).is_some()).collect()
+    }
+
+    // Why.
+
+    /// Returns the links that built the cluster of `id`, in their order; None if history is not kept.
+    pub fn built(&self, id: Id) -> Option<Vec<Edge>> {
+        Some(self.state.history.as_ref()?.edges(self.ids.members(id)))
+    }
+
+    /// The same by the history that was kept in hindsight.
+    pub fn built_by(&self, hindsight: &Hindsight, id: Id) -> Option<Vec<Edge>> {
+        Some(hindsight.state.history.as_ref()?.edges(self.ids.members(id)))
+    }
+
+    /// Returns the chain of `links`, which built the cluster of both IDs, from `a` to `b`.
+    pub fn chain(&self, links: &[Edge], a: Id, b: Id) -> Vec<Edge> {
+        chain(links, a, b)
+    }
+
+    /// Returns the text of an ID, None if it was forgotten.
+    pub fn named(&self, id: Id) -> Option<Text<'_>> {
+        (self.ids.key(id) != Key::FORGOTTEN).then(|| self.ids.text(id))
+    }
+}

@@ -1,0 +1,209 @@
+//! Steps of a journal, judged again in their order.
+//!
+//! What was taken back is left out as if it had never been sent. So an ID that only such a link named is
+//! not known, and one that it named first becomes known when somebody else names it.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::forest::{Forest, Marks};
+use crate::id::Id;
+use crate::judging::{Restored, Rules, State, keep_apart};
+use crate::link::{Kind, Outcome};
+use crate::record::{Recorded, Steps};
+
+/// Something in a journal that no resolver can have written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    /// The step, counted from 0 in its batch.
+    pub step: usize,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step, self.what)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// A link that was judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// Its position among all links and acts.
+    pub position: u64,
+    /// Which event stated it.
+    pub kind: Kind,
+    /// Its operands.
+    pub ids: [Id; 2],
+    /// What becomes of it.
+    pub outcome: Outcome,
+}
+
+const BEFORE_ITS_TURN: &str = "a number stands before its turn";
+
+/// How far ahead nodes are asked for.
+const AHEAD: usize = 16;
+
+/// What to leave out, and where to end.
+pub(crate) struct Replay<'a> {
+    pub rules: Rules<'a>,
+    /// The positions of what was taken back.
+    pub retracted: &'a HashSet<u64>,
+    /// The position before which to end.
+    pub until: u64,
+    /// Whether the outcomes that were recorded are the ones that there must be.
+    pub is_checked: bool,
+}
+
+impl Replay<'_> {
+    /// Takes steps; returns whether the end was not reached yet. `next` is the number that the next ID to
+    /// become known for the first time has.
+    pub fn run<C: Restored>(
+        &self,
+        clusters: &mut C,
+        state: &mut State,
+        next: &mut u32,
+        steps: Steps,
+        mut watch: impl FnMut(Judged),
+    ) -> Result<bool, Damage> {
+        let Steps { codes, first, second } = steps;
+        let mut position = state.position();
+        for step in 0..codes.len() {
+            if let (Some(&first), Some(&second)) = (first.get(step + AHEAD), second.get(step + AHEAD)) {
+                for number in [first, second].into_iter().filter(|&number| number < Id::LIMIT) {
+                    clusters.prefetch_node(Id::new(number));
+                }
+            }
+            let damage = |what| Damage { step, what };
+            let recorded = Recorded::read(codes[step], first[step], second[step])
+                .ok_or_else(|| damage("no such step"))?;
+            // An observation has no position: it goes with what comes before it.
+            let has_position = !matches!(recorded, Recorded::Observed(_));
+            if has_position && position == self.until {
+                return Ok(false);
+            }
+            let is_left_out =
+                has_position && !self.retracted.is_empty() && self.retracted.contains(&position);
+            let mut name = |id: Id, clusters: &mut C, state: &mut State| {
+                name(id, clusters, state, next, is_left_out).map_err(damage)
+            };
+            let outcome = match recorded {
+                Recorded::Link(kind, first, second) => {
+                    name(first, clusters, state)?;
+                    name(second, clusters, state)?;
+                    if is_left_out {
+                        None
+                    } else {
+                        let ids = [first, second];
+                        let outcome = self.rules.judge(clusters, state, kind, ids);
+                        if self.is_checked && outcome as u8 != codes[step] >> 4 {
+                            return Err(damage("another outcome was recorded than the policy gives"));
+                        }
+                        watch(Judged { position, kind, ids, outcome });
+                        Some(outcome)
+                    }
+                }
+                Recorded::Refused(outcome) if !is_left_out => {
+                    state.count(outcome);
+                    Some(outcome)
+                }
+                Recorded::Refused(_) => None,
+                Recorded::Observed(id) => {
+                    name(id, clusters, state)?;
+                    clusters.mark_alone(id, Marks::OBSERVED);
+                    continue;
+                }
+                Recorded::KeptApart(a, b) => {
+                    name(a, clusters, state)?;
+                    name(b, clusters, state)?;
+                    if !is_left_out {
+                        keep_apart(clusters, state, [a, b]);
+                    }
+                    None
+                }
+                Recorded::Retracted(target) if target >= position => {
+                    return Err(damage("what is taken back comes later"));
+                }
+                Recorded::Retracted(target) => {
+                    state.retractions.push((position, target));
+                    None
+                }
+                Recorded::Forgotten(id) if id.number() >= *next => {
+                    return Err(damage(BEFORE_ITS_TURN));
+                }
+                Recorded::Forgotten(id) => {
+                    // Who is not known any more, because a link was taken back, is not there to be forgotten.
+                    if state.exceptions.is_known(id) && !state.exceptions.is_forgotten(id) {
+                        self.rules.forget(clusters, state, id);
+                    }
+                    clusters.wipe(id);
+                    None
+                }
+            };
+            position += 1;
+            if outcome.is_none() {
+                state.others += 1;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Lets a step name an ID, which makes it known unless the step is left out.
+#[inline]
+fn name<C: Restored>(
+    id: Id,
+    clusters: &mut C,
+    state: &mut State,
+    next: &mut u32,
+    is_left_out: bool,
+) -> Result<(), &'static str> {
+    if id.number() < *next {
+        if !is_left_out && state.exceptions.has_unknown() {
+            state.exceptions.make_known(id, *next);
+        }
+        return Ok(());
+    }
+    if id.number() > *next {
+        return Err(BEFORE_ITS_TURN);
+    }
+    clusters.introduce(id)?;
+    *next += 1;
+    if is_left_out {
+        state.exceptions.leave_unknown(id);
+    }
+    Ok(())
+}
+
+/// Returns what is taken back in the end, given the positions of retractions and of what each takes back:
+/// who takes back a retraction restores what that one took back.
+pub(crate) fn in_effect(retractions: &[(u64, u64)]) -> HashSet<u64> {
+    let mut retracted = HashSet::new();
+    for (position, target) in retractions.iter().rev() {
+        if !retracted.contains(position) {
+            retracted.insert(*target);
+        }
+    }
+    retracted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_back_a_retraction_restores() {
+        let effect = |retractions: &[(u64, u64)]| {
+            let mut positions: Vec<u64> = in_effect(retractions).into_iter().collect();
+            positions.sort_unstable();
+            positions
+        };
+        assert_eq!(effect(&[(5, 1)]), [1]);
+        assert_eq!(effect(&[(5, 1), (6, 5)]), [5]);
+        assert_eq!(effect(&[(5, 1), (6, 5), (7, 6)]), [1, 6]);
+        assert_eq!(effect(&[(5, 1), (6, 5), (7, 1)]), [1, 5]);
+    }
+}

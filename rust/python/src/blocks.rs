@@ -1,0 +1,139 @@
+//! A batch of a journal as two blocks of Arrow IPC: the texts of the IDs that it names for the first time,
+//! and its steps as numbers.
+//!
+//! | block | column | holds |
+//! |---|---|---|
+//! | texts | `form` (uint8) | how to read `bytes` |
+//! | | `bytes` (binary) | a UUID's 16 bytes (forms 0 and 1), UTF-8 (2), null (3 and 4) |
+//! | steps | `code` (uint8), `first`, `second` (uint32) | see `idmerge_core`'s record |
+//!
+//! Forms: 0 a UUID in lower case, 1 one after `$device:`, 2 any other text, 3 forgotten, 4 forgotten and in
+//! the anonymous format. Arrow's own buffers carry no compression: half of a batch is UUIDs, which have
+//! nothing to compress, and the other half would cost more time than it saves.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow_array::builder::{BinaryBuilder, UInt8Builder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt8Type, UInt32Type};
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt8Array, UInt32Array};
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use idmerge_core::{Id, Pending, Resolver, Steps, Stored};
+
+/// Returns the block of the texts of some IDs.
+pub fn write_texts(resolver: &Resolver, ids: std::ops::Range<u32>) -> Result<Vec<u8>, ArrowError> {
+    let (mut forms, mut bytes) = (UInt8Builder::new(), BinaryBuilder::new());
+    for id in ids.map(Id::new) {
+        resolver.store(id, |text| {
+            let (form, text): (u8, Option<&[u8]>) = match &text {
+                Stored::Uuid(uuid) => (0, Some(uuid)),
+                Stored::DeviceUuid(uuid) => (1, Some(uuid)),
+                Stored::Text(text) => (2, Some(text.as_bytes())),
+                Stored::Forgotten { anonymous: false } => (3, None),
+                Stored::Forgotten { anonymous: true } => (4, None),
+            };
+            forms.append_value(form);
+            bytes.append_option(text);
+        });
+    }
+    let fields = [Field::new("form", DataType::UInt8, false), Field::new("bytes", DataType::Binary, true)];
+    write(fields.into(), vec![Arc::new(forms.finish()), Arc::new(bytes.finish())])
+}
+
+/// Returns the block of some steps.
+pub fn write_steps(pending: &Pending) -> Result<Vec<u8>, ArrowError> {
+    let Steps { codes, first, second } = pending.steps;
+    let number = |name| Field::new(name, DataType::UInt32, false);
+    let fields = [Field::new("code", DataType::UInt8, false), number("first"), number("second")];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt8Array::from(codes.to_vec())),
+        Arc::new(UInt32Array::from(first.to_vec())),
+        Arc::new(UInt32Array::from(second.to_vec())),
+    ];
+    write(fields.into(), columns)
+}
+
+fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowError> {
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    writer.write(&batch)?;
+    writer.finish()?;
+    writer.into_inner()
+}
+
+fn read(block: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let mut reader = StreamReader::try_new(Cursor::new(block), None)?;
+    reader.next().unwrap_or_else(|| Err(ArrowError::IpcError("the block holds no batch".to_owned())))
+}
+
+/// The texts of a batch.
+pub struct TextBlock {
+    forms: UInt8Array,
+    bytes: BinaryArray,
+}
+
+impl TextBlock {
+    pub fn read(block: &[u8]) -> Result<Self, ArrowError> {
+        let batch = read(block)?;
+        let wrong = || ArrowError::SchemaError("the block holds no texts".to_owned());
+        let forms = batch.column_by_name("form").and_then(|column| column.as_primitive_opt::<UInt8Type>());
+        let bytes = batch.column_by_name("bytes").and_then(|column| column.as_binary_opt::<i32>());
+        let (Some(forms), Some(bytes)) = (forms, bytes) else { return Err(wrong()) };
+        let block = Self { forms: forms.clone(), bytes: bytes.clone() };
+        if forms.null_count() == 0 && (0..forms.len()).all(|row| block.get(row).is_some()) {
+            Ok(block)
+        } else {
+            Err(wrong())
+        }
+    }
+
+    fn get(&self, row: usize) -> Option<Stored<'_>> {
+        let bytes = self.bytes.is_valid(row).then(|| self.bytes.value(row));
+        match (self.forms.value(row), bytes) {
+            (0, Some(uuid)) => Some(Stored::Uuid(uuid.try_into().ok()?)),
+            (1, Some(uuid)) => Some(Stored::DeviceUuid(uuid.try_into().ok()?)),
+            (2, Some(text)) => Some(Stored::Text(str::from_utf8(text).ok()?)),
+            (3, None) => Some(Stored::Forgotten { anonymous: false }),
+            (4, None) => Some(Stored::Forgotten { anonymous: true }),
+            _ => None,
+        }
+    }
+
+    /// Returns the texts in order.
+    pub fn iter(&self) -> impl Iterator<Item = Stored<'_>> {
+        (0..self.forms.len()).map(|row| self.get(row).expect("every row was read once"))
+    }
+}
+
+/// The steps of a batch.
+pub struct StepBlock {
+    codes: UInt8Array,
+    first: UInt32Array,
+    second: UInt32Array,
+}
+
+impl StepBlock {
+    pub fn read(block: &[u8]) -> Result<Self, ArrowError> {
+        let batch = read(block)?;
+        let codes = batch.column_by_name("code").and_then(|column| column.as_primitive_opt::<UInt8Type>());
+        let numbers = |name| {
+            batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<UInt32Type>()).cloned()
+        };
+        match (codes.cloned(), numbers("first"), numbers("second")) {
+            (Some(codes), Some(first), Some(second))
+                if codes.null_count() + first.null_count() + second.null_count() == 0 =>
+            {
+                Ok(Self { codes, first, second })
+            }
+            _ => Err(ArrowError::SchemaError("the block holds no steps".to_owned())),
+        }
+    }
+
+    /// Returns the steps.
+    pub fn steps(&self) -> Steps<'_> {
+        Steps { codes: self.codes.values(), first: self.first.values(), second: self.second.values() }
+    }
+}

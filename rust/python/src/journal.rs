@@ -1,0 +1,309 @@
+//! What `idmerge.Resolver` does with a journal: the part of the core's class that writes its blocks, reads
+//! them back and looks back on them. Where blocks are kept is Python's business.
+
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 makes an argument for the call")]
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+
+use arrow_schema::ArrowError;
+use idmerge_core::{Damage, Edge, Id, Judged, NotApart, NotRetracted};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::blocks::{StepBlock, TextBlock, write_steps, write_texts};
+use crate::errors::{Failure, KeptApartError};
+use crate::resolver::{Core, Resolver, unicode, unknown};
+use crate::table::Table;
+
+/// A link as Python gets it: kind, first and second ID (None if forgotten), position, outcome.
+type Told = (u8, Option<String>, Option<String>, u64, u8);
+/// Blocks of texts and of steps, how many steps, the next number, the position behind them, retractions.
+type PendingBlocks<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, u32, u64, Vec<(u64, u64)>);
+
+impl From<Damage> for Failure {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(damage.to_string())
+    }
+}
+
+impl From<ArrowError> for Failure {
+    fn from(error: ArrowError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+fn read_steps(blocks: &[PyBackedBytes]) -> Result<Vec<StepBlock>, Failure> {
+    blocks.iter().map(|block| Ok(StepBlock::read(block)?)).collect()
+}
+
+fn told(core: &Core, edge: &Edge, outcome: u8) -> Told {
+    let [first, second] = edge.ids.map(|id| core.named(id).map(|text| text.as_str().to_owned()));
+    (edge.kind as u8, first, second, edge.position, outcome)
+}
+
+fn text<'a>(distinct_id: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    unicode(distinct_id).ok_or_else(|| unknown(distinct_id))
+}
+
+fn known(core: &Core, distinct_id: &Bound<'_, PyString>) -> PyResult<Id> {
+    core.get(text(distinct_id)?).ok_or_else(|| unknown(distinct_id))
+}
+
+#[pymethods]
+impl Resolver {
+    /// How many links and acts there were so far: the position that the next one gets.
+    #[getter]
+    fn seq(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.read(py)?.position())
+    }
+
+    /// Keep two IDs apart from now on.
+    fn keep_apart(&self, a: &Bound<'_, PyString>, b: &Bound<'_, PyString>) -> PyResult<()> {
+        let py = a.py();
+        let (first, second) = (unicode(a).unwrap_or_default(), unicode(b).unwrap_or_default());
+        let _turn = self.turn(py)?;
+        let kept = self.write(py)?.keep_apart([first, second]);
+        match kept {
+            Ok(()) => Ok(()),
+            Err(NotApart::Full(error)) => Err(Failure::from(error).into()),
+            Err(NotApart::Together) => Err(KeptApartError::new_err(format!(
+                "{} and {} are together; take back the links that joined them first",
+                a.repr()?,
+                b.repr()?
+            ))),
+            Err(NotApart::Invalid) => {
+                Err(PyValueError::new_err(format!("{} or {} can be no ID", a.repr()?, b.repr()?)))
+            }
+        }
+    }
+
+    /// Forget a known ID.
+    fn forget(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
+        let py = distinct_id.py();
+        let text = text(distinct_id)?;
+        let _turn = self.turn(py)?;
+        let mut core = self.write(py)?;
+        let found = core.get(text);
+        if let Some(id) = found {
+            core.forget(id);
+        }
+        drop(core);
+        found.map(|_| ()).ok_or_else(|| unknown(distinct_id))
+    }
+
+    /// Return what is not in the journal yet as blocks; None if that is nothing.
+    #[pyo3(name = "_pending")]
+    fn pending<'py>(&self, py: Python<'py>) -> PyResult<Option<PendingBlocks<'py>>> {
+        let _turn = self.turn(py)?;
+        let blocks = py.detach(|| {
+            let core = self.read_detached()?;
+            let Some(pending) = core.pending().filter(|pending| !pending.steps.codes.is_empty()) else {
+                return Ok::<_, Failure>(None);
+            };
+            let (texts, steps) = (write_texts(&core, pending.ids.clone())?, write_steps(&pending)?);
+            let (count, next) = (pending.steps.codes.len(), pending.ids.end);
+            Ok(Some((texts, steps, count, next, core.position(), core.retractions().to_vec())))
+        })?;
+        Ok(blocks.map(|(texts, steps, count, next, position, retractions)| {
+            (PyBytes::new(py, &texts), PyBytes::new(py, &steps), count, next, position, retractions)
+        }))
+    }
+
+    /// Return the block of the texts of the IDs from one number to another.
+    #[pyo3(name = "_texts_block")]
+    fn texts_block<'py>(&self, py: Python<'py>, start: u32, end: u32) -> PyResult<Bound<'py, PyBytes>> {
+        let block = py.detach(|| Ok::<_, Failure>(write_texts(&*self.read_detached()?, start..end)?))?;
+        Ok(PyBytes::new(py, &block))
+    }
+
+    /// Return how many steps are not in the journal yet.
+    #[pyo3(name = "_pending_count")]
+    fn pending_count(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.read(py)?.pending().map_or(0, |pending| pending.steps.codes.len()))
+    }
+
+    /// Note that the first ``steps`` pending ones, and the texts before number ``next``, are in the journal.
+    #[pyo3(name = "_written")]
+    fn written(&self, py: Python<'_>, steps: usize, next: u32) -> PyResult<()> {
+        let _turn = self.turn(py)?;
+        self.write(py)?.written(steps, next);
+        Ok(())
+    }
+
+    /// Read back a batch; return whether the position ``until`` was not reached yet.
+    #[pyo3(name = "_restore")]
+    fn restore(
+        &self,
+        py: Python<'_>,
+        texts: PyBackedBytes,
+        steps: PyBackedBytes,
+        retracted: HashSet<u64>,
+        until: Option<u64>,
+        is_checked: bool,
+    ) -> PyResult<bool> {
+        let _turn = self.turn_whoever(py)?;
+        let goes_on = py.detach(|| {
+            let (texts, steps) = (TextBlock::read(&texts)?, StepBlock::read(&steps)?);
+            let until = (&retracted, until.unwrap_or(u64::MAX));
+            Ok::<_, Failure>(self.core.write()?.restore(texts.iter(), steps.steps(), until, is_checked)?)
+        });
+        Ok(goes_on?)
+    }
+
+    /// Judge everything again after retractions were read back, given the journal's blocks of steps.
+    #[pyo3(name = "_rebuild")]
+    fn rebuild(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<()> {
+        let _turn = self.turn_whoever(py)?;
+        let rebuilt = py.detach(|| {
+            let blocks = read_steps(&blocks)?;
+            let hindsight = self.read_detached()?.as_retracted(blocks.iter().map(StepBlock::steps))?;
+            self.core.write()?.take_back(&[], hindsight);
+            Ok::<_, Failure>(())
+        });
+        Ok(rebuilt?)
+    }
+
+    /// End reading back at an earlier position.
+    #[pyo3(name = "_end_restoring")]
+    fn end_restoring(&self, py: Python<'_>) -> PyResult<()> {
+        let _turn = self.turn_whoever(py)?;
+        self.write(py)?.end_restoring();
+        Ok(())
+    }
+
+    /// Return what canonical IDs changed since a position, given the journal's blocks of steps.
+    #[pyo3(name = "_changes")]
+    fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>, since: u64) -> PyResult<Table> {
+        let table = py.detach(|| {
+            let blocks = read_steps(&blocks)?;
+            let core = self.read_detached()?;
+            let retracted = core.retracted(since);
+            let steps = blocks.iter().map(StepBlock::steps);
+            let then = core.look_back(steps, (&retracted, since), false, |_| ())?;
+            Ok::<_, Failure>(Table::changes(&core, &core.changes_since(&then), core.position()))
+        });
+        Ok(table?)
+    }
+
+    /// Take back what stands at some positions, and return what canonical IDs change.
+    #[pyo3(name = "_retract")]
+    fn retract(
+        &self,
+        py: Python<'_>,
+        blocks: Vec<PyBackedBytes>,
+        positions: Vec<u64>,
+        dry_run: bool,
+    ) -> PyResult<Table> {
+        let _turn = self.turn(py)?;
+        let table = py.detach(|| {
+            let blocks = read_steps(&blocks)?;
+            let core = self.read_detached()?;
+            let hindsight = core.without(&positions, blocks.iter().map(StepBlock::steps))?;
+            let after = core.position() + positions.len() as u64;
+            let table = Table::changes(&core, &core.changes_to(&hindsight), after);
+            drop(core);
+            if !dry_run {
+                self.core.write()?.take_back(&positions, hindsight);
+            }
+            Ok::<_, Failure>(table)
+        });
+        Ok(table?)
+    }
+
+    /// Return the links that built an ID's cluster, or the chain of them that leads to another ID; None if
+    /// the two are apart. Without blocks, by the history that was kept.
+    #[pyo3(name = "_explain", signature = (a, b=None, blocks=None))]
+    fn explain(
+        &self,
+        a: &Bound<'_, PyString>,
+        b: Option<&Bound<'_, PyString>>,
+        blocks: Option<Vec<PyBackedBytes>>,
+    ) -> PyResult<Option<Vec<Told>>> {
+        let py = a.py();
+        let (from, to) = (text(a)?, b.map(text).transpose()?);
+        let ends = {
+            let core = self.read(py)?;
+            (known(&core, a)?, b.map(|b| known(&core, b)).transpose()?)
+        };
+        let links = py.detach(|| {
+            let blocks = blocks.map(|blocks| read_steps(&blocks)).transpose()?;
+            let core = self.read_detached()?;
+            // The lock was free in between: an ID may have been forgotten.
+            let (Some(a), b) = (core.get(from), to.and_then(|to| core.get(to))) else { return Ok(None) };
+            if b.is_some_and(|b| !core.same(a, b)) || b.is_some() != ends.1.is_some() {
+                return Ok::<_, Failure>(None);
+            }
+            let built = match blocks {
+                Some(blocks) => {
+                    let retracted = core.retracted(u64::MAX);
+                    let steps = blocks.iter().map(StepBlock::steps);
+                    let hindsight = core.look_back(steps, (&retracted, u64::MAX), true, |_| ())?;
+                    core.built_by(&hindsight, a)
+                }
+                None => core.built(a),
+            };
+            let built = built.ok_or(Failure::NoHistory)?;
+            let links = b.map_or_else(|| built.clone(), |b| core.chain(&built, a, b));
+            Ok(Some(links.iter().map(|edge| told(&core, edge, 0)).collect()))
+        });
+        Ok(links?)
+    }
+
+    /// Return the rejected links between two IDs' clusters, given the journal's blocks of steps.
+    #[pyo3(name = "_why_not")]
+    fn why_not(
+        &self,
+        a: &Bound<'_, PyString>,
+        b: &Bound<'_, PyString>,
+        blocks: Vec<PyBackedBytes>,
+    ) -> PyResult<Vec<Told>> {
+        let py = a.py();
+        let (from, to) = (text(a)?, text(b)?);
+        let links = py.detach(|| {
+            let blocks = read_steps(&blocks)?;
+            let core = self.read_detached()?;
+            let (Some(a), Some(b)) = (core.get(from), core.get(to)) else { return Ok(Vec::new()) };
+            let mut rejected = Vec::new();
+            let watch = |judged: Judged| {
+                let Judged { position, kind, ids, outcome } = judged;
+                let [first, second] = ids;
+                let is_between = (core.same(first, a) && core.same(second, b))
+                    || (core.same(first, b) && core.same(second, a));
+                if !outcome.is_accepted() && is_between {
+                    rejected.push(told(&core, &Edge { kind, ids, position }, outcome as u8));
+                }
+            };
+            let retracted = core.retracted(u64::MAX);
+            core.look_back(blocks.iter().map(StepBlock::steps), (&retracted, u64::MAX), false, watch)?;
+            Ok::<_, Failure>(rejected)
+        });
+        Ok(links?)
+    }
+
+    /// Refuse every call that would change something from now on, for this reason.
+    #[pyo3(name = "_seal")]
+    fn seal(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        let _turn = self.turn_whoever(py)?;
+        *self.sealed.lock().map_err(Failure::from)? = Some(reason);
+        self.is_sealed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl From<NotRetracted> for Failure {
+    fn from(error: NotRetracted) -> Self {
+        match error {
+            NotRetracted::NotThere => Self::Retraction("nothing has such a position yet".to_owned()),
+            NotRetracted::Already(by) => Self::Retraction(format!(
+                "it was taken back already, at position {by}; take that back to restore it"
+            )),
+            NotRetracted::Forgotten => {
+                Self::Retraction("an ID was forgotten there, and that cannot be undone".to_owned())
+            }
+            NotRetracted::Damaged(damage) => damage.into(),
+        }
+    }
+}

@@ -196,12 +196,16 @@ impl<T: Zeroable + Copy> Interner<T> {
     /// Numbers an ID whose text was forgotten; there must be room.
     pub fn push_forgotten(&mut self, value: impl FnOnce(Id) -> T) {
         let id = Id::new(self.entries.len() as u32);
-        self.entries.push(Entry { key: Key::FORGOTTEN, value: value(id) });
+        let Self { entries, arena, index, hasher, .. } = self;
+        // The index has every number, or it would lose some when it grows.
+        let hash = hasher.hash_number(u64::from(id.number()));
+        index.find_or_insert(hash, id, |_| false, &Stored { entries, arena, hasher });
+        entries.push(Entry { key: Key::FORGOTTEN, value: value(id) });
     }
 
     /// Wipes the text of `id`: nobody finds it any more, and it reads as empty.
     ///
-    /// Its number stays in the index, under a hash that it has no longer, and is no text's.
+    /// Its number stays in the index where it is, until that grows.
     pub fn forget(&mut self, id: Id) {
         if let Some(place) = self.key(id).place() {
             self.arena.wipe(place);
@@ -280,6 +284,8 @@ impl<T: Zeroable + Copy> Hashes for Stored<'_, T> {
         let key = self.entries.get(id.index()).key;
         match key.place() {
             Some(place) => self.hasher.hash_text(self.arena.get(place)),
+            // They must not all have one hash.
+            None if key == Key::FORGOTTEN => self.hasher.hash_number(u64::from(id.number())),
             None => self.hasher.hash_key(key),
         }
     }
@@ -372,6 +378,26 @@ mod tests {
         let chunk = &interner.arena.chunks[0];
         assert_eq!((chunk.matches(long).count(), chunk.len()), (1, 2 * long.len()));
         assert_eq!(interner.find(&interner.hasher().probe("")), None);
+    }
+
+    #[test]
+    fn forgotten_ids_take_nobodys_place_while_the_index_grows() {
+        let mut interner = Interner::new(Id::LIMIT, 0);
+        for number in 0..60_000 {
+            if number % 3 == 0 {
+                interner.push_forgotten(|_| 0);
+            } else {
+                let id = intern(&mut interner, &number.to_string());
+                if number % 3 == 1 && number > 3 {
+                    interner.forget(Id::new(number - 3));
+                }
+                assert_eq!(id.number(), number);
+            }
+        }
+        for number in (2..60_000).step_by(3) {
+            let found = interner.find(&interner.hasher().probe(&number.to_string()));
+            assert_eq!(found, Some(Id::new(number)));
+        }
     }
 
     #[test]

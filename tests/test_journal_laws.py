@@ -31,6 +31,7 @@ steps = st.lists(
         st.tuples(st.just("commit")),
         st.tuples(st.just("reopen")),
         st.tuples(st.just("compact")),
+        st.tuples(st.just("checkpoint")),
     ),
     max_size=30,
 )
@@ -58,6 +59,9 @@ class Twins:
             self.ours.commit()
         elif name == "compact":
             self.ours.compact()
+        elif name == "checkpoint":
+            self.ours.commit()
+            self.ours.checkpoint()
         elif name == "reopen":
             self.ours.commit()
             self.ours.close()

@@ -13,12 +13,14 @@ import warnings
 from bisect import bisect_right
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 from idmerge import _core
 from idmerge.canonical import STRATEGIES, Strategy, check_canonical
 from idmerge.errors import CanonicalError, JournalError, SealedError
 from idmerge.journal import Batch, Facts, Journal, open_journal
+from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
 from idmerge.journal.protocol import microseconds, moment
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
@@ -27,10 +29,14 @@ from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from idmerge.journal import Offsets
+
+
+WORTH_A_CHECKPOINT = 200_000
+"""Positions since the last checkpoint for which closing writes another one."""
 
 
 def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
@@ -75,7 +81,16 @@ class DurableResolver(Resolver):
     Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
     """
 
-    __slots__ = ("_batch", "_guard", "_journal", "_keeps_history", "_offsets", "_read_only")
+    __slots__ = (
+        "_batch",
+        "_checkpointed",
+        "_facts",
+        "_guard",
+        "_journal",
+        "_keeps_history",
+        "_offsets",
+        "_read_only",
+    )
 
     _journal: Journal
     _batch: Batch | None
@@ -85,6 +100,9 @@ class DurableResolver(Resolver):
     """Held by whoever reads or writes the journal."""
     _read_only: bool
     _keeps_history: bool
+    _facts: Facts
+    _checkpointed: int
+    """The position of the last checkpoint."""
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -101,6 +119,8 @@ class DurableResolver(Resolver):
         self._batch = None
         self._read_only = read_only
         self._keeps_history = history
+        self._facts = facts
+        self._checkpointed = 0
         return self
 
     # Reading back.
@@ -112,6 +132,9 @@ class DurableResolver(Resolver):
             raise ValueError(f"as_of must be at least 0, got {until}")
         # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
         heads = [head for head in self._journal.heads() if latest is None or head["written_at"] <= latest]
+        if as_of is None and self._load_checkpoint(heads):
+            self._catch_up(len(heads))
+            return
         retractions = [
             pair
             for head in heads
@@ -126,6 +149,29 @@ class DurableResolver(Resolver):
                 break
         if as_of is not None:
             self._end_restoring()
+
+    def _load_checkpoint(self, heads: Sequence[Mapping[str, Any]]) -> bool:
+        path = self._journal.checkpoint
+        number = load_checkpoint(path, self, self._facts, heads) if path else None
+        if number is None:
+            return False
+        head = {field: value for field, value in heads[number].items() if not field.endswith("_bytes")}
+        self._batch = Batch(**head, texts=b"", block=b"")
+        stated = [head["offsets"] for head in heads[: number + 1] if head["offsets"] is not None]
+        self._offsets = json.loads(stated[-1]) if stated else {}
+        self._checkpointed = self._batch.end_seq
+        return True
+
+    def _catch_up(self, end: float = inf) -> None:
+        """Read back the batches behind the last one that is known, up to number ``end``."""
+        retracts = False
+        for batch in self._journal.batches(self._batch):
+            if batch.number >= end:
+                break
+            retracts |= batch.retractions is not None
+            self._take_batch(batch, (), None, is_checked=not retracts)
+        if retracts:
+            self._rebuild(self._blocks())
 
     def _take_batch(
         self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
@@ -156,12 +202,7 @@ class DurableResolver(Resolver):
         if not self._read_only:
             raise SealedError("only a resolver that was opened to read can be refreshed")
         with self._guard:
-            retracts = False
-            for batch in self._journal.batches(self._batch):
-                retracts |= batch.retractions is not None
-                self._take_batch(batch, (), None, is_checked=not retracts)
-            if retracts:
-                self._rebuild(self._blocks())
+            self._catch_up()
             return self.seq
 
     # Writing.
@@ -220,10 +261,31 @@ class DurableResolver(Resolver):
             self._note(batch)
             return end_seq
 
+    def checkpoint(self) -> None:
+        """Write what the resolver is beside the journal, so that it opens some ten times as fast.
+
+        Nothing depends on it: it may be deleted at any time. `close` writes one if the last one is old. It
+        takes about as many bytes as the resolver takes memory. A journal that is no file has none.
+
+        Raises:
+            OSError: It could not be written.
+            SealedError: The resolver was opened to read, or is closed.
+            ValueError: Some steps are not committed.
+        """
+        with self._guard:
+            if self._pending() is not None:  # Refuses a sealed one.
+                raise ValueError("a checkpoint holds what is in the journal; call commit() first")
+            if self._journal.checkpoint and self._batch:
+                moment = moment_of(self._facts, self._batch)
+                write_checkpoint(self._journal.checkpoint, self, moment)
+                self._checkpointed = self._batch.end_seq
+
     def close(self) -> None:
         """Let go of the journal; what was not committed is lost, and a warning says so."""
         with self._guard:
             lost = 0 if self._read_only else self.uncommitted
+            if not self._read_only and not lost and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
+                self.checkpoint()
             self._release()
         if lost:
             warnings.warn(
@@ -314,12 +376,21 @@ class DurableResolver(Resolver):
         """
         with self._guard:
             self.commit()
+            if self._journal.checkpoint:
+                remove_checkpoint(self._journal.checkpoint)
+                self._checkpointed = 0
             for batch in list(self._journal.batches()):
                 texts = self._texts_block(batch.first_id, batch.end_id) if batch.block else b""
                 if texts != batch.texts:
                     rewritten = replace(batch, texts=texts)
-                    self._journal.rewrite(replace(rewritten, checksum=rewritten.computed_checksum()))
+                    rewritten = replace(rewritten, checksum=rewritten.computed_checksum())
+                    self._journal.rewrite(rewritten)
+                    self._note_rewritten(rewritten)
             self._journal.compact()
+
+    def _note_rewritten(self, batch: Batch) -> None:
+        if self._batch and self._batch.number == batch.number:
+            self._note(batch)
 
 
 class _Times:

@@ -13,6 +13,7 @@ from idmerge.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 FORMAT = 1
 """The version of a journal's format: what another version wrote is not read."""
@@ -156,6 +157,8 @@ class Journal(Protocol):
 
     name: str
     """How messages name it."""
+    checkpoint: Path | None
+    """Where a checkpoint may stand; None if there is no place for one."""
 
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""

@@ -84,6 +84,7 @@ class SqliteJournal:
         self.name = str(path)
         self._lock = None
         in_memory = self.name == MEMORY
+        self.checkpoint = None if in_memory else Path(f"{self.name}-checkpoint")
         if not in_memory and (read_only or not create) and not Path(path).exists():
             raise FileNotFoundError(f"{self.name}: there is no such journal")
         if not in_memory and not read_only:

@@ -138,6 +138,17 @@ impl Bucket {
 }
 
 impl Slots {
+    /// Returns them as words.
+    pub fn to_words(self) -> [u64; 8] {
+        self.0
+    }
+
+    /// Returns what words say, with no more IDs than a bucket has slots.
+    pub fn from_words(words: [u64; 8]) -> Option<Self> {
+        let slots = Self(words);
+        (slots.state().taken() <= SLOTS).then_some(slots)
+    }
+
     /// Returns what is known of them.
     pub fn state(&self) -> State {
         State(self.0[STATE])

@@ -8,8 +8,10 @@
 //! - Two IDs may have to be kept apart.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 
 use crate::id::Id;
+use crate::saved::{Loader, Saver, damaged};
 
 /// When an ID became known: exceptions stand behind the number that was the last one then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,5 +101,43 @@ impl Exceptions {
     /// Returns the pairs that are to be kept apart.
     pub fn apart(&self) -> &[(Id, Id)] {
         &self.apart
+    }
+
+    /// Writes the exceptions.
+    pub fn save(&self, out: &mut Saver) -> io::Result<()> {
+        for ids in [&self.unknown, &self.forgotten] {
+            out.word(ids.len() as u64)?;
+            out.words(ids.iter().map(|id| u64::from(id.number())))?;
+        }
+        out.word(self.ranks.len() as u64)?;
+        for (id, Rank(after, turn)) in &self.ranks {
+            out.words([u64::from(id.number()), u64::from(*after) << 32 | u64::from(*turn)])?;
+        }
+        out.word(self.apart.len() as u64)?;
+        out.words(self.apart.iter().map(|(a, b)| u64::from(a.number()) << 32 | u64::from(b.number())))
+    }
+
+    /// Reads exceptions among the first `ids` IDs.
+    pub fn load(from: &mut Loader, ids: u32) -> io::Result<Self> {
+        let id = |number: u64| {
+            let number = u32::try_from(number).ok().filter(|&number| number < ids);
+            number.map(Id::new).ok_or_else(|| damaged("it names an ID that it does not hold"))
+        };
+        let mut exceptions = Self::default();
+        for _ in 0..from.count(8)? {
+            exceptions.unknown.insert(id(from.word()?)?);
+        }
+        for _ in 0..from.count(8)? {
+            exceptions.forgotten.insert(id(from.word()?)?);
+        }
+        for _ in 0..from.count(16)? {
+            let [number, rank] = from.array()?;
+            exceptions.ranks.insert(id(number)?, Rank((rank >> 32) as u32, rank as u32));
+        }
+        for _ in 0..from.count(8)? {
+            let pair = from.word()?;
+            exceptions.apart.push((id(pair >> 32)?, id(pair & 0xffff_ffff)?));
+        }
+        Ok(exceptions)
     }
 }

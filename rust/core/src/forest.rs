@@ -69,6 +69,23 @@ impl Node {
         let number = id.number();
         Self { link: ROOT | 1, next: number, canonical: number, own: marks, cluster: Marks::NONE }
     }
+
+    /// Returns the node in two words.
+    pub fn to_words(self) -> [u64; 2] {
+        let marks = u64::from(self.own.0) << 8 | u64::from(self.cluster.0);
+        [u64::from(self.link) << 32 | u64::from(self.next), u64::from(self.canonical) << 32 | marks]
+    }
+
+    /// Returns the node that two words say.
+    pub fn from_words([high, low]: [u64; 2]) -> Self {
+        Self {
+            link: (high >> 32) as u32,
+            next: high as u32,
+            canonical: (low >> 32) as u32,
+            own: Marks((low >> 8) as u8),
+            cluster: Marks(low as u8),
+        }
+    }
 }
 
 /// A node for each ID.
@@ -236,6 +253,20 @@ mod tests {
             assert_eq!(forest.find_root(Id::new(number)), root);
         }
         assert_eq!(members(&forest, 2), [2]);
+    }
+
+    #[test]
+    fn a_node_comes_back_from_its_words() {
+        let mut forest = of(3);
+        forest.mark(Id::new(2), Id::new(2), Marks::IDENTIFIED.with(Marks::ANONYMOUS));
+        forest.unite(Id::new(0), Id::new(2));
+        for number in 0..3 {
+            let words = forest.node(Id::new(number)).to_words();
+            *forest.node_mut(Id::new(number)) = Node::from_words(words);
+            assert_eq!(forest.node(Id::new(number)).to_words(), words);
+        }
+        assert_eq!(members(&forest, 0), [0, 2]);
+        assert!(forest.marks(Id::new(2)).has(Marks::IDENTIFIED));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! beside the ID that was hung. The edges of a cluster are those of its members, and they form a tree.
 
 use std::collections::HashMap;
+use std::io;
 
 use crate::id::Id;
 use crate::link::Kind;
+use crate::saved::{Loader, Saver, damaged};
 
 /// A link that merged two clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,30 @@ impl History {
             ids: edge.ids.map(Id::number),
             position: (edge.kind as u64) << KIND_SHIFT | (edge.position + 1),
         };
+    }
+
+    /// Writes the edges.
+    pub fn save(&self, out: &mut Saver) -> io::Result<()> {
+        out.word(self.edges.len() as u64)?;
+        for Packed { ids: [first, second], position } in &self.edges {
+            out.words([u64::from(*first) << 32 | u64::from(*second), *position])?;
+        }
+        Ok(())
+    }
+
+    /// Reads edges between the first `limit` IDs.
+    pub fn load(from: &mut Loader, limit: u32) -> io::Result<Self> {
+        let count = from.count(16)?;
+        let mut edges = Vec::with_capacity(count);
+        for _ in 0..count {
+            let [both, position] = from.array()?;
+            let ids = [(both >> 32) as u32, both as u32];
+            if position != 0 && ids.iter().any(|&id| id >= limit) {
+                return Err(damaged("it names an ID that it does not hold"));
+            }
+            edges.push(Packed { ids, position });
+        }
+        Ok(Self { edges })
     }
 
     /// Returns the link that hung `id` under another, if it is no root.

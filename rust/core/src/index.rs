@@ -19,11 +19,13 @@
 //! The buckets can be looked at from another thread while the index changes. What is seen there is a
 //! [`Guess`], good for asking for memory, and for an answer once the ID's key agrees.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::bucket::{Bucket, SLOTS, Slots};
 use crate::id::Id;
 use crate::machine::{Chunk, HUGE_PAGE, prefetch};
+use crate::saved::{Loader, Saver, damaged};
 
 /// Buckets a segment at first, and at most unless hashes are all alike: half a megabyte.
 const SMALLEST: usize = 2;
@@ -369,6 +371,49 @@ impl Index {
             }
             self.buckets.chunk = Arc::new(longer);
         }
+    }
+}
+
+impl Index {
+    /// Writes the index.
+    pub(crate) fn save(&self, out: &mut Saver) -> io::Result<()> {
+        out.words([self.buckets.len as u64, u64::from(self.buckets.depth), self.segments.len() as u64])?;
+        for segment in &self.segments {
+            out.words([segment.taken as u64, u64::from(segment.depth)])?;
+        }
+        out.words(self.buckets.directory.iter().map(|route| u64::from(route.segment)))?;
+        let used = self.segments.len() * self.buckets.len;
+        self.buckets.chunk[..used].iter().try_for_each(|bucket| out.words(bucket.slots().to_words()))
+    }
+
+    /// Reads an index.
+    pub(crate) fn load(from: &mut Loader) -> io::Result<Self> {
+        let len = from.count(64)?;
+        let depth = u32::try_from(from.word()?).ok().filter(|&depth| depth <= DEEPEST);
+        let depth = depth.ok_or_else(|| damaged("its index is too deep"))?;
+        let count = from.count(16)?;
+        let mut segments = Vec::with_capacity(count);
+        for _ in 0..count {
+            let [taken, depth] = from.array()?;
+            segments.push(Segment { taken: taken as usize, depth: depth as u32 });
+        }
+        let mut directory = Vec::with_capacity(1 << depth);
+        for _ in 0..1_u32 << depth {
+            let segment = from.word()? as usize;
+            let found = segments.get(segment).filter(|found| found.depth <= depth);
+            let found = found.ok_or_else(|| damaged("its index leads nowhere"))?;
+            directory.push(Route::new(segment, len, found.depth));
+        }
+        let used = len.checked_mul(count).filter(|&used| used > 0 && u32::try_from(used).is_ok());
+        let used = used.ok_or_else(|| damaged("its index has no place"))?;
+        from.check_room(used as u64, 64)?;
+        let chunk = chunk(used);
+        for bucket in &chunk[..used] {
+            let slots = Slots::from_words(from.array()?);
+            bucket.set(slots.ok_or_else(|| damaged("a bucket of its index is too full"))?);
+        }
+        let buckets = Buckets { chunk: Arc::new(chunk), directory: directory.into(), depth, len };
+        Ok(Self { buckets, segments, most: most(len) })
     }
 }
 

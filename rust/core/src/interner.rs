@@ -12,7 +12,8 @@
 //! caller can see depends on it.
 
 use std::hash::{BuildHasher, Hasher as _};
-use std::sync::OnceLock;
+use std::io;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytemuck::Zeroable;
 use foldhash::SharedSeed;
@@ -23,11 +24,16 @@ use crate::id::Id;
 use crate::index::{Hashes, Index};
 use crate::key::{Key, Place, Text};
 use crate::machine::{Array, prefetch};
+use crate::saved::{Loader, Saver, damaged};
 use crate::scout::Scout;
 
 /// Hashes texts as one interner does, apart from it; and numbers.
 #[derive(Clone)]
-pub struct Hasher(SeedableRandomState);
+pub struct Hasher {
+    state: SeedableRandomState,
+    /// What it was made of: the seed that all share, and its own.
+    seeds: [u64; 2],
+}
 
 /// A text on its way in, packed or not, and hashed.
 #[derive(Clone, Copy)]
@@ -42,16 +48,29 @@ pub struct Probe<'a> {
 impl Hasher {
     /// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
     pub fn keyed() -> Self {
-        static SHARED: OnceLock<SharedSeed> = OnceLock::new();
+        static SHARED: OnceLock<u64> = OnceLock::new();
         let random = || std::hash::RandomState::new().build_hasher().finish();
-        let shared = SHARED.get_or_init(|| SharedSeed::from_u64(random()));
-        Self(SeedableRandomState::with_seed(random(), shared))
+        Self::with_seeds([*SHARED.get_or_init(random), random()])
+    }
+
+    /// Returns the hasher with these seeds.
+    fn with_seeds(seeds: [u64; 2]) -> Self {
+        // One for each process whose resolvers were loaded here, and one of this process: they are few.
+        static SHARED: Mutex<Vec<(u64, &'static SharedSeed)>> = Mutex::new(Vec::new());
+        let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().find(|(seed, _)| *seed == seeds[0]).map(|&(_, shared)| shared);
+        let shared = found.unwrap_or_else(|| {
+            let shared: &'static SharedSeed = Box::leak(Box::new(SharedSeed::from_u64(seeds[0])));
+            known.push((seeds[0], shared));
+            shared
+        });
+        Self { state: SeedableRandomState::with_seed(seeds[1], shared), seeds }
     }
 
     /// Hashes a number.
     #[inline]
     pub fn hash_number(&self, number: u64) -> u64 {
-        self.0.hash_one(number)
+        self.state.hash_one(number)
     }
 
     /// Packs and hashes `text`.
@@ -75,14 +94,14 @@ impl Hasher {
     }
 
     fn hash_text(&self, text: &str) -> u64 {
-        let mut state = self.0.build_hasher();
+        let mut state = self.state.build_hasher();
         state.write(text.as_bytes());
         state.finish()
     }
 
     #[inline]
     fn hash_key(&self, key: Key) -> u64 {
-        let mut state = self.0.build_hasher();
+        let mut state = self.state.build_hasher();
         state.write_u64(key.high);
         state.write_u64(key.low);
         state.finish()
@@ -124,6 +143,11 @@ impl<T: Zeroable + Copy> Interner<T> {
     /// Returns how many IDs are known.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Returns the most IDs that it takes.
+    pub fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// Returns what hashes texts for this interner.
@@ -249,6 +273,66 @@ impl<T: Zeroable + Copy> Interner<T> {
     #[inline]
     fn stored(&self) -> Stored<'_, T> {
         Stored { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
+    }
+}
+
+/// A text that no key holds: its hash tells whether a hasher hashes as the one of the same seeds did.
+const PROBE: &str = "the hash of this text tells whether hashes are what they were";
+
+impl<T: Zeroable + Copy> Interner<T> {
+    /// Writes everything but the index; `words` are those of a value.
+    pub(crate) fn save<const N: usize>(
+        &self,
+        out: &mut Saver,
+        words: impl Fn(T) -> [u64; N],
+    ) -> io::Result<()> {
+        out.words(self.hasher.seeds)?;
+        out.words([self.hasher.hash_text(PROBE), self.hasher.hash_key(Key::FORGOTTEN)])?;
+        out.word(self.len() as u64)?;
+        for index in 0..self.len() {
+            let Entry { key, value } = *self.entries.get(index);
+            out.words([key.high, key.low])?;
+            out.words(words(value))?;
+        }
+        out.word(self.arena.chunks.len() as u64)?;
+        self.arena.chunks.iter().try_for_each(|chunk| out.bytes(chunk.as_bytes()))
+    }
+
+    /// Writes the index apart from the rest.
+    pub(crate) fn save_index(&self, out: &mut Saver) -> io::Result<()> {
+        self.index.save(out)
+    }
+
+    /// Reads an interner that takes at most `limit` IDs, and has no index yet; `value` is that of the words.
+    pub(crate) fn load<const N: usize>(
+        from: &mut Loader,
+        limit: u32,
+        value: impl Fn([u64; N]) -> T,
+    ) -> io::Result<Self> {
+        let hasher = Hasher::with_seeds(from.array()?);
+        if from.array()? != [hasher.hash_text(PROBE), hasher.hash_key(Key::FORGOTTEN)] {
+            return Err(damaged("its hashes are those of another version"));
+        }
+        let count = from.count(8 * (2 + N as u64))?;
+        if count > limit as usize {
+            return Err(damaged("it holds more IDs than can be numbered"));
+        }
+        let mut entries = Array::new(count);
+        for _ in 0..count {
+            let [high, low] = from.array()?;
+            entries.push(Entry { key: Key { high, low }, value: value(from.array()?) });
+        }
+        let mut arena = Arena::default();
+        for _ in 0..from.count(8)? {
+            let chunk = String::from_utf8(from.bytes()?).map_err(|_| damaged("its texts are no Unicode"))?;
+            arena.chunks.push(chunk);
+        }
+        Ok(Self { entries, arena, index: Index::new(0), hasher, limit: limit.min(Id::LIMIT) })
+    }
+
+    /// Takes the index that was read apart.
+    pub(crate) fn set_index(&mut self, index: Index) {
+        self.index = index;
     }
 }
 

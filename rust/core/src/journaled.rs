@@ -30,6 +30,13 @@ pub(crate) struct Journaled {
     texts: u32,
 }
 
+impl Journaled {
+    /// Returns that of a resolver whose first `texts` IDs, and all steps, are in the journal.
+    pub fn written_up_to(texts: u32) -> Self {
+        Self { record: Record::default(), texts }
+    }
+}
+
 /// A resolver's IDs while a batch is read back.
 struct Restoring<'a> {
     ids: &'a mut Interner<Node>,

@@ -38,6 +38,7 @@
 mod batch;
 mod bucket;
 mod canonical;
+mod checkpoint;
 mod components;
 mod disjoint;
 mod error;
@@ -58,10 +59,12 @@ mod policy;
 mod record;
 mod replay;
 mod resolver;
+mod saved;
 mod scout;
 
 pub use batch::{Act, Batch, Door, Side};
 pub use canonical::Strategy;
+pub use checkpoint::{Moment, Part};
 pub use components::Components;
 pub use disjoint::{DisjointSets, Parts};
 pub use error::{Error, Stopped};

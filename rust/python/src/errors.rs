@@ -29,6 +29,8 @@ pub enum Failure {
     Retraction(String),
     /// Which link joined what was not kept.
     NoHistory,
+    /// The system could not read or write a file.
+    System(std::io::Error),
     /// A list became shorter while it was read.
     Changed {
         /// How many of its rows are applied.
@@ -64,6 +66,7 @@ impl From<Failure> for PyErr {
             Failure::Sealed(reason) => SealedError::new_err(reason),
             Failure::Damaged(text) => JournalError::new_err(text),
             Failure::Retraction(text) => RetractionError::new_err(text),
+            Failure::System(error) => error.into(),
             Failure::NoHistory => NoHistoryError::new_err(
                 "nobody kept which link joined what; make the resolver with history=True, or open a journal",
             ),

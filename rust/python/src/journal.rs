@@ -4,10 +4,13 @@
 #![expect(clippy::needless_pass_by_value, reason = "pyo3 makes an argument for the call")]
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use arrow_schema::ArrowError;
-use idmerge_core::{Damage, Edge, Id, Judged, NotApart, NotRetracted};
+use idmerge_core::{Damage, Edge, Id, Judged, Moment, NotApart, NotRetracted, Part};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -32,6 +35,12 @@ impl From<Damage> for Failure {
 impl From<ArrowError> for Failure {
     fn from(error: ArrowError) -> Self {
         Self::Damaged(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::System(error)
     }
 }
 
@@ -281,6 +290,40 @@ impl Resolver {
             Ok::<_, Failure>(rejected)
         });
         Ok(links?)
+    }
+
+    /// Write what the resolver is to a file; ``moment`` says when that was.
+    #[pyo3(name = "_save")]
+    fn save(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<()> {
+        let _turn = self.turn_whoever(py)?;
+        py.detach(|| {
+            let mut file = File::create(path)?;
+            let second = self.read_detached()?.save(moment, &mut file)?;
+            Ok::<_, Failure>(file.write_all(&second.to_le_bytes())?)
+        })?;
+        Ok(())
+    }
+
+    /// Become what a file says, if that was written at this moment.
+    #[pyo3(name = "_load")]
+    fn load(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<()> {
+        let _turn = self.turn_whoever(py)?;
+        py.detach(|| {
+            // Two parts, and behind them the length of the second one.
+            let (mut texts, mut rest) = (File::open(&path)?, File::open(&path)?);
+            let mut second = [0; 8];
+            let end = rest.seek(SeekFrom::End(-8))?;
+            rest.read_exact(&mut second)?;
+            let second = u64::from_le_bytes(second);
+            let first =
+                end.checked_sub(second).ok_or_else(|| Failure::Damaged("it is cut off".to_owned()))?;
+            rest.seek(SeekFrom::Start(first))?;
+            let parts: [Part; 2] = [(&mut texts, first), (&mut rest, second)];
+            let loaded = self.read_detached()?.loaded(parts, |written| written == moment);
+            *self.core.write()? = loaded.map_err(|error| Failure::Damaged(error.to_string()))?;
+            Ok::<_, Failure>(())
+        })?;
+        Ok(())
     }
 
     /// Refuse every call that would change something from now on, for this reason.

@@ -1,0 +1,129 @@
+//! A resolver's arrays as bytes: what it would be after reading its whole journal back, without doing so.
+//!
+//! It is read by the version that wrote it, on a machine whose hashes are the same; anything else is an
+//! error, and so is every bit that differs. It holds the seeds of the hashes, and so is for the same eyes as
+//! the journal.
+//!
+//! It has two parts of about the same length, each with a checksum, so that two threads can read it.
+
+use std::io::{self, Read, Write};
+use std::panic::resume_unwind;
+use std::thread;
+
+use crate::exceptions::Exceptions;
+use crate::forest::Node;
+use crate::history::History;
+use crate::index::Index;
+use crate::interner::Interner;
+use crate::journaled::Journaled;
+use crate::judging::State;
+use crate::resolver::Resolver;
+use crate::saved::{Loader, Saver, damaged};
+
+/// The first word of a part: "idmerge" and the version of this layout.
+const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x01");
+
+/// What a checkpoint says of the moment at which it was written; the caller's business.
+pub type Moment = [u64; 4];
+
+/// A part to be read, and how many bytes it has.
+pub type Part<'a> = (&'a mut (dyn Read + Send), u64);
+
+impl Resolver {
+    /// Writes everything but the policy and what is pending, and returns how many bytes the second of the two
+    /// parts has.
+    pub fn save(&self, moment: Moment, out: &mut dyn Write) -> io::Result<u64> {
+        let mut texts = Saver::new(out);
+        texts.word(MAGIC)?;
+        texts.words(moment)?;
+        self.ids.save(&mut texts, Node::to_words)?;
+        texts.finish()?;
+        let mut rest = Saver::new(out);
+        rest.word(MAGIC)?;
+        rest.words(moment)?;
+        self.ids.save_index(&mut rest)?;
+        self.state.save(self.ids.len() as u32, &mut rest)?;
+        rest.finish()
+    }
+
+    /// Reads a resolver with this one's policy; `is_right` is asked about the moment at which it was written.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, of another version, not right, or without the history that this one keeps.
+    pub fn loaded(
+        &self,
+        [texts, rest]: [Part; 2],
+        is_right: impl Fn(Moment) -> bool + Sync,
+    ) -> io::Result<Self> {
+        let is_right = &is_right;
+        let (ids, rest) = thread::scope(|scope| {
+            let rest = scope.spawn(move || {
+                let mut from = begun(rest, is_right)?;
+                let index = Index::load(&mut from)?;
+                let (state, count) = State::load(&mut from)?;
+                from.finish()?;
+                Ok::<_, io::Error>((index, state, count))
+            });
+            let ids = (|| {
+                let mut from = begun(texts, is_right)?;
+                let ids = Interner::load(&mut from, self.ids.limit(), Node::from_words)?;
+                from.finish().map(|()| ids)
+            })();
+            (ids, rest.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        let ((mut ids, (index, mut state, count)), wants_history) =
+            ((ids?, rest?), self.state.history.is_some());
+        if ids.len() != count as usize {
+            return Err(damaged("its parts do not belong together"));
+        }
+        if wants_history && state.history.is_none() {
+            return Err(damaged("it was written without history"));
+        }
+        ids.set_index(index);
+        state.history = state.history.filter(|_| wants_history);
+        let journaled = Some(Journaled::written_up_to(count));
+        Ok(Self { policy: self.policy.clone(), strategy: self.strategy, ids, state, journaled })
+    }
+}
+
+/// Returns what reads a part, its beginning checked.
+fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::Result<Loader<'a>> {
+    let mut from = Loader::new(from, size)?;
+    if from.word()? != MAGIC {
+        return Err(damaged("it is of another version, or no checkpoint"));
+    }
+    if is_right(from.array()?) { Ok(from) } else { Err(damaged("it is not of this journal as it is now")) }
+}
+
+impl State {
+    /// Writes the state of a resolver that has numbered so many IDs.
+    fn save(&self, ids: u32, out: &mut Saver) -> io::Result<()> {
+        let Self { outcomes, others, retractions, exceptions, history } = self;
+        out.word(u64::from(ids))?;
+        out.words(outcomes.iter().copied())?;
+        out.word(*others)?;
+        out.word(retractions.len() as u64)?;
+        out.words(retractions.iter().flat_map(|&(by, of)| [by, of]))?;
+        exceptions.save(out)?;
+        out.word(u64::from(history.is_some()))?;
+        history.as_ref().map_or(Ok(()), |history| history.save(out))
+    }
+
+    /// Reads a state, and how many IDs have numbers.
+    fn load(from: &mut Loader) -> io::Result<(Self, u32)> {
+        let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
+        let (outcomes, others) = (from.array()?, from.word()?);
+        let mut retractions = Vec::new();
+        for _ in 0..from.count(16)? {
+            let [by, of] = from.array()?;
+            retractions.push((by, of));
+        }
+        let exceptions = Exceptions::load(from, ids)?;
+        let history = match from.word()? {
+            0 => None,
+            _ => Some(History::load(from, ids)?),
+        };
+        Ok((Self { outcomes, others, retractions, exceptions, history }, ids))
+    }
+}

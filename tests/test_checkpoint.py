@@ -165,21 +165,21 @@ def test_closing_writes_one_when_the_last_is_old(path: Path, monkeypatch: pytest
 
 
 def test_compacting_leaves_none_that_holds_what_was_forgotten(path: Path) -> None:
-    secret = "somebody who wants to be forgotten"
+    wiped = "somebody who wants to be forgotten"
     with Resolver.open(path) as r:
-        r.merge(secret, "a")
+        r.merge(wiped, "a")
         r.commit()
         r.checkpoint()
-        assert secret.encode() in path.with_name("journal-checkpoint").read_bytes()
-        path.with_name("journal-checkpoint-new").write_text(secret)  # As a crash may have left it.
-        r.forget(secret)
+        assert wiped.encode() in path.with_name("journal-checkpoint").read_bytes()
+        path.with_name("journal-checkpoint-new").write_text(wiped)  # As a crash may have left it.
+        r.forget(wiped)
         r.compact()
         assert not path.with_name("journal-checkpoint").exists()
         r.checkpoint()
         expected = state(r)
         assert len(list(path.parent.iterdir())) >= 3
         for file in path.parent.iterdir():
-            assert secret.encode() not in file.read_bytes(), file.name
+            assert wiped.encode() not in file.read_bytes(), file.name
     with opened(path) as r:
         assert state(r) == expected
 

@@ -18,13 +18,25 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/SPEC.md",
+    "docs/journal.md",
     "docs/performance.md",
     "examples/README.md",
 ]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def promised_by(block: str) -> list[str]:
+    """What a block prints, by its comments: behind a call of print, or on the lines below."""
+    promised, printing = [], False
+    for line in block.splitlines():
+        code, _, comment = line.strip().partition("# ")
+        if (code.startswith("print(") and comment) or (not code and comment and printing):
+            promised.append(comment)
+        printing = code.startswith("print(") or (printing and not code)
+    return promised
 
 
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
@@ -33,8 +45,20 @@ def test_each_block_of_python_runs_and_prints_what_its_comment_says(
 ) -> None:
     block = blocks("python")[number]
     exec(compile(block, f"README.md, block {number}", "exec"), {})  # noqa: S102
-    promised = [line.partition("# ")[2] for line in block.splitlines() if line.startswith("print(")]
+    promised = promised_by(block)
     assert capsys.readouterr().out.splitlines() == promised
+
+
+def test_the_page_on_journals_does_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    shown = blocks("python", (ROOT / "docs" / "journal.md").read_text(encoding="utf-8"))
+    for number, block in enumerate(shown):
+        exec(compile(block, f"journal.md, block {number}", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block), block
+    assert len(shown) >= 7
 
 
 def test_the_first_command_prints_what_the_readme_shows() -> None:

@@ -74,7 +74,7 @@ impl Recorded {
                 _ => Some(Self::Link(kind, id(first)?, id(second)?)),
             };
         }
-        match act {
+        match code {
             OBSERVE => Some(Self::Observed(id(first)?)),
             KEEP_APART => Some(Self::KeptApart(id(first)?, id(second)?)),
             RETRACT => Some(Self::Retracted(u64::from(second) << 32 | u64::from(first))),

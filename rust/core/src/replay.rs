@@ -162,6 +162,9 @@ fn name<C: Restored>(
     is_left_out: bool,
 ) -> Result<(), &'static str> {
     if id.number() < *next {
+        if state.exceptions.is_forgotten(id) {
+            return Err("a forgotten ID is named");
+        }
         if !is_left_out && state.exceptions.has_unknown() {
             state.exceptions.make_known(id, *next);
         }

@@ -1,0 +1,266 @@
+//! Laws of what lasts: a resolver is what was recorded of it, whichever way it comes back.
+
+mod model;
+mod stories;
+
+use std::collections::HashSet;
+
+use idmerge_core::{Id, Outcome, Part, Resolver, Step, Steps, Stored};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use stories::{Story, long_stories, stories, take_each};
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// A batch of a journal, as whoever keeps it would have it.
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    texts: Vec<Text>,
+    codes: Vec<u8>,
+    first: Vec<u32>,
+    second: Vec<u32>,
+}
+
+#[derive(Debug, Clone)]
+enum Text {
+    Uuid([u8; 16]),
+    DeviceUuid([u8; 16]),
+    Text(String),
+    Forgotten(bool),
+}
+
+impl Kept {
+    /// Takes what is pending.
+    fn from(core: &mut Resolver) -> Self {
+        let pending = core.pending().expect("it keeps a record");
+        let (ids, Steps { codes, first, second }) = (pending.ids.clone(), pending.steps);
+        let kept = Self {
+            texts: ids.clone().map(|number| core.store(Id::new(number), Text::of)).collect(),
+            codes: codes.to_vec(),
+            first: first.to_vec(),
+            second: second.to_vec(),
+        };
+        core.written(kept.codes.len(), ids.end);
+        kept
+    }
+
+    fn steps(&self) -> Steps<'_> {
+        Steps { codes: &self.codes, first: &self.first, second: &self.second }
+    }
+
+    fn texts(&self) -> impl Iterator<Item = Stored<'_>> {
+        self.texts.iter().map(|text| match text {
+            Text::Uuid(bytes) => Stored::Uuid(*bytes),
+            Text::DeviceUuid(bytes) => Stored::DeviceUuid(*bytes),
+            Text::Text(text) => Stored::Text(text),
+            Text::Forgotten(anonymous) => Stored::Forgotten { anonymous: *anonymous },
+        })
+    }
+}
+
+impl Text {
+    fn of(stored: Stored) -> Self {
+        match stored {
+            Stored::Uuid(bytes) => Self::Uuid(bytes),
+            Stored::DeviceUuid(bytes) => Self::DeviceUuid(bytes),
+            Stored::Text(text) => Self::Text(text.to_owned()),
+            Stored::Forgotten { anonymous } => Self::Forgotten(anonymous),
+        }
+    }
+}
+
+/// Who is who, by texts, in the order in which they became known; and the outcomes.
+type Known = (Vec<(String, String, Vec<String>)>, [u64; Outcome::COUNT]);
+
+fn known(core: &Resolver) -> Known {
+    let text = |id| core.text(id).as_str().to_owned();
+    let row = |id| {
+        let members = core.members(id).into_iter().map(text).collect();
+        (text(id), text(core.canonical(id)), members)
+    };
+    (core.ids().map(row).collect(), core.outcomes())
+}
+
+fn recording(story: &Story) -> Resolver {
+    let mut core = story.core();
+    core.keep_record();
+    core
+}
+
+/// Takes steps and commits after each of these numbers of them, round and round.
+fn kept(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Kept> {
+    let mut journal = Vec::new();
+    let mut rest = steps;
+    for &size in sizes.iter().cycle() {
+        let (now, later) = rest.split_at(size.min(rest.len()));
+        take_each(core, now);
+        journal.push(Kept::from(core));
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    journal
+}
+
+fn restored(story: &Story, journal: &[Kept], until: u64) -> Resolver {
+    let mut core = recording(story);
+    let nothing = HashSet::new();
+    for kept in journal {
+        let goes_on = core.restore(kept.texts(), kept.steps(), (&nothing, until), true);
+        if !goes_on.expect("nothing is damaged") {
+            core.end_restoring();
+            break;
+        }
+    }
+    core
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    #[test]
+    fn what_is_recorded_restores_the_resolver(story in stories(), sizes in vec(1..20_usize, 1..5)) {
+        let mut core = recording(&story);
+        let journal = kept(&mut core, &story.steps(), &sizes);
+        let mut again = restored(&story, &journal, u64::MAX);
+        prop_assert_eq!(known(&again), known(&core));
+        prop_assert_eq!(again.position(), core.position());
+        // It goes on as the other one does.
+        let outcomes = take_each(&mut core, &story.steps());
+        prop_assert_eq!(take_each(&mut again, &story.steps()), outcomes);
+        prop_assert_eq!(known(&again), known(&core));
+    }
+
+    #[test]
+    fn a_link_that_is_taken_back_was_never_sent(
+        story in stories(), which in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>()
+    ) {
+        let steps = story.steps();
+        let links: Vec<usize> =
+            (0..steps.len()).filter(|&at| matches!(steps[at], Step::Link(..))).collect();
+        prop_assume!(!links.is_empty());
+        let (position, cut) = (which.index(links.len()), cut.index(steps.len() + 1));
+        let mut core = recording(&story);
+        take_each(&mut core, &steps[..cut]);
+        let journal = [Kept::from(&mut core)];
+        take_each(&mut core, &steps[cut..]);  // Still pending.
+        let without = core.without(&[position as u64], journal.iter().map(Kept::steps));
+        core.take_back(&[position as u64], without.expect("it is there"));
+
+        let mut never = story.core();
+        let mut rest = steps.clone();
+        rest.remove(links[position]);
+        take_each(&mut never, &rest);
+        prop_assert_eq!(known(&core), known(&never));
+
+        // Taking back the retraction restores.
+        let again = core.without(&[links.len() as u64], journal.iter().map(Kept::steps));
+        core.take_back(&[links.len() as u64], again.expect("it is there"));
+        let mut sent = story.core();
+        take_each(&mut sent, &steps);
+        prop_assert_eq!(known(&core), known(&sent));
+    }
+
+    #[test]
+    fn reading_back_can_end_anywhere(story in stories(), end in 0..60_u64) {
+        let mut core = recording(&story);
+        let steps = story.steps();
+        let journal = kept(&mut core, &steps, &[7]);
+        let then = restored(&story, &journal, end);
+        let mut links = 0;
+        let before = steps.iter().take_while(|step| {
+            links += u64::from(matches!(step, Step::Link(..)));
+            links <= end
+        });
+        let mut expected = story.core();
+        take_each(&mut expected, &before.copied().collect::<Vec<_>>());
+        prop_assert_eq!(known(&then), known(&expected));
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic(
+        story in stories(), what in any::<prop::sample::Index>(), code: u8, number in 0..12_u32, side in 0..3
+    ) {
+        let mut core = recording(&story);
+        take_each(&mut core, &story.steps());
+        let mut journal = Kept::from(&mut core);
+        prop_assume!(!journal.codes.is_empty());
+        let step = what.index(journal.codes.len());
+        match side {
+            0 => journal.codes[step] = code,
+            1 => journal.first[step] = number,
+            _ => journal.second[step] = number,
+        }
+        let mut again = recording(&story);
+        // Either it is seen, or what was written is something that a resolver may have written.
+        let nothing = HashSet::new();
+        if again.restore(journal.texts(), journal.steps(), (&nothing, u64::MAX), true).is_ok() {
+            prop_assert!(again.ids().all(|id| again.members(id).contains(&again.canonical(id))));
+        }
+    }
+}
+
+fn loaded(story: &Story, bytes: &[u8], second: u64, keeps_history: bool) -> std::io::Result<Resolver> {
+    let mut empty = recording(story);
+    if keeps_history {
+        empty.keep_history();
+    }
+    let first = bytes.len() as u64 - second;
+    let (mut texts, mut rest) = bytes.split_at(first as usize);
+    let parts: [Part; 2] = [(&mut texts, first), (&mut rest, second)];
+    empty.loaded(parts, |moment| moment == [1, 2, 3, 4])
+}
+
+fn check_that_it_is_saved_and_loaded(story: &Story, keeps_history: bool) -> Result<(), TestCaseError> {
+    let mut core = recording(story);
+    if keeps_history {
+        core.keep_history();
+    }
+    take_each(&mut core, &story.steps());
+    Kept::from(&mut core);
+    let mut bytes = Vec::new();
+    let second = core.save([1, 2, 3, 4], &mut bytes).expect("a Vec takes all");
+    let mut again = loaded(story, &bytes, second, keeps_history).expect("it is whole");
+    prop_assert_eq!(known(&again), known(&core));
+    for id in core.ids() {
+        prop_assert_eq!(again.built(id), core.built(id));
+    }
+    let outcomes = take_each(&mut core, &story.steps());
+    prop_assert_eq!(take_each(&mut again, &story.steps()), outcomes);
+    prop_assert_eq!(known(&again), known(&core));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn a_checkpoint_is_the_resolver(story in stories(), history: bool) {
+        check_that_it_is_saved_and_loaded(&story, history)?;
+    }
+
+    #[test]
+    fn no_byte_of_a_checkpoint_can_be_another(
+        story in stories(), at in any::<prop::sample::Index>(), flip in 1..=u8::MAX
+    ) {
+        let mut core = recording(&story);
+        take_each(&mut core, &story.steps());
+        let mut bytes = Vec::new();
+        let second = core.save([1, 2, 3, 4], &mut bytes).expect("a Vec takes all");
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        prop_assert!(loaded(&story, &bytes, second, false).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(3))]
+
+    #[test]
+    fn a_large_checkpoint_is_the_resolver(story in long_stories(30_000)) {
+        check_that_it_is_saved_and_loaded(&story, true)?;
+    }
+}

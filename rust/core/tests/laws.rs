@@ -1,5 +1,6 @@
 //! Laws of the resolver: what holds for any policy, any strategy and any steps.
 
+mod journal;
 mod model;
 mod stories;
 

@@ -1,30 +1,25 @@
 //! Laws of what lasts: a resolver is what was recorded of it, whichever way it comes back.
 
-mod model;
-mod stories;
-
 use std::collections::HashSet;
 
 use idmerge_core::{Id, Outcome, Part, Resolver, Step, Steps, Stored};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use stories::{Story, long_stories, stories, take_each};
 
-fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
+use crate::cases;
+use crate::stories::{Story, long_stories, stories, take_each};
 
 /// A batch of a journal, as whoever keeps it would have it.
 #[derive(Debug, Clone, Default)]
 struct Kept {
-    texts: Vec<Text>,
+    texts: Vec<Owned>,
     codes: Vec<u8>,
     first: Vec<u32>,
     second: Vec<u32>,
 }
 
 #[derive(Debug, Clone)]
-enum Text {
+enum Owned {
     Uuid([u8; 16]),
     DeviceUuid([u8; 16]),
     Text(String),
@@ -37,7 +32,7 @@ impl Kept {
         let pending = core.pending().expect("it keeps a record");
         let (ids, Steps { codes, first, second }) = (pending.ids.clone(), pending.steps);
         let kept = Self {
-            texts: ids.clone().map(|number| core.store(Id::new(number), Text::of)).collect(),
+            texts: ids.clone().map(|number| core.store(Id::new(number), Owned::of)).collect(),
             codes: codes.to_vec(),
             first: first.to_vec(),
             second: second.to_vec(),
@@ -52,15 +47,15 @@ impl Kept {
 
     fn texts(&self) -> impl Iterator<Item = Stored<'_>> {
         self.texts.iter().map(|text| match text {
-            Text::Uuid(bytes) => Stored::Uuid(*bytes),
-            Text::DeviceUuid(bytes) => Stored::DeviceUuid(*bytes),
-            Text::Text(text) => Stored::Text(text),
-            Text::Forgotten(anonymous) => Stored::Forgotten { anonymous: *anonymous },
+            Owned::Uuid(bytes) => Stored::Uuid(*bytes),
+            Owned::DeviceUuid(bytes) => Stored::DeviceUuid(*bytes),
+            Owned::Text(text) => Stored::Text(text),
+            Owned::Forgotten(anonymous) => Stored::Forgotten { anonymous: *anonymous },
         })
     }
 }
 
-impl Text {
+impl Owned {
     fn of(stored: Stored) -> Self {
         match stored {
             Stored::Uuid(bytes) => Self::Uuid(bytes),
@@ -257,10 +252,10 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(3))]
+    #![proptest_config(cases(2))]
 
     #[test]
-    fn a_large_checkpoint_is_the_resolver(story in long_stories(30_000)) {
+    fn a_large_checkpoint_is_the_resolver(story in long_stories(8_000)) {
         check_that_it_is_saved_and_loaded(&story, true)?;
     }
 }

@@ -312,8 +312,8 @@ class DurableResolver(Resolver):
 
     # Hindsight.
 
-    def _blocks(self) -> list[bytes]:
-        return self._journal.blocks(0 if self._batch is None else self._batch.number + 1)
+    def _blocks(self, start: int = 0) -> list[bytes]:
+        return self._journal.blocks(start, 0 if self._batch is None else self._batch.number + 1)
 
     def changes(self, since: int) -> _core.Table:
         """Return which IDs have another canonical ID now than at the position ``since``.
@@ -331,7 +331,7 @@ class DurableResolver(Resolver):
         with self._guard:
             if not 0 <= since <= self.seq:
                 raise ValueError(f"since must be between 0 and {self.seq}, got {since}")
-            return self._changes(self._blocks(), since)
+            return self._changes(self._blocks(self._feed_start(since)))
 
     def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
         """Return why two IDs are one person, as `Resolver.explain` does, and when that was committed."""

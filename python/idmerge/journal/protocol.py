@@ -180,8 +180,8 @@ class Journal(Protocol):
             JournalError: A batch is missing or damaged, up to the last one that was committed.
         """
 
-    def blocks(self, end: int) -> list[bytes]:
-        """Return the blocks of steps of the batches before number ``end`` that have any, in order."""
+    def blocks(self, start: int, end: int) -> list[bytes]:
+        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
         """Yield the fields of each batch, blocks apart, without checking anything."""

@@ -210,11 +210,11 @@ class SqliteJournal:
         except JournalError as error:
             raise JournalError(f"{self.name}: {error}") from error
 
-    def blocks(self, end: int) -> list[bytes]:
-        """Return the blocks of steps of the first ``end`` batches that have any, in order."""
+    def blocks(self, start: int, end: int) -> list[bytes]:
+        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
         with self._as_journal_errors():
-            ask = "SELECT block FROM batches WHERE number < ? AND length(block) > 0 ORDER BY number"
-            return [block for (block,) in self._connection.execute(ask, (end,))]
+            ask = "SELECT block FROM batches WHERE number >= ? AND number < ? ORDER BY number"
+            return [block for (block,) in self._connection.execute(ask, (start, end))]
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
         """Yield the fields of each batch, blocks apart, without checking anything."""

@@ -74,14 +74,26 @@ impl Nodes for Hindsight {
 impl Hindsight {
     /// Returns a forest in which nobody is known yet, for the IDs that `ids` has now.
     pub(crate) fn new(ids: &Interner<Node>, history: bool) -> Self {
+        let mut hindsight = Self { nodes: Vec::new(), state: State::new(history), next: 0 };
+        hindsight.extend(ids);
+        hindsight
+    }
+
+    /// Makes room for the IDs that `ids` has got meanwhile.
+    pub(crate) fn extend(&mut self, ids: &Interner<Node>) {
         let alone = |number| {
             let id = Id::new(number);
             Node::alone(id, ids.marks(id).of_looks())
         };
-        Self { nodes: (0..ids.len() as u32).map(alone).collect(), state: State::new(history), next: 0 }
+        self.nodes.extend((self.nodes.len() as u32..ids.len() as u32).map(alone));
     }
 
-    /// Judges steps again and tells `watch` of each link; returns whether `until` was not reached yet.
+    /// Returns the position up to which it has looked.
+    pub(crate) fn position(&self) -> u64 {
+        self.state.position()
+    }
+
+    /// Judges steps again and tells `watch` of each link; returns how many come before `until`.
     pub(crate) fn take(
         &mut self,
         rules: Rules,
@@ -89,7 +101,7 @@ impl Hindsight {
         (retracted, until): (&HashSet<u64>, u64),
         steps: Steps,
         watch: impl FnMut(Judged),
-    ) -> Result<bool, Damage> {
+    ) -> Result<usize, Damage> {
         let replay = Replay { rules, retracted, until, is_checked: false };
         let mut view = View { nodes: &mut self.nodes, ids };
         replay.run(&mut view, &mut self.state, &mut self.next, steps, watch)

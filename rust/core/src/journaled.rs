@@ -172,7 +172,12 @@ impl Resolver {
         &self.state.retractions
     }
 
-    fn rules(&self) -> Rules<'_> {
+    /// Returns every ID that has a number.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = Id> + use<> {
+        (0..self.ids.len() as u32).map(Id::new)
+    }
+
+    pub(crate) fn rules(&self) -> Rules<'_> {
         Rules { policy: &self.policy, strategy: self.strategy }
     }
 
@@ -232,7 +237,8 @@ impl Resolver {
         let rules = Rules { policy: &self.policy, strategy: self.strategy };
         let replay = Replay { rules, retracted, until, is_checked };
         let mut next = first as u32;
-        let goes_on = replay.run(&mut restoring, &mut self.state, &mut next, steps, |_| ())?;
+        let taken = replay.run(&mut restoring, &mut self.state, &mut next, steps, |_| ())?;
+        let goes_on = taken == steps.codes.len();
         journaled.texts = next;
         if goes_on && next as usize != first + count {
             return Err(damage((0, "a text has no step")));
@@ -325,14 +331,12 @@ impl Resolver {
         let mut hindsight = Hindsight::new(&self.ids, history);
         let (rules, until_then) = (self.rules(), (retracted, until));
         for batch in steps {
-            if !hindsight.take(rules, &self.ids, until_then, batch, &mut watch)? {
+            if hindsight.take(rules, &self.ids, until_then, batch, &mut watch)? < batch.codes.len() {
                 return Ok(hindsight);
             }
         }
-        if let Some(journaled) = &self.journaled
-            && !hindsight.take(rules, &self.ids, until_then, journaled.record.steps(), &mut watch)?
-        {
-            return Ok(hindsight);
+        if let Some(journaled) = &self.journaled {
+            hindsight.take(rules, &self.ids, until_then, journaled.record.steps(), &mut watch)?;
         }
         if until == u64::MAX && hindsight.state.position() != self.state.position() {
             return Err(Damage { step: 0, what: "the steps given are not all that this resolver took" });
@@ -399,18 +403,18 @@ impl Resolver {
         }
     }
 
-    /// Returns which IDs have another canonical ID now than in hindsight, in the order of their numbers.
-    pub fn changes_since(&self, old: &Hindsight) -> Vec<Change> {
-        self.changes(|id| old.canonical(id), |id| self.canonical(id))
-    }
-
     /// Returns which IDs have another canonical ID in hindsight than now.
     pub fn changes_to(&self, new: &Hindsight) -> Vec<Change> {
-        self.changes(|id| self.canonical(id), |id| new.canonical(id))
+        self.changes(self.numbers(), |id| self.canonical(id), |id| new.canonical(id))
     }
 
-    fn changes(&self, old: impl Fn(Id) -> Id, new: impl Fn(Id) -> Id) -> Vec<Change> {
-        let ids = (0..self.ids.len() as u32).map(Id::new);
+    /// Returns which of these IDs have another canonical ID, those that were forgotten left out.
+    pub(crate) fn changes(
+        &self,
+        ids: impl Iterator<Item = Id>,
+        old: impl Fn(Id) -> Id,
+        new: impl Fn(Id) -> Id,
+    ) -> Vec<Change> {
         let changes = ids.map(|id| Change { id, old: old(id), new: new(id) });
         changes.filter(|change| change.old != change.new && self.named(change.id).is_some()).collect()
     }

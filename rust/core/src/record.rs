@@ -38,6 +38,12 @@ pub struct Steps<'a> {
 }
 
 impl Steps<'_> {
+    /// Returns the steps behind the first `taken` ones.
+    pub(crate) fn behind(self, taken: usize) -> Self {
+        let Self { codes, first, second } = self;
+        Self { codes: &codes[taken..], first: &first[taken..], second: &second[taken..] }
+    }
+
     /// Returns how many positions these steps take.
     pub(crate) fn positions(&self) -> u64 {
         self.codes.iter().filter(|&&code| code & 0xf != OBSERVE).count() as u64

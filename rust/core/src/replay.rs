@@ -59,7 +59,7 @@ pub(crate) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Takes steps; returns whether the end was not reached yet. `next` is the number that the next ID to
+    /// Takes steps; returns how many of them come before the end. `next` is the number that the next ID to
     /// become known for the first time has.
     pub fn run<C: Restored>(
         &self,
@@ -68,7 +68,7 @@ impl Replay<'_> {
         next: &mut u32,
         steps: Steps,
         mut watch: impl FnMut(Judged),
-    ) -> Result<bool, Damage> {
+    ) -> Result<usize, Damage> {
         let Steps { codes, first, second } = steps;
         let mut position = state.position();
         for step in 0..codes.len() {
@@ -83,7 +83,7 @@ impl Replay<'_> {
             // An observation has no position: it goes with what comes before it.
             let has_position = !matches!(recorded, Recorded::Observed(_));
             if has_position && position == self.until {
-                return Ok(false);
+                return Ok(step);
             }
             let is_left_out =
                 has_position && !self.retracted.is_empty() && self.retracted.contains(&position);
@@ -148,7 +148,7 @@ impl Replay<'_> {
                 state.others += 1;
             }
         }
-        Ok(true)
+        Ok(codes.len())
     }
 }
 

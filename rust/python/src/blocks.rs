@@ -116,6 +116,12 @@ pub struct StepBlock {
 }
 
 impl StepBlock {
+    /// Returns no steps.
+    pub fn empty() -> Self {
+        let none = || UInt32Array::from(Vec::<u32>::new());
+        Self { codes: UInt8Array::from(Vec::<u8>::new()), first: none(), second: none() }
+    }
+
     pub fn read(block: &[u8]) -> Result<Self, ArrowError> {
         let batch = read(block)?;
         let codes = batch.column_by_name("code").and_then(|column| column.as_primitive_opt::<UInt8Type>());

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use arrow_schema::ArrowError;
-use idmerge_core::{Damage, Edge, Id, Judged, Moment, NotApart, NotRetracted, Part};
+use idmerge_core::{Damage, Edge, Feed, Id, Judged, Moment, NotApart, NotRetracted, Part};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::blocks::{StepBlock, TextBlock, write_steps, write_texts};
@@ -44,8 +45,12 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Reads blocks of steps; an empty one is that of a batch without steps.
 fn read_steps(blocks: &[PyBackedBytes]) -> Result<Vec<StepBlock>, Failure> {
-    blocks.iter().map(|block| Ok(StepBlock::read(block)?)).collect()
+    let read = |block: &PyBackedBytes| {
+        if block.is_empty() { Ok(StepBlock::empty()) } else { StepBlock::read(block) }
+    };
+    blocks.iter().map(|block| Ok(read(block)?)).collect()
 }
 
 fn told(core: &Core, edge: &Edge, outcome: u8) -> Told {
@@ -183,16 +188,46 @@ impl Resolver {
         Ok(())
     }
 
-    /// Return what canonical IDs changed since a position, given the journal's blocks of steps.
+    /// Return the number of the batch from which on `_changes` needs blocks to tell what changed since.
+    #[pyo3(name = "_feed_start")]
+    fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
+        let mut feed = self.feed.lock_py_attached(py).map_err(Failure::from)?;
+        let core = self.read(py)?;
+        let mut found = feed.take().unwrap_or_else(|| Feed::new(&core, since));
+        if !found.follow(&core, since) {
+            found = Feed::new(&core, since);
+        }
+        Ok(feed.insert(found).batch())
+    }
+
+    /// Return what canonical IDs changed since the position that `_feed_start` was given, by the blocks that
+    /// it asked for.
     #[pyo3(name = "_changes")]
-    fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>, since: u64) -> PyResult<Table> {
+    fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<Table> {
         let table = py.detach(|| {
             let blocks = read_steps(&blocks)?;
+            let mut feed = self.feed.lock()?;
+            // Should something fail, there is none to go on from.
+            let mut found = feed.take().ok_or_else(|| Failure::Value("no feed was begun".to_owned()))?;
+            let mut passed = 0;
+            while passed < blocks.len() {
+                // The lock is free between two batches, so that links need not wait.
+                if !found.advance(&*self.read_detached()?, blocks[passed].steps(), false)? {
+                    break;
+                }
+                passed += 1;
+            }
             let core = self.read_detached()?;
-            let retracted = core.retracted(since);
-            let steps = blocks.iter().map(StepBlock::steps);
-            let then = core.look_back(steps, (&retracted, since), false, |_| ())?;
-            Ok::<_, Failure>(Table::changes(&core, &core.changes_since(&then), core.position()))
+            let pending = core.pending().map(|pending| pending.steps);
+            if passed == blocks.len()
+                && let Some(pending) = pending
+            {
+                found.advance(&core, pending, true)?;
+            }
+            let rest = blocks[passed..].iter().map(StepBlock::steps).chain(pending);
+            let table = Table::changes(&core, &found.changes(&core, rest), core.position());
+            *feed = Some(found);
+            Ok::<_, Failure>(table)
         });
         Ok(table?)
     }

@@ -15,7 +15,7 @@ use std::thread;
 
 use arrow_array::StringArray;
 use arrow_schema::DataType;
-use idmerge_core::{Answer, Batch, Door, Id, Kind, Operand, Outcome, Scout, Side, Stopped, Strategy};
+use idmerge_core::{Answer, Batch, Door, Feed, Id, Kind, Operand, Outcome, Scout, Side, Stopped, Strategy};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -47,6 +47,8 @@ pub struct Resolver {
     /// Whether nothing may change it any more, and why; both are set in one's turn.
     pub is_sealed: AtomicBool,
     pub sealed: Mutex<Option<String>>,
+    /// What changed is told from here on.
+    pub feed: Mutex<Option<Feed>>,
     /// How many calls wait to read.
     readers: AtomicUsize,
     /// How many threads a call may use.
@@ -337,6 +339,7 @@ impl Resolver {
             core: RwLock::new(core),
             is_sealed: AtomicBool::new(false),
             sealed: Mutex::new(None),
+            feed: Mutex::new(None),
             readers: AtomicUsize::new(0),
             threads,
             chooser,

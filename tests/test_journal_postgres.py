@@ -285,6 +285,24 @@ def test_whatever_became_of_the_locks_two_writers_cannot_both_append(url: str) -
         first.close()
 
 
+def test_the_lock_is_released_before_the_connection_is(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server lets go of a closed connection when it has time to."""
+    resolver = Resolver.open(url)
+    connection = resolver._journal._connection  # type: ignore[attr-defined]
+    close, process, held = connection.close, process_of(resolver), []
+
+    def locks_and_then_close() -> None:
+        ask = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = %s"
+        held.append(server.execute(ask, process))
+        close()
+
+    monkeypatch.setattr(connection, "close", locks_and_then_close)
+    resolver.close()
+    assert held == [[]]
+
+
 def test_a_reader_cannot_write(url: str) -> None:
     written(url)
     journal = open_journal(url, create=False, read_only=True)

@@ -56,6 +56,24 @@ def test_what_is_read_is_one_snapshot(url: str, monkeypatch: pytest.MonkeyPatch)
         reader.close()
 
 
+def test_the_head_is_that_of_the_same_snapshot(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Resolver.open(url) as writer:
+        writer.merge("a", "b")
+        writer.commit()
+        reader = postgres.PostgresJournal(url, create=False, read_only=True)
+        head = reader._head
+
+        def head_and_then_a_commit(connection: psycopg.Connection) -> int | None:
+            found = head(connection)
+            writer.merge("b", "c")
+            writer.commit()
+            return found
+
+        monkeypatch.setattr(reader, "_head", head_and_then_a_commit)
+        assert [batch.number for batch in reader.batches()] == [0]
+        reader.close()
+
+
 def test_a_reading_that_is_broken_off_leaves_the_journal_usable(url: str) -> None:
     written(url)
     journal = open_journal(url, create=False, read_only=False)
@@ -71,7 +89,7 @@ READER = """
 import resource, sys
 from idmerge.journal import open_journal
 journal = open_journal(sys.argv[1], create=False, read_only=True)
-next(journal.batches())
+journal.times()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 read = sum(len(batch.texts) for batch in journal.batches())
 print(read, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
@@ -141,6 +159,15 @@ def test_what_is_forgotten_is_in_no_file_of_a_table_once_compacted(server: Serve
         known = state(resolver)
     with Resolver.open(url) as resolver:
         assert state(resolver) == known
+
+
+def test_no_text_gets_into_the_statistics(server: Server, schema: str) -> None:
+    written(server.url(schema), commits=20)
+    server.execute("ANALYZE")
+    ask = "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = 'idmerge_batches'"
+    columns = {name for (name,) in server.execute(ask, schema)}
+    assert "end_seq" in columns
+    assert not columns & {"texts", "block"}
 
 
 @pytest.mark.parametrize("role", ["postgres", "with_password"])

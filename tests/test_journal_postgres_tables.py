@@ -15,6 +15,7 @@ import pytest
 from idmerge import Resolver
 from idmerge.errors import JournalError
 from idmerge.journal import Batch, open_journal, postgres
+from idmerge.journal.protocol import FIELDS, checked
 from postgres_server import Server, running_server
 from test_journal_postgres import written
 from test_laws import state
@@ -120,6 +121,17 @@ def test_reading_takes_no_more_memory_for_a_longer_journal(url: str) -> None:
     read, grown = map(int, run.stdout.split())
     assert read == 160 * 2**20
     assert grown < 3 * postgres.ROOM
+
+
+def test_a_row_with_a_value_of_another_type_is_damaged(url: str) -> None:
+    """It once was a TypeError from within."""
+    written(url)
+    journal = open_journal(url, create=False, read_only=True)
+    rows = [[getattr(batch, field) for field in FIELDS] for batch in journal.batches()]
+    journal.close()
+    rows[1][FIELDS.index("texts")] = None
+    with pytest.raises(JournalError, match="journal: batch 1 is damaged: "):
+        list(checked("journal", rows, None, 2))
 
 
 def test_the_heads_are_named_as_in_sqlite(url: str, tmp_path: Path) -> None:

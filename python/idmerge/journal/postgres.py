@@ -1,7 +1,8 @@
 """A journal in three tables of PostgreSQL.
 
 They lie in the connection's current schema, the first one of its ``search_path`` that exists, so a database
-holds as many journals as it has schemas. A URL chooses one by ``?options=-csearch_path%3Dname``.
+holds as many journals as it has schemas. A URL chooses one by ``?options=-csearch_path%3Dname``. The server
+is PostgreSQL 13 or later.
 
 A batch is appended by one statement, and the session's ``synchronous_commit`` is at least ``on``: when it
 returns, the server has flushed the batch, unless its own ``fsync`` is off. The statement moves the head on

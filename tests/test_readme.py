@@ -18,6 +18,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/SPEC.md",
+    "docs/change-feed.md",
     "docs/journal.md",
     "docs/performance.md",
     "examples/README.md",

@@ -103,7 +103,8 @@ class Resolver(_core.Resolver):
 
         Args:
             path: A file of SQLite, ``":memory:"`` for a journal that ends with the process, or a
-                ``postgresql://`` URL (``idmerge[postgres]``).
+                ``postgresql://`` or ``postgres://`` URL (``idmerge[postgres]``), whose journal lies in the
+                first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
             policy: The rules by which links are judged; those of the journal, or Mixpanel's for a new one.
             canonical: Who names a cluster; as the journal says, or ``"stable"`` for a new one.
             create: Whether to make a journal if there is none.
@@ -119,6 +120,7 @@ class Resolver(_core.Resolver):
             JournalError: It is damaged, of another format, has another policy, or another writer.
             CanonicalError: ``canonical`` is no strategy's name.
             MissingExtraError: What opens such a URL is not installed.
+            OSError: The journal cannot be reached.
             ValueError: ``as_of`` without ``read_only``, or negative, or without a time zone.
         """
         from idmerge.durable import open_durable  # noqa: PLC0415 - what it opens extends this class

@@ -5,7 +5,7 @@ of them. The journal is the truth; a resolver is what the journal says. It knows
 batch's two blocks are the core's (texts of IDs that became known, and steps as numbers), and are kept and
 given back byte for byte.
 
-`open_journal` opens one by its path or URL: a file of SQLite by default.
+`open_journal` opens one by its path or URL: a file of SQLite, or tables of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ __all__ = ["FORMAT", "Batch", "Facts", "Journal", "Offsets", "open_journal"]
 
 
 def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool) -> Journal:
-    """Open the journal at ``path``, a file's path.
+    """Open the journal at ``path``: a file's path, or a ``postgresql://`` or ``postgres://`` URL.
 
     A new one has no facts yet.
 
     Raises:
         FileNotFoundError: There is none, and ``create`` is false or ``read_only`` true.
         JournalError: It is in use by another writer, no journal, or damaged.
+        MissingExtraError: It is a URL, and psycopg is not installed.
+        OSError: It cannot be reached.
     """
+    if isinstance(path, str) and path.startswith(("postgresql://", "postgres://")):
+        from idmerge.journal.postgres import PostgresJournal  # noqa: PLC0415 - needs an extra
+
+        return PostgresJournal(path, create=create, read_only=read_only)
     from idmerge.journal.sqlite import SqliteJournal  # noqa: PLC0415
 
     return SqliteJournal(path, create=create, read_only=read_only)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from idmerge import _core
     from idmerge.journal.protocol import Batch, Facts
+    from idmerge.resolver import Resolver
 
 _HEAD = struct.Struct("<5Q")
 Moment = tuple[int, int, int, int]
@@ -35,7 +35,7 @@ def moment_of(facts: Facts, batch: Batch) -> Moment:
     return zlib.crc32(facts.to_json().encode()), batch.number, batch.end_seq, batch.checksum
 
 
-def write_checkpoint(path: Path, resolver: _core.Resolver, moment: Moment) -> None:
+def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> None:
     """Write what ``resolver`` is, in place of an older checkpoint.
 
     Raises:
@@ -50,7 +50,7 @@ def write_checkpoint(path: Path, resolver: _core.Resolver, moment: Moment) -> No
 
 
 def load_checkpoint(
-    path: Path, resolver: _core.Resolver, facts: Facts, heads: Sequence[Mapping[str, Any]]
+    path: Path, resolver: Resolver, facts: Facts, heads: Sequence[Mapping[str, Any]]
 ) -> int | None:
     """Let ``resolver`` become what the checkpoint says; return after which batch it was written.
 

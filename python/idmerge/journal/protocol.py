@@ -12,7 +12,7 @@ from idmerge.errors import JournalError, PolicyError
 from idmerge.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 FORMAT = 1
@@ -134,6 +134,42 @@ class Batch:
     def retraction_pairs(self) -> list[tuple[int, int]]:
         """Return the position of each retraction, and that of what it takes back."""
         return [(by, of) for by, of in json.loads(self.retractions or "[]")]
+
+
+FIELDS = tuple(field.name for field in fields(Batch))
+"""What a row of batches holds, in this order."""
+HEADS = tuple(name for name in FIELDS if name not in ("texts", "block"))
+"""The same without the blocks."""
+
+
+def checked(
+    name: str, rows: Iterable[Sequence[Any]], after: Batch | None, head: int | None
+) -> Iterator[Batch]:
+    """Yield the batches that ``rows`` hold, each once it is known to be whole and to follow the one before.
+
+    Args:
+        name: How messages name the journal.
+        rows: The `FIELDS` of each batch behind ``after``, in order.
+        after: The batch before the first one.
+        head: The number of the batch that must be the last one; None if there must be none.
+
+    Raises:
+        JournalError: A batch is damaged or missing; the message names it.
+    """
+    last = after
+    for row in rows:
+        batch = Batch(**dict(zip(FIELDS, row, strict=True)))
+        try:
+            batch.check_follows(last)
+        except JournalError as error:
+            raise JournalError(f"{name}: {error}") from error
+        except TypeError as error:
+            raise JournalError(f"{name}: batch {batch.number!r} is damaged: {error}") from error
+        yield batch
+        last = batch
+    found = None if last is None else last.number
+    if found != head:
+        raise JournalError(f"{name}: the last batch must be {head}, found {found}")
 
 
 def microseconds(time: datetime) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError
 from idmerge.journal.lock import WriterLock
-from idmerge.journal.protocol import FORMAT, Batch, Facts
+from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked
 
 if TYPE_CHECKING:
     import os
@@ -32,22 +32,8 @@ CHECKPOINT = 16 * 2**20 // PAGE
 BUSY = 10.0
 """Seconds to wait for a reader that keeps the log from being copied."""
 
-FIELDS = (
-    "number",
-    "seq",
-    "end_seq",
-    "first_id",
-    "end_id",
-    "steps",
-    "written_at",
-    "offsets",
-    "retractions",
-    "texts",
-    "block",
-    "checksum",
-)
 _COLUMNS = ", ".join(FIELDS)
-_HEADS = ", ".join(field for field in FIELDS if field not in ("texts", "block"))
+_HEADS = ", ".join(HEADS)
 _SCHEMA = f"""
 CREATE TABLE facts (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), stated TEXT NOT NULL) STRICT;
 CREATE TABLE head (
@@ -191,24 +177,11 @@ class SqliteJournal:
             finally:
                 self._connection.execute("ROLLBACK")
 
-    def _checked(self, last: Batch | None) -> Iterator[Batch]:
-        ask = f"SELECT {_COLUMNS} FROM batches WHERE number > ? ORDER BY number"  # noqa: S608
-        with closing(self._connection.execute(ask, (-1 if last is None else last.number,))) as rows:
-            for row in rows:
-                batch = _batch(self.name, row)
-                self._check(batch, last)
-                yield batch
-                last = batch
+    def _checked(self, after: Batch | None) -> Iterator[Batch]:
         head = self._connection.execute("SELECT number FROM head").fetchone()
-        expected, found = head[0] if head else None, last.number if last else None
-        if expected != found:
-            raise JournalError(f"{self.name}: the last batch must be {expected}, found {found}")
-
-    def _check(self, batch: Batch, before: Batch | None) -> None:
-        try:
-            batch.check_follows(before)
-        except JournalError as error:
-            raise JournalError(f"{self.name}: {error}") from error
+        ask = f"SELECT {_COLUMNS} FROM batches WHERE number > ? ORDER BY number"  # noqa: S608
+        with closing(self._connection.execute(ask, (-1 if after is None else after.number,))) as rows:
+            yield from checked(self.name, rows, after, head[0] if head else None)
 
     def blocks(self, start: int, end: int) -> list[bytes]:
         """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
@@ -258,10 +231,3 @@ class SqliteJournal:
         if self._lock:
             self._lock.release()
             self._lock = None
-
-
-def _batch(name: str, row: tuple[Any, ...]) -> Batch:
-    try:
-        return Batch(**dict(zip(FIELDS, row, strict=True)))
-    except TypeError as error:
-        raise JournalError(f"{name}: a batch is damaged: {error}") from error

@@ -19,6 +19,8 @@ import idmerge
 from idmerge.cli.group import commands
 from idmerge.workload import events
 
+COMMANDS = ["resolve", "show", "why", "journal", "verify", "retract", "keep-apart", "forget", "compact"]
+COMMANDS += ["generate", "bench"]
 IDMERGE = [sys.executable, "-m", "idmerge"]
 
 
@@ -40,7 +42,7 @@ def ndjson(stated: Any) -> bytes:
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", [[], ["resolve"], ["show"], ["generate"], ["bench"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_every_command_has_help_with_an_example(command: list[str], flag: str) -> None:
     text = invoke(*command, flag)
     assert text.startswith(" ".join(["Usage: commands", *command]))
@@ -50,7 +52,7 @@ def test_every_command_has_help_with_an_example(command: list[str], flag: str) -
 
 def test_the_help_names_every_command() -> None:
     text = invoke("-h")
-    assert all(f"\n  {name} " in text for name in ("bench", "generate", "resolve", "show"))
+    assert all(f"\n  {name} " in text for name in COMMANDS)
 
 
 def test_the_example_of_the_help_finds_its_id(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
-        click.echo(f"idmerge: error: {self.message}", file=file, err=True)
+        line = " ".join(self.message.splitlines())  # SQLite may quote a table's definition.
+        click.echo(f"idmerge: error: {line}", file=file, err=True)
 
 
 class Commands(click.Group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,6 +33,15 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Draw it here, with a table of the links, as one HTML file (idmerge[plot]).",
     )
     return svg_option(html_option(command))
+
+
+def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> None:
+    """Raise a usage error if the journal at ``path`` or one picture would be written over."""
+    written = [os.path.realpath(file) for file in (svg_file, html_file) if file]
+    if len(set(written)) < len(written):
+        raise click.UsageError("--svg and --html name the same file")
+    if os.path.realpath(path) in written:
+        raise click.UsageError(f"{path!r} would be read and written over; name another file")
 
 
 def draw(make: Callable[[], Scene], svg_file: str | None, html_file: str | None) -> None:

@@ -95,7 +95,7 @@ class Labels:
         width, height, descent = measure(text, font, ismath=False)  # type: ignore[no-untyped-call]
         return width / 72, max(height + descent, size) / 72
 
-    def put_beside(
+    def put_beside(  # noqa: PLR0913 - what, where and how
         self, name: str, text: str, spot: Spot, size: float, *, bold: bool = False, must: bool = False
     ) -> None:
         """Put ``text`` beside a node, best on the side that lies away from its neighbours."""

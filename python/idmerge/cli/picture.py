@@ -59,19 +59,6 @@ def svg(scene: Scene) -> bytes:
     return _with_titles(stream.getvalue(), titles)
 
 
-def png(scene: Scene, dots_per_inch: int = 100) -> bytes:
-    """Return a picture of ``scene`` as PNG.
-
-    Raises:
-        MissingExtraError: What draws is not installed.
-    """
-    with _own_style():
-        figure, _ = _drawn(scene)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=dots_per_inch)
-    return stream.getvalue()
-
-
 @contextmanager
 def _own_style() -> Iterator[None]:
     """Draw by matplotlib's own defaults, whatever the user's are, and without a word on rare letters."""

@@ -224,7 +224,7 @@ def _labels(scene: Scene, nodes: Sequence[Place], bends: Sequence[float], style:
             spot,
             style.text,
             bold=node.is_canonical,
-            must=node.is_canonical or node.is_asked_for,
+            must=count > ALL_LABELLED and (node.is_canonical or node.is_asked_for),
         )
     return labels
 

@@ -26,7 +26,8 @@ TEXTS = ("distinct_id", "old_canonical_id", "new_canonical_id")
 
     The IDs that have another canonical ID go to standard output as CSV: distinct_id, old_canonical_id,
     new_canonical_id, seq. Positions are those that idmerge show and idmerge why tell. A retraction has a
-    position of its own, and can be taken back.
+    position of its own, and can be taken back. A link that was sent twice has two positions; once the one is
+    taken back, the other one holds, and idmerge why tells it.
 
     {JOURNAL_HELP}
 

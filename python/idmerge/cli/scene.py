@@ -112,9 +112,9 @@ def scene(
     edges = []
     drawn = [(number, link) for number, cluster in enumerate(clusters) for link in cluster.links]
     between: list[tuple[int | None, RecordedLink]] = [*drawn, *((None, link) for link in rejected)]
-    for number, link in between:
+    for of, link in between:
         ends = [
-            places.get((where.get(text or "", -1) if number is None else number, text))
+            places.get((where.get(text or "", -1) if of is None else of, text))
             for text in (link.left, link.right)
         ]
         if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
-from idmerge.cli.hindsight import cluster_of, draw, picture_options, rejected_rows, rows
+from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
 from idmerge.cli.judging import JudgedLink, judge, judged_links
 from idmerge.cli.malformed import MalformedLines
@@ -110,6 +110,7 @@ def _check_alone(files: Sequence[str]) -> None:
 def _show_journal(
     distinct_id: str, path: str, as_of: int | datetime | None, svg_file: str | None, html_file: str | None
 ) -> None:
+    check_drawing(path, svg_file, html_file)
     with opened_to_read(path, as_of) as resolver:
         cluster = cluster_of(resolver, distinct_id)
         # An earlier moment may lie within a batch, of which the rest cannot be told apart.

@@ -78,7 +78,7 @@ def _answer(verdict: Verdict) -> Iterator[str]:
     if verdict.damage is None:
         yield labelled("whole", found)
         return
-    yield labelled("damaged", f"batch {verdict.batches}: {printable(verdict.damage)}")
-    yield labelled("good", f"{found}: all before position {verdict.seq:,}")
+    yield labelled("damaged", f"at batch {verdict.batches:,}: {printable(verdict.damage)}")
+    yield labelled("good", f"{found}: everything before position {verdict.seq:,}")
     for place, (source, offset) in enumerate(verdict.offsets.items()):
         yield labelled("" if place else "offsets", f"{printable(source)}: {printable(str(offset))}")

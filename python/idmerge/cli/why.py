@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idmerge.cli.hindsight import cluster_of, draw, picture_options, rejected_rows, rows
+from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import opened_to_read
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.scene import Cluster, scene
@@ -42,6 +42,7 @@ def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | Non
     """Tell why two IDs are one person or not; the help says more."""
     if a == b:
         raise click.UsageError("A and B are the same ID")
+    check_drawing(path, svg_file, html_file)
     with opened_to_read(path) as resolver:
         chain = resolver.explain(a, b)
         clusters = [cluster_of(resolver, text) for text in ([a] if chain is not None else [a, b])]

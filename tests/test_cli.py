@@ -143,6 +143,18 @@ def test_a_terminal_shows_a_bar_by_bytes_and_the_notes_whole(tmp_path: Path) -> 
     assert "60,000 events from 1 file" in shown
 
 
+def test_a_terminal_shows_how_far_a_journal_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    with idmerge.Resolver.open(path) as resolver:
+        for start in range(0, 60_000, 10_000):
+            resolver.observe_many([f"user-{number}" for number in range(start, start + 10_000)])
+            resolver.commit()
+        size = sum(head["text_bytes"] + head["block_bytes"] for head in resolver._journal.heads()) / 1e6
+    shown = on_a_terminal("verify", path)
+    assert "checking" in shown
+    assert f"{size:.1f}/{size:.1f} MB" in shown
+
+
 def test_without_a_terminal_there_is_no_bar_and_no_rich(tmp_path: Path) -> None:
     (tmp_path / "f.ndjson").write_bytes(ndjson(events(3000)))
     program = "import sys; sys.argv[0] = 'idmerge'; import atexit; from idmerge.cli import main\n"

@@ -265,6 +265,16 @@ def test_links_between_the_same_ids_do_not_hide_each_other() -> None:
     assert len(set(bends[1:])) == 3
 
 
+def test_a_link_that_was_tried_a_thousand_times_is_drawn_a_few_times() -> None:
+    ids = journal(("identify", D1, "ada"), *[("identify", D1, "grace")] * 6000)
+    run("why", D1, "grace", ids, "--html", "x.html")
+    text = Path("x.html").read_text(encoding="utf-8")
+    assert text.count('id="link-') == 1 + 5
+    assert "without 5,995 links between the same IDs" in text
+    assert "6,001 links, the first 5,000 of them here" in text
+    assert text.count("<tr") == 1 + 5000
+
+
 def test_a_forgotten_id_keeps_its_place_without_its_name(ids: str) -> None:
     run("forget", "ada", ids, "--confirm")
     run("show", D1, ids, "--svg", "x.svg")
@@ -299,6 +309,36 @@ def test_of_a_giant_cluster_the_nearest_ids_and_the_chain_are_drawn() -> None:
         link.position for link in chain
     }
     assert len(shown.edges) == MOST_NODES - 1
+
+
+def test_what_is_drawn_of_a_giant_cluster_hangs_together_however_far_apart_it_is() -> None:
+    resolver = Resolver(ANY, history=True)
+    resolver.identify("u0", "ada")
+    for number in range(2000):
+        resolver.merge(f"u{number}", f"u{number + 1}")
+        resolver.alias(f"a{number}", "ada")
+    cluster = Cluster("ada", resolver.members("ada"), resolver.explain("ada") or [])
+    for far in (50, 1990):
+        shown = drawn(cluster, asked_for=[f"u{far}"])
+        assert len(shown.nodes) == MOST_NODES
+        assert len(shown.edges) == MOST_NODES - 1
+        assert any(node.is_asked_for for node in shown.nodes)
+        assert any(node.is_canonical for node in shown.nodes) == (far == 50)
+
+
+def test_of_a_giant_cluster_forgotten_ids_are_drawn_where_they_are_near() -> None:
+    with Resolver.open(":memory:", ANY) as resolver:
+        for number in range(1000):
+            resolver.merge(f"u{number // 2}", f"u{number}")
+        resolver.forget("u7")
+        resolver.forget("u900")
+        resolver.commit()
+        links = resolver.explain("u1")
+        assert links is not None
+        cluster = Cluster(resolver.resolve("u1"), resolver.members("u1"), links)
+    shown = drawn(cluster, asked_for=["u15"])
+    assert [node.text for node in shown.nodes if node.role is Role.FORGOTTEN] == ["2 forgotten IDs"]
+    assert placed(shown).nodes
 
 
 # That no ID can do harm

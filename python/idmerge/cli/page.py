@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from idmerge.cli.scene import Scene
 
 HEADINGS = ("position", "committed", "kind", "first ID", "second ID", "outcome")
+MOST_ROWS = 5000
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 2rem auto; max-width: 90rem }
 figure { margin: 0; overflow-x: auto }
@@ -57,10 +58,11 @@ def _lines(scene: Scene, drawing: str) -> Iterator[str]:
     yield "<body>"
     yield f"<h1>{title}</h1>"
     yield f"<figure>{drawing}</figure>"
-    yield f"<p>{counted(len(scene.links), 'link')}</p>"
+    more = f", the first {MOST_ROWS:,} of them here" if len(scene.links) > MOST_ROWS else ""
+    yield f"<p>{counted(len(scene.links), 'link')}{more}</p>"
     yield "<table>"
     yield f"<tr>{''.join(f'<th>{heading}</th>' for heading in HEADINGS)}</tr>"
-    for link in scene.links:
+    for link in scene.links[:MOST_ROWS]:
         yield _row(link, is_in_chain=link.position in scene.chain)
     yield "</table>"
     yield "</body>"

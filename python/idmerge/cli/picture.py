@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree as ET
 
 from idmerge import Kind
-from idmerge.cli.scene import Role, Scene
+from idmerge.cli.scene import Node, Role, Scene
 from idmerge.cli.wording import counted, printable, utc
 from idmerge.errors import MissingExtraError
 
@@ -42,6 +42,8 @@ LINES: dict[Kind, tuple[str, Literal["-", "-."]]] = {
 }
 REJECTED, CHAIN, INK, PAPER, TINT = "#d62728", "#ffd54a", "#222222", "#ffffff", "#f1f4f8"
 
+RING, HALO = 6, 8
+"""Points that a canonical ID's ring, and what was asked for, add to a marker."""
 MARGIN, HEADER, LEGEND_ROW, LEGEND_COLUMN, NARROWEST = 0.25, 0.5, 0.22, 1.25, 5.5
 """Inches."""
 
@@ -115,6 +117,8 @@ def _drawn(scene: Scene) -> tuple[Figure, dict[str, str]]:
     heading = scene.title
     if scene.hidden:
         heading += f", without {counted(scene.hidden, 'ID')} further away"
+    if scene.repeated:
+        heading += f", without {counted(scene.repeated, 'link')} between the same IDs"
     width = max(right - left, NARROWEST, placing.labels.width_of(heading, 11, bold=True)[0] + 2 * MARGIN)
     left -= (width - (right - left)) / 2
     handles = _legend(scene)
@@ -185,8 +189,8 @@ def _draw_lines(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
             "posA": placing.nodes[edge.first],
             "posB": placing.nodes[edge.second],
             "connectionstyle": f"arc3,rad={bend}",
-            "shrinkA": style.marker / 2,
-            "shrinkB": style.marker / 2 + 1,
+            "shrinkA": _reach(scene.nodes[edge.first], style.marker),
+            "shrinkB": _reach(scene.nodes[edge.second], style.marker) + 1,
         }
         if edge.is_in_chain:
             axes.add_patch(
@@ -214,6 +218,11 @@ def _draw_lines(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
     return titles
 
 
+def _reach(node: Node, marker: float) -> float:
+    """Return how far a node reaches with its rings, in points."""
+    return (marker + (RING if node.is_canonical else 0) + (HALO if node.is_asked_for else 0)) / 2
+
+
 def _draw_nodes(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
@@ -222,11 +231,13 @@ def _draw_nodes(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
         marker, colour = MARKERS[node.role]
         size = style.marker * (0.85 if marker == "D" else 1)
         if node.is_asked_for:
-            halo = size + (13 if node.is_canonical else 9)
+            halo = size + HALO + (RING if node.is_canonical else 0)
             axes.add_line(Line2D([x], [y], marker="o", markersize=halo, color=CHAIN, zorder=2.5))
         if node.is_canonical:
             axes.add_line(
-                Line2D([x], [y], marker="o", markersize=size + 6, color=PAPER, markeredgecolor=INK, zorder=3)
+                Line2D(
+                    [x], [y], marker="o", markersize=size + RING, color=PAPER, markeredgecolor=INK, zorder=3
+                )
             )
         name = f"node-{place}"
         axes.add_line(

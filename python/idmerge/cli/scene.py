@@ -8,7 +8,7 @@ else anonymous if it looks like a UUIDv4.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,12 +18,14 @@ from idmerge.cli.wording import counted
 from idmerge.policy import ANON_FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from idmerge import RecordedLink
 
 MOST_NODES = 600
 """IDs of one cluster that are drawn; of a larger one, those nearest to what was asked for."""
+MOST_BESIDE = 5
+"""Links between the same two IDs that are drawn; of more, the first ones."""
 
 _LOOKS_ANONYMOUS = re.compile(ANON_FORMATS["uuid4"])
 
@@ -73,12 +75,14 @@ class Scene:
     nodes: Sequence[Node]
     edges: Sequence[Edge]
     links: Sequence[RecordedLink]
-    """All links, those between nodes that are not drawn included."""
+    """All links, those that are not drawn included."""
     chain: frozenset[int]
     """The positions of the links that were asked for."""
     clusters: int
     hidden: int
     """How many IDs are not drawn."""
+    repeated: int
+    """How many links are not drawn, for there are too many between the same two IDs."""
 
 
 def scene(
@@ -87,29 +91,31 @@ def scene(
     *,
     rejected: Sequence[RecordedLink] = (),
     chain: Sequence[RecordedLink] = (),
-    asked_for: Collection[str] = (),
+    asked_for: Sequence[str] = (),
 ) -> Scene:
     """Return what a picture of ``clusters`` shows, with ``rejected`` links and a highlighted ``chain``."""
     roles = _roles([link for cluster in clusters for link in cluster.links], rejected)
     chosen = frozenset(link.position for link in chain)
-    along = {text for link in chain for text in (link.left, link.right)}
     nodes: list[Node] = []
     places: dict[tuple[int, str | None], int] = {}
     where: dict[str, int] = {}
     hidden = 0
     for number, (canonical, members, links) in enumerate(clusters):
-        shown = _nearest({canonical, *asked_for, *along}, members, links)
-        hidden += len(members) - len(shown)
-        for text in shown:
+        shown = _nearest([*asked_for, canonical], members, links)
+        hidden += len(members) - len(shown - {None})
+        for text in members:
+            if text not in shown:
+                continue
             places[number, text] = len(nodes)
             where[text] = number
             role = roles.get(text) or (Role.ANONYMOUS if _LOOKS_ANONYMOUS.fullmatch(text) else Role.OTHER)
             nodes.append(Node(text, role, number, text == canonical, text in asked_for))
-        if any(None in (link.left, link.right) for link in links):
+        if None in shown:
             places[number, None] = len(nodes)
             count = len(links) + 1 - len(members)
             nodes.append(Node(counted(count, "forgotten ID"), Role.FORGOTTEN, number, False, False))  # noqa: FBT003
     edges = []
+    beside: Counter[frozenset[int]] = Counter()
     drawn = [(number, link) for number, cluster in enumerate(clusters) for link in cluster.links]
     between: list[tuple[int | None, RecordedLink]] = [*drawn, *((None, link) for link in rejected)]
     for of, link in between:
@@ -117,7 +123,10 @@ def scene(
             places.get((where.get(text or "", -1) if of is None else of, text))
             for text in (link.left, link.right)
         ]
-        if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:
+        if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+            continue
+        beside[frozenset((ends[0], ends[1]))] += 1
+        if beside[frozenset((ends[0], ends[1]))] <= MOST_BESIDE:
             edges.append(Edge(link, ends[0], ends[1], link.position in chosen))
     links = sorted([*(link for _, link in drawn), *rejected])
     return Scene(
@@ -128,6 +137,7 @@ def scene(
         chain=chosen,
         clusters=len(clusters),
         hidden=hidden,
+        repeated=sum(max(count - MOST_BESIDE, 0) for count in beside.values()),
     )
 
 
@@ -147,23 +157,41 @@ def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> d
     }
 
 
-def _nearest(
-    starts: Collection[str | None], members: Sequence[str], links: Iterable[RecordedLink]
-) -> list[str]:
-    """Return the members that are drawn, in their order: all, or those nearest to ``starts``."""
-    if len(members) <= MOST_NODES:
-        return list(members)
+def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[RecordedLink]) -> set[str | None]:
+    """Return which IDs are drawn (None: forgotten ones): all, or the ways between ``starts`` and what is near.
+
+    What is drawn hangs together, for it grows from the first of ``starts`` that is a member.
+    """
     beside: dict[str | None, list[str | None]] = {}
     for link in links:
         beside.setdefault(link.left, []).append(link.right)
         beside.setdefault(link.right, []).append(link.left)
-    waiting: deque[str | None] = deque(text for text in members if text in starts)
-    found: set[str | None] = set(waiting)
-    count = len(found)
-    while waiting and count < MOST_NODES:
-        for text in beside.get(waiting.popleft(), ()):
-            if text not in found and count < MOST_NODES:
-                found.add(text)
-                waiting.append(text)
-                count += text is not None
-    return [text for text in members if text in found]
+    if len(members) <= MOST_NODES:
+        return {*members, *beside}
+    found = _ways([text for text in starts if text in beside], beside)
+    waiting = deque(found)
+    while waiting and len(found) < MOST_NODES:
+        for other in beside[waiting.popleft()]:
+            if other not in found and len(found) < MOST_NODES:
+                found[other] = None
+                waiting.append(other)
+    return set(found)
+
+
+def _ways(starts: Sequence[str], beside: Mapping[str | None, Sequence[str | None]]) -> dict[str | None, None]:
+    """Return the IDs on the ways from the first of ``starts`` to the others, as far as they can be drawn."""
+    before: dict[str | None, str | None] = {starts[0]: None}
+    waiting: deque[str | None] = deque(starts[:1])
+    while waiting:
+        text = waiting.popleft()
+        for other in beside[text]:
+            if other not in before:
+                before[other] = text
+                waiting.append(other)
+    found: dict[str | None, None] = {}
+    for start in starts:
+        way: list[str | None] = [start]
+        while way[-1] != starts[0]:
+            way.append(before[way[-1]])
+        found.update(dict.fromkeys(reversed(way)))
+    return dict.fromkeys(list(found)[:MOST_NODES])

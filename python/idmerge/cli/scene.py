@@ -158,7 +158,7 @@ def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> d
 
 
 def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[RecordedLink]) -> set[str | None]:
-    """Return which IDs are drawn (None: forgotten ones): all, or the ways between ``starts`` and what is near.
+    """Return which IDs are drawn (None: forgotten ones): all, or those on and near ways between ``starts``.
 
     What is drawn hangs together, for it grows from the first of ``starts`` that is a member.
     """

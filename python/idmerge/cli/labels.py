@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
-from idmerge.cli.wording import printable
-from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,9 +17,6 @@ if TYPE_CHECKING:
 
 Place = tuple[float, float]
 
-UUID_SHOWN = 8
-LONGEST, HEAD, TAIL = 20, 13, 6
-"""Characters of a label, and of a longer ID those that are left of its beginning and of its end."""
 SPACE = 0.03
 """Around a label."""
 REACH = SPACE * 1.1
@@ -31,17 +25,6 @@ MUCH = 5
 """Points of lines that are much to cover."""
 SIDES = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
 """Where a label may stand beside a node, the better ones first."""
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def shortened(text: str) -> str:
-    """Return a label for an ID: a UUID's first 8 characters, or the beginning and the end of a long text."""
-    prefix = DEVICE_PREFIX if text.startswith(DEVICE_PREFIX) else ""
-    if _UUID.fullmatch(text, len(prefix)):
-        return f"{text[: len(prefix) + UUID_SHOWN]}…"
-    shown = printable(text[: LONGEST * 2] + text[-LONGEST * 2 :] if len(text) > LONGEST * 4 else text)
-    return shown if len(shown) <= LONGEST else f"{shown[:HEAD]}…{shown[-TAIL:]}"
 
 
 class Box(NamedTuple):

@@ -24,7 +24,7 @@ from idmerge.cli.options import (
 )
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.scene import Cluster, scene
-from idmerge.cli.wording import aligned, counted, labelled, printable
+from idmerge.cli.wording import aligned, counted, labelled, printable, shortened
 from idmerge.errors import UnknownIdError
 from idmerge.files import STDIN, BadLine, name_of, scan
 
@@ -117,7 +117,7 @@ def _show_journal(
         rejected = resolver.why_not(distinct_id, distinct_id) if as_of is None else []
     for line in _journal_answer(cluster, rejected):
         click.echo(line)
-    title = f"The cluster of {printable(cluster.canonical)}: {counted(len(cluster.members), 'ID')}"
+    title = f"The cluster of {shortened(cluster.canonical)}: {counted(len(cluster.members), 'ID')}"
     draw(lambda: scene(title, [cluster], rejected=rejected, asked_for=(distinct_id,)), svg_file, html_file)
 
 

@@ -10,7 +10,7 @@ from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_optio
 from idmerge.cli.journals import opened_to_read
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.scene import Cluster, scene
-from idmerge.cli.wording import counted, labelled, printable
+from idmerge.cli.wording import counted, labelled, printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | Non
         rejected = [] if chain is not None else resolver.why_not(a, b)
     for line in _answer(a, b, clusters, chain, rejected):
         click.echo(line)
-    title = f"Why {printable(a)} and {printable(b)} are {'apart' if chain is None else 'one person'}"
+    title = f"Why {shortened(a)} and {shortened(b)} are {'apart' if chain is None else 'one person'}"
     draw(
         lambda: scene(title, clusters, rejected=rejected, chain=chain or (), asked_for=(a, b)),
         svg_file,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
 
+from idmerge.policy import DEVICE_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
+
+
+UUID_SHOWN = 8
+LONGEST, HEAD, TAIL = 20, 13, 6
+"""Characters of a label, and of a longer ID those that are left of its beginning and of its end."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -23,6 +33,15 @@ def printable(text: str | None) -> str:
     if text and text.isprintable() and text == text.strip():
         return text
     return ascii(text)
+
+
+def shortened(text: str) -> str:
+    """Return a label for an ID: a UUID's first 8 characters, or the beginning and the end of a long text."""
+    prefix = DEVICE_PREFIX if text.startswith(DEVICE_PREFIX) else ""
+    if _UUID.fullmatch(text, len(prefix)):
+        return f"{text[: len(prefix) + UUID_SHOWN]}…"
+    shown = printable(text[: LONGEST * 2] + text[-LONGEST * 2 :] if len(text) > LONGEST * 4 else text)
+    return shown if len(shown) <= LONGEST else f"{shown[:HEAD]}…{shown[-TAIL:]}"
 
 
 def labelled(label: str, text: str) -> str:

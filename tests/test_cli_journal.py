@@ -337,7 +337,7 @@ def test_rejected_links_between_members_are_shown_with_their_rule(ids: str) -> N
     lines = run("show", "ada", ids).stdout.splitlines()
     start = lines.index("rejected    2 links between its members")
     assert lines[start + 1].endswith(f"identify  ANON_CLAIMED  errAnonDistinctIdAssignedAlready  {D1}  grace")
-    assert lines[start + 3] == "ANON_CLAIMED" + RULES[Outcome.ANON_CLAIMED]
+    assert lines[start + 3] == f"rules       ANON_CLAIMED: {RULES[Outcome.ANON_CLAIMED]}"
 
 
 @pytest.mark.parametrize(("as_of", "members"), [(1, 2), (2, 2), (3, 3), (5, 3), ("2999-01-01", 3)])
@@ -386,8 +386,8 @@ def test_what_was_rejected_says_why_they_are_not(ids: str) -> None:
     assert lines[3].endswith(f"identify  ANON_CLAIMED  errAnonDistinctIdAssignedAlready  {D1}  grace")
     assert lines[4].endswith("alias     ALIAS_TAKEN   errAliasAlreadyExists             crm-1  grace")
     assert lines[5:] == [
-        f"ANON_CLAIMED{RULES[Outcome.ANON_CLAIMED]}",
-        f"ALIAS_TAKEN {RULES[Outcome.ALIAS_TAKEN]}",
+        f"rules       ANON_CLAIMED: {RULES[Outcome.ANON_CLAIMED]}",
+        f"            ALIAS_TAKEN: {RULES[Outcome.ALIAS_TAKEN]}",
     ]
 
 

@@ -72,8 +72,8 @@ def rejected_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
         [(*_when(link), link.outcome.name, link.outcome.failure_reason or "", _ends(link)) for link in links],
         right=(0,),
     )
-    for outcome in sorted({link.outcome for link in links}):
-        yield labelled(outcome.name, RULES[outcome])
+    for place, outcome in enumerate(sorted({link.outcome for link in links})):
+        yield labelled("" if place else "rules", f"{outcome.name}: {RULES[outcome]}")
 
 
 def _when(link: RecordedLink) -> tuple[str, str, str]:

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

@@ -19,6 +19,8 @@ import idmerge
 from idmerge.cli.group import commands
 from idmerge.workload import events
 
+COMMANDS = ["resolve", "show", "why", "journal", "verify", "retract", "keep-apart", "forget", "compact"]
+COMMANDS += ["generate", "bench"]
 IDMERGE = [sys.executable, "-m", "idmerge"]
 
 
@@ -40,7 +42,7 @@ def ndjson(stated: Any) -> bytes:
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", [[], ["resolve"], ["show"], ["generate"], ["bench"]])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_every_command_has_help_with_an_example(command: list[str], flag: str) -> None:
     text = invoke(*command, flag)
     assert text.startswith(" ".join(["Usage: commands", *command]))
@@ -50,7 +52,7 @@ def test_every_command_has_help_with_an_example(command: list[str], flag: str) -
 
 def test_the_help_names_every_command() -> None:
     text = invoke("-h")
-    assert all(f"\n  {name} " in text for name in ("bench", "generate", "resolve", "show"))
+    assert all(f"\n  {name} " in text for name in COMMANDS)
 
 
 def test_the_example_of_the_help_finds_its_id(tmp_path: Path) -> None:
@@ -139,6 +141,18 @@ def test_a_terminal_shows_a_bar_by_bytes_and_the_notes_whole(tmp_path: Path) -> 
     assert f"{size:.1f}/{size:.1f} MB" in shown
     assert f"malformed: {path}:1: $merge needs exactly two $distinct_ids, got ['[bold]x']" in shown
     assert "60,000 events from 1 file" in shown
+
+
+def test_a_terminal_shows_how_far_a_journal_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    with idmerge.Resolver.open(path) as resolver:
+        for start in range(0, 60_000, 10_000):
+            resolver.observe_many([f"user-{number}" for number in range(start, start + 10_000)])
+            resolver.commit()
+        size = sum(head["text_bytes"] + head["block_bytes"] for head in resolver._journal.heads()) / 1e6
+    shown = on_a_terminal("verify", path)
+    assert "checking" in shown
+    assert f"{size:.1f}/{size:.1f} MB" in shown
 
 
 def test_without_a_terminal_there_is_no_bar_and_no_rich(tmp_path: Path) -> None:

@@ -162,6 +162,13 @@ def test_the_past_is_what_it_was(
         with Resolver.open(path, read_only=True, as_of=seq) as past:
             assert past.seq == seq
             assert past.mapping().to_pydict() == mapping
+            then: dict[str, str] = {}
+            follow(then, past, 0)
+            assert meaning(then, current(past)) == current(past)
+            for text in mapping["distinct_id"]:
+                assert past.why_not(text, mapping["distinct_id"][0]) is not None
+                with Resolver.open(path, read_only=True, as_of=seq, history=False) as bare:
+                    assert bare.explain(text) == past.explain(text)
 
 
 @given(

@@ -58,12 +58,23 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     assert doors == facades | {"scanning.py", "__init__.py", "columns.py"}
 
 
+def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("kind,left,right\nmerge,a,b\n", encoding="utf-8")
+    calls = [["resolve", "f.csv", "--journal", "j"], ["show", "a", "j"], ["why", "a", "b", "j"]]
+    code = "import sys; from idmerge.cli.group import commands\n"
+    code += f"for call in {calls}: commands(call, standalone_mode=False)\n"
+    code += "print([name for name in ('matplotlib', 'scipy') if name in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.endswith("\n[]\n")
+
+
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
-    commands = {"resolve", "show", "generate", "bench"}
-    public = {
-        "idmerge",
-        *(f"idmerge.{name}" for name in ("errors", "files", "workload", "canonical", "policy", "journal")),
-    }
+    commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
+    commands |= {"generate", "bench"}
+    names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
+    public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):
         for module in imports(path):
             if module.startswith("idmerge.cli."):

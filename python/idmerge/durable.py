@@ -185,10 +185,12 @@ class DurableResolver(Resolver):
                 raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
         if goes_on:
             self._note(batch)
+        else:  # What it says of offsets came later.
+            self._batch = _head(batch)
         return goes_on
 
     def _note(self, batch: Batch) -> None:
-        self._batch = replace(batch, texts=b"", block=b"")
+        self._batch = _head(batch)
         if batch.offsets is not None:
             self._offsets = json.loads(batch.offsets)
 
@@ -391,6 +393,11 @@ class DurableResolver(Resolver):
     def _note_rewritten(self, batch: Batch) -> None:
         if self._batch and self._batch.number == batch.number:
             self._note(batch)
+
+
+def _head(batch: Batch) -> Batch:
+    """Return ``batch`` without its blocks."""
+    return replace(batch, texts=b"", block=b"")
 
 
 class _Times:

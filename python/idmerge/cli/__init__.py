@@ -1,4 +1,4 @@
-"""The command line: ``idmerge resolve``, ``show``, ``generate`` and ``bench``.
+"""The command line: ``idmerge resolve`` and ``show`` on files, the same and more on journals, and ``bench``.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 a file or an
 ID stood in the way, 2 the call was wrong.

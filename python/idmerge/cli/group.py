@@ -9,9 +9,16 @@ import click
 
 import idmerge
 from idmerge.cli.bench import bench
+from idmerge.cli.compact import compact
+from idmerge.cli.forget import forget
 from idmerge.cli.generate import generate
+from idmerge.cli.journal import journal
+from idmerge.cli.keep_apart import keep_apart
 from idmerge.cli.resolve import resolve
+from idmerge.cli.retract import retract
 from idmerge.cli.show import show
+from idmerge.cli.verify import verify
+from idmerge.cli.why import why
 from idmerge.errors import IdmergeError
 
 
@@ -20,7 +27,8 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
-        click.echo(f"idmerge: error: {self.message}", file=file, err=True)
+        line = " ".join(self.message.splitlines())  # SQLite may quote a table's definition.
+        click.echo(f"idmerge: error: {line}", file=file, err=True)
 
 
 class Commands(click.Group):
@@ -50,13 +58,16 @@ def _in_one_line(error: OSError) -> str:
     help="""
     Find out which IDs are the same person.
 
-    Files hold events in Mixpanel's raw-export shape, or links as columns; see idmerge resolve --help.
+    Files hold events in Mixpanel's raw-export shape, or links as columns; see idmerge resolve --help. A
+    journal keeps links from run to run, and tells afterwards who was who, when and why.
 
     \b
     Example:
       idmerge generate --events 100000 -o events.ndjson
       idmerge resolve events.ndjson -o mapping.parquet
       idmerge show user-1013 events.ndjson
+      idmerge resolve events.ndjson --journal ids.idmerge
+      idmerge why user-1013 user-1015 ids.idmerge
     """,
 )
 @click.version_option(idmerge.__version__, prog_name="idmerge")
@@ -64,5 +75,17 @@ def commands() -> None:
     """Hold the commands; the help says more."""
 
 
-for command in (resolve, show, generate, bench):
+for command in (
+    resolve,
+    show,
+    why,
+    journal,
+    verify,
+    retract,
+    keep_apart,
+    forget,
+    compact,
+    generate,
+    bench,
+):
     commands.add_command(command)

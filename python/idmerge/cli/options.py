@@ -7,6 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from click.core import ParameterSource
 
 from idmerge import Policy
 from idmerge.canonical import STRATEGIES
@@ -26,6 +27,12 @@ FILES_HELP = """
 """
 
 
+JOURNAL_HELP = """
+    PATH is a journal: a file that idmerge resolve --journal or idmerge.Resolver.open made, or a
+    postgresql:// URL.
+"""
+
+
 class Limit(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
     """A whole number, or the word ``none`` for no limit."""
 
@@ -42,6 +49,8 @@ class Limit(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8
 
 
 files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+
+journal_argument = click.argument("path", metavar="PATH")
 
 canonical_option = click.option(
     "--canonical",
@@ -113,6 +122,20 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(POLICY_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def given_policy() -> dict[str, Any]:
+    """Return the fields of the policy that the caller of the running command gave, by their names."""
+    context = click.get_current_context()
+    chosen = {name: context.params[name] for name in POLICY_FIELDS}
+    policy = _policy(**chosen)
+    return {name: getattr(policy, name) for name in POLICY_FIELDS if is_given(name)}
+
+
+def is_given(option: str) -> bool:
+    """Return whether the caller of the running command gave ``option``, rather than leave its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
 def _policy(

@@ -32,12 +32,15 @@ def arrow_table(mapping: Any) -> pa.Table:
     return pa.RecordBatchReader.from_stream(mapping).read_all()
 
 
-def write_csv(table: pa.Table, stream: BinaryIO) -> None:
-    """Write ``table`` as CSV in UTF-8; values are quoted, all of them, only if one of them must be."""
+def write_csv(table: pa.Table, stream: BinaryIO, texts: tuple[str, ...] = ("distinct_id",)) -> None:
+    """Write ``table`` as CSV in UTF-8; values are quoted, all of them, only if one of them must be.
+
+    ``texts`` are the columns that hold every text: in a mapping, canonical IDs are among the IDs.
+    """
     import pyarrow.compute as pc  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
 
-    special = pc.any(pc.match_substring_regex(table["distinct_id"], '[",\r\n]')).as_py()
+    special = any(pc.any(pc.match_substring_regex(table[name], '[",\r\n]')).as_py() for name in texts)
     quoting: Literal["needed", "none"] = "needed" if special else "none"
     stream.write(f"{','.join(table.column_names)}\n".encode())
     csv.write_csv(table, stream, csv.WriteOptions(include_header=False, quoting_style=quoting))

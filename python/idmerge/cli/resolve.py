@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
-from idmerge import Outcome, Policy, Report, Resolver
+from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
 from idmerge.cli.judging import Batch, judge, judged_links
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.options import FILES_HELP, canonical_option, files_argument, policy_options
+from idmerge.cli.options import (
+    FILES_HELP,
+    canonical_option,
+    files_argument,
+    given_policy,
+    is_given,
+    policy_options,
+)
 from idmerge.cli.output import WRITERS, arrow_table, check_suffix, write_csv, write_mapping
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
 from idmerge.cli.replacing import replacing
 from idmerge.cli.summary import Run, print_summary
 from idmerge.files import STDIN, BadLine, EventBatch, StepBatch, scan
+from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COMMIT_EVERY = 100_000
+"""Steps that are applied before they are committed to a journal."""
 
 
 @click.command(
@@ -38,10 +50,15 @@ if TYPE_CHECKING:
 
     Malformed lines are counted and passed over. Memory grows with the number of IDs, not of events.
 
+    With --journal the links are added to those that the journal PATH holds, which is made if there is none,
+    and the mapping, of all of them, is written with -o only. Links are committed while FILEs are read: a run
+    that ended early can be repeated. Links sent twice change nothing, unless they were retracted meanwhile.
+
     \b
     Example:
       idmerge resolve monday.ndjson.gz tuesday.ndjson.gz -o mapping.parquet
       idmerge resolve export.ndjson --rejected rejected.csv > mapping.csv
+      idmerge resolve monday.ndjson.gz --journal ids.idmerge
     """,
 )
 @files_argument
@@ -58,6 +75,12 @@ if TYPE_CHECKING:
     callback=lambda _context, _option, path: check_suffix(path, SUFFIXES),
     help="Write the rejected links here, each with file, line and reason: .csv, .ndjson or .jsonl.",
 )
+@click.option(
+    "--journal",
+    metavar="PATH",
+    help="Keep the links in this journal: a file, or a postgresql:// URL. Options of the policy must be "
+    "those by which it was made, or left out.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
 @canonical_option
 @policy_options
@@ -66,34 +89,64 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     files: Sequence[str],
     output: str | None,
     rejected: str | None,
+    journal: str | None,
     strict: bool,
     canonical: Any,
     policy: Policy,
 ) -> None:
     """Judge the links in files and write the mapping; the help says more."""
     blocked_ids = click.get_current_context().params["blocked_ids"]
-    _check_overwriting([*files, *filter(None, [blocked_ids])], output, rejected)
+    _check_overwriting([*files, *filter(None, [blocked_ids])], output, rejected, journal)
     started = perf_counter()
     run = Run(files=len(files))
-    resolver = Resolver(policy, canonical)
+    total = total_size(files)
     with ExitStack() as stack:
         mapping_file = stack.enter_context(replacing(output)) if output else None
         writer = rejected_writer(rejected, stack.enter_context(replacing(rejected))) if rejected else None
-        _read_all(files, resolver, run, writer, strict=strict)
+        resolver = (
+            stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
+        )
+        _read_all(files, total, resolver, run, writer, strict=strict)
+        if isinstance(resolver, DurableResolver):
+            run.journal = f"{resolver.commit():,} links and acts so far"
         table = arrow_table(resolver.mapping())
         if output and mapping_file:
             write_mapping(table, output, mapping_file)
     run.seconds = perf_counter() - started
-    if not output:
+    if not output and not journal:
         write_csv(table, sys.stdout.buffer)
-    print_summary(run, resolver.stats(), table, policy.max_cluster_size)
+    print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
 
 
-def _read_all(
-    files: Sequence[str], resolver: Resolver, run: Run, writer: RejectedWriter | None, *, strict: bool
+def _opened(path: str, canonical: Any) -> DurableResolver:
+    """Open the journal at ``path`` under its own policy, which must have what options were given."""
+    policy, given = None, given_policy()
+    if given:
+        facts = _facts(path)
+        policy = replace(facts.policy if facts else Policy(), **given)
+    return Resolver.open(path, policy, canonical if is_given("canonical") else None, history=False)
+
+
+def _facts(path: str) -> Facts | None:
+    try:
+        journal = open_journal(path, create=False, read_only=True)
+    except FileNotFoundError:
+        return None
+    with closing(journal):
+        return journal.facts()
+
+
+def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
+    files: Sequence[str],
+    total: int | None,
+    resolver: Resolver,
+    run: Run,
+    writer: RejectedWriter | None,
+    *,
+    strict: bool,
 ) -> None:
     """Give every file's links to ``resolver``, and its rejected ones to ``writer``."""
-    with progress("reading", total_size(files)) as bar:
+    with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
         for path in files:
             for piece in scan(path, on_bytes=bar.advance):
@@ -101,8 +154,17 @@ def _read_all(
                     malformed.add(piece.path, piece.line, piece.message)
                     continue
                 run.events += _event_count(piece)
-                _report(piece, judge(resolver, piece), malformed, writer)
+                report = judge(resolver, piece)
+                run.outcomes.update(report.counts)
+                _report(piece, report, malformed, writer)
+                if isinstance(resolver, DurableResolver) and not strict:
+                    _commit_some(resolver)
     run.malformed = malformed.count
+
+
+def _commit_some(resolver: DurableResolver) -> None:
+    if resolver.uncommitted >= COMMIT_EVERY:
+        resolver.commit()
 
 
 def _event_count(batch: Batch) -> int:
@@ -120,11 +182,18 @@ def _report(batch: Batch, report: Report, malformed: MalformedLines, writer: Rej
             writer.write(link)
 
 
-def _check_overwriting(files: Sequence[str], output: str | None, rejected: str | None) -> None:
+def _check_overwriting(
+    files: Sequence[str], output: str | None, rejected: str | None, journal: str | None
+) -> None:
     """Raise a usage error if a file would be written over by another, or read and written."""
-    written = [os.path.realpath(path) for path in (output, rejected) if path]
-    if len(set(written)) < len(written):
-        raise click.UsageError("--output and --rejected name the same file")
+    named = {"--output": output, "--rejected": rejected, "--journal": journal}
+    written: dict[str, str] = {}
+    for option, path in named.items():
+        if path is None:
+            continue
+        before = written.setdefault(os.path.realpath(path), option)
+        if before != option:
+            raise click.UsageError(f"{before} and {option} name the same file")
     for path in files:
         if path != STDIN and os.path.realpath(path) in written:
             raise click.UsageError(f"{path!r} would be read and written over; name another file")

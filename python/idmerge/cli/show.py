@@ -9,17 +9,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from idmerge import Outcome, Policy, Resolver
+from idmerge import Outcome, Policy, RecordedLink, Resolver
+from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
+from idmerge.cli.journals import Moment, is_journal, opened_to_read
 from idmerge.cli.judging import JudgedLink, judge, judged_links
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.options import FILES_HELP, canonical_option, files_argument, policy_options
+from idmerge.cli.options import (
+    FILES_HELP,
+    POLICY_FIELDS,
+    canonical_option,
+    files_argument,
+    is_given,
+    policy_options,
+)
 from idmerge.cli.progress import progress, total_size
-from idmerge.cli.wording import counted, labelled, printable
+from idmerge.cli.scene import Cluster, scene
+from idmerge.cli.wording import aligned, counted, labelled, printable, shortened
 from idmerge.errors import UnknownIdError
 from idmerge.files import STDIN, BadLine, name_of, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
 
 PIECE = 2**20
@@ -35,18 +46,47 @@ PIECE = 2**20
 
     {FILES_HELP}
 
+    Or FILE is one journal: links stand with position and time, and rejected ones are those between members.
+    With it go --as-of, --svg and --html.
+
     \b
     Example:
       idmerge show user-1013 events.ndjson
       idmerge show '$device:8f14e45f-ceea-467f-a7e6-0f3b1a2c9d10' events.ndjson.gz
+      idmerge show user-1013 ids.idmerge --as-of 2026-11-25T09:30 --html user.html
     """,
 )
 @click.argument("distinct_id", metavar="ID")
 @files_argument
+@click.option(
+    "--as-of",
+    type=Moment(),
+    metavar="POSITION|TIME",
+    help="Who was who before this position, or by what was committed at this time (ISO 8601; UTC if it "
+    "names no zone).",
+)
+@picture_options
 @canonical_option
 @policy_options
-def show(*, distinct_id: str, files: Sequence[str], canonical: Any, policy: Policy) -> None:
+def show(  # noqa: PLR0913 - click hands over each option
+    *,
+    distinct_id: str,
+    files: Sequence[str],
+    as_of: int | datetime | None,
+    svg_file: str | None,
+    html_file: str | None,
+    canonical: Any,
+    policy: Policy,
+) -> None:
     """Show one cluster; the help says more."""
+    if any(map(is_journal, files)):
+        _check_alone(files)
+        _show_journal(distinct_id, files[0], as_of, svg_file, html_file)
+        return
+    if as_of is not None or svg_file or html_file:
+        raise click.UsageError(
+            "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"
+        )
     with ExitStack() as stack:
         sources = [stack.enter_context(_twice_readable(path)) for path in files]
         resolver = _resolved(files, sources, Resolver(policy, canonical))
@@ -56,6 +96,38 @@ def show(*, distinct_id: str, files: Sequence[str], canonical: Any, policy: Poli
         links = _touching(frozenset(members), files, sources, Resolver(policy, canonical))
     for line in _answer(resolver.resolve(distinct_id), members, links):
         click.echo(line)
+
+
+def _check_alone(files: Sequence[str]) -> None:
+    if len(files) > 1:
+        raise click.UsageError("a journal is shown alone, without other files")
+    if any(map(is_given, ("canonical", *POLICY_FIELDS))):
+        raise click.UsageError(
+            "a journal states its policy and its canonical strategy; leave out their options"
+        )
+
+
+def _show_journal(
+    distinct_id: str, path: str, as_of: int | datetime | None, svg_file: str | None, html_file: str | None
+) -> None:
+    check_drawing(path, svg_file, html_file)
+    with opened_to_read(path, as_of) as resolver:
+        cluster = cluster_of(resolver, distinct_id)
+        # An earlier moment may lie within a batch, of which the rest cannot be told apart.
+        rejected = resolver.why_not(distinct_id, distinct_id) if as_of is None else []
+    for line in _journal_answer(cluster, rejected):
+        click.echo(line)
+    title = f"The cluster of {shortened(cluster.canonical)}: {counted(len(cluster.members), 'ID')}"
+    draw(lambda: scene(title, [cluster], rejected=rejected, asked_for=(distinct_id,)), svg_file, html_file)
+
+
+def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Iterator[str]:
+    yield from _head(cluster.canonical, cluster.members)
+    yield labelled("links", f"{counted(len(cluster.links), 'link')} built the cluster")
+    yield from rows(cluster.links)
+    if rejected:
+        yield labelled("rejected", f"{counted(len(rejected), 'link')} between its members")
+        yield from rejected_rows(rejected)
 
 
 @contextmanager
@@ -109,10 +181,7 @@ def _touching(
 def _answer(canonical: str, members: Sequence[str], links: Sequence[JudgedLink]) -> Iterator[str]:
     built = [link for link in links if link.outcome.accepted]
     rejected = [link for link in links if not link.outcome.accepted]
-    yield labelled("canonical", printable(canonical))
-    yield labelled("members", f"{counted(len(members), 'ID')}, in the order in which they became known")
-    for member in members:
-        yield f"  {printable(member)}"
+    yield from _head(canonical, members)
     merged = sum(link.outcome is Outcome.MERGED for link in built)
     repeated = f", {len(built) - merged} changed nothing" if len(built) > merged else ""
     yield labelled("links", f"{counted(merged, 'link')} built the cluster{repeated}")
@@ -122,10 +191,23 @@ def _answer(canonical: str, members: Sequence[str], links: Sequence[JudgedLink])
         yield from _rows(rejected)
 
 
+def _head(canonical: str, members: Sequence[str]) -> Iterator[str]:
+    yield labelled("canonical", printable(canonical))
+    yield labelled("members", f"{counted(len(members), 'ID')}, in the order in which they became known")
+    for member in members:
+        yield f"  {printable(member)}"
+
+
 def _rows(links: Sequence[JudgedLink]) -> Iterator[str]:
-    """Yield a line a link, the columns but the last two aligned."""
-    heads = [(f"{link.path}:{link.line}", link.kind.name.lower(), link.outcome.name) for link in links]
-    widths = [max((len(head[column]) for head in heads), default=0) for column in range(3)]
-    for head, link in zip(heads, links, strict=True):
-        aligned = "  ".join(text.ljust(width) for text, width in zip(head, widths, strict=True))
-        yield f"  {aligned}  {printable(link.left)}  {printable(link.right)}"
+    """Yield a line a link."""
+    return aligned(
+        [
+            (
+                f"{link.path}:{link.line}",
+                link.kind.name.lower(),
+                link.outcome.name,
+                f"{printable(link.left)}  {printable(link.right)}",
+            )
+            for link in links
+        ]
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from idmerge import Stats
+    from idmerge import Outcome, Stats
 
 LARGEST = 5
 INDENT = " " * 12
@@ -28,6 +29,10 @@ class Run:
     events: int = 0
     malformed: int = 0
     seconds: float = 0.0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    """Its links by outcome."""
+    journal: str | None = None
+    """The line on the journal that it wrote to."""
 
 
 def print_summary(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int | None) -> None:
@@ -40,9 +45,11 @@ def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int
     """Yield the lines of the summary."""
     files = counted(run.files, "file")
     yield labelled("read", f"{counted(run.events, 'event')} from {files} in {run.seconds:.2f} s")
-    yield from _links(stats)
+    yield from _links(run.outcomes)
     if run.malformed:
         yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
+    if run.journal:
+        yield labelled("journal", run.journal)
     yield labelled("IDs", f"{stats.ids:,} in {counted(stats.clusters, 'cluster')}")
     for place, (size, canonical) in enumerate(largest_clusters(table)):
         yield labelled("" if place else "largest", f"{size:>7,}  {printable(canonical)}")
@@ -51,11 +58,11 @@ def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int
         yield labelled("near limit", f"{near} within 10 % of the {max_cluster_size:,} IDs allowed")
 
 
-def _links(stats: Stats) -> Iterator[str]:
-    total = sum(stats.outcomes.values())
-    rejected = sum(count for outcome, count in stats.outcomes.items() if not outcome.accepted)
+def _links(outcomes: Counter[Outcome]) -> Iterator[str]:
+    total = outcomes.total()
+    rejected = sum(count for outcome, count in outcomes.items() if not outcome.accepted)
     yield labelled("links", f"{total:,}, of which {rejected:,} rejected" if rejected else f"{total:,}")
-    for outcome, count in stats.outcomes.items():
+    for outcome, count in sorted(outcomes.items()):
         yield f"{INDENT}{count:>7,}  {outcome.name:<13}  {outcome.failure_reason or ''}".rstrip()
 
 

@@ -131,6 +131,8 @@ class SqliteJournal:
             raise OSError(f"{self.name}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise JournalError(f"{self.name} is no journal, or is damaged: {error}") from error
+        except UnicodeDecodeError as error:  # In what SQLite says of a damaged schema.
+            raise JournalError(f"{self.name} is damaged: {error.object!r}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -85,7 +85,10 @@ fn touch(core: &Resolver, steps: Steps, touched: &mut Option<HashSet<Id>>) {
         // A link that was accepted has both in one cluster.
         if let Some(Recorded::Link(_, id, _) | Recorded::Forgotten(id)) = Recorded::read(code, first, second)
         {
-            roots.insert(core.ids.root(id));
+            // Whoever looks at an earlier moment does not know those that came later.
+            if id.index() < core.ids.len() {
+                roots.insert(core.ids.root(id));
+            }
         }
     }
 }

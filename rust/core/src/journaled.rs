@@ -338,7 +338,7 @@ impl Resolver {
         if let Some(journaled) = &self.journaled {
             hindsight.take(rules, &self.ids, until_then, journaled.record.steps(), &mut watch)?;
         }
-        if until == u64::MAX && hindsight.state.position() != self.state.position() {
+        if hindsight.position() < until.min(self.position()) {
             return Err(Damage { step: 0, what: "the steps given are not all that this resolver took" });
         }
         Ok(hindsight)
@@ -352,8 +352,17 @@ impl Resolver {
 
     /// Judges all steps again without what is taken back.
     pub fn as_retracted<'a>(&self, steps: impl IntoIterator<Item = Steps<'a>>) -> Result<Hindsight, Damage> {
-        let retracted = self.retracted(u64::MAX);
-        self.look_back(steps, (&retracted, u64::MAX), self.state.history.is_some(), |_| ())
+        self.look_back_to_now(steps, self.state.history.is_some(), |_| ())
+    }
+
+    /// Judges all steps again that made this resolver what it is; a journal may hold later ones.
+    pub fn look_back_to_now<'a>(
+        &self,
+        steps: impl IntoIterator<Item = Steps<'a>>,
+        history: bool,
+        watch: impl FnMut(Judged),
+    ) -> Result<Hindsight, Damage> {
+        self.look_back(steps, (&self.retracted(u64::MAX), self.position()), history, watch)
     }
 
     /// Judges all steps again as if the links and acts at these positions had not been sent.
@@ -383,7 +392,7 @@ impl Resolver {
             start += steps.positions();
         });
         let hindsight = self
-            .look_back(steps, (&retracted, u64::MAX), self.state.history.is_some(), |_| ())
+            .look_back(steps, (&retracted, self.position()), self.state.history.is_some(), |_| ())
             .map_err(NotRetracted::Damaged)?;
         let pending = self.journaled.as_ref();
         forgets |= pending.is_some_and(|journaled| journaled.record.steps().forgets_at(start, positions));

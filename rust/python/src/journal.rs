@@ -282,9 +282,8 @@ impl Resolver {
             }
             let built = match blocks {
                 Some(blocks) => {
-                    let retracted = core.retracted(u64::MAX);
                     let steps = blocks.iter().map(StepBlock::steps);
-                    let hindsight = core.look_back(steps, (&retracted, u64::MAX), true, |_| ())?;
+                    let hindsight = core.look_back_to_now(steps, true, |_| ())?;
                     core.built_by(&hindsight, a)
                 }
                 None => core.built(a),
@@ -320,8 +319,7 @@ impl Resolver {
                     rejected.push(told(&core, &Edge { kind, ids, position }, outcome as u8));
                 }
             };
-            let retracted = core.retracted(u64::MAX);
-            core.look_back(blocks.iter().map(StepBlock::steps), (&retracted, u64::MAX), false, watch)?;
+            core.look_back_to_now(blocks.iter().map(StepBlock::steps), false, watch)?;
             Ok::<_, Failure>(rejected)
         });
         Ok(links?)

@@ -1,0 +1,30 @@
+"""``idmerge compact``: a journal written anew, without what was forgotten."""
+
+from __future__ import annotations
+
+import click
+
+from idmerge.cli.journals import opened_to_write
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+
+
+@click.command(
+    short_help="Wipe forgotten IDs from a journal's file.",
+    help=f"""
+    Write the journal PATH anew, without the texts of forgotten IDs, and give back its room.
+
+    idmerge forget does that by itself. It is needed after idmerge.Resolver.forget, and when idmerge forget
+    was interrupted or met a reader of the journal.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge compact ids.idmerge
+    """,
+)
+@journal_argument
+def compact(*, path: str) -> None:
+    """Compact a journal; the help says more."""
+    with opened_to_write(path) as resolver:
+        resolver.compact()

@@ -1,0 +1,41 @@
+"""``idmerge forget``: an ID that must leave no trace."""
+
+from __future__ import annotations
+
+import click
+
+from idmerge.cli.journals import opened_to_write
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.wording import printable
+
+
+@click.command(
+    short_help="Wipe an ID from a journal, for good.",
+    help=f"""
+    Forget an ID: wipe its text from the journal PATH, for good. What it joined stays joined.
+
+    The journal is written anew, which takes a while if it is large. Files of events and mappings that were
+    written before still hold the ID; if they are applied again, it is known again, as a new ID.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge forget ada@example.com ids.idmerge --confirm
+    """,
+)
+@click.argument("distinct_id", metavar="ID")
+@journal_argument
+@click.option("--confirm", is_flag=True, help="Do it; without this, nothing is forgotten.")
+def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
+    """Forget an ID; the help says more."""
+    named = printable(distinct_id)
+    if not confirm:
+        raise click.UsageError(
+            f"forgetting {named} is irreversible, and nothing was forgotten; add --confirm if it is meant"
+        )
+    with opened_to_write(path) as resolver:
+        resolver.forget(distinct_id)
+        resolver.commit()
+        resolver.compact()
+    click.echo(f"{named} is forgotten, and wiped from the journal", err=True)

@@ -1,0 +1,85 @@
+"""What ``show`` and ``why`` share: links of a journal as lines, and clusters as a picture."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idmerge.cli.page import page
+from idmerge.cli.picture import svg
+from idmerge.cli.replacing import replacing
+from idmerge.cli.rules import RULES
+from idmerge.cli.scene import Cluster
+from idmerge.cli.wording import aligned, labelled, printable, utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from idmerge import DurableResolver, RecordedLink
+    from idmerge.cli.scene import Scene
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the options that ask for a picture."""
+    svg_option = click.option(
+        "--svg", "svg_file", metavar="FILE", help="Draw it here, as SVG (idmerge[plot])."
+    )
+    html_option = click.option(
+        "--html",
+        "html_file",
+        metavar="FILE",
+        help="Draw it here, with a table of the links, as one HTML file (idmerge[plot]).",
+    )
+    return svg_option(html_option(command))
+
+
+def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> None:
+    """Raise a usage error if the journal at ``path`` or one picture would be written over."""
+    written = [os.path.realpath(file) for file in (svg_file, html_file) if file]
+    if len(set(written)) < len(written):
+        raise click.UsageError("--svg and --html name the same file")
+    if os.path.realpath(path) in written:
+        raise click.UsageError(f"{path!r} would be read and written over; name another file")
+
+
+def draw(make: Callable[[], Scene], svg_file: str | None, html_file: str | None) -> None:
+    """Draw what ``make`` returns to the files that were asked for."""
+    wanted = [(file, render) for file, render in ((svg_file, svg), (html_file, page)) if file]
+    scene = make() if wanted else None
+    for file, render in wanted:
+        if scene:
+            drawing = render(scene)
+            with replacing(file) as stream:
+                stream.write(drawing)
+
+
+def cluster_of(resolver: DurableResolver, distinct_id: str) -> Cluster:
+    """Return the cluster of an ID with the links that built it."""
+    links = resolver.explain(distinct_id) or []
+    return Cluster(resolver.resolve(distinct_id), resolver.members(distinct_id), links)
+
+
+def rows(links: Sequence[RecordedLink]) -> Iterator[str]:
+    """Yield a line for each accepted link."""
+    return aligned([(*_when(link), _ends(link)) for link in links], right=(0,))
+
+
+def rejected_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
+    """Yield a line for each rejected link, and then the rules behind the outcomes."""
+    yield from aligned(
+        [(*_when(link), link.outcome.name, link.outcome.failure_reason or "", _ends(link)) for link in links],
+        right=(0,),
+    )
+    for place, outcome in enumerate(sorted({link.outcome for link in links})):
+        yield labelled("" if place else "rules", f"{outcome.name}: {RULES[outcome]}")
+
+
+def _when(link: RecordedLink) -> tuple[str, str, str]:
+    return f"{link.position:,}", utc(link.time), link.kind.name.lower()
+
+
+def _ends(link: RecordedLink) -> str:
+    left, right = ("(forgotten)" if text is None else printable(text) for text in (link.left, link.right))
+    return f"{left}  {right}"

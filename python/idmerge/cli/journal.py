@@ -1,0 +1,123 @@
+"""``idmerge journal``: what a journal holds, batch by batch."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idmerge import Policy
+from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
+from idmerge.cli.wording import aligned, counted, labelled, printable, utc
+from idmerge.journal import open_journal
+from idmerge.journal.protocol import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from idmerge.journal import Facts
+
+LATEST = 20
+SHOWN = 3
+"""Positions, sources and blocked IDs that are named before the rest is counted."""
+COLUMNS = ("batch", "committed", "steps", "positions", "new IDs", "bytes", "taken back", "offsets")
+NUMBERS = (0, 2, 4, 5)
+
+
+@click.command(
+    short_help="List the batches of a journal.",
+    help=f"""
+    Show by which rules the journal PATH was made, and its batches: when each was committed, how many links,
+    ordinary events and acts it holds (steps), at which positions, how many IDs became known in it, its
+    bytes, the positions that it takes back, and the offsets in the sources that were committed with it.
+
+    Nothing is checked; idmerge verify does that.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge journal ids.idmerge
+      idmerge journal --all ids.idmerge
+    """,
+)
+@journal_argument
+@click.option("--all", "whole", is_flag=True, help=f"List all batches, not only the last {LATEST}.")
+def journal(*, path: str, whole: bool) -> None:
+    """Show what a journal holds; the help says more."""
+    with closing(open_journal(path, create=False, read_only=True)) as opened:
+        facts, heads = opened.facts(), list(opened.heads())
+        for line in _answer(opened.name, facts, heads, heads if whole else heads[-LATEST:]):
+            click.echo(line)
+
+
+def _answer(
+    name: str, facts: Facts | None, heads: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    yield labelled("journal", printable(name))
+    if facts is None:
+        yield labelled("batches", "none, and no policy yet: whoever makes it has not come further")
+        return
+    yield labelled("format", str(facts.format))
+    yield labelled("canonical", facts.canonical)
+    for place, line in enumerate(_policy(facts.policy)):
+        yield labelled("" if place else "policy", line)
+    some = f", the last {len(shown)} of them here" if len(shown) < len(heads) else ""
+    yield labelled("batches", counted(len(heads), "batch", "batches") + some)
+    yield from aligned([COLUMNS, *map(_row, shown)], NUMBERS)
+    yield labelled("total", _total(heads))
+
+
+def _policy(policy: Policy) -> Iterator[str]:
+    """Yield what differs from the default policy."""
+    default = Policy()
+    differing = [name for name in POLICY_FIELDS if getattr(policy, name) != getattr(default, name)]
+    if not differing:
+        yield "the default one"
+    for name in differing:
+        if name == "blocked_ids":
+            more, fewer = policy.blocked_ids - default.blocked_ids, default.blocked_ids - policy.blocked_ids
+            told = [
+                f"{word} {_some(sorted(ids))}" for word, ids in (("with", more), ("without", fewer)) if ids
+            ]
+            yield f"{name}: the default ones {' and '.join(told)}"
+        else:
+            yield f"{name}: {getattr(policy, name)}, not {getattr(default, name)}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    """Return the first of ``texts``, and how many more there are."""
+    more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
+    return ", ".join(printable(text) for text in texts[:SHOWN]) + more
+
+
+def _row(head: Mapping[str, Any]) -> tuple[str, ...]:
+    first, end = head["seq"], head["end_seq"]
+    positions = {0: "none", 1: f"{first:,}"}.get(end - first, f"{first:,} to {end - 1:,}")
+    return (
+        f"{head['number']:,}",
+        utc(moment(head["written_at"])),
+        f"{head['steps']:,}",
+        positions,
+        f"{head['end_id'] - head['first_id']:,}",
+        f"{head['text_bytes'] + head['block_bytes']:,}",
+        _some([f"{of:,}" for _, of in _stated(head["retractions"], [])]),
+        _some([f"{source}: {offset}" for source, offset in _stated(head["offsets"], {}).items()]),
+    )
+
+
+def _stated(text: str | None, nothing: Any) -> Any:
+    return nothing if text is None else json.loads(text)
+
+
+def _total(heads: Sequence[Mapping[str, Any]]) -> str:
+    last = heads[-1] if heads else {"end_seq": 0, "end_id": 0}
+    steps = sum(head["steps"] for head in heads)
+    size = sum(head["text_bytes"] + head["block_bytes"] for head in heads)
+    taken_back = sum(len(_stated(head["retractions"], [])) for head in heads)
+    return (
+        f"{counted(steps, 'step')}, {last['end_seq']:,} links and acts, {counted(last['end_id'], 'ID')}, "
+        f"{counted(size, 'byte')}, {counted(taken_back, 'retraction')}"
+    )

@@ -1,0 +1,51 @@
+"""Journals as arguments: what is one, and which moment of it is meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from idmerge import DurableResolver, Resolver
+
+URLS = ("postgresql://", "postgres://")
+SQLITE = b"SQLite format 3\0"
+"""The first bytes of every file of SQLite."""
+
+
+def is_journal(path: str) -> bool:
+    """Return whether ``path`` is a journal's URL or a file of SQLite; a pipe is left unread."""
+    if path.startswith(URLS):
+        return True
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read(len(SQLITE)) == SQLITE
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
+    """A position, or a time in the form of ISO 8601, which is UTC if it names no zone."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | datetime:
+        """Return the position or the time."""
+        if value.isdecimal():
+            return int(value)
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a position nor a time such as 2026-11-25T09:30", param, ctx)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableResolver:
+    """Open the journal at ``path`` beside whoever writes to it."""
+    return Resolver.open(path, read_only=True, as_of=as_of)
+
+
+def opened_to_write(path: str) -> DurableResolver:
+    """Open the journal at ``path``, which must be there."""
+    return Resolver.open(path, create=False, history=False)

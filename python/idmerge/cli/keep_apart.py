@@ -1,0 +1,46 @@
+"""``idmerge keep-apart``: two IDs that no link may bring together."""
+
+from __future__ import annotations
+
+import click
+
+from idmerge.cli.journals import opened_to_write
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.wording import printable
+from idmerge.errors import IdmergeError
+
+
+@click.command(
+    "keep-apart",
+    short_help="Keep two IDs apart from now on.",
+    help=f"""
+    Keep the IDs A and B apart in the journal PATH: from now on no link can bring them into one cluster.
+
+    If they are together, take back what joined them first: idmerge why tells it, idmerge retract takes it
+    back, and keeping apart as well.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge keep-apart user-1013 user-1044 ids.idmerge
+    """,
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@journal_argument
+def keep_apart(*, a: str, b: str, path: str) -> None:
+    """Keep two IDs apart; the help says more."""
+    with opened_to_write(path) as resolver:
+        unknown = [text for text in (a, b) if text not in resolver]
+        position = resolver.seq
+        try:
+            resolver.keep_apart(a, b)
+        except IdmergeError:
+            raise
+        except ValueError as error:  # It can be no ID.
+            raise click.UsageError(str(error)) from error
+        resolver.commit()
+    for text in unknown:
+        click.echo(f"{printable(text)} was not known before", err=True)
+    click.echo(f"{printable(a)} and {printable(b)} are kept apart, by position {position:,}", err=True)

@@ -1,0 +1,294 @@
+"""A picture of clusters: IDs by role, links by kind, as SVG with a title on each.
+
+The same scene gives the same bytes, with the same libraries on the same machine: nothing is drawn by chance,
+and no date is kept. The rest of what draws is imported here and by `placed` only when something is drawn.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree as ET
+
+from idmerge import Kind
+from idmerge.cli.scene import Node, Role, Scene
+from idmerge.cli.wording import counted, printable, utc
+from idmerge.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from idmerge.cli.placing import Placing
+
+LONGEST_TITLE = 2000
+
+MARKERS = {
+    Role.IDENTIFIED: ("s", "#e69f00"),
+    Role.ANONYMOUS: ("o", "#56b4e9"),
+    Role.ALIAS: ("D", "#009e73"),
+    Role.OTHER: ("^", "#b0b0b0"),
+    Role.FORGOTTEN: ("X", "#ffffff"),
+}
+LINES: dict[Kind, tuple[str, Literal["-", "-."]]] = {
+    Kind.IDENTIFY: ("#5b6b7f", "-"),
+    Kind.ALIAS: ("#00785a", "-."),
+    Kind.MERGE: ("#a0529b", "-"),
+}
+REJECTED, CHAIN, INK, PAPER, TINT = "#d62728", "#ffd54a", "#222222", "#ffffff", "#f1f4f8"
+
+RING, HALO = 6, 8
+"""Points that a canonical ID's ring, and what was asked for, add to a marker."""
+MARGIN, HEADER, LEGEND_ROW, LEGEND_COLUMN, NARROWEST = 0.25, 0.5, 0.22, 1.25, 5.5
+"""Inches."""
+
+
+def svg(scene: Scene) -> bytes:
+    """Return a picture of ``scene`` as SVG, in which each ID and each link has its whole text as a title.
+
+    Raises:
+        MissingExtraError: What draws is not installed.
+    """
+    with _own_style():
+        figure, titles = _drawn(scene)
+        stream = io.BytesIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return _with_titles(stream.getvalue(), titles)
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Draw by matplotlib's own defaults, whatever the user's are, and without a word on rare letters."""
+    try:
+        import matplotlib as mpl  # noqa: PLC0415
+        import scipy  # noqa: F401, PLC0415
+        from matplotlib import style  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError("drawing needs matplotlib and scipy: pip install 'idmerge[plot]'") from error
+    with style.context("default", after_reset=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*[gG]lyph.*")
+        warnings.filterwarnings("ignore", message=".*does not support.*")
+        mpl.rcParams["svg.hashsalt"] = "idmerge"
+        mpl.rcParams["svg.fonttype"] = "none"
+        yield
+
+
+def _with_titles(drawing: bytes, titles: dict[str, str]) -> bytes:
+    """Return the SVG ``drawing`` with a title in each group that ``titles`` names."""
+    space = "http://www.w3.org/2000/svg"
+    ET.register_namespace("", space)
+    ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+    root = ET.fromstring(drawing)  # noqa: S314 - matplotlib made it a moment ago
+    for metadata in root.findall(f"{{{space}}}metadata"):
+        root.remove(metadata)
+    for group in list(root.iter(f"{{{space}}}g")):
+        title = titles.get(group.get("id", ""))
+        if title is not None:
+            element = ET.Element(f"{{{space}}}title")
+            element.text = title
+            group.insert(0, element)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def whole(text: str | None) -> str:
+    """Return an ID in full, unless it is longer than anybody reads."""
+    shown = "(forgotten)" if text is None else printable(text)
+    if len(shown) <= LONGEST_TITLE:
+        return shown
+    return f"{shown[:LONGEST_TITLE]}… ({len(shown):,} characters)"
+
+
+def _drawn(scene: Scene) -> tuple[Figure, dict[str, str]]:
+    """Return the figure, and the titles of what it shows by the names of their groups."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    from idmerge.cli.placing import placed  # noqa: PLC0415
+
+    placing = placed(scene)
+    boxes = [label.box for label in placing.labels.placed.values()]
+    boxes += [placing.box_of(node) for node in range(len(scene.nodes))]
+    left, right = min(box.left for box in boxes) - MARGIN, max(box.right for box in boxes) + MARGIN
+    low, high = min(box.low for box in boxes) - MARGIN, max(box.high for box in boxes) + MARGIN
+    heading = scene.title
+    if scene.hidden:
+        heading += f", without {counted(scene.hidden, 'ID')} further away"
+    if scene.repeated:
+        heading += f", without {counted(scene.repeated, 'link')} between the same IDs"
+    width = max(right - left, NARROWEST, placing.labels.width_of(heading, 11, bold=True)[0] + 2 * MARGIN)
+    left -= (width - (right - left)) / 2
+    handles = _legend(scene)
+    columns = max(1, min(len(handles), int(width / LEGEND_COLUMN)))
+    low -= math.ceil(len(handles) / columns) * LEGEND_ROW + 0.1
+    high += HEADER
+    figure = Figure(figsize=(width, high - low), facecolor=PAPER)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(left, left + width), ylim=(low, high))
+    axes.set_axis_off()
+    if scene.clusters > 1:
+        _tint(axes, scene, placing)
+    titles = _draw_lines(axes, scene, placing) | _draw_nodes(axes, scene, placing)
+    for name, label in placing.labels.placed.items():
+        x, y = (label.box.left + label.box.right) / 2, (label.box.low + label.box.high) / 2
+        axes.text(
+            x,
+            y,
+            label.text,
+            ha="center",
+            va="center",
+            size=label.size,
+            weight="bold" if label.bold else "normal",
+            color=INK,
+            gid=f"label-{name}",
+            parse_math=False,
+            zorder=5,
+            bbox={"facecolor": PAPER, "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
+        )
+    axes.text(
+        left + MARGIN, high - 0.28, heading, size=11, weight="bold", color=INK, va="center", parse_math=False
+    )
+    figure.legend(handles=handles, loc="lower center", ncols=columns, frameon=False, fontsize=8)
+    return figure, titles
+
+
+def _tint(axes: Axes, scene: Scene, placing: Placing) -> None:
+    """Lay a sheet under each cluster."""
+    from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
+
+    for cluster in range(scene.clusters):
+        members = [place for place, node in enumerate(scene.nodes) if node.cluster == cluster]
+        labels = [placing.labels.placed.get(f"node-{place}") for place in members]
+        boxes = [*map(placing.box_of, members), *(label.box for label in labels if label)]
+        left, low = min(box.left for box in boxes), min(box.low for box in boxes)
+        width, height = max(box.right for box in boxes) - left, max(box.high for box in boxes) - low
+        axes.add_patch(
+            FancyBboxPatch(
+                (left, low),
+                width,
+                height,
+                boxstyle="round,pad=0.1,rounding_size=0.15",
+                facecolor=TINT,
+                edgecolor="#d5dbe3",
+                linewidth=0.8,
+                zorder=0,
+            )
+        )
+
+
+def _draw_lines(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
+    from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415
+
+    titles, style = {}, placing.style
+    for edge, bend in zip(scene.edges, placing.bends, strict=True):
+        link = edge.link
+        colour, dashes = LINES[link.kind] if link.outcome.accepted else (REJECTED, "--")
+        shape: dict[str, Any] = {
+            "posA": placing.nodes[edge.first],
+            "posB": placing.nodes[edge.second],
+            "connectionstyle": f"arc3,rad={bend}",
+            "shrinkA": _reach(scene.nodes[edge.first], style.marker),
+            "shrinkB": _reach(scene.nodes[edge.second], style.marker) + 1,
+        }
+        if edge.is_in_chain:
+            axes.add_patch(
+                FancyArrowPatch(
+                    **shape, arrowstyle="-", linewidth=style.line + 6, color=CHAIN, zorder=1, capstyle="round"
+                )
+            )
+        name = f"link-{link.position}"
+        axes.add_patch(
+            FancyArrowPatch(
+                **shape,
+                arrowstyle="-|>",
+                mutation_scale=style.arrow,
+                linewidth=style.line,
+                linestyle=dashes,
+                color=colour,
+                zorder=2,
+                gid=name,
+            )
+        )
+        titles[name] = (
+            f"{link.kind.name.lower()} at position {link.position}, {utc(link.time)}, {link.outcome.name}: "
+            f"{whole(link.left)} → {whole(link.right)}"
+        )
+    return titles
+
+
+def _reach(node: Node, marker: float) -> float:
+    """Return how far a node reaches with its rings, in points."""
+    return (marker + (RING if node.is_canonical else 0) + (HALO if node.is_asked_for else 0)) / 2
+
+
+def _draw_nodes(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    titles, style = {}, placing.style
+    for place, (node, (x, y)) in enumerate(zip(scene.nodes, placing.nodes, strict=True)):
+        marker, colour = MARKERS[node.role]
+        size = style.marker * (0.85 if marker == "D" else 1)
+        if node.is_asked_for:
+            halo = size + HALO + (RING if node.is_canonical else 0)
+            axes.add_line(Line2D([x], [y], marker="o", markersize=halo, color=CHAIN, zorder=2.5))
+        if node.is_canonical:
+            axes.add_line(
+                Line2D(
+                    [x], [y], marker="o", markersize=size + RING, color=PAPER, markeredgecolor=INK, zorder=3
+                )
+            )
+        name = f"node-{place}"
+        axes.add_line(
+            Line2D(
+                [x],
+                [y],
+                marker=marker,
+                markersize=size,
+                color=colour,
+                markeredgecolor=INK,
+                markeredgewidth=0.7,
+                zorder=4,
+                gid=name,
+            )
+        )
+        role = f"{node.role.value}, canonical ID" if node.is_canonical else node.role.value
+        titles[name] = f"{whole(node.text)} ({role})"
+    return titles
+
+
+def _legend(scene: Scene) -> list[Any]:
+    """Return an entry for each mark that the picture has."""
+    from matplotlib.lines import Line2D  # noqa: PLC0415
+
+    handles = []
+    roles = {node.role for node in scene.nodes}
+    for role, (marker, colour) in MARKERS.items():
+        if role in roles:
+            handles.append(
+                Line2D(
+                    [], [], marker=marker, color=colour, markeredgecolor=INK, linestyle="", label=role.value
+                )
+            )
+    handles.append(
+        Line2D(
+            [],
+            [],
+            marker="o",
+            markersize=10,
+            color=PAPER,
+            markeredgecolor=INK,
+            linestyle="",
+            label="canonical",
+        )
+    )
+    kinds = {edge.link.kind for edge in scene.edges if edge.link.outcome.accepted}
+    for kind, (colour, dashes) in LINES.items():
+        if kind in kinds:
+            handles.append(Line2D([], [], color=colour, linestyle=dashes, label=kind.name.lower()))
+    if any(not edge.link.outcome.accepted for edge in scene.edges):
+        handles.append(Line2D([], [], color=REJECTED, linestyle="--", label="rejected"))
+    if any(edge.is_in_chain for edge in scene.edges):
+        handles.append(Line2D([], [], color=CHAIN, linewidth=6, label="the chain"))
+    return handles

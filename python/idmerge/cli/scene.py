@@ -1,0 +1,197 @@
+"""What a picture of clusters shows, before anything is drawn: IDs with their roles, and links between them.
+
+A role is what the links say of an ID: identified if it is the second operand of an identify; else anonymous
+if it is the first operand of one that was accepted; else an alias if it is the first operand of an alias;
+else anonymous if it looks like a UUIDv4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from idmerge import Kind
+from idmerge.cli.wording import counted
+from idmerge.policy import ANON_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from idmerge import RecordedLink
+
+MOST_NODES = 600
+"""IDs of one cluster that are drawn; of a larger one, those nearest to what was asked for."""
+MOST_BESIDE = 5
+"""Links between the same two IDs that are drawn; of more, the first ones."""
+
+_LOOKS_ANONYMOUS = re.compile(ANON_FORMATS["uuid4"])
+
+
+class Role(Enum):
+    """What an ID is to its cluster."""
+
+    IDENTIFIED = "identified"
+    ANONYMOUS = "anonymous"
+    ALIAS = "alias"
+    OTHER = "other"
+    FORGOTTEN = "forgotten"
+
+
+class Cluster(NamedTuple):
+    """A cluster and the links that built it."""
+
+    canonical: str
+    members: Sequence[str]
+    links: Sequence[RecordedLink]
+
+
+class Node(NamedTuple):
+    """An ID in the picture; all forgotten ones of a cluster are one."""
+
+    text: str
+    role: Role
+    cluster: int
+    is_canonical: bool
+    is_asked_for: bool
+
+
+class Edge(NamedTuple):
+    """A link in the picture, by the places of its two nodes."""
+
+    link: RecordedLink
+    first: int
+    second: int
+    is_in_chain: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a picture shows."""
+
+    title: str
+    nodes: Sequence[Node]
+    edges: Sequence[Edge]
+    links: Sequence[RecordedLink]
+    """All links, those that are not drawn included."""
+    chain: frozenset[int]
+    """The positions of the links that were asked for."""
+    clusters: int
+    hidden: int
+    """How many IDs are not drawn."""
+    repeated: int
+    """How many links are not drawn, for there are too many between the same two IDs."""
+
+
+def scene(
+    title: str,
+    clusters: Sequence[Cluster],
+    *,
+    rejected: Sequence[RecordedLink] = (),
+    chain: Sequence[RecordedLink] = (),
+    asked_for: Sequence[str] = (),
+) -> Scene:
+    """Return what a picture of ``clusters`` shows, with ``rejected`` links and a highlighted ``chain``."""
+    roles = _roles([link for cluster in clusters for link in cluster.links], rejected)
+    chosen = frozenset(link.position for link in chain)
+    nodes: list[Node] = []
+    places: dict[tuple[int, str | None], int] = {}
+    where: dict[str, int] = {}
+    hidden = 0
+    for number, (canonical, members, links) in enumerate(clusters):
+        shown = _nearest([*asked_for, canonical], members, links)
+        hidden += len(members) - len(shown - {None})
+        for text in members:
+            if text not in shown:
+                continue
+            places[number, text] = len(nodes)
+            where[text] = number
+            role = roles.get(text) or (Role.ANONYMOUS if _LOOKS_ANONYMOUS.fullmatch(text) else Role.OTHER)
+            nodes.append(Node(text, role, number, text == canonical, text in asked_for))
+        if None in shown:
+            places[number, None] = len(nodes)
+            count = len(links) + 1 - len(members)
+            nodes.append(Node(counted(count, "forgotten ID"), Role.FORGOTTEN, number, False, False))  # noqa: FBT003
+    edges = []
+    beside: Counter[frozenset[int]] = Counter()
+    drawn = [(number, link) for number, cluster in enumerate(clusters) for link in cluster.links]
+    between: list[tuple[int | None, RecordedLink]] = [*drawn, *((None, link) for link in rejected)]
+    for of, link in between:
+        ends = [
+            places.get((where.get(text or "", -1) if of is None else of, text))
+            for text in (link.left, link.right)
+        ]
+        if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+            continue
+        beside[frozenset((ends[0], ends[1]))] += 1
+        if beside[frozenset((ends[0], ends[1]))] <= MOST_BESIDE:
+            edges.append(Edge(link, ends[0], ends[1], link.position in chosen))
+    links = sorted([*(link for _, link in drawn), *rejected])
+    return Scene(
+        title=title,
+        nodes=nodes,
+        edges=edges,
+        links=links,
+        chain=chosen,
+        clusters=len(clusters),
+        hidden=hidden,
+        repeated=sum(max(count - MOST_BESIDE, 0) for count in beside.values()),
+    )
+
+
+def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> dict[str | None, Role]:
+    identified, anonymous, aliases = set(), set(), set()
+    for link in [*built, *rejected]:
+        if link.kind is Kind.IDENTIFY:
+            identified.add(link.right)
+            if link.outcome.accepted:
+                anonymous.add(link.left)
+        elif link.kind is Kind.ALIAS:
+            aliases.add(link.left)
+    return {
+        **dict.fromkeys(aliases, Role.ALIAS),
+        **dict.fromkeys(anonymous, Role.ANONYMOUS),
+        **dict.fromkeys(identified, Role.IDENTIFIED),
+    }
+
+
+def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[RecordedLink]) -> set[str | None]:
+    """Return which IDs are drawn (None: forgotten ones): all, or those on and near ways between ``starts``.
+
+    What is drawn hangs together, for it grows from the first of ``starts`` that is a member.
+    """
+    beside: dict[str | None, list[str | None]] = {}
+    for link in links:
+        beside.setdefault(link.left, []).append(link.right)
+        beside.setdefault(link.right, []).append(link.left)
+    if len(members) <= MOST_NODES:
+        return {*members, *beside}
+    found = _ways([text for text in starts if text in beside], beside)
+    waiting = deque(found)
+    while waiting and len(found) < MOST_NODES:
+        for other in beside[waiting.popleft()]:
+            if other not in found and len(found) < MOST_NODES:
+                found[other] = None
+                waiting.append(other)
+    return set(found)
+
+
+def _ways(starts: Sequence[str], beside: Mapping[str | None, Sequence[str | None]]) -> dict[str | None, None]:
+    """Return the IDs on the ways from the first of ``starts`` to the others, as far as they can be drawn."""
+    before: dict[str | None, str | None] = {starts[0]: None}
+    waiting: deque[str | None] = deque(starts[:1])
+    while waiting:
+        text = waiting.popleft()
+        for other in beside[text]:
+            if other not in before:
+                before[other] = text
+                waiting.append(other)
+    found: dict[str | None, None] = {}
+    for start in starts:
+        way: list[str | None] = [start]
+        while way[-1] != starts[0]:
+            way.append(before[way[-1]])
+        found.update(dict.fromkeys(reversed(way)))
+    return dict.fromkeys(list(found)[:MOST_NODES])

@@ -1,0 +1,84 @@
+"""``idmerge verify``: whether a journal is whole, and what can be saved of one that is not."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.progress import progress
+from idmerge.cli.wording import counted, labelled, printable
+from idmerge.errors import JournalError
+from idmerge.journal import open_journal
+from idmerge.verify import Verdict, salvage
+from idmerge.verify import verify as verdict_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from idmerge.journal import Batch
+
+
+@click.command(
+    short_help="Check every batch of a journal.",
+    help=f"""
+    Check the journal PATH: that every batch is there, has the checksum of its content, follows the one
+    before, and that its links, judged again, have the outcomes that were recorded.
+
+    If it is damaged, this says where and how, and what stands before the damage; the exit code is 1, also
+    with --salvage, which writes that to a new journal. A journal is checked beside whoever writes to it.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge verify ids.idmerge
+      idmerge verify ids.idmerge --salvage new.idmerge
+    """,
+)
+@journal_argument
+@click.option(
+    "--salvage", "new", metavar="NEW", help="Write what is good to a new journal, if PATH is damaged."
+)
+def verify(*, path: str, new: str | None) -> None:
+    """Check a journal; the help says more."""
+    with progress("checking", _size(path)) as bar:
+        verdict = verdict_on(path, lambda batch: bar.advance(_size_of(batch)))
+    for line in _answer(verdict):
+        click.echo(line)
+    if verdict.damage is None:
+        if new:
+            click.echo(f"{new} was not written, for there is nothing to salvage", err=True)
+        return
+    if new:
+        salvage(path, new, verdict)
+        click.echo(f"{new} was written: {counted(verdict.batches, 'batch', 'batches')}", err=True)
+    raise JournalError(verdict.damage)
+
+
+def _size(path: str) -> int | None:
+    """Return how many bytes there are to check, or None if damage hides it."""
+    with (
+        closing(open_journal(path, create=False, read_only=True)) as journal,
+        suppress(JournalError, OSError),
+    ):
+        return sum(int(head["text_bytes"]) + int(head["block_bytes"]) for head in journal.heads())
+    return None
+
+
+def _size_of(batch: Batch) -> int:
+    return len(batch.texts) + len(batch.block)
+
+
+def _answer(verdict: Verdict) -> Iterator[str]:
+    batches = counted(verdict.batches, "batch", "batches")
+    found = f"{batches}, {verdict.seq:,} links and acts, {counted(verdict.ids, 'ID')}"
+    if verdict.damage is None:
+        yield labelled("whole", found)
+        return
+    yield labelled("damaged", f"at batch {verdict.batches:,}: {printable(verdict.damage)}")
+    yield labelled("good", f"{found}: everything before position {verdict.seq:,}")
+    for place, (source, offset) in enumerate(verdict.offsets.items()):
+        yield labelled("" if place else "offsets", f"{printable(source)}: {printable(str(offset))}")

@@ -1,0 +1,79 @@
+"""``idmerge why``: the links that make two IDs one person, or that were rejected between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
+from idmerge.cli.journals import opened_to_read
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.scene import Cluster, scene
+from idmerge.cli.wording import counted, labelled, printable, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from idmerge import RecordedLink
+
+
+@click.command(
+    short_help="Tell why two IDs are one person, or not.",
+    help=f"""
+    Tell why the IDs A and B are one person: the chain of links that joins them. Or why they are not: the
+    links between their clusters that were sent and rejected, with Mixpanel's code and the rule behind it.
+
+    Links that changed nothing, for their IDs were together already, joined nothing and are not told.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge why user-1013 user-1015 ids.idmerge
+      idmerge why user-1013 user-1015 ids.idmerge --html why.html
+    """,
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@journal_argument
+@picture_options
+def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | None) -> None:
+    """Tell why two IDs are one person or not; the help says more."""
+    if a == b:
+        raise click.UsageError("A and B are the same ID")
+    check_drawing(path, svg_file, html_file)
+    with opened_to_read(path) as resolver:
+        chain = resolver.explain(a, b)
+        clusters = [cluster_of(resolver, text) for text in ([a] if chain is not None else [a, b])]
+        rejected = [] if chain is not None else resolver.why_not(a, b)
+    for line in _answer(a, b, clusters, chain, rejected):
+        click.echo(line)
+    title = f"Why {shortened(a)} and {shortened(b)} are {'apart' if chain is None else 'one person'}"
+    draw(
+        lambda: scene(title, clusters, rejected=rejected, chain=chain or (), asked_for=(a, b)),
+        svg_file,
+        html_file,
+    )
+
+
+def _answer(
+    a: str,
+    b: str,
+    clusters: Sequence[Cluster],
+    chain: Sequence[RecordedLink] | None,
+    rejected: Sequence[RecordedLink],
+) -> Iterator[str]:
+    if chain is not None:
+        yield labelled("together", f"in {_named(clusters[0])}")
+        yield labelled("chain", f"{counted(len(chain), 'link')} from {printable(a)} to {printable(b)}")
+        yield from rows(chain)
+        return
+    for label, text, cluster in zip(("apart", ""), (a, b), clusters, strict=True):
+        yield labelled(label, f"{printable(text)} is in {_named(cluster)}")
+    yield labelled("rejected", f"{counted(len(rejected), 'link')} between the two clusters")
+    yield from rejected_rows(rejected)
+
+
+def _named(cluster: Cluster) -> str:
+    return f"the cluster of {printable(cluster.canonical)}, {counted(len(cluster.members), 'ID')}"

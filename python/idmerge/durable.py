@@ -47,6 +47,10 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
     """Open a resolver with a journal; `Resolver.open` says how."""
     if as_of is not None and not read_only:
         raise ValueError("as_of looks back at a journal, which read_only=True must allow")
+    if not isinstance(as_of, int | datetime | None):
+        raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
+    if not isinstance(policy, Policy | None):
+        raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
     if canonical is not None:
         check_canonical(canonical)
         if not isinstance(canonical, str):
@@ -54,10 +58,11 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
     journal = open_journal(path, create=create, read_only=read_only)
     try:
         facts = journal.facts()
+        if facts is None and read_only:
+            raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
         if facts is None:
             facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
-            if not read_only:
-                journal.state(facts)
+            journal.state(facts)
         _check_facts(journal.name, facts, policy, canonical)
         resolver = DurableResolver(journal, facts, history=history, threads=threads, read_only=read_only)
         resolver._read_back(as_of)
@@ -75,7 +80,7 @@ class DurableResolver(Resolver):
     Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
     """
 
-    __slots__ = ("_batch", "_guard", "_journal", "_keeps_history", "_offsets", "_read_only")
+    __slots__ = ("_batch", "_guard", "_is_closed", "_journal", "_keeps_history", "_offsets", "_read_only")
 
     _journal: Journal
     _batch: Batch | None
@@ -85,6 +90,7 @@ class DurableResolver(Resolver):
     """Held by whoever reads or writes the journal."""
     _read_only: bool
     _keeps_history: bool
+    _is_closed: bool
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -101,6 +107,7 @@ class DurableResolver(Resolver):
         self._batch = None
         self._read_only = read_only
         self._keeps_history = history
+        self._is_closed = False
         return self
 
     # Reading back.
@@ -111,21 +118,33 @@ class DurableResolver(Resolver):
         if until is not None and until < 0:
             raise ValueError(f"as_of must be at least 0, got {until}")
         # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
-        heads = [head for head in self._journal.heads() if latest is None or head["written_at"] <= latest]
-        retractions = [
-            pair
-            for head in heads
-            for pair in json.loads(head["retractions"] or "[]")
-            if until is None or pair[0] < until
-        ]
+        count, retractions = self._look_ahead(until, latest)
         retracted = in_effect(retractions)
         for batch in self._journal.batches():
-            if batch.number >= len(heads):
+            if batch.number >= count:
                 break
             if not self._take_batch(batch, retracted, until, is_checked=not retractions):
                 break
         if as_of is not None:
             self._end_restoring()
+
+    def _look_ahead(self, until: int | None, latest: int | None) -> tuple[int, list[tuple[int, int]]]:
+        """Return how many batches count, and their retractions; both unchecked, for all of it is read anew."""
+        count, retractions = 0, []
+        try:
+            for head in self._journal.heads():
+                if latest is not None and head["written_at"] > latest:
+                    break
+                count += 1
+                pairs = json.loads(head["retractions"] or "[]")
+                retractions += [
+                    (by, of) for by, of in pairs if 0 <= of < by and (until is None or by < until)
+                ]
+        except (ValueError, TypeError) as error:
+            if isinstance(error, JournalError):
+                raise
+            raise JournalError(f"{self._journal.name}: batch {count} is damaged: {error}") from error
+        return count, retractions
 
     def _take_batch(
         self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
@@ -223,7 +242,7 @@ class DurableResolver(Resolver):
     def close(self) -> None:
         """Let go of the journal; what was not committed is lost, and a warning says so."""
         with self._guard:
-            lost = 0 if self._read_only else self.uncommitted
+            lost = 0 if self._read_only or self._is_closed else self.uncommitted
             self._release()
         if lost:
             warnings.warn(
@@ -231,6 +250,7 @@ class DurableResolver(Resolver):
             )
 
     def _release(self) -> None:
+        self._is_closed = True
         self._journal.close()
         self._seal(f"{self._journal.name} is closed")
 

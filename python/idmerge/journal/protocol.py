@@ -34,9 +34,10 @@ class Facts:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        """Return the facts as JSON."""
+        """Return the facts as JSON, with their checksum."""
         policy = {**asdict(self.policy), "blocked_ids": sorted(self.policy.blocked_ids)}
-        return json.dumps({"format": self.format, "canonical": self.canonical, "policy": policy})
+        stated = {"format": self.format, "canonical": self.canonical, "policy": policy}
+        return json.dumps({**stated, "checksum": _checksum(stated)})
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
@@ -48,11 +49,14 @@ class Facts:
         try:
             stated = json.loads(text)
             found = stated["format"]
+            checksum = stated.pop("checksum", None)
             if found != FORMAT:
                 raise JournalError(
                     f"the journal has format {found!r}, and this version reads format {FORMAT}; "
                     "read it with the version of idmerge that wrote it"
                 )
+            if checksum != _checksum(stated):
+                raise JournalError("the journal's facts are damaged: their checksum is another one")
             known = {field.name for field in fields(Policy)}
             if set(stated["policy"]) != known:
                 found = sorted(stated["policy"])
@@ -133,6 +137,10 @@ class Batch:
     def retraction_pairs(self) -> list[tuple[int, int]]:
         """Return the position of each retraction, and that of what it takes back."""
         return [(by, of) for by, of in json.loads(self.retractions or "[]")]
+
+
+def _checksum(stated: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(stated).encode())
 
 
 def microseconds(time: datetime) -> int:

@@ -3,22 +3,24 @@
 The file is in WAL mode and every commit is synchronous: when it returns, the batch is on disk, and a crash
 at any moment leaves whole batches only. SQLite checks the frames of its write-ahead log; what lies in the
 file itself is checked by a checksum a batch, and by a head that says which batch is the last one, so that a
-row that damage hides is missed.
+row that damage hides is missed. A file comes into being under another name and is renamed when it is whole:
+an empty one has lost what it held.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import JournalError
+from idmerge.errors import JournalError, SealedError
 from idmerge.journal.lock import WriterLock
 from idmerge.journal.protocol import FORMAT, Batch, Facts
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
 
 MEMORY = ":memory:"
@@ -46,6 +48,11 @@ FIELDS = (
     "block",
     "checksum",
 )
+_TYPES: dict[str, type | UnionType] = {
+    **dict.fromkeys(FIELDS, int),
+    **dict.fromkeys(("offsets", "retractions"), str | None),
+    **dict.fromkeys(("texts", "block"), bytes),
+}
 _COLUMNS = ", ".join(FIELDS)
 _HEADS = ", ".join(field for field in FIELDS if field not in ("texts", "block"))
 _SCHEMA = f"""
@@ -72,6 +79,20 @@ PRAGMA user_version = {FORMAT};
 """
 
 
+_MAGIC = b"SQLite format 3\0"
+"""How a file of SQLite begins."""
+_OF_THE_SYSTEM = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+"""Errors of SQLite that are the system's: the journal itself may be as it should."""
+
+
 class SqliteJournal:
     """A journal in the file at ``path``, or in memory if that is ``:memory:``.
 
@@ -83,13 +104,19 @@ class SqliteJournal:
     def __init__(self, path: str | os.PathLike[str], *, create: bool, read_only: bool) -> None:
         self.name = str(path)
         self._lock = None
-        in_memory = self.name == MEMORY
-        if not in_memory and (read_only or not create) and not Path(path).exists():
+        self._is_closed = False
+        self._process = os.getpid()
+        self._path = None if self.name == MEMORY else Path(path).resolve()
+        is_there = self._path is not None and self._check_file(self._path)
+        if not is_there and (read_only or not create):
             raise FileNotFoundError(f"{self.name}: there is no such journal")
-        if not in_memory and not read_only:
-            self._lock = WriterLock(Path(path).resolve())
+        if self._path and not read_only:
+            self._lock = WriterLock(self._path)
         try:
-            self._connection = self._connect(in_memory=in_memory, read_only=read_only)
+            with self._as_journal_errors():
+                if self._path and not is_there:
+                    self._create(self._path)
+                self._connection = self._connect(read_only=read_only)
         except BaseException:
             if self._lock:
                 self._lock.release()
@@ -101,49 +128,90 @@ class SqliteJournal:
             self.close()
             raise
 
-    def _connect(self, *, in_memory: bool, read_only: bool) -> sqlite3.Connection:
-        target = (
-            MEMORY
-            if in_memory
-            else f"{Path(self.name).resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        )
-        try:
-            return sqlite3.connect(
-                target, uri=not in_memory, isolation_level=None, check_same_thread=False, timeout=BUSY
+    def _check_file(self, path: Path) -> bool:
+        """Return whether there is a file, which must be one of SQLite."""
+        if path.is_dir():
+            raise IsADirectoryError(f"{self.name} is a directory; name a journal's file, in it or elsewhere")
+        if not path.exists():
+            return False
+        with path.open("rb") as file:
+            beginning = file.read(len(_MAGIC))
+        if not beginning:
+            raise JournalError(
+                f"{self.name} is an empty file, and no journal ever is; put back a copy if it was one, "
+                "or delete it to begin anew"
             )
-        except sqlite3.OperationalError as error:
-            raise OSError(f"{self.name}: {error}") from error
+        if beginning != _MAGIC:
+            raise JournalError(
+                f"{self.name} is no journal, or is damaged: it begins with {beginning!r}, not as a file of "
+                "SQLite; choose another path, or put back a copy"
+            )
+        return True
+
+    def _create(self, path: Path) -> None:
+        """Make an empty journal: all of it or, if this is interrupted, none."""
+        left, new = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "new"))
+        if path.exists():  # Another process has made it, and is gone already.
+            return
+        if left.exists():
+            raise JournalError(
+                f"{left} is there without its journal, and may hold batches of it; put the journal back, "
+                "or delete the rest of it to begin anew"
+            )
+        new.unlink(missing_ok=True)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+            connection.execute("PRAGMA journal_mode = WAL")
+        new.replace(path)
+
+    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
+        target = f"{self._path.as_uri()}?mode={'ro' if read_only else 'rw'}" if self._path else MEMORY
+        return sqlite3.connect(
+            target, uri=self._path is not None, isolation_level=None, check_same_thread=False, timeout=BUSY
+        )
 
     def _prepare(self, *, read_only: bool) -> None:
-        """Make a new file a journal, and make sure that an old one is."""
+        """Make sure that the file is a journal, and that it can be written to if it is to be."""
         ask = self._connection.execute
-        if not read_only:
-            ask(f"PRAGMA page_size = {PAGE}")
-            ask("PRAGMA secure_delete = ON")
-            is_new = ask("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
-            if is_new and ask("PRAGMA application_id").fetchone() == (0,):
-                ask("PRAGMA journal_mode = WAL")
-                self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-            ask("PRAGMA synchronous = FULL")
-            ask(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+        if not self._path:
+            self._connection.executescript(_SCHEMA)  # Nobody reads it before it is whole.
         if ask("PRAGMA application_id").fetchone() != (APPLICATION,):
-            raise JournalError(f"{self.name} is a file of SQLite, and no journal of idmerge")
+            raise JournalError(
+                f"{self.name} is a file of SQLite, and no journal of idmerge; choose another path"
+            )
         (found,) = ask("PRAGMA user_version").fetchone()
         if found != FORMAT:
             raise JournalError(
                 f"{self.name} has format {found}, and this version reads format {FORMAT}; "
                 "read it with the version of idmerge that wrote it"
             )
+        if not read_only:
+            # Damage that hurts no reader, such as a page counted as free, would hurt what is written next.
+            (found,) = ask("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            ask("PRAGMA secure_delete = ON")
+            ask("PRAGMA synchronous = FULL")
+            ask(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
 
     @contextmanager
     def _as_journal_errors(self) -> Iterator[None]:
-        """Say of SQLite's errors in whose file they were met; those of writing are the system's."""
+        """Say of SQLite's errors in whose file they were met, and whether they are the system's."""
+        if self._is_closed:
+            raise SealedError(f"{self.name} is closed")
+        if self._path and self._process != os.getpid():
+            raise SealedError(
+                f"{self.name} was opened by process {self._process}, of which this is a fork; "
+                "open it anew in this process"
+            )
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise OSError(f"{self.name}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise JournalError(f"{self.name} is no journal, or is damaged: {error}") from error
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_SYSTEM:
+                raise OSError(f"{self.name}: {error}") from error
+            raise JournalError(f"{self.name} is damaged: {error}; put back a copy of it") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -161,13 +229,22 @@ class SqliteJournal:
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""
         with self._as_journal_errors():
-            row = self._connection.execute("SELECT stated FROM facts").fetchone()
-        return None if row is None else Facts.from_json(row[0])
+            (stated, head) = (
+                self._connection.execute(ask).fetchone()
+                for ask in ("SELECT stated FROM facts", "SELECT number FROM head")
+            )
+        if stated is None and head is None:
+            return None
+        try:
+            return Facts.from_json(stated and stated[0])
+        except JournalError as error:
+            raise JournalError(f"{self.name}: {error}") from error
 
     def state(self, facts: Facts) -> None:
         """State what holds for the whole journal, once."""
         with self._transaction() as connection:
             connection.execute("INSERT INTO facts VALUES (0, ?)", (facts.to_json(),))
+            connection.execute("INSERT INTO head VALUES (0, -1)")
 
     def append(self, batch: Batch) -> None:
         """Keep ``batch`` behind all others; when this returns, it is on disk."""
@@ -175,11 +252,7 @@ class SqliteJournal:
         marks = ", ".join("?" * len(FIELDS))
         with self._transaction() as connection:
             connection.execute(f"INSERT INTO batches ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
-            connection.execute(
-                "INSERT INTO head VALUES (0, ?) "
-                "ON CONFLICT (only_one) DO UPDATE SET number = excluded.number",
-                (batch.number,),
-            )
+            connection.execute("UPDATE head SET number = ?", (batch.number,))
 
     def batches(self, after: Batch | None = None) -> Iterator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
@@ -199,7 +272,7 @@ class SqliteJournal:
                 yield batch
                 last = batch
         head = self._connection.execute("SELECT number FROM head").fetchone()
-        expected, found = head[0] if head else None, last.number if last else None
+        expected, found = head and head[0], last.number if last else -1
         if expected != found:
             raise JournalError(f"{self.name}: the last batch must be {expected}, found {found}")
 
@@ -253,6 +326,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Let go of the journal."""
+        self._is_closed = True
         self._connection.close()
         if self._lock:
             self._lock.release()
@@ -260,7 +334,8 @@ class SqliteJournal:
 
 
 def _batch(name: str, row: tuple[Any, ...]) -> Batch:
-    try:
-        return Batch(**dict(zip(FIELDS, row, strict=True)))
-    except TypeError as error:
-        raise JournalError(f"{name}: a batch is damaged: {error}") from error
+    fields = dict(zip(FIELDS, row, strict=True))
+    for field, value in fields.items():
+        if not isinstance(value, _TYPES[field]):
+            raise JournalError(f"{name}: batch {row[0]} is damaged: {field} is {value!r:.50}")
+    return Batch(**fields)

@@ -57,13 +57,7 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
             raise CanonicalError("a journal keeps the name of a canonical strategy, and a callable has none")
     journal = open_journal(path, create=create, read_only=read_only)
     try:
-        facts = journal.facts()
-        if facts is None and read_only:
-            raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
-        if facts is None:
-            facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
-            journal.state(facts)
-        _check_facts(journal.name, facts, policy, canonical)
+        facts = _facts(journal, policy, canonical, read_only=read_only)
         resolver = DurableResolver(journal, facts, history=history, threads=threads, read_only=read_only)
         resolver._read_back(as_of)
     except BaseException:
@@ -129,7 +123,7 @@ class DurableResolver(Resolver):
             self._end_restoring()
 
     def _look_ahead(self, until: int | None, latest: int | None) -> tuple[int, list[tuple[int, int]]]:
-        """Return how many batches count, and their retractions; both unchecked, for all of it is read anew."""
+        """Return how many batches count, and their retractions; nothing is checked that is read later."""
         count, retractions = 0, []
         try:
             for head in self._journal.heads():
@@ -137,14 +131,12 @@ class DurableResolver(Resolver):
                     break
                 count += 1
                 pairs = json.loads(head["retractions"] or "[]")
-                retractions += [
-                    (by, of) for by, of in pairs if 0 <= of < by and (until is None or by < until)
-                ]
+                retractions += [(int(by), int(of)) for by, of in pairs if 0 <= of < by]
         except (ValueError, TypeError) as error:
             if isinstance(error, JournalError):
                 raise
             raise JournalError(f"{self._journal.name}: batch {count} is damaged: {error}") from error
-        return count, retractions
+        return count, [pair for pair in retractions if until is None or pair[0] < until]
 
     def _take_batch(
         self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
@@ -371,6 +363,18 @@ def _strategy(name: str) -> Strategy:
     raise JournalError(
         f"the journal's canonical strategy is {name!r}, expected one of {', '.join(STRATEGIES)}"
     )
+
+
+def _facts(journal: Journal, policy: Policy | None, canonical: str | None, *, read_only: bool) -> Facts:
+    """Return what the journal states, after stating it if the journal is new."""
+    facts = journal.facts()
+    if facts is None and read_only:
+        raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
+    if facts is None:
+        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
+        journal.state(facts)
+    _check_facts(journal.name, facts, policy, canonical)
+    return facts
 
 
 def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str | None) -> None:

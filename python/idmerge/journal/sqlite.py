@@ -13,7 +13,6 @@ import os
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError, SealedError
@@ -22,6 +21,7 @@ from idmerge.journal.protocol import FORMAT, Batch, Facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import UnionType
 
 MEMORY = ":memory:"
 """The path of a journal that is gone with its resolver."""
@@ -54,7 +54,8 @@ _TYPES: dict[str, type | UnionType] = {
     **dict.fromkeys(("texts", "block"), bytes),
 }
 _COLUMNS = ", ".join(FIELDS)
-_HEADS = ", ".join(field for field in FIELDS if field not in ("texts", "block"))
+_HEAD = {field: field for field in FIELDS if field not in ("texts", "block")}
+_HEAD |= {"text_bytes": "length(texts)", "block_bytes": "length(block)"}
 _SCHEMA = f"""
 CREATE TABLE facts (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), stated TEXT NOT NULL) STRICT;
 CREATE TABLE head (
@@ -208,7 +209,7 @@ class SqliteJournal:
             )
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # The latter of a name in a message.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_SYSTEM:
                 raise OSError(f"{self.name}: {error}") from error
             raise JournalError(f"{self.name} is damaged: {error}; put back a copy of it") from error
@@ -290,13 +291,10 @@ class SqliteJournal:
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
         """Yield the fields of each batch, blocks apart, without checking anything."""
-        sizes = "length(texts) AS text_bytes, length(block) AS block_bytes"
-        ask = f"SELECT {_HEADS}, {sizes} FROM batches ORDER BY number"  # noqa: S608
+        ask = f"SELECT {', '.join(_HEAD.values())} FROM batches ORDER BY number"  # noqa: S608
         with self._as_journal_errors():
-            rows = self._connection.execute(ask)
-            names = [column[0] for column in rows.description]
-            for row in rows:
-                yield dict(zip(names, row, strict=True))
+            for row in self._connection.execute(ask):
+                yield dict(zip(_HEAD, row, strict=True))
 
     def times(self) -> list[tuple[int, int]]:
         """Return where each batch ends and when it was written, in order."""

@@ -80,18 +80,14 @@ PRAGMA user_version = {FORMAT};
 """
 
 
-_MAGIC = b"SQLite format 3\0"
-"""How a file of SQLite begins."""
 _OF_THE_SYSTEM = {
     sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
 }
 """Errors of SQLite that are the system's: the journal itself may be as it should."""
+_PROTECTED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 
 
 class SqliteJournal:
@@ -108,7 +104,7 @@ class SqliteJournal:
         self._is_closed = False
         self._process = os.getpid()
         self._path = None if self.name == MEMORY else Path(path).resolve()
-        is_there = self._path is not None and self._check_file(self._path)
+        is_there = self._path is not None and self._check_file(self._path, read_only=read_only)
         if not is_there and (read_only or not create):
             raise FileNotFoundError(f"{self.name}: there is no such journal")
         if self._path and not read_only:
@@ -129,24 +125,22 @@ class SqliteJournal:
             self.close()
             raise
 
-    def _check_file(self, path: Path) -> bool:
-        """Return whether there is a file, which must be one of SQLite."""
+    def _check_file(self, path: Path, *, read_only: bool) -> bool:
+        """Return whether there is a file, without opening it: to close it would free SQLite's locks on it."""
         if path.is_dir():
             raise IsADirectoryError(f"{self.name} is a directory; name a journal's file, in it or elsewhere")
         if not path.exists():
             return False
-        with path.open("rb") as file:
-            beginning = file.read(len(_MAGIC))
-        if not beginning:
+        if path.stat().st_size == 0:
             raise JournalError(
                 f"{self.name} is an empty file, and no journal ever is; put back a copy if it was one, "
                 "or delete it to begin anew"
             )
-        if beginning != _MAGIC:
-            raise JournalError(
-                f"{self.name} is no journal, or is damaged: it begins with {beginning!r}, not as a file of "
-                "SQLite; choose another path, or put back a copy"
-            )
+        # SQLite opens a protected file all the same, to read.
+        if not read_only and not os.access(
+            path, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            raise PermissionError(f"{self.name} is write-protected; open it with read_only=True")
         return True
 
     def _create(self, path: Path) -> None:
@@ -210,9 +204,17 @@ class SqliteJournal:
         try:
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # The latter of a name in a message.
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_SYSTEM:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _PROTECTED:
+                raise PermissionError(
+                    f"{self.name}: {error}; it and its directory must be readable and writable, "
+                    "also to read it while another process may write"
+                ) from error
+            if code in _OF_THE_SYSTEM:
                 raise OSError(f"{self.name}: {error}") from error
-            raise JournalError(f"{self.name} is damaged: {error}; put back a copy of it") from error
+            raise JournalError(
+                f"{self.name} is no journal, or is damaged: {error}; choose another path, or put back a copy"
+            ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -29,8 +29,8 @@ from benches.journal_writer import COMPACTING, OPENED, POLICY, READY, next_numbe
 from idmerge import DurableResolver, Resolver
 
 KILLS = 300
-_KILLS_A_JOURNAL = 25
-"""At most; each journal that is made is killed while it is, too."""
+_KILLS_A_JOURNAL = (1, 1, 4, 20)
+"""One of these: a new journal is killed while it is made, or soon after, and an old one holds more."""
 _ROOT = Path(__file__).parent.parent
 _SECONDS = {OPENED: 0.03, "": 0.1, COMPACTING: 0.02}
 """How long at most after the beginning of each stage a process lives: opening, writing, compacting."""
@@ -84,7 +84,7 @@ class Writer:
 
 
 def crash(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
-    """Kill so many writers and return how many were killed when, and how many batches were read back.
+    """Kill so many writers and return how many were killed when, and how many batches they had written.
 
     Raises:
         AssertionError: A journal did not hold what was committed.
@@ -93,13 +93,14 @@ def crash(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
     counts: Counter[str] = Counter()
     spare = Writer()
     try:
-        while sum(counts[stage] for stage in ("making", "opening", "writing", "compacting")) < kills:
+        while counts["kills"] < kills:
             counts["journals"] += 1
             path = directory / f"journal {counts['journals']}"
             with Resolver.open(":memory:", POLICY) as expected:
                 written = -1
-                for turn in range(drawn.randrange(1, _KILLS_A_JOURNAL)):
+                for turn in range(min(drawn.choice(_KILLS_A_JOURNAL), kills - counts["kills"])):
                     stage = drawn.choice((OPENED, "", "", COMPACTING)) if turn else OPENED
+                    counts["kills"] += 1
                     writer, spare = spare, Writer()
                     was_there = path.exists()
                     said = writer.killed(path, stage, drawn.uniform(0, _SECONDS[stage]))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
-import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +54,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A directory in memory if the system has one: thousands of journals are opened."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as path:
+    in_memory = "/dev/shm"  # noqa: S108
+    with tempfile.TemporaryDirectory(dir=in_memory if os.access(in_memory, os.W_OK) else tmp_path) as path:
         yield Path(path)
 
 
@@ -71,7 +70,7 @@ def found_in(path: Path, main: bytes, log: bytes = b"", *, read_only: bool = Fal
         with Resolver.open(path, read_only=read_only) as resolver:
             return said(resolver)
     except (JournalError, OSError) as error:
-        assert str(path) in str(error)
+        assert str(path) in str(error)  # noqa: PT017 - it may be refused, and may be not
         return None
 
 
@@ -154,3 +153,217 @@ def _check_that_it_can_go_on(path: Path) -> None:
         return
     with Resolver.open(path) as resolver:
         assert said(resolver) == now
+
+
+# A disk that is full.
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte; only the administrator can have one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "idmerge", str(disk)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user cannot mount a small disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)  # noqa: S607
+
+
+def _fill(disk: Path) -> Path:
+    """Leave no byte free; return the file to delete."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+def test_a_commit_to_a_full_disk_loses_nothing_and_can_be_tried_again(small_disk: Path) -> None:
+    path = small_disk / "journal"
+    resolver, _ = written(path)
+    for _ in range(3):
+        ballast = _fill(small_disk)
+        _add_many(resolver)
+        uncommitted, now = resolver.uncommitted, state(resolver)
+        for _ in range(2):
+            with pytest.raises(OSError, match=f"{path}: .*full"):
+                resolver.commit({"source": resolver.seq})
+        assert (resolver.uncommitted, state(resolver)) == (uncommitted, now)
+        resolver.merge("U7", "U8")
+        ballast.unlink()
+        assert resolver.commit({"source": resolver.seq}) == resolver.seq
+        assert resolver.uncommitted == 0
+    told = said(resolver)
+    resolver.close()
+    with Resolver.open(path) as again:
+        assert said(again) == told
+
+
+def test_a_full_disk_leaves_a_journal_as_it_was_before_it_is_compacted(small_disk: Path) -> None:
+    path = small_disk / "journal"
+    resolver, _ = written(path)
+    _add_many(resolver)
+    resolver.forget("user 1")
+    resolver.commit()
+    told, ballast = said(resolver), _fill(small_disk)
+    with pytest.raises(OSError, match=f"{path}: .*full"):
+        resolver.compact()
+    assert said(resolver) == told
+    ballast.unlink()
+    resolver.compact()
+    resolver.close()
+    with Resolver.open(path) as again:
+        assert said(again) == told
+
+
+def test_on_a_full_disk_no_journal_is_made_and_later_it_is(small_disk: Path) -> None:
+    path = small_disk / "journal"
+    path.with_name("journal-writer").write_text("x" * 100, "ascii")
+    ballast = _fill(small_disk)
+    with pytest.raises(OSError, match=f"{path}: .*full"):
+        Resolver.open(path)
+    assert not path.exists()
+    ballast.unlink()
+    written(path)[0].close()
+
+
+def _add_many(resolver: DurableResolver) -> None:
+    resolver.observe_many([f"user {resolver.seq} {number}" for number in range(5000)])
+    resolver.merge("user 1", "user 2")
+
+
+def test_a_commit_beyond_the_size_allowed_loses_nothing_and_can_be_tried_again(tmp_path: Path) -> None:
+    code = """
+import resource, sys, test_journal_damage as damage
+path = damage.Path(sys.argv[1])
+resolver, _ = damage.written(path)
+damage._add_many(resolver)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("journal-wal").stat().st_size, hard))
+uncommitted = resolver.uncommitted
+try:
+    resolver.commit({"source": 9})
+except OSError as error:
+    print(error)
+assert resolver.uncommitted == uncommitted
+resolver.merge("U7", "U8")
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+resolver.commit({"source": 10})
+told = damage.said(resolver)
+resolver.close()
+with damage.Resolver.open(path) as again:
+    assert damage.said(again) == told
+"""
+    pytest.importorskip("resource")
+    folders = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "journal"],
+        env={**os.environ, "PYTHONPATH": folders},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"{tmp_path / 'journal'}: ")
+
+
+# What is no journal, or cannot be written.
+
+
+def _other_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE facts (stated)")
+
+
+def _other_format(path: Path) -> None:
+    written(path)[0].close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+
+
+def _without_facts(path: Path) -> None:
+    sqlite.SqliteJournal(path, create=True, read_only=False).close()
+
+
+def _without_its_rest(path: Path) -> None:
+    Path(f"{path}-wal").write_bytes(b"frames")
+
+
+_NO_JOURNALS: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
+    "a text": (lambda path: path.write_text("no database"), JournalError, "no journal, .*choose another"),
+    "a database": (_other_database, JournalError, "a file of SQLite, and no journal .*choose another"),
+    "an empty file": (Path.touch, JournalError, "an empty file, .*put back a copy .*or delete it"),
+    "a format": (_other_format, JournalError, "has format 7, .*reads format 1; read it with the version"),
+    "a directory": (Path.mkdir, IsADirectoryError, "is a directory; name a journal's file"),
+}
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("kind", _NO_JOURNALS)
+def test_what_is_no_journal_is_refused_and_stays_as_it_was(
+    tmp_path: Path, kind: str, *, read_only: bool
+) -> None:
+    make, error, message = _NO_JOURNALS[kind]
+    path = tmp_path / "journal"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(error, match=f"^{path}.* {message}"):
+        Resolver.open(path, read_only=read_only)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_batches_without_their_journal_are_not_taken_for_those_of_a_new_one(tmp_path: Path) -> None:
+    _without_its_rest(tmp_path / "journal")
+    with pytest.raises(JournalError, match=f"{tmp_path / 'journal-wal'} is there without its journal.*put"):
+        Resolver.open(tmp_path / "journal")
+    assert (tmp_path / "journal-wal").read_bytes() == b"frames"
+
+
+def test_a_journal_that_states_nothing_yet_is_not_read_but_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _without_facts(path)
+    with pytest.raises(JournalError, match=f"{path} is not finished yet .*open it again later"):
+        Resolver.open(path, read_only=True)
+    with Resolver.open(path, POLICY) as resolver:
+        assert resolver.policy == POLICY
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A directory that its user, who is no administrator meanwhile, can only read, with a journal in it."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        written(path / "journal")[0].close()
+        (path / "journal").chmod(0o444)
+        path.chmod(0o555)
+        with _as_nobody():
+            yield path
+        path.chmod(0o755)
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    if sys.platform == "win32":
+        pytest.skip("there are no such users")
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65_534)
+    yield
+    os.seteuid(mine)
+
+
+def test_a_protected_journal_is_not_opened_to_write(nobody: Path) -> None:
+    path = nobody / "journal"
+    with pytest.raises(PermissionError, match=f"{path} is write-protected; open it with read_only=True"):
+        Resolver.open(path)
+    with pytest.raises(PermissionError, match=f"{nobody / 'new'}"):
+        Resolver.open(nobody / "new")
+
+
+def test_a_journal_in_a_protected_directory_is_not_read_and_the_error_says_what_it_takes(
+    nobody: Path,
+) -> None:
+    message = f"{nobody / 'journal'}: .*; it and its directory must be readable and writable"
+    with pytest.raises(PermissionError, match=message):
+        Resolver.open(nobody / "journal", read_only=True)

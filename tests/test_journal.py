@@ -1,4 +1,4 @@
-"""What a resolver with a journal promises, one call at a time; test_journal_laws has what always holds."""
+"""What a resolver with a journal promises, call by call; test_journal_laws has what always holds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import copy
 import itertools
 import os
 import pickle
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -30,7 +27,6 @@ from idmerge.errors import (
     SealedError,
     UnknownIdError,
 )
-from idmerge.journal import sqlite
 from strategies import D1, D2, D3
 from test_laws import state
 
@@ -264,7 +260,8 @@ def test_threads_link_while_another_commits(path: Path) -> None:
             resolver.merge(f"{name}{number}", f"{name}{number // 3}")
             resolver.link_many(Kind.MERGE, [f"{name}{number}"], [f"{name} many {number // 3}"])
             if enough.is_set():
-                return sent.append(2 * (number + 1))
+                sent.append(2 * (number + 1))
+                return
 
     linking = [threading.Thread(target=link, args=(name,)) for name in "ab"]
     for thread in linking:
@@ -473,100 +470,6 @@ def test_ids_that_are_together_cannot_be_kept_apart(resolver: DurableResolver) -
     assert (state(resolver), resolver.seq) == before
     resolver.keep_apart("U1", "U2")
     assert resolver.merge("U1", "U2") is Outcome.KEPT_APART
-
-
-# Forgetting.
-
-_FORGOTTEN = ["ada", "ada.lovelace@example.com", D2, f"$device:{D3}", "ünïcödé-\U0001f98a"]
-
-
-def _traces(path: Path, text: str) -> set[str]:
-    """The journal's files that hold an ID's text, or a UUID's bytes."""
-    sought = [text.encode()]
-    if text.removeprefix("$device:") in (D2, D3):
-        sought += [UUID(text.removeprefix("$device:")).bytes, text.removeprefix("$device:").encode()]
-    files = [file for file in path.parent.iterdir() if file.is_file()]
-    return {file.name for file in files if any(form in file.read_bytes() for form in sought)}
-
-
-@pytest.mark.parametrize("text", _FORGOTTEN)
-@pytest.mark.parametrize("reopened", [False, True])
-def test_after_compacting_no_byte_of_a_forgotten_id_is_left(path: Path, text: str, *, reopened: bool) -> None:
-    resolver = Resolver.open(path)
-    resolver.link_many(Kind.MERGE, ["U1"] * 200, [f"user {number}" for number in range(200)])
-    resolver.merge("U1", text)
-    resolver.keep_apart(text, "U9")
-    resolver.commit()
-    if reopened:  # Now it lies in the file, not in the log.
-        resolver.close()
-        resolver = Resolver.open(path)
-    resolver.forget(text)
-    resolver.commit()
-    assert ("journal" if reopened else "journal-wal") in _traces(path, text)
-    resolver.compact()
-    assert {file.name for file in path.parent.iterdir()} >= {"journal", "journal-shm", "journal-writer"}
-    assert _traces(path, text) == set()
-    before = state(resolver)
-    resolver.close()
-    assert _traces(path, text) == set()
-    with Resolver.open(path) as again:
-        assert state(again) == before
-        assert text not in again
-
-
-def test_a_text_that_is_forgotten_before_it_is_committed_is_never_written(path: Path) -> None:
-    with Resolver.open(path) as resolver:
-        resolver.merge("U1", "ada.lovelace@example.com")
-        resolver.forget("ada.lovelace@example.com")
-        resolver.commit()
-        assert _traces(path, "ada.lovelace@example.com") == set()
-
-
-def test_a_reader_keeps_what_was_forgotten_and_compacting_says_so(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY", 0.05)
-    with Resolver.open(path) as resolver:
-        resolver.merge("U1", "ada.lovelace@example.com")
-        resolver.commit()
-        resolver.forget("ada.lovelace@example.com")
-        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT * FROM batches").fetchone()
-            with pytest.raises(JournalError, match=f"{path}: a reader keeps .*; compact it again when"):
-                resolver.compact()
-        resolver.compact()
-        assert _traces(path, "ada.lovelace@example.com") == set()
-
-
-def test_an_id_that_was_forgotten_can_come_back_as_another_one(path: Path) -> None:
-    with Resolver.open(path) as resolver:
-        resolver.identify(D1, "U1")
-        resolver.commit()
-        resolver.forget(D1)
-        assert D1 not in resolver
-        assert resolver.identify(D1, "U2") is Outcome.MERGED  # It has claimed nothing.
-        resolver.commit()
-        resolver.compact()
-        before = state(resolver)
-        with pytest.raises(UnknownIdError):
-            resolver.forget("U9")
-    with Resolver.open(path) as again:
-        assert state(again) == before
-        assert again.members("U1") == ["U1"]
-        assert again.same(D1, "U2")
-
-
-def test_ids_are_known_after_others_were_forgotten_and_the_journal_was_read_back(path: Path) -> None:
-    # The index lost IDs when it grew while those that were forgotten were read back.
-    ids = [f"user {number}" for number in range(2000)]
-    with Resolver.open(path) as resolver:
-        resolver.observe_many(ids)
-        for text in ids[::3]:
-            resolver.forget(text)
-        resolver.commit()
-    with Resolver.open(path) as again:
-        assert [text for text in ids if text in again] == [text for text in ids if text not in ids[::3]]
 
 
 # Explaining.

@@ -212,7 +212,7 @@ def test_a_journal_that_is_not_there_is_one_line(command: list[Any]) -> None:
 def test_another_file_of_sqlite_is_no_journal(command: list[Any]) -> None:
     with closing(sqlite3.connect("other")) as connection:
         connection.execute("CREATE TABLE t (x)")
-    assert error_of(*command, "other") == "other is a file of SQLite, and no journal of idmerge"
+    assert error_of(*command, "other") == "other is a file of SQLite, and no journal of idmerge; choose another path"
 
 
 # verify
@@ -522,6 +522,7 @@ def test_reading_commands_run_beside_a_writer(ids: str) -> None:
 def test_a_journal_without_facts_says_that_it_is_unfinished() -> None:
     Resolver.open("ids").close()
     damage("DELETE FROM facts")
+    damage("DELETE FROM head")
     assert "no policy yet" in run("journal", "ids").stdout
     assert run("verify", "ids").stdout == "whole       0 batches, 0 links and acts, 0 IDs\n"
 

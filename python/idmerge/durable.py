@@ -53,18 +53,17 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
     """Open a resolver with a journal; `Resolver.open` says how."""
     if as_of is not None and not read_only:
         raise ValueError("as_of looks back at a journal, which read_only=True must allow")
+    if not isinstance(as_of, int | datetime | None):
+        raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
+    if not isinstance(policy, Policy | None):
+        raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
     if canonical is not None:
         check_canonical(canonical)
         if not isinstance(canonical, str):
             raise CanonicalError("a journal keeps the name of a canonical strategy, and a callable has none")
     journal = open_journal(path, create=create, read_only=read_only)
     try:
-        facts = journal.facts()
-        if facts is None:
-            facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
-            if not read_only:
-                journal.state(facts)
-        _check_facts(journal.name, facts, policy, canonical)
+        facts = _facts(journal, policy, canonical, read_only=read_only)
         resolver = DurableResolver(journal, facts, history=history, threads=threads, read_only=read_only)
         resolver._read_back(as_of)
     except BaseException:
@@ -86,6 +85,7 @@ class DurableResolver(Resolver):
         "_checkpointed",
         "_facts",
         "_guard",
+        "_is_closed",
         "_journal",
         "_keeps_history",
         "_offsets",
@@ -103,6 +103,7 @@ class DurableResolver(Resolver):
     _facts: Facts
     _checkpointed: int
     """The position of the last checkpoint."""
+    _is_closed: bool
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -121,6 +122,7 @@ class DurableResolver(Resolver):
         self._keeps_history = history
         self._facts = facts
         self._checkpointed = 0
+        self._is_closed = False
         return self
 
     # Reading back.
@@ -131,16 +133,11 @@ class DurableResolver(Resolver):
         if until is not None and until < 0:
             raise ValueError(f"as_of must be at least 0, got {until}")
         # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
-        heads = [head for head in self._journal.heads() if latest is None or head["written_at"] <= latest]
+        heads = self._heads(latest)
         if as_of is None and self._load_checkpoint(heads):
             self._catch_up(len(heads))
             return
-        retractions = [
-            pair
-            for head in heads
-            for pair in json.loads(head["retractions"] or "[]")
-            if until is None or pair[0] < until
-        ]
+        retractions = self._retractions(heads, until)
         retracted = in_effect(retractions)
         for batch in self._journal.batches():
             if batch.number >= len(heads):
@@ -149,6 +146,26 @@ class DurableResolver(Resolver):
                 break
         if as_of is not None:
             self._end_restoring()
+
+    def _heads(self, latest: int | None) -> list[Mapping[str, Any]]:
+        """Return the heads of the batches that were written by then; nothing in them is checked."""
+        heads = []
+        for head in self._journal.heads():
+            if latest is not None and head["written_at"] > latest:
+                break
+            heads.append(head)
+        return heads
+
+    def _retractions(self, heads: Sequence[Mapping[str, Any]], until: int | None) -> list[tuple[int, int]]:
+        """Return the retractions before the position ``until``, and what each takes back."""
+        retractions = []
+        for number, head in enumerate(heads):
+            try:
+                pairs = [(int(by), int(of)) for by, of in json.loads(head["retractions"] or "[]")]
+            except (ValueError, TypeError) as error:
+                raise JournalError(f"{self._journal.name}: batch {number} is damaged: {error}") from error
+            retractions += [(by, of) for by, of in pairs if 0 <= of < by and (until is None or by < until)]
+        return retractions
 
     def _load_checkpoint(self, heads: Sequence[Mapping[str, Any]]) -> bool:
         path = self._journal.checkpoint
@@ -285,8 +302,9 @@ class DurableResolver(Resolver):
     def close(self) -> None:
         """Let go of the journal; what was not committed is lost, and a warning says so."""
         with self._guard:
-            lost = 0 if self._read_only else self.uncommitted
-            if not self._read_only and not lost and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
+            is_done = self._read_only or self._is_closed
+            lost = 0 if is_done else self.uncommitted
+            if not is_done and not lost and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
                 self.checkpoint()
             self._release()
         if lost:
@@ -295,6 +313,7 @@ class DurableResolver(Resolver):
             )
 
     def _release(self) -> None:
+        self._is_closed = True
         self._journal.close()
         self._seal(f"{self._journal.name} is closed")
 
@@ -429,6 +448,18 @@ def _strategy(name: str) -> Strategy:
     raise JournalError(
         f"the journal's canonical strategy is {name!r}, expected one of {', '.join(STRATEGIES)}"
     )
+
+
+def _facts(journal: Journal, policy: Policy | None, canonical: str | None, *, read_only: bool) -> Facts:
+    """Return what the journal states, after stating it if the journal is new."""
+    facts = journal.facts()
+    if facts is None and read_only:
+        raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
+    if facts is None:
+        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
+        journal.state(facts)
+    _check_facts(journal.name, facts, policy, canonical)
+    return facts
 
 
 def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str | None) -> None:

@@ -118,6 +118,7 @@ class Resolver(_core.Resolver):
         Raises:
             FileNotFoundError: There is no journal, and none is to be made.
             JournalError: It is damaged, of another format, has another policy, or another writer.
+            OSError: The file or its directory cannot be read or written.
             CanonicalError: ``canonical`` is no strategy's name.
             MissingExtraError: What opens such a URL is not installed.
             OSError: The journal cannot be reached.

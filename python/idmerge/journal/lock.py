@@ -22,10 +22,17 @@ except ImportError:  # pragma: no cover - Windows
     def _try_lock(descriptor: int) -> None:
         os.lseek(descriptor, _BEYOND, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, _BEYOND, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
 else:
 
     def _try_lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 _BEYOND = 1 << 20
@@ -53,8 +60,9 @@ class WriterLock:
             raise JournalError(
                 f"{journal} is open for writing by {holder}; a journal has one writer at a time"
             ) from error
+        self._process = os.getpid()
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        mine = {"process": os.getpid(), "host": socket.gethostname(), "since": now}
+        mine = {"process": self._process, "host": socket.gethostname(), "since": now}
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(mine).encode(), 0)
 
@@ -66,4 +74,6 @@ class WriterLock:
 
     def release(self) -> None:
         """Let others write."""
+        if os.getpid() == self._process:  # A child that was forked has the same lock, not one of its own.
+            _unlock(self._descriptor)
         os.close(self._descriptor)

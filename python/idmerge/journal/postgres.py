@@ -262,6 +262,8 @@ class PostgresJournal:
         """Return what was stated when the journal was made; None if nothing was yet."""
         with self._session() as connection:
             row = self._ask(connection, "SELECT stated FROM {facts}").fetchone()
+            if row is None and self._head(connection) >= 0:
+                raise JournalError(f"{self.name} is damaged: its facts are missing")
         return None if row is None else Facts.from_json(row[0])
 
     def state(self, facts: Facts) -> None:
@@ -281,11 +283,11 @@ class PostgresJournal:
                     "writer was here, or the server has lost some; open the journal again"
                 )
 
-    def _head(self, connection: psycopg.Connection) -> int | None:
+    def _head(self, connection: psycopg.Connection) -> int:
         row = self._ask(connection, "SELECT number FROM {head}").fetchone()
         if row is None:
             raise JournalError(f"{self.name} is damaged: its head is missing")
-        return None if row[0] < 0 else int(row[0])
+        return int(row[0])
 
     def batches(self, after: Batch | None = None) -> Iterator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""

@@ -14,6 +14,7 @@ from idmerge.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from types import UnionType
 
 FORMAT = 1
 """The version of a journal's format: what another version wrote is not read."""
@@ -35,9 +36,10 @@ class Facts:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        """Return the facts as JSON."""
+        """Return the facts as JSON, with their checksum."""
         policy = {**asdict(self.policy), "blocked_ids": sorted(self.policy.blocked_ids)}
-        return json.dumps({"format": self.format, "canonical": self.canonical, "policy": policy})
+        stated = {"format": self.format, "canonical": self.canonical, "policy": policy}
+        return json.dumps({**stated, "checksum": _checksum(stated)})
 
     @classmethod
     def from_json(cls, text: str) -> Facts:
@@ -49,11 +51,14 @@ class Facts:
         try:
             stated = json.loads(text)
             found = stated["format"]
+            checksum = stated.pop("checksum", None)
             if found != FORMAT:
                 raise JournalError(
                     f"the journal has format {found!r}, and this version reads format {FORMAT}; "
                     "read it with the version of idmerge that wrote it"
                 )
+            if checksum != _checksum(stated):
+                raise JournalError("the journal's facts are damaged: their checksum is another one")
             known = {field.name for field in fields(Policy)}
             if set(stated["policy"]) != known:
                 found = sorted(stated["policy"])
@@ -151,25 +156,41 @@ def checked(
         name: How messages name the journal.
         rows: The `FIELDS` of each batch behind ``after``, in order.
         after: The batch before the first one.
-        head: The number of the batch that must be the last one; None if there must be none.
+        head: The number of the batch that must be the last one; -1 if there must be none.
 
     Raises:
         JournalError: A batch is damaged or missing; the message names it.
     """
     last = after
     for row in rows:
-        batch = Batch(**dict(zip(FIELDS, row, strict=True)))
         try:
+            batch = _batch(dict(zip(FIELDS, row, strict=True)))
             batch.check_follows(last)
         except JournalError as error:
             raise JournalError(f"{name}: {error}") from error
-        except TypeError as error:
-            raise JournalError(f"{name}: batch {batch.number!r} is damaged: {error}") from error
         yield batch
         last = batch
-    found = None if last is None else last.number
+    found = -1 if last is None else last.number
     if found != head:
         raise JournalError(f"{name}: the last batch must be {head}, found {found}")
+
+
+_TYPES: dict[str, type | UnionType] = {
+    **dict.fromkeys(FIELDS, int),
+    **dict.fromkeys(("offsets", "retractions"), str | None),
+    **dict.fromkeys(("texts", "block"), bytes),
+}
+
+
+def _batch(row: dict[str, Any]) -> Batch:
+    for name, value in row.items():
+        if not isinstance(value, _TYPES[name]):
+            raise JournalError(f"batch {row['number']!r} is damaged: {name} is {value!r:.50}")
+    return Batch(**row)
+
+
+def _checksum(stated: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(stated).encode())
 
 
 def microseconds(time: datetime) -> int:

@@ -3,22 +3,23 @@
 The file is in WAL mode and every commit is synchronous: when it returns, the batch is on disk, and a crash
 at any moment leaves whole batches only. SQLite checks the frames of its write-ahead log; what lies in the
 file itself is checked by a checksum a batch, and by a head that says which batch is the last one, so that a
-row that damage hides is missed.
+row that damage hides is missed. A file comes into being under another name and is renamed when it is whole:
+an empty one has lost what it held.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import JournalError
+from idmerge.errors import JournalError, SealedError
 from idmerge.journal.lock import WriterLock
 from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
 
 MEMORY = ":memory:"
@@ -33,7 +34,7 @@ BUSY = 10.0
 """Seconds to wait for a reader that keeps the log from being copied."""
 
 _COLUMNS = ", ".join(FIELDS)
-_HEADS = ", ".join(HEADS)
+_HEAD = {field: field for field in HEADS} | {"text_bytes": "length(texts)", "block_bytes": "length(block)"}
 _SCHEMA = f"""
 CREATE TABLE facts (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), stated TEXT NOT NULL) STRICT;
 CREATE TABLE head (
@@ -58,6 +59,16 @@ PRAGMA user_version = {FORMAT};
 """
 
 
+_OF_THE_SYSTEM = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+}
+"""Errors of SQLite that are the system's: the journal itself may be as it should."""
+_PROTECTED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
+
+
 class SqliteJournal:
     """A journal in the file at ``path``, or in memory if that is ``:memory:``.
 
@@ -69,14 +80,20 @@ class SqliteJournal:
     def __init__(self, path: str | os.PathLike[str], *, create: bool, read_only: bool) -> None:
         self.name = str(path)
         self._lock = None
-        in_memory = self.name == MEMORY
-        self.checkpoint = None if in_memory else Path(f"{self.name}-checkpoint")
-        if not in_memory and (read_only or not create) and not Path(path).exists():
+        self._is_closed = False
+        self._process = os.getpid()
+        self._path = None if self.name == MEMORY else Path(path).resolve()
+        self.checkpoint = self._path and self._path.with_name(f"{self._path.name}-checkpoint")
+        is_there = self._path is not None and self._check_file(self._path, read_only=read_only)
+        if not is_there and (read_only or not create):
             raise FileNotFoundError(f"{self.name}: there is no such journal")
-        if not in_memory and not read_only:
-            self._lock = WriterLock(Path(path).resolve())
+        if self._path and not read_only:
+            self._lock = WriterLock(self._path)
         try:
-            self._connection = self._connect(in_memory=in_memory, read_only=read_only)
+            with self._as_journal_errors():
+                if self._path and not is_there:
+                    self._create(self._path)
+                self._connection = self._connect(read_only=read_only)
         except BaseException:
             if self._lock:
                 self._lock.release()
@@ -88,51 +105,96 @@ class SqliteJournal:
             self.close()
             raise
 
-    def _connect(self, *, in_memory: bool, read_only: bool) -> sqlite3.Connection:
-        target = (
-            MEMORY
-            if in_memory
-            else f"{Path(self.name).resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        )
-        try:
-            return sqlite3.connect(
-                target, uri=not in_memory, isolation_level=None, check_same_thread=False, timeout=BUSY
+    def _check_file(self, path: Path, *, read_only: bool) -> bool:
+        """Return whether there is a file, without opening it: to close it would free SQLite's locks on it."""
+        if path.is_dir():
+            raise IsADirectoryError(f"{self.name} is a directory; name a journal's file, in it or elsewhere")
+        if not path.exists():
+            return False
+        if path.stat().st_size == 0:
+            raise JournalError(
+                f"{self.name} is an empty file, and no journal ever is; put back a copy if it was one, "
+                "or delete it to begin anew"
             )
-        except sqlite3.OperationalError as error:
-            raise OSError(f"{self.name}: {error}") from error
+        # SQLite opens a protected file all the same, to read.
+        if not read_only and not os.access(
+            path, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            raise PermissionError(f"{self.name} is write-protected; open it with read_only=True")
+        return True
+
+    def _create(self, path: Path) -> None:
+        """Make an empty journal: all of it or, if this is interrupted, none."""
+        left, new = (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "new"))
+        if path.exists():  # Another process has made it, and is gone already.
+            return
+        if left.exists():
+            raise JournalError(
+                f"{left} is there without its journal, and may hold batches of it; put the journal back, "
+                "or delete the rest of it to begin anew"
+            )
+        new.unlink(missing_ok=True)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+            connection.execute("PRAGMA journal_mode = WAL")
+        new.replace(path)
+
+    def _connect(self, *, read_only: bool) -> sqlite3.Connection:
+        target = f"{self._path.as_uri()}?mode={'ro' if read_only else 'rw'}" if self._path else MEMORY
+        return sqlite3.connect(
+            target, uri=self._path is not None, isolation_level=None, check_same_thread=False, timeout=BUSY
+        )
 
     def _prepare(self, *, read_only: bool) -> None:
-        """Make a new file a journal, and make sure that an old one is."""
+        """Make sure that the file is a journal, and that it can be written to if it is to be."""
         ask = self._connection.execute
-        if not read_only:
-            ask(f"PRAGMA page_size = {PAGE}")
-            ask("PRAGMA secure_delete = ON")
-            is_new = ask("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
-            if is_new and ask("PRAGMA application_id").fetchone() == (0,):
-                ask("PRAGMA journal_mode = WAL")
-                self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-            ask("PRAGMA synchronous = FULL")
-            ask(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+        if not self._path:
+            self._connection.executescript(_SCHEMA)  # Nobody reads it before it is whole.
         if ask("PRAGMA application_id").fetchone() != (APPLICATION,):
-            raise JournalError(f"{self.name} is a file of SQLite, and no journal of idmerge")
+            raise JournalError(
+                f"{self.name} is a file of SQLite, and no journal of idmerge; choose another path"
+            )
         (found,) = ask("PRAGMA user_version").fetchone()
         if found != FORMAT:
             raise JournalError(
                 f"{self.name} has format {found}, and this version reads format {FORMAT}; "
                 "read it with the version of idmerge that wrote it"
             )
+        if not read_only:
+            # Damage that hurts no reader, such as a page counted as free, would hurt what is written next.
+            (found,) = ask("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            ask("PRAGMA secure_delete = ON")
+            ask("PRAGMA synchronous = FULL")
+            ask(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
 
     @contextmanager
     def _as_journal_errors(self) -> Iterator[None]:
-        """Say of SQLite's errors in whose file they were met; those of writing are the system's."""
+        """Say of SQLite's errors in whose file they were met, and whether they are the system's."""
+        if self._is_closed:
+            raise SealedError(f"{self.name} is closed")
+        if self._path and self._process != os.getpid():
+            raise SealedError(
+                f"{self.name} was opened by process {self._process}, of which this is a fork; "
+                "open it anew in this process"
+            )
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise OSError(f"{self.name}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise JournalError(f"{self.name} is no journal, or is damaged: {error}") from error
-        except UnicodeDecodeError as error:  # In what SQLite says of a damaged schema.
-            raise JournalError(f"{self.name} is damaged: {error.object!r}") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # The latter of a name in a message.
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _PROTECTED:
+                raise PermissionError(
+                    f"{self.name}: {error}; it and its directory must be readable and writable, "
+                    "also to read it while another process may write"
+                ) from error
+            if code in _OF_THE_SYSTEM:
+                raise OSError(f"{self.name}: {error}") from error
+            raise JournalError(
+                f"{self.name} is no journal, or is damaged: {error}; choose another path, or put back a copy"
+            ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -150,13 +212,22 @@ class SqliteJournal:
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""
         with self._as_journal_errors():
-            row = self._connection.execute("SELECT stated FROM facts").fetchone()
-        return None if row is None else Facts.from_json(row[0])
+            (stated, head) = (
+                self._connection.execute(ask).fetchone()
+                for ask in ("SELECT stated FROM facts", "SELECT number FROM head")
+            )
+        if stated is None and head is None:
+            return None
+        try:
+            return Facts.from_json(stated and stated[0])
+        except JournalError as error:
+            raise JournalError(f"{self.name}: {error}") from error
 
     def state(self, facts: Facts) -> None:
         """State what holds for the whole journal, once."""
         with self._transaction() as connection:
             connection.execute("INSERT INTO facts VALUES (0, ?)", (facts.to_json(),))
+            connection.execute("INSERT INTO head VALUES (0, -1)")
 
     def append(self, batch: Batch) -> None:
         """Keep ``batch`` behind all others; when this returns, it is on disk."""
@@ -164,11 +235,7 @@ class SqliteJournal:
         marks = ", ".join("?" * len(FIELDS))
         with self._transaction() as connection:
             connection.execute(f"INSERT INTO batches ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
-            connection.execute(
-                "INSERT INTO head VALUES (0, ?) "
-                "ON CONFLICT (only_one) DO UPDATE SET number = excluded.number",
-                (batch.number,),
-            )
+            connection.execute("UPDATE head SET number = ?", (batch.number,))
 
     def batches(self, after: Batch | None = None) -> Iterator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
@@ -183,7 +250,7 @@ class SqliteJournal:
         head = self._connection.execute("SELECT number FROM head").fetchone()
         ask = f"SELECT {_COLUMNS} FROM batches WHERE number > ? ORDER BY number"  # noqa: S608
         with closing(self._connection.execute(ask, (-1 if after is None else after.number,))) as rows:
-            yield from checked(self.name, rows, after, head[0] if head else None)
+            yield from checked(self.name, rows, after, head and head[0])
 
     def blocks(self, start: int, end: int) -> list[bytes]:
         """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
@@ -193,13 +260,10 @@ class SqliteJournal:
 
     def heads(self) -> Iterator[Mapping[str, Any]]:
         """Yield the fields of each batch, blocks apart, without checking anything."""
-        sizes = "length(texts) AS text_bytes, length(block) AS block_bytes"
-        ask = f"SELECT {_HEADS}, {sizes} FROM batches ORDER BY number"  # noqa: S608
+        ask = f"SELECT {', '.join(_HEAD.values())} FROM batches ORDER BY number"  # noqa: S608
         with self._as_journal_errors():
-            rows = self._connection.execute(ask)
-            names = [column[0] for column in rows.description]
-            for row in rows:
-                yield dict(zip(names, row, strict=True))
+            for row in self._connection.execute(ask):
+                yield dict(zip(_HEAD, row, strict=True))
 
     def times(self) -> list[tuple[int, int]]:
         """Return where each batch ends and when it was written, in order."""
@@ -229,6 +293,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Let go of the journal."""
+        self._is_closed = True
         self._connection.close()
         if self._lock:
             self._lock.release()

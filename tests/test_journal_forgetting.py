@@ -1,0 +1,113 @@
+"""An ID that is forgotten is in no file any more, and everything else is as it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from idmerge import Kind, Outcome, Resolver
+from idmerge.errors import JournalError, UnknownIdError
+from idmerge.journal import sqlite
+from strategies import D1, D2, D3
+from test_laws import state
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+_FORGOTTEN = ["ada", "ada.lovelace@example.com", D2, f"$device:{D3}", "ünïcödé-\U0001f98a"]
+
+
+def _traces(path: Path, text: str) -> set[str]:
+    """The journal's files that hold an ID's text, or a UUID's bytes."""
+    sought = [text.encode()]
+    if text.removeprefix("$device:") in (D2, D3):
+        sought += [UUID(text.removeprefix("$device:")).bytes, text.removeprefix("$device:").encode()]
+    files = [file for file in path.parent.iterdir() if file.is_file()]
+    return {file.name for file in files if any(form in file.read_bytes() for form in sought)}
+
+
+@pytest.mark.parametrize("text", _FORGOTTEN)
+@pytest.mark.parametrize("reopened", [False, True])
+def test_after_compacting_no_byte_of_a_forgotten_id_is_left(path: Path, text: str, *, reopened: bool) -> None:
+    resolver = Resolver.open(path)
+    resolver.link_many(Kind.MERGE, ["U1"] * 200, [f"user {number}" for number in range(200)])
+    resolver.merge("U1", text)
+    resolver.keep_apart(text, "U9")
+    resolver.commit()
+    if reopened:  # Now it lies in the file, not in the log.
+        resolver.close()
+        resolver = Resolver.open(path)
+    resolver.forget(text)
+    resolver.commit()
+    assert ("journal" if reopened else "journal-wal") in _traces(path, text)
+    resolver.compact()
+    assert {file.name for file in path.parent.iterdir()} >= {"journal", "journal-shm", "journal-writer"}
+    assert _traces(path, text) == set()
+    before = state(resolver)
+    resolver.close()
+    assert _traces(path, text) == set()
+    with Resolver.open(path) as again:
+        assert state(again) == before
+        assert text not in again
+
+
+def test_a_text_that_is_forgotten_before_it_is_committed_is_never_written(path: Path) -> None:
+    with Resolver.open(path) as resolver:
+        resolver.merge("U1", "ada.lovelace@example.com")
+        resolver.forget("ada.lovelace@example.com")
+        resolver.commit()
+        assert _traces(path, "ada.lovelace@example.com") == set()
+
+
+def test_a_reader_keeps_what_was_forgotten_and_compacting_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY", 0.05)
+    with Resolver.open(path) as resolver:
+        resolver.merge("U1", "ada.lovelace@example.com")
+        resolver.commit()
+        resolver.forget("ada.lovelace@example.com")
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM batches").fetchone()
+            with pytest.raises(JournalError, match=f"{path}: a reader keeps .*; compact it again when"):
+                resolver.compact()
+        resolver.compact()
+        assert _traces(path, "ada.lovelace@example.com") == set()
+
+
+def test_an_id_that_was_forgotten_can_come_back_as_another_one(path: Path) -> None:
+    with Resolver.open(path) as resolver:
+        resolver.identify(D1, "U1")
+        resolver.commit()
+        resolver.forget(D1)
+        assert D1 not in resolver
+        assert resolver.identify(D1, "U2") is Outcome.MERGED  # It has claimed nothing.
+        resolver.commit()
+        resolver.compact()
+        before = state(resolver)
+        with pytest.raises(UnknownIdError):
+            resolver.forget("U9")
+    with Resolver.open(path) as again:
+        assert state(again) == before
+        assert again.members("U1") == ["U1"]
+        assert again.same(D1, "U2")
+
+
+def test_ids_are_known_after_others_were_forgotten_and_the_journal_was_read_back(path: Path) -> None:
+    # The index lost IDs when it grew while those that were forgotten were read back.
+    ids = [f"user {number}" for number in range(2000)]
+    with Resolver.open(path) as resolver:
+        resolver.observe_many(ids)
+        for text in ids[::3]:
+            resolver.forget(text)
+        resolver.commit()
+    with Resolver.open(path) as again:
+        assert [text for text in ids if text in again] == [text for text in ids if text not in ids[::3]]

@@ -1,0 +1,51 @@
+"""What an earlier version wrote is read as it was meant."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.make_journal import make, said
+from idmerge import Resolver
+from idmerge.journal import FORMAT
+
+DATA = Path(__file__).parent / "data"
+FORMATS = range(1, FORMAT + 1)
+
+
+@pytest.fixture(params=FORMATS)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A copy of a journal that is kept, and what it said when it was made."""
+    path = DATA / f"journal-{request.param}.idmerge"
+    expected: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return Path(shutil.copy(path, tmp_path)), expected
+
+
+@pytest.mark.parametrize("settings", [{}, {"read_only": True}, {"history": False}])
+def test_a_journal_of_each_format_says_what_it_said(
+    kept: tuple[Path, dict[str, Any]], settings: dict[str, Any]
+) -> None:
+    path, expected = kept
+    with Resolver.open(path, **settings) as resolver:
+        assert said(resolver) == expected
+
+
+def test_a_journal_of_each_format_goes_on(kept: tuple[Path, dict[str, Any]]) -> None:
+    path, _ = kept
+    with Resolver.open(path) as resolver:
+        resolver.retract(27)
+        resolver.merge("U1", "U9")
+        resolver.compact()
+        expected = said(resolver)
+    with Resolver.open(path) as again:
+        assert said(again) == expected
+
+
+def test_what_is_written_now_says_what_the_latest_that_is_kept_says(tmp_path: Path) -> None:
+    make(tmp_path / "journal")
+    with Resolver.open(tmp_path / "journal") as resolver:
+        assert said(resolver) == json.loads((DATA / f"journal-{FORMAT}.json").read_text("utf-8"))

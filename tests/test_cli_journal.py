@@ -212,7 +212,10 @@ def test_a_journal_that_is_not_there_is_one_line(command: list[Any]) -> None:
 def test_another_file_of_sqlite_is_no_journal(command: list[Any]) -> None:
     with closing(sqlite3.connect("other")) as connection:
         connection.execute("CREATE TABLE t (x)")
-    assert error_of(*command, "other") == "other is a file of SQLite, and no journal of idmerge; choose another path"
+    assert (
+        error_of(*command, "other")
+        == "other is a file of SQLite, and no journal of idmerge; choose another path"
+    )
 
 
 # verify

@@ -29,7 +29,7 @@ from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from idmerge.journal import Offsets
@@ -400,18 +400,19 @@ class DurableResolver(Resolver):
             if self._journal.checkpoint:
                 remove_checkpoint(self._journal.checkpoint)
                 self._checkpointed = 0
-            for batch in list(self._journal.batches()):
-                texts = self._texts_block(batch.first_id, batch.end_id) if batch.block else b""
-                if texts != batch.texts:
-                    rewritten = replace(batch, texts=texts)
-                    rewritten = replace(rewritten, checksum=rewritten.computed_checksum())
-                    self._journal.rewrite(rewritten)
-                    self._note_rewritten(rewritten)
+            for batch in list(self._rewritten()):
+                self._journal.rewrite(batch)
+                if self._batch and self._batch.number == batch.number:
+                    self._batch = _head(batch)
             self._journal.compact()
 
-    def _note_rewritten(self, batch: Batch) -> None:
-        if self._batch and self._batch.number == batch.number:
-            self._note(batch)
+    def _rewritten(self) -> Iterator[Batch]:
+        """Yield the batches that hold the text of somebody who was forgotten, without it."""
+        for batch in self._journal.batches():
+            texts = self._texts_block(batch.first_id, batch.end_id) if batch.block else b""
+            if texts != batch.texts:
+                without = replace(batch, texts=texts)
+                yield replace(without, checksum=without.computed_checksum())
 
 
 def _head(batch: Batch) -> Batch:

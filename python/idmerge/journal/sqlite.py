@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError, SealedError
+from idmerge.journal.copying import LogCopier
 from idmerge.journal.lock import WriterLock
 from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked
 
@@ -28,8 +29,6 @@ APPLICATION = 0x69646D67
 """What SQLite's header says of the file: "idmg"."""
 PAGE = 16_384
 """Bytes a page: a batch of some hundred kilobytes is a few writes."""
-CHECKPOINT = 16 * 2**20 // PAGE
-"""Pages in the write-ahead log before they are copied into the file."""
 BUSY = 10.0
 """Seconds to wait for a reader that keeps the log from being copied."""
 
@@ -81,6 +80,7 @@ class SqliteJournal:
         self.name = str(path)
         self._lock = None
         self._is_closed = False
+        self._copier: LogCopier | None = None
         self._process = os.getpid()
         self._path = None if self.name == MEMORY else Path(path).resolve()
         self.checkpoint = self._path and self._path.with_name(f"{self._path.name}-checkpoint")
@@ -169,7 +169,7 @@ class SqliteJournal:
                 raise sqlite3.DatabaseError(found)
             ask("PRAGMA secure_delete = ON")
             ask("PRAGMA synchronous = FULL")
-            ask(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+            self._copier = LogCopier(self._path, self._connection) if self._path else None
 
     @contextmanager
     def _as_journal_errors(self) -> Iterator[None]:
@@ -236,6 +236,8 @@ class SqliteJournal:
         with self._transaction() as connection:
             connection.execute(f"INSERT INTO batches ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
             connection.execute("UPDATE head SET number = ?", (batch.number,))
+        if self._copier:
+            self._copier.wrote(len(batch.texts) + len(batch.block) + PAGE)
 
     def batches(self, after: Batch | None = None) -> Iterator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
@@ -282,6 +284,8 @@ class SqliteJournal:
     def compact(self) -> None:
         """Give back room, and leave no trace of what was written over."""
         with self._as_journal_errors():
+            if self._copier:
+                self._copier.wait()
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.execute("VACUUM")
             (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -294,6 +298,8 @@ class SqliteJournal:
     def close(self) -> None:
         """Let go of the journal."""
         self._is_closed = True
+        if self._copier and self._process == os.getpid():
+            self._copier.wait()
         self._connection.close()
         if self._lock:
             self._lock.release()

@@ -414,7 +414,7 @@ def test_a_retraction_is_told_as_csv_and_done_once(ids: str) -> None:
     assert dry.stderr == "taking back 2 would change 1 canonical ID; nothing was changed\n"
     done = run("retract", 2, ids)
     assert (done.stdout, done.stderr) == (expected, "took back 2, by position 5; 1 canonical ID changed\n")
-    assert error_of("retract", 2, ids).startswith("it was taken back already, at position 5; ")
+    assert error_of("retract", 2, ids).startswith("position 2 was taken back already, at position 5; ")
     run("retract", 5, ids)
     assert mapping(ids) == before
 
@@ -436,7 +436,7 @@ def test_changes_are_quoted_where_an_old_name_asks_for_it() -> None:
 
 
 def test_what_cannot_be_taken_back_is_one_line(ids: str) -> None:
-    assert error_of("retract", 99, ids) == "nothing has such a position yet"
+    assert error_of("retract", 99, ids) == "there is nothing at position 99: positions go from 0 to 4"
     assert mapping(ids)["distinct_id"] == [D1, "ada", "grace", "crm-1", D2]
 
 
@@ -478,7 +478,7 @@ def test_what_a_reader_kept_from_being_wiped_is_wiped_later(ids: str) -> None:
         resolver.forget("grace")
         resolver.commit()
     assert any(b"grace" in path.read_bytes() for path in Path().glob("ids*"))
-    assert run("compact", ids).output == ""
+    assert run("compact", ids).output == "ids holds no text of a forgotten ID\n"
     assert not any(b"grace" in path.read_bytes() for path in Path().glob("ids*"))
 
 

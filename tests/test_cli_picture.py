@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -479,11 +480,15 @@ def test_a_place_that_cannot_be_written_is_one_line(ids: str) -> None:
 
 def test_a_picture_does_not_take_the_place_of_the_journal(ids: str) -> None:
     before = Path(ids).read_bytes()
-    for option in ("--svg", "--html"):
-        assert "would be read and written over" in run("show", "ada", ids, option, "./ids", code=2).stderr
-        assert "would be read and written over" in run("why", "ada", "zoe", ids, option, ids, code=2).stderr
-    result = run("show", "ada", ids, "--svg", "x", "--html", "./x", code=2)
-    assert "name the same file" in result.stderr
+    for option, name in (("--svg", "ids.svg"), ("--html", "ids.html")):
+        shutil.copy(ids, name)
+        assert (
+            "would be read and written over" in run("show", "ada", name, option, f"./{name}", code=2).stderr
+        )
+        assert "would be read and written over" in run("why", "ada", "zoe", name, option, name, code=2).stderr
+        assert Path(name).read_bytes() == before
+    with pytest.raises(AssertionError, match="has no suffix that names a format"):
+        run("show", "ada", ids, "--svg", "x")
     assert Path(ids).read_bytes() == before
 
 

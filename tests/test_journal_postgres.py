@@ -281,7 +281,7 @@ def test_whatever_became_of_the_locks_two_writers_cannot_both_append(url: str) -
     with pytest.raises(JournalError, match="batch 0 must follow batch -1, and the last one is 0"):
         first.commit()
     second.close()
-    with pytest.warns(UserWarning, match="1 steps were not committed"):
+    with pytest.warns(UserWarning, match="1 step was not committed"):
         first.close()
 
 
@@ -462,7 +462,7 @@ def test_who_was_cut_off_does_not_write_while_another_one_does(server: Server, u
         known = state(other)
     with pytest.raises(JournalError, match="batch 0 must follow batch -1, and the last one is 0"):
         cut_off.commit()
-    with pytest.warns(UserWarning, match="1 steps were not committed"):
+    with pytest.warns(UserWarning, match="1 step was not committed"):
         cut_off.close()
     with Resolver.open(url) as resolver:
         assert state(resolver) == known

@@ -11,14 +11,15 @@ import json
 import threading
 import warnings
 from bisect import bisect_right
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 from idmerge import _core
 from idmerge.canonical import STRATEGIES, Strategy, check_canonical
-from idmerge.errors import CanonicalError, JournalError, SealedError
+from idmerge.errors import CanonicalError, JournalError, PositionError, RetractionError, SealedError
 from idmerge.journal import Batch, Facts, Journal, open_journal
 from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
 from idmerge.journal.protocol import microseconds, moment
@@ -29,7 +30,7 @@ from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from idmerge.journal import Offsets
@@ -53,7 +54,7 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
     """Open a resolver with a journal; `Resolver.open` says how."""
     if as_of is not None and not read_only:
         raise ValueError("as_of looks back at a journal, which read_only=True must allow")
-    if not isinstance(as_of, int | datetime | None):
+    if not isinstance(as_of, int | datetime | None) or isinstance(as_of, bool):
         raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
     if not isinstance(policy, Policy | None):
         raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
@@ -85,7 +86,9 @@ class DurableResolver(Resolver):
         "_checkpointed",
         "_facts",
         "_guard",
+        "_in_doubt",
         "_is_closed",
+        "_is_of_the_past",
         "_journal",
         "_keeps_history",
         "_offsets",
@@ -104,6 +107,9 @@ class DurableResolver(Resolver):
     _checkpointed: int
     """The position of the last checkpoint."""
     _is_closed: bool
+    _is_of_the_past: bool
+    _in_doubt: Batch | None
+    """A batch that may be in the journal: whoever wrote it was interrupted."""
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -123,6 +129,8 @@ class DurableResolver(Resolver):
         self._facts = facts
         self._checkpointed = 0
         self._is_closed = False
+        self._is_of_the_past = False
+        self._in_doubt = None
         return self
 
     # Reading back.
@@ -131,21 +139,24 @@ class DurableResolver(Resolver):
         until = as_of if isinstance(as_of, int) else None
         latest = microseconds(as_of) if isinstance(as_of, datetime) else None
         if until is not None and until < 0:
-            raise ValueError(f"as_of must be at least 0, got {until}")
+            raise PositionError(f"as_of must be at least 0, got {until}")
         # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
         heads = self._heads(latest)
+        last = heads[-1]["end_seq"] if heads else 0
+        if until is not None and until > last:
+            raise PositionError(f"as_of must be at most {last}, where the journal ends, got {until}")
         if as_of is None and self._load_checkpoint(heads):
             self._catch_up(len(heads))
-            return
-        retractions = self._retractions(heads, until)
-        retracted = in_effect(retractions)
-        for batch in self._journal.batches():
-            if batch.number >= len(heads):
-                break
-            if not self._take_batch(batch, retracted, until, is_checked=not retractions):
-                break
-        if as_of is not None:
-            self._end_restoring()
+        else:
+            retractions = self._retractions(heads, until)
+            retracted = in_effect(retractions)
+            for batch in self._journal.batches():
+                if batch.number >= len(heads):
+                    break
+                if not self._take_batch(batch, retracted, until, is_checked=not retractions):
+                    break
+        self._is_of_the_past = as_of is not None
+        self._end_restoring()
 
     def _heads(self, latest: int | None) -> list[Mapping[str, Any]]:
         """Return the heads of the batches that were written by then; nothing in them is checked."""
@@ -162,33 +173,53 @@ class DurableResolver(Resolver):
         for number, head in enumerate(heads):
             try:
                 pairs = [(int(by), int(of)) for by, of in json.loads(head["retractions"] or "[]")]
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
                 raise JournalError(f"{self._journal.name}: batch {number} is damaged: {error}") from error
             retractions += [(by, of) for by, of in pairs if 0 <= of < by and (until is None or by < until)]
         return retractions
 
     def _load_checkpoint(self, heads: Sequence[Mapping[str, Any]]) -> bool:
         path = self._journal.checkpoint
-        number = load_checkpoint(path, self, self._facts, heads) if path else None
-        if number is None:
+        batch = load_checkpoint(path, self, self._facts, self._journal) if path else None
+        if batch is None:
             return False
-        head = {field: value for field, value in heads[number].items() if not field.endswith("_bytes")}
-        self._batch = Batch(**head, texts=b"", block=b"")
-        stated = [head["offsets"] for head in heads[: number + 1] if head["offsets"] is not None]
-        self._offsets = json.loads(stated[-1]) if stated else {}
-        self._checkpointed = self._batch.end_seq
+        for head in reversed(heads[: batch.number + 1]):
+            if head["offsets"] is not None:
+                stated = self._journal.batch(head["number"])  # Checked, as a head is not.
+                self._offsets = json.loads(stated.offsets) if stated and stated.offsets else {}
+                break
+        self._batch = _head(batch)
+        self._checkpointed = batch.end_seq
         return True
 
-    def _catch_up(self, end: float = inf) -> None:
-        """Read back the batches behind the last one that is known, up to number ``end``."""
-        retracts = False
-        for batch in self._journal.batches(self._batch):
-            if batch.number >= end:
+    def _catch_up(self, end: int | None = None) -> None:
+        """Read back the batches behind the last one that is known, those before number ``end``."""
+        with closing(self._journal.batches(self._batch)) as batches:
+            for batch in batches:
+                if end is not None and batch.number >= end:
+                    return
+                if batch.retractions is not None:
+                    break
+                self._take_batch(batch, (), None, is_checked=True)
+            else:
+                return
+        # What is taken back was taken long ago: nobody shall see a moment that never was.
+        anew = DurableResolver(
+            self._journal, self._facts, history=self._keeps_history, threads=None, read_only=True
+        )
+        anew._read_all(end)
+        self._swap(anew)
+        self._batch, self._offsets = anew._batch, anew._offsets
+
+    def _read_all(self, end: int | None) -> None:
+        """Read back every batch before number ``end``, without a checkpoint."""
+        heads = self._heads(None)[:end]
+        retractions = self._retractions(heads, None)
+        retracted = in_effect(retractions)
+        for batch in self._journal.batches():
+            if batch.number >= len(heads):
                 break
-            retracts |= batch.retractions is not None
-            self._take_batch(batch, (), None, is_checked=not retracts)
-        if retracts:
-            self._rebuild(self._blocks())
+            self._take_batch(batch, retracted, None, is_checked=not retractions)
 
     def _take_batch(
         self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
@@ -197,9 +228,14 @@ class DurableResolver(Resolver):
         goes_on = True
         if batch.block:
             try:
-                goes_on = self._restore(batch.texts, batch.block, set(retracted), until, is_checked)
+                goes_on, seq, ids = self._restore(batch.texts, batch.block, set(retracted), until, is_checked)
             except JournalError as error:
                 raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
+            if goes_on and (seq, ids) != (batch.end_seq, batch.end_id):
+                raise JournalError(
+                    f"{self._journal.name}: batch {batch.number} ends at position {seq} and ID {ids}, "
+                    f"not at {batch.end_seq} and {batch.end_id}"
+                )
         if goes_on:
             self._note(batch)
         else:  # What it says of offsets came later.
@@ -216,12 +252,16 @@ class DurableResolver(Resolver):
 
         Raises:
             JournalError: The journal is damaged.
-            SealedError: It is closed, or was not opened to read.
+            SealedError: It is closed, was not opened to read, or with ``as_of``.
         """
-        if not self._read_only:
-            raise SealedError("only a resolver that was opened to read can be refreshed")
+        if not self._read_only or self._is_of_the_past:
+            raise SealedError("only a resolver that was opened to read, and without as_of, can be refreshed")
         with self._guard:
-            self._catch_up()
+            try:
+                self._catch_up()
+            except JournalError:
+                self._release()  # It stays at the last step that was right.
+                raise
             return self.seq
 
     # Writing.
@@ -254,6 +294,7 @@ class DurableResolver(Resolver):
         with self._guard:
             if offsets is not None:
                 _check_offsets(offsets)
+            self._settle_doubt()
             pending = self._pending()
             last = self._batch
             if pending is None and offsets is None:
@@ -275,10 +316,22 @@ class DurableResolver(Resolver):
                 block=block,
             )
             batch = replace(batch, checksum=batch.computed_checksum())
+            self._in_doubt = batch
             self._journal.append(batch)
-            self._written(steps, end_id)
-            self._note(batch)
+            self._settle(batch)
             return end_seq
+
+    def _settle(self, batch: Batch) -> None:
+        """Take note that ``batch`` is in the journal."""
+        self._written(batch.number, batch.steps, batch.end_id)
+        self._note(batch)
+        self._in_doubt = None
+
+    def _settle_doubt(self) -> None:
+        """Find out whether a batch got into the journal whose writer was interrupted."""
+        batch = self._in_doubt
+        if batch is not None and self._journal.batch(batch.number) == batch:
+            self._settle(batch)
 
     def checkpoint(self) -> None:
         """Write what the resolver is beside the journal, so that it opens some ten times as fast.
@@ -292,25 +345,37 @@ class DurableResolver(Resolver):
             ValueError: Some steps are not committed.
         """
         with self._guard:
-            if self._pending() is not None:  # Refuses a sealed one.
+            self._pending()  # Refuses a resolver that takes no changes.
+            if not self._write_checkpoint():
                 raise ValueError("a checkpoint holds what is in the journal; call commit() first")
-            if self._journal.checkpoint and self._batch:
-                moment = moment_of(self._facts, self._batch)
-                write_checkpoint(self._journal.checkpoint, self, moment)
-                self._checkpointed = self._batch.end_seq
+
+    def _write_checkpoint(self) -> bool:
+        """Write a checkpoint, if there is a place for one; False if some steps are not committed."""
+        if not self._journal.checkpoint or not self._batch:
+            return self._pending_count() == 0
+        moment = moment_of(self._facts, self._batch)
+        if not write_checkpoint(self._journal.checkpoint, self, moment):
+            return False
+        self._checkpointed = self._batch.end_seq
+        return True
 
     def close(self) -> None:
         """Let go of the journal; what was not committed is lost, and a warning says so."""
         with self._guard:
             is_done = self._read_only or self._is_closed
+            self._seal(f"{self._journal.name} is closed")  # From here on nothing is added.
             lost = 0 if is_done else self.uncommitted
-            if not is_done and not lost and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
-                self.checkpoint()
-            self._release()
+            try:
+                if not is_done and not lost and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
+                    with suppress(OSError):  # Nothing depends on it.
+                        self._write_checkpoint()
+            finally:
+                self._release()
         if lost:
-            warnings.warn(
-                f"{lost} steps were not committed and are lost; call commit() before close()", stacklevel=2
+            those = (
+                "1 step was not committed and is" if lost == 1 else f"{lost} steps were not committed and are"
             )
+            warnings.warn(f"{those} lost; call commit() before close()", stacklevel=2)
 
     def _release(self) -> None:
         self._is_closed = True
@@ -347,11 +412,13 @@ class DurableResolver(Resolver):
             it must erase it there too.
 
         Raises:
-            ValueError: ``since`` lies ahead, or is negative.
+            PositionError: ``since`` lies ahead, or is negative.
         """
         with self._guard:
+            if not isinstance(since, int):
+                raise TypeError(f"since must be a position, got {since!r}")
             if not 0 <= since <= self.seq:
-                raise ValueError(f"since must be between 0 and {self.seq}, got {since}")
+                raise PositionError(f"since must be between 0 and {self.seq}, got {since}")
             return self._changes(self._blocks(self._feed_start(since)))
 
     def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
@@ -384,7 +451,19 @@ class DurableResolver(Resolver):
             SealedError: The resolver was opened to read, or is closed.
         """
         with self._guard:
+            for position in positions:
+                if isinstance(position, bool) or not isinstance(position, int):
+                    raise TypeError(f"a position must be an int, got {position!r}")
+                if not 0 <= position < self.seq:
+                    raise RetractionError(
+                        f"there is nothing at position {position}: positions go from 0 to {self.seq - 1}"
+                    )
             return self._retract(self._blocks(), list(positions), dry_run)
+
+    def forget(self, distinct_id: str) -> None:
+        """Forget an ID, for good, as `Resolver.forget` does; `compact` wipes it from the journal."""
+        with self._guard:  # Not while the journal is compacted.
+            super().forget(distinct_id)
 
     def compact(self) -> None:
         """Wipe the texts of forgotten IDs from the journal, and give back its room.
@@ -483,6 +562,8 @@ def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str 
 
 
 def _check_offsets(offsets: Mapping[Any, Any]) -> None:
+    if not isinstance(offsets, Mapping):
+        raise TypeError(f"offsets must map str to int or str, got {offsets!r}")
     for source, position in offsets.items():
         if not isinstance(source, str) or not isinstance(position, int | str):
             raise TypeError(f"offsets must map str to int or str, got {source!r}: {position!r}")

@@ -57,6 +57,10 @@ class KeptApartError(IdmergeError, ValueError):
     """Two IDs are together and cannot be kept apart unless what joined them is taken back."""
 
 
+class PositionError(IdmergeError, ValueError):
+    """There is no such position; the message says which there are."""
+
+
 class RetractionError(IdmergeError, ValueError):
     """A position cannot be taken back; the message says why."""
 
@@ -75,3 +79,7 @@ class FileFormatError(IdmergeError, ValueError):
 
 class MissingExtraError(IdmergeError, ImportError):
     """An optional dependency is not installed; the message names what to install."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint was passed over; the message says why. The journal was read back instead."""

@@ -172,10 +172,10 @@ class Resolver:
         return sum(name != "observe" for name, *_ in self._log)
 
     def keep_apart(self, a: str, b: str) -> None:
-        if _text(a) == _text(b) or self.same(a, b):
+        if not self._is_valid(_text(a)) or not self._is_valid(_text(b)) or a == b:
+            raise ValueError(f"{a!r} or {b!r} can be no ID, or they are the same")
+        if self.same(a, b):
             raise KeptApartError(f"{a!r} and {b!r} are together")
-        if not self._is_valid(a) or not self._is_valid(b):
-            raise ValueError(f"{a!r} or {b!r} can be no ID")
         self._log.append(("keep_apart", a, b))
         self._know(a)
         self._know(b)

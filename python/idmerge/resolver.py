@@ -122,7 +122,8 @@ class Resolver(_core.Resolver):
             CanonicalError: ``canonical`` is no strategy's name.
             MissingExtraError: What opens such a URL is not installed.
             OSError: The journal cannot be reached.
-            ValueError: ``as_of`` without ``read_only``, or negative, or without a time zone.
+            PositionError: ``as_of`` is no position of the journal.
+            ValueError: ``as_of`` without ``read_only``, or without a time zone.
         """
         from idmerge.durable import open_durable  # noqa: PLC0415 - what it opens extends this class
 

@@ -69,8 +69,6 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
                 resolver._take_batch(batch, (), None, is_checked=not retracts)
                 last = replace(batch, texts=b"", block=b"")
                 on_batch(batch)
-            if retracts:
-                resolver._rebuild(resolver._blocks())
         except (JournalError, OSError) as error:  # What cannot be read is damaged, as far as we can tell.
             damage = str(error)
         return Verdict(
@@ -102,7 +100,7 @@ def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: 
                 journal.state(facts)
                 for batch in islice(old.batches(), verdict.batches):
                     journal.append(batch)
-            except OSError:
+            except BaseException:
                 _remove(Path(new))
                 raise
 

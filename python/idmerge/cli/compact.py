@@ -28,3 +28,4 @@ def compact(*, path: str) -> None:
     """Compact a journal; the help says more."""
     with opened_to_write(path) as resolver:
         resolver.compact()
+    click.echo(f"{path} holds no text of a forgotten ID", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import warnings
 from typing import IO, Any
 
 import click
@@ -32,18 +33,24 @@ class Failure(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group that turns what idmerge and the system raise into a `Failure`."""
+    """A group that turns what idmerge and the system raise into a `Failure`, and warnings into lines."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a pipe that the reader closed stays click's affair."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _shown  # type: ignore[assignment]
+                return super().invoke(ctx)
         except IdmergeError as error:
             raise Failure(str(error)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
             raise Failure(_in_one_line(error)) from error
+
+
+def _shown(message: Warning | str, *_: Any) -> None:
+    click.echo(f"idmerge: warning: {message}", err=True)
 
 
 def _in_one_line(error: OSError) -> str:

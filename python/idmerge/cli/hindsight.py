@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idmerge.cli.output import check_suffix
 from idmerge.cli.page import page
 from idmerge.cli.picture import svg
 from idmerge.cli.replacing import replacing
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give ``command`` the options that ask for a picture."""
     svg_option = click.option(
-        "--svg", "svg_file", metavar="FILE", help="Draw it here, as SVG (idmerge[plot])."
+        "--svg",
+        "svg_file",
+        metavar="FILE",
+        callback=lambda _context, _option, path: check_suffix(path, (".svg",)),
+        help="Draw it here, as SVG (idmerge[plot]).",
     )
     html_option = click.option(
         "--html",
         "html_file",
         metavar="FILE",
+        callback=lambda _context, _option, path: check_suffix(path, (".html", ".htm")),
         help="Draw it here, with a table of the links, as one HTML file (idmerge[plot]).",
     )
     return svg_option(html_option(command))

@@ -11,6 +11,7 @@ import click
 from idmerge import Policy
 from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
 from idmerge.cli.wording import aligned, counted, labelled, printable, utc
+from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.protocol import moment
 
@@ -109,7 +110,10 @@ def _row(head: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _stated(text: str | None, nothing: Any) -> Any:
-    return nothing if text is None else json.loads(text)
+    try:
+        return nothing if text is None else json.loads(text)
+    except ValueError as error:
+        raise JournalError(f"a batch is damaged: it states {text!r:.50}; idmerge verify says more") from error
 
 
 def _total(heads: Sequence[Mapping[str, Any]]) -> str:

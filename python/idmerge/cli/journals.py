@@ -48,4 +48,4 @@ def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableRes
 
 def opened_to_write(path: str) -> DurableResolver:
     """Open the journal at ``path``, which must be there."""
-    return Resolver.open(path, create=False, history=False)
+    return Resolver.open(path, create=False)

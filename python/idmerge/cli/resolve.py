@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
+from idmerge.cli.journals import is_journal
 from idmerge.cli.judging import Batch, judge, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
@@ -124,7 +125,7 @@ def _opened(path: str, canonical: Any) -> DurableResolver:
     if given:
         facts = _facts(path)
         policy = replace(facts.policy if facts else Policy(), **given)
-    return Resolver.open(path, policy, canonical if is_given("canonical") else None, history=False)
+    return Resolver.open(path, policy, canonical if is_given("canonical") else None)
 
 
 def _facts(path: str) -> Facts | None:
@@ -195,5 +196,9 @@ def _check_overwriting(
         if before != option:
             raise click.UsageError(f"{before} and {option} name the same file")
     for path in files:
+        if is_journal(path):
+            raise click.UsageError(
+                f"{path!r} is a journal; name files of events or links, and --journal to keep them there"
+            )
         if path != STDIN and os.path.realpath(path) in written:
             raise click.UsageError(f"{path!r} would be read and written over; name another file")

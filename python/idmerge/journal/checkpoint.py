@@ -12,70 +12,71 @@ import warnings
 import zlib
 from typing import TYPE_CHECKING
 
-from idmerge.errors import JournalError
+from idmerge.errors import CheckpointWarning, JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
-    from idmerge.journal.protocol import Batch, Facts
+    from idmerge.journal.protocol import Batch, Facts, Journal
     from idmerge.resolver import Resolver
 
-_HEAD = struct.Struct("<5Q")
-Moment = tuple[int, int, int, int]
-
-
-class CheckpointWarning(UserWarning):
-    """A checkpoint was passed over; the message says why. The journal was read back instead."""
+_HEAD = struct.Struct("<6Q")
+Moment = tuple[int, int, int, int, int]
 
 
 def moment_of(facts: Facts, batch: Batch) -> Moment:
     """Return what a checkpoint that was written after ``batch`` says of that moment."""
-    return zlib.crc32(facts.to_json().encode()), batch.number, batch.end_seq, batch.checksum
+    crc = zlib.crc32(facts.to_json().encode())
+    return crc, batch.number, batch.end_seq, batch.end_id, batch.checksum
 
 
-def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> None:
-    """Write what ``resolver`` is, in place of an older checkpoint.
+def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> bool:
+    """Write what ``resolver`` is, in place of an older checkpoint; False if it is not what it was then.
 
     Raises:
         OSError: It could not be written; an older one is still there.
     """
     unfinished = _unfinished(path)
     try:
-        resolver._save(str(unfinished), moment)
-        os.replace(unfinished, path)  # noqa: PTH105 - the paths are ready
+        is_written = resolver._save(str(unfinished), moment)
+        if is_written:
+            os.replace(unfinished, path)  # noqa: PTH105 - the paths are ready
     finally:
         unfinished.unlink(missing_ok=True)
+    return is_written
 
 
-def load_checkpoint(
-    path: Path, resolver: Resolver, facts: Facts, heads: Sequence[Mapping[str, Any]]
-) -> int | None:
-    """Let ``resolver`` become what the checkpoint says; return after which batch it was written.
+def load_checkpoint(path: Path, resolver: Resolver, facts: Facts, journal: Journal) -> Batch | None:
+    """Let ``resolver`` become what the checkpoint says; return the batch after which it was written.
 
-    ``heads`` are those of the journal's batches. None if there is no checkpoint, or a useless one.
+    None if there is no checkpoint, or a useless one.
+
+    Raises:
+        JournalError: That batch of the journal is damaged.
     """
     try:
-        moment = _moment_in(path, facts, heads)
-        resolver._load(str(path), moment)
+        with path.open("rb") as file:
+            _, _, number, *_ = _HEAD.unpack(file.read(_HEAD.size))
     except FileNotFoundError:
         return None
-    except (OSError, struct.error, JournalError) as error:
-        message = f"{path} is passed over, and the journal read back: {error}"
-        warnings.warn(message, CheckpointWarning, stacklevel=2)
+    except (OSError, struct.error) as error:
+        _pass_over(path, error)
         return None
-    return moment[1]
+    batch = journal.batch(number) if number < 2**63 else None
+    if batch is None:
+        _pass_over(path, f"it was written after batch {number}, which the journal does not hold")
+        return None
+    try:
+        resolver._load(str(path), moment_of(facts, batch))
+    except (OSError, JournalError) as error:
+        _pass_over(path, error)
+        return None
+    return batch
 
 
-def _moment_in(path: Path, facts: Facts, heads: Sequence[Mapping[str, Any]]) -> Moment:
-    """Return what the checkpoint must say if it belongs to the journal."""
-    with path.open("rb") as file:
-        _, _, number, _, _ = _HEAD.unpack(file.read(_HEAD.size))
-    if number >= len(heads):
-        raise JournalError(f"it was written after batch {number}, which the journal does not hold")
-    head = heads[number]
-    return zlib.crc32(facts.to_json().encode()), number, head["end_seq"], head["checksum"]
+def _pass_over(path: Path, why: object) -> None:
+    message = f"{path} is passed over, and the journal read back: {why}"
+    warnings.warn(message, CheckpointWarning, stacklevel=2)
 
 
 def remove_checkpoint(path: Path) -> None:

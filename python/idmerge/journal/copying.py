@@ -36,8 +36,10 @@ class LogCopier:
         if self._logged < LOG:
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._copy, name="idmerge-journal", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._copy, name="idmerge-journal", daemon=True)
+            with suppress(RuntimeError):  # The system has no thread to spare; the next commit asks again.
+                thread.start()
+                self._thread = thread
         elif not self._thread.is_alive():
             self._thread = None
             self._logged = 0
@@ -46,7 +48,8 @@ class LogCopier:
                 self._connection.execute(_COPY)
 
     def _copy(self) -> None:
-        with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as connection:
+        there = f"{self._path.as_uri()}?mode=rw"  # And no new file, should it be gone.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(there, uri=True)) as connection:
             connection.execute(_COPY)
 
     def wait(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -60,11 +61,14 @@ class WriterLock:
             raise JournalError(
                 f"{journal} is open for writing by {holder}; a journal has one writer at a time"
             ) from error
+        # Whoever forgets to release it does so when the collector comes.
+        self._close = weakref.finalize(self, os.close, self._descriptor)
         self._process = os.getpid()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         mine = {"process": self._process, "host": socket.gethostname(), "since": now}
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(mine).encode(), 0)
+        with suppress(OSError):  # A disk that is full: the next one is not told who holds it.
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(mine).encode(), 0)
 
     def _holder(self) -> str:
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -76,4 +80,4 @@ class WriterLock:
         """Let others write."""
         if os.getpid() == self._process:  # A child that was forked has the same lock, not one of its own.
             _unlock(self._descriptor)
-        os.close(self._descriptor)
+        self._close()

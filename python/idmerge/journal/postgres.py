@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import quote
 
 from idmerge.errors import JournalError, MissingExtraError, SealedError
-from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Facts, checked
+from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Facts, checked, checked_row
 
 try:
     import psycopg
@@ -36,7 +36,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from idmerge.journal.protocol import Batch
@@ -121,6 +121,7 @@ class PostgresJournal:
         self._parameters = _parameters(url)
         self.name = _name(**{key: self._parameters.get(key) for key in ("user", "host", "port", "dbname")})
         self.checkpoint: Path | None = None
+        self._process = os.getpid()
         self._read_only = read_only
         self._may_create = create and not read_only
         self._schema: str | None = None
@@ -236,6 +237,11 @@ class PostgresJournal:
         """Give the connection, a new one if the last one was lost."""
         if self._is_closed:
             raise SealedError(f"{self.name} is closed")
+        if self._process != os.getpid():
+            raise SealedError(
+                f"{self.name} was opened by process {self._process}, of which this is a fork; "
+                "open it anew in this process"
+            )
         with self._as_journal_errors():
             if self._connection.closed:
                 self._connection = self._connect()
@@ -289,7 +295,7 @@ class PostgresJournal:
             raise JournalError(f"{self.name} is damaged: its head is missing")
         return int(row[0])
 
-    def batches(self, after: Batch | None = None) -> Iterator[Batch]:
+    def batches(self, after: Batch | None = None) -> Generator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
         first = 0 if after is None else after.number + 1
         with self._session() as connection, connection.transaction():  # One snapshot: REPEATABLE READ.
@@ -304,6 +310,12 @@ class PostgresJournal:
                 ask = "SELECT {columns} FROM {batches} WHERE number >= %s ORDER BY number"
                 self._ask(rows, ask, (first,), binary=True)
                 yield from checked(self.name, rows, after, head)
+
+    def batch(self, number: int) -> Batch | None:
+        """Return the batch with this number; None if there is none."""
+        ask: LiteralString = "SELECT {columns} FROM {batches} WHERE number = %s"
+        with self._session() as connection:
+            return checked_row(self.name, self._ask(connection, ask, (number,), binary=True).fetchone())
 
     def blocks(self, start: int, end: int) -> list[bytes]:
         """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
@@ -379,7 +391,8 @@ class PostgresJournal:
     def close(self) -> None:
         """Let go of the journal."""
         self._is_closed = True
-        self._let_go(self._connection)
+        if self._process == os.getpid():  # The session is its parent's, if this is a fork.
+            self._let_go(self._connection)
 
 
 def _parameters(url: str) -> dict[str, Any]:

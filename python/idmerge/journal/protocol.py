@@ -12,7 +12,7 @@ from idmerge.errors import JournalError, PolicyError
 from idmerge.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import UnionType
 
@@ -121,24 +121,28 @@ class Batch:
         ]
         return zlib.crc32(self.block, zlib.crc32(self.texts, zlib.crc32(json.dumps(head).encode())))
 
+    def check(self) -> None:
+        """Make sure that the batch is whole.
+
+        Raises:
+            JournalError: It is damaged; the message names it.
+        """
+        if self.checksum != self.computed_checksum():
+            raise JournalError(f"batch {self.number} is damaged: its checksum is not that of its content")
+
     def check_follows(self, before: Batch | None) -> None:
         """Make sure that the batch is whole and follows ``before``.
 
         Raises:
             JournalError: It is damaged, or a batch is missing; the message names it.
         """
-        if self.checksum != self.computed_checksum():
-            raise JournalError(f"batch {self.number} is damaged: its checksum is not that of its content")
+        self.check()
         expected = (0, 0, 0) if before is None else (before.number + 1, before.end_seq, before.end_id)
         if (self.number, self.seq, self.first_id) != expected:
             raise JournalError(
                 f"batch {expected[0]} is missing: behind it comes batch {self.number}, which begins at "
                 f"position {self.seq} and ID {self.first_id}, not at {expected[1]} and {expected[2]}"
             )
-
-    def retraction_pairs(self) -> list[tuple[int, int]]:
-        """Return the position of each retraction, and that of what it takes back."""
-        return [(by, of) for by, of in json.loads(self.retractions or "[]")]
 
 
 FIELDS = tuple(field.name for field in fields(Batch))
@@ -180,6 +184,22 @@ _TYPES: dict[str, type | UnionType] = {
     **dict.fromkeys(("offsets", "retractions"), str | None),
     **dict.fromkeys(("texts", "block"), bytes),
 }
+
+
+def checked_row(name: str, row: Sequence[Any] | None) -> Batch | None:
+    """Return the batch in a row of `FIELDS`, known to be whole; None for no row.
+
+    Raises:
+        JournalError: It is damaged; the message names it.
+    """
+    if row is None:
+        return None
+    try:
+        batch = _batch(dict(zip(FIELDS, row, strict=True)))
+        batch.check()
+    except JournalError as error:
+        raise JournalError(f"{name}: {error}") from error
+    return batch
 
 
 def _batch(row: dict[str, Any]) -> Batch:
@@ -230,11 +250,18 @@ class Journal(Protocol):
             OSError: It could not be written; the journal is as it was before.
         """
 
-    def batches(self, after: Batch | None = None) -> Iterator[Batch]:
+    def batches(self, after: Batch | None = None) -> Generator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment.
 
         Raises:
             JournalError: A batch is missing or damaged, up to the last one that was committed.
+        """
+
+    def batch(self, number: int) -> Batch | None:
+        """Return the batch with this number; None if there is none.
+
+        Raises:
+            JournalError: It is damaged.
         """
 
     def blocks(self, start: int, end: int) -> list[bytes]:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from idmerge.errors import JournalError, SealedError
 from idmerge.journal.copying import LogCopier
 from idmerge.journal.lock import WriterLock
-from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked
+from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked, checked_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
 MEMORY = ":memory:"
 """The path of a journal that is gone with its resolver."""
@@ -239,7 +239,7 @@ class SqliteJournal:
         if self._copier:
             self._copier.wrote(len(batch.texts) + len(batch.block) + PAGE)
 
-    def batches(self, after: Batch | None = None) -> Iterator[Batch]:
+    def batches(self, after: Batch | None = None) -> Generator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
         with self._as_journal_errors():
             self._connection.execute("BEGIN")
@@ -253,6 +253,12 @@ class SqliteJournal:
         ask = f"SELECT {_COLUMNS} FROM batches WHERE number > ? ORDER BY number"  # noqa: S608
         with closing(self._connection.execute(ask, (-1 if after is None else after.number,))) as rows:
             yield from checked(self.name, rows, after, head and head[0])
+
+    def batch(self, number: int) -> Batch | None:
+        """Return the batch with this number; None if there is none."""
+        with self._as_journal_errors():
+            ask = f"SELECT {_COLUMNS} FROM batches WHERE number = ?"  # noqa: S608
+            return checked_row(self.name, self._connection.execute(ask, (number,)).fetchone())
 
     def blocks(self, start: int, end: int) -> list[bytes]:
         """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""

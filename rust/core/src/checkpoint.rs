@@ -24,7 +24,7 @@ use crate::saved::{Loader, Saver, damaged};
 const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x01");
 
 /// What a checkpoint says of the moment at which it was written; the caller's business.
-pub type Moment = [u64; 4];
+pub type Moment = [u64; 5];
 
 /// A part to be read, and how many bytes it has.
 pub type Part<'a> = (&'a mut (dyn Read + Send), u64);

@@ -126,6 +126,8 @@ pub struct Interner<T> {
     index: Index,
     hasher: Hasher,
     limit: u32,
+    /// How many texts were wiped.
+    wiped: usize,
 }
 
 impl<T: Zeroable + Copy> Interner<T> {
@@ -137,6 +139,7 @@ impl<T: Zeroable + Copy> Interner<T> {
             index: Index::new(capacity.min(limit as usize)),
             hasher: Hasher::keyed(),
             limit: limit.min(Id::LIMIT),
+            wiped: 0,
         }
     }
 
@@ -225,16 +228,23 @@ impl<T: Zeroable + Copy> Interner<T> {
         let hash = hasher.hash_number(u64::from(id.number()));
         index.find_or_insert(hash, id, |_| false, &Stored { entries, arena, hasher });
         entries.push(Entry { key: Key::FORGOTTEN, value: value(id) });
+        self.wiped += 1;
     }
 
     /// Wipes the text of `id`: nobody finds it any more, and it reads as empty.
     ///
     /// Its number stays in the index where it is, until that grows.
     pub fn forget(&mut self, id: Id) {
+        self.wiped += usize::from(self.key(id) != Key::FORGOTTEN);
         if let Some(place) = self.key(id).place() {
             self.arena.wipe(place);
         }
         self.entries.get_mut(id.index()).key = Key::FORGOTTEN;
+    }
+
+    /// Returns how many texts were wiped.
+    pub fn wiped(&self) -> usize {
+        self.wiped
     }
 
     /// Returns the key of `id`.
@@ -317,17 +327,19 @@ impl<T: Zeroable + Copy> Interner<T> {
         if count > limit as usize {
             return Err(damaged("it holds more IDs than can be numbered"));
         }
-        let mut entries = Array::new(count);
+        let (mut entries, mut wiped) = (Array::new(count), 0);
         for _ in 0..count {
             let [high, low] = from.array()?;
-            entries.push(Entry { key: Key { high, low }, value: value(from.array()?) });
+            let key = Key { high, low };
+            wiped += usize::from(key == Key::FORGOTTEN);
+            entries.push(Entry { key, value: value(from.array()?) });
         }
         let mut arena = Arena::default();
         for _ in 0..from.count(8)? {
             let chunk = String::from_utf8(from.bytes()?).map_err(|_| damaged("its texts are no Unicode"))?;
             arena.chunks.push(chunk);
         }
-        Ok(Self { entries, arena, index: Index::new(0), hasher, limit: limit.min(Id::LIMIT) })
+        Ok(Self { entries, arena, index: Index::new(0), hasher, limit: limit.min(Id::LIMIT), wiped })
     }
 
     /// Takes the index that was read apart.

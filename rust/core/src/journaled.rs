@@ -8,7 +8,6 @@
 
 use std::collections::HashSet;
 
-use crate::batch::Arrival;
 use crate::error::Error;
 use crate::forest::{Forest, Marks, Node, Nodes};
 use crate::hindsight::Hindsight;
@@ -28,12 +27,14 @@ pub(crate) struct Journaled {
     pub record: Record,
     /// How many numbers have their texts in the journal.
     texts: u32,
+    /// The batch that was written last from here.
+    batch: Option<u64>,
 }
 
 impl Journaled {
     /// Returns that of a resolver whose first `texts` IDs, and all steps, are in the journal.
     pub fn written_up_to(texts: u32) -> Self {
-        Self { record: Record::default(), texts }
+        Self { record: Record::default(), texts, batch: None }
     }
 }
 
@@ -116,10 +117,12 @@ pub struct Pending<'a> {
 /// Why two IDs were not kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotApart {
+    /// They are one and the same.
+    Same,
     /// They are in one cluster.
     Together,
-    /// One of them can be no ID.
-    Invalid,
+    /// One of them, the first (0) or the second (1), can be no ID.
+    Invalid(usize),
     /// The resolver is full.
     Full(Error),
 }
@@ -128,9 +131,14 @@ pub enum NotApart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRetracted {
     /// There is nothing at this position yet.
-    NotThere,
-    /// It is taken back already, by the retraction at this position.
-    Already(u64),
+    NotThere(u64),
+    /// This position is taken back already, by the retraction at another one.
+    Already {
+        /// What is taken back.
+        position: u64,
+        /// By what.
+        by: u64,
+    },
     /// What stands there cannot be undone.
     Forgotten,
     /// The steps given are not this resolver's.
@@ -172,6 +180,11 @@ impl Resolver {
         &self.state.retractions
     }
 
+    /// Returns how many IDs have numbers, those that are not known and those that were forgotten included.
+    pub fn numbered(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Returns every ID that has a number.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = Id> + use<> {
         (0..self.ids.len() as u32).map(Id::new)
@@ -190,11 +203,14 @@ impl Resolver {
     }
 
     /// Notes that the first `steps` of what was pending, and the texts before number `texts`, are in the
-    /// journal now.
-    pub fn written(&mut self, steps: usize, texts: u32) {
-        if let Some(journaled) = &mut self.journaled {
+    /// journal now, as this batch. Whoever was interrupted may say so again.
+    pub fn written(&mut self, batch: u64, steps: usize, texts: u32) {
+        if let Some(journaled) = &mut self.journaled
+            && journaled.batch != Some(batch)
+        {
             journaled.record.drop_first(steps);
             journaled.texts = texts;
+            journaled.batch = Some(batch);
         }
     }
 
@@ -266,8 +282,11 @@ impl Resolver {
         }
     }
 
-    /// Ends reading back at an earlier position: whose text was forgotten later is forgotten already.
+    /// Ends reading back: whose text is wiped and whose forgetting was not read is forgotten already.
     pub fn end_restoring(&mut self) {
+        if self.ids.wiped() == self.state.exceptions.forgotten().len() {
+            return;
+        }
         let ids = (0..self.ids.len() as u32).map(Id::new);
         let wiped: Vec<Id> = ids.filter(|&id| self.named(id).is_none()).collect();
         for id in wiped {
@@ -283,11 +302,11 @@ impl Resolver {
     /// Keeps two IDs apart from now on, and makes them known.
     pub fn keep_apart(&mut self, ids: [&str; 2]) -> Result<(), NotApart> {
         let arrivals = ids.map(|text| self.receive(Operand::Text(text)));
-        if ids[0] == ids[1] {
-            return Err(NotApart::Together);
+        if let Some(which) = arrivals.iter().position(|arrival| !arrival.is_valid()) {
+            return Err(NotApart::Invalid(which));
         }
-        if !arrivals.iter().all(Arrival::is_valid) {
-            return Err(NotApart::Invalid);
+        if ids[0] == ids[1] {
+            return Err(NotApart::Same);
         }
         self.check_room(arrivals.each_ref(), ids).map_err(NotApart::Full)?;
         let known = ids.map(|text| self.get(text));
@@ -350,11 +369,6 @@ impl Resolver {
         in_effect(&retractions[..retractions.partition_point(|&(position, _)| position < until)])
     }
 
-    /// Judges all steps again without what is taken back.
-    pub fn as_retracted<'a>(&self, steps: impl IntoIterator<Item = Steps<'a>>) -> Result<Hindsight, Damage> {
-        self.look_back_to_now(steps, self.state.history.is_some(), |_| ())
-    }
-
     /// Judges all steps again that made this resolver what it is; a journal may hold later ones.
     pub fn look_back_to_now<'a>(
         &self,
@@ -374,13 +388,14 @@ impl Resolver {
         let mut retractions = self.state.retractions.clone();
         for (number, &position) in positions.iter().enumerate() {
             if position >= self.state.position() {
-                return Err(NotRetracted::NotThere);
+                return Err(NotRetracted::NotThere(position));
             }
             let taken_back = in_effect(&retractions);
             if taken_back.contains(&position) {
                 let mut by =
                     retractions.iter().rev().filter(|&&(by, of)| of == position && !taken_back.contains(&by));
-                return Err(NotRetracted::Already(by.next().map_or(0, |&(by, _)| by)));
+                let by = by.next().map_or(0, |&(by, _)| by);
+                return Err(NotRetracted::Already { position, by });
             }
             retractions.push((self.state.position() + number as u64, position));
         }

@@ -64,9 +64,40 @@ fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowErr
     writer.into_inner()
 }
 
+/// Reads a block whatever it holds: Arrow's reader takes what it is told of lengths for granted.
 fn read(block: &[u8]) -> Result<RecordBatch, ArrowError> {
-    let mut reader = StreamReader::try_new(Cursor::new(block), None)?;
-    reader.next().unwrap_or_else(|| Err(ArrowError::IpcError("the block holds no batch".to_owned())))
+    check_lengths(block)?;
+    let read = || {
+        let mut reader = StreamReader::try_new(Cursor::new(block), None)?;
+        reader.next().unwrap_or_else(|| Err(damaged("the block holds no batch")))
+    };
+    // Some of what is wrong with a batch it only meets with a panic.
+    std::panic::catch_unwind(read).unwrap_or_else(|_| Err(damaged("the block is no batch of Arrow")))
+}
+
+fn damaged(what: &str) -> ArrowError {
+    ArrowError::IpcError(what.to_owned())
+}
+
+/// Makes sure that no message of a block says that it is longer than the block is.
+fn check_lengths(block: &[u8]) -> Result<(), ArrowError> {
+    let mut rest = block;
+    while let Some((mark, after)) = rest.split_first_chunk::<4>() {
+        let (length, after) = match u32::from_le_bytes(*mark) {
+            u32::MAX => after.split_first_chunk::<4>().ok_or_else(|| damaged("the block is cut off"))?,
+            _ => (mark, after),
+        };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length == 0 {
+            return Ok(());
+        }
+        let (head, after) = after.split_at_checked(length).ok_or_else(|| damaged("the block is cut off"))?;
+        let message = arrow_ipc::root_as_message(head).map_err(|error| damaged(&error.to_string()))?;
+        let body = usize::try_from(message.bodyLength()).ok();
+        let body = body.and_then(|length| after.split_at_checked(length));
+        rest = body.ok_or_else(|| damaged("the block is cut off"))?.1;
+    }
+    Ok(())
 }
 
 /// The texts of a batch.

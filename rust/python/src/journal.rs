@@ -53,6 +53,12 @@ fn read_steps(blocks: &[PyBackedBytes]) -> Result<Vec<StepBlock>, Failure> {
     blocks.iter().map(|block| Ok(read(block)?)).collect()
 }
 
+/// Returns whether a resolver is at the position, and has numbered the IDs, that a moment states last.
+fn is_at(core: &Core, moment: Moment) -> bool {
+    let [.., position, ids, _] = moment;
+    core.position() == position && core.numbered() as u64 == ids
+}
+
 fn told(core: &Core, edge: &Edge, outcome: u8) -> Told {
     let [first, second] = edge.ids.map(|id| core.named(id).map(|text| text.as_str().to_owned()));
     (edge.kind as u8, first, second, edge.position, outcome)
@@ -83,14 +89,18 @@ impl Resolver {
         match kept {
             Ok(()) => Ok(()),
             Err(NotApart::Full(error)) => Err(Failure::from(error).into()),
+            Err(NotApart::Same) => {
+                Err(PyValueError::new_err(format!("{} cannot be kept apart from itself", a.repr()?)))
+            }
             Err(NotApart::Together) => Err(KeptApartError::new_err(format!(
-                "{} and {} are together; take back the links that joined them first",
+                "{} and {} are together; take back the links that joined them first (explain, or idmerge why, names them)",
                 a.repr()?,
                 b.repr()?
             ))),
-            Err(NotApart::Invalid) => {
-                Err(PyValueError::new_err(format!("{} or {} can be no ID", a.repr()?, b.repr()?)))
-            }
+            Err(NotApart::Invalid(which)) => Err(PyValueError::new_err(format!(
+                "{} can be no ID: it is empty, too long, blocked or no Unicode text",
+                [a, b][which].repr()?
+            ))),
         }
     }
 
@@ -141,13 +151,14 @@ impl Resolver {
 
     /// Note that the first ``steps`` pending ones, and the texts before number ``next``, are in the journal.
     #[pyo3(name = "_written")]
-    fn written(&self, py: Python<'_>, steps: usize, next: u32) -> PyResult<()> {
+    fn written(&self, py: Python<'_>, batch: u64, steps: usize, next: u32) -> PyResult<()> {
         let _turn = self.turn(py)?;
-        self.write(py)?.written(steps, next);
+        self.write(py)?.written(batch, steps, next);
         Ok(())
     }
 
-    /// Read back a batch; return whether the position ``until`` was not reached yet.
+    /// Read back a batch; return whether the position ``until`` was not reached yet, and the position and the
+    /// number that come next.
     #[pyo3(name = "_restore")]
     fn restore(
         &self,
@@ -157,27 +168,29 @@ impl Resolver {
         retracted: HashSet<u64>,
         until: Option<u64>,
         is_checked: bool,
-    ) -> PyResult<bool> {
+    ) -> PyResult<(bool, u64, usize)> {
         let _turn = self.turn_whoever(py)?;
-        let goes_on = py.detach(|| {
+        let read = py.detach(|| {
             let (texts, steps) = (TextBlock::read(&texts)?, StepBlock::read(&steps)?);
             let until = (&retracted, until.unwrap_or(u64::MAX));
-            Ok::<_, Failure>(self.core.write()?.restore(texts.iter(), steps.steps(), until, is_checked)?)
+            let mut core = self.core.write()?;
+            let goes_on = core.restore(texts.iter(), steps.steps(), until, is_checked)?;
+            Ok::<_, Failure>((goes_on, core.position(), core.numbered()))
         });
-        Ok(goes_on?)
+        Ok(read?)
     }
 
-    /// Judge everything again after retractions were read back, given the journal's blocks of steps.
-    #[pyo3(name = "_rebuild")]
-    fn rebuild(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<()> {
+    /// Become what another resolver is, which becomes what this one was.
+    #[pyo3(name = "_swap")]
+    fn swap(&self, other: &Bound<'_, Self>) -> PyResult<()> {
+        let py = other.py();
+        let other = other.get();
         let _turn = self.turn_whoever(py)?;
-        let rebuilt = py.detach(|| {
-            let blocks = read_steps(&blocks)?;
-            let hindsight = self.read_detached()?.as_retracted(blocks.iter().map(StepBlock::steps))?;
-            self.core.write()?.take_back(&[], hindsight);
-            Ok::<_, Failure>(())
-        });
-        Ok(rebuilt?)
+        let _others = other.turn_whoever(py)?;
+        *self.feed.lock_py_attached(py).map_err(Failure::from)? = None;
+        let (mut mine, mut theirs) = (self.write(py)?, other.write(py)?);
+        std::mem::swap(&mut *mine, &mut *theirs);
+        Ok(())
     }
 
     /// End reading back at an earlier position.
@@ -217,6 +230,8 @@ impl Resolver {
                 }
                 passed += 1;
             }
+            // Who would link waits for its turn, not for the lock, where readers would wait behind it.
+            let _turn = self.turn.lock()?;
             let core = self.read_detached()?;
             let pending = core.pending().map(|pending| pending.steps);
             if passed == blocks.len()
@@ -274,6 +289,7 @@ impl Resolver {
         };
         let links = py.detach(|| {
             let blocks = blocks.map(|blocks| read_steps(&blocks)).transpose()?;
+            let _turn = blocks.as_ref().map(|_| self.turn.lock()).transpose()?;
             let core = self.read_detached()?;
             // The lock was free in between: an ID may have been forgotten.
             let (Some(a), b) = (core.get(from), to.and_then(|to| core.get(to))) else { return Ok(None) };
@@ -305,8 +321,12 @@ impl Resolver {
     ) -> PyResult<Vec<Told>> {
         let py = a.py();
         let (from, to) = (text(a)?, text(b)?);
+        for id in [a, b] {
+            known(&*self.read(py)?, id)?;
+        }
         let links = py.detach(|| {
             let blocks = read_steps(&blocks)?;
+            let _turn = self.turn.lock()?;
             let core = self.read_detached()?;
             let (Some(a), Some(b)) = (core.get(from), core.get(to)) else { return Ok(Vec::new()) };
             let mut rejected = Vec::new();
@@ -325,16 +345,22 @@ impl Resolver {
         Ok(links?)
     }
 
-    /// Write what the resolver is to a file; ``moment`` says when that was.
+    /// Write what the resolver is to a file, if it is what the journal held at ``moment``; return whether.
     #[pyo3(name = "_save")]
-    fn save(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<()> {
+    fn save(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<bool> {
         let _turn = self.turn_whoever(py)?;
-        py.detach(|| {
+        let is_saved = py.detach(|| {
+            let core = self.read_detached()?;
+            let is_pending = core.pending().is_some_and(|pending| !pending.steps.codes.is_empty());
+            if is_pending || !is_at(&core, moment) {
+                return Ok::<_, Failure>(false);
+            }
             let mut file = File::create(path)?;
-            let second = self.read_detached()?.save(moment, &mut file)?;
-            Ok::<_, Failure>(file.write_all(&second.to_le_bytes())?)
-        })?;
-        Ok(())
+            let second = core.save(moment, &mut file)?;
+            file.write_all(&second.to_le_bytes())?;
+            Ok(true)
+        });
+        Ok(is_saved?)
     }
 
     /// Become what a file says, if that was written at this moment.
@@ -353,7 +379,11 @@ impl Resolver {
             rest.seek(SeekFrom::Start(first))?;
             let parts: [Part; 2] = [(&mut texts, first), (&mut rest, second)];
             let loaded = self.read_detached()?.loaded(parts, |written| written == moment);
-            *self.core.write()? = loaded.map_err(|error| Failure::Damaged(error.to_string()))?;
+            let loaded = loaded.map_err(|error| Failure::Damaged(error.to_string()))?;
+            if !is_at(&loaded, moment) {
+                return Err(Failure::Damaged("it is not what the journal held then".to_owned()));
+            }
+            *self.core.write()? = loaded;
             Ok::<_, Failure>(())
         })?;
         Ok(())
@@ -372,9 +402,11 @@ impl Resolver {
 impl From<NotRetracted> for Failure {
     fn from(error: NotRetracted) -> Self {
         match error {
-            NotRetracted::NotThere => Self::Retraction("nothing has such a position yet".to_owned()),
-            NotRetracted::Already(by) => Self::Retraction(format!(
-                "it was taken back already, at position {by}; take that back to restore it"
+            NotRetracted::NotThere(position) => {
+                Self::Retraction(format!("there is nothing at position {position} yet"))
+            }
+            NotRetracted::Already { position, by } => Self::Retraction(format!(
+                "position {position} was taken back already, at position {by}; take that back to restore it"
             )),
             NotRetracted::Forgotten => {
                 Self::Retraction("an ID was forgotten there, and that cannot be undone".to_owned())

@@ -42,7 +42,7 @@ const WORTH_A_THREAD: usize = 1 << 14;
 /// The core of `idmerge.Resolver`.
 #[pyclass(frozen, subclass, module = "idmerge._core")]
 pub struct Resolver {
-    turn: Mutex<()>,
+    pub turn: Mutex<()>,
     pub core: RwLock<Core>,
     /// Whether nothing may change it any more, and why; both are set in one's turn.
     pub is_sealed: AtomicBool,

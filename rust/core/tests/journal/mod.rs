@@ -1,6 +1,7 @@
 //! Laws of what lasts: a resolver is what was recorded of it, whichever way it comes back.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use idmerge_core::{Id, Outcome, Part, Resolver, Step, Steps, Stored};
 use proptest::collection::vec;
@@ -29,6 +30,7 @@ enum Owned {
 impl Kept {
     /// Takes what is pending.
     fn from(core: &mut Resolver) -> Self {
+        static BATCH: AtomicU64 = AtomicU64::new(0);
         let pending = core.pending().expect("it keeps a record");
         let (ids, Steps { codes, first, second }) = (pending.ids.clone(), pending.steps);
         let kept = Self {
@@ -37,7 +39,10 @@ impl Kept {
             first: first.to_vec(),
             second: second.to_vec(),
         };
-        core.written(kept.codes.len(), ids.end);
+        let batch = BATCH.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..2 {
+            core.written(batch, kept.codes.len(), ids.end);
+        }
         kept
     }
 
@@ -206,7 +211,7 @@ fn loaded(story: &Story, bytes: &[u8], second: u64, keeps_history: bool) -> std:
     let first = bytes.len() as u64 - second;
     let (mut texts, mut rest) = bytes.split_at(first as usize);
     let parts: [Part; 2] = [(&mut texts, first), (&mut rest, second)];
-    empty.loaded(parts, |moment| moment == [1, 2, 3, 4])
+    empty.loaded(parts, |moment| moment == [1, 2, 3, 4, 5])
 }
 
 fn check_that_it_is_saved_and_loaded(story: &Story, keeps_history: bool) -> Result<(), TestCaseError> {
@@ -217,7 +222,7 @@ fn check_that_it_is_saved_and_loaded(story: &Story, keeps_history: bool) -> Resu
     take_each(&mut core, &story.steps());
     Kept::from(&mut core);
     let mut bytes = Vec::new();
-    let second = core.save([1, 2, 3, 4], &mut bytes).expect("a Vec takes all");
+    let second = core.save([1, 2, 3, 4, 5], &mut bytes).expect("a Vec takes all");
     let mut again = loaded(story, &bytes, second, keeps_history).expect("it is whole");
     prop_assert_eq!(known(&again), known(&core));
     for id in core.ids() {
@@ -244,7 +249,7 @@ proptest! {
         let mut core = recording(&story);
         take_each(&mut core, &story.steps());
         let mut bytes = Vec::new();
-        let second = core.save([1, 2, 3, 4], &mut bytes).expect("a Vec takes all");
+        let second = core.save([1, 2, 3, 4, 5], &mut bytes).expect("a Vec takes all");
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
         prop_assert!(loaded(&story, &bytes, second, false).is_err());

@@ -334,7 +334,7 @@ class DurableResolver(Resolver):
             self._settle(batch)
 
     def checkpoint(self) -> None:
-        """Write what the resolver is beside the journal, so that it opens some ten times as fast.
+        """Write what the resolver is beside the journal, so that it opens several times as fast.
 
         Nothing depends on it: it may be deleted at any time. `close` writes one if the last one is old. It
         takes about as many bytes as the resolver takes memory. A journal that is no file has none.

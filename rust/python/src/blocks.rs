@@ -25,7 +25,9 @@ use idmerge_core::{Id, Pending, Resolver, Steps, Stored};
 
 /// Returns the block of the texts of some IDs.
 pub fn write_texts(resolver: &Resolver, ids: std::ops::Range<u32>) -> Result<Vec<u8>, ArrowError> {
-    let (mut forms, mut bytes) = (UInt8Builder::new(), BinaryBuilder::new());
+    let (count, mostly_uuids) = (ids.len(), 16 * ids.len());
+    let (mut forms, mut bytes) =
+        (UInt8Builder::with_capacity(count), BinaryBuilder::with_capacity(count, mostly_uuids));
     for id in ids.map(Id::new) {
         resolver.store(id, |text| {
             let (form, text): (u8, Option<&[u8]>) = match &text {
@@ -58,7 +60,8 @@ pub fn write_steps(pending: &Pending) -> Result<Vec<u8>, ArrowError> {
 
 fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowError> {
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    let room = batch.get_array_memory_size() + 4096;
+    let mut writer = StreamWriter::try_new(Vec::with_capacity(room), &batch.schema())?;
     writer.write(&batch)?;
     writer.finish()?;
     writer.into_inner()

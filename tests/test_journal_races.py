@@ -233,3 +233,16 @@ def test_a_block_that_is_none_is_an_error_and_no_end(path: Path, place: int) -> 
                 else:
                     assert other.seq == 1
         r.commit()
+
+
+@pytest.mark.parametrize("commits", [3, 30])
+def test_a_last_batch_that_is_hidden_is_missed(path: Path, commits: int) -> None:
+    """Few batches are read by one thread, many by two; both ask for what comes behind the last one."""
+    with Resolver.open(path) as r:
+        for number in range(commits):
+            r.merge("a", f"b{number}")
+            r.commit()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM batches WHERE number = ?", (commits - 1,))
+    with pytest.raises(JournalError, match=f"the last batch must be {commits - 1}, found {commits - 2}"):
+        Resolver.open(path)

@@ -12,9 +12,11 @@ import threading
 import warnings
 from bisect import bisect_right
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Self
 
 from idmerge import _core
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 
 WORTH_A_CHECKPOINT = 200_000
 """Positions since the last checkpoint for which closing writes another one."""
+
+
+WORTH_A_THREAD = 8
+"""Batches that are worth a thread that reads them ahead."""
 
 
 def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
@@ -150,9 +156,7 @@ class DurableResolver(Resolver):
         else:
             retractions = self._retractions(heads, until)
             retracted = in_effect(retractions)
-            for batch in self._journal.batches():
-                if batch.number >= len(heads):
-                    break
+            for batch in self._batches(len(heads)):
                 if not self._take_batch(batch, retracted, until, is_checked=not retractions):
                     break
         self._is_of_the_past = as_of is not None
@@ -216,10 +220,13 @@ class DurableResolver(Resolver):
         heads = self._heads(None)[:end]
         retractions = self._retractions(heads, None)
         retracted = in_effect(retractions)
-        for batch in self._journal.batches():
-            if batch.number >= len(heads):
-                break
+        for batch in self._batches(len(heads)):
             self._take_batch(batch, retracted, None, is_checked=not retractions)
+
+    def _batches(self, end: int) -> Iterator[Batch]:
+        """Yield the batches before number ``end``."""
+        with closing(self._journal.batches()) as batches:
+            yield from takewhile(lambda batch: batch.number < end, _one_ahead(batches, end))
 
     def _take_batch(
         self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
@@ -492,6 +499,18 @@ class DurableResolver(Resolver):
             if texts != batch.texts:
                 without = replace(batch, texts=texts)
                 yield replace(without, checksum=without.computed_checksum())
+
+
+def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
+    """Yield ``batches`` to their end; if they are many, another thread reads one ahead."""
+    if count < WORTH_A_THREAD:
+        yield from batches
+        return
+    with ThreadPoolExecutor(1, "idmerge-journal") as pool:
+        ahead = pool.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = pool.submit(next, batches, None)
+            yield batch
 
 
 def _head(batch: Batch) -> Batch:

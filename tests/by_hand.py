@@ -46,7 +46,7 @@ def stitched_by_hand(
         own = distinct_id_of(event)
         properties = dict(event["properties"])
         before = properties.pop(BEFORE, None)
-        row = {name: None for name in names} | {
+        row = dict.fromkeys(names) | {
             "event": event["event"],
             "time": _time(properties.pop("time", None)),
             "distinct_id": None if own is None else resolver.resolve(own),

@@ -41,7 +41,7 @@ def stitched_by_hand(
         known.append(None if own is None else resolver.resolve(own))
         resolver.apply(event)
     rows, seen = [], set()
-    names = _names(events)
+    names = _names(events, as_known=as_known)
     for event, thought in zip(events, known, strict=True):
         own = distinct_id_of(event)
         properties = dict(event["properties"])
@@ -82,9 +82,9 @@ def stitched_table(events: Iterable[Mapping[str, Any]], **options: Any) -> pa.Ta
     return pa.Table.from_pylist(rows)
 
 
-def _names(events: Iterable[Mapping[str, Any]]) -> dict[str, None]:
+def _names(events: Iterable[Mapping[str, Any]], *, as_known: bool) -> dict[str, None]:
     """Return the columns: what every event has, then the properties as they first appear."""
-    names = dict.fromkeys(("event", "time", "distinct_id", BEFORE))
+    names = dict.fromkeys(("event", "time", "distinct_id", BEFORE, *([AS_KNOWN] if as_known else [])))
     for event in events:
         names |= dict.fromkeys(map(_column, event["properties"]))
     return names

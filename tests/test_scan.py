@@ -20,7 +20,7 @@ from idmerge import Resolver, _core, events, files
 from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import Link, distinct_id_of, link_of
-from idmerge.files import BadLine, EventBatch, Piece, StepBatch, read, scan, scanning
+from idmerge.files import BadLine, EventBatch, Piece, StepBatch, blocks, read, scan, scanning
 from idmerge.workload import events as workload
 from strategies import ids
 
@@ -338,7 +338,7 @@ def test_the_lines_are_the_same_wherever_a_block_ends(ending: bytes, monkeypatch
     content = MIXED + ending
     expected = by_python(content)
     for size in [*range(1, len(content) + 2)]:
-        monkeypatch.setattr(scanning, "BLOCK", size)
+        monkeypatch.setattr(blocks, "BLOCK", size)
         assert by_core(content) == expected, size
 
 
@@ -347,10 +347,10 @@ def test_the_lines_are_the_same_wherever_a_block_ends(ending: bytes, monkeypatch
 def test_a_line_beyond_the_limit_is_passed_over_wherever_a_block_ends(
     length: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (files.jsontext, scanning):
+    for module in (files.jsontext, scanning, blocks):
         monkeypatch.setattr(module, "MAX_LINE", 60)
     monkeypatch.setattr(files.jsontext, "CHUNK", 16)
-    monkeypatch.setattr(scanning, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     for long in (
         b'{"a":"' + b"x" * (length - 8) + b'"}',
         b" " * length,
@@ -388,7 +388,7 @@ def test_the_answer_depends_neither_on_threads_nor_on_who_parses(
     threads: str, packing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDMERGE_THREADS", threads)
-    monkeypatch.setattr(scanning, "BLOCK", 40_000)
+    monkeypatch.setattr(blocks, "BLOCK", 40_000)
     monkeypatch.chdir(tmp_path)
     Path("f").write_bytes(packed(TRAFFIC, packing))
     answers = []
@@ -415,7 +415,7 @@ def test_reports_are_those_of_apply_events() -> None:
 def test_every_byte_is_told_once_and_in_the_callers_thread(
     packing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanning, "BLOCK", 40_000)
+    monkeypatch.setattr(blocks, "BLOCK", 40_000)
     content = packed(TRAFFIC, packing)
     (tmp_path / "f").write_bytes(content)
     counts: list[int] = []
@@ -436,7 +436,7 @@ def test_what_stands_before_the_damage_is_told_and_its_line_named(
     threads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDMERGE_THREADS", threads)
-    monkeypatch.setattr(scanning, "BLOCK", 40_000)
+    monkeypatch.setattr(blocks, "BLOCK", 40_000)
     content = gzip.compress(TRAFFIC, 1)
     (tmp_path / "f").write_bytes(content[: len(content) * 2 // 3])
     messages = []
@@ -455,7 +455,7 @@ def test_what_stands_before_the_damage_is_told_and_its_line_named(
 
 def test_the_threads_end_with_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDMERGE_THREADS", "2")
-    monkeypatch.setattr(scanning, "BLOCK", 10_000)
+    monkeypatch.setattr(blocks, "BLOCK", 10_000)
     (tmp_path / "f").write_bytes(TRAFFIC)
     before = threading.active_count()
     pieces = scan(tmp_path / "f")
@@ -467,7 +467,7 @@ def test_the_threads_end_with_the_reading(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_one_thread_starts_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDMERGE_THREADS", "1")
-    monkeypatch.setattr(scanning, "BLOCK", 10_000)
+    monkeypatch.setattr(blocks, "BLOCK", 10_000)
     (tmp_path / "f").write_bytes(TRAFFIC)
     before = threading.active_count()
     assert {threading.active_count() for _ in scan(tmp_path / "f")} == {before}

@@ -14,6 +14,7 @@ from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
 from idmerge.recorded import RecordedLink
 from idmerge.resolver import Resolver
+from idmerge.stitching import StitchedEvents, stitch
 
 __all__ = [
     "DEFAULT_BLOCKED_IDS",
@@ -28,6 +29,7 @@ __all__ = [
     "Report",
     "Resolver",
     "Stats",
+    "StitchedEvents",
     "Table",
     "__version__",
     "compat",
@@ -35,4 +37,5 @@ __all__ = [
     "errors",
     "parse",
     "reference",
+    "stitch",
 ]

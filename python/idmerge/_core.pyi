@@ -20,10 +20,13 @@ from idmerge.policy import Policy
 __all__ = [
     "Column",
     "DisjointSet",
+    "Flat",
+    "Flattener",
     "Partition",
     "Resolver",
     "Scan",
     "Scanner",
+    "Seen",
     "Table",
     "UnionFind",
     "__version__",
@@ -191,6 +194,15 @@ class Resolver:
         left: list[str | None],
         right: list[str | None],
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
+    def _follow_scan(
+        self,
+        ids: ArrowArray | ArrowStream,
+        scan: Scan,
+        rows: tuple[int, int],
+        codes: bytes,
+        left: list[str | None],
+        right: list[str | None],
+    ) -> Column: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
     def _counts(self) -> tuple[list[int], dict[int, int]]: ...
@@ -257,8 +269,12 @@ class Table:
 class Scanner:
     """Reads lines of events; the business of `idmerge.files`."""
 
-    def __new__(cls, events: list[tuple[str, int, list[Sequence[str]]]], longest: int) -> Self:
+    def __new__(
+        cls, events: list[tuple[str, int, list[Sequence[str]]]], longest: int, shape: bool = False
+    ) -> Self:
         """Take each identity event's name, kind and operands' keys, and the longest line in bytes.
+
+        With ``shape`` the scans say which properties the events have.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, or there are too many keys.
@@ -294,8 +310,66 @@ class Scan:
     def observed(self, row: int) -> str | None:
         """Return the ID that a row observes, else None."""
 
+    def properties(self) -> list[tuple[str, int, int]]:
+        """Return each property's name, the sum of its values' kinds, and the row where it came first.
+
+        Kinds are 1 for a null, 2 for a truth value, 4 for an integer, 8 for another number, 16 for a text, 32
+        for a list or an object. Rows that Python must read have none here.
+        """
+
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the rows that Python must read, with their bytes."""
+
+@final
+class Flattener:
+    """Turns lines of events into tables with a column a property; the business of `idmerge.files`."""
+
+    def __new__(cls, properties: list[tuple[str, str, int]], longest: int) -> Self:
+        """Take each property's name, the name of its column, and its kinds, and the longest line in bytes."""
+
+    def flatten(self, head: bytes, text: bytes, end: int, filled: list[bytes | None] | None = None) -> Flat:
+        """Turn the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it into a table.
+
+        Lines that Python must read are its holes. Called again with an event's JSON for each of them, or None
+        for what is no event, it puts these in their places.
+
+        Raises:
+            IndexError: ``end`` is behind the text.
+            ValueError: There are 2 GiB or more, values of other kinds, or a hole is filled with no event.
+        """
+
+@final
+class Flat:
+    """Some lines as a table, or the lines that Python must read first."""
+
+    @property
+    def table(self) -> Table | None:
+        """Columns event, time, distinct_id, $distinct_id_before_identity and properties; None with holes."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are, blank ones included."""
+
+    def holes(self) -> list[tuple[int, bytes]]:
+        """Return the lines that Python must read: their numbers, counted from 0, and their bytes."""
+
+@final
+class Seen:
+    """Rows of text that were seen before: 16 bytes a row, whatever stands in it."""
+
+    def __new__(cls) -> Self: ...
+    def are_new(self, columns: list[ArrowArray]) -> NDArray[np.bool_]:
+        """Return, for each row of utf8 ``columns``, whether none like it came before.
+
+        A row that is null in the last of them is like no other.
+
+        Raises:
+            TypeError: A column is no utf8.
+            ValueError: Columns differ in length, or there are none.
+        """
+
+    def __len__(self) -> int:
+        """Return how many different rows were seen."""
 
 @disjoint_base
 class Partition:

@@ -42,6 +42,8 @@ class Link(NamedTuple):
 
 
 _KINDS = {"$identify": Kind.IDENTIFY, "$create_alias": Kind.ALIAS, "$merge": Kind.MERGE}
+IDENTITY_EVENTS = tuple(_KINDS)
+"""The names of the events that state links."""
 _OPERANDS = {
     Kind.IDENTIFY: (("$anon_id", "$anon_distinct_id"), ("$identified_id", "distinct_id")),
     Kind.ALIAS: (("alias",), ("$distinct_id_before_identity", "distinct_id")),
@@ -104,6 +106,11 @@ def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
     return [
         (name, kind.value, list(_OPERANDS.get(kind, ((_BOTH_OPERANDS,),)))) for name, kind in _KINDS.items()
     ]
+
+
+def operand_names() -> list[str]:
+    """Return the names of all properties that state links."""
+    return sorted({key for _, _, operands in operand_keys() for keys in operands for key in keys})
 
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:

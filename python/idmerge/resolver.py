@@ -14,7 +14,7 @@ import numpy as np
 from idmerge import _core
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.columns import KindColumn, TextColumn, in_family_of
-from idmerge.errors import MalformedEventError
+from idmerge.errors import CanonicalError, MalformedEventError
 from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
@@ -23,13 +23,13 @@ from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
 
     from idmerge.durable import DurableResolver
-    from idmerge.files import StepBatch
+    from idmerge.files import EventBatch, LinkBatch, StepBatch
 
 _TRACKED_MERGE = 3
 _OBSERVE = 4
@@ -215,10 +215,59 @@ class Resolver(_core.Resolver):
         Raises:
             CapacityError: The resolver is full; the message names the event, and those before it are applied.
         """
-        filled = [_step(steps.events[index], "import") for index in sorted(steps.events)]
-        codes = bytes(code for code, _, _ in filled)
-        left, right = [left for _, left, _ in filled], [right for _, _, right in filled]
+        codes, left, right = _filled(steps)
         return Report(*self._take_scan(*steps.rows, codes, left, right))
+
+    def apply_piece(self, piece: EventBatch | LinkBatch | StepBatch) -> Report:
+        """Apply a piece of a file, as `idmerge.files.read` and `scan` yield them, except for bad lines.
+
+        Raises:
+            CapacityError: The resolver is full; the message names the event, and those before it are applied.
+        """
+        from idmerge.files import EventBatch, LinkBatch  # noqa: PLC0415 - not needed without files
+
+        if isinstance(piece, LinkBatch):
+            return self.link_many(piece.kinds, piece.left, piece.right)
+        return self.apply_events(piece.events) if isinstance(piece, EventBatch) else self.apply_steps(piece)
+
+    def apply_rows(self, ids: Sequence[str | None], events: Mapping[int, Mapping[str, Any]]) -> Report:
+        """Apply the rows of a table, in order: those in ``events`` as events, the others as observations.
+
+        Args:
+            ids: The ``distinct_id`` of each row.
+            events: The events that may state links, by row.
+
+        Raises:
+            CapacityError: The resolver is full; the message names the row, and those before it are applied.
+        """
+        codes = bytearray([_OBSERVE]) * len(ids)
+        left: list[str | None] = list(ids)
+        right: list[str | None] = [None] * len(ids)
+        positions: list[int] = []
+        for row, event in events.items():
+            codes[row], left[row], right[row] = _step(event, "import")
+            if codes[row] != _OBSERVE:
+                positions.append(row)
+        return Report(self._take_steps(bytes(codes), left, right, 0), positions)
+
+    def follow_steps(self, steps: StepBatch, ids: Any) -> _core.Column:
+        """Apply a piece as `apply_steps` does, and return who its senders were thought to be (SPEC 6).
+
+        Args:
+            steps: A piece that `idmerge.files.scan` read.
+            ids: The ``distinct_id`` of each of its events, in an Arrow column of utf8.
+
+        Returns:
+            For each event the canonical ID before its own link, and those behind it, were applied.
+
+        Raises:
+            CapacityError: The resolver is full; those before the event that did not fit are applied.
+            CanonicalError: The canonical strategy is a callable, which cannot be followed.
+        """
+        if callable(self._canonical):
+            raise CanonicalError("who was who at each event can be told under a named strategy only")
+        codes, left, right = _filled(steps)
+        return self._follow_scan(ids, *steps.rows, codes, left, right)
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
@@ -336,6 +385,12 @@ class _Steps:
         self._clear()
         self._outcomes.append(self.resolver._take_steps(codes, left, right, first))
         return self._outcomes
+
+
+def _filled(steps: StepBatch) -> tuple[bytes, list[str | None], list[str | None]]:
+    """Return the codes and the operands of the events that Python read."""
+    filled = [_step(steps.events[index], "import") for index in sorted(steps.events)]
+    return bytes(code for code, _, _ in filled), [left for _, left, _ in filled], [r for _, _, r in filled]
 
 
 def _step(event: Mapping[str, Any], source: Source) -> tuple[int, str | None, str | None]:

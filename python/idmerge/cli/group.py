@@ -18,6 +18,7 @@ from idmerge.cli.keep_apart import keep_apart
 from idmerge.cli.resolve import resolve
 from idmerge.cli.retract import retract
 from idmerge.cli.show import show
+from idmerge.cli.stitch import stitch
 from idmerge.cli.verify import verify
 from idmerge.cli.why import why
 from idmerge.errors import IdmergeError
@@ -84,6 +85,7 @@ def commands() -> None:
 
 for command in (
     resolve,
+    stitch,
     show,
     why,
     journal,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge import Kind, Link, Outcome, Report, Resolver, parse
+from idmerge import Kind, Link, Outcome, Report, parse
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.files import EventBatch, LinkBatch, StepBatch, kind_named
 
@@ -27,15 +27,6 @@ class JudgedLink(NamedTuple):
     outcome: Outcome
     message: str | None
     """Why the link is malformed; None for every other outcome."""
-
-
-def judge(resolver: Resolver, batch: Batch) -> Report:
-    """Give the links of ``batch`` to ``resolver``."""
-    if isinstance(batch, EventBatch):
-        return resolver.apply_events(batch.events)
-    if isinstance(batch, StepBatch):
-        return resolver.apply_steps(batch)
-    return resolver.link_many(batch.kinds, batch.left, batch.right)
 
 
 def judged_links(batch: Batch, report: Report, indices: Iterable[int]) -> Iterator[JudgedLink]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
 from idmerge.cli.journals import is_journal
-from idmerge.cli.judging import Batch, judge, judged_links
+from idmerge.cli.judging import Batch, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -155,7 +155,7 @@ def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
                     malformed.add(piece.path, piece.line, piece.message)
                     continue
                 run.events += _event_count(piece)
-                report = judge(resolver, piece)
+                report = resolver.apply_piece(piece)
                 run.outcomes.update(report.counts)
                 _report(piece, report, malformed, writer)
                 if isinstance(resolver, DurableResolver) and not strict:

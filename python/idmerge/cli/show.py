@@ -12,7 +12,7 @@ import click
 from idmerge import Outcome, Policy, RecordedLink, Resolver
 from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
-from idmerge.cli.judging import JudgedLink, judge, judged_links
+from idmerge.cli.judging import JudgedLink, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -157,7 +157,7 @@ def _resolved(files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resol
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                 else:
-                    judge(resolver, piece)
+                    resolver.apply_piece(piece)
     return resolver
 
 
@@ -172,7 +172,7 @@ def _touching(
             for piece in scan(source, name=name_of(path), on_bytes=bar.advance):
                 if isinstance(piece, BadLine):
                     continue
-                report = judge(resolver, piece)
+                report = resolver.apply_piece(piece)
                 links = judged_links(piece, report, range(len(report)))
                 touching += (link for link in links if link.left in members or link.right in members)
     return touching

@@ -45,7 +45,7 @@ def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int
     """Yield the lines of the summary."""
     files = counted(run.files, "file")
     yield labelled("read", f"{counted(run.events, 'event')} from {files} in {run.seconds:.2f} s")
-    yield from _links(run.outcomes)
+    yield from links_lines(run.outcomes)
     if run.malformed:
         yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
     if run.journal:
@@ -58,7 +58,8 @@ def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int
         yield labelled("near limit", f"{near} within 10 % of the {max_cluster_size:,} IDs allowed")
 
 
-def _links(outcomes: Counter[Outcome]) -> Iterator[str]:
+def links_lines(outcomes: Counter[Outcome]) -> Iterator[str]:
+    """Yield the lines on links: how many, and how many of each outcome."""
     total = outcomes.total()
     rejected = sum(count for outcome, count in outcomes.items() if not outcome.accepted)
     yield labelled("links", f"{total:,}, of which {rejected:,} rejected" if rejected else f"{total:,}")

@@ -14,17 +14,21 @@ from idmerge.errors import FileFormatError
 from idmerge.files.columns import read_arrow, read_csv, read_parquet
 from idmerge.files.jsontext import beginning, is_array, read_array, read_json
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
-from idmerge.files.scanning import StepBatch, read_steps
+from idmerge.files.pieces import BadLine, EventBatch
+from idmerge.files.scanning import StepBatch, properties_of, read_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from idmerge.files.pieces import BadLine, LinkBatch, Piece
+    from idmerge.files.flattening import Flattened, Flattening
+    from idmerge.files.pieces import LinkBatch, Piece
+    from idmerge.files.shape import Shape
 
 STDIN = "-"
 """The name that stands for standard input."""
 
 P = TypeVar("P")
+T = TypeVar("T")
 Source = str | os.PathLike[str] | BinaryIO
 """A file's path, ``"-"`` for standard input, or a file open for reading bytes."""
 
@@ -47,11 +51,16 @@ def read(
 
 
 def scan(
-    source: Source, *, name: str | None = None, on_bytes: Callable[[int], object] = lambda _count: None
+    source: Source,
+    *,
+    name: str | None = None,
+    on_bytes: Callable[[int], object] = lambda _count: None,
+    shape: Shape | None = None,
 ) -> Iterator[Piece | StepBatch]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
     ``Resolver.apply_steps`` takes them. Several threads may read; ``on_bytes`` is called in the caller's.
+    A ``shape`` learns which properties the events have.
 
     Raises:
         FileFormatError: The file is damaged, or lacks what its format promises.
@@ -59,8 +68,36 @@ def scan(
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
+    yield from _told(partial(_read, path, source), partial(_scan_json, path, shape), on_bytes)
+
+
+def flatten(
+    source: Source,
+    flattening: Flattening[T],
+    *,
+    name: str | None = None,
+    on_bytes: Callable[[int], object] = lambda _count: None,
+) -> Iterator[Flattened[T] | LinkBatch]:
+    """Yield the events of ``source`` as tables; bad lines are passed over.
+
+    Raises:
+        FileFormatError: The file is damaged, or not what it was when its shape was learned.
+        OSError: It cannot be opened.
+    """
+    path = name_of(source) if name is None else name
+    for piece in _told(partial(_read, path, source), partial(_flatten_json, path, flattening), on_bytes):
+        if not isinstance(piece, BadLine):
+            yield piece
+
+
+def _told(
+    read_by: Callable[..., Iterator[P | LinkBatch | BadLine]],
+    read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
+    on_bytes: Callable[[int], object],
+) -> Iterator[P | LinkBatch | BadLine]:
+    """Yield what is read, and tell ``on_bytes``, in the caller's thread, how much that was."""
     counts: deque[int] = deque()
-    for piece in _read(path, source, counts.append, partial(_scan_json, path)):
+    for piece in read_by(counts.append, read_text):
         while counts:
             on_bytes(counts.popleft())
         yield piece
@@ -68,12 +105,33 @@ def scan(
         on_bytes(counts.popleft())
 
 
-def _scan_json(path: str, stream: io.BufferedReader, ahead: bool) -> Iterator[Piece | StepBatch]:  # noqa: FBT001
+def _scan_json(
+    path: str,
+    shape: Shape | None,
+    stream: io.BufferedReader,
+    ahead: bool,  # noqa: FBT001
+) -> Iterator[Piece | StepBatch]:
     passed, head = beginning(path, stream)
     if is_array(head):
-        yield from read_array(path, stream, head)
+        for piece in read_array(path, stream, head):
+            if shape is not None and isinstance(piece, EventBatch):
+                shape.learn(path, properties_of(piece.events))
+            yield piece
     else:
-        yield from read_steps(path, stream, passed, head, ahead=ahead)
+        yield from read_steps(path, stream, passed, head, ahead=ahead, shape=shape)
+
+
+def _flatten_json(
+    path: str,
+    flattening: Flattening[T],
+    stream: io.BufferedReader,
+    ahead: bool,  # noqa: FBT001
+) -> Iterator[Flattened[T]]:
+    passed, head = beginning(path, stream)
+    if is_array(head):
+        yield from flattening.of_events(path, read_array(path, stream, head))
+    else:
+        yield from flattening.of_lines(path, stream, passed, head, ahead=ahead)
 
 
 def _read(
@@ -84,7 +142,7 @@ def _read(
 ) -> Iterator[P | LinkBatch | BadLine]:
     """Read ``source``; JSON by ``read_text``, which is told whether another thread may read it."""
     with ExitStack() as stack:
-        stream = _opened(source, stack)
+        stream = opened(source, stack)
         counted = CountedBytes(stream, on_bytes)
         suffixed = path.lower()
         if suffixed.endswith(".parquet") or counted.magic.startswith(PARQUET):
@@ -107,7 +165,7 @@ def name_of(source: Source) -> str:
     return str(getattr(source, "name", "<file>"))
 
 
-def _opened(source: Source, stack: ExitStack) -> BinaryIO:
+def opened(source: Source, stack: ExitStack) -> BinaryIO:
     """Open ``source`` until ``stack`` ends; standard input and open files stay open."""
     if source == STDIN:
         if sys.stdin is None:

@@ -384,7 +384,7 @@ pub fn check_one_dimension(array: &Bound<'_, PyAny>, name: &str) -> PyResult<()>
     Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")))
 }
 
-fn read_arrow(column: &Bound<'_, PyAny>) -> PyResult<(Vec<ArrayRef>, FieldRef)> {
+pub fn read_arrow(column: &Bound<'_, PyAny>) -> PyResult<(Vec<ArrayRef>, FieldRef)> {
     Ok(column.extract::<AnyArray>()?.into_chunked_array()?.into_inner())
 }
 

@@ -15,10 +15,12 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
+use crate::shape::{Shape, kind};
+
 /// Keys that can be told apart.
 const MOST_KEYS: usize = 8;
 /// Nesting that Python reads whatever its caller's depth.
-const DEEPEST: u8 = 100;
+pub const DEEPEST: u8 = 100;
 
 /// Which events state a link, and under which keys of `properties` their operands stand.
 pub struct Rules {
@@ -86,14 +88,25 @@ impl Rules {
 
     /// Returns what `line` states, with `observe` as the code of an ordinary event; None: ask Python.
     ///
-    /// `unescaped` is room for operands that do not stand in the line as they are.
-    pub fn stated<'a>(&self, line: &'a str, observe: u8, unescaped: &'a mut String) -> Option<Stated<'a>> {
+    /// `unescaped` is room for operands that do not stand in the line as they are. A `shape` takes the
+    /// properties of every line that is JSON for certain, as those of a row.
+    pub fn stated<'a>(
+        &self,
+        line: &'a str,
+        observe: u8,
+        unescaped: &'a mut String,
+        shape: Option<(&mut Shape, usize)>,
+    ) -> Option<Stated<'a>> {
         unescaped.clear();
-        let mut event =
-            Event { rules: self, rule: None, values: [const { Value::Absent }; MOST_KEYS], unescaped };
+        let (shape, row) = shape.unzip();
+        let values = [const { Value::Absent }; MOST_KEYS];
+        let mut event = Event { rules: self, rule: None, values, unescaped, shape };
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(&mut event).ok()?;
         parser.end().ok()?;
+        if let Some((shape, row)) = event.shape.as_deref_mut().zip(row) {
+            shape.end_row(row);
+        }
         let (code, left, right) = event.step(observe)?;
         let Event { unescaped, .. } = event;
         let text = |id: Id<'a>| match id {
@@ -135,9 +148,17 @@ struct Event<'r, 'a> {
     rule: Option<usize>,
     values: [Value<'a>; MOST_KEYS],
     unescaped: &'a mut String,
+    shape: Option<&'r mut Shape>,
 }
 
 impl<'a> Event<'_, 'a> {
+    fn begin_properties(&mut self) {
+        self.values.fill(Value::Absent);
+        if let Some(shape) = &mut self.shape {
+            shape.begin_row();
+        }
+    }
+
     fn step(&self, observe: u8) -> Option<(u8, Option<Id<'a>>, Option<Id<'a>>)> {
         let Some(rule) = self.rule.map(|rule| &self.rules.events[rule]) else {
             return match &self.values[self.rules.distinct_id] {
@@ -189,27 +210,28 @@ impl<'a> Visitor<'a> for &mut Event<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        self.begin_properties();
         while let Some(field) = map.next_key_seed(FieldName)? {
             match field {
                 Field::Event => self.rule = map.next_value_seed(EventName(self.rules))?,
                 Field::Properties => {
-                    self.values.fill(Value::Absent);
+                    self.begin_properties();
                     map.next_value_seed(Properties(self))?;
                 }
-                Field::Other => map.next_value_seed(Passed { depth: 1 })?,
+                Field::Other => _ = map.next_value_seed(Passed { depth: 1 })?,
             }
         }
         Ok(())
     }
 }
 
-enum Field {
+pub enum Field {
     Event,
     Properties,
     Other,
 }
 
-struct FieldName;
+pub struct FieldName;
 
 impl<'a> DeserializeSeed<'a> for FieldName {
     type Value = Field;
@@ -264,11 +286,11 @@ impl<'a> Visitor<'a> for EventName<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Passed { depth: 1 }.visit_seq(list).map(|()| None)
+        Passed { depth: 1 }.visit_seq(list).map(|_| None)
     }
 
     fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Passed { depth: 1 }.visit_map(map).map(|()| None)
+        Passed { depth: 1 }.visit_map(map).map(|_| None)
     }
 }
 
@@ -300,27 +322,34 @@ impl<'a> Visitor<'a> for Properties<'_, '_, 'a> {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
-        Passed { depth: 1 }.visit_seq(list)
+        Passed { depth: 1 }.visit_seq(list).map(|_| ())
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(place) = map.next_key_seed(PropertyName(self.0.rules))? {
-            match place {
-                Some(place) => {
-                    let operand = Operand { unescaped: self.0.unescaped, is_entry: false };
-                    self.0.values[place] = map.next_value_seed(operand)?;
+        let event = self.0;
+        while let Some((operand, place)) = map.next_key_seed(PropertyName(event.rules, &mut event.shape))? {
+            let kind = match operand {
+                Some(operand) => {
+                    let mut kind = kind::NULL;
+                    let seed = Operand { unescaped: event.unescaped, kind: Some(&mut kind) };
+                    event.values[operand] = map.next_value_seed(seed)?;
+                    kind
                 }
                 None => map.next_value_seed(Passed { depth: 2 })?,
+            };
+            if let Some((shape, place)) = event.shape.as_mut().zip(place) {
+                shape.value(place, kind);
             }
         }
         Ok(())
     }
 }
 
-struct PropertyName<'r>(&'r Rules);
+/// Reads a key: which operand it may be of, and its place in the shape.
+struct PropertyName<'e, 'r>(&'r Rules, &'e mut Option<&'r mut Shape>);
 
-impl<'a> DeserializeSeed<'a> for PropertyName<'_> {
-    type Value = Option<usize>;
+impl<'a> DeserializeSeed<'a> for PropertyName<'_, '_> {
+    type Value = (Option<usize>, Option<usize>);
 
     #[inline]
     fn deserialize<D: Deserializer<'a>>(self, key: D) -> Result<Self::Value, D::Error> {
@@ -328,8 +357,8 @@ impl<'a> DeserializeSeed<'a> for PropertyName<'_> {
     }
 }
 
-impl Visitor<'_> for PropertyName<'_> {
-    type Value = Option<usize>;
+impl Visitor<'_> for PropertyName<'_, '_> {
+    type Value = (Option<usize>, Option<usize>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
@@ -337,14 +366,15 @@ impl Visitor<'_> for PropertyName<'_> {
 
     #[inline]
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.find(key))
+        Ok((self.0.find(key), self.1.as_mut().map(|shape| shape.key(key))))
     }
 }
 
 /// Keeps the value of a property that can be an operand, or an entry of its list.
 struct Operand<'e> {
     unescaped: &'e mut String,
-    is_entry: bool,
+    /// Where the value's kind is told; an entry has none.
+    kind: Option<&'e mut u8>,
 }
 
 impl<'a> DeserializeSeed<'a> for Operand<'_> {
@@ -356,6 +386,11 @@ impl<'a> DeserializeSeed<'a> for Operand<'_> {
 }
 
 impl Operand<'_> {
+    /// Tells the kind and says whether the value is an entry.
+    fn tell(&mut self, kind: u8) -> bool {
+        self.kind.as_mut().map(|told| **told = kind).is_none()
+    }
+
     fn kept<'a>(self, text: impl fmt::Display) -> Value<'a> {
         let start = self.unescaped.len();
         write!(self.unescaped, "{text}").expect("a String takes any text");
@@ -363,41 +398,55 @@ impl Operand<'_> {
     }
 
     fn entry(&mut self) -> Operand<'_> {
-        Operand { unescaped: self.unescaped, is_entry: true }
+        Operand { unescaped: self.unescaped, kind: None }
     }
 }
 
 impl<'a> Visitor<'a> for Operand<'_> {
     type Value = Value<'a>;
 
-    any_value! {
-        visit_bool(bool) => Value::NoId;
-        visit_f64(f64) => Value::Number;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value<'a>, E> {
+    fn visit_bool<E>(mut self, _: bool) -> Result<Value<'a>, E> {
+        self.tell(kind::BOOL);
         Ok(Value::NoId)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Value<'a>, E> {
+    fn visit_f64<E>(mut self, _: f64) -> Result<Value<'a>, E> {
+        self.tell(kind::FLOAT);
+        Ok(Value::Number)
+    }
+
+    fn visit_unit<E>(mut self) -> Result<Value<'a>, E> {
+        self.tell(kind::NULL);
+        Ok(Value::NoId)
+    }
+
+    fn visit_i64<E>(mut self, number: i64) -> Result<Value<'a>, E> {
+        self.tell(kind::INTEGER);
         Ok(self.kept(number))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Value<'a>, E> {
+    fn visit_u64<E>(mut self, number: u64) -> Result<Value<'a>, E> {
+        self.tell(kind::of_unsigned(number));
         Ok(self.kept(number))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Value<'a>, E> {
+    fn visit_borrowed_str<E>(mut self, text: &'a str) -> Result<Value<'a>, E> {
+        self.tell(kind::TEXT);
         Ok(Value::Id(Id::There(text)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value<'a>, E> {
+    fn visit_str<E>(mut self, text: &str) -> Result<Value<'a>, E> {
+        self.tell(kind::TEXT);
         Ok(self.kept(text))
     }
 
     fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<Value<'a>, A::Error> {
-        if self.is_entry {
-            return Passed { depth: 3 }.visit_seq(list).map(|()| Value::NoId);
+        if self.tell(kind::NESTED) {
+            return Passed { depth: 3 }.visit_seq(list).map(|_| Value::NoId);
         }
         let first = list.next_element_seed(self.entry())?;
         let second = if first.is_some() { list.next_element_seed(self.entry())? } else { None };
@@ -413,12 +462,13 @@ impl<'a> Visitor<'a> for Operand<'_> {
         })
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Value<'a>, A::Error> {
-        Passed { depth: 3 }.visit_map(map).map(|()| Value::NoId)
+    fn visit_map<A: MapAccess<'a>>(mut self, map: A) -> Result<Value<'a>, A::Error> {
+        self.tell(kind::NESTED);
+        Passed { depth: 3 }.visit_map(map).map(|_| Value::NoId)
     }
 }
 
-/// Parses a value that does not count, nested in `depth` others.
+/// Parses a value that does not count, nested in `depth` others, and returns its kind.
 #[derive(Clone, Copy)]
 struct Passed {
     depth: u8,
@@ -434,41 +484,45 @@ impl Passed {
 }
 
 impl<'a> DeserializeSeed<'a> for Passed {
-    type Value = ();
+    type Value = u8;
 
     #[inline]
-    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<u8, D::Error> {
         value.deserialize_any(self)
     }
 }
 
 impl<'a> Visitor<'a> for Passed {
-    type Value = ();
+    type Value = u8;
 
     any_value! {
-        visit_bool(bool) => ();
-        visit_i64(i64) => ();
-        visit_u64(u64) => ();
-        visit_f64(f64) => ();
-        visit_str(&str) => ();
+        visit_bool(bool) => kind::BOOL;
+        visit_i64(i64) => kind::INTEGER;
+        visit_f64(f64) => kind::FLOAT;
+        visit_str(&str) => kind::TEXT;
     }
 
     #[inline]
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<u8, E> {
+        Ok(kind::NULL)
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+    #[inline]
+    fn visit_u64<E>(self, number: u64) -> Result<u8, E> {
+        Ok(kind::of_unsigned(number))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<u8, A::Error> {
         let inside = self.inside()?;
         while list.next_element_seed(inside)?.is_some() {}
-        Ok(())
+        Ok(kind::NESTED)
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<u8, A::Error> {
         let inside = self.inside()?;
         while map.next_key_seed(inside)?.is_some() {
             map.next_value_seed(inside)?;
         }
-        Ok(())
+        Ok(kind::NESTED)
     }
 }

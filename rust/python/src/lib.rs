@@ -13,7 +13,9 @@
 //! - [`batches`]: steps on their way into the core; [`relay`]: who works on them.
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`journal`]: what a resolver does with a journal; [`blocks`]: a batch of it as Arrow.
-//! - [`scan`]: lines of events in, by the parser in [`events`].
+//! - [`scan`]: [`lines`] of events in, by the parser in [`events`]; [`shape`]: which properties they have.
+//! - [`flat`]: lines of events as columns, whose [`cells`] they are.
+//! - [`following`]: who was thought to be who, row by row; [`seen`]: rows that came before.
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions.
@@ -22,13 +24,17 @@
 
 mod batches;
 mod blocks;
+mod cells;
 mod column;
 mod components;
 mod disjoint_set;
 mod errors;
 mod events;
+mod flat;
+mod following;
 mod journal;
 mod kinds;
+mod lines;
 mod links;
 mod numpy_text;
 mod objects;
@@ -36,7 +42,9 @@ mod partition;
 mod relay;
 mod resolver;
 mod scan;
+mod seen;
 mod settings;
+mod shape;
 mod string_dtype;
 mod table;
 mod union_find;
@@ -48,11 +56,15 @@ mod _core {
     #[pymodule_export]
     use crate::disjoint_set::DisjointSet;
     #[pymodule_export]
+    use crate::flat::{Flat, Flattener};
+    #[pymodule_export]
     use crate::partition::Partition;
     #[pymodule_export]
     use crate::resolver::Resolver;
     #[pymodule_export]
     use crate::scan::{Scan, Scanner};
+    #[pymodule_export]
+    use crate::seen::Seen;
     #[pymodule_export]
     use crate::table::{Column, Table};
     #[pymodule_export]

@@ -103,6 +103,11 @@ impl Resolver {
         Ok(self.core.write_py_attached(py)?)
     }
 
+    /// The same without the interpreter.
+    pub fn write_detached(&self) -> Result<RwLockWriteGuard<'_, Core>, Failure> {
+        Ok(self.core.write()?)
+    }
+
     /// Gives way to those who wait to read; the lock itself does not care whose turn it is.
     fn let_readers_in(&self) {
         // They need some microseconds to wake up; should they need longer, the batch goes on.
@@ -179,7 +184,7 @@ impl Resolver {
     ) -> Result<Vec<u8>, Failure> {
         let (mut outcomes, mut row) = (Vec::with_capacity(rows), first_row);
         run(&mut |batch| {
-            let mut core = self.core.write()?;
+            let mut core = self.write_detached()?;
             let taken = core.take_batch(batch, &mut outcomes);
             taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
             let scout = core.scout();

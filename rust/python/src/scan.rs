@@ -4,13 +4,14 @@
 //! parser is not certain is a hole: a row without a step, whose bytes Python reads.
 
 use idmerge_core::{Kind, Operand, Step};
-use memchr::memchr_iter;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::events::Rules;
+use crate::lines::{Line, each_line};
+use crate::shape::Shape;
 
 /// The code of a row that observes an ID; lower codes are the core's kinds.
 const OBSERVE: u8 = 4;
@@ -24,6 +25,8 @@ const HOLE: u8 = 6;
 pub struct Scanner {
     rules: Rules,
     longest: usize,
+    /// Whether somebody asks which properties the events have.
+    is_shape_wanted: bool,
 }
 
 /// The steps that some lines state, a row for each line that is not blank.
@@ -34,6 +37,7 @@ pub struct Scan {
     operands: String,
     holes: Vec<Hole>,
     lines: u32,
+    shape: Option<Shape>,
 }
 
 struct Row {
@@ -53,9 +57,10 @@ struct Hole {
 #[pymethods]
 impl Scanner {
     #[new]
-    fn new(events: Vec<(String, u8, Vec<Vec<String>>)>, longest: usize) -> PyResult<Self> {
+    #[pyo3(signature = (events, longest, shape=false))]
+    fn new(events: Vec<(String, u8, Vec<Vec<String>>)>, longest: usize, shape: bool) -> PyResult<Self> {
         match Rules::new(events) {
-            Some(rules) => Ok(Self { rules, longest }),
+            Some(rules) => Ok(Self { rules, longest, is_shape_wanted: shape }),
             None => Err(PyValueError::new_err("each event needs one or two groups of few keys")),
         }
     }
@@ -74,57 +79,33 @@ impl Scanner {
 
 impl Scan {
     fn of(scanner: &Scanner, head: &[u8], text: &[u8]) -> Self {
-        let mut scan = Self { rows: Vec::new(), operands: String::new(), holes: Vec::new(), lines: 0 };
+        let shape = scanner.is_shape_wanted.then(Shape::default);
+        let mut scan = Self { rows: Vec::new(), operands: String::new(), holes: Vec::new(), lines: 0, shape };
         let mut unescaped = String::new();
-        // The head has no end of line, unless it has nothing else.
-        let joined =
-            if head.is_empty() { 0 } else { memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1) };
-        if !head.is_empty() {
-            let line = [head, &text[..joined]].concat();
-            scan.read_line(scanner, &line, str::from_utf8(&line).ok(), &mut unescaped);
-        }
-        let text = &text[joined..];
-        let unicode = simdutf8::basic::from_utf8(text).ok();
-        let mut start = 0;
-        for end in memchr_iter(b'\n', text).map(|end| end + 1).chain([text.len()]) {
-            let line = &text[start..end];
-            if !line.is_empty() {
-                let valid = match unicode {
-                    Some(unicode) => Some(&unicode[start..end]),
-                    None => str::from_utf8(line).ok(),
-                };
-                scan.read_line(scanner, line, valid, &mut unescaped);
-            }
-            start = end;
-        }
+        scan.lines = each_line(head, text, scanner.longest, |line| {
+            scan.read_line(scanner, line, &mut unescaped);
+        });
         scan
     }
 
-    /// Adds the row of `line`, which is `valid` if it is UTF-8, unless it is blank.
+    /// Adds the row of `line`.
     #[inline]
-    fn read_line(&mut self, scanner: &Scanner, line: &[u8], valid: Option<&str>, unescaped: &mut String) {
-        let number = self.lines;
-        self.lines += 1;
-        // What is beyond the limit is not looked at.
-        let seen = &line[..line.len().min(scanner.longest + 1)];
-        if seen.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b) {
-            return;
-        }
-        let valid = valid.filter(|_| line.len() <= scanner.longest);
-        let stated = valid.and_then(|line| scanner.rules.stated(line, OBSERVE, unescaped));
+    fn read_line(&mut self, scanner: &Scanner, line: Line<'_>, unescaped: &mut String) {
+        let shape = self.shape.as_mut().map(|shape| (shape, self.rows.len()));
+        let stated = line.text.and_then(|text| scanner.rules.stated(text, OBSERVE, unescaped, shape));
         let code = match stated {
             Some((OBSERVE, None, _)) => NOTHING,
             Some((code, ..)) => code,
             None => HOLE,
         };
         if code == HOLE {
-            self.holes.push(Hole { row: self.rows.len(), text: seen.to_vec() });
+            self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec() });
         }
         let (_, left, right) = stated.unwrap_or_default();
         self.operands.push_str(left.unwrap_or_default());
         let middle = self.operands.len() as u32;
         self.operands.push_str(right.unwrap_or_default());
-        self.rows.push(Row { line: number, middle, end: self.operands.len() as u32, code });
+        self.rows.push(Row { line: line.number, middle, end: self.operands.len() as u32, code });
     }
 
     /// Returns the operands of a row; those that it lacks are empty.
@@ -170,6 +151,13 @@ impl Scan {
     fn observed(&self, row: usize) -> PyResult<Option<&str>> {
         let code = self.row(row)?.code;
         Ok((code == OBSERVE).then(|| self.texts(row).0))
+    }
+
+    /// Return each property's name, its kinds, and the row where it came first.
+    ///
+    /// Lines that are JSON only to Python have none here.
+    fn properties(&self) -> Vec<(&str, u8, usize)> {
+        self.shape.as_ref().map_or_else(Vec::new, Shape::properties)
     }
 
     /// Return the rows that Python must read, with their bytes.

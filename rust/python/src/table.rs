@@ -214,6 +214,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Returns a table of one batch.
+    pub fn of(batch: RecordBatch) -> Self {
+        Self { schema: batch.schema(), batches: vec![batch] }
+    }
+
     /// Renders the mapping of `resolver`, one row a known ID in the order in which they became known.
     pub fn mapping(resolver: &Resolver) -> Self {
         let schema = Arc::new(Schema::new(vec![

@@ -1,0 +1,160 @@
+"""``idmerge stitch``: files of events in, the same events under one ID a person out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from idmerge import Outcome, Policy, Resolver, StitchedEvents
+from idmerge.cli.journals import is_journal, opened_to_read
+from idmerge.cli.judging import judged_links
+from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.options import canonical_option, files_argument, given_policy, is_given, policy_options
+from idmerge.cli.progress import progress, total_size
+from idmerge.cli.summary import Run, links_lines
+from idmerge.cli.wording import counted, labelled
+from idmerge.cli.writing_events import PARTITIONS, SUFFIXES, write_events
+from idmerge.files import STDIN, BadLine
+from idmerge.stitching.sources import expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command(
+    short_help="Write events with one ID a person.",
+    help="""
+    Read the links in FILEs, then write their events with the canonical ID of each sender as distinct_id; the
+    ID that was sent is kept in $distinct_id_before_identity. Each property becomes a column.
+
+    FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard input; or
+    it is a directory of such files. Files of links (see idmerge resolve) count too.
+
+    OUT is a file (.parquet, .arrow or .csv) or a directory, which gets Parquet files. Nothing is there before
+    all of it is, and what was there before is replaced. Memory grows with the number of IDs, not of events.
+
+    \b
+    Example:
+      idmerge stitch export.ndjson.gz -o stitched.parquet
+      idmerge stitch monday.ndjson tuesday.ndjson -o stitched --partition-by date --dedupe
+      idmerge stitch export.ndjson --journal ids.idmerge -o stitched.parquet
+    """,
+)
+@files_argument
+@click.option(
+    "-o", "--output", metavar="OUT", required=True, help="A file (.parquet, .arrow, .csv) or a directory."
+)
+@click.option(
+    "--partition-by",
+    type=click.Choice(PARTITIONS),
+    help="Write a directory for each day (UTC), or for each event's name.",
+)
+@click.option(
+    "--as-known", is_flag=True, help="Add distinct_id_as_known: who the sender was thought to be then."
+)
+@click.option(
+    "--dedupe",
+    is_flag=True,
+    help="Drop events with the same name, time, ID as sent and $insert_id as one before; 20 bytes each.",
+)
+@click.option(
+    "--property",
+    "properties",
+    metavar="NAME",
+    multiple=True,
+    help="Keep only this property; can be given again.",
+)
+@click.option(
+    "--journal",
+    metavar="PATH",
+    help="Let this journal say who is who; links in FILEs are not added to it (see idmerge resolve).",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
+@canonical_option
+@policy_options
+def stitch(  # noqa: PLR0913 - click hands over each option
+    *,
+    files: Sequence[str],
+    output: str,
+    partition_by: str | None,
+    as_known: bool,
+    dedupe: bool,
+    properties: Sequence[str],
+    journal: str | None,
+    strict: bool,
+    canonical: Any,
+    policy: Policy,
+) -> None:
+    """Stitch the events of files; the help says more."""
+    if journal and (given_policy() or is_given("canonical") or as_known):
+        raise click.UsageError("--journal has a policy of its own, and tells no --as-known; leave these out")
+    started = perf_counter()
+    paths = [str(path) for path in expanded(files)]
+    _check_paths(paths, output)
+    resolver = opened_to_read(journal) if journal else Resolver(policy, canonical)
+    events = StitchedEvents(
+        paths,
+        resolver,
+        apply=journal is None,
+        as_known=as_known,
+        dedupe=dedupe,
+        properties=properties or None,
+    )
+    run = Run(files=len(paths))
+    total = total_size(paths)
+    with progress("reading", total) as bar:
+        malformed = MalformedLines(bar, strict=strict)
+        events.learn(bar.advance, lambda piece, report: _tell(piece, report, malformed))
+    run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
+    with progress("writing", total) as bar:
+        count = write_events(output, events.schema, events.batches(bar.advance), partition_by)
+    run.seconds = perf_counter() - started
+    _print_summary(run, resolver, events, count, output)
+
+
+def _tell(piece: Any, report: Any, malformed: MalformedLines) -> None:
+    if isinstance(piece, BadLine):
+        malformed.add(piece.path, piece.line, piece.message)
+    elif report is not None:
+        wrong = np.flatnonzero(report.outcomes == Outcome.MALFORMED).tolist()
+        for link in judged_links(piece, report, wrong):
+            malformed.add(link.path, link.line, str(link.message))
+
+
+def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: int, output: str) -> None:
+    ids, clusters = len(resolver), resolver.cluster_count
+    lines = [
+        labelled(
+            "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
+        ),
+        *links_lines(run.outcomes),
+        *([labelled("malformed", f"{counted(run.malformed, 'line')} told above")] if run.malformed else []),
+        labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}"),
+        *(
+            [labelled("duplicates", f"{counted(events.duplicates, 'event')} dropped")]
+            if events.duplicates
+            else []
+        ),
+        labelled("written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {output}"),
+    ]
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def _check_paths(paths: Sequence[str], output: str) -> None:
+    """Raise a usage error if a file cannot be read as events, or would be written over."""
+    target = os.path.realpath(output)
+    for path in paths:
+        if is_journal(path):
+            raise click.UsageError(f"{path!r} is a journal; name files of events, and give it by --journal")
+        if path != STDIN and (os.path.realpath(path) + os.sep).startswith(target + os.sep):
+            raise click.UsageError(f"{path!r} would be read and written over; name another output")
+    if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():
+        raise click.UsageError(
+            f"{output!r} has no suffix that names a format: {', '.join(SUFFIXES)}, or a directory"
+        )

@@ -1,0 +1,150 @@
+"""Text in blocks of whole lines, and several threads that work on them.
+
+A thread reads a regular file ahead, others work, and the answers come in the order of the file, while
+the caller does something with them. What may keep its reader waiting, such as a pipe, is read in the
+caller's thread, where it can be interrupted. The answer depends on none of this. The environment's
+``IDMERGE_THREADS`` says how many threads work, by default one a processor up to `MOST_THREADS`; with 1,
+and for a short file, no thread is started.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from idmerge.errors import FileFormatError
+from idmerge.files.pieces import MAX_LINE
+from idmerge.threads import threads_allowed
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Generator, Iterator
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+BLOCK = 2**20
+"""Bytes that are worked on at once."""
+AHEAD = 4
+"""Blocks that are read, and blocks that are worked on, before they are asked for."""
+MOST_THREADS = 8
+
+
+class Block(NamedTuple):
+    """Whole lines; only the last block of a file, or of a line beyond the limit, ends without its end."""
+
+    head: bytes
+    """The beginning of the first line."""
+    text: bytes
+    """What follows the head."""
+    end: int
+    """How much of the text counts."""
+
+
+def blocks_of(stream: io.BufferedReader, head: bytes) -> Iterator[Block]:
+    """Yield ``head``, read already, and the rest of ``stream`` in blocks.
+
+    Raises:
+        FileFormatError: The stream is cut off or damaged; what came before is yielded.
+    """
+    return _cut(_texts(stream, head))
+
+
+def _texts(stream: io.BufferedReader, head: bytes) -> Iterator[bytes]:
+    """Yield ``head`` and the rest of ``stream`` in texts of `BLOCK` bytes, also what came before damage."""
+    pieces, length = [head], len(head)
+    while True:
+        if length >= BLOCK:
+            yield b"".join(pieces)
+            pieces, length = [], 0
+        try:
+            piece = stream.read1(BLOCK - length)
+        except FileFormatError:
+            yield b"".join(pieces)
+            raise
+        if not piece:
+            yield b"".join(pieces)
+            return
+        pieces.append(piece)
+        length += len(piece)
+
+
+def _cut(texts: Iterator[bytes]) -> Iterator[Block]:
+    """Cut ``texts`` at the ends of lines; of a line beyond `MAX_LINE` a beginning longer than that."""
+    head = b""
+    passing_over = False
+    for text in texts:
+        if passing_over:
+            _, newline, text = text.partition(b"\n")  # noqa: PLW2901
+            passing_over = not newline
+        end = text.rfind(b"\n") + 1
+        if end:
+            yield Block(head, text, end)
+            head = text[end:]
+        else:
+            head += text
+        if len(head) > MAX_LINE:
+            yield Block(b"", head, len(head))
+            head = b""
+            passing_over = True
+    if head:
+        yield Block(b"", head, len(head))
+
+
+# Threads
+
+
+def each_block(
+    blocks: Iterator[Block], work: Callable[[bytes, bytes, int], T], *, ahead: bool
+) -> Generator[T]:
+    """Yield what ``work`` returns for each of ``blocks``, in order; on threads unless the file is short.
+
+    With ``ahead`` another thread reads the blocks.
+    """
+    threads = min(threads_allowed(), MOST_THREADS)
+    first = next(blocks, None)
+    if first is None:
+        return
+    if threads == 1 or len(first.text) < BLOCK:
+        yield work(*first)
+        for block in blocks:
+            yield work(*block)
+        return
+    with ExitStack() as stack:
+        if ahead:
+            blocks = stack.enter_context(closing(_read_ahead(blocks)))
+        pool = stack.enter_context(_Pool(threads, "idmerge-scan"))
+        answers = deque([pool.submit(work, *first)])
+        damage = None
+        try:
+            for block in blocks:
+                answers.append(pool.submit(work, *block))
+                if len(answers) > threads + AHEAD:
+                    yield answers.popleft().result()
+        except FileFormatError as error:
+            damage = error
+        while answers:
+            yield answers.popleft().result()
+        if damage is not None:
+            raise damage
+
+
+def _read_ahead(blocks: Iterator[Block]) -> Generator[Block]:
+    """Yield ``blocks``, which another thread reads ahead."""
+    with _Pool(1, "idmerge-read") as pool:
+        waiting: deque[Future[Block | None]] = deque(pool.submit(next, blocks, None) for _ in range(AHEAD))
+        while (block := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, blocks, None))
+            yield block
+
+
+class _Pool(ThreadPoolExecutor):
+    """Threads that, at the end of a ``with``, begin nothing more."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        super().__init__(threads, name)
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,104 @@
+"""Events as tables: a column a property, read by the core.
+
+The core says which lines it leaves alone; those are read here as `idmerge.files.jsontext` reads all of
+them, made plain, and given back.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from idmerge import _core
+from idmerge.errors import FileFormatError
+from idmerge.events import operand_keys
+from idmerge.files.blocks import blocks_of, each_block
+from idmerge.files.jsontext import event_or_bad_line
+from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch
+from idmerge.files.scanning import StepBatch, pieces_of
+from idmerge.files.shape import line_of
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from idmerge.files.shape import Shape
+
+T = TypeVar("T")
+
+
+def flattener_of(shape: Shape) -> _core.Flattener:
+    """Return what turns events of this ``shape`` into tables."""
+    return _core.Flattener(shape.columns(), MAX_LINE)
+
+
+class Flattened(NamedTuple, Generic[T]):
+    """Events that stand one after another in a file, as a table."""
+
+    table: T
+    """What was made of their table."""
+    steps: Sequence[StepBatch | EventBatch]
+    """The same events as what they state, if that was wanted."""
+
+
+class Flattening(NamedTuple, Generic[T]):
+    """How events become tables."""
+
+    flattener: _core.Flattener
+    finish: Callable[[_core.Table], T]
+    """What is made of each table, in any thread."""
+    with_steps: bool = False
+    """Whether it is wanted what the events state."""
+
+    def of_lines(
+        self, path: str, stream: io.BufferedReader, passed: int, head: bytes, *, ahead: bool
+    ) -> Iterator[Flattened[T]]:
+        """Yield the lines of ``stream`` as tables; ``passed`` lines and ``head`` are read already.
+
+        Raises:
+            FileFormatError: The stream is cut off or damaged, or the events are not of the flattener's shape.
+        """
+        line = passed + 1
+        try:
+            work = partial(self._of_block, path)
+            with closing(each_block(blocks_of(stream, head), work, ahead=ahead)) as blocks:
+                for lines, flattened in blocks:
+                    if flattened is not None:
+                        yield flattened
+                    line += lines
+        except FileFormatError as error:
+            raise FileFormatError(f"{path}:{line}: {error}") from error
+
+    def of_events(self, path: str, pieces: Iterable[EventBatch | BadLine]) -> Iterator[Flattened[T]]:
+        """Yield the events that Python read as tables."""
+        for piece in pieces:
+            if isinstance(piece, EventBatch):
+                text = b"\n".join(map(line_of, piece.events))
+                table = self._table(path, b"", text, len(text)).table
+                if table is not None:
+                    yield Flattened(self.finish(table), [piece])
+
+    def _of_block(self, path: str, head: bytes, text: bytes, end: int) -> tuple[int, Flattened[T] | None]:
+        """Return how many lines a block has, and its events."""
+        flat = self._table(path, head, text, end)
+        if flat.table is None or not len(flat.table):
+            return flat.lines, None
+        steps: list[StepBatch] = []
+        if self.with_steps:
+            scan = _core.Scanner(operand_keys(), MAX_LINE).scan(head, text, end)
+            steps = [piece for piece in pieces_of(path, 1, scan) if isinstance(piece, StepBatch)]
+        return flat.lines, Flattened(self.finish(flat.table), steps)
+
+    def _table(self, path: str, head: bytes, text: bytes, end: int) -> _core.Flat:
+        """Flatten a block; what the core leaves alone is read here."""
+        try:
+            flat = self.flattener.flatten(head, text, end)
+            holes = flat.holes()
+            if not holes:
+                return flat
+            items = [event_or_bad_line(path, line, hole) for line, hole in holes]
+            filled = [None if isinstance(item, BadLine) else line_of(item[1]) for item in items]
+            return self.flattener.flatten(head, text, end, filled)
+        except ValueError as error:
+            raise FileFormatError(f"the file was changed while it was read: {error}") from error

@@ -1,0 +1,111 @@
+"""Which properties events have, and of which kinds: what a table must know before its first row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from idmerge.errors import FileFormatError
+from idmerge.events import distinct_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+MOST_PROPERTIES = 2000
+"""Different properties of all events together, unless some are chosen."""
+LONGEST_NAME = 1000
+"""Characters of a property's name; Mixpanel's own limit is 255 bytes."""
+ALWAYS = ("event", "time", "distinct_id", "$distinct_id_before_identity")
+"""The columns that every table of events has, in front."""
+_SIXTY_FOUR_BITS = range(-(2**63), 2**63)
+
+
+class Shape:
+    """The properties that events were seen to have, in the order of their first appearance.
+
+    Args:
+        chosen: The only ones that count, besides those of `ALWAYS`; None for all.
+        reserved: Names of columns that are no properties.
+    """
+
+    def __init__(self, chosen: Collection[str] | None = None, reserved: Collection[str] = ()) -> None:
+        self._chosen = None if chosen is None else {*chosen, *ALWAYS}
+        self._reserved = {*ALWAYS, *reserved}
+        self._kinds: dict[str, int] = {}
+
+    def learn(self, path: str, properties: Iterable[tuple[str, int, int]]) -> None:
+        """Take the properties of a piece of the file at ``path``: their names, kinds, and first rows.
+
+        Raises:
+            FileFormatError: There are more than a table can have.
+        """
+        for name, kinds, _ in sorted(properties, key=lambda found: found[2]):
+            if self._chosen is not None and name not in self._chosen:
+                continue
+            self._kinds[name] = self._kinds.get(name, 0) | kinds
+            if len(name) > LONGEST_NAME:
+                raise _too_much(path, f"a property whose name has {len(name):,} characters ({name!r:.40}…)")
+        if len(self._kinds) > MOST_PROPERTIES and self._chosen is None:
+            raise _too_much(path, f"more than {MOST_PROPERTIES:,} different properties")
+
+    def columns(self) -> list[tuple[str, str, int]]:
+        """Return each property with the name of its column and its kinds."""
+        taken = set(self._reserved)
+        columns = []
+        for name, kinds in self._kinds.items():
+            column = name
+            if name not in ALWAYS[1:]:
+                while column in taken:
+                    column = f"properties.{column}"
+                taken.add(column)
+            columns.append((name, column, kinds))
+        return columns
+
+
+def line_of(event: Mapping[str, Any]) -> bytes:
+    """Return ``event`` as a line of JSON about which the core is certain, and so are all other readers.
+
+    Nested values are text; numbers that JSON does not have are null, and what is no Unicode is replaced. A
+    `distinct_id` that is no Unicode belongs to nobody.
+    """
+    properties = event.get("properties")
+    plain: dict[str, Any] = {}
+    if isinstance(properties, Mapping):
+        plain = {str(name): _plain(value) for name, value in properties.items()}
+        if "distinct_id" in plain:
+            plain["distinct_id"] = own = distinct_id_of(event)
+            if own is not None and _unicode(own) != own:
+                plain["distinct_id"] = None
+                if plain.get("$distinct_id_before_identity") is None:
+                    plain["$distinct_id_before_identity"] = own
+    name = event.get("event")
+    text = json.dumps(
+        {"event": name if isinstance(name, str) else None, "properties": plain}, ensure_ascii=False
+    )
+    return _unicode(text).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        except RecursionError:
+            return None
+    if isinstance(value, int) and not isinstance(value, bool) and value not in _SIXTY_FOUR_BITS:
+        try:
+            value = float(value)
+        except OverflowError:
+            return None
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value
+
+
+def _unicode(text: str) -> str:
+    """Return ``text`` with each lone surrogate replaced."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _too_much(path: str, found: str) -> FileFormatError:
+    return FileFormatError(f"{path}: {found}; name the properties to keep (properties=, --property)")

@@ -1,0 +1,89 @@
+"""Events under one ID a person (SPEC 9).
+
+`stitch` takes events wherever they are, and answers in the same family. What a file's events become is
+said by `StitchedEvents`; of tables only the column of IDs is replaced, and a column or two added.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from idmerge.resolver import Resolver
+from idmerge.stitching.columns import import_pyarrow
+from idmerge.stitching.paths import StitchedEvents
+from idmerge.stitching.sources import expanded
+from idmerge.stitching.tables import Wanted, stitched_table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from idmerge.canonical import Chooser, Strategy
+    from idmerge.policy import Policy
+
+__all__ = ["StitchedEvents", "stitch"]
+
+
+def stitch(  # noqa: PLR0913 - each says what is wanted
+    events: Any,
+    resolver: Resolver | None = None,
+    *,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    as_known: bool = False,
+    dedupe: bool = False,
+    properties: Collection[str] | None = None,
+) -> Any:
+    """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
+
+    The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that property
+    already.
+
+    Args:
+        events: A table of pyarrow, polars, pandas or DuckDB, with the columns ``event`` and ``distinct_id``,
+            and the properties that state links as columns, or in a column ``properties`` (a struct or JSON
+            text). Or paths: one or a list of files of events (NDJSON or a JSON array, plain, gzip or zstd;
+            Parquet or Arrow with such columns) or directories of these.
+        resolver: Who knows which IDs are one person, as it is. By default the links in ``events`` say so.
+        policy: The rules, where no resolver is given.
+        canonical: Who names a cluster, where no resolver is given.
+        as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event came, so that
+            only links before it count.
+        dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before. This keeps
+            some 20 bytes for each event.
+        properties: Of files, the only properties that become columns.
+
+    Returns:
+        A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
+
+    Raises:
+        TypeError: ``events`` is none of these.
+        ValueError: A column is missing, or ``resolver`` is given together with what only links can say.
+        FileFormatError: A file is damaged, or has more properties than a table can have.
+        MissingExtraError: pyarrow is not installed.
+        OSError: A file cannot be opened.
+    """
+    if resolver is not None and (policy is not None or canonical != "stable"):
+        raise ValueError("a resolver has a policy and a canonical strategy; give these or the resolver")
+    if resolver is not None and as_known:
+        raise ValueError("as_known needs the links in the order of the events; leave the resolver out")
+    known = Resolver(policy, canonical) if resolver is None else resolver
+    paths = _paths(events)
+    if paths is None:
+        import_pyarrow()
+        return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
+    stitched = StitchedEvents(
+        paths, known, apply=resolver is None, as_known=as_known, dedupe=dedupe, properties=properties
+    )
+    stitched.learn()
+    return stitched
+
+
+def _paths(events: Any) -> list[Any] | None:
+    """Return the paths that ``events`` names, or None if it is a table."""
+    if isinstance(events, (str, os.PathLike)):
+        return list(expanded([events]))
+    if isinstance(events, (list, tuple)) and all(isinstance(path, (str, os.PathLike)) for path in events):
+        return list(expanded(events))
+    return None

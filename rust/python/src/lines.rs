@@ -1,0 +1,48 @@
+//! The lines of a text that came in pieces.
+
+use memchr::{memchr, memchr_iter};
+
+/// A line that is not blank.
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    /// Its number, counted from 0.
+    pub number: u32,
+    /// Its bytes, its end included; of one beyond the limit one byte more than that.
+    pub seen: &'a [u8],
+    /// Its text, if it is UTF-8 and within the limit.
+    pub text: Option<&'a str>,
+}
+
+/// Calls `each` for the lines of `head` and of `text` behind it, and returns how many there are, blank ones included.
+pub fn each_line(head: &[u8], text: &[u8], longest: usize, mut each: impl FnMut(Line<'_>)) -> u32 {
+    let mut number = 0;
+    let mut take = |bytes: &[u8], text: Option<&str>| {
+        // What is beyond the limit is not looked at.
+        let seen = &bytes[..bytes.len().min(longest + 1)];
+        if !seen.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b) {
+            each(Line { number, seen, text: text.filter(|_| bytes.len() <= longest) });
+        }
+        number += 1;
+    };
+    // The head has no end of line, unless it has nothing else.
+    let joined = if head.is_empty() { 0 } else { memchr(b'\n', text).map_or(text.len(), |end| end + 1) };
+    if !head.is_empty() {
+        let line = [head, &text[..joined]].concat();
+        take(&line, str::from_utf8(&line).ok());
+    }
+    let text = &text[joined..];
+    let unicode = simdutf8::basic::from_utf8(text).ok();
+    let mut start = 0;
+    for end in memchr_iter(b'\n', text).map(|end| end + 1).chain([text.len()]) {
+        let line = &text[start..end];
+        if !line.is_empty() {
+            let valid = match unicode {
+                Some(unicode) => Some(&unicode[start..end]),
+                None => str::from_utf8(line).ok(),
+            };
+            take(line, valid);
+        }
+        start = end;
+    }
+    number
+}

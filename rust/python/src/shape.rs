@@ -1,0 +1,155 @@
+//! Which properties events have, and of which kinds their values are.
+//!
+//! Events of one source have the same keys in nearly the same order, so a key is first sought where it
+//! came the last time: behind the key before it.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+/// Values of a property, told apart as far as columns tell them apart; a set of them is their sum.
+pub mod kind {
+    pub const NULL: u8 = 1;
+    pub const BOOL: u8 = 2;
+    pub const INTEGER: u8 = 4;
+    pub const FLOAT: u8 = 8;
+    pub const TEXT: u8 = 16;
+    pub const NESTED: u8 = 32;
+
+    /// Returns the kind of a number that is no negative one: what is beyond 63 bits is no integer to Arrow.
+    #[inline]
+    pub fn of_unsigned(number: u64) -> u8 {
+        if i64::try_from(number).is_ok() { INTEGER } else { FLOAT }
+    }
+}
+
+/// Names with their places, in the order of their first appearance.
+#[derive(Default)]
+pub struct Names {
+    texts: Vec<Box<str>>,
+    places: HashMap<Box<str>, usize, RandomState>,
+    /// The place that came behind each, the last time; behind the last one the first of a row.
+    next: Vec<usize>,
+    before: Option<usize>,
+    first: usize,
+}
+
+impl Names {
+    /// Takes these names, in their order; of equal ones the last.
+    pub fn new(names: &[String]) -> Self {
+        let mut known = Self::default();
+        for name in names {
+            known.add(name);
+        }
+        known
+    }
+
+    /// Begins another row.
+    #[inline]
+    pub fn begin_row(&mut self) {
+        self.before = None;
+    }
+
+    /// Returns the place of a name.
+    #[inline]
+    pub fn find(&mut self, name: &str) -> Option<usize> {
+        let guess = self.before.map_or(self.first, |before| self.next[before]);
+        let place = match self.texts.get(guess) {
+            Some(guessed) if **guessed == *name => guess,
+            _ => self.seek(name)?,
+        };
+        self.before = Some(place);
+        Some(place)
+    }
+
+    #[cold]
+    fn seek(&mut self, name: &str) -> Option<usize> {
+        let place = *self.places.get(name)?;
+        match self.before {
+            Some(before) => self.next[before] = place,
+            None => self.first = place,
+        }
+        Some(place)
+    }
+
+    /// Adds a name and returns its place.
+    pub fn add(&mut self, name: &str) -> usize {
+        let place = self.texts.len();
+        self.texts.push(name.into());
+        self.places.insert(name.into(), place);
+        self.next.push(place + 1);
+        place
+    }
+
+    pub fn name(&self, place: usize) -> &str {
+        &self.texts[place]
+    }
+}
+
+/// The properties of the events of a piece: for each the kinds of its values, and the row where it came first.
+#[derive(Default)]
+pub struct Shape {
+    names: Names,
+    seen: Vec<Seen>,
+    /// How many rows were read.
+    rows: usize,
+    /// The properties of the row that is being read.
+    row: Vec<(usize, u8)>,
+}
+
+/// What is known of one property.
+#[derive(Default)]
+struct Seen {
+    kinds: u8,
+    /// The row where it came first.
+    first: usize,
+    /// The row where it came last, counted from 1.
+    last: usize,
+}
+
+impl Shape {
+    /// Begins another row, or the same one again.
+    #[inline]
+    pub fn begin_row(&mut self) {
+        self.names.begin_row();
+        self.row.clear();
+    }
+
+    /// Takes the next key of the row and returns its place.
+    #[inline]
+    pub fn key(&mut self, name: &str) -> usize {
+        self.names.find(name).unwrap_or_else(|| {
+            self.seen.push(Seen::default());
+            self.names.add(name)
+        })
+    }
+
+    /// Takes the kind of the value behind the key at `place`; the last of equal keys counts.
+    #[inline]
+    pub fn value(&mut self, place: usize, kind: u8) {
+        self.row.push((place, kind));
+    }
+
+    /// Ends a row that could be read whole.
+    #[inline]
+    pub fn end_row(&mut self, row: usize) {
+        self.rows += 1;
+        for &(place, kind) in self.row.iter().rev() {
+            let seen = &mut self.seen[place];
+            if seen.last == self.rows {
+                continue; // An equal key came behind it.
+            }
+            seen.last = self.rows;
+            if seen.kinds == 0 {
+                seen.first = row;
+            }
+            seen.kinds |= kind;
+        }
+    }
+
+    /// Returns each property's name, its kinds, and the row where it came first.
+    pub fn properties(&self) -> Vec<(&str, u8, usize)> {
+        let seen = self.seen.iter().enumerate().filter(|(_, seen)| seen.kinds != 0);
+        seen.map(|(place, seen)| (self.names.name(place), seen.kinds, seen.first)).collect()
+    }
+}

@@ -112,7 +112,7 @@ def _each_encoded(
     most: int,
     write: Callable[[pa.Table], object],
 ) -> int:
-    """Gather ``batches`` into tables of ``most`` rows or more, let ``pool`` write them, and count the rows."""
+    """Gather ``batches`` into tables of ``most`` rows or more, let ``pool`` write them, count the rows."""
     import pyarrow as pa  # noqa: PLC0415
 
     rows = 0

@@ -15,13 +15,12 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
 from idmerge.engage import Profile, StatedUpdate, Update, copied, stated_update, updated
-from idmerge.errors import FileFormatError, MalformedUpdateError, UnknownIdError
+from idmerge.errors import FileFormatError, MalformedUpdateError
 from idmerge.policy import Policy, can_be_id
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ class Twin:
             shown += self.hidden(own).values()
         filled: dict[str, Any] = {}
         for profile in shown:
-            filled = {**profile, **filled}
+            filled = {**filled, **{name: profile[name] for name in profile if name not in filled}}
         return filled if shown else None
 
 

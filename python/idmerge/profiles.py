@@ -291,7 +291,7 @@ class Profiles:
         Raises:
             OSError: It could not be written; an older file is still there.
         """
-        from idmerge.files.replacing import replacing  # noqa: PLC0415
+        from idmerge.files import replacing  # noqa: PLC0415
 
         with self._lock, replacing(os.fspath(path)) as stream:
             for distinct_id, profile in self._stored.items():

@@ -1,5 +1,5 @@
-"""Files that are there whole or not at all; `idmerge.files.replacing` is where."""
+"""Files that are there whole or not at all: `idmerge.files.replacing`, by the name that commands use."""
 
-from idmerge.files.replacing import replacing
+from idmerge.files import replacing
 
 __all__ = ["replacing"]

@@ -88,6 +88,27 @@ def test_a_table_shows_what_get_shows(story: list[Any], mode: str) -> None:
             assert row[name] == expected
 
 
+def test_a_table_is_filled_from_the_ids_that_became_known_first_whatever_came_first() -> None:
+    resolver = Resolver(canonical="smallest")  # The canonical ID, "first", is the one known last.
+    profiles = Profiles(resolver, merge_profiles="fill")
+    for own in ("third", "second", "first"):
+        profiles.update({"$distinct_id": own, "$set": {"all": own, own: True}})
+    for own in ("third", "second"):
+        profiles.update({"$distinct_id": own, "$set": {"two": own}})
+    resolver.merge("second", "third")
+    resolver.merge("second", "first")
+    row = {
+        "distinct_id": "first",
+        "all": "first",
+        "two": "second",
+        "first": True,
+        "second": True,
+        "third": True,
+    }
+    assert profiles.table().to_pylist() == [row]
+    assert {"distinct_id": "first", **(profiles.get("third") or {})} == row
+
+
 def test_a_table_joins_with_resolved_events_in_duckdb() -> None:
     resolver = Resolver()
     profiles = Profiles(resolver)

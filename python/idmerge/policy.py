@@ -58,7 +58,7 @@ ANON_FORMATS = {
 
 def is_unicode(text: str) -> bool:
     """Return whether ``text`` is Unicode text: Python's str may also hold lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def ascii_lower(text: str) -> str:

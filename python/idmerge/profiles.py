@@ -206,7 +206,7 @@ class Profiles:
     def hidden_count(self) -> int:
         """How many stored profiles are not their person's canonical ID's."""
         with self._lock:
-            return sum(self._resolver.resolve(stored) != stored for stored in self._stored)
+            return sum(map(str.__ne__, self._stored, self._canonicals()))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the canonical IDs of all people of whom a profile is shown, as of now."""
@@ -227,25 +227,35 @@ class Profiles:
         numbers = f"{len(self)} shown, {self.hidden_count} hidden"
         return f"Profiles({numbers}, merge_profiles={self._merge_profiles!r})"
 
+    def _members(self, canonical: str) -> Sequence[str]:
+        try:
+            return self._resolver.members(canonical)
+        except KeyError:  # Unknown, or forgotten by another thread a moment ago.
+            return [canonical]
+
     def _behind(self, canonical: str) -> list[str]:
         """Return the other members that have a profile, in the order in which they became known."""
-        try:
-            members = self._resolver.members(canonical)
-        except KeyError:  # Unknown, or forgotten by another thread a moment ago.
-            return []
+        members = self._members(canonical)
         return [member for member in members if member != canonical and member in self._stored]
 
+    def _canonicals(self) -> list[str]:
+        """Return the canonical ID of each stored profile, by one call where the resolver has one for many."""
+        stored = list(self._stored)
+        at_once = getattr(self._resolver, "resolve_many", None)
+        return at_once(stored) if at_once else [self._resolver.resolve(own) for own in stored]
+
     def _people(self) -> dict[str, list[str]]:
-        """Return by canonical ID which stored profiles are shown, in their order."""
+        """Return by canonical ID which stored profiles are shown, in the order in which they count."""
         people: dict[str, list[str]] = {}
-        for stored in self._stored:
-            people.setdefault(self._resolver.resolve(stored), []).append(stored)
+        for own, canonical in zip(self._stored, self._canonicals(), strict=True):
+            people.setdefault(canonical, []).append(own)
         if self._merge_profiles == "hide":
-            return {canonical: [canonical] for canonical, stored in people.items() if canonical in stored}
-        alone = {canonical: stored for canonical, stored in people.items() if stored == [canonical]}
-        return {
-            canonical: alone.get(canonical) or [canonical, *self._behind(canonical)] for canonical in people
-        }
+            return {canonical: [canonical] for canonical, owns in people.items() if canonical in owns}
+        for canonical, owns in people.items():
+            if len(owns) > 1:
+                places = {member: place for place, member in enumerate(self._members(canonical))}
+                owns.sort(key=lambda own: (own != canonical, places.get(own, len(places))))
+        return people
 
     def _shown(self, stored: Iterable[str]) -> Profile | None:
         """Return a copy of the first profile of ``stored``, its gaps filled from the next ones."""

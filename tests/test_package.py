@@ -15,7 +15,7 @@ import idmerge
 PACKAGE = Path(idmerge.__file__).parent
 CORE = Path(__file__).parent.parent / "rust" / "core"
 
-PLAIN = ["errors", "outcome", "policy", "canonical", "events", "recorded", "reference"]
+PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "recorded", "reference"]
 FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
 ORIGINALS = {"scipy", "networkx"}
 
@@ -72,7 +72,7 @@ def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
-    commands |= {"generate", "bench"}
+    commands |= {"generate", "bench", "profiles"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
     public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):

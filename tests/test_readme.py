@@ -21,6 +21,7 @@ DOCUMENTS = [
     "docs/change-feed.md",
     "docs/journal.md",
     "docs/performance.md",
+    "docs/profiles.md",
     "examples/README.md",
 ]
 
@@ -50,16 +51,17 @@ def test_each_block_of_python_runs_and_prints_what_its_comment_says(
     assert capsys.readouterr().out.splitlines() == promised
 
 
-def test_the_page_on_journals_does_what_it_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", ["journal.md", "profiles.md"])
+def test_a_page_does_what_it_shows(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    shown = blocks("python", (ROOT / "docs" / "journal.md").read_text(encoding="utf-8"))
+    shown = blocks("python", (ROOT / "docs" / page).read_text(encoding="utf-8"))
     for number, block in enumerate(shown):
-        exec(compile(block, f"journal.md, block {number}", "exec"), names)  # noqa: S102
+        exec(compile(block, f"{page}, block {number}", "exec"), names)  # noqa: S102
         assert capsys.readouterr().out.splitlines() == promised_by(block), block
-    assert len(shown) >= 7
+    assert len(shown) >= 6
 
 
 def test_the_first_command_prints_what_the_readme_shows() -> None:

@@ -12,6 +12,7 @@ from idmerge.durable import DurableResolver
 from idmerge.events import Kind, Link, parse
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
+from idmerge.profiles import Profiles, UpdateOutcome, UpdateReport
 from idmerge.recorded import RecordedLink
 from idmerge.resolver import Resolver
 from idmerge.stitching import StitchedEvents, stitch
@@ -25,12 +26,15 @@ __all__ = [
     "Link",
     "Outcome",
     "Policy",
+    "Profiles",
     "RecordedLink",
     "Report",
     "Resolver",
     "Stats",
     "StitchedEvents",
     "Table",
+    "UpdateOutcome",
+    "UpdateReport",
     "__version__",
     "compat",
     "connected_components",

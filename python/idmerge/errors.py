@@ -33,6 +33,10 @@ class MalformedEventError(IdmergeError, ValueError):
         self.operands = operands
 
 
+class MalformedUpdateError(IdmergeError, ValueError):
+    """A profile update names nobody, does nothing, or an operation has a value it cannot take (SPEC 10)."""
+
+
 class UnknownIdError(IdmergeError, KeyError):
     """The ID was never seen, so it has no cluster to report on."""
 

@@ -115,7 +115,7 @@ def operand_names() -> list[str]:
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:
     """Return the `distinct_id` of an ordinary event, or None where it has none that is text."""
-    return _as_id(_properties(event).get("distinct_id"))
+    return as_id(_properties(event).get("distinct_id"))
 
 
 def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,12 +147,12 @@ def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) ->
 
 
 def _text(name: str, key: str, value: object) -> _Operand:
-    text = _as_id(value)
+    text = as_id(value)
     wrong = f"{key} of {name} must be a string or an integer, got {_shown(value)}" if text is None else ""
     return text, wrong
 
 
-def _as_id(value: object) -> str | None:
+def as_id(value: object) -> str | None:
     """Return a string as it is and an integer by its decimal text; anything else is no ID."""
     if isinstance(value, str):
         return value

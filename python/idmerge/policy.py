@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, get_args
 
 from idmerge.errors import PolicyError
@@ -57,7 +58,7 @@ ANON_FORMATS = {
 
 def is_unicode(text: str) -> bool:
     """Return whether ``text`` is Unicode text: Python's str may also hold lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def ascii_lower(text: str) -> str:
@@ -113,6 +114,14 @@ class Policy:
             blocked_ids=frozenset(),
             max_id_length=None,
         )
+
+
+def can_be_id(text: str, policy: Policy) -> bool:
+    """Return whether ``text`` can be an ID at all under ``policy`` (SPEC 2, step 2, and SPEC 4)."""
+    if not text or not is_unicode(text) or len(text) > (policy.max_id_length or inf):
+        return False
+    forms = (text, text.removeprefix(DEVICE_PREFIX))
+    return not any(ascii_lower(form) in policy.blocked_ids for form in forms)
 
 
 def _check_at_least(field: str, value: object, least: int) -> None:

@@ -15,7 +15,7 @@ from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
 from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
 from idmerge.outcome import Outcome, Report, Stats
-from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX, Policy, ascii_lower, is_unicode
+from idmerge.policy import ANON_FORMATS, Policy, can_be_id
 
 
 class Forgotten:
@@ -99,11 +99,7 @@ class Resolver:
         return Outcome.MERGED
 
     def _is_valid(self, text: str) -> bool:
-        """Whether ``text`` can be an ID at all (SPEC 2, step 2, and SPEC 4)."""
-        if not text or not is_unicode(text) or len(text) > (self.policy.max_id_length or inf):
-            return False
-        forms = (text, text.removeprefix(DEVICE_PREFIX))
-        return not any(ascii_lower(form) in self.policy.blocked_ids for form in forms)
+        return can_be_id(text, self.policy)
 
     def _know(self, text: str) -> Cluster:
         self._known_at.setdefault(text, len(self._known_at))

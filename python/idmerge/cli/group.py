@@ -15,6 +15,7 @@ from idmerge.cli.forget import forget
 from idmerge.cli.generate import generate
 from idmerge.cli.journal import journal
 from idmerge.cli.keep_apart import keep_apart
+from idmerge.cli.profiles import profiles
 from idmerge.cli.resolve import resolve
 from idmerge.cli.retract import retract
 from idmerge.cli.show import show
@@ -94,6 +95,7 @@ for command in (
     keep_apart,
     forget,
     compact,
+    profiles,
     generate,
     bench,
 ):

@@ -138,6 +138,14 @@ def is_given(option: str) -> bool:
     return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
+def check_rules_are_left_out() -> None:
+    """Raise a usage error if the running command was given a policy or a strategy beside a journal."""
+    if any(map(is_given, ("canonical", *POLICY_FIELDS))):
+        raise click.UsageError(
+            "a journal states its policy and its canonical strategy; leave out their options"
+        )
+
+
 def _policy(
     *, max_cluster_size: int | str, max_id_length: int | str, blocked_ids: str | None, **others: Any
 ) -> Policy:

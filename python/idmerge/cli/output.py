@@ -1,7 +1,9 @@
-"""The mapping as a file: one row an ID, in the format that the file's suffix names."""
+"""The mapping, or another table, as a file in the format that the file's suffix names."""
 
 from __future__ import annotations
 
+import csv as csv_rows
+import io
 import json
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -40,9 +42,11 @@ def write_csv(table: pa.Table, stream: BinaryIO, texts: tuple[str, ...] = ("dist
     import pyarrow.compute as pc  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
 
+    header = io.StringIO()
+    csv_rows.writer(header, lineterminator="\n").writerow(table.column_names)
     special = any(pc.any(pc.match_substring_regex(table[name], '[",\r\n]')).as_py() for name in texts)
     quoting: Literal["needed", "none"] = "needed" if special else "none"
-    stream.write(f"{','.join(table.column_names)}\n".encode())
+    stream.write(header.getvalue().encode())
     csv.write_csv(table, stream, csv.WriteOptions(include_header=False, quoting_style=quoting))
 
 

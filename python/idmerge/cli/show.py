@@ -16,10 +16,9 @@ from idmerge.cli.judging import JudgedLink, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
-    POLICY_FIELDS,
     canonical_option,
+    check_rules_are_left_out,
     files_argument,
-    is_given,
     policy_options,
 )
 from idmerge.cli.progress import progress, total_size
@@ -101,10 +100,7 @@ def show(  # noqa: PLR0913 - click hands over each option
 def _check_alone(files: Sequence[str]) -> None:
     if len(files) > 1:
         raise click.UsageError("a journal is shown alone, without other files")
-    if any(map(is_given, ("canonical", *POLICY_FIELDS))):
-        raise click.UsageError(
-            "a journal states its policy and its canonical strategy; leave out their options"
-        )
+    check_rules_are_left_out()
 
 
 def _show_journal(

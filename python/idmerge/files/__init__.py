@@ -1,4 +1,4 @@
-"""Files of events and of links, read in pieces.
+"""Files of events and of links, read in pieces; `replacing` writes one as a whole.
 
 `read` takes what a file is from its first bytes (gzip, zstd, Parquet, Arrow, a JSON array) and, for
 CSV alone, from its name. It yields `EventBatch` and `LinkBatch` in the order of the file, and a
@@ -35,6 +35,7 @@ from idmerge.files.pieces import (
 )
 from idmerge.files.reading import STDIN, Source, name_of, read, scan
 from idmerge.files.scanning import StepBatch
+from idmerge.files.writing import replacing
 
 __all__ = [
     "BATCH",
@@ -50,5 +51,6 @@ __all__ = [
     "kind_named",
     "name_of",
     "read",
+    "replacing",
     "scan",
 ]

@@ -1,0 +1,233 @@
+"""``idmerge profiles``: updates of profiles in, one profile a person out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
+from idmerge.cli.journals import is_journal, opened_to_read
+from idmerge.cli.judging import judge
+from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.options import canonical_option, check_rules_are_left_out, policy_options
+from idmerge.cli.output import WRITERS, check_suffix, write_csv, write_mapping
+from idmerge.cli.progress import Progress, progress, total_size
+from idmerge.cli.replacing import replacing
+from idmerge.cli.wording import counted, labelled
+from idmerge.errors import FileFormatError
+from idmerge.files import STDIN, BadLine, EventBatch, read, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+INDENT = " " * 12
+
+
+@dataclass
+class Run:
+    """What one run read and did."""
+
+    files: int
+    malformed: int = 0
+    rejected_links: int = 0
+    links: int = 0
+    outcomes: Counter[UpdateOutcome] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+
+    def count(self, report: UpdateReport) -> None:
+        """Count what ``report`` says."""
+        self.outcomes.update(report.outcomes)
+        self.operations.update(report.operations)
+
+
+@click.command(
+    short_help="Write one profile a person.",
+    help="""
+    Apply the profile updates in UPDATES, in their order, and write one profile a person.
+
+    UPDATES holds what Mixpanel's /engage takes: one JSON object a line or one JSON array, plain, gzip or
+    zstd, - for standard input. Each update goes to the person whom its $distinct_id means by the links of
+    --events, all of which are read first, or by those that the journal PATH holds.
+
+    The table has a row for each person: distinct_id, the canonical ID, then a column a property; lists, and
+    values that differ in type, are JSON text. It goes to standard output as CSV, or with -o to a file; the
+    summary goes to standard error. Malformed lines are counted and passed over.
+
+    With --store the profiles of earlier runs go on from FILE, which is made if there is none, and this run's
+    are kept there. When links have joined people meanwhile, the canonical ID's profile is shown and the
+    others are hidden, or fill its gaps (--merge-profiles). An update that is read twice is applied twice.
+
+    \b
+    Example:
+      idmerge profiles updates.ndjson --events events.ndjson.gz -o profiles.parquet
+      idmerge profiles monday.ndjson --journal ids.idmerge --store profiles.ndjson > profiles.csv
+    """,
+)
+@click.argument("updates", metavar="UPDATES...", nargs=-1, required=True)
+@click.option(
+    "--events",
+    metavar="FILE",
+    multiple=True,
+    help="Take the links of these events (or columns of links; idmerge resolve --help); may be repeated.",
+)
+@click.option(
+    "--journal", metavar="PATH", help="Take the links of this journal: a file, or a postgresql:// URL."
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
+    help=f"Write the table here; the suffix names the format: {', '.join(WRITERS)}.",
+)
+@click.option("--store", metavar="FILE", help="Keep all profiles in this file from run to run, as NDJSON.")
+@click.option(
+    "--merge-profiles",
+    type=click.Choice(["hide", "fill"]),
+    default="hide",
+    show_default=True,
+    help="What becomes of the profiles of a person's other IDs, if earlier runs made some: they are hidden, "
+    "or fill the gaps in the canonical ID's.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
+@canonical_option
+@policy_options
+def profiles(  # noqa: PLR0913 - click hands over each option
+    *,
+    updates: Sequence[str],
+    events: Sequence[str],
+    journal: str | None,
+    output: str | None,
+    store: str | None,
+    merge_profiles: Any,
+    strict: bool,
+    canonical: Any,
+    policy: Policy,
+) -> None:
+    """Apply updates of profiles and write one a person; the help says more."""
+    _check_call(updates, events, journal, output, store)
+    started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
+    with ExitStack() as stack:
+        table_file = stack.enter_context(replacing(output)) if output else None
+        resolver = stack.enter_context(opened_to_read(journal)) if journal else Resolver(policy, canonical)
+        people = _stored(store, resolver, merge_profiles)
+        with progress("reading", total) as bar:
+            malformed = MalformedLines(bar, strict=strict)
+            for path in events:
+                _read_links(path, resolver, run, bar, malformed)
+            for path in updates:
+                _read_updates(path, people, run, bar, malformed)
+        run.malformed = malformed.count
+        table = people.table()
+        if output and table_file:
+            _write(table, output, table_file)
+    if store:
+        people.save(store)
+    if not output:
+        _write(table, ".csv", sys.stdout.buffer)
+    for line in _summary(run, people, perf_counter() - started):
+        click.echo(line, err=True)
+
+
+def _stored(store: str | None, resolver: Resolver, merge_profiles: Any) -> Profiles:
+    """Return the profiles that were kept in ``store``, or none where there is no such file yet."""
+    if store and Path(store).exists():
+        return Profiles.load(store, resolver, merge_profiles=merge_profiles)
+    return Profiles(resolver, merge_profiles=merge_profiles)
+
+
+def _read_links(path: str, resolver: Resolver, run: Run, bar: Progress, malformed: MalformedLines) -> None:
+    for piece in scan(path, on_bytes=bar.advance):
+        if isinstance(piece, BadLine):
+            malformed.add(piece.path, piece.line, piece.message)
+            continue
+        report = judge(resolver, piece)
+        run.links += len(report)
+        run.rejected_links += report.rejected
+
+
+def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines) -> None:
+    for piece in read(path, on_bytes=bar.advance):
+        if isinstance(piece, BadLine):
+            malformed.add(piece.path, piece.line, piece.message.replace("the event ", "the update ", 1))
+            continue
+        if not isinstance(piece, EventBatch):
+            raise FileFormatError(f"{piece.path}: the file holds links in columns; updates must be JSON")
+        report = people.update_many(piece.events)
+        run.count(report)
+        for position, message in report.malformed.items():
+            malformed.add(piece.path, piece.lines[position], message)
+
+
+def _write(table: pa.Table, path: str, stream: BinaryIO) -> None:
+    """Write ``table`` in the format that ``path`` names; in CSV every column may need quotes."""
+    if path.endswith(".csv"):
+        write_csv(
+            table, stream, tuple(column.name for column in table.schema if str(column.type) == "string")
+        )
+    else:
+        write_mapping(table, path, stream)
+
+
+def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
+    updates = run.outcomes.total() - run.outcomes[UpdateOutcome.MALFORMED]
+    yield labelled(
+        "read", f"{counted(updates, 'update')} from {counted(run.files, 'file')} in {seconds:.2f} s"
+    )
+    if run.links:
+        rejected = f", of which {run.rejected_links:,} rejected" if run.rejected_links else ""
+        yield labelled("links", f"{run.links:,}{rejected}")
+    applied = sum(count for outcome, count in run.outcomes.items() if outcome.accepted)
+    yield labelled("applied", counted(applied, "update"))
+    for operation, count in sorted(run.operations.items(), key=lambda item: -item[1]):
+        yield f"{INDENT}{count:>7,}  {operation}"
+    if mismatched := run.outcomes[UpdateOutcome.MISMATCHED]:
+        yield labelled(
+            "mismatched", f"{counted(mismatched, 'update')} left a value of another type as it was"
+        )
+    if refused := run.outcomes[UpdateOutcome.INVALID_ID]:
+        yield labelled("refused", f"{counted(refused, 'update')} for an ID that belongs to nobody")
+    if run.malformed:
+        yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
+    yield labelled(
+        "profiles", f"{len(people):,} shown, {people.hidden_count:,} hidden ({people.merge_profiles})"
+    )
+
+
+def _check_call(
+    updates: Sequence[str],
+    events: Sequence[str],
+    journal: str | None,
+    output: str | None,
+    store: str | None,
+) -> None:
+    """Raise a usage error unless it is clear whose links count, and no file is both read and written over."""
+    if bool(events) == bool(journal):
+        raise click.UsageError(
+            "name the files whose links say who is who by --events, or a journal by --journal"
+        )
+    if journal:
+        check_rules_are_left_out()
+    blocked_ids = click.get_current_context().params["blocked_ids"]
+    read_only = [*updates, *events, *filter(None, [journal, blocked_ids])]
+    if [*updates, *events].count(STDIN) > 1:
+        raise click.UsageError("standard input can be read once; name files")
+    written = {os.path.realpath(path) for path in (output, store) if path}
+    if output and store and len(written) == 1:
+        raise click.UsageError("--output and --store name the same file")
+    for path in (*updates, *events):
+        if is_journal(path):
+            raise click.UsageError(f"{path!r} is a journal; name it by --journal")
+    for path in read_only:
+        if path != STDIN and os.path.realpath(path) in written:
+            raise click.UsageError(f"{path!r} would be read and written over; name another file")

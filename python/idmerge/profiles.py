@@ -1,0 +1,363 @@
+"""People's profiles, kept per ID and shown per person (SPEC 10).
+
+A profile is *stored* under the ID to which an update's ``$distinct_id`` resolved when it came, and *shown* by
+what the resolver says now. Nothing is copied when clusters merge, so:
+
+1. A merge hides profiles and loses none; taking it back shows them again.
+2. What is stored depends on the updates and on who was who when each came, and never on how it is shown.
+
+An update costs one look-up; showing all, one a stored profile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
+
+from idmerge.engage import Profile, StatedUpdate, Update, copied, stated_update, updated
+from idmerge.errors import FileFormatError, MalformedUpdateError
+from idmerge.policy import Policy, can_be_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Self
+
+    import pyarrow as pa
+
+MergeProfiles = Literal["hide", "fill"]
+"""What becomes of the profiles of one person's other IDs: hidden, or filling the gaps."""
+
+
+class WhoIsWho(Protocol):
+    """What profiles ask of a resolver: `Resolver`, `DurableResolver` and `reference.Resolver` have it.
+
+    If it has a ``policy``, that says which IDs belong to nobody; else Mixpanel's does.
+    """
+
+    def resolve(self, distinct_id: str, /) -> str:
+        """Return the canonical ID; an unknown ID resolves to itself."""
+
+    def members(self, distinct_id: str, /) -> Sequence[str]:
+        """Return the cluster's IDs in the order in which they became known; KeyError if it is unknown."""
+
+    def __contains__(self, distinct_id: str, /) -> bool:
+        """Return whether the ID is known."""
+
+
+class UpdateOutcome(IntEnum):
+    """What became of a profile update. The numbers are stable."""
+
+    APPLIED = 0
+    """Every operation was applied."""
+    MISMATCHED = 1
+    """A property had a value of another type than its operation needs, and keeps it; the rest was applied."""
+    INVALID_ID = 2
+    """The ID belongs to nobody: it is empty, blocked, too long or no Unicode. Nothing was applied."""
+    MALFORMED = 3
+    """It is no update; nothing was applied. In reports only: `Profiles.update` raises instead."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the update was applied, but for mismatches."""
+        return self <= UpdateOutcome.MISMATCHED
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What became of many updates."""
+
+    outcomes: Counter[UpdateOutcome] = field(default_factory=Counter)
+    """How many updates came out how."""
+    operations: Counter[str] = field(default_factory=Counter)
+    """How many accepted updates had each operation: ``{"$set": 3}``."""
+    malformed: dict[int, str] = field(default_factory=dict)
+    """What is wrong with each malformed update, by its place among those given."""
+
+    def __len__(self) -> int:
+        """Return the number of updates."""
+        return self.outcomes.total()
+
+
+class Profiles:
+    """Profiles of people, updated as by Mixpanel's ``/engage`` and routed by a resolver.
+
+    Threads can share it: one lock is held for an update, a look-up, or a whole table. It only asks the
+    resolver and never changes it; links may come at any time, and each update goes to whom its ID
+    resolves at that moment.
+
+    Args:
+        resolver: Says who is who: a `Resolver`, a `DurableResolver` or a `reference.Resolver`.
+        merge_profiles: What is shown of a person with several profiles. ``"hide"``: the canonical ID's alone,
+            which is none if it has none. ``"fill"``: the canonical ID's, and the properties that it lacks
+            from the hidden ones, in the order in which their IDs became known.
+
+    Raises:
+        TypeError: ``resolver`` is none.
+        ValueError: ``merge_profiles`` is neither.
+    """
+
+    def __init__(self, resolver: WhoIsWho, *, merge_profiles: MergeProfiles = "hide") -> None:
+        for method in ("resolve", "members", "__contains__"):
+            if not callable(getattr(resolver, method, None)):
+                raise TypeError(f"resolver must be a resolver, got {type(resolver).__name__}")
+        if merge_profiles not in get_args(MergeProfiles):
+            raise ValueError(f"merge_profiles must be 'hide' or 'fill', got {merge_profiles!r}")
+        self._resolver = resolver
+        self._merge_profiles: MergeProfiles = merge_profiles
+        self._policy: Policy = getattr(resolver, "policy", None) or Policy()
+        self._stored: dict[str, Profile] = {}
+        self._lock = threading.RLock()  # A canonical strategy may be a callable that asks back.
+
+    @property
+    def resolver(self) -> WhoIsWho:
+        """Who says who is who."""
+        return self._resolver
+
+    @property
+    def merge_profiles(self) -> MergeProfiles:
+        """What is shown of a person with several profiles."""
+        return self._merge_profiles
+
+    # Updating.
+
+    def update(self, update: Update) -> UpdateOutcome:
+        """Apply one update of the shape that ``/engage`` takes; `idmerge.engage` has each operation's rules.
+
+        It goes to the profile stored under the ID to which its ``$distinct_id`` resolves now, or with
+        ``"$ignore_alias": true`` under that very ID.
+
+        Raises:
+            MalformedUpdateError: It is no JSON object, names no ID, has no operation, or an operation has a
+                value that it cannot take; nothing was applied.
+            TypeError: ``update`` is neither a mapping nor text.
+        """
+        return self._apply(stated_update(update))
+
+    def update_many(self, updates: Iterable[Update]) -> UpdateReport:
+        """Apply many updates in order, and report what became of them; malformed ones are passed over.
+
+        Raises:
+            TypeError: An update is neither a mapping nor text; those before it are applied.
+        """
+        report = UpdateReport()
+        for position, update in enumerate(updates):
+            try:
+                stated = stated_update(update)
+            except MalformedUpdateError as error:
+                report.malformed[position] = str(error)
+                report.outcomes[UpdateOutcome.MALFORMED] += 1
+                continue
+            except TypeError as error:
+                raise TypeError(f"update {position}: {error}") from error
+            outcome = self._apply(stated)
+            report.outcomes[outcome] += 1
+            if outcome.accepted:
+                report.operations.update(stated.operations.keys())
+        return report
+
+    def _apply(self, stated: StatedUpdate) -> UpdateOutcome:
+        if not can_be_id(stated.distinct_id, self._policy):
+            return UpdateOutcome.INVALID_ID
+        with self._lock:
+            place = stated.distinct_id if stated.exactly else self._resolver.resolve(stated.distinct_id)
+            profile, all_applied = updated(self._stored.get(place), stated.operations)
+            if profile is None:
+                self._stored.pop(place, None)
+            else:
+                self._stored[place] = profile
+        return UpdateOutcome.APPLIED if all_applied else UpdateOutcome.MISMATCHED
+
+    def forget(self, distinct_id: str) -> bool:
+        """Remove what is stored under exactly this ID, for good; return whether there was anything.
+
+        `Resolver.forget` and this one know nothing of each other: call both. Then also look for the ID in
+        the profiles of its person's other IDs, whose properties may name it.
+        """
+        _check_text(distinct_id)
+        with self._lock:
+            return self._stored.pop(distinct_id, None) is not None
+
+    # Showing.
+
+    def get(self, distinct_id: str) -> Profile | None:
+        """Return a copy of the profile of the person with this ID, or None if none is shown."""
+        _check_text(distinct_id)
+        with self._lock:
+            canonical = self._resolver.resolve(distinct_id)
+            behind = [] if self._merge_profiles == "hide" else self._behind(canonical)
+            return self._shown([canonical, *behind])
+
+    def hidden(self, distinct_id: str) -> dict[str, Profile]:
+        """Return copies of the profiles that are not this person's canonical ID's, by the IDs they belong to.
+
+        They stand in the order in which the IDs became known. Under ``"fill"`` they are those that fill gaps.
+        """
+        _check_text(distinct_id)
+        with self._lock:
+            behind = self._behind(self._resolver.resolve(distinct_id))
+            return {member: copied(self._stored[member]) for member in behind}
+
+    @property
+    def hidden_count(self) -> int:
+        """How many stored profiles are not their person's canonical ID's."""
+        with self._lock:
+            return sum(map(str.__ne__, self._stored, self._canonicals()))
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the canonical IDs of all people of whom a profile is shown, as of now."""
+        with self._lock:
+            return iter(list(self._people()))
+
+    def __len__(self) -> int:
+        """Return the number of people of whom a profile is shown."""
+        with self._lock:
+            return len(self._people())
+
+    def __contains__(self, distinct_id: str) -> bool:
+        """Return whether a profile is shown of the person with this ID."""
+        return self.get(distinct_id) is not None
+
+    def __repr__(self) -> str:
+        """Name the numbers of profiles."""
+        numbers = f"{len(self)} shown, {self.hidden_count} hidden"
+        return f"Profiles({numbers}, merge_profiles={self._merge_profiles!r})"
+
+    def _members(self, canonical: str) -> Sequence[str]:
+        try:
+            return self._resolver.members(canonical)
+        except KeyError:  # Unknown, or forgotten by another thread a moment ago.
+            return [canonical]
+
+    def _behind(self, canonical: str) -> list[str]:
+        """Return the other members that have a profile, in the order in which they became known."""
+        members = self._members(canonical)
+        return [member for member in members if member != canonical and member in self._stored]
+
+    def _canonicals(self) -> list[str]:
+        """Return the canonical ID of each stored profile, by one call where the resolver has one for many."""
+        stored = list(self._stored)
+        at_once = getattr(self._resolver, "resolve_many", None)
+        return at_once(stored) if at_once else [self._resolver.resolve(own) for own in stored]
+
+    def _people(self) -> dict[str, list[str]]:
+        """Return by canonical ID which stored profiles are shown, in the order in which they count."""
+        people: dict[str, list[str]] = {}
+        for own, canonical in zip(self._stored, self._canonicals(), strict=True):
+            people.setdefault(canonical, []).append(own)
+        if self._merge_profiles == "hide":
+            return {canonical: [canonical] for canonical, owns in people.items() if canonical in owns}
+        for canonical, owns in people.items():
+            if len(owns) > 1:
+                places = {member: place for place, member in enumerate(self._members(canonical))}
+                owns.sort(key=lambda own: (own != canonical, places.get(own, len(places))))
+        return people
+
+    def _shown(self, stored: Iterable[str]) -> Profile | None:
+        """Return a copy of the first profile of ``stored``, its gaps filled from the next ones."""
+        profiles = [self._stored[place] for place in stored if place in self._stored]
+        shown: Profile = {}
+        for profile in profiles:
+            shown |= {name: copied(value) for name, value in profile.items() if name not in shown}
+        return shown if profiles else None
+
+    def table(self) -> pa.Table:
+        """Return the profiles that are shown as columns: ``distinct_id``, then one a property.
+
+        Rows stand in the order in which the profiles came, properties as they first appear; a property called
+        ``distinct_id`` is in the column ``properties.distinct_id``. Types: `idmerge.jsoncolumns`. The
+        IDs are canonical ones, so the table joins with what has been resolved.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        from idmerge.files.opening import import_pyarrow  # noqa: PLC0415 - who needs no table loads no files
+        from idmerge.jsoncolumns import column_names, json_column, unicode_text  # noqa: PLC0415
+
+        pyarrow = import_pyarrow("a table of profiles")
+        with self._lock:
+            shown = {canonical: self._shown(stored) or {} for canonical, stored in self._people().items()}
+        names = column_names(
+            dict.fromkeys(name for profile in shown.values() for name in profile), ["distinct_id"]
+        )
+        columns = {"distinct_id": pyarrow.array(map(unicode_text, shown), pyarrow.string())}
+        for name, column in names.items():
+            columns[column] = json_column([profile.get(name) for profile in shown.values()])
+        table: pa.Table = pyarrow.table(columns)
+        return table
+
+    # Lasting.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all stored profiles to ``path``, hidden ones too, in place of an older file.
+
+        Each line is an update that makes one profile under its very ID. The file is there whole or not at
+        all; once this returns it is on disk.
+
+        Raises:
+            OSError: It could not be written; an older file is still there.
+        """
+        from idmerge.files import replacing  # noqa: PLC0415
+
+        with self._lock, replacing(os.fspath(path)) as stream:
+            for distinct_id, profile in self._stored.items():
+                update = {"$distinct_id": distinct_id, "$ignore_alias": True, "$set": profile}
+                stream.write(f"{json.dumps(update)}\n".encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], resolver: WhoIsWho, *, merge_profiles: MergeProfiles = "hide"
+    ) -> Self:
+        """Return the profiles that `save` wrote to ``path``, shown by what ``resolver`` says.
+
+        Raises:
+            FileFormatError: The file is damaged, or none that `save` wrote; the message names file and line.
+            OSError: It cannot be read.
+        """
+        profiles = cls(resolver, merge_profiles=merge_profiles)
+        name = os.fspath(path)
+        with open(path, "rb") as file:  # noqa: PTH123
+            for number, line in enumerate(file, 1):
+                distinct_id, profile = _saved(f"{name}:{number}", line)
+                if distinct_id in profiles._stored:
+                    raise FileFormatError(
+                        f"{name}:{number}: {distinct_id!r:.100} has a profile above already"
+                    )
+                profiles._stored[distinct_id] = profile
+        return profiles
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: a resolver is no part of the profiles.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "profiles do not pickle: save(path) keeps them, load(path, resolver) brings them back"
+        )
+
+
+def _saved(place: str, line: bytes) -> tuple[str, Profile]:
+    """Return the ID and the profile of one line that `Profiles.save` wrote."""
+    if not line.endswith(b"\n"):
+        raise FileFormatError(f"{place}: the file is cut off here; get a whole copy of it")
+    try:
+        distinct_id, exactly, operations = stated_update(line)
+    except MalformedUpdateError as error:
+        raise FileFormatError(f"{place}: {error}") from error
+    if not exactly or list(operations) != ["$set"]:
+        raise FileFormatError(
+            f"{place}: the line is an update, and no profile that was saved; apply it instead"
+        )
+    return distinct_id, operations["$set"]
+
+
+def _check_text(distinct_id: object) -> None:
+    if not isinstance(distinct_id, str):
+        raise TypeError(f"an ID must be a str, got {type(distinct_id).__name__}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -12,7 +10,6 @@ import click
 from idmerge import Outcome, Policy, RecordedLink, Resolver
 from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
-from idmerge.cli.judging import JudgedLink, judge, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -26,14 +23,12 @@ from idmerge.cli.progress import progress, total_size
 from idmerge.cli.scene import Cluster, scene
 from idmerge.cli.wording import aligned, counted, labelled, printable, shortened
 from idmerge.errors import UnknownIdError
-from idmerge.files import STDIN, BadLine, name_of, scan
+from idmerge.files import BadLine, name_of, scan, twice_readable
+from idmerge.files.judging import JudgedLink, judge, judged_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
-
-
-PIECE = 2**20
 
 
 @click.command(
@@ -88,7 +83,7 @@ def show(  # noqa: PLR0913 - click hands over each option
             "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"
         )
     with ExitStack() as stack:
-        sources = [stack.enter_context(_twice_readable(path)) for path in files]
+        sources = [stack.enter_context(twice_readable(path)) for path in files]
         resolver = _resolved(files, sources, Resolver(policy, canonical))
         if distinct_id not in resolver:
             raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
@@ -128,23 +123,6 @@ def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Itera
     if rejected:
         yield labelled("rejected", f"{counted(len(rejected), 'link')} between its members")
         yield from rejected_rows(rejected)
-
-
-@contextmanager
-def _twice_readable(path: str) -> Iterator[BinaryIO]:
-    """Open ``path``; what comes through a pipe is kept in a temporary file."""
-    with ExitStack() as stack:
-        if path != STDIN:
-            stream: Any = stack.enter_context(open(path, "rb", buffering=0))  # noqa: PTH123
-            if stream.seekable():
-                yield stream
-                return
-        else:
-            stream = sys.stdin.buffer
-        copy = stack.enter_context(tempfile.TemporaryFile())
-        while piece := stream.read(PIECE):
-            copy.write(piece)
-        yield copy
 
 
 def _resolved(files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resolver) -> Resolver:

@@ -35,6 +35,7 @@ from idmerge.files.pieces import (
 )
 from idmerge.files.reading import STDIN, Source, name_of, read, scan
 from idmerge.files.scanning import StepBatch
+from idmerge.files.twice import twice_readable
 
 __all__ = [
     "BATCH",
@@ -51,4 +52,5 @@ __all__ = [
     "name_of",
     "read",
     "scan",
+    "twice_readable",
 ]

@@ -119,7 +119,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
 
 
 def _check(files: Sequence[str], profiles: str | None, output: str | None) -> None:
-    """Raise a usage error if a journal comes with what does not go with it, or a file would be written over."""
+    """Raise a usage error if a journal comes with what is not for it, or a file would be written over."""
     if any(map(is_journal, files)):
         if len(files) > 1:
             raise click.UsageError("a journal is looked at alone, without other files")

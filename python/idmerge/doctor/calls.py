@@ -67,15 +67,13 @@ def _what_if(evidence: Evidence, looser: Looser) -> str:
     again = Resolver(replace(evidence.policy, anon_format=looser)).link_many(links.kinds, left, right)
     accepted = int(np.count_nonzero(again.outcomes <= Outcome.UNCHANGED)) - int(links.accepted.sum())
     merged = again.merged - len(links.where(Outcome.MERGED))
-    return f"{_more(accepted, 'link')} would be accepted, and there would be {_fewer(merged)}"
+    return f"{_more(accepted, 'link')} would be accepted, and there would be {_more(-merged, 'cluster')}"
 
 
 def _more(count: int, noun: str) -> str:
-    return f"{count:,} more {noun}{'' if count == 1 else 's'}" if count >= 0 else f"{-count:,} fewer {noun}s"
-
-
-def _fewer(count: int) -> str:
-    return f"{count:,} fewer clusters" if count >= 0 else f"{-count:,} more clusters"
+    """Return how many more or fewer there would be."""
+    word = "more" if count >= 0 else "fewer"
+    return counted(abs(count), f"{word} {noun}")
 
 
 def swapped_identifies(evidence: Evidence) -> Iterator[Finding]:
@@ -95,8 +93,8 @@ def swapped_identifies(evidence: Evidence) -> Iterator[Finding]:
         "swapped-identify",
         swapped,
         "{} the anonymous ID and the user's own the other way round",
-        "the first is a user elsewhere, the second looks anonymous",
-        ("identify has", "identifies have"),
+        note="the first is a user elsewhere, the second looks anonymous",
+        nouns=("identify has", "identifies have"),
     )
 
 
@@ -106,14 +104,13 @@ def aliases_for_identify(evidence: Evidence) -> Iterator[Finding]:
     rows = _between_anonymous_and_user(evidence, Kind.ALIAS)
     # Once claimed, an anonymous ID can be given further names.
     rows = rows[~_claimed_before(evidence, rows)]
-    links_named = ("alias links", "aliases link")
     yield from _each(
         evidence,
         "alias-for-identify",
         rows[links.counted[rows]],
         "{} an anonymous ID with a user, as an identify should",
-        "one of the two looks anonymous",
-        links_named,
+        note="one of the two looks anonymous",
+        nouns=("alias links", "aliases link"),
     )
 
 
@@ -128,15 +125,15 @@ def merges_for_identify(evidence: Evidence) -> Iterator[Finding]:
         "merge-for-identify",
         rows,
         "{} an anonymous ID that nobody had claimed to a user, as an identify should",
-        "one of the two looks anonymous",
-        ("merge joins", "merges join"),
+        note="one of the two looks anonymous",
+        nouns=("merge joins", "merges join"),
     )
 
 
 def _between_anonymous_and_user(evidence: Evidence, kind: Kind) -> NDArray[np.int64]:
     links, looks = evidence.links, evidence.looks_anonymous
     rows = np.flatnonzero(links.of_kind(kind) & links.counted)
-    return rows[looks[links.left[rows]] != looks[links.right[rows]]]
+    return np.compress(looks[links.left[rows]] != looks[links.right[rows]], rows)
 
 
 def _claimed_before(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -153,9 +150,12 @@ def _claimed_before(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.b
 def merges_by_track(evidence: Evidence) -> Iterator[Finding]:
     """Find merges that came by another route than the import."""
     rows = evidence.links.where(Outcome.MERGE_NOT_ALLOWED)
-    names = ("merge was", "merges were")
     yield from _each(
-        evidence, "merge-by-track", rows, "{} refused, for they did not come by the import", "", names
+        evidence,
+        "merge-by-track",
+        rows,
+        "{} refused, for they did not come by the import",
+        nouns=("merge was", "merges were"),
     )
 
 
@@ -188,11 +188,17 @@ def taken_aliases(evidence: Evidence) -> Iterator[Finding]:
 def same_ids(evidence: Evidence) -> Iterator[Finding]:
     """Find links of an ID with itself."""
     rows = evidence.links.where(Outcome.SAME_IDS)
-    yield from _each(evidence, "same-ids", rows, "{} an ID with itself", "", ("link joins", "links join"))
+    yield from _each(evidence, "same-ids", rows, "{} an ID with itself", nouns=("link joins", "links join"))
 
 
 def _each(  # noqa: PLR0913 - what differs from finding to finding
-    evidence: Evidence, code: str, rows: NDArray[np.int64], title: str, note: str, nouns: tuple[str, str]
+    evidence: Evidence,
+    code: str,
+    rows: NDArray[np.int64],
+    title: str,
+    *,
+    note: str = "",
+    nouns: tuple[str, str],
 ) -> Iterator[Finding]:
     """Yield a finding that counts links, if there are ``rows``."""
     if len(rows) == 0:

@@ -60,8 +60,14 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     stream.busy_ids,
     stream.events_without,
 )
-OF_EVENTS = ("reset-storm", "no-anonymous-history", "busy-id")
-OF_EVENTS += ("duplicate-events", "no-insert-id", "no-distinct-id")
+OF_EVENTS = (
+    "reset-storm",
+    "no-anonymous-history",
+    "busy-id",
+    "duplicate-events",
+    "no-insert-id",
+    "no-distinct-id",
+)
 
 
 def examine(  # noqa: PLR0913 - each by its name
@@ -160,7 +166,8 @@ def _linked(
 ) -> tuple[Ledger, BadLines, tuple[int, int]]:
     """Judge every link; return them, the bad lines, and how many events and identity events there are."""
     ledger = Ledger(ids)
-    bad, first = 0, []
+    bad = 0
+    first: list[BadLine] = []
     events, identity_events = 0, 0
     for name, source in _again(sources):
         ledger.begin(name)
@@ -171,7 +178,7 @@ def _linked(
                 continue
             report = judge(resolver, piece)
             is_event = not isinstance(piece, LinkBatch)
-            if is_event:
+            if not isinstance(piece, LinkBatch):
                 events += len(piece.events) if isinstance(piece, EventBatch) else len(piece)
                 identity_events += len(report)
             for link in judged_links(piece, report, range(len(report))):

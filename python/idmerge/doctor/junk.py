@@ -10,6 +10,7 @@ import numpy as np
 from idmerge import Outcome, Resolver
 from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.evidence import groups
+from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import is_unicode
 from idmerge.wording import counted
@@ -88,8 +89,8 @@ def _blocked_finding(
 
 def _partners(links: Links, rows: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """Return the other IDs that the links in ``rows`` name."""
-    others = np.unique(np.concatenate([links.left[rows], links.right[rows]]))
-    return others[(others >= 0) & (others != number)]
+    both = np.concatenate([links.left[rows], links.right[rows]])
+    return np.setdiff1d(both, (NOBODY, number))
 
 
 def _invalid_finding(evidence: Evidence, rows: NDArray[np.int64], unknown: set[int]) -> Iterator[Finding]:

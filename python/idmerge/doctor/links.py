@@ -123,7 +123,7 @@ class Links:
     @property
     def accepted(self) -> NDArray[np.bool_]:
         """Whether each link holds."""
-        return self.outcomes <= Outcome.UNCHANGED
+        return np.less_equal(self.outcomes, Outcome.UNCHANGED)
 
     @property
     def counted(self) -> NDArray[np.bool_]:
@@ -133,7 +133,7 @@ class Links:
 
     def of_kind(self, kind: Kind) -> NDArray[np.bool_]:
         """Return whether each link is of ``kind``."""
-        return self.kinds == kind
+        return np.equal(self.kinds, kind)
 
     def where(self, outcome: Outcome) -> NDArray[np.int64]:
         """Return the links with ``outcome``."""

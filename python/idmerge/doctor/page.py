@@ -92,7 +92,7 @@ def _cards(overview: Overview) -> Iterator[str]:
         share = ""
         if label in ("accepted", "rejected") and overview.links and count is not None:
             share = f"<small>{percent(count / overview.links)} of links</small>"
-        number = "–" if count is None else f"{count:,}"
+        number = "&ndash;" if count is None else f"{count:,}"
         yield f'<div class="card {label}"><b>{number}</b><span>{label}</span>{share}</div>'
     yield "</section>"
 
@@ -146,7 +146,7 @@ def _binned(sizes: Mapping[int, int]) -> list[tuple[str, int]]:
     for place, start in enumerate(starts):
         end = SIZES[place + 1] - 1 if place + 1 < len(SIZES) else None
         count = sum(count for size, count in sizes.items() if size >= start and (end is None or size <= end))
-        label = f"{start:,}+" if end is None else f"{start:,}" if start == end else f"{start:,}–{end:,}"
+        label = f"{start:,}+" if end is None else f"{start:,}" if start == end else f"{start:,}&ndash;{end:,}"
         bins.append((label, count))
     return bins
 
@@ -166,7 +166,8 @@ def _short(count: int) -> str:
 def _finding(finding: Finding) -> Iterator[str]:
     severity = finding.severity.name.lower()
     yield f'<article class="{severity}" id="{escape(finding.code)}">'
-    yield f'<p class="head"><span class="pill {severity}">{severity}</span> <code>{escape(finding.code)}</code></p>'
+    pill = f'<span class="pill {severity}">{severity}</span>'
+    yield f'<p class="head">{pill} <code>{escape(finding.code)}</code></p>'
     yield f"<h3>{escape(finding.title)}</h3>"
     facts = [touched(finding), counted(finding.links, "link") if finding.links else ""]
     if any(facts):

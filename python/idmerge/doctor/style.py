@@ -2,7 +2,8 @@
 
 STYLE = """
 :root {
-  color-scheme: light dark; --paper: #f5f6f8; --sheet: #fff; --ink: #1d2430; --soft: #5d6878; --line: #e0e4ea;
+  color-scheme: light dark;
+  --paper: #f5f6f8; --sheet: #fff; --ink: #1d2430; --soft: #5d6878; --line: #e0e4ea;
   --error: #b3261e; --warning: #9a5b00; --note: #2f5f9e; --fine: #1b7a47; --bar: #4a76b8;
   --error-tint: #fce8e6; --warning-tint: #fff1d6; --note-tint: #e5eefb; --fine-tint: #ddf3e6; --well: #edf0f4;
 }
@@ -10,7 +11,8 @@ STYLE = """
   :root {
     --paper: #14171c; --sheet: #1d2128; --ink: #e6e9ee; --soft: #9aa5b5; --line: #323943;
     --error: #ff9d94; --warning: #f3bd66; --note: #93bdf5; --fine: #7ed6a5; --bar: #6f9bdc;
-    --error-tint: #47201d; --warning-tint: #423013; --note-tint: #1d3150; --fine-tint: #16392a; --well: #2a3039;
+    --error-tint: #47201d; --warning-tint: #423013; --note-tint: #1d3150; --fine-tint: #16392a;
+    --well: #2a3039;
   }
 }
 * { box-sizing: border-box }
@@ -24,7 +26,8 @@ h3 { font-size: 1.05rem; line-height: 1.4; margin: .5rem 0 .3rem; overflow-wrap:
 code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere }
 .sources { color: var(--soft); margin: .3rem 0 .8rem; overflow-wrap: anywhere }
 .verdict { margin: 0 0 1.6rem }
-.pill { display: inline-block; border-radius: 1rem; padding: .05rem .7rem; font-size: .82rem; font-weight: 600 }
+.pill { display: inline-block; border-radius: 1rem; padding: .05rem .7rem; font-size: .82rem;
+  font-weight: 600 }
 .pill.error { color: var(--error); background: var(--error-tint) }
 .pill.warning { color: var(--warning); background: var(--warning-tint) }
 .pill.note { color: var(--note); background: var(--note-tint) }
@@ -39,7 +42,8 @@ code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; over
 .chart { padding: 1rem 1.2rem 1.2rem; display: flex; flex-direction: column; min-width: 0 }
 .chart h2 { margin: 0 0 .8rem }
 .chart .none { color: var(--soft); margin: 0 }
-.rows { display: grid; grid-template-columns: auto minmax(3rem, 1fr) auto; gap: .45rem .8rem; align-items: center }
+.rows { display: grid; grid-template-columns: auto minmax(3rem, 1fr) auto; gap: .45rem .8rem;
+  align-items: center }
 .rows .name { font-size: .82rem }
 .number { font-size: .82rem; text-align: right; font-variant-numeric: tabular-nums }
 .track { background: var(--well); border-radius: .2rem; height: .9rem }
@@ -63,11 +67,13 @@ article p { margin: .3rem 0 }
 .warning .share i { background: var(--warning) }
 .examples { list-style: none; margin: .8rem 0; padding: 0; border-top: 1px solid var(--line) }
 .examples li { padding: .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
-.examples li code { background: var(--well); border-radius: .25rem; padding: .1rem .35rem; margin-right: .2rem }
+.examples li code { background: var(--well); border-radius: .25rem; padding: .1rem .35rem;
+  margin-right: .2rem; display: inline-block; max-width: 100% }
 .place { color: var(--soft); font-size: .85rem; margin-right: .3rem }
 .note:not(.pill, article) { color: var(--soft); font-size: .9rem }
 .change b { font-weight: 600; margin-right: .3rem }
-.healthy { background: var(--fine-tint); color: var(--fine); border-radius: .6rem; padding: 1rem 1.2rem; margin: 0 }
+.healthy { background: var(--fine-tint); color: var(--fine); border-radius: .6rem; padding: 1rem 1.2rem;
+  margin: 0 }
 .missing { color: var(--soft); padding-bottom: 2.5rem }
 .missing dl { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; margin: 0; font-size: .9rem }
 .missing dd { margin: 0 }

@@ -139,7 +139,8 @@ class Tally:
         encoded = sent.dictionary_encode()
         known = np.append(self._ids.numbers(encoded.dictionary.to_pylist()), NOBODY)
         places = encoded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
-        return known[places]
+        numbers: NDArray[np.int64] = known[places]
+        return numbers
 
     @staticmethod
     def _mask(column: Any) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -488,6 +489,18 @@ def test_the_document_lists_every_finding() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for code, entry in CATALOGUE.items():
         assert f"| `{code}` | {entry.severity.name.lower()} |" in text, code
+
+
+def test_the_document_does_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```$", DOCUMENT.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    exec(compile(block, "doctor.md", "exec"), {})  # noqa: S102
+    promised = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
+    assert capsys.readouterr().out.splitlines() == promised
 
 
 def test_every_finding_of_the_catalogue_has_a_case() -> None:

@@ -74,7 +74,7 @@ def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
     commands |= {"generate", "bench", "doctor"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
-    names += ("doctor", "wording")
+    names += ("doctor", "files.judging", "wording")
     public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):
         for module in imports(path):

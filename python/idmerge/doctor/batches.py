@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from idmerge.doctor.traffic import AS_SENT, INSERT_ID
@@ -18,7 +16,8 @@ if TYPE_CHECKING:
 
     from idmerge.files import Source
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = 10**15
+"""Milliseconds, some 30,000 years; no NaN is less."""
 MILLISECONDS_FROM = 10**11
 """Numbers from here on are milliseconds: as seconds they would be beyond the year 5000."""
 
@@ -43,7 +42,7 @@ def record_batches(
             yield arrow.record_batch(arrays, schema=schema)
 
 
-def _row(event: dict[str, Any]) -> tuple[str | None, datetime | None, str | None, str | None]:
+def _row(event: dict[str, Any]) -> tuple[str | None, int | None, str | None, str | None]:
     properties = event.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     sent = properties.get(AS_SENT)
@@ -63,11 +62,8 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+def _time(value: object) -> int | None:
+    """Return microseconds since 1970; None for what is no time, or beyond what a timestamp can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < LATEST:
         return None
-    milliseconds = abs(value) >= MILLISECONDS_FROM
-    try:
-        return EPOCH + (timedelta(milliseconds=value) if milliseconds else timedelta(seconds=value))
-    except OverflowError:
-        return None
+    return int(value * (1000 if abs(value) >= MILLISECONDS_FROM else 1_000_000))

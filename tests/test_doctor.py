@@ -433,6 +433,15 @@ def test_an_id_can_neither_run_nor_steer(hostile: str, tmp_path: Path) -> None:
     json.dumps(diagnosis.to_dict())
 
 
+def test_of_a_long_text_only_the_beginning_is_shown(tmp_path: Path) -> None:
+    long = "x" * 100_000
+    stated = [send.identify(long, "ada"), *[send(long, distinct_id=long, __insert_id=long)] * 2]
+    diagnosis = examined(tmp_path / "f.ndjson", stated)
+    assert len(diagnosis.text()) < 5000
+    assert len(diagnosis.html()) < 20_000
+    assert diagnosis.findings[0].examples[0].ids[0] == long
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

@@ -15,3 +15,14 @@ def printable(text: str | None) -> str:
     if text and text.isprintable() and text == text.strip():
         return text
     return ascii(text)
+
+
+LONGEST = 120
+"""Characters of a text that are shown of one that may be of any length."""
+
+
+def beginning(text: str | None) -> str:
+    """Return `printable` text, of a long one its beginning and how long it is."""
+    if text is None or len(text) <= LONGEST:
+        return printable(text)
+    return f"{printable(text[:LONGEST])}… ({len(text):,} characters)"

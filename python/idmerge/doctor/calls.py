@@ -35,7 +35,7 @@ def anon_format(evidence: Evidence) -> Iterator[Finding]:
     examples = [
         links.example(
             int(rows[0]),
-            evidence.texts([device, *links.right[rows].tolist()]),
+            evidence.texts([device, *dict.fromkeys(links.right[rows].tolist())]),
             f"{counted(len(rows), 'identify', 'identifies')} refused",
         )
         for device, rows in devices[:EXAMPLES]
@@ -67,6 +67,8 @@ def _what_if(evidence: Evidence, looser: Looser) -> str:
     again = Resolver(replace(evidence.policy, anon_format=looser)).link_many(links.kinds, left, right)
     accepted = int(np.count_nonzero(again.outcomes <= Outcome.UNCHANGED)) - int(links.accepted.sum())
     merged = again.merged - len(links.where(Outcome.MERGED))
+    if not accepted and not merged:
+        return "nothing would change"
     return f"{_more(accepted, 'link')} would be accepted, and there would be {_more(-merged, 'cluster')}"
 
 

@@ -103,7 +103,7 @@ def too_many_ids(evidence: Evidence) -> Iterator[Finding]:
     examples = [
         links.example(
             int(rows[0]),
-            evidence.texts([user, *links.left[rows].tolist()]),
+            evidence.texts([user, *dict.fromkeys(links.left[rows].tolist())]),
             f"{counted(len(rows), 'link')} refused{_fill(evidence, user)}",
         )
         for user, rows in users[:EXAMPLES]

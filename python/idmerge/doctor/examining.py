@@ -24,7 +24,7 @@ from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, EventBatch, LinkBatch, name_of, read, scan, twice_readable
 from idmerge.files.judging import judge, judged_links
 from idmerge.files.opening import import_pyarrow
-from idmerge.wording import printable
+from idmerge.wording import beginning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -206,7 +206,7 @@ def _updates(path: Path, ids: Ids) -> dict[int, Example]:
                 raise FileFormatError(
                     f"{piece.path}:{line}: $distinct_id must be a string, got {sent!r:.100}"
                 )
-            acts = ", ".join(printable(key) for key in update if key.startswith("$") and key not in _FRAME)
+            acts = ", ".join(beginning(key) for key in update if key.startswith("$") and key not in _FRAME)
             example = Example(ids=(sent,), note=f"by {acts or 'an update'}", file=piece.path, line=line)
             updates.setdefault(ids.number(sent), example)
     return updates

@@ -14,7 +14,7 @@ from idmerge.doctor.diagnosis import Severity
 from idmerge.doctor.style import STYLE
 from idmerge.doctor.text import healthy, percent, touched
 from idmerge.outcome import Outcome
-from idmerge.wording import counted, printable
+from idmerge.wording import beginning, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 TITLE = "Identity check-up"
 SIZES = (1, 2, 3, 5, 10, 20, 50, 100, 250, 500, 1000)
 """Where the bars of the cluster sizes begin."""
+MANY = 6
+"""Bars beyond which there is no room for their sizes side by side."""
+LONG = 10
+"""Characters of a number beyond which it is written smaller."""
 
 
 def page(diagnosis: Diagnosis) -> str:
@@ -70,7 +74,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Return a text that came from outside: shown as it would be printed, and apart from its surroundings."""
-    return f"<bdi>{escape(printable(text))}</bdi>"
+    return f"<bdi>{escape(beginning(text))}</bdi>"
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
@@ -93,7 +97,8 @@ def _cards(overview: Overview) -> Iterator[str]:
         if label in ("accepted", "rejected") and overview.links and count is not None:
             share = f"<small>{percent(count / overview.links)} of links</small>"
         number = "&ndash;" if count is None else f"{count:,}"
-        yield f'<div class="card {label}"><b>{number}</b><span>{label}</span>{share}</div>'
+        long = ' class="long"' if len(number) > LONG else ""
+        yield f'<div class="card {label}"><b{long}>{number}</b><span>{label}</span>{share}</div>'
     yield "</section>"
 
 
@@ -125,7 +130,7 @@ def _sizes(overview: Overview) -> Iterator[str]:
         yield '<p class="none">no clusters</p>'
         yield "</section>"
         return
-    yield '<div class="columns">'
+    yield f'<div class="columns{" many" if len(bins) > MANY else ""}">'
     for label, count in bins:
         # A cluster of a kind is seen, however many there are of another.
         height = f"max({'3px' if count else '0px'}, {_percent(count, most)})"
@@ -158,8 +163,8 @@ def _percent(count: int, most: int) -> str:
 def _short(count: int) -> str:
     """Return a count that fits over a narrow bar."""
     for size, letter in ((10**6, "M"), (10**3, "k")):
-        if count >= 10 * size:
-            return f"{count / size:.0f}{letter}"
+        if count >= size:
+            return f"{count / size:.{1 if count < 10 * size else 0}f}{letter}"
     return f"{count:,}"
 
 

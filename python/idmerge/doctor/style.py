@@ -32,10 +32,11 @@ code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; over
 .pill.warning { color: var(--warning); background: var(--warning-tint) }
 .pill.note { color: var(--note); background: var(--note-tint) }
 .pill.fine { color: var(--fine); background: var(--fine-tint) }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .8rem }
+.cards { display: grid; grid-template-columns: repeat(6, 1fr); gap: .8rem }
 .card, .chart, article { background: var(--sheet); border: 1px solid var(--line); border-radius: .6rem }
 .card { padding: .8rem 1rem; display: flex; flex-direction: column }
-.card b { font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums }
+.card b { font-size: 1.25rem; line-height: 1.3; font-variant-numeric: tabular-nums }
+.card b.long { font-size: 1rem }
 .card span, .card small { color: var(--soft) }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: .8rem;
   margin-top: .8rem }
@@ -55,6 +56,7 @@ code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; over
 .columns .well { flex: 1; display: flex; align-items: flex-end; border-bottom: 1px solid var(--soft) }
 .columns .well i { display: block; width: 100%; background: var(--bar); border-radius: .2rem .2rem 0 0 }
 .columns .name { font-size: .72rem; color: var(--soft); padding-top: .25rem; white-space: nowrap }
+.columns.many .name { writing-mode: vertical-rl; align-self: center; height: 4rem; padding: .25rem 0 0 }
 article { padding: 1rem 1.2rem; margin-bottom: .8rem; border-left: .3rem solid var(--note) }
 article.error { border-left-color: var(--error) }
 article.warning { border-left-color: var(--warning) }
@@ -77,11 +79,13 @@ article p { margin: .3rem 0 }
 .missing { color: var(--soft); padding-bottom: 2.5rem }
 .missing dl { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; margin: 0; font-size: .9rem }
 .missing dd { margin: 0 }
+@media (max-width: 62rem) { .cards { grid-template-columns: repeat(3, 1fr) } }
 @media (max-width: 36rem) {
   header, main { padding-left: .9rem; padding-right: .9rem }
   .missing dl { grid-template-columns: 1fr }
   .missing dd { margin-bottom: .4rem }
   .cards { grid-template-columns: repeat(2, 1fr) }
   .columns .name { writing-mode: vertical-rl; align-self: center; height: 4rem; padding: .25rem 0 0 }
+  .columns { gap: .2rem }
 }
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from idmerge.wording import counted, printable
+from idmerge.wording import beginning, counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 def told(example: Example) -> str:
     """Return an example on one line: where, which IDs, and what is the matter."""
     place = None if example.place is None else printable(example.place)
-    ids = "  ".join(map(printable, example.ids))
+    ids = "  ".join(map(beginning, example.ids))
     return "  ".join(filter(None, [place, ids, f"({example.note})" if example.note else ""]))
 
 

@@ -21,7 +21,7 @@ from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.doctor.seen import WIDTH, Seen
 from idmerge.events import operand_keys
 from idmerge.files.opening import import_pyarrow
-from idmerge.wording import printable
+from idmerge.wording import beginning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -186,8 +186,8 @@ class _Rows:
 
     def example(self, row: int) -> Example:
         sent, insert = self._sent[row].as_py(), self._inserts[row].as_py()
-        parts = [f"{printable(self._names[row].as_py())}", _time(int(self._times[row]))]
-        parts += [f"$insert_id {printable(insert)}"] if insert is not None else []
+        parts = [beginning(self._names[row].as_py()), _time(int(self._times[row]))]
+        parts += [f"$insert_id {beginning(insert)}"] if insert is not None else []
         return Example(ids=() if sent is None else (sent,), note=", ".join(filter(None, parts)))
 
 

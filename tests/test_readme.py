@@ -19,6 +19,7 @@ DOCUMENTS = [
     "CHANGELOG.md",
     "docs/SPEC.md",
     "docs/change-feed.md",
+    "docs/doctor.md",
     "docs/journal.md",
     "docs/performance.md",
     "docs/profiles.md",

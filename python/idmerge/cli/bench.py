@@ -24,9 +24,9 @@ import numpy as np
 import idmerge
 from idmerge import Kind, Link, Outcome, Report, Resolver, parse
 from idmerge.cli.plain_dict import DictResolver
-from idmerge.cli.replacing import replacing
 from idmerge.cli.wording import counted, labelled
 from idmerge.errors import IdmergeError, MalformedEventError
+from idmerge.files import replacing
 from idmerge.workload import events
 
 if TYPE_CHECKING:

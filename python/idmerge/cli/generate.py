@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from idmerge.cli.output import check_suffix
-from idmerge.cli.replacing import replacing
 from idmerge.errors import MissingExtraError
+from idmerge.files import replacing
 from idmerge.workload import events as workload_events
 
 if TYPE_CHECKING:

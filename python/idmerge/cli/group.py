@@ -11,6 +11,7 @@ import click
 import idmerge
 from idmerge.cli.bench import bench
 from idmerge.cli.compact import compact
+from idmerge.cli.doctor import doctor
 from idmerge.cli.forget import forget
 from idmerge.cli.generate import generate
 from idmerge.cli.journal import journal
@@ -77,6 +78,7 @@ def _in_one_line(error: OSError) -> str:
       idmerge show user-1013 events.ndjson
       idmerge resolve events.ndjson --journal ids.idmerge
       idmerge why user-1013 user-1015 ids.idmerge
+      idmerge doctor events.ndjson --format html -o check-up.html
     """,
 )
 @click.version_option(idmerge.__version__, prog_name="idmerge")
@@ -89,6 +91,7 @@ for command in (
     stitch,
     show,
     why,
+    doctor,
     journal,
     verify,
     retract,

@@ -10,10 +10,10 @@ import click
 from idmerge.cli.output import check_suffix
 from idmerge.cli.page import page
 from idmerge.cli.picture import svg
-from idmerge.cli.replacing import replacing
 from idmerge.cli.rules import RULES
 from idmerge.cli.scene import Cluster
 from idmerge.cli.wording import aligned, labelled, printable, utc
+from idmerge.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -15,15 +15,13 @@ import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge.cli.journals import is_journal, opened_to_read
-from idmerge.cli.judging import judge
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import canonical_option, check_rules_are_left_out, policy_options
 from idmerge.cli.output import WRITERS, check_suffix, write_csv, write_mapping
 from idmerge.cli.progress import Progress, progress, total_size
-from idmerge.cli.replacing import replacing
 from idmerge.cli.wording import counted, labelled
 from idmerge.errors import FileFormatError
-from idmerge.files import STDIN, BadLine, EventBatch, read, scan
+from idmerge.files import STDIN, BadLine, EventBatch, read, replacing, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -151,7 +149,7 @@ def _read_links(path: str, resolver: Resolver, run: Run, bar: Progress, malforme
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message)
             continue
-        report = judge(resolver, piece)
+        report = resolver.apply_piece(piece)
         run.links += len(report)
         run.rejected_links += report.rejected
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from idmerge.cli.judging import JudgedLink
+    from idmerge.files.judging import JudgedLink
 
 COLUMNS = ("file", "line", "kind", "left", "right", "outcome", "failure_reason")
 SUFFIXES = (".csv", ".ndjson", ".jsonl")

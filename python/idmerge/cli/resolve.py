@@ -14,7 +14,6 @@ import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
 from idmerge.cli.journals import is_journal
-from idmerge.cli.judging import Batch, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -27,9 +26,9 @@ from idmerge.cli.options import (
 from idmerge.cli.output import WRITERS, arrow_table, check_suffix, write_csv, write_mapping
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
-from idmerge.cli.replacing import replacing
 from idmerge.cli.summary import Run, print_summary
-from idmerge.files import STDIN, BadLine, EventBatch, StepBatch, scan
+from idmerge.files import STDIN, BadLine, EventBatch, StepBatch, replacing, scan
+from idmerge.files.judging import Batch, judged_links
 from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
 from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
-from idmerge.cli.judging import JudgedLink, judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -25,14 +21,12 @@ from idmerge.cli.progress import progress, total_size
 from idmerge.cli.scene import Cluster, scene
 from idmerge.cli.wording import aligned, counted, labelled, printable, shortened
 from idmerge.errors import UnknownIdError
-from idmerge.files import STDIN, BadLine, name_of, scan
+from idmerge.files import BadLine, RereadableFile, rereadable, scan
+from idmerge.files.judging import JudgedLink, judged_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
-
-
-PIECE = 2**20
 
 
 @click.command(
@@ -86,13 +80,12 @@ def show(  # noqa: PLR0913 - click hands over each option
         raise click.UsageError(
             "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"
         )
-    with ExitStack() as stack:
-        sources = [stack.enter_context(_twice_readable(path)) for path in files]
-        resolver = _resolved(files, sources, Resolver(policy, canonical))
-        if distinct_id not in resolver:
-            raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
-        members = resolver.members(distinct_id)
-        links = _touching(frozenset(members), files, sources, Resolver(policy, canonical))
+    sources = [rereadable(path) for path in files]
+    resolver = _resolved(files, sources, Resolver(policy, canonical))
+    if distinct_id not in resolver:
+        raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
+    members = resolver.members(distinct_id)
+    links = _touching(frozenset(members), files, sources, Resolver(policy, canonical))
     for line in _answer(resolver.resolve(distinct_id), members, links):
         click.echo(line)
 
@@ -126,30 +119,12 @@ def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Itera
         yield from rejected_rows(rejected)
 
 
-@contextmanager
-def _twice_readable(path: str) -> Iterator[BinaryIO]:
-    """Open ``path``; what comes through a pipe is kept in a temporary file."""
-    with ExitStack() as stack:
-        if path != STDIN:
-            stream: Any = stack.enter_context(open(path, "rb", buffering=0))  # noqa: PTH123
-            if stream.seekable():
-                yield stream
-                return
-        else:
-            stream = sys.stdin.buffer
-        copy = stack.enter_context(tempfile.TemporaryFile())
-        while piece := stream.read(PIECE):
-            copy.write(piece)
-        yield copy
-
-
-def _resolved(files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resolver) -> Resolver:
+def _resolved(files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver) -> Resolver:
     """Give every link to ``resolver``: the first pass, which finds the members."""
     with progress("first pass", total_size(files)) as bar:
         malformed = MalformedLines(bar)
-        for path, source in zip(files, sources, strict=True):
-            source.seek(0)
-            for piece in scan(source, name=name_of(path), on_bytes=bar.advance):
+        for source in sources:
+            for piece in scan(source.path, name=source.name, on_bytes=bar.advance):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                 else:
@@ -158,14 +133,13 @@ def _resolved(files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resol
 
 
 def _touching(
-    members: frozenset[str], files: Sequence[str], sources: Sequence[BinaryIO], resolver: Resolver
+    members: frozenset[str], files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver
 ) -> list[JudgedLink]:
     """Return the links that name one of ``members``: the second pass, judged as in the first."""
     touching: list[JudgedLink] = []
     with progress("second pass", total_size(files)) as bar:
-        for path, source in zip(files, sources, strict=True):
-            source.seek(0)
-            for piece in scan(source, name=name_of(path), on_bytes=bar.advance):
+        for source in sources:
+            for piece in scan(source.path, name=source.name, on_bytes=bar.advance):
                 if isinstance(piece, BadLine):
                     continue
                 report = resolver.apply_piece(piece)

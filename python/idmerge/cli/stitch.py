@@ -12,15 +12,15 @@ import numpy as np
 
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge.cli.journals import is_journal, opened_to_read
-from idmerge.cli.judging import judged_links
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import canonical_option, files_argument, given_policy, is_given, policy_options
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.cli.wording import counted, labelled
-from idmerge.cli.writing_events import PARTITIONS, SUFFIXES, write_events
 from idmerge.files import STDIN, BadLine
+from idmerge.files.judging import judged_links
 from idmerge.stitching.sources import expanded
+from idmerge.stitching.writing import PARTITIONS, SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     *,
     files: Sequence[str],
     output: str,
-    partition_by: str | None,
+    partition_by: Any,
     as_known: bool,
     dedupe: bool,
     properties: Sequence[str],
@@ -112,7 +112,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         events.learn(bar.advance, lambda piece, report: _tell(piece, report, malformed))
     run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
     with progress("writing", total) as bar:
-        count = write_events(output, events.schema, events.batches(bar.advance), partition_by)
+        count = events.write(output, partition_by=partition_by, on_bytes=bar.advance)
     run.seconds = perf_counter() - started
     _print_summary(run, resolver, events, count, output)
 

@@ -8,31 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 from idmerge.policy import DEVICE_PREFIX
+from idmerge.wording import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
 
+__all__ = ["aligned", "counted", "labelled", "printable", "shortened", "utc"]
+
 UUID_SHOWN = 8
 LONGEST, HEAD, TAIL = 20, 13, 6
 """Characters of a label, and of a longer ID those that are left of its beginning and of its end."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return ``count`` with its noun, in the plural unless it is one: ``1 link``, ``2,000 links``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
-
-
-def printable(text: str | None) -> str:
-    """Return ``text``, quoted where it would be invisible or could steer the terminal."""
-    if text is None:
-        return "(missing)"
-    if text and text.isprintable() and text == text.strip():
-        return text
-    return ascii(text)
 
 
 def shortened(text: str) -> str:

@@ -35,6 +35,7 @@ from idmerge.files.pieces import (
 )
 from idmerge.files.reading import STDIN, Source, name_of, read, scan
 from idmerge.files.scanning import StepBatch
+from idmerge.files.twice import RereadableFile, rereadable
 from idmerge.files.writing import replacing
 
 __all__ = [
@@ -46,11 +47,13 @@ __all__ = [
     "EventBatch",
     "LinkBatch",
     "Piece",
+    "RereadableFile",
     "Source",
     "StepBatch",
     "kind_named",
     "name_of",
     "read",
     "replacing",
+    "rereadable",
     "scan",
 ]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from idmerge._core import Table
     from idmerge.resolver import Resolver
 
 ID = "distinct_id"
@@ -31,6 +32,12 @@ def import_pyarrow() -> ModuleType:
     except ImportError as error:
         raise MissingExtraError("stitching needs pyarrow: pip install 'idmerge[cli]'") from error
     return pa
+
+
+def record_batch(table: Table) -> pa.RecordBatch:
+    """Return a table of one batch as pyarrow has it."""
+    batch: pa.RecordBatch = import_pyarrow().RecordBatchReader.from_stream(table).read_next_batch()
+    return batch
 
 
 def resolved(resolver: Resolver, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from idmerge.files import BadLine, EventBatch, LinkBatch, scan
+from idmerge.files import BadLine, EventBatch, LinkBatch, rereadable, scan
 from idmerge.files.flattening import Flattening, flattener_of
 from idmerge.files.reading import flatten
 from idmerge.files.shape import Shape
 from idmerge.resolver import Resolver
-from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, Duplicates, import_pyarrow, resolved, with_column
+from idmerge.stitching.columns import (
+    AS_KNOWN,
+    BEFORE,
+    ID,
+    Duplicates,
+    import_pyarrow,
+    record_batch,
+    resolved,
+    with_column,
+)
 from idmerge.stitching.following import followed
-from idmerge.stitching.sources import rereadable
+from idmerge.stitching.writing import write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -117,7 +127,7 @@ class StitchedEvents:
         duplicates = Duplicates() if self._dedupes else None
         follower = Resolver(self._resolver.policy, self._resolver.canonical) if self._follows else None
         is_late = follower is not None or duplicates is not None
-        finish = _batch if is_late else partial(_resolved_batch, self._resolver)
+        finish = record_batch if is_late else partial(_resolved_batch, self._resolver)
         flattening = Flattening(flattener_of(self._shape), finish, with_steps=follower is not None)
         for file in self._files:
             for piece in flatten(file.path, flattening, name=file.name, on_bytes=on_bytes):
@@ -137,6 +147,27 @@ class StitchedEvents:
                     batch = resolved(self._resolver, batch)
                 if batch.num_rows:
                     yield batch
+
+    def write(
+        self,
+        output: str | os.PathLike[str],
+        *,
+        partition_by: Literal["date", "event"] | None = None,
+        on_bytes: Callable[[int], object] = lambda _count: None,
+    ) -> int:
+        """Read the files once more and write their events, stitched; return how many there are.
+
+        Args:
+            output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet files. It
+                is there whole or not at all. A directory that this has written is replaced, no other one.
+            partition_by: Make a directory for each day (UTC) or for each event's name, in Hive's manner.
+            on_bytes: Called with the number of bytes read since its last call.
+
+        Raises:
+            FileFormatError: A file is damaged or has changed, or the directory holds something else.
+            OSError: There is no room, or no permission.
+        """
+        return write_events(os.fspath(output), self.schema, self.batches(on_bytes), partition_by)
 
     def __arrow_c_schema__(self) -> object:
         """Export the schema (Arrow PyCapsule interface)."""
@@ -160,10 +191,5 @@ def event_count(piece: Piece | StepBatch) -> int:
     return 0 if isinstance(piece, (BadLine, LinkBatch)) else len(piece)
 
 
-def _batch(table: Table) -> pa.RecordBatch:
-    batch: pa.RecordBatch = import_pyarrow().RecordBatchReader.from_stream(table).read_next_batch()
-    return batch
-
-
 def _resolved_batch(resolver: Resolver, table: Table) -> pa.RecordBatch:
-    return resolved(resolver, _batch(table))
+    return resolved(resolver, record_batch(table))

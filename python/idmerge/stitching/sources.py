@@ -1,16 +1,12 @@
-"""Files that are read twice: paths as they are, pipes as copies, directories as what they hold."""
+"""Directories of events, as the files that they hold."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from idmerge.errors import FileFormatError
-from idmerge.files import STDIN, name_of
-from idmerge.files.reading import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,37 +19,6 @@ SUFFIXES = (
     *COLUMNS,
 )
 """What files of events are called; others in a directory are passed over."""
-PIECE = 2**20
-
-
-class File(NamedTuple):
-    """A file that can be read as often as one likes."""
-
-    path: str
-    name: str
-    """What messages call it."""
-    copy: Any = None
-    """The copy that stands in for what can be read only once; it goes when this does."""
-
-
-def rereadable(source: Source) -> File:
-    """Return ``source``, or a copy of it in a temporary file if it is no regular file.
-
-    Raises:
-        OSError: It cannot be opened, or there is no room for the copy.
-    """
-    name = name_of(source)
-    if isinstance(source, (str, os.PathLike)) and source != STDIN:
-        path = Path(source)
-        if path.is_file() or not path.exists():  # Whoever opens it says that it is not there.
-            return File(os.fspath(source), name)
-    with ExitStack() as stack:
-        stream = opened(source, stack)
-        copy = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".copy")  # noqa: SIM115
-        while piece := stream.read(PIECE):
-            copy.write(piece)
-        copy.flush()
-    return File(copy.name, name, copy)
 
 
 def expanded(paths: Sequence[Source]) -> Iterator[Source]:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idmerge.cli.replacing import replacing
 from idmerge.errors import FileFormatError
+from idmerge.files import replacing
 from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:

@@ -1,0 +1,142 @@
+"""``idmerge doctor``: what is wrong with an implementation of identity."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idmerge.cli.journals import is_journal
+from idmerge.cli.options import FILES_HELP, POLICY_FIELDS, canonical_option, is_given, policy_options
+from idmerge.cli.progress import progress, total_size
+from idmerge.doctor import Limits, Severity, examine, examine_journal
+from idmerge.files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from idmerge import Policy
+    from idmerge.doctor import Diagnosis
+
+FORMATS: dict[str, Callable[[Diagnosis], str]] = {
+    "text": lambda diagnosis: diagnosis.text(),
+    "json": lambda diagnosis: json.dumps(diagnosis.to_dict(), indent=2) + "\n",
+    "html": lambda diagnosis: diagnosis.html(),
+}
+FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
+
+
+@click.command(
+    short_help="Find what is wrong with identity in events.",
+    help=f"""
+    Look for what goes wrong with identity: devices that are shared without a reset, users who lose their
+    anonymous ID again and again, IDs that belong to nobody, identify called the wrong way, and more. Each
+    finding says how many events it touches, shows examples, and what to change; docs/doctor.md lists them.
+
+    {FILES_HELP}
+
+    FILEs are read twice. Memory grows with the IDs and the links, and by 16 bytes an event.
+
+    Or FILE is one journal, whose links are looked at; it holds no events.
+
+    \b
+    Example:
+      idmerge doctor export.ndjson.gz
+      idmerge doctor export.ndjson.gz --profiles engage.ndjson --format html -o check-up.html
+      idmerge doctor export.ndjson --fail-on error > check-up.txt
+    """,
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--profiles",
+    metavar="FILE",
+    help="Updates of profiles as sent to /engage, one JSON object a line or in an array: which set profiles "
+    "of nobody?",
+)
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option("-o", "--output", metavar="FILE", help="Write it here, not to standard output.")
+@click.option(
+    "--fail-on", type=click.Choice(list(FAIL_ON)), help="Exit with code 1 if something as grave is found."
+)
+@click.option(
+    "--events-a-day",
+    type=click.IntRange(min=1),
+    default=Limits().events_a_day,
+    show_default=True,
+    help="Most events of one ID on one day (UTC).",
+)
+@click.option(
+    "--anon-ids-a-day",
+    type=click.IntRange(min=1),
+    default=Limits().anon_ids_a_day,
+    show_default=True,
+    help="Most anonymous IDs that a user may reasonably come under within 24 hours.",
+)
+@click.option(
+    "--partners",
+    type=click.IntRange(min=1),
+    default=Limits().partners,
+    show_default=True,
+    help="Most other IDs that an ID may reasonably be linked with.",
+)
+@canonical_option
+@policy_options
+def doctor(  # noqa: PLR0913 - click hands over each option
+    *,
+    files: Sequence[str],
+    profiles: str | None,
+    format_name: str,
+    output: str | None,
+    fail_on: str | None,
+    events_a_day: int,
+    anon_ids_a_day: int,
+    partners: int,
+    canonical: Any,
+    policy: Policy,
+) -> None:
+    """Find what is wrong with identity; the help says more."""
+    _check(files, profiles, output)
+    limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)
+    if is_journal(files[0]):
+        diagnosis = examine_journal(files[0], limits=limits)
+    else:
+        total = total_size(files)
+        with progress("reading twice", None if total is None else 2 * total) as bar:
+            diagnosis = examine(
+                files,
+                policy=policy,
+                canonical=canonical,
+                profiles=profiles,
+                limits=limits,
+                on_bytes=bar.advance,
+            )
+    _write(FORMATS[format_name](diagnosis), output)
+    worst = diagnosis.worst()
+    if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:
+        click.get_current_context().exit(1)
+
+
+def _check(files: Sequence[str], profiles: str | None, output: str | None) -> None:
+    """Raise a usage error if a journal comes with what is not for it, or a file would be written over."""
+    if any(map(is_journal, files)):
+        if len(files) > 1:
+            raise click.UsageError("a journal is looked at alone, without other files")
+        if any(map(is_given, ("canonical", *POLICY_FIELDS))):
+            raise click.UsageError(
+                "a journal states its policy and its canonical strategy; leave out their options"
+            )
+        if profiles:
+            raise click.UsageError("--profiles goes with files of events, not with a journal")
+    read = [*files, *([profiles] if profiles else [])]
+    if output and os.path.realpath(output) in map(os.path.realpath, read):
+        raise click.UsageError(f"{output!r} would be read and written over; name another file")
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    with replacing(output) as stream:
+        stream.write(text.encode("utf-8", "backslashreplace"))

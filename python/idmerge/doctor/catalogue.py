@@ -1,0 +1,138 @@
+"""Every finding by its code: how grave it is, and what to change."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from idmerge.doctor.diagnosis import Severity
+
+
+class Entry(NamedTuple):
+    """What is always the same about a finding."""
+
+    severity: Severity
+    change: str
+
+
+ERROR, WARNING, NOTE = Severity
+
+CATALOGUE: dict[str, Entry] = {
+    # Devices
+    "shared-device": Entry(
+        ERROR,
+        "Call reset() when a user logs out, so that whoever comes next has an anonymous ID of their own; "
+        "until then only the first user of the device gets its anonymous events.",
+    ),
+    "reset-storm": Entry(
+        WARNING,
+        "Call reset() at logout alone, not at every start or page; look for private windows, kiosks and "
+        "tests that log the same user in again and again.",
+    ),
+    "too-many-ids": Entry(
+        ERROR,
+        "Stop what makes new anonymous IDs for these users (see reset-storm); what comes from now on under "
+        "their new IDs belongs to nobody. Block the ID if it stands for more than one person.",
+    ),
+    "near-limit": Entry(
+        WARNING,
+        "Look at these users before their clusters are full: too many anonymous IDs, or an ID that belongs "
+        "to more than one person.",
+    ),
+    # People
+    "several-users": Entry(
+        WARNING,
+        "Make sure that these accounts are one person's: a merge cannot be undone in Mixpanel. If they are "
+        "not, stop the $merge or $create_alias; in a journal, idmerge retract takes it back.",
+    ),
+    "no-anonymous-history": Entry(
+        WARNING,
+        "Call identify() on the device at signup and at login, and let the server send the same user ID: "
+        "what these users did before they logged in is counted as somebody else's.",
+    ),
+    "look-alike-ids": Entry(
+        WARNING,
+        "Send one spelling everywhere: IDs are compared exactly, so case, spaces around them and $device: "
+        "make another person. Merge the pairs that are one person.",
+    ),
+    "anonymous-profile": Entry(
+        WARNING,
+        "Set profile properties only once the user is identified; keep them on the device until then.",
+    ),
+    # Junk
+    "blocked-id": Entry(
+        WARNING,
+        "Find the client that sends a placeholder for a missing ID and let it send none, or an empty "
+        "distinct_id for what belongs to nobody.",
+    ),
+    "invalid-id": Entry(
+        WARNING,
+        "Send IDs that are not empty, at most max_id_length characters long, and Unicode text.",
+    ),
+    "hub-id": Entry(
+        WARNING,
+        "Look whether one person can be behind this ID. If it is a placeholder or a test account, add it to "
+        "the blocked IDs (--blocked-ids) and stop sending it.",
+    ),
+    # Calls
+    "anon-format": Entry(
+        ERROR,
+        "Let the SDK make anonymous IDs, or make UUIDv4s; Mixpanel refuses an $identify with any other. "
+        "Old SDKs made other IDs: update them.",
+    ),
+    "swapped-identify": Entry(
+        ERROR,
+        "Send the anonymous ID as $anon_id and the user's own as $identified_id; here they are the other "
+        "way round.",
+    ),
+    "alias-for-identify": Entry(
+        WARNING,
+        "Send $identify for an anonymous ID. An alias makes no claim, so another user can get the same "
+        "device; aliases are for further names of a user.",
+    ),
+    "merge-for-identify": Entry(
+        NOTE,
+        "Send $identify: it would do the same, and guard the anonymous ID against a second user. $merge is "
+        "for two users that turn out to be one person.",
+    ),
+    "merge-by-track": Entry(
+        ERROR,
+        "Send $merge to the import API with the project's secret; by /track it is refused.",
+    ),
+    "alias-taken": Entry(
+        WARNING,
+        "Give an alias to one user only; to join two users send a $merge.",
+    ),
+    "same-ids": Entry(
+        NOTE,
+        "Pass the user's own ID to identify(), not the distinct_id that the SDK has; and do not identify "
+        "before there is a user.",
+    ),
+    "malformed-event": Entry(
+        ERROR,
+        "Send both IDs as text; do not send identity events before both are there.",
+    ),
+    "malformed-line": Entry(
+        ERROR,
+        "Write one JSON object a line; look for lines that were cut off or joined.",
+    ),
+    # Traffic
+    "busy-id": Entry(
+        ERROR,
+        "Send an empty distinct_id for events that belong to nobody, and stop bots and loops; beyond the "
+        "limit Mixpanel renames the events of an ID on that day.",
+    ),
+    "duplicate-events": Entry(
+        WARNING,
+        "Count each once, and look for a sender that repeats what had arrived, or an import that ran twice.",
+    ),
+    "no-insert-id": Entry(
+        WARNING,
+        "Send a $insert_id that stays the same when an event is sent again: without it no retry can be told "
+        "from a second event.",
+    ),
+    "no-distinct-id": Entry(
+        WARNING,
+        "Send a distinct_id with every event, and an empty one where there is no user: without it Mixpanel "
+        "makes one up from the sender's address.",
+    ),
+}

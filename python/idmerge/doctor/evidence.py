@@ -1,0 +1,140 @@
+"""What the findings are drawn from: the links, who is who, and how many events each ID has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from idmerge import Kind
+from idmerge.doctor.catalogue import CATALOGUE
+from idmerge.doctor.diagnosis import Example, Finding
+from idmerge.doctor.links import EXAMPLES
+from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from idmerge import Policy, Resolver
+    from idmerge.doctor.ids import Ids
+    from idmerge.doctor.limits import Limits
+    from idmerge.doctor.links import Links, Reason
+    from idmerge.doctor.traffic import Traffic
+    from idmerge.files import BadLine
+
+SHOWN_IDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadLines:
+    """Lines that could not be read."""
+
+    count: int
+    first: tuple[BadLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """Everything that was read. Arrays have a row an ID, by its number, or a row a link."""
+
+    ids: Ids
+    links: Links
+    policy: Policy
+    limits: Limits
+    resolver: Resolver
+    cluster: NDArray[np.int64]
+    """The number of the canonical ID of each ID's cluster; `NOBODY` for an ID that is not known."""
+    traffic: Traffic | None
+    """None where no events were read."""
+    reasons: Mapping[str, Reason]
+    bad_lines: BadLines
+    profiles: Mapping[int, Example] | None
+    """The first profile update of each ID; None where none were given."""
+    is_journal: bool
+
+    @cached_property
+    def looks_anonymous(self) -> NDArray[np.bool_]:
+        """Whether each ID looks like an anonymous one: as the policy says, or by its prefix."""
+        # Where any ID may be an anonymous one, looks say nothing but what SDKs make.
+        form = "sdk" if self.policy.anon_format == "sdk" else "uuid4"
+        matches = re.compile(ANON_FORMATS[form]).fullmatch
+        found = (text.startswith(DEVICE_PREFIX) or matches(text) is not None for text in self.ids.texts)
+        return np.fromiter(found, np.bool_, len(self.ids))
+
+    @cached_property
+    def was_anonymous(self) -> NDArray[np.bool_]:
+        """Whether a link named each ID as the anonymous one, whatever came of it."""
+        return self._named(self.links.left, self.links.of_kind(Kind.IDENTIFY) & self.links.counted)
+
+    @cached_property
+    def identified(self) -> NDArray[np.bool_]:
+        """Whether each ID is identified: an accepted link named it as the user's."""
+        return self._named(self.links.right, self.links.of_kind(Kind.IDENTIFY) & self.links.accepted)
+
+    def _named(self, operands: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        named = np.zeros(len(self.ids), np.bool_)
+        named[operands[which & (operands >= 0)]] = True
+        return named
+
+    @cached_property
+    def size(self) -> NDArray[np.int64]:
+        """How many known IDs the cluster has that each ID names; 0 for an ID that names none."""
+        return np.bincount(self.cluster[self.cluster >= 0], minlength=len(self.ids)).astype(np.int64)
+
+    def in_clusters(self, canonical: Iterable[int]) -> NDArray[np.int64]:
+        """Return all members of the clusters that ``canonical`` name."""
+        return np.flatnonzero(np.isin(self.cluster, list(canonical)) & (self.cluster >= 0))
+
+    def text(self, number: int) -> str:
+        """Return the text of an ID."""
+        return self.ids.texts[number]
+
+    def texts(self, numbers: Iterable[int]) -> tuple[str, ...]:
+        """Return the texts of the first few IDs; an operand that is not there has none."""
+        return tuple(self.ids.texts[number] for number in numbers if number >= 0)[:SHOWN_IDS]
+
+    def finding(  # noqa: PLR0913 - what differs from finding to finding
+        self,
+        code: str,
+        title: str,
+        count: int,
+        examples: Sequence[Example],
+        *,
+        links: int = 0,
+        touched: Iterable[int] = (),
+        events: int | None = None,
+        is_of_events: bool = True,
+    ) -> Finding:
+        """Return a finding, which touches the events that the IDs ``touched`` sent, or ``events``."""
+        total = None if self.traffic is None else self.traffic.events
+        if self.traffic is None or not is_of_events:
+            events = None
+        elif events is None:
+            numbers = np.unique(np.fromiter(touched, np.int64))
+            events = int(self.traffic.events_of[numbers[numbers >= 0]].sum())
+        severity, change = CATALOGUE[code]
+        return Finding(
+            code=code,
+            severity=severity,
+            title=title,
+            count=count,
+            links=links,
+            events=events,
+            share=None if events is None else events / total if total else 0.0,
+            examples=tuple(examples[:EXAMPLES]),
+            change=change,
+        )
+
+
+def groups(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return ``rows`` by their keys: the largest group first, of equal ones the one that began first."""
+    order = np.argsort(keys[rows], kind="stable")
+    ordered = rows[order]
+    starts = np.flatnonzero(np.diff(keys[ordered], prepend=np.iinfo(np.int64).min))
+    gathered = [(int(keys[group[0]]), group) for group in np.split(ordered, starts) if len(group)]
+    return sorted(gathered, key=lambda pair: (-len(pair[1]), int(pair[1][0])))

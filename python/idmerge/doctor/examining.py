@@ -1,0 +1,288 @@
+"""Reading everything, and asking each finding in turn."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from idmerge import Outcome, Resolver
+from idmerge.doctor import calls, devices, junk, people, stream
+from idmerge.doctor.catalogue import CATALOGUE
+from idmerge.doctor.diagnosis import Diagnosis, Example, NotLookedFor, Overview
+from idmerge.doctor.evidence import BadLines, Evidence
+from idmerge.doctor.ids import NOBODY, Ids
+from idmerge.doctor.journals import recorded_links
+from idmerge.doctor.limits import Limits
+from idmerge.doctor.links import EXAMPLES, Ledger
+from idmerge.doctor.traffic import tallied
+from idmerge.errors import FileFormatError
+from idmerge.files import BadLine, EventBatch, LinkBatch, RereadableFile, read, rereadable, scan
+from idmerge.files.flattening import Flattening, flattener_of
+from idmerge.files.judging import judged_links
+from idmerge.files.opening import import_pyarrow
+from idmerge.files.reading import flatten
+from idmerge.files.shape import Shape
+from idmerge.stitching.columns import INSERT_ID, record_batch
+from idmerge.wording import beginning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from idmerge import Policy
+    from idmerge.canonical import Chooser, Strategy
+    from idmerge.doctor.diagnosis import Finding
+
+Path = str | os.PathLike[str]
+
+FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    devices.shared_devices,
+    devices.reset_storms,
+    devices.too_many_ids,
+    devices.near_limit,
+    people.several_users,
+    people.no_anonymous_history,
+    people.look_alike_ids,
+    people.anonymous_profiles,
+    junk.junk_ids,
+    junk.hub_ids,
+    calls.anon_format,
+    calls.swapped_identifies,
+    calls.aliases_for_identify,
+    calls.merges_for_identify,
+    calls.merges_by_track,
+    calls.taken_aliases,
+    calls.same_ids,
+    stream.malformed,
+    stream.busy_ids,
+    stream.events_without,
+)
+OF_EVENTS = (
+    "reset-storm",
+    "no-anonymous-history",
+    "busy-id",
+    "duplicate-events",
+    "no-insert-id",
+    "no-distinct-id",
+)
+
+
+def examine(  # noqa: PLR0913 - each by its name
+    paths: Path | Iterable[Path],
+    *,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    profiles: Path | None = None,
+    limits: Limits | None = None,
+    on_bytes: Callable[[int], object] = lambda _count: None,
+) -> Diagnosis:
+    """Read files of events or of links, twice, and return what is wrong with them.
+
+    Args:
+        paths: The files in their order, ``"-"`` for standard input; what comes through a pipe is kept in a
+            temporary file meanwhile.
+        policy: The rules by which links are judged; Mixpanel's by default.
+        canonical: Who names a cluster, as for `Resolver`.
+        profiles: A file of profile updates: one JSON object a line or in an array, with ``$distinct_id``.
+        limits: From how many on something is worth a finding.
+        on_bytes: Called with the number of bytes read since its last call; each file is read twice.
+
+    Raises:
+        FileFormatError: A file is damaged, or lacks what its format promises.
+        MissingExtraError: pyarrow is not installed.
+        OSError: A file cannot be opened.
+    """
+    import_pyarrow("counting events")
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    limits = limits or Limits()
+    resolver, ids = Resolver(policy, canonical), Ids()
+    sources = [rereadable(path) for path in paths]
+    shape = Shape([INSERT_ID])
+    ledger, bad, stated = _linked(sources, resolver, ids, shape, on_bytes)
+    updates = None if profiles is None else _updates(profiles, ids)
+    cluster_ids, canonical_ids = _mapping(resolver, ids)
+    traffic = tallied(_record_batches(sources, shape, on_bytes), ids, limits.events_a_day)
+    events, identity_events = stated
+    if (traffic.events, len(traffic.identity_times)) != (events, identity_events):
+        raise FileFormatError(
+            f"{', '.join(source.name for source in sources)}: changed while it was read; try again"
+        )
+    evidence = Evidence(
+        ids=ids,
+        links=ledger.finish(traffic.identity_times),
+        policy=resolver.policy,
+        limits=limits,
+        resolver=resolver,
+        cluster=_clusters(ids, cluster_ids, canonical_ids),
+        traffic=traffic if events else None,
+        reasons=ledger.reasons,
+        bad_lines=bad,
+        profiles=updates,
+        is_journal=False,
+    )
+    return _diagnosis(evidence, tuple(source.name for source in sources))
+
+
+def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
+    """Return what is wrong with the links of the journal at ``path``; it holds no ordinary events.
+
+    Links that were taken back are passed over, and each other one has the outcome that was recorded.
+
+    Raises:
+        FileNotFoundError: There is no journal.
+        JournalError: It is damaged, or no journal.
+        MissingExtraError: What reads it is not installed.
+        OSError: It cannot be read.
+    """
+    import_pyarrow("reading a journal's links")
+    ids = Ids()
+    ledger = Ledger(ids)
+    with Resolver.open(path, read_only=True, history=False) as resolver:
+        for link in recorded_links(path, resolver.seq):
+            ledger.add_recorded(*link)
+        cluster_ids, canonical_ids = _mapping(resolver, ids)
+        evidence = Evidence(
+            ids=ids,
+            links=ledger.finish(None),
+            policy=resolver.policy,
+            limits=limits or Limits(),
+            resolver=resolver,
+            cluster=_clusters(ids, cluster_ids, canonical_ids),
+            traffic=None,
+            reasons={},
+            bad_lines=BadLines(count=0, first=()),
+            profiles=None,
+            is_journal=True,
+        )
+        return _diagnosis(evidence, (os.fspath(path),))
+
+
+def _linked(
+    sources: Sequence[RereadableFile],
+    resolver: Resolver,
+    ids: Ids,
+    shape: Shape,
+    on_bytes: Callable[[int], object],
+) -> tuple[Ledger, BadLines, tuple[int, int]]:
+    """Judge every link; return them, the bad lines, and how many events and identity events there are."""
+    ledger = Ledger(ids)
+    bad = 0
+    first: list[BadLine] = []
+    events, identity_events = 0, 0
+    for source in sources:
+        ledger.begin(source.name)
+        for piece in scan(source.path, name=source.name, on_bytes=on_bytes, shape=shape):
+            if isinstance(piece, BadLine):
+                bad += 1
+                first += [piece] if len(first) < EXAMPLES else []
+                continue
+            report = resolver.apply_piece(piece)
+            is_event = not isinstance(piece, LinkBatch)
+            if not isinstance(piece, LinkBatch):
+                events += len(piece.events) if isinstance(piece, EventBatch) else len(piece)
+                identity_events += len(report)
+            for link in judged_links(piece, report, range(len(report))):
+                ledger.add(link, is_event=is_event)
+    return ledger, BadLines(count=bad, first=tuple(first)), (events, identity_events)
+
+
+def _record_batches(
+    sources: Sequence[RereadableFile], shape: Shape, on_bytes: Callable[[int], object]
+) -> Iterator[pa.RecordBatch]:
+    """Read the files once more and yield their events in order; what is no event is passed over."""
+    flattening = Flattening(flattener_of(shape), record_batch)
+    for source in sources:
+        for piece in flatten(source.path, flattening, name=source.name, on_bytes=on_bytes):
+            if not isinstance(piece, LinkBatch):
+                yield piece.table
+
+
+def _updates(path: Path, ids: Ids) -> dict[int, Example]:
+    """Return the first profile update of each ID."""
+    updates: dict[int, Example] = {}
+    for piece in read(path):
+        if isinstance(piece, BadLine):
+            raise FileFormatError(f"{piece.path}:{piece.line}: {piece.message}")
+        if isinstance(piece, LinkBatch):
+            raise FileFormatError(f"{piece.path}: holds links, expected profile updates with $distinct_id")
+        for line, update in zip(piece.lines, piece.events, strict=True):
+            sent = update.get("$distinct_id")
+            if not isinstance(sent, str):
+                raise FileFormatError(
+                    f"{piece.path}:{line}: $distinct_id must be a string, got {sent!r:.100}"
+                )
+            acts = ", ".join(beginning(key) for key in update if key.startswith("$") and key not in _FRAME)
+            example = Example(ids=(sent,), note=f"by {acts or 'an update'}", file=piece.path, line=line)
+            updates.setdefault(ids.number(sent), example)
+    return updates
+
+
+_FRAME = {"$token", "$distinct_id", "$ip", "$time", "$ignore_time", "$ignore_alias"}
+"""Keys of a profile update that say nothing of the profile."""
+
+
+def _mapping(resolver: Resolver, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of all known IDs, and of the canonical ID of each."""
+    columns = resolver.mapping().to_pydict()
+    return ids.numbers(columns["distinct_id"]), ids.numbers(columns["canonical_id"])
+
+
+def _clusters(ids: Ids, known: NDArray[np.int64], canonical: NDArray[np.int64]) -> NDArray[np.int64]:
+    cluster = np.full(len(ids), NOBODY, np.int64)
+    cluster[known] = canonical
+    return cluster
+
+
+def _diagnosis(evidence: Evidence, sources: tuple[str, ...]) -> Diagnosis:
+    order = list(CATALOGUE)
+    findings = sorted(
+        chain.from_iterable(find(evidence) for find in FINDERS),
+        key=lambda finding: (finding.severity, -(finding.share or 0), order.index(finding.code)),
+    )
+    return Diagnosis(
+        overview=_overview(evidence, sources),
+        findings=tuple(findings),
+        not_looked_for=tuple(_not_looked_for(evidence)),
+    )
+
+
+def _overview(evidence: Evidence, sources: tuple[str, ...]) -> Overview:
+    outcomes = np.bincount(evidence.links.outcomes, minlength=len(Outcome)).tolist()
+    accepted = int(evidence.links.accepted.sum())
+    stats = evidence.resolver.stats()
+    return Overview(
+        sources=sources,
+        events=None if evidence.traffic is None else evidence.traffic.events,
+        ids=stats.ids,
+        clusters=stats.clusters,
+        links=len(evidence.links),
+        accepted=accepted,
+        rejected=len(evidence.links) - accepted,
+        outcomes={outcome.name: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
+        cluster_sizes=stats.cluster_sizes,
+        max_cluster_size=evidence.policy.max_cluster_size,
+    )
+
+
+def _not_looked_for(evidence: Evidence) -> Iterator[NotLookedFor]:
+    if evidence.traffic is None:
+        what = "a journal holds links" if evidence.is_journal else "the files hold links"
+        for code in OF_EVENTS:
+            yield NotLookedFor(code=code, reason=f"{what} and no events; read the files of events")
+    if evidence.is_journal:
+        reason = "a journal keeps no text of a blocked ID; read the files of events"
+        yield NotLookedFor(code="blocked-id", reason=reason)
+        yield NotLookedFor(code="malformed-line", reason="a journal has no lines; read the files of events")
+        yield NotLookedFor(code="anonymous-profile", reason="profile updates go with files of events")
+        return
+    if evidence.profiles is None:
+        yield NotLookedFor(code="anonymous-profile", reason="no profile updates were given (--profiles FILE)")
+    yield NotLookedFor(
+        code="merge-by-track",
+        reason="links in files count as imported; a journal knows the route of each",
+    )

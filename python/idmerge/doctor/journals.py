@@ -1,0 +1,73 @@
+"""The links of a journal, in their order: its batches' blocks, read as the core wrote them.
+
+A block is a stream of Arrow IPC. Texts have a form (0 a UUID, 1 one after `$device:`, 2 other text, 3 and 4
+forgotten) and bytes; steps a code (its lower half the kind or the act, its upper half the outcome) and two
+numbers of IDs.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from idmerge import Kind, Outcome
+from idmerge.durable import in_effect
+from idmerge.files.opening import import_pyarrow
+from idmerge.journal import open_journal
+from idmerge.policy import DEVICE_PREFIX
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+TRACKED_MERGE, OBSERVE = 3, 4
+KINDS = {kind.value: kind for kind in Kind} | {TRACKED_MERGE: Kind.MERGE}
+
+RecordedLink = tuple[Kind, str | None, str | None, Outcome, int]
+"""Kind, operands (None where one was refused as an ID, or is forgotten), outcome, position."""
+
+
+def recorded_links(path: str | os.PathLike[str], end: int) -> Iterator[RecordedLink]:
+    """Yield the links before position ``end`` that are not taken back."""
+    with closing(open_journal(path, create=False, read_only=True)) as journal:
+        stated = (json.loads(head["retractions"] or "[]") for head in journal.heads())
+        retracted = in_effect((int(by), int(of)) for pairs in stated for by, of in pairs if by < end)
+        texts: list[str | None] = []
+        for batch in journal.batches():
+            if batch.seq >= end:
+                return
+            if not batch.block:
+                continue
+            texts += _texts(batch.texts)
+            position = batch.seq
+            for code, first, second in _rows(batch.block, ("code", "first", "second")):
+                if code & 0xF == OBSERVE:
+                    continue
+                kind = KINDS.get(code & 0xF)
+                if kind is not None and position not in retracted:
+                    left, right = (texts[n] if n < len(texts) else None for n in (first, second))
+                    yield kind, left, right, Outcome(code >> 4), position
+                position += 1
+
+
+def _texts(block: bytes) -> Iterator[str | None]:
+    for form, text in _rows(block, ("form", "bytes")):
+        if text is None:
+            yield None
+        elif form <= 1:
+            yield (DEVICE_PREFIX if form else "") + str(uuid.UUID(bytes=text))
+        else:
+            yield text.decode()
+
+
+def _rows(block: bytes, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    if not block:
+        return iter(())
+    arrow = import_pyarrow("reading a journal's links")
+    import pyarrow.ipc  # noqa: F401, PLC0415 - a part that pyarrow does not load by itself
+
+    with arrow.ipc.open_stream(block) as reader:
+        table = reader.read_all()
+    return zip(*(table[name].to_pylist() for name in names), strict=True)

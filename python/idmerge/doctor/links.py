@@ -1,0 +1,148 @@
+"""The links, as columns of numbers: some thirty bytes a link, beside the IDs' texts.
+
+`Ledger` takes links one by one as they were judged; `Links` is the finished book.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from idmerge import Kind, Outcome
+from idmerge.doctor.diagnosis import Example
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from idmerge.doctor.ids import Ids
+    from idmerge.files.judging import JudgedLink
+
+EXAMPLES = 3
+UNKNOWN_TIME = np.iinfo(np.int64).min
+
+
+@dataclass(slots=True)
+class Reason:
+    """One way in which identity events are malformed."""
+
+    count: int = 0
+    examples: list[Example] = field(default_factory=list)
+
+
+class Ledger:
+    """Takes links in their order."""
+
+    def __init__(self, ids: Ids) -> None:
+        self._ids = ids
+        self._kinds, self._outcomes = array("B"), array("B")
+        self._left, self._right, self._lines = array("q"), array("q"), array("q")
+        self._is_event = array("B")
+        self._files: list[str] = []
+        self._starts: list[int] = []
+        self.reasons: dict[str, Reason] = {}
+
+    def begin(self, file: str) -> None:
+        """Begin a file, in which the links that follow stand."""
+        self._files.append(file)
+        self._starts.append(len(self._kinds))
+
+    def add(self, link: JudgedLink, *, is_event: bool) -> None:
+        """Take a link of a file."""
+        self._append(link.kind, link.left, link.right, link.outcome, link.line, is_event=is_event)
+        if link.message is not None:
+            # What came instead differs from event to event, and may hold anything.
+            reason = self.reasons.setdefault(link.message.partition(", got ")[0], Reason())
+            reason.count += 1
+            if len(reason.examples) < EXAMPLES:
+                ids = tuple(text for text in (link.left, link.right) if text is not None)
+                reason.examples.append(Example(ids=ids, file=link.path, line=link.line))
+
+    def add_recorded(
+        self, kind: Kind, left: str | None, right: str | None, outcome: Outcome, position: int
+    ) -> None:
+        """Take a link of a journal."""
+        self._append(kind, left, right, outcome, position, is_event=False)
+
+    def _append(  # noqa: PLR0913 - a row
+        self, kind: Kind, left: str | None, right: str | None, outcome: Outcome, place: int, *, is_event: bool
+    ) -> None:
+        self._kinds.append(kind)
+        self._left.append(self._ids.number(left))
+        self._right.append(self._ids.number(right))
+        self._outcomes.append(outcome)
+        self._lines.append(place)
+        self._is_event.append(is_event)
+
+    def finish(self, event_times: NDArray[np.int64] | None) -> Links:
+        """Return the book; ``event_times`` are those of all identity events, in their order."""
+        is_event = np.array(self._is_event, np.bool_)
+        times = np.full(len(is_event), UNKNOWN_TIME, np.int64)
+        if event_times is not None:
+            times[is_event] = event_times
+        return Links(
+            kinds=np.array(self._kinds, np.uint8),
+            left=np.array(self._left, np.int64),
+            right=np.array(self._right, np.int64),
+            outcomes=np.array(self._outcomes, np.uint8),
+            times=times,
+            is_event=is_event,
+            lines=np.array(self._lines, np.int64),
+            files=tuple(self._files),
+            starts=tuple(self._starts),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Links:
+    """All links in their order; each array has a row a link."""
+
+    kinds: NDArray[np.uint8]
+    left: NDArray[np.int64]
+    """The number of the first operand; `NOBODY` where a link has none, or it was forgotten."""
+    right: NDArray[np.int64]
+    outcomes: NDArray[np.uint8]
+    times: NDArray[np.int64]
+    """Microseconds since 1970 in UTC, as the event says; `UNKNOWN_TIME` where none does."""
+    is_event: NDArray[np.bool_]
+    """Whether an event stated it, rather than a row of columns or a journal."""
+    lines: NDArray[np.int64]
+    """The line, or the position in a journal."""
+    files: tuple[str, ...]
+    """No file is a journal's."""
+    starts: tuple[int, ...]
+    """The first link of each file."""
+
+    def __len__(self) -> int:
+        """Return how many links there are."""
+        return len(self.kinds)
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Whether each link holds."""
+        return np.less_equal(self.outcomes, Outcome.UNCHANGED)
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Whether each link names two different IDs that are valid: what came of it does not matter."""
+        refused = np.isin(self.outcomes, (Outcome.MALFORMED, Outcome.INVALID_ID, Outcome.SAME_IDS))
+        return ~refused & (self.left >= 0) & (self.right >= 0)
+
+    def of_kind(self, kind: Kind) -> NDArray[np.bool_]:
+        """Return whether each link is of ``kind``."""
+        return np.equal(self.kinds, kind)
+
+    def where(self, outcome: Outcome) -> NDArray[np.int64]:
+        """Return the links with ``outcome``."""
+        return np.flatnonzero(self.outcomes == outcome)
+
+    def example(self, index: int, ids: tuple[str, ...], note: str) -> Example:
+        """Return an example that stands where the link at ``index`` does."""
+        place: dict[str, Any] = {"position": int(self.lines[index])}
+        if self.files:
+            file = self.files[bisect_right(self.starts, index) - 1]
+            place = {"file": file, "line": int(self.lines[index])}
+        return Example(ids=ids, note=note, **place)

@@ -1,0 +1,91 @@
+"""How the page of a diagnosis looks, in a wide and in a narrow window, by day and by night."""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --paper: #f5f6f8; --sheet: #fff; --ink: #1d2430; --soft: #5d6878; --line: #e0e4ea;
+  --error: #b3261e; --warning: #9a5b00; --note: #2f5f9e; --fine: #1b7a47; --bar: #4a76b8;
+  --error-tint: #fce8e6; --warning-tint: #fff1d6; --note-tint: #e5eefb; --fine-tint: #ddf3e6; --well: #edf0f4;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #14171c; --sheet: #1d2128; --ink: #e6e9ee; --soft: #9aa5b5; --line: #323943;
+    --error: #ff9d94; --warning: #f3bd66; --note: #93bdf5; --fine: #7ed6a5; --bar: #6f9bdc;
+    --error-tint: #47201d; --warning-tint: #423013; --note-tint: #1d3150; --fine-tint: #16392a;
+    --well: #2a3039;
+  }
+}
+* { box-sizing: border-box }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, sans-serif }
+header, main { max-width: 64rem; margin: 0 auto; padding: 0 1.5rem }
+header { padding-top: 2.2rem }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .8rem }
+h2 small { color: var(--soft); font-weight: normal; font-size: .85rem; margin-left: .4rem }
+h3 { font-size: 1.05rem; line-height: 1.4; margin: .5rem 0 .3rem; overflow-wrap: anywhere }
+code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere }
+.sources { color: var(--soft); margin: .3rem 0 .8rem; overflow-wrap: anywhere }
+.verdict { margin: 0 0 1.6rem }
+.pill { display: inline-block; border-radius: 1rem; padding: .05rem .7rem; font-size: .82rem;
+  font-weight: 600 }
+.pill.error { color: var(--error); background: var(--error-tint) }
+.pill.warning { color: var(--warning); background: var(--warning-tint) }
+.pill.note { color: var(--note); background: var(--note-tint) }
+.pill.fine { color: var(--fine); background: var(--fine-tint) }
+.cards { display: grid; grid-template-columns: repeat(6, 1fr); gap: .8rem }
+.card, .chart, article { background: var(--sheet); border: 1px solid var(--line); border-radius: .6rem }
+.card { padding: .8rem 1rem; display: flex; flex-direction: column }
+.card b { font-size: 1.25rem; line-height: 1.3; font-variant-numeric: tabular-nums }
+.card b.long { font-size: 1rem }
+.card span, .card small { color: var(--soft) }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: .8rem;
+  margin-top: .8rem }
+.chart { padding: 1rem 1.2rem 1.2rem; display: flex; flex-direction: column; min-width: 0 }
+.chart h2 { margin: 0 0 .8rem }
+.chart .none { color: var(--soft); margin: 0 }
+.rows { display: grid; grid-template-columns: auto minmax(3rem, 1fr) auto; gap: .45rem .8rem;
+  align-items: center }
+.rows .name { font-size: .82rem }
+.number { font-size: .82rem; text-align: right; font-variant-numeric: tabular-nums }
+.track { background: var(--well); border-radius: .2rem; height: .9rem }
+.track i { display: block; height: 100%; min-width: 2px; border-radius: .2rem; background: var(--bar) }
+.track i.bad { background: var(--error) }
+.columns { display: flex; gap: .35rem; flex: 1; min-height: 11rem; align-items: stretch }
+.columns div { flex: 1; min-width: 0; display: flex; flex-direction: column; text-align: center }
+.columns .number { text-align: center; font-size: .75rem }
+.columns .well { flex: 1; display: flex; align-items: flex-end; border-bottom: 1px solid var(--soft) }
+.columns .well i { display: block; width: 100%; background: var(--bar); border-radius: .2rem .2rem 0 0 }
+.columns .name { font-size: .72rem; color: var(--soft); padding-top: .25rem; white-space: nowrap }
+.columns.many .name { writing-mode: vertical-rl; align-self: center; height: 4rem; padding: .25rem 0 0 }
+article { padding: 1rem 1.2rem; margin-bottom: .8rem; border-left: .3rem solid var(--note) }
+article.error { border-left-color: var(--error) }
+article.warning { border-left-color: var(--warning) }
+article p { margin: .3rem 0 }
+.head code { color: var(--soft) }
+.facts { color: var(--soft); font-size: .9rem }
+.share { background: var(--well); height: .35rem; border-radius: .2rem; max-width: 24rem; overflow: hidden }
+.share i { display: block; height: 100%; min-width: 2px; background: var(--note) }
+.error .share i { background: var(--error) }
+.warning .share i { background: var(--warning) }
+.examples { list-style: none; margin: .8rem 0; padding: 0; border-top: 1px solid var(--line) }
+.examples li { padding: .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
+.examples li code { background: var(--well); border-radius: .25rem; padding: .1rem .35rem;
+  margin-right: .2rem; display: inline-block; max-width: 100% }
+.place { color: var(--soft); font-size: .85rem; margin-right: .3rem }
+.note:not(.pill, article) { color: var(--soft); font-size: .9rem }
+.change b { font-weight: 600; margin-right: .3rem }
+.healthy { background: var(--fine-tint); color: var(--fine); border-radius: .6rem; padding: 1rem 1.2rem;
+  margin: 0 }
+.missing { color: var(--soft); padding-bottom: 2.5rem }
+.missing dl { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; margin: 0; font-size: .9rem }
+.missing dd { margin: 0 }
+@media (max-width: 62rem) { .cards { grid-template-columns: repeat(3, 1fr) } }
+@media (max-width: 36rem) {
+  header, main { padding-left: .9rem; padding-right: .9rem }
+  .missing dl { grid-template-columns: 1fr }
+  .missing dd { margin-bottom: .4rem }
+  .cards { grid-template-columns: repeat(2, 1fr) }
+  .columns .name { writing-mode: vertical-rl; align-self: center; height: 4rem; padding: .25rem 0 0 }
+  .columns { gap: .2rem }
+}
+"""

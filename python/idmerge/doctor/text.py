@@ -1,0 +1,83 @@
+"""A diagnosis for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from idmerge.wording import beginning, counted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from idmerge.doctor.diagnosis import Diagnosis, Example, Finding, Overview
+
+WIDTH = 100
+INDENT = " " * 12
+
+
+def lines(diagnosis: Diagnosis) -> Iterator[str]:
+    """Yield the lines of a diagnosis."""
+    yield from _overview(diagnosis.overview)
+    if not diagnosis.findings:
+        yield ""
+        yield healthy(diagnosis)
+    for finding in diagnosis.findings:
+        yield ""
+        yield from _finding(finding)
+    if diagnosis.not_looked_for:
+        yield ""
+        yield "not looked for"
+        for missing in diagnosis.not_looked_for:
+            yield f"  {missing.code}: {printable(missing.reason)}"
+
+
+def healthy(diagnosis: Diagnosis) -> str:
+    """Return what is said when nothing was found."""
+    if diagnosis.overview.links:
+        return "Nothing is wrong here: every link holds, and every ID looks as it should."
+    return "Nothing is wrong here, but no link was seen either: nobody was identified."
+
+
+def touched(finding: Finding) -> str:
+    """Return how many events a finding touches, and their share; nothing where no events were read."""
+    if finding.events is None or finding.share is None:
+        return ""
+    return f"{counted(finding.events, 'event')} touched ({percent(finding.share)})"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage; what is not nothing does not read as 0 %."""
+    return "under 0.1 %" if 0 < share < 0.001 else f"{share:.1%}".replace("%", " %")  # noqa: PLR2004
+
+
+def _overview(overview: Overview) -> Iterator[str]:
+    yield f"{'read':<12}{', '.join(printable(source) for source in overview.sources)}"
+    if overview.events is not None:
+        yield f"{'events':<12}{overview.events:,}"
+    yield f"{'IDs':<12}{overview.ids:,} in {counted(overview.clusters, 'cluster')}"
+    yield f"{'links':<12}{overview.links:,}, of which {overview.rejected:,} rejected"
+    for outcome, count in overview.outcomes.items():
+        yield f"{INDENT}{count:>9,}  {outcome}"
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    yield f"{finding.severity.name:<8}{finding.code}"
+    yield from _wrapped("  ", finding.title)
+    facts = [touched(finding), counted(finding.links, "link") if finding.links else ""]
+    if any(facts):
+        yield f"  {', '.join(filter(None, facts))}"
+    for example in finding.examples:
+        yield f"    {told(example)}"
+    yield from _wrapped("  change: ", finding.change)
+
+
+def told(example: Example) -> str:
+    """Return an example on one line: where, which IDs, and what is the matter."""
+    place = None if example.place is None else printable(example.place)
+    ids = "  ".join(map(beginning, example.ids))
+    return "  ".join(filter(None, [place, ids, f"({example.note})" if example.note else ""]))
+
+
+def _wrapped(begin: str, text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))

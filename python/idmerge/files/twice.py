@@ -1,0 +1,43 @@
+"""Files that are read twice: paths as they are, and copies of what comes through a pipe."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from idmerge.files.reading import STDIN, Source, name_of, opened
+
+PIECE = 2**20
+
+
+class RereadableFile(NamedTuple):
+    """A file that can be read as often as one likes."""
+
+    path: str
+    name: str
+    """What messages call it."""
+    copy: Any = None
+    """The copy that stands in for what can be read only once; it goes when this does."""
+
+
+def rereadable(source: Source) -> RereadableFile:
+    """Return ``source``, or a copy of it in a temporary file if it is no regular file.
+
+    Raises:
+        OSError: It cannot be opened, or there is no room for the copy.
+    """
+    name = name_of(source)
+    if isinstance(source, (str, os.PathLike)) and source != STDIN:
+        path = Path(source)
+        if path.is_file() or not path.exists():  # Whoever opens it says that it is not there.
+            return RereadableFile(os.fspath(source), name)
+    with ExitStack() as stack:
+        stream = opened(source, stack)
+        copy = tempfile.NamedTemporaryFile(prefix="idmerge-")  # noqa: SIM115
+        while piece := stream.read(PIECE):
+            copy.write(piece)
+        copy.flush()
+    return RereadableFile(copy.name, name, copy)

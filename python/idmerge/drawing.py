@@ -1,8 +1,8 @@
-"""What is drawn, as SVG and as a page: the same figure gives the same bytes, with the same libraries and machine.
+"""What is drawn, as SVG and as a page.
 
-Nothing is drawn by chance, by the user's settings, or with a date. A page is one HTML file that needs nothing
-else, and a policy in its head keeps a browser from running or loading anything. What draws is imported only when
-something is drawn.
+The same figure gives the same bytes, with the same libraries on the same machine: nothing is drawn by chance,
+by the user's settings, or with a date. A page is one HTML file that needs nothing else, and a policy in its
+head keeps a browser from running or loading anything. What draws is imported only when something is drawn.
 """
 
 from __future__ import annotations

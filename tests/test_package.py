@@ -72,8 +72,9 @@ def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
-    commands |= {"generate", "bench"}
+    commands |= {"ask", "generate", "bench"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
+    names += ("questions", "drawing", "wording")
     public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):
         for module in imports(path):

@@ -9,6 +9,7 @@ from typing import IO, Any
 import click
 
 import idmerge
+from idmerge.cli.ask import ask
 from idmerge.cli.bench import bench
 from idmerge.cli.compact import compact
 from idmerge.cli.forget import forget
@@ -92,6 +93,7 @@ for command in (
     keep_apart,
     forget,
     compact,
+    ask,
     generate,
     bench,
 ):

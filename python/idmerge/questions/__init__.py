@@ -10,6 +10,7 @@ from idmerge.questions.campaigns import Attribution, Model, attribution
 from idmerge.questions.posts import Conversion, conversion
 from idmerge.questions.question import Question
 from idmerge.questions.signups import Period, SignupRate, signup_rate
+from idmerge.questions.source import is_parquet
 
 __all__ = [
     "Answer",
@@ -21,5 +22,6 @@ __all__ = [
     "SignupRate",
     "attribution",
     "conversion",
+    "is_parquet",
     "signup_rate",
 ]

@@ -21,7 +21,7 @@ Picture = Literal["svg", "png", "html"]
 
 UNSTITCHED = "_unstitched"
 """What the name of a column ends with that was computed without stitching."""
-VERSIONS = (("", "with stitching"), (UNSTITCHED, "without"))
+VERSIONS = (("", "with stitching"), (UNSTITCHED, "without stitching"))
 NOTHING = "(none)"
 GAP = "  "
 

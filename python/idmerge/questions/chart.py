@@ -21,6 +21,7 @@ COLOURS = {"": "#0072b2", UNSTITCHED: "#e69f00"}
 """Told apart by everybody, in grey too."""
 INK, PALE = "#222222", "#c8c8c8"
 MOST_BARS, MOST_ROWS = 30, 5000
+LONGEST_TITLE = 80
 LONGEST, HEAD, TAIL = 32, 22, 9
 """Characters of a name, and of a longer one those that are left of its beginning and of its end."""
 BAR = 0.38
@@ -65,12 +66,15 @@ def _shortened(name: str) -> str:
 def _drawn(answer: Answer) -> tuple[Figure, Mapping[str, str]]:
     """Return the figure, and the titles of its bars by the names of their groups."""
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
 
     measure = answer.charted
     rows: list[dict[str, Any]] = answer.table.slice(0, MOST_BARS).to_pylist()
     names = [measure.label if answer.key is None else shown_name(row[answer.key.name]) for row in rows]
     figure = Figure(
-        figsize=(WIDTH, AROUND + ROW * max(len(rows), 1)), layout="constrained", facecolor="white"
+        figsize=(WIDTH, AROUND + ROW * max(len(rows), 1)),
+        layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1),
+        facecolor="white",
     )
     axes = figure.add_subplot()
     titles = {}
@@ -110,9 +114,10 @@ def _drawn(answer: Answer) -> tuple[Figure, Mapping[str, str]]:
 
 def _shortened_heading(answer: Answer) -> str:
     title = printable(answer.title)
-    title = title if len(title) <= 3 * LONGEST else f"{title[: 3 * LONGEST]}…"
     hidden = len(answer) - MOST_BARS
-    return title if hidden <= 0 else f"{title}, the first {MOST_BARS} of {len(answer):,}"
+    more = f" (the first {MOST_BARS} of {len(answer):,})" if hidden > 0 else ""
+    room = LONGEST_TITLE - len(more)
+    return (title if len(title) <= room else f"{title[: room - 1]}…") + more
 
 
 def _below(answer: Answer) -> Iterator[str]:

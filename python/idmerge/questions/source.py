@@ -221,7 +221,7 @@ def _found(relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequ
         for name, *column in reversed(list(zip(names, relation.columns, types, strict=True)))
     }
     kind = known[TIME].type
-    if not kind.startswith(TIMES) and "NULL" not in kind:
+    if not kind.startswith(TIMES):
         raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
     return Columns(known)
 

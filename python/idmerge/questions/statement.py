@@ -95,8 +95,8 @@ def facts(
 ) -> str:
     """Return the first part of a statement: ``facts``, in which each event stands twice.
 
-    Once for its person with stitching, when ``stitched`` is true, and once without. Events that carry no ID, or
-    a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further columns of it.
+    Once for its person with stitching, when ``stitched`` is true, and once without. Events that carry no ID,
+    or a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further columns of it.
     """
     version = f"CASE WHEN versions.stitched THEN {columns.text(PERSON)} ELSE {columns.text(SENT)} END AS id"
     lines = ",\n        ".join(["versions.stitched", version, *chosen])

@@ -45,7 +45,7 @@ counted AS (
 earned AS (  -- What a touch at this time gets of the purchases then and later.
     SELECT
         *,
-        sum(amount / nullif(touches, 0)) OVER (
+        sum(CAST(amount / nullif(touches, 0) AS DECIMAL(38, 12))) OVER (
             PARTITION BY stitched, person ORDER BY time NULLS FIRST
             RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
         ) AS share
@@ -128,18 +128,18 @@ facts_by_touch AS (  -- Nobody's events, and those without a time, are no touche
 campaigns AS (
     SELECT
         campaign,
-        round(CAST(coalesce(sum(revenue) FILTER (WHERE stitched), 0) AS DOUBLE), 6) AS revenue,
-        round(CAST(coalesce(sum(revenue) FILTER (WHERE NOT stitched), 0) AS DOUBLE), 6) AS revenue_unstitched
+        CAST(coalesce(sum(revenue) FILTER (WHERE stitched), 0) AS DECIMAL(38, 6)) AS revenue,
+        CAST(coalesce(sum(revenue) FILTER (WHERE NOT stitched), 0) AS DECIMAL(38, 6)) AS revenue_unstitched
     FROM credits
     WHERE revenue IS NOT NULL
     GROUP BY campaign
 )
 SELECT
     campaign,
-    revenue,
-    revenue / nullif(sum(revenue) OVER (), 0) AS share,
-    revenue_unstitched,
-    revenue_unstitched / nullif(sum(revenue_unstitched) OVER (), 0) AS share_unstitched
+    CAST(revenue AS DOUBLE) AS revenue,
+    campaigns.revenue / nullif(sum(campaigns.revenue) OVER (), 0) AS share,
+    CAST(revenue_unstitched AS DOUBLE) AS revenue_unstitched,
+    campaigns.revenue_unstitched / nullif(sum(campaigns.revenue_unstitched) OVER (), 0) AS share_unstitched
 FROM campaigns
 ORDER BY campaign IS NULL, revenue DESC, revenue_unstitched DESC, campaign"""
 

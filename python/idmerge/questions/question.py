@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
+from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
 from idmerge.questions.answer import Answer, Key, Measure
 from idmerge.questions.source import Events, opened, schema_of
 from idmerge.questions.statement import STANDARD, Columns
@@ -21,6 +21,7 @@ class Question(ABC):
 
     Raises:
         TypeError: ``blocked_ids`` is no collection of str.
+        ValueError: A name is no Unicode text, or the question makes no sense.
     """
 
     measures: ClassVar[tuple[Measure, ...]]
@@ -32,7 +33,10 @@ class Question(ABC):
     """IDs that belong to nobody, as in `idmerge.Policy`."""
 
     def __post_init__(self) -> None:
-        """Check and freeze ``blocked_ids`` as a policy does."""
+        """Check the names, and freeze ``blocked_ids`` as a policy does."""
+        for name, value in vars(self).items():
+            if isinstance(value, str) and not is_unicode(value):
+                raise ValueError(f"{name} must be Unicode text, got {value!r}")
         object.__setattr__(self, "blocked_ids", Policy(blocked_ids=self.blocked_ids).blocked_ids)  # type: ignore[arg-type]
 
     def ask(self, events: Events) -> Answer:

@@ -63,9 +63,12 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return ``text`` quoted as a value; U+0000 would end a statement, so it is written as ``chr(0)``."""
-    parts = [f"'{part}'" for part in text.replace("'", "''").split("\0")]
-    return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
+    """Return ``text`` quoted as a value; what cannot be seen, or would end a statement, as its number."""
+    quoted = "".join(
+        character if character.isprintable() else f"' || chr({ord(character)}) || '"
+        for character in text.replace("'", "''")
+    )
+    return f"'{quoted}'" if text.isprintable() else f"('{quoted}')"
 
 
 def interval(length: timedelta) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from by_hand import BEFORE
+from idmerge import questions
 from idmerge.policy import DEFAULT_BLOCKED_IDS, DEVICE_PREFIX, ascii_lower
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+MODELS = ("last-touch", "first-touch", "linear")
 MOST = 10**22
 """What is no less is no amount."""
 
@@ -101,3 +105,28 @@ def conversion(
     return {
         value: {"persons": len(them), "converted": len(converted[value])} for value, them in persons.items()
     }
+
+
+# Rows to ask about
+
+
+COLUMNS = {
+    name: pa.string() for name in ("event", "distinct_id", BEFORE, "utm_campaign", "amount", "post")
+} | {"time": pa.timestamp("us", tz="UTC")}
+
+
+def rows_of(*rows: tuple[Any, ...]) -> pa.Table:
+    """Stitched rows: event, hour, person, campaign, amount, post."""
+    columns = ("event", "time", "distinct_id", "utm_campaign", "amount", "post")
+    made = []
+    for row in rows:
+        named = dict(zip(columns, (*row, *[None] * 6), strict=False))
+        if isinstance(named["time"], int):
+            named["time"] = datetime(2024, 3, 4, tzinfo=UTC) + timedelta(hours=named["time"])
+        made.append({**named, BEFORE: named["distinct_id"]})
+    schema = pa.schema([(name, COLUMNS[name]) for name in columns] + [(BEFORE, pa.string())])
+    return pa.Table.from_pylist(made, schema=schema)
+
+
+def revenue(table: Any, model: Any = "last-touch", **options: Any) -> dict[str | None, float]:
+    return {row["campaign"]: row["revenue"] for row in questions.attribution(table, model=model, **options)}

@@ -366,3 +366,11 @@ def test_an_answer_prints_as_a_table() -> None:
         "         2         0  0.0%         2         0  0.0%"
     )
     assert str(questions.conversion(table, by="utm_campaign")).endswith("  0 rows")
+
+
+def test_nothing_that_an_answer_prints_is_long_or_steers_a_terminal() -> None:
+    table = rows_of(("Visit", 1, "ada", "a" * 50 + "b" * 50), ("\x1b[2J", 2, "ada", None, "1"))
+    text = str(questions.attribution(table, purchase="\x1b[2J"))
+    assert f"  {'a' * 39}…{'b' * 20}  " in text
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) < 110

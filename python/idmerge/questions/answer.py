@@ -24,6 +24,8 @@ UNSTITCHED = "_unstitched"
 VERSIONS = (("", "with stitching"), (UNSTITCHED, "without stitching"))
 NOTHING = "(none)"
 GAP = "  "
+LONGEST = 60
+"""Characters of a name in a table of text."""
 
 
 class Measure(NamedTuple):
@@ -105,9 +107,14 @@ class Answer:
 
     def __str__(self) -> str:
         """Return the table as aligned text, under its title."""
-        return "\n".join(
-            [self.title, "", *_aligned(self.headings(), self.cells(), has_key=self.key is not None)]
-        )
+        has_key = self.key is not None
+        names = [[shortened_name(row[0], LONGEST), *row[1:]] if has_key else row for row in self.cells()]
+        return "\n".join([self.heading, "", *_aligned(self.headings(), names, has_key=has_key)])
+
+    @property
+    def heading(self) -> str:
+        """What was asked, as it can be shown anywhere."""
+        return cut(printable(self.title))
 
     def headings(self) -> list[str]:
         """Return what the columns are called under their version."""
@@ -153,9 +160,17 @@ class Answer:
         return draw(self)
 
 
+def shortened_name(name: str, longest: int) -> str:
+    """Return ``name``, or the beginning and the end of one that is longer than ``longest``."""
+    if len(name) <= longest:
+        return name
+    tail = longest // 3
+    return f"{name[: longest - tail - 1]}…{name[-tail:]}"
+
+
 def shown_name(value: object) -> str:
-    """Return the value that a row is about as text; events without one have ``(none)``."""
-    return NOTHING if value is None else cut(printable(str(value)))
+    """Return the value that a row is about as text, however long; events without one have ``(none)``."""
+    return NOTHING if value is None else printable(str(value))
 
 
 def _aligned(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_key: bool) -> Iterator[str]:

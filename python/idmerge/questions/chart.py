@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from idmerge.drawing import own_style, page_of, svg_of
-from idmerge.questions.answer import UNSTITCHED, VERSIONS, shown_name
-from idmerge.wording import counted, cut, printable
+from idmerge.questions.answer import UNSTITCHED, VERSIONS, shortened_name, shown_name
+from idmerge.wording import counted, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ COLOURS = {"": "#0072b2", UNSTITCHED: "#e69f00"}
 INK, PALE = "#222222", "#c8c8c8"
 MOST_BARS, MOST_ROWS = 30, 5000
 LONGEST_TITLE = 80
-LONGEST, HEAD, TAIL = 32, 22, 9
-"""Characters of a name, and of a longer one those that are left of its beginning and of its end."""
+LONGEST = 32
+"""Characters of a name beside its bars."""
 BAR = 0.38
 """Of the height of a row."""
 WIDTH, ROW, AROUND = 8.0, 0.5, 1.0
@@ -56,11 +56,7 @@ def png(answer: Answer) -> bytes:
 
 def page(answer: Answer) -> bytes:
     """Return chart, table and statement as HTML."""
-    return page_of(cut(printable(answer.title)), STYLE, svg(answer), _below(answer))
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[:HEAD]}…{name[-TAIL:]}"
+    return page_of(answer.heading, STYLE, svg(answer), _below(answer))
 
 
 def _drawn(answer: Answer) -> tuple[Figure, Mapping[str, str]]:
@@ -97,8 +93,8 @@ def _drawn(answer: Answer) -> tuple[Figure, Mapping[str, str]]:
                 size=9,
                 color=INK,
             )
-            titles[group] = f"{name}, {label}: {shown}"
-    axes.set_yticks(range(len(rows)), [_shortened(name) for name in names], size=10)
+            titles[group] = f"{cut(name)}, {label}: {shown}"
+    axes.set_yticks(range(len(rows)), [shortened_name(name, LONGEST) for name in names], size=10)
     axes.set_ylim(max(len(rows), 1) - 0.45, -0.55)
     axes.set_xlim(right=most * 1.14 or 1)
     axes.xaxis.set_visible(False)
@@ -113,7 +109,7 @@ def _drawn(answer: Answer) -> tuple[Figure, Mapping[str, str]]:
 
 
 def _shortened_heading(answer: Answer) -> str:
-    title = printable(answer.title)
+    title = answer.heading
     hidden = len(answer) - MOST_BARS
     more = f" (the first {MOST_BARS} of {len(answer):,})" if hidden > 0 else ""
     room = LONGEST_TITLE - len(more)
@@ -142,4 +138,4 @@ def _below(answer: Answer) -> Iterator[str]:
 
 def _cell(mark: str, text: str, *, is_name: bool) -> str:
     named = ' class="name"' if is_name else ""
-    return f"<{mark}{named}><bdi>{escape(text)}</bdi></{mark}>"
+    return f"<{mark}{named}><bdi>{escape(cut(text))}</bdi></{mark}>"

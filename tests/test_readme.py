@@ -9,6 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from pyarrow import parquet
+
+from by_hand import stitched_table
+from idmerge.cli.group import commands
+from idmerge.workload import events
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,6 +29,7 @@ DOCUMENTS = [
     "docs/journal.md",
     "docs/performance.md",
     "docs/profiles.md",
+    "docs/questions.md",
     "examples/README.md",
 ]
 
@@ -63,6 +70,25 @@ def test_a_page_does_what_it_shows(
         exec(compile(block, f"{page}, block {number}", "exec"), names)  # noqa: S102
         assert capsys.readouterr().out.splitlines() == promised_by(block), block
     assert len(shown) >= 6
+
+
+def test_the_page_on_questions_does_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parquet.write_table(stitched_table(events(100_000)), "stitched.parquet")
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert "idmerge generate --events 100000 -o events.ndjson" in blocks("sh", page)[0]
+    asked, shown = blocks("sh", page)[1:], blocks("(?:text|sql)", page)
+    for command, promised in zip(asked, shown, strict=True):
+        name, *arguments = shlex.split(command)
+        assert name == "idmerge"
+        assert CliRunner().invoke(commands, arguments).stdout == promised, command
+    assert len(asked) >= 5
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks("python", page)):
+        exec(compile(block, f"questions.md, block {number}", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block), block
 
 
 def test_the_first_command_prints_what_the_readme_shows() -> None:

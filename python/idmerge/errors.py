@@ -81,6 +81,10 @@ class FileFormatError(IdmergeError, ValueError):
     """A file is not what its name or its columns promise; the message names file and line."""
 
 
+class ColumnError(IdmergeError, ValueError):
+    """Events lack a column, or it holds what it cannot mean; the message names it and what is there."""
+
+
 class MissingExtraError(IdmergeError, ImportError):
     """An optional dependency is not installed; the message names what to install."""
 

@@ -1,6 +1,25 @@
-"""How numbers and IDs read, on a terminal and in a report."""
+"""How numbers, IDs, times and rows read wherever people read them."""
 
 from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from idmerge.policy import DEVICE_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
+
+
+UUID_SHOWN = 8
+LONGEST_READ = 2000
+LONGEST_TOLD = 120
+"""Characters of a text that are shown of one that may be of any length."""
+LONGEST, HEAD, TAIL = 20, 13, 6
+"""Characters of a label, and of a longer ID those that are left of its beginning and of its end."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -17,12 +36,42 @@ def printable(text: str | None) -> str:
     return ascii(text)
 
 
-LONGEST = 120
-"""Characters of a text that are shown of one that may be of any length."""
+def shortened(text: str) -> str:
+    """Return a label for an ID: a UUID's first 8 characters, or the beginning and the end of a long text."""
+    prefix = DEVICE_PREFIX if text.startswith(DEVICE_PREFIX) else ""
+    if _UUID.fullmatch(text, len(prefix)):
+        return f"{text[: len(prefix) + UUID_SHOWN]}…"
+    shown = printable(text[: LONGEST * 2] + text[-LONGEST * 2 :] if len(text) > LONGEST * 4 else text)
+    return shown if len(shown) <= LONGEST else f"{shown[:HEAD]}…{shown[-TAIL:]}"
+
+
+def cut(text: str) -> str:
+    """Return ``text`` in full, unless it is longer than anybody reads."""
+    if len(text) <= LONGEST_READ:
+        return text
+    return f"{text[:LONGEST_READ]}… ({len(text):,} characters)"
+
+
+def utc(time: datetime | None) -> str:
+    """Return a time in UTC to the second; what is in no journal yet has none."""
+    return "(not yet)" if time is None else time.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+    """Yield an indented line a row, its columns but the last padded; those in ``right`` on their left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            text.rjust(width) if place in right else text.ljust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        if len(row) - 1 not in right:
+            cells[-1] = row[-1]
+        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def beginning(text: str | None) -> str:
     """Return `printable` text, of a long one its beginning and how long it is."""
-    if text is None or len(text) <= LONGEST:
+    if text is None or len(text) <= LONGEST_TOLD:
         return printable(text)
-    return f"{printable(text[:LONGEST])}… ({len(text):,} characters)"
+    return f"{printable(text[:LONGEST_TOLD])}… ({len(text):,} characters)"

@@ -9,6 +9,7 @@ from typing import IO, Any
 import click
 
 import idmerge
+from idmerge.cli.ask import ask
 from idmerge.cli.bench import bench
 from idmerge.cli.compact import compact
 from idmerge.cli.doctor import doctor
@@ -99,6 +100,7 @@ for command in (
     forget,
     compact,
     profiles,
+    ask,
     generate,
     bench,
 ):

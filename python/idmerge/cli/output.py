@@ -1,4 +1,4 @@
-"""The mapping, or another table, as a file in the format that the file's suffix names."""
+"""A table as a file, such as the mapping: in the format that the file's suffix names."""
 
 from __future__ import annotations
 
@@ -34,16 +34,21 @@ def arrow_table(mapping: Any) -> pa.Table:
     return pa.RecordBatchReader.from_stream(mapping).read_all()
 
 
-def write_csv(table: pa.Table, stream: BinaryIO, texts: tuple[str, ...] = ("distinct_id",)) -> None:
+def write_csv(table: pa.Table, stream: BinaryIO, texts: tuple[str, ...] | None = None) -> None:
     """Write ``table`` as CSV in UTF-8; values are quoted, all of them, only if one of them must be.
 
-    ``texts`` are the columns that hold every text: in a mapping, canonical IDs are among the IDs.
+    ``texts`` are the columns that hold every text: in a mapping ``distinct_id``, for canonical IDs are among
+    the IDs; elsewhere, by default, all columns of text.
     """
+    import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
     from pyarrow import csv  # noqa: PLC0415
 
     header = io.StringIO()
     csv_rows.writer(header, lineterminator="\n").writerow(table.column_names)
+    if texts is None:
+        names = [field.name for field in table.schema if pa.types.is_string(field.type)]
+        texts = ("distinct_id",) if "distinct_id" in table.column_names else tuple(names)
     special = any(pc.any(pc.match_substring_regex(table[name], '[",\r\n]')).as_py() for name in texts)
     quoting: Literal["needed", "none"] = "needed" if special else "none"
     stream.write(header.getvalue().encode())
@@ -51,9 +56,9 @@ def write_csv(table: pa.Table, stream: BinaryIO, texts: tuple[str, ...] = ("dist
 
 
 def write_ndjson(table: pa.Table, stream: BinaryIO) -> None:
-    """Write ``table`` as one JSON object a line, in UTF-8."""
+    """Write ``table`` as one JSON object a line, in UTF-8, dates as text."""
     for batch in table.to_batches(max_chunksize=NDJSON_ROWS):
-        lines = [json.dumps(row, ensure_ascii=False) for row in batch.to_pylist()]
+        lines = [json.dumps(row, ensure_ascii=False, default=str) for row in batch.to_pylist()]
         stream.write("".join(f"{line}\n" for line in lines).encode())
 
 

@@ -1,7 +1,4 @@
-"""A picture and its links as one HTML file that needs nothing else.
-
-Every text in it is escaped, and a policy in its head keeps a browser from running or loading anything.
-"""
+"""A picture and its links as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING
 from idmerge.cli.picture import svg, whole
 from idmerge.cli.rules import RULES
 from idmerge.cli.wording import counted, utc
+from idmerge.drawing import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,26 +36,10 @@ def page(scene: Scene) -> bytes:
     Raises:
         MissingExtraError: What draws is not installed.
     """
-    drawing = svg(scene).decode()
-    return "\n".join(_lines(scene, drawing[drawing.index("<svg") :])).encode()
+    return page_of(scene.title, STYLE, svg(scene), _links(scene))
 
 
-def _lines(scene: Scene, drawing: str) -> Iterator[str]:
-    title = escape(scene.title)
-    yield "<!doctype html>"
-    yield '<html lang="en">'
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    yield (
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-    )
-    yield f"<title>{title}</title>"
-    yield f"<style>{STYLE}</style>"
-    yield "</head>"
-    yield "<body>"
-    yield f"<h1>{title}</h1>"
-    yield f"<figure>{drawing}</figure>"
+def _links(scene: Scene) -> Iterator[str]:
     more = f", the first {MOST_ROWS:,} of them here" if len(scene.links) > MOST_ROWS else ""
     yield f"<p>{counted(len(scene.links), 'link')}{more}</p>"
     yield "<table>"
@@ -65,9 +47,6 @@ def _lines(scene: Scene, drawing: str) -> Iterator[str]:
     for link in scene.links[:MOST_ROWS]:
         yield _row(link, is_in_chain=link.position in scene.chain)
     yield "</table>"
-    yield "</body>"
-    yield "</html>"
-    yield ""
 
 
 def _row(link: RecordedLink, *, is_in_chain: bool) -> str:

@@ -6,27 +6,19 @@ and no date is kept. The rest of what draws is imported here and by `placed` onl
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
-from xml.etree import ElementTree as ET
 
 from idmerge import Kind
 from idmerge.cli.scene import Node, Role, Scene
-from idmerge.cli.wording import counted, printable, utc
-from idmerge.errors import MissingExtraError
+from idmerge.cli.wording import counted, cut, printable, utc
+from idmerge.drawing import own_style, svg_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from idmerge.cli.placing import Placing
-
-LONGEST_TITLE = 2000
 
 MARKERS = {
     Role.IDENTIFIED: ("s", "#e69f00"),
@@ -54,53 +46,13 @@ def svg(scene: Scene) -> bytes:
     Raises:
         MissingExtraError: What draws is not installed.
     """
-    with _own_style():
-        figure, titles = _drawn(scene)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    return _with_titles(stream.getvalue(), titles)
-
-
-@contextmanager
-def _own_style() -> Iterator[None]:
-    """Draw by matplotlib's own defaults, whatever the user's are, and without a word on rare letters."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415
-        import scipy  # noqa: F401, PLC0415
-        from matplotlib import style  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError("drawing needs matplotlib and scipy: pip install 'idmerge[plot]'") from error
-    with style.context("default", after_reset=True), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*[gG]lyph.*")
-        warnings.filterwarnings("ignore", message=".*does not support.*")
-        mpl.rcParams["svg.hashsalt"] = "idmerge"
-        mpl.rcParams["svg.fonttype"] = "none"
-        yield
-
-
-def _with_titles(drawing: bytes, titles: dict[str, str]) -> bytes:
-    """Return the SVG ``drawing`` with a title in each group that ``titles`` names."""
-    space = "http://www.w3.org/2000/svg"
-    ET.register_namespace("", space)
-    ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    root = ET.fromstring(drawing)  # noqa: S314 - matplotlib made it a moment ago
-    for metadata in root.findall(f"{{{space}}}metadata"):
-        root.remove(metadata)
-    for group in list(root.iter(f"{{{space}}}g")):
-        title = titles.get(group.get("id", ""))
-        if title is not None:
-            element = ET.Element(f"{{{space}}}title")
-            element.text = title
-            group.insert(0, element)
-    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+    with own_style("matplotlib", "scipy"):
+        return svg_of(*_drawn(scene))
 
 
 def whole(text: str | None) -> str:
     """Return an ID in full, unless it is longer than anybody reads."""
-    shown = "(forgotten)" if text is None else printable(text)
-    if len(shown) <= LONGEST_TITLE:
-        return shown
-    return f"{shown[:LONGEST_TITLE]}… ({len(shown):,} characters)"
+    return "(forgotten)" if text is None else cut(printable(text))
 
 
 def _drawn(scene: Scene) -> tuple[Figure, dict[str, str]]:

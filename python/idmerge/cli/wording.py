@@ -1,56 +1,12 @@
-"""How numbers, IDs and links read on a terminal."""
-
-from __future__ import annotations
-
-import re
-from typing import TYPE_CHECKING
+"""How answers read on a terminal: by the package's own words, and in bold."""
 
 import click
 
-from idmerge.policy import DEVICE_PREFIX
-from idmerge.wording import counted, printable
+from idmerge.wording import aligned, counted, cut, printable, shortened, utc
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-    from datetime import datetime
-
-
-__all__ = ["aligned", "counted", "labelled", "printable", "shortened", "utc"]
-
-UUID_SHOWN = 8
-LONGEST, HEAD, TAIL = 20, 13, 6
-"""Characters of a label, and of a longer ID those that are left of its beginning and of its end."""
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def shortened(text: str) -> str:
-    """Return a label for an ID: a UUID's first 8 characters, or the beginning and the end of a long text."""
-    prefix = DEVICE_PREFIX if text.startswith(DEVICE_PREFIX) else ""
-    if _UUID.fullmatch(text, len(prefix)):
-        return f"{text[: len(prefix) + UUID_SHOWN]}…"
-    shown = printable(text[: LONGEST * 2] + text[-LONGEST * 2 :] if len(text) > LONGEST * 4 else text)
-    return shown if len(shown) <= LONGEST else f"{shown[:HEAD]}…{shown[-TAIL:]}"
+__all__ = ["aligned", "counted", "cut", "labelled", "printable", "shortened", "utc"]
 
 
 def labelled(label: str, text: str) -> str:
     """Return one line of an answer: a label in bold where the terminal can, and what it labels."""
     return f"{click.style(f'{label:<12}', bold=True)}{text}"
-
-
-def utc(time: datetime | None) -> str:
-    """Return a time in UTC to the second; what is in no journal yet has none."""
-    return "(not yet)" if time is None else time.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
-    """Yield an indented line a row, its columns but the last padded; those in ``right`` on their left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            text.rjust(width) if place in right else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        if len(row) - 1 not in right:
-            cells[-1] = row[-1]
-        yield f"  {'  '.join(cells)}".rstrip()

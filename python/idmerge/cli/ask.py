@@ -1,0 +1,298 @@
+"""``idmerge ask``: questions to stitched events, each answered with and without stitching."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from idmerge import Policy, Resolver, StitchedEvents
+from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
+from idmerge.cli.output import WRITERS, check_suffix, write_mapping
+from idmerge.cli.progress import progress, total_size
+from idmerge.files import STDIN, BadLine, replacing
+from idmerge.questions import Attribution, Conversion, Model, Period, Question, SignupRate, is_parquet
+from idmerge.stitching.sources import expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+CHARTS = (".svg", ".png", ".html")
+UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+EVENTS_HELP = """
+    EVENTS are stitched: Parquet that idmerge stitch wrote, a file or a directory. Or they are raw, as idmerge
+    stitch takes them, and are stitched for this question alone, by the rules that options give. The answer
+    goes to standard output as text, or with -o to a file.
+"""
+
+
+class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
+    """A length of time: a whole number and its unit, such as ``30d``."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the length."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"([0-9]{1,6})([wdhms])", value)
+        if found is None:
+            self.fail(
+                f"{value!r} is no length of time; expected a number and w, d, h, m or s, such as 30d",
+                param,
+                ctx,
+            )
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+@click.group(
+    short_help="Answer questions with and without stitching.",
+    help=f"""
+    Answer a question to events twice, side by side: by persons, and by IDs as they were sent.
+
+    {EVENTS_HELP}
+
+    --sql prints the statement for DuckDB that a question runs, to be taken to where the events are.
+
+    \b
+    Example:
+      idmerge ask signup-rate stitched.parquet --by week
+      idmerge ask attribution stitched.parquet --model linear --chart campaigns.html
+      idmerge ask conversion stitched.parquet --from "Read Post" --to "Sign Up" --by post
+      idmerge ask attribution --sql
+    """,
+)
+def ask() -> None:
+    """Hold the questions; the help says more."""
+
+
+def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]:
+    """Make a subcommand of what builds a question from its own options."""
+
+    def command(build: Callable[..., Question]) -> click.Command:
+        @wraps(build)
+        def run(  # noqa: PLR0913 - click hands over each option
+            *,
+            events: Sequence[str],
+            sql: bool,
+            chart: str | None,
+            output: str | None,
+            policy: Policy,
+            canonical: Any,
+            **options: Any,
+        ) -> None:
+            try:
+                asked = build(**options, blocked_ids=policy.blocked_ids)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
+            resolver = Resolver(policy, canonical)
+            _answer(asked, events, resolver, sql=sql, chart=chart, output=output)
+
+        decorated: Callable[..., Any] = canonical_option(policy_options(run))
+        for option in reversed(SHARED):
+            decorated = option(decorated)
+        return ask.command(**texts)(decorated)
+
+    return command
+
+
+SHARED = (
+    click.argument("events", metavar="EVENTS...", nargs=-1),
+    click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
+    click.option(
+        "--chart",
+        metavar="FILE",
+        callback=lambda _context, _option, path: check_suffix(path, CHARTS),
+        help=f"Draw the answer: {', '.join(CHARTS)}.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
+        help=f"Write the answer's table here; the suffix names the format: {', '.join(WRITERS)}.",
+    ),
+)
+
+
+@question(
+    name="signup-rate",
+    short_help="Which share of visitors signs up?",
+    help=f"""
+    Which share of visitors signs up?
+
+    A visitor is a person with at least one event that carries an ID.
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--signup", metavar="EVENT", default="Sign Up", show_default=True, help="The event of signing up."
+)
+@click.option(
+    "--by",
+    type=click.Choice(get_args(Period)),
+    help="Count persons apart by when their first event was, in UTC.",
+)
+def signup_rate(**options: Any) -> Question:
+    """Return the question."""
+    return SignupRate(**options)
+
+
+@question(
+    name="attribution",
+    short_help="How much revenue came from which campaign?",
+    help=f"""
+    How much revenue came from which campaign?
+
+    A touch is an event with a campaign, by the person who buys, before the purchase or at the same time.
+    Revenue without any is in the row (none).
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--purchase", metavar="EVENT", default="Purchase", show_default=True, help="The event of buying."
+)
+@click.option(
+    "--amount",
+    metavar="PROPERTY",
+    default="amount",
+    show_default=True,
+    help="The property that holds what was paid.",
+)
+@click.option(
+    "--campaign",
+    metavar="PROPERTY",
+    default="utm_campaign",
+    show_default=True,
+    help="The property that names a campaign.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(get_args(Model)),
+    default="last-touch",
+    show_default=True,
+    help="Who is credited with a purchase: its last touch, its first, or all of them in equal parts.",
+)
+def attribution(**options: Any) -> Question:
+    """Return the question."""
+    return Attribution(**options)
+
+
+@question(
+    name="conversion",
+    short_help="What leads people to a goal?",
+    help=f"""
+    Which blog post leads to sign-ups, or which of whatever leads to whatever?
+
+    For each value of the property --by: how many persons did the event --from, and how many of them the event
+    --to, at the same time or after it.
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--from", "start", metavar="EVENT", default="Read Post", show_default=True, help="Where people start."
+)
+@click.option(
+    "--to", "goal", metavar="EVENT", default="Sign Up", show_default=True, help="Where they may get to."
+)
+@click.option(
+    "--by",
+    metavar="PROPERTY",
+    default="post",
+    show_default=True,
+    help="The property of --from to tell apart.",
+)
+@click.option(
+    "--within",
+    type=Length(),
+    metavar="LENGTH",
+    default="30d",
+    show_default=True,
+    help="The longest time between the two: a number and w, d, h, m or s.",
+)
+def conversion(*, start: str, goal: str, **options: Any) -> Question:
+    """Return the question."""
+    return Conversion(start=start, goal=goal, **options)
+
+
+def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
+    asked: Question,
+    events: Sequence[str],
+    resolver: Resolver,
+    *,
+    sql: bool,
+    chart: str | None,
+    output: str | None,
+) -> None:
+    if not events and not sql:
+        raise click.UsageError("Missing argument 'EVENTS...'.")
+    if sql and (chart or output):
+        raise click.UsageError("--sql runs nothing, so there is nothing for --chart or -o; leave one out")
+    _check_overwriting(events, chart, output)
+    if sql:
+        click.echo(asked.sql(stitched_relation(events, resolver) if events else None))
+        return
+    answer = asked.ask(stitched_relation(events, resolver))
+    if output:
+        with replacing(output) as stream:
+            write_mapping(answer.table, output, stream)
+    if chart:
+        drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
+        with replacing(chart) as stream:
+            stream.write(drawing)
+    if not output:
+        click.echo(str(answer))
+
+
+def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
+    """Return the events at ``paths`` as a question takes them; raw ones are stitched by ``resolver``.
+
+    Raises:
+        click.UsageError: Some are stitched and some are not, or rules come with stitched ones.
+        FileFormatError: A file is damaged.
+        OSError: A file cannot be opened.
+    """
+    are_stitched = {_is_stitched(path) for path in paths}
+    if are_stitched == {True}:
+        if is_given("canonical") or given_policy().keys() - {"blocked_ids"}:
+            raise click.UsageError("stitched events have been judged; leave the policy's options out")
+        return list(paths)
+    if are_stitched != {False}:
+        raise click.UsageError("some events are stitched and some are not; stitch all of them together")
+    files = [str(path) for path in expanded(paths)]
+    events = StitchedEvents(files, resolver)
+    with progress("reading", total_size(files)) as bar:
+        malformed = MalformedLines(bar)
+        events.learn(
+            bar.advance,
+            lambda piece, _report: (
+                malformed.add(piece.path, piece.line, piece.message) if isinstance(piece, BadLine) else None
+            ),
+        )
+    return events
+
+
+def _is_stitched(path: str) -> bool:
+    """Return whether there is Parquet at ``path``."""
+    if path == STDIN:
+        return False
+    if Path(path).is_dir():
+        return any(Path(path).rglob("*.parquet"))
+    return is_parquet(Path(path))
+
+
+def _check_overwriting(events: Sequence[str], chart: str | None, output: str | None) -> None:
+    written = [os.path.realpath(path) for path in (chart, output) if path]
+    for path in events:
+        if os.path.realpath(path) in written:
+            raise click.UsageError(f"{path!r} would be read and written over; name another file")

@@ -1,0 +1,27 @@
+"""Three questions to stitched events, each answered with and without stitching, side by side.
+
+Stitched events have the columns ``event``, ``time``, ``distinct_id`` (the person's canonical ID) and
+``$distinct_id_before_identity`` (the ID that was sent), and one a property. DuckDB answers; the statement
+that it ran is part of the answer. How ties, missing values and IDs of nobody are decided: docs/questions.md.
+"""
+
+from idmerge.questions.answer import Answer
+from idmerge.questions.campaigns import Attribution, Model, attribution
+from idmerge.questions.posts import Conversion, conversion
+from idmerge.questions.question import Question
+from idmerge.questions.signups import Period, SignupRate, signup_rate
+from idmerge.questions.source import is_parquet
+
+__all__ = [
+    "Answer",
+    "Attribution",
+    "Conversion",
+    "Model",
+    "Period",
+    "Question",
+    "SignupRate",
+    "attribution",
+    "conversion",
+    "is_parquet",
+    "signup_rate",
+]

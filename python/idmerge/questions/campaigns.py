@@ -1,0 +1,163 @@
+"""How much revenue came from which campaign?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.question import Question
+from idmerge.questions.statement import EVENT, TIME, facts, literal
+
+if TYPE_CHECKING:
+    from idmerge.questions.source import Events
+    from idmerge.questions.statement import Columns
+
+Model = Literal["last-touch", "first-touch", "linear"]
+
+# Touches at one time stand in the order of their campaigns' names, as UTF-8 bytes.
+ONE_TOUCH = """\
+moments AS (  -- What a person did at one time.
+    SELECT stitched, person, time, sum(amount) AS revenue, {nearest}(touch) AS touch
+    FROM facts_by_touch
+    GROUP BY stitched, person, time
+),
+credits AS (
+    SELECT
+        stitched,
+        revenue,
+        {which}_value(touch IGNORE NULLS) OVER (
+            PARTITION BY stitched, person ORDER BY time NULLS FIRST
+            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS campaign
+    FROM moments
+)"""
+LINEAR = """\
+counted AS (
+    SELECT
+        *,
+        count(touch) OVER (
+            PARTITION BY stitched, person ORDER BY time NULLS FIRST
+            RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS touches
+    FROM facts_by_touch
+),
+earned AS (  -- What a touch at this time gets of the purchases then and later.
+    SELECT
+        *,
+        sum(CAST(amount / nullif(touches, 0) AS DECIMAL(38, 12))) OVER (
+            PARTITION BY stitched, person ORDER BY time NULLS FIRST
+            RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS share
+    FROM counted
+),
+credits AS (
+    SELECT stitched, share AS revenue, touch AS campaign FROM earned WHERE touch IS NOT NULL
+    UNION ALL
+    SELECT stitched, amount AS revenue, NULL AS campaign FROM earned WHERE touches = 0
+)"""
+MODELS: dict[Model, str] = {
+    "last-touch": ONE_TOUCH.format(nearest="max", which="last"),
+    "first-touch": ONE_TOUCH.format(nearest="min", which="first"),
+    "linear": LINEAR,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution(Question):
+    """How the sum of ``amount`` over the events ``purchase`` came about, by campaigns.
+
+    A touch is an event of the same person that has a campaign, before the purchase or at the same time.
+    """
+
+    measures: ClassVar = (Measure("revenue", "sum"), Measure("share", "share"))
+    charted: ClassVar = measures[0]
+
+    purchase: str = "Purchase"
+    amount: str = "amount"
+    """The property that holds what was paid, as a number or a text that is one."""
+    campaign: str = "utm_campaign"
+    """The property that names a campaign."""
+    model: Model = "last-touch"
+    """Who is credited with a purchase: its last touch, its first, or all of them in equal parts."""
+
+    def __post_init__(self) -> None:
+        """Check the model."""
+        super().__post_init__()
+        if self.model not in MODELS:
+            expected = ", ".join(map(repr, get_args(Model)))
+            raise ValueError(f"model must be one of {expected}, got {self.model!r}")
+
+    @property
+    def title(self) -> str:
+        """What is asked, in a line."""
+        return f'Revenue of "{self.purchase}" by {self.campaign}, {self.model}'
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The properties of events that it needs."""
+        return (self.amount, self.campaign)
+
+    @property
+    def key(self) -> Key:
+        """The campaign; null for revenue without a touch."""
+        return Key("campaign", self.campaign)
+
+    def statement(self, columns: Columns) -> str:
+        """Return the statement."""
+        is_purchase = f"{columns.text(EVENT)} = {literal(self.purchase)}"
+        amount = f"coalesce(TRY_CAST({columns[self.amount]} AS DECIMAL(28, 6)), 0)"
+        chosen = [
+            f"{columns[TIME]} AS time",
+            f"CASE WHEN {is_purchase} THEN {amount} END AS amount",
+            f"{columns.text(self.campaign)} AS campaign",
+        ]
+        where = f"{is_purchase} OR {columns[self.campaign]} IS NOT NULL"
+        return f"""\
+{facts(columns, chosen, self.blocked_ids, where)},
+facts_by_touch AS (  -- Nobody's events, and those without a time, are no touches.
+    SELECT
+        stitched,
+        person,
+        time,
+        amount,
+        CASE WHEN person IS NOT NULL AND time IS NOT NULL THEN campaign END AS touch
+    FROM facts
+),
+{MODELS[self.model]},
+campaigns AS (
+    SELECT
+        campaign,
+        CAST(coalesce(sum(revenue) FILTER (WHERE stitched), 0) AS DECIMAL(38, 6)) AS revenue,
+        CAST(coalesce(sum(revenue) FILTER (WHERE NOT stitched), 0) AS DECIMAL(38, 6)) AS revenue_unstitched
+    FROM credits
+    WHERE revenue IS NOT NULL
+    GROUP BY campaign
+)
+SELECT
+    campaign,
+    CAST(revenue AS DOUBLE) AS revenue,
+    campaigns.revenue / nullif(sum(campaigns.revenue) OVER (), 0) AS share,
+    CAST(revenue_unstitched AS DOUBLE) AS revenue_unstitched,
+    campaigns.revenue_unstitched / nullif(sum(campaigns.revenue_unstitched) OVER (), 0) AS share_unstitched
+FROM campaigns
+ORDER BY campaign IS NULL, revenue DESC, revenue_unstitched DESC, campaign"""
+
+
+def attribution(
+    events: Events,
+    *,
+    purchase: str = "Purchase",
+    amount: str = "amount",
+    campaign: str = "utm_campaign",
+    model: Model = "last-touch",
+    **options: Any,
+) -> Answer:
+    """Return how much revenue in ``events`` came from which campaign; see `Attribution` for the options.
+
+    Raises:
+        As `Question.ask`.
+    """
+    return Attribution(purchase=purchase, amount=amount, campaign=campaign, model=model, **options).ask(
+        events
+    )

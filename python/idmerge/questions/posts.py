@@ -1,0 +1,118 @@
+"""Which of the things that people see or do leads them to a goal?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.question import Question
+from idmerge.questions.statement import EVENT, TIME, facts, in_words, interval, literal
+
+if TYPE_CHECKING:
+    from idmerge.questions.source import Events
+    from idmerge.questions.statement import Columns
+
+MONTH = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion(Question):
+    """How many persons did ``start``, for each value of its property ``by``, and how many then ``goal``.
+
+    The goal counts if it comes ``within`` that time after the start, or at the same time.
+    """
+
+    measures: ClassVar = (
+        Measure("persons", "count"),
+        Measure("converted", "count"),
+        Measure("rate", "share"),
+    )
+    charted: ClassVar = measures[2]
+
+    start: str = "Read Post"
+    goal: str = "Sign Up"
+    by: str = "post"
+    within: timedelta = MONTH
+    """The longest time from the start to the goal, inclusive."""
+
+    def __post_init__(self) -> None:
+        """Check that the goal can come after the start."""
+        super().__post_init__()
+        if self.start == self.goal:
+            raise ValueError(f"start and goal must be two events, got {self.start!r} twice")
+        if self.within < timedelta(0):
+            raise ValueError(f"within must be no less than 0, got {self.within}")
+
+    @property
+    def title(self) -> str:
+        """What is asked, in a line."""
+        return (
+            f'Persons who did "{self.goal}" within {in_words(self.within)} after "{self.start}", by {self.by}'
+        )
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The property of events that it needs."""
+        return (self.by,)
+
+    @property
+    def key(self) -> Key:
+        """The value of ``by``; null where a start has none."""
+        return Key("value", self.by)
+
+    def statement(self, columns: Columns) -> str:
+        """Return the statement."""
+        event, start, goal = columns.text(EVENT), literal(self.start), literal(self.goal)
+        chosen = [
+            f"{event} = {start} AS is_start",
+            f"{columns[TIME]} AS time",
+            f"{columns.text(self.by)} AS value",
+        ]
+        return f"""\
+{facts(columns, chosen, self.blocked_ids, f"{event} IN ({start}, {goal})")},
+followed AS (
+    SELECT
+        *,
+        min(CASE WHEN NOT is_start THEN time END) OVER (
+            PARTITION BY stitched, person ORDER BY time NULLS LAST
+            RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS goal_time
+    FROM facts
+    WHERE person IS NOT NULL
+),
+people AS (
+    SELECT stitched, value, person, bool_or(goal_time <= time + {interval(self.within)}) AS reached_goal
+    FROM followed
+    WHERE is_start
+    GROUP BY stitched, value, person
+)
+SELECT
+    value,
+    count(*) FILTER (WHERE stitched) AS persons,
+    count(*) FILTER (WHERE stitched AND reached_goal) AS converted,
+    converted / nullif(persons, 0) AS rate,
+    count(*) FILTER (WHERE NOT stitched) AS persons_unstitched,
+    count(*) FILTER (WHERE NOT stitched AND reached_goal) AS converted_unstitched,
+    converted_unstitched / nullif(persons_unstitched, 0) AS rate_unstitched
+FROM people
+GROUP BY value
+ORDER BY value IS NULL, rate DESC NULLS LAST, persons DESC, value"""
+
+
+def conversion(
+    events: Events,
+    *,
+    start: str = "Read Post",
+    goal: str = "Sign Up",
+    by: str = "post",
+    within: timedelta = MONTH,
+    **options: Any,
+) -> Answer:
+    """Return which values of ``by`` lead people in ``events`` to ``goal``; see `Conversion` for the options.
+
+    Raises:
+        As `Question.ask`.
+    """
+    return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(events)

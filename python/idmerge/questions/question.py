@@ -1,0 +1,84 @@
+"""What a question is: columns that it needs, a statement, and what its answer's columns mean."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
+from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.source import Events, opened, schema_of
+from idmerge.questions.statement import STANDARD, Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question(ABC):
+    """A question to stitched events: a setting, frozen, to be asked as often as you like.
+
+    Raises:
+        TypeError: ``blocked_ids`` is no collection of str.
+        ValueError: A name is no Unicode text, or the question makes no sense.
+    """
+
+    measures: ClassVar[tuple[Measure, ...]]
+    """The numbers of the answer."""
+    charted: ClassVar[Measure]
+    """The one of them that a chart shows."""
+
+    blocked_ids: Iterable[str] = field(default=DEFAULT_BLOCKED_IDS, repr=False)
+    """IDs that belong to nobody, as in `idmerge.Policy`."""
+
+    def __post_init__(self) -> None:
+        """Check the names, and freeze ``blocked_ids`` as a policy does."""
+        for name, value in vars(self).items():
+            if isinstance(value, str) and not is_unicode(value):
+                raise ValueError(f"{name} must be Unicode text, got {value!r}")
+        object.__setattr__(self, "blocked_ids", Policy(blocked_ids=self.blocked_ids).blocked_ids)  # type: ignore[arg-type]
+
+    def ask(self, events: Events) -> Answer:
+        """Return the answer of ``events``, which are read once.
+
+        Raises:
+            ColumnError: The events lack a column, or their times are no timestamps.
+            FileFormatError: A file is no Parquet.
+            MissingExtraError: DuckDB or pyarrow is not installed.
+        """
+        with opened(events, self._wanted()) as (connection, columns):
+            sql = self.statement(columns)
+            rows = connection.execute(sql).fetchall()
+        return Answer.of(rows, sql, self)
+
+    def sql(self, events: Events | None = None) -> str:
+        """Return the statement that `ask` would run, and run nothing.
+
+        Without ``events`` it is the one for columns as stitching makes them.
+        """
+        if events is None:
+            return self.statement(Columns())
+        return self.statement(schema_of(events, self._wanted()))
+
+    def _wanted(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*STANDARD, *self.properties)))
+
+    @abstractmethod
+    def statement(self, columns: Columns) -> str:
+        """Return the statement."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is asked, in a line."""
+
+    @property
+    @abstractmethod
+    def properties(self) -> tuple[str, ...]:
+        """The properties of events that it needs."""
+
+    @property
+    @abstractmethod
+    def key(self) -> Key | None:
+        """The column that tells the answer's rows apart, or None if there is one row only."""

@@ -1,0 +1,92 @@
+"""Which share of visitors signs up?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.question import Question
+from idmerge.questions.statement import EVENT, TIME, facts, literal
+
+if TYPE_CHECKING:
+    from idmerge.questions.source import Events
+    from idmerge.questions.statement import Columns
+
+Period = Literal["day", "week", "month"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignupRate(Question):
+    """How many persons there are with at least one event, and how many of them have the event ``signup``."""
+
+    measures: ClassVar = (
+        Measure("visitors", "count"),
+        Measure("sign_ups", "count"),
+        Measure("rate", "share"),
+    )
+    charted: ClassVar = measures[2]
+
+    signup: str = "Sign Up"
+    by: Period | None = None
+    """Count the persons apart whose first event was in the same day, week (from Monday) or month, in UTC."""
+
+    def __post_init__(self) -> None:
+        """Check the period."""
+        super().__post_init__()
+        if self.by is not None and self.by not in get_args(Period):
+            raise ValueError(f"by must be 'day', 'week', 'month' or None, got {self.by!r}")
+
+    @property
+    def title(self) -> str:
+        """What is asked, in a line."""
+        by = "" if self.by is None else f", by {self.by} of the first event"
+        return f'Visitors who did "{self.signup}"{by}'
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """None are needed."""
+        return ()
+
+    @property
+    def key(self) -> Key | None:
+        """The period, if there is one."""
+        return None if self.by is None else Key(self.by, self.by, is_date=True)
+
+    def statement(self, columns: Columns) -> str:
+        """Return the statement."""
+        chosen = [f"{columns.text(EVENT)} = {literal(self.signup)} AS is_signup"]
+        period, first, grouped = "", "", ""
+        if self.by is not None:
+            chosen.append(f"{columns.utc(TIME)} AS time")
+            period = f"    CAST(date_trunc('{self.by}', first_time) AS DATE) AS {self.by},\n"
+            first = ", min(time) AS first_time"
+            grouped = f"\nGROUP BY {self.by}\nORDER BY {self.by} NULLS LAST"
+        return f"""\
+{facts(columns, chosen, self.blocked_ids)},
+people AS (
+    SELECT stitched, person, bool_or(is_signup) AS signed_up{first}
+    FROM facts
+    WHERE person IS NOT NULL
+    GROUP BY stitched, person
+)
+SELECT
+{period}\
+    count(*) FILTER (WHERE stitched) AS visitors,
+    count(*) FILTER (WHERE stitched AND signed_up) AS sign_ups,
+    sign_ups / nullif(visitors, 0) AS rate,
+    count(*) FILTER (WHERE NOT stitched) AS visitors_unstitched,
+    count(*) FILTER (WHERE NOT stitched AND signed_up) AS sign_ups_unstitched,
+    sign_ups_unstitched / nullif(visitors_unstitched, 0) AS rate_unstitched
+FROM people{grouped}"""
+
+
+def signup_rate(
+    events: Events, *, signup: str = "Sign Up", by: Period | None = None, **options: Any
+) -> Answer:
+    """Return which share of the visitors in ``events`` did ``signup``; see `SignupRate` for the options.
+
+    Raises:
+        As `Question.ask`.
+    """
+    return SignupRate(signup=signup, by=by, **options).ask(events)

@@ -1,0 +1,235 @@
+"""Events, wherever they are, as the relation ``events`` of a DuckDB connection."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import re
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
+from idmerge.questions.statement import TIME, Column, Columns, identifier, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+Place = str | os.PathLike[str]
+
+Events = Any
+"""Stitched events: whatever exports an Arrow stream (pyarrow, polars, idmerge's own), a frame of pandas, a
+relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
+
+PARQUET = b"PAR1"
+TIMES = ("TIMESTAMP", "DATE")
+MANY = 30
+"""Columns that a message names."""
+
+
+@contextmanager
+def opened(events: Any, wanted: Sequence[str]) -> Iterator[tuple[duckdb.DuckDBPyConnection, Columns]]:
+    """Open a connection in which ``events`` has the columns ``wanted``.
+
+    Raises:
+        ColumnError: The events lack one of them, or their times are no timestamps.
+        FileFormatError: A file is no Parquet, or DuckDB cannot read it.
+        MissingExtraError: DuckDB or pyarrow is not installed.
+    """
+    with _connected() as connection:
+        files = _files(events)
+        if files is None:
+            yield connection, _load(connection, _stream(events, wanted), wanted)
+            return
+        columns = _view(connection, files, wanted)
+        import duckdb  # noqa: PLC0415
+
+        try:
+            yield connection, columns
+        except duckdb.Error as error:
+            raise _unreadable(files, error) from error
+
+
+def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
+    """Return the columns ``wanted`` of ``events``, without reading rows.
+
+    Raises:
+        As `opened`.
+    """
+    with _connected() as connection:
+        files = _files(events)
+        if files is None:
+            return _columns(connection, _stream(events, wanted).schema, wanted)
+        return _view(connection, files, wanted)
+
+
+@contextmanager
+def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        import duckdb  # noqa: PLC0415
+        import pyarrow as pa  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MissingExtraError(
+            "questions need duckdb and pyarrow: pip install 'idmerge[questions]'"
+        ) from error
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect(":memory:") as connection:
+        connection.execute(f"SET temp_directory = {literal(spill)}")
+        yield connection
+
+
+# Streams
+
+
+def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
+    """Return ``events`` as a stream of Arrow batches."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(events, pandas.DataFrame):
+        check(list(map(str, events.columns)), wanted)
+        chosen = events.loc[:, [name in wanted for name in events.columns]]
+        return pa.Table.from_pandas(chosen, preserve_index=False).to_reader()
+    if not hasattr(events, "__arrow_c_stream__"):
+        raise TypeError(
+            "events must be a table that exports an Arrow stream, a frame of pandas, a relation of DuckDB or "
+            f"paths of Parquet, got {type(events).__name__}"
+        )
+    stream = pa.RecordBatchReader.from_stream(events)
+    schema = stream.schema
+    for place, column in enumerate(schema):
+        if pa.types.is_null(column.type):  # No value at all; SQL would take it for a number.
+            kind = pa.timestamp("us", tz="UTC") if column.name == TIME else pa.string()
+            schema = schema.set(place, column.with_type(kind))
+    return stream if schema.equals(stream.schema) else stream.cast(schema)
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, stream: pa.RecordBatchReader, wanted: Sequence[str]
+) -> Columns:
+    """Read the columns ``wanted`` of ``stream``, once, into a table ``events``."""
+    names = stream.schema.names
+    columns = _columns(connection, stream.schema, wanted)
+    chosen = ", ".join(f"#{1 + names.index(name)} AS {identifier(columns.known_as(name))}" for name in wanted)
+    connection.register("stream", stream)
+    connection.execute(f"CREATE TEMPORARY TABLE events AS SELECT {chosen} FROM stream")
+    connection.unregister("stream")
+    return columns
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Sequence[str]) -> Columns:
+    connection.register("nothing", schema.empty_table())
+    return _found(connection.sql("SELECT * FROM nothing"), schema.names, wanted)
+
+
+# Files
+
+
+def _files(events: Any) -> list[Path] | None:
+    """Return the files that ``events`` names, or None if it is no path."""
+    if isinstance(events, (str, os.PathLike)):
+        places: list[Place] = [events]
+    elif (
+        isinstance(events, (list, tuple))
+        and events
+        and all(isinstance(e, (str, os.PathLike)) for e in events)
+    ):
+        places = list(events)
+    else:
+        return None
+    return [file for place in places for file in _files_at(Path(place))]
+
+
+def _files_at(place: Path) -> list[Path]:
+    if place.is_dir():
+        files = sorted(path for path in place.rglob("*.parquet") if not path.name.startswith((".", "_")))
+        missing = "no file in it is called .parquet"
+    elif place.exists():
+        return [place]
+    else:
+        files = [Path(path) for path in sorted(glob.glob(str(place), recursive=True))]  # noqa: PTH207
+        missing = os.strerror(errno.ENOENT)
+    if not files:
+        raise FileNotFoundError(errno.ENOENT, missing, str(place))
+    return files
+
+
+def is_parquet(file: Path) -> bool:
+    """Return whether the bytes of ``file`` begin as Parquet's do."""
+    with file.open("rb") as stream:
+        return stream.read(len(PARQUET)) == PARQUET
+
+
+def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str]) -> Columns:
+    """Make the Parquet ``files`` a view ``events``."""
+    import duckdb  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
+
+    for file in files:
+        if not is_parquet(file):
+            raise FileFormatError(
+                f"{file}: expected Parquet of stitched events; idmerge stitch makes it of raw ones"
+            )
+    try:
+        headings = {tuple(parquet.read_schema(file).names) for file in files}
+        names = ", ".join(literal(_no_pattern(str(file))) for file in files)
+        by_name = str(len(headings) > 1).lower()
+        connection.execute(
+            f"CREATE TEMPORARY VIEW events AS SELECT * FROM read_parquet([{names}], "
+            f"union_by_name = {by_name}, hive_partitioning = false)"
+        )
+        relation = connection.sql("SELECT * FROM events")
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise _unreadable(files, error) from error
+    if len(headings) == 1:
+        return _found(relation, headings.pop(), wanted)
+    for name in wanted:
+        twins = sorted({twin for names in headings for twin in names if twin.lower() == name.lower()})
+        if len(twins) > 1:
+            raise ColumnError(
+                f"the files call a column {' and '.join(map(repr, twins))}, which SQL does not tell apart; "
+                "write them anew with the same columns in each"
+            )
+    return _found(relation, relation.columns, wanted)
+
+
+def _no_pattern(path: str) -> str:
+    """Return ``path`` so that DuckDB takes no character of it for a pattern."""
+    return re.sub(r"([\[*?])", r"[\1]", path)
+
+
+def _unreadable(files: Sequence[Path], error: Exception) -> FileFormatError:
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return FileFormatError(f"{files[0]}{more}: cannot be read ({' '.join(str(error).split())})")
+
+
+# Columns
+
+
+def _found(relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str]) -> Columns:
+    """Return how ``relation``, whose columns are called ``names``, knows the columns ``wanted``."""
+    check(names, wanted)
+    types = [str(kind) for kind in relation.types]
+    known = {
+        name: Column(*column)
+        for name, *column in reversed(list(zip(names, relation.columns, types, strict=True)))
+    }
+    kind = known[TIME].type
+    if not kind.startswith(TIMES):
+        raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
+    return Columns(known)
+
+
+def check(names: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise ColumnError if one of ``wanted`` is not among ``names``."""
+    for name in wanted:
+        if name not in names:
+            shown = ", ".join(map(repr, names[:MANY])) or "none"
+            more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+            raise ColumnError(f"the events have no column {name!r}; they have {shown}{more}")

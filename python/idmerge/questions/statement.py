@@ -1,0 +1,135 @@
+"""SQL as it is written: names and values quoted, and what every statement begins with."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from idmerge.policy import DEVICE_PREFIX, ascii_lower
+from idmerge.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+TIME, EVENT, PERSON, SENT = "time", "event", "distinct_id", "$distinct_id_before_identity"
+STANDARD = (EVENT, TIME, PERSON, SENT)
+"""The columns of all stitched events."""
+
+WIDTH = 100
+
+
+class Column(NamedTuple):
+    """A column as SQL knows it."""
+
+    name: str
+    """Where two names differ in case alone, DuckDB gives the later one a number."""
+    type: str
+
+
+class Columns:
+    """How a statement writes the columns of ``events``; without any ``known``, as stitching makes them."""
+
+    def __init__(self, known: Mapping[str, Column] | None = None) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        """Return the column ``name`` as it stands in a statement."""
+        return f"events.{identifier(self.known_as(name))}"
+
+    def known_as(self, name: str) -> str:
+        """Return what SQL calls the column ``name``."""
+        return name if self._known is None else self._known[name].name
+
+    def text(self, name: str) -> str:
+        """Return the column as text."""
+        if self._known is None or self._known[name].type == "VARCHAR":
+            return self[name]
+        return f"CAST({self[name]} AS VARCHAR)"
+
+    def utc(self, name: str) -> str:
+        """Return a column of times without their zone, which is UTC."""
+        return f"{self[name]} AT TIME ZONE 'UTC'" if self.has_zone(name) else self[name]
+
+    def has_zone(self, name: str) -> bool:
+        """Return whether the times in the column have a zone."""
+        return self._known is None or "TZ" in (kind := self._known[name].type) or "TIME ZONE" in kind
+
+
+def identifier(name: str) -> str:
+    """Return ``name`` quoted as a name."""
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
+
+
+def literal(text: str) -> str:
+    """Return ``text`` quoted as a value; what cannot be seen, or would end a statement, as its number."""
+    quoted = "".join(
+        character if character.isprintable() else f"' || chr({ord(character)}) || '"
+        for character in text.replace("'", "''")
+    )
+    return f"'{quoted}'" if text.isprintable() else f"('{quoted}')"
+
+
+def interval(length: timedelta) -> str:
+    """Return a length of time in hours or less: a day can have 23 hours where the clock is changed."""
+    for unit, noun in ((timedelta(hours=1), "hours"), (timedelta(seconds=1), "seconds")):
+        count, rest = divmod(length, unit)
+        if not rest:
+            return f"INTERVAL '{count} {noun}'"
+    return f"INTERVAL '{length // timedelta(microseconds=1)} microseconds'"
+
+
+def in_words(length: timedelta) -> str:
+    """Return a length of time as people say it: ``30 days``."""
+    for unit, noun in (
+        (timedelta(days=1), "day"),
+        (timedelta(hours=1), "hour"),
+        (timedelta(minutes=1), "minute"),
+    ):
+        count, rest = divmod(length, unit)
+        if count and not rest:
+            return counted(count, noun)
+    return f"{length.total_seconds():g} seconds"
+
+
+def facts(
+    columns: Columns, chosen: Iterable[str], blocked_ids: Iterable[str], where: str | None = None
+) -> str:
+    """Return the first part of a statement: ``facts``, in which each event stands twice.
+
+    Once for its person with stitching, when ``stitched`` is true, and once without. Events that carry no ID,
+    or a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further columns of it.
+    """
+    version = f"CASE WHEN versions.stitched THEN {columns.text(PERSON)} ELSE {columns.text(SENT)} END AS id"
+    lines = ",\n        ".join(["versions.stitched", version, *chosen])
+    condition = f"\n    WHERE {where}" if where else ""
+    plain = f"lower(regexp_replace(id, {literal(f'^[{DEVICE_PREFIX[0]}]{DEVICE_PREFIX[1:]}')}, ''))"
+    return f"""\
+WITH versions (stitched) AS (
+    VALUES (TRUE), (FALSE)
+),
+sent AS (
+    SELECT
+        {lines}
+    FROM events CROSS JOIN versions{condition}
+),
+facts AS (
+    SELECT
+        *,
+        CASE
+            WHEN {plain} NOT IN (
+{_listed(blocked_ids)}
+            ) THEN id
+        END AS person
+    FROM sent
+)"""
+
+
+def _listed(blocked_ids: Iterable[str]) -> str:
+    values = sorted({"", *map(ascii_lower, blocked_ids)})
+    written = [literal(value) if value.isascii() else f"lower({literal(value)})" for value in values]
+    if any(" " in value or "\n" in value for value in values):
+        return ",\n".join(f"                {value}" for value in written)
+    filled = textwrap.wrap(", ".join(written), WIDTH - 16, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"                {line}" for line in filled)

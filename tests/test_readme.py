@@ -27,6 +27,7 @@ DOCUMENTS = [
     "docs/performance.md",
     "docs/profiles.md",
     "docs/questions.md",
+    "docs/stitching.md",
     "examples/README.md",
 ]
 
@@ -56,7 +57,7 @@ def test_each_block_of_python_runs_and_prints_what_its_comment_says(
     assert capsys.readouterr().out.splitlines() == promised
 
 
-@pytest.mark.parametrize("page", ["journal.md", "profiles.md"])
+@pytest.mark.parametrize("page", ["journal.md", "profiles.md", "stitching.md"])
 def test_a_page_does_what_it_shows(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +87,18 @@ def test_the_page_on_questions_does_what_it_shows(
     for number, block in enumerate(blocks("python", page)):
         exec(compile(block, f"questions.md, block {number}", "exec"), names)  # noqa: S102
         assert capsys.readouterr().out.splitlines() == promised_by(block), block
+
+
+def test_each_command_of_the_page_on_stitching_does_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("sh", (ROOT / "docs" / "stitching.md").read_text(encoding="utf-8"))
+    for command in block.splitlines():
+        name, *arguments = shlex.split(command)
+        assert name == "idmerge"
+        assert CliRunner().invoke(commands, arguments).exit_code == 0, command
+        assert Path(arguments[arguments.index("-o") + 1]).exists()
 
 
 def test_the_first_command_prints_what_the_readme_shows() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from idmerge import Policy, Resolver, StitchedEvents
+from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
 from idmerge.cli.output import WRITERS, check_suffix, write_mapping
@@ -262,6 +263,9 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
         FileFormatError: A file is damaged.
         OSError: A file cannot be opened.
     """
+    for path in paths:
+        if is_journal(path):
+            raise click.UsageError(f"{path!r} is a journal and holds no events; name files of events")
     are_stitched = {_is_stitched(path) for path in paths}
     if are_stitched == {True}:
         if is_given("canonical") or given_policy().keys() - {"blocked_ids"}:

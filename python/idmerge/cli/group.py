@@ -78,7 +78,9 @@ def _in_one_line(error: OSError) -> str:
       idmerge resolve events.ndjson -o mapping.parquet
       idmerge show user-1013 events.ndjson
       idmerge resolve events.ndjson --journal ids.idmerge
-      idmerge why user-1013 user-1015 ids.idmerge
+      idmerge why user-1005 user-1005b ids.idmerge
+      idmerge stitch events.ndjson -o stitched.parquet
+      idmerge ask signup-rate stitched.parquet
       idmerge doctor events.ndjson --format html -o check-up.html
     """,
 )

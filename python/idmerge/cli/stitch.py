@@ -12,11 +12,11 @@ import numpy as np
 
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge.cli.journals import is_journal, opened_to_read
-from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.options import canonical_option, files_argument, given_policy, is_given, policy_options
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
-from idmerge.cli.wording import counted, labelled
+from idmerge.cli.wording import counted, labelled, printable
 from idmerge.files import STDIN, BadLine
 from idmerge.files.judging import judged_links
 from idmerge.stitching.sources import expanded
@@ -110,6 +110,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
         events.learn(bar.advance, lambda piece, report: _tell(piece, report, malformed))
+    _tell_missing(properties, events)
     run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
     with progress("writing", total) as bar:
         count = events.write(output, partition_by=partition_by, on_bytes=bar.advance)
@@ -133,7 +134,7 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
             "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
         ),
         *links_lines(run.outcomes),
-        *([labelled("malformed", f"{counted(run.malformed, 'line')} told above")] if run.malformed else []),
+        *([labelled("malformed", _told(run.malformed))] if run.malformed else []),
         labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}"),
         *(
             [labelled("duplicates", f"{counted(events.duplicates, 'event')} dropped")]
@@ -144,6 +145,18 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
     ]
     for line in lines:
         click.echo(line, err=True)
+
+
+def _told(count: int) -> str:
+    shown = " told above" if count <= SHOWN else f", the first {SHOWN} told above"
+    return f"{counted(count, 'line')}{shown}"
+
+
+def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
+    """Say which of the ``properties`` to keep no event has."""
+    for name in properties:
+        if not {name, f"properties.{name}"} & {*events.column_names}:
+            click.echo(labelled("note", f"no event has the property {printable(name)}"), err=True)
 
 
 def _check_paths(paths: Sequence[str], output: str) -> None:

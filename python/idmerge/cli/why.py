@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     \b
     Example:
-      idmerge why user-1013 user-1015 ids.idmerge
-      idmerge why user-1013 user-1015 ids.idmerge --html why.html
+      idmerge why user-1005 user-1005b ids.idmerge
+      idmerge why user-1005 user-1005b ids.idmerge --html why.html
     """,
 )
 @click.argument("a", metavar="A")

@@ -187,6 +187,11 @@ def _texts(path: str, name: str, column: Any) -> Any:
 def _places(path: str, names: list[str]) -> list[int]:
     """Return where each of `COLUMNS` stands among ``names``."""
     missing = [name for name in COLUMNS if names.count(name) != 1]
+    if missing and "event" in names and {"distinct_id", "properties"} & {*names}:
+        raise FileFormatError(
+            f"{path}: holds events as columns, of which only links ({', '.join(COLUMNS)}) can be read; give "
+            "the events as JSON, or open the file as a table for idmerge.stitch"
+        )
     if missing:
         found = ", ".join(name if name.isprintable() else ascii(name) for name in names) or "none"
         raise FileFormatError(

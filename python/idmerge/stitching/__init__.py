@@ -43,8 +43,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     Args:
         events: A table of pyarrow, polars, pandas or DuckDB, with the columns ``event`` and ``distinct_id``,
             and the properties that state links as columns, or in a column ``properties`` (a struct or JSON
-            text). Or paths: one or a list of files of events (NDJSON or a JSON array, plain, gzip or zstd;
-            Parquet or Arrow with such columns) or directories of these.
+            text). Or paths: one or a list of files of events (NDJSON or a JSON array, plain, gzip or zstd) or
+            directories of these; files of links in columns count too. Parquet or Arrow files of events are
+            opened as tables first.
         resolver: Who knows which IDs are one person, as it is. By default the links in ``events`` say so.
         policy: The rules, where no resolver is given.
         canonical: Who names a cluster, where no resolver is given.
@@ -59,7 +60,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
 
     Raises:
         TypeError: ``events`` is none of these.
-        ValueError: A column is missing, or ``resolver`` is given together with what only links can say.
+        ValueError: A column is missing, ``resolver`` is given together with what only links can say, or
+            ``properties`` together with a table.
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.
@@ -71,6 +73,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     known = Resolver(policy, canonical) if resolver is None else resolver
     paths = _paths(events)
     if paths is None:
+        if properties is not None:
+            raise ValueError("a table keeps its columns; choose them there, and leave properties out")
         import_pyarrow()
         return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
     stitched = StitchedEvents(

@@ -28,7 +28,7 @@ def expanded(paths: Sequence[Source]) -> Iterator[Source]:
         FileFormatError: A directory holds none.
     """
     for path in paths:
-        if not isinstance(path, (str, os.PathLike)) or not Path(path).is_dir():
+        if not isinstance(path, (str, os.PathLike)) or not os.path.isdir(path):  # noqa: PTH112 - '' is none
             yield path
             continue
         found = sorted(

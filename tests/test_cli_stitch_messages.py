@@ -1,0 +1,111 @@
+"""``idmerge stitch``: what it says to its user, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from pyarrow import parquet
+
+import idmerge
+from idmerge import Resolver
+from idmerge.cli.group import commands
+from idmerge.errors import FileFormatError
+
+DEVICE = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+STORY = [
+    {"event": "Page View", "properties": {"time": 1704103200, "distinct_id": DEVICE, "page": "/"}},
+    {"event": "$identify", "properties": {"distinct_id": "ana", "$anon_distinct_id": DEVICE}},
+]
+
+
+def run(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(commands, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("story.ndjson").write_text("".join(json.dumps(event) + "\n" for event in STORY))
+
+
+def test_a_file_of_stitched_events_is_refused_with_what_to_do() -> None:
+    for name in ("stitched.parquet", "stitched.arrow", "stitched.csv"):
+        run("stitch", "story.ndjson", "-o", name)
+        said = run("stitch", name, "-o", "again.parquet", code=1).stderr
+        assert said == (
+            f"idmerge: error: {name}: holds events as columns, of which only links (kind, left, right) can be "
+            "read; give the events as JSON, or open the file as a table for idmerge.stitch\n"
+        )
+        assert not Path("again.parquet").exists()
+    again = idmerge.stitch(parquet.read_table("stitched.parquet"))
+    assert again == parquet.read_table("stitched.parquet")
+
+
+def test_a_file_of_links_may_have_a_column_called_event() -> None:
+    Path("links.csv").write_text(f"event,kind,left,right\nlogin,identify,{DEVICE},ben\n")
+    run("stitch", "links.csv", "story.ndjson", "-o", "out.parquet")
+    assert parquet.read_table("out.parquet")["distinct_id"].to_pylist() == ["ben", "ana"]
+
+
+def test_an_empty_path_is_no_directory() -> None:
+    assert run("stitch", "", "-o", "out.parquet", code=1).stderr.endswith("No such file or directory\n")
+    with pytest.raises(FileNotFoundError):
+        idmerge.stitch("")
+
+
+def test_a_property_that_no_event_has_is_told() -> None:
+    Path("own.ndjson").write_text('{"event": "a", "properties": {"event": "b", "page": "/"}}\n')
+    told = run("stitch", "own.ndjson", "-o", "out.csv", *("--property", "pgae", "--property", "event")).stderr
+    assert "note        no event has the property pgae\n" in told
+    assert told.count("note ") == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "summary"), [(2, "2 lines told above"), (12, "12 lines, the first 10 told above")]
+)
+def test_the_summary_says_how_many_malformed_lines_were_told(count: int, summary: str) -> None:
+    Path("bad.ndjson").write_text("no JSON\n" * count)
+    said = run("stitch", "bad.ndjson", "-o", "out.parquet").stderr
+    assert f"malformed   {summary}\n" in said
+    assert said.count("malformed: bad.ndjson:") == min(count, 10)
+
+
+def test_a_journal_holds_no_events_to_ask_or_to_stitch() -> None:
+    with Resolver.open("ids.idmerge") as resolver:
+        resolver.identify(DEVICE, "ana")
+        resolver.commit()
+    for command in (["ask", "signup-rate"], ["stitch", "-o", "out.parquet"]):
+        said = run(*command, "ids.idmerge", code=2).stderr
+        assert "'ids.idmerge' is a journal" in said
+
+
+def test_what_a_table_keeps_is_not_chosen_by_properties() -> None:
+    table = pa.table({"event": ["a"], "distinct_id": ["b"]})
+    with pytest.raises(ValueError, match="a table keeps its columns; choose them there"):
+        idmerge.stitch(table, properties=["event"])
+
+
+def test_the_examples_in_the_help_of_idmerge_run() -> None:
+    lines = run("--help").stdout.splitlines()
+    start = lines.index("  Example:") + 1
+    examples = lines[start : lines.index("", start)]
+    assert len(examples) >= 6
+    for example in examples:
+        name, *arguments = example.split()
+        assert name == "idmerge"
+        run(*arguments)
+
+
+def test_a_directory_that_holds_other_files_is_left_alone() -> None:
+    Path("home").mkdir()
+    Path("home/letter.txt").write_text("dear")
+    run("stitch", "story.ndjson", "-o", "home", code=1)
+    assert [path.name for path in Path("home").iterdir()] == ["letter.txt"]
+    with pytest.raises(FileFormatError, match="holds other files"):
+        idmerge.stitch("story.ndjson").write("home")

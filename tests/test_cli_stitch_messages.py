@@ -39,8 +39,8 @@ def test_a_file_of_stitched_events_is_refused_with_what_to_do() -> None:
         run("stitch", "story.ndjson", "-o", name)
         said = run("stitch", name, "-o", "again.parquet", code=1).stderr
         assert said == (
-            f"idmerge: error: {name}: holds events as columns, of which only links (kind, left, right) can be "
-            "read; give the events as JSON, or open the file as a table for idmerge.stitch\n"
+            f"idmerge: error: {name}: holds events as columns, of which only links (kind, left, right) can "
+            "be read; give the events as JSON, or open the file as a table for idmerge.stitch\n"
         )
         assert not Path("again.parquet").exists()
     again = idmerge.stitch(parquet.read_table("stitched.parquet"))

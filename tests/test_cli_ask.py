@@ -328,6 +328,34 @@ def test_stitched_events_take_no_rules_and_go_with_no_raw_ones(raw: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["signup-rate", "--signup", "Signup"], ["Signup"]),
+        (["attribution", "--purchase", "\x1b[2J"], ["'\\x1b[2J'"]),
+        (["conversion", "--from", "Post", "--to", "Sign up"], ["Post", "Sign up"]),
+        (["conversion", "--to", "Sign up"], ["Sign up"]),
+        (["signup-rate"], []),
+        (["conversion", "--within", "0s", "--from", "$merge", "--by", "page"], []),
+    ],
+)
+def test_where_nothing_comes_out_the_events_that_there_are_not_are_told(
+    arguments: list[str], missing: list[str], raw: Path
+) -> None:
+    for place in ("stitched.parquet", raw):
+        stderr = run(*arguments, place).stderr
+        told = [line for line in stderr.splitlines() if line.startswith("note ")]
+        assert [line.partition('called "')[2].partition('";')[0] for line in told] == missing
+        for line in told:
+            assert '; there are "Page View", "Read Post", "Add to Cart", "Purchase", ' in line
+
+
+def test_of_no_events_it_is_told_that_there_are_none() -> None:
+    Path("empty.ndjson").write_bytes(b"")
+    stderr = run("signup-rate", "empty.ndjson").stderr
+    assert stderr == 'note        no event is called "Sign Up"; there are none\n'
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["attribution"], 2, "Missing argument 'EVENTS...'"),

@@ -17,13 +17,25 @@ from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
 from idmerge.cli.output import WRITERS, check_suffix, write_mapping
 from idmerge.cli.progress import progress, total_size
+from idmerge.cli.wording import cut, labelled, printable
 from idmerge.files import STDIN, BadLine, replacing
-from idmerge.questions import Attribution, Conversion, Model, Period, Question, SignupRate, is_parquet
+from idmerge.questions import (
+    Attribution,
+    Conversion,
+    Model,
+    Period,
+    Question,
+    SignupRate,
+    event_names,
+    is_parquet,
+)
 from idmerge.stitching.sources import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+MANY = 10
+"""Events that a message names."""
 CHARTS = (".svg", ".png", ".html")
 UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -243,7 +255,8 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
     if sql:
         click.echo(asked.sql(stitched_relation(events, resolver) if events else None))
         return
-    answer = asked.ask(stitched_relation(events, resolver))
+    relation = stitched_relation(events, resolver)
+    answer = asked.ask(relation)
     if output:
         with replacing(output) as stream:
             write_mapping(answer.table, output, stream)
@@ -253,6 +266,19 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
             stream.write(drawing)
     if not output:
         click.echo(str(answer))
+    if not any(row[asked.charted.name] for row in answer):
+        _tell_missing(asked, relation)
+
+
+def _tell_missing(asked: Question, relation: Any) -> None:
+    """Say which of the events that a question is about there are not."""
+    known = event_names(relation)
+    for name in asked.events:
+        if name not in known:
+            there = ", ".join(f'"{cut(printable(other))}"' for other in known[:MANY]) or "none"
+            more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
+            missing = f'no event is called "{cut(printable(name))}"; there are {there}{more}'
+            click.echo(labelled("note", missing), err=True)
 
 
 def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:

@@ -10,7 +10,7 @@ from idmerge.questions.campaigns import Attribution, Model, attribution
 from idmerge.questions.posts import Conversion, conversion
 from idmerge.questions.question import Question
 from idmerge.questions.signups import Period, SignupRate, signup_rate
-from idmerge.questions.source import is_parquet
+from idmerge.questions.source import event_names, is_parquet
 
 __all__ = [
     "Answer",
@@ -22,6 +22,7 @@ __all__ = [
     "SignupRate",
     "attribution",
     "conversion",
+    "event_names",
     "is_parquet",
     "signup_rate",
 ]

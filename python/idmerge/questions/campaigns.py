@@ -94,6 +94,11 @@ class Attribution(Question):
         return f'Revenue of "{self.purchase}" by {self.campaign}, {self.model}'
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """The events that it is about."""
+        return (self.purchase,)
+
+    @property
     def properties(self) -> tuple[str, ...]:
         """The properties of events that it needs."""
         return (self.amount, self.campaign)

@@ -53,6 +53,11 @@ class Conversion(Question):
         )
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """The events that it is about."""
+        return (self.start, self.goal)
+
+    @property
     def properties(self) -> tuple[str, ...]:
         """The property of events that it needs."""
         return (self.by,)

@@ -75,6 +75,11 @@ class Question(ABC):
 
     @property
     @abstractmethod
+    def events(self) -> tuple[str, ...]:
+        """The events that it is about."""
+
+    @property
+    @abstractmethod
     def properties(self) -> tuple[str, ...]:
         """The properties of events that it needs."""
 

@@ -44,6 +44,11 @@ class SignupRate(Question):
         return f'Visitors who did "{self.signup}"{by}'
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """The events that it is about."""
+        return (self.signup,)
+
+    @property
     def properties(self) -> tuple[str, ...]:
         """None are needed."""
         return ()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
-from idmerge.questions.statement import TIME, Column, Columns, identifier, literal
+from idmerge.questions.statement import EVENT, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +67,20 @@ def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
         if files is None:
             return _columns(connection, _stream(events, wanted).schema, wanted)
         return _view(connection, files, wanted)
+
+
+def event_names(events: Events) -> list[str]:
+    """Return what ``events`` are called, the most frequent first.
+
+    Raises:
+        As `opened`.
+    """
+    with opened(events, (EVENT,)) as (connection, columns):
+        named = f"SELECT {columns.text(EVENT)} AS name FROM events"
+        counted = (
+            f"SELECT name FROM ({named}) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name"
+        )
+        return [name for (name,) in connection.execute(counted).fetchall()]
 
 
 @contextmanager

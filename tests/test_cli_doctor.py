@@ -127,6 +127,29 @@ def test_what_is_read_is_not_written_over() -> None:
     assert Path("f.ndjson").read_bytes() == ndjson(SHARED)
 
 
+def test_a_directory_is_read_as_its_files_are() -> None:
+    place = Path("exports/2024/b.ndjson")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(ndjson(SHARED))
+    Path("exports/notes.txt").write_text("no events")
+    assert run("exports").stdout == ANSWER.replace("f.ndjson", str(place))
+    assert "would be read and written over" in run("exports", "-o", place, code=2).stderr
+    Path("none").mkdir()
+    assert "none: the directory holds no events" in run("none", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "the files hold no events"), ("kind,left,right\nmerge,a,b\n", "links and no events")],
+)
+def test_what_holds_nothing_is_not_said_to_hold_links(text: str, reason: str) -> None:
+    name = "links.csv" if text else "empty.ndjson"
+    Path(name).write_text(text)
+    told = run(name).stdout
+    assert f"{reason}; read the files of events" in told
+    assert ("hold links" in told) == bool(text)
+
+
 def test_the_policy_and_the_limits_are_options() -> None:
     assert "shared-device" not in run("f.ndjson", "--anon-guard", "off").stdout
     assert "hub-id" in run("f.ndjson", "--partners", "1").stdout

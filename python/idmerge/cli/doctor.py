@@ -13,6 +13,7 @@ from idmerge.cli.options import FILES_HELP, POLICY_FIELDS, canonical_option, is_
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
+from idmerge.stitching.sources import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +38,10 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
     {FILES_HELP}
 
-    FILEs are read twice. Memory grows with the IDs and the links, and by 16 bytes an event.
+    Or FILE is a directory of such files; or it is one journal, whose links are looked at, for it holds no
+    events.
 
-    Or FILE is one journal, whose links are looked at; it holds no events.
+    FILEs are read twice. Memory grows with the IDs and the links, and by 16 bytes an event.
 
     \b
     Example:
@@ -97,15 +99,16 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Find what is wrong with identity; the help says more."""
-    _check(files, profiles, output)
+    paths = [str(path) for path in expanded(files)]
+    _check(paths, profiles, output)
     limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)
-    if is_journal(files[0]):
-        diagnosis = examine_journal(files[0], limits=limits)
+    if is_journal(paths[0]):
+        diagnosis = examine_journal(paths[0], limits=limits)
     else:
-        total = total_size(files)
+        total = total_size(paths)
         with progress("reading twice", None if total is None else 2 * total) as bar:
             diagnosis = examine(
-                files,
+                paths,
                 policy=policy,
                 canonical=canonical,
                 profiles=profiles,

@@ -26,6 +26,7 @@ from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
 from idmerge.files.shape import Shape
 from idmerge.stitching.columns import INSERT_ID, record_batch
+from idmerge.stitching.sources import expanded
 from idmerge.wording import beginning
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ def examine(  # noqa: PLR0913 - each by its name
     """Read files of events or of links, twice, and return what is wrong with them.
 
     Args:
-        paths: The files in their order, ``"-"`` for standard input; what comes through a pipe is kept in a
-            temporary file meanwhile.
+        paths: The files in their order, ``"-"`` for standard input, or directories of them; what comes
+            through a pipe is kept in a temporary file meanwhile.
         policy: The rules by which links are judged; Mixpanel's by default.
         canonical: Who names a cluster, as for `Resolver`.
         profiles: A file of profile updates: one JSON object a line or in an array, with ``$distinct_id``.
@@ -98,10 +99,10 @@ def examine(  # noqa: PLR0913 - each by its name
         OSError: A file cannot be opened.
     """
     import_pyarrow("counting events")
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     limits = limits or Limits()
     resolver, ids = Resolver(policy, canonical), Ids()
-    sources = [rereadable(path) for path in paths]
+    sources = [rereadable(path) for path in expanded(given)]
     shape = Shape([INSERT_ID])
     ledger, bad, stated = _linked(sources, resolver, ids, shape, on_bytes)
     updates = None if profiles is None else _updates(profiles, ids)
@@ -271,9 +272,10 @@ def _overview(evidence: Evidence, sources: tuple[str, ...]) -> Overview:
 
 def _not_looked_for(evidence: Evidence) -> Iterator[NotLookedFor]:
     if evidence.traffic is None:
-        what = "a journal holds links" if evidence.is_journal else "the files hold links"
+        what = "a journal holds" if evidence.is_journal else "the files hold"
+        links = "links and no events" if evidence.is_journal or len(evidence.links) else "no events"
         for code in OF_EVENTS:
-            yield NotLookedFor(code=code, reason=f"{what} and no events; read the files of events")
+            yield NotLookedFor(code=code, reason=f"{what} {links}; read the files of events")
     if evidence.is_journal:
         reason = "a journal keeps no text of a blocked ID; read the files of events"
         yield NotLookedFor(code="blocked-id", reason=reason)

@@ -1,10 +1,13 @@
-"""Stitching beside DuckDB's join: it runs, and the answers agree; `benches/stitching.py` says what each does."""
+"""Stitching beside DuckDB's join: the answers agree; `benches/stitching.py` says what each does."""
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from benches.stitching import main
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_stitching_agrees_with_the_reference_and_with_a_join(capsys: pytest.CaptureFixture[str]) -> None:

@@ -318,6 +318,9 @@ class Scan:
         Python must read have none here.
         """
 
+    def rows_without_properties(self) -> list[int]:
+        """Return the rows that Python must read and whose properties `properties` lacks."""
+
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the rows that Python must read, with their bytes."""
 

@@ -158,6 +158,11 @@ impl Shape {
         }
     }
 
+    /// Returns how many rows were read whole.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Returns each property's name, its kinds, and the row where it came first.
     pub fn properties(&self) -> Vec<(&str, u8, usize)> {
         let seen = self.seen.iter().enumerate().filter(|(_, seen)| seen.kinds != 0);

@@ -80,6 +80,7 @@ def by_duckdb(events: Path, mapping: Path, output: Path | None) -> None:
             f"COPY (SELECT e.event, {canonical} AS distinct_id, e.properties.distinct_id AS sent, {others} "
             f"{join}) TO '{output}' (FORMAT parquet)"
         )
+    duckdb.execute("SET enable_progress_bar = false")
     duckdb.execute(query)
 
 
@@ -113,7 +114,7 @@ def sampled(path: Path) -> list[dict[str, Any]]:
             "distinct_id": None if own is None else resolver.resolve(own),
             BEFORE: properties.pop(BEFORE, None) or own,
         }
-        del properties["distinct_id"]
+        properties.pop("distinct_id", None)
         if "$distinct_ids" in properties:
             properties["$distinct_ids"] = json.dumps(properties["$distinct_ids"], separators=(",", ":"))
         rows.append(row | properties)

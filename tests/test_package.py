@@ -72,7 +72,7 @@ def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
 
 def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
-    commands |= {"ask", "generate", "bench", "profiles", "doctor", "stitch"}
+    commands |= {"ask", "changes", "generate", "bench", "profiles", "doctor", "stitch"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
     names += ("doctor", "files.judging", "wording", "stitching.sources", "stitching.writing")
     names += ("questions", "drawing")

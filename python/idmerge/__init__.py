@@ -5,6 +5,8 @@ clusters under that API's rules, and picks a canonical ID for each. Start with `
 `reference.Resolver` is the same in plain Python, written to be read.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from idmerge import compat, errors, reference
 from idmerge._core import Column, Table, __version__
 from idmerge.components import Components, connected_components
@@ -15,7 +17,9 @@ from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
 from idmerge.profiles import Profiles, UpdateOutcome, UpdateReport
 from idmerge.recorded import RecordedLink
 from idmerge.resolver import Resolver
-from idmerge.stitching import StitchedEvents, stitch
+
+if TYPE_CHECKING:
+    from idmerge.stitching import StitchedEvents, stitch
 
 __all__ = [
     "DEFAULT_BLOCKED_IDS",
@@ -43,3 +47,12 @@ __all__ = [
     "reference",
     "stitch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what reads files of events when it is first asked for: it is half of the package."""
+    if name in {"StitchedEvents", "stitch"}:
+        from idmerge import stitching  # noqa: PLC0415
+
+        return getattr(stitching, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

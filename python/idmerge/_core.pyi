@@ -313,9 +313,13 @@ class Scan:
     def properties(self) -> list[tuple[str, int, int]]:
         """Return each property's name, the sum of its values' kinds, and the row where it came first.
 
-        Kinds are 1 for a null, 2 for a truth value, 4 for an integer, 8 for another number, 16 for a text, 32
-        for a list or an object. Rows that Python must read have none here.
+        Kinds are 1 for a null, 2 for a truth value, 4 for an integer, and 64 for one beyond 53 bits, 8 for
+        another number, 16 for a text, or an integer beyond 63 bits, 32 for a list or an object. Rows that
+        Python must read have none here.
         """
+
+    def rows_without_properties(self) -> list[int]:
+        """Return the rows that Python must read and whose properties `properties` lacks."""
 
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the rows that Python must read, with their bytes."""

@@ -11,6 +11,7 @@ import click
 import idmerge
 from idmerge.cli.ask import ask
 from idmerge.cli.bench import bench
+from idmerge.cli.changes import changes, mapping
 from idmerge.cli.compact import compact
 from idmerge.cli.doctor import doctor
 from idmerge.cli.forget import forget
@@ -96,6 +97,8 @@ for command in (
     why,
     doctor,
     journal,
+    mapping,
+    changes,
     verify,
     retract,
     keep_apart,

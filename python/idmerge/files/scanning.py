@@ -93,7 +93,7 @@ def read_steps(  # noqa: PLR0913 - a file, and how it is read
             for scan in scans:
                 pieces = list(pieces_of(path, line, scan))
                 if shape is not None:
-                    shape.learn(path, [*scan.properties(), *_properties_of_holes(scanner, pieces)])
+                    shape.learn(path, [*scan.properties(), *_properties_of_holes(scan, pieces)])
                 yield from pieces
                 line += scan.lines
     except FileFormatError as error:
@@ -118,19 +118,23 @@ def pieces_of(path: str, first_line: int, scan: _core.Scan) -> Iterator[StepBatc
 
 
 def _properties_of_holes(
-    scanner: _core.Scanner, pieces: list[StepBatch | BadLine]
+    scan: _core.Scan, pieces: Sequence[StepBatch | BadLine]
 ) -> Iterator[tuple[str, int, int]]:
-    """Yield the properties of the events that Python read, as the core would see them."""
-    for piece in pieces:
-        if isinstance(piece, StepBatch):
-            for index, event in piece.events.items():
-                line = line_of(event)
-                properties = scanner.scan(b"", line, len(line)).properties()
-                yield from ((name, kinds, piece.row(index)) for name, kinds, _ in properties)
+    """Yield the properties of those events of ``scan`` of which Python alone knows them."""
+    rows = set(scan.rows_without_properties())
+    if not rows:
+        return
+    batches = [piece for piece in pieces if isinstance(piece, StepBatch)]
+    events = {batch.row(index): event for batch in batches for index, event in batch.events.items()}
+    chosen = sorted(rows & events.keys())
+    for name, kinds, place in properties_of([events[row] for row in chosen]):
+        yield name, kinds, chosen[place]
 
 
 def properties_of(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
     """Return the properties of events that Python read, their kinds and first rows, as the core sees them."""
+    if not events:
+        return []
     scanner = _core.Scanner(operand_keys(), MAX_LINE, shape=True)
     text = b"\n".join(map(line_of, events))
     return scanner.scan(b"", text, len(text)).properties()

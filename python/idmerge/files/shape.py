@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of
+from idmerge.jsoncolumns import column_names, unicode_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -18,7 +19,8 @@ LONGEST_NAME = 1000
 """Characters of a property's name; Mixpanel's own limit is 255 bytes."""
 ALWAYS = ("event", "time", "distinct_id", "$distinct_id_before_identity")
 """The columns that every table of events has, in front."""
-_SIXTY_FOUR_BITS = range(-(2**63), 2**63)
+_SIXTY_FOUR_BITS = range(-(2**63), 2**64)
+"""Integers beyond are doubles to the core."""
 
 
 class Shape:
@@ -51,16 +53,9 @@ class Shape:
 
     def columns(self) -> list[tuple[str, str, int]]:
         """Return each property with the name of its column and its kinds."""
-        taken = set(self._reserved)
-        columns = []
-        for name, kinds in self._kinds.items():
-            column = name
-            if name not in ALWAYS[1:]:
-                while column in taken:
-                    column = f"properties.{column}"
-                taken.add(column)
-            columns.append((name, column, kinds))
-        return columns
+        plain = [name for name in self._kinds if name not in ALWAYS[1:]]
+        columns = column_names(plain, self._reserved)
+        return [(name, columns.get(name, name), kinds) for name, kinds in self._kinds.items()]
 
 
 def line_of(event: Mapping[str, Any]) -> bytes:
@@ -75,7 +70,7 @@ def line_of(event: Mapping[str, Any]) -> bytes:
         plain = {str(name): _plain(value) for name, value in properties.items()}
         if "distinct_id" in plain:
             plain["distinct_id"] = own = distinct_id_of(event)
-            if own is not None and _unicode(own) != own:
+            if own is not None and unicode_text(own) != own:
                 plain["distinct_id"] = None
                 if plain.get("$distinct_id_before_identity") is None:
                     plain["$distinct_id_before_identity"] = own
@@ -83,7 +78,7 @@ def line_of(event: Mapping[str, Any]) -> bytes:
     text = json.dumps(
         {"event": name if isinstance(name, str) else None, "properties": plain}, ensure_ascii=False
     )
-    return _unicode(text).encode()
+    return unicode_text(text).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -100,11 +95,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not abs(value) < float("inf"):
         return None
     return value
-
-
-def _unicode(text: str) -> str:
-    """Return ``text`` with each lone surrogate replaced."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _too_much(path: str, found: str) -> FileFormatError:

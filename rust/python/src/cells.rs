@@ -3,8 +3,6 @@
 //! It reads exactly the lines that [`crate::events`] reads, by the same parser and to the same depth.
 //! Nested values become JSON text, without blanks.
 
-#![expect(clippy::cast_precision_loss, reason = "numbers beyond 53 bits become the nearest, as in any table")]
-
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -210,13 +208,20 @@ impl<'a> Visitor<'a> for Value<'_> {
     any_value! {
         visit_bool(bool) => |_, value| Cell::Bool(value);
         visit_i64(i64) => |_, value| Cell::Integer(value);
-        visit_u64(u64) => |_, value| i64::try_from(value).map_or(Cell::Float(value as f64), Cell::Integer);
         visit_f64(f64) => |_, value| Cell::Float(value);
     }
 
     #[inline]
     fn visit_unit<E>(self) -> Result<Cell<'a>, E> {
         Ok(Cell::Null)
+    }
+
+    #[inline]
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Cell<'a>, E> {
+        match i64::try_from(number) {
+            Ok(number) => Ok(Cell::Integer(number)),
+            Err(_) => self.visit_str(&number.to_string()),
+        }
     }
 
     #[inline]

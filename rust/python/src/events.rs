@@ -425,7 +425,7 @@ impl<'a> Visitor<'a> for Operand<'_> {
     }
 
     fn visit_i64<E>(mut self, number: i64) -> Result<Value<'a>, E> {
-        self.tell(kind::INTEGER);
+        self.tell(kind::of_integer(number));
         Ok(self.kept(number))
     }
 
@@ -497,7 +497,6 @@ impl<'a> Visitor<'a> for Passed {
 
     any_value! {
         visit_bool(bool) => kind::BOOL;
-        visit_i64(i64) => kind::INTEGER;
         visit_f64(f64) => kind::FLOAT;
         visit_str(&str) => kind::TEXT;
     }
@@ -505,6 +504,11 @@ impl<'a> Visitor<'a> for Passed {
     #[inline]
     fn visit_unit<E>(self) -> Result<u8, E> {
         Ok(kind::NULL)
+    }
+
+    #[inline]
+    fn visit_i64<E>(self, number: i64) -> Result<u8, E> {
+        Ok(kind::of_integer(number))
     }
 
     #[inline]

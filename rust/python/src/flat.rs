@@ -4,7 +4,7 @@
 //! `$distinct_id_before_identity`. Only cells that are there cost something, so thousands of sparse columns
 //! are as cheap as a few.
 
-#![expect(clippy::cast_precision_loss, reason = "numbers beyond 53 bits become the nearest, as in any table")]
+#![expect(clippy::cast_precision_loss, reason = "what is beyond 53 bits goes into no column of doubles")]
 
 use std::sync::Arc;
 
@@ -160,12 +160,13 @@ impl Flat {
     }
 }
 
-/// Returns the type of a column whose values are of these kinds.
+/// Returns the type of a column whose values are of these kinds: text, unless it would hold all of them exactly.
 fn arrow_type(kinds: u8) -> DataType {
     match kinds & !kind::NULL {
+        0 => DataType::Utf8,
         kind::BOOL => DataType::Boolean,
-        kind::INTEGER => DataType::Int64,
-        numbers if numbers != 0 && numbers & !(kind::INTEGER | kind::FLOAT) == 0 => DataType::Float64,
+        integers if integers & !(kind::INTEGER | kind::LARGE) == 0 => DataType::Int64,
+        numbers if numbers & !(kind::INTEGER | kind::FLOAT) == 0 => DataType::Float64,
         _ => DataType::Utf8,
     }
 }

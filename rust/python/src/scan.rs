@@ -52,6 +52,8 @@ struct Row {
 struct Hole {
     row: usize,
     text: Vec<u8>,
+    /// Whether the shape has its properties.
+    is_in_shape: bool,
 }
 
 #[pymethods]
@@ -91,6 +93,7 @@ impl Scan {
     /// Adds the row of `line`.
     #[inline]
     fn read_line(&mut self, scanner: &Scanner, line: Line<'_>, unescaped: &mut String) {
+        let known = self.shape.as_ref().map_or(0, Shape::rows);
         let shape = self.shape.as_mut().map(|shape| (shape, self.rows.len()));
         let stated = line.text.and_then(|text| scanner.rules.stated(text, OBSERVE, unescaped, shape));
         let code = match stated {
@@ -99,7 +102,8 @@ impl Scan {
             None => HOLE,
         };
         if code == HOLE {
-            self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec() });
+            let is_in_shape = self.shape.as_ref().map_or(0, Shape::rows) > known;
+            self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), is_in_shape });
         }
         let (_, left, right) = stated.unwrap_or_default();
         self.operands.push_str(left.unwrap_or_default());
@@ -155,9 +159,14 @@ impl Scan {
 
     /// Return each property's name, its kinds, and the row where it came first.
     ///
-    /// Lines that are JSON only to Python have none here.
+    /// Lines that are JSON only to Python, if at all, have none here.
     fn properties(&self) -> Vec<(&str, u8, usize)> {
         self.shape.as_ref().map_or_else(Vec::new, Shape::properties)
+    }
+
+    /// Return the rows whose properties `properties` lacks.
+    fn rows_without_properties(&self) -> Vec<usize> {
+        self.holes.iter().filter(|hole| !hole.is_in_shape).map(|hole| hole.row).collect()
     }
 
     /// Return the rows that Python must read, with their bytes.

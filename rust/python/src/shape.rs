@@ -15,11 +15,22 @@ pub mod kind {
     pub const FLOAT: u8 = 8;
     pub const TEXT: u8 = 16;
     pub const NESTED: u8 = 32;
+    /// What an integer is besides that which no double may hold exactly.
+    pub const LARGE: u8 = 64;
 
-    /// Returns the kind of a number that is no negative one: what is beyond 63 bits is no integer to Arrow.
+    /// Integers up to here are exact as doubles.
+    const EXACT: u64 = 1 << 53;
+
+    /// Returns the kind of an integer.
+    #[inline]
+    pub fn of_integer(number: i64) -> u8 {
+        if number.unsigned_abs() <= EXACT { INTEGER } else { INTEGER | LARGE }
+    }
+
+    /// Returns the kind of an integer that is not negative: beyond 63 bits it is none to Arrow.
     #[inline]
     pub fn of_unsigned(number: u64) -> u8 {
-        if i64::try_from(number).is_ok() { INTEGER } else { FLOAT }
+        i64::try_from(number).map_or(TEXT, of_integer)
     }
 }
 
@@ -145,6 +156,11 @@ impl Shape {
             }
             seen.kinds |= kind;
         }
+    }
+
+    /// Returns how many rows were read whole.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Returns each property's name, its kinds, and the row where it came first.

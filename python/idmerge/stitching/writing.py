@@ -28,8 +28,10 @@ SUFFIXES = (".parquet", ".arrow", ".csv")
 PARTITIONS = ("date", "event")
 ROWS = 2**17
 """Rows of a row group, which is what is encoded at once."""
-PART_ROWS = 2**19
+PART_ROWS = 2**18
 """Rows of a file of a directory that is not partitioned."""
+MOST_THREADS = 4
+"""Threads that write a directory's files."""
 MOST_PARTITIONS = 10_000
 OWN = "_idmerge"
 """An empty file in each directory that was written here: such a directory is replaced, no other one."""
@@ -54,8 +56,8 @@ def write_events(
 
 
 def _write_file(output: str, stream: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    with _writer(output, stream, schema) as write, ThreadPoolExecutor(1, "idmerge-write") as pool:
-        return _each_encoded(pool, schema, batches, ROWS, write)
+    with _writer(output, stream, schema) as write:
+        return _each_encoded(1, schema, batches, ROWS, write)
 
 
 def _write_parts(directory: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -67,8 +69,7 @@ def _write_parts(directory: Path, schema: pa.Schema, batches: Iterable[pa.Record
         path = directory / f"part-{next(numbers):05}.parquet"
         parquet.write_table(table, path, row_group_size=ROWS, **_options(schema))
 
-    with ThreadPoolExecutor(min(threads_allowed(), 4), "idmerge-write") as pool:
-        rows = _each_encoded(pool, schema, batches, PART_ROWS, write)
+    rows = _each_encoded(min(threads_allowed(), MOST_THREADS), schema, batches, PART_ROWS, write)
     if not rows:
         write(schema.empty_table())
     return rows
@@ -106,32 +107,35 @@ def _write_partitions(
 
 
 def _each_encoded(
-    pool: ThreadPoolExecutor,
+    threads: int,
     schema: pa.Schema,
     batches: Iterable[pa.RecordBatch],
     most: int,
     write: Callable[[pa.Table], object],
 ) -> int:
-    """Gather ``batches`` into tables of ``most`` rows or more, let ``pool`` write them, count the rows."""
+    """Gather ``batches`` into tables of ``most`` rows or more, let ``threads`` write them, count the rows.
+
+    Memory holds a table for each of the threads, and the one that is gathered.
+    """
     import pyarrow as pa  # noqa: PLC0415
 
     rows = 0
-    waiting: deque[Future[object]] = deque()
+    written: deque[Future[object]] = deque()
     gathered: list[pa.RecordBatch] = []
     pending = 0
-    for batch in batches:
-        gathered.append(batch)
-        pending += batch.num_rows
-        if pending >= most:
-            waiting.append(pool.submit(write, pa.Table.from_batches(gathered, schema)))
-            rows += pending
-            gathered, pending = [], 0
-            if len(waiting) > pool._max_workers:  # noqa: SLF001 - what else knows how many there are
-                waiting.popleft().result()
-    if gathered:
-        waiting.append(pool.submit(write, pa.Table.from_batches(gathered, schema)))
-    for future in waiting:
-        future.result()
+    with ThreadPoolExecutor(threads, "idmerge-write") as pool:
+        for batch in batches:
+            gathered.append(batch)
+            pending += batch.num_rows
+            if pending >= most:
+                if len(written) == threads:
+                    written.popleft().result()
+                written.append(pool.submit(write, pa.Table.from_batches(gathered, schema)))
+                rows, gathered, pending = rows + pending, [], 0
+        if gathered:
+            written.append(pool.submit(write, pa.Table.from_batches(gathered, schema)))
+        for future in written:
+            future.result()
     return rows + pending
 
 

@@ -109,3 +109,13 @@ def test_a_directory_that_holds_other_files_is_left_alone() -> None:
     assert [path.name for path in Path("home").iterdir()] == ["letter.txt"]
     with pytest.raises(FileFormatError, match="holds other files"):
         idmerge.stitch("story.ndjson").write("home")
+
+
+def test_a_file_without_an_event_is_an_error_and_an_empty_one_is_not() -> None:
+    Path("photo.jpg").write_bytes(b"\x00\x01photo\n\x80")
+    stderr = run("stitch", "story.ndjson", "photo.jpg", "-o", "out.parquet", code=1).stderr
+    assert "idmerge: error: photo.jpg: no line is an event (line 1: the event is no JSON" in stderr
+    assert not Path("out.parquet").exists()
+    Path("empty.ndjson").touch()
+    run("stitch", "story.ndjson", "empty.ndjson", "-o", "out.parquet")
+    assert parquet.read_metadata("out.parquet").num_rows == len(STORY)

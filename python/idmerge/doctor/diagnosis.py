@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import IntEnum
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ class Diagnosis:
             ],
             "not_looked_for": [asdict(missing) for missing in self.not_looked_for],
         }
+
+    def _repr_html_(self) -> str:
+        """Return the text as a notebook shows it."""
+        return f"<pre>{escape(self.text())}</pre>"
 
     def text(self) -> str:
         """Return the diagnosis for a terminal, without colour."""

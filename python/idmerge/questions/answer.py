@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -110,6 +111,12 @@ class Answer:
         has_key = self.key is not None
         names = [[shortened_name(row[0], LONGEST), *row[1:]] if has_key else row for row in self.cells()]
         return "\n".join([self.heading, "", *_aligned(self.headings(), names, has_key=has_key)])
+
+    def _repr_html_(self) -> str:
+        """Return the table as a notebook shows it."""
+        from idmerge.questions import chart  # noqa: PLC0415
+
+        return f"<p><b>{escape(self.heading)}</b></p>\n{chart.table(self)}"
 
     @property
     def heading(self) -> str:

@@ -116,8 +116,19 @@ def _shortened_heading(answer: Answer) -> str:
     return (title if len(title) <= room else f"{title[: room - 1]}…") + more
 
 
+def table(answer: Answer) -> str:
+    """Return the answer's table as HTML, without the frame of a page."""
+    return "\n".join(_table(answer))
+
+
 def _below(answer: Answer) -> Iterator[str]:
     """Yield the table and the statement."""
+    yield from _table(answer)
+    yield "<h2>SQL</h2>"
+    yield f"<pre>{escape(answer.sql)}</pre>"
+
+
+def _table(answer: Answer) -> Iterator[str]:
     cells, headings = answer.cells(), answer.headings()
     if len(cells) > MOST_ROWS:
         yield f"<p>{counted(len(cells), 'row')}, the first {MOST_ROWS:,} of them here</p>"
@@ -132,8 +143,6 @@ def _below(answer: Answer) -> Iterator[str]:
         line = (_cell(mark, text, is_name=has_key and not place) for place, text in enumerate(row))
         yield f"<tr>{''.join(line)}</tr>"
     yield "</table>"
-    yield "<h2>SQL</h2>"
-    yield f"<pre>{escape(answer.sql)}</pre>"
 
 
 def _cell(mark: str, text: str, *, is_name: bool) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, EventBatch, LinkBatch, rereadable, scan
 from idmerge.files.flattening import Flattening, flattener_of
 from idmerge.files.reading import flatten
@@ -99,18 +100,29 @@ class StitchedEvents:
         ``on_piece`` is called with each piece and the report on its links, None for a bad line.
 
         Raises:
-            FileFormatError: A file is damaged, or has more properties than a table can have.
+            FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
+                can have.
             OSError: A file cannot be opened.
         """
         for file in self._files:
+            bad: BadLine | None = None
+            is_read = False
             for piece in scan(file.path, name=file.name, on_bytes=on_bytes, shape=self._shape):
                 report = None
-                if not isinstance(piece, BadLine):
+                if isinstance(piece, BadLine):
+                    bad = bad or piece
+                else:
+                    is_read = True
                     self.events += event_count(piece)
                     if self._applied:
                         report = self._resolver.apply_piece(piece)
                         self.outcomes.update(report.counts)
                 on_piece(piece, report)
+            if bad is not None and not is_read:
+                raise FileFormatError(
+                    f"{bad.path}: no line is an event (line {bad.line}: {bad.message}); give events, one JSON "
+                    "object a line or in an array"
+                )
         schema = import_pyarrow().schema(flattener_of(self._shape))
         if self._follows:
             place = schema.get_field_index(BEFORE) + 1

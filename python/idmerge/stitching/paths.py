@@ -120,7 +120,7 @@ class StitchedEvents:
                 on_piece(piece, report)
             if bad is not None and not is_read:
                 raise FileFormatError(
-                    f"{bad.path}: no line is an event (line {bad.line}: {bad.message}); give events, one JSON "
+                    f"{bad.path}: no line is an event (line {bad.line}: {bad.message}); give events, a JSON "
                     "object a line or in an array"
                 )
         schema = import_pyarrow().schema(flattener_of(self._shape))

@@ -126,7 +126,8 @@ def _answers(table: pa.Table, wanted: Wanted) -> Answers:
         from idmerge.resolver import Resolver  # noqa: PLC0415
 
         follower = Resolver(wanted.resolver.policy, wanted.resolver.canonical)
-        known = followed_events(follower, rows.events(sent.to_pylist()))
+        ids = sent.to_pylist()
+        known = followed_events(follower, ids, rows.events(ids))
     if wanted.apply:
         wanted.resolver.apply_rows(sent.to_pylist(), rows.links())
     stays = None

@@ -172,11 +172,11 @@ def as_text(value: Any) -> str | None:
 
 def json_text(value: Any) -> str:
     if isinstance(value, dict):
-        return "{%s}" % ",".join(f"{json_text(name)}:{json_text(item)}" for name, item in value.items())
+        return "{" + ",".join(f"{json_text(key)}:{json_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[%s]" % ",".join(map(json_text, value))
+        return "[" + ",".join(map(json_text, value)) + "]"
     if isinstance(value, float):
-        if 1e-5 <= abs(value) < 1e-4:  # noqa: PLR2004 - here Python has an exponent
+        if 1e-5 <= abs(value) < 1e-4:  # Here Python has an exponent.
             return f"{Decimal(repr(value)):f}"
         return re.sub(r"e([+-])0*", r"e\1", repr(value or 0.0))  # Zero has no sign.
     return json.dumps(value, ensure_ascii=False)

@@ -10,7 +10,9 @@ from strategies import ANONYMOUS, BLOCKED, D1, D2, NEAR_MISSES, USERS
 
 blanks = st.sampled_from(["", "", "", " ", "\t", "  "])
 texts = st.one_of(
-    st.sampled_from(["", "a", "/pricing", 'quo"te', "back\\slash", "ünï\U0001f98a", "\0\x1f\n\t\x7f", "true", "1"]),
+    st.sampled_from(
+        ["", "a", "/pricing", 'quo"te', "back\\slash", "ünï\U0001f98a", "\0\x1f\n\t\x7f", "true", "1"]
+    ),
     st.text(max_size=5),
 )
 quoted = st.one_of(
@@ -22,9 +24,30 @@ numbers = st.one_of(
     st.integers(-5, 5).map(str),
     st.floats(allow_nan=False).map(json.dumps),
     st.sampled_from(
-        """0 -0.0 1.0 1E5 1e400 -1e400 1e-400 0.00001234 1e16 123456789012345680.0 1e22 9007199254740993
-        9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616 -9223372036854775808
-        -9223372036854775809 123456789012345678901234567890 NaN Infinity -Infinity""".split()
+        [
+            "0",
+            "-0.0",
+            "1.0",
+            "1E5",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "0.00001234",
+            "1e16",
+            "123456789012345680.0",
+            "1e22",
+            "9007199254740993",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "123456789012345678901234567890",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+        ]
     ),
     st.just("1" + "0" * 400),
 )
@@ -37,9 +60,7 @@ def lists(draw: st.DrawFn, items: st.SearchStrategy[str]) -> str:
     return f"[{','.join(inside)}{draw(blanks)}]" if inside else f"[{draw(blanks)}]"
 
 
-def pairs(
-    keys: st.SearchStrategy[str], values: st.SearchStrategy[str]
-) -> st.SearchStrategy[tuple[str, str]]:
+def pairs(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, str]]:
     return st.tuples(keys, values)
 
 
@@ -71,19 +92,59 @@ ids = st.one_of(
 times = st.one_of(
     st.integers(1_600_000_000, 1_600_000_003).map(str),
     st.sampled_from(
-        """1602611311123 1602611311.1234 1602611311.0005 0.0005 -0.0005 99999999999 100000000000 -99999999999
-        253402300799 253402300800 253402300799.999 253402300799999 253402300800000 -62135596800000 -62135596800001
-        1e300 NaN null true [1] {"a":1} "1602611311" "1602611311123" "1602611311.5" "-1" "1e9" "nan" "inf" ""
-        "soon" "2020-10-13" "2020-10-13T17:48:31" "2020-10-13T17:48:31.123Z" "2020-10-13T17:48:31.123999+02:00"
-        "2500-01-01T00:00:00" "1600-01-01" "9999-12-31T23:59:59.999Z" "1969-12-31T23:59:59.9995Z"
-        "2020-13-01" 123456789012345678901234567890 9223372036854775807 -9223372036854775808""".split()
+        [
+            "1602611311123",
+            "1602611311.1234",
+            "1602611311.0005",
+            "0.0005",
+            "-0.0005",
+            "99999999999",
+            "100000000000",
+            "-99999999999",
+            "253402300799",
+            "253402300800",
+            "253402300799.999",
+            "253402300799999",
+            "253402300800000",
+            "-62135596800000",
+            "-62135596800001",
+            "1e300",
+            "NaN",
+            "null",
+            "true",
+            "[1]",
+            '{"a":1}',
+            '"1602611311"',
+            '"1602611311123"',
+            '"1602611311.5"',
+            '"-1"',
+            '"1e9"',
+            '"nan"',
+            '"inf"',
+            '""',
+            '"soon"',
+            '"2020-10-13"',
+            '"2020-10-13T17:48:31"',
+            '"2020-10-13T17:48:31.123Z"',
+            '"2020-10-13T17:48:31.123999+02:00"',
+            '"2500-01-01T00:00:00"',
+            '"1600-01-01"',
+            '"9999-12-31T23:59:59.999Z"',
+            '"1969-12-31T23:59:59.9995Z"',
+            '"2020-13-01"',
+            "123456789012345678901234567890",
+            "9223372036854775807",
+            "-9223372036854775808",
+        ]
     ),
     st.just('"2020-10-13 17:48:31"'),
     values,
 )
 operand_keys = ["distinct_id", "$anon_id", "$anon_distinct_id", "$identified_id", "alias"]
 operands = pairs(st.sampled_from([f'"{key}"' for key in operand_keys] + ['"distinct\\u005fid"']), ids)
-merges = pairs(st.just('"$distinct_ids"'), st.one_of(lists(ids), ids.map(lambda own: f'["U1",{own}]'), values))
+merges = pairs(
+    st.just('"$distinct_ids"'), st.one_of(lists(ids), ids.map(lambda own: f'["U1",{own}]'), values)
+)
 own = pairs(st.just('"distinct_id"'), ids)
 insert_ids = pairs(
     st.just('"$insert_id"'), st.sampled_from(['"i1"', '"i1"', '"i2"', "1", '"1"', "null", "true", "[1]"])
@@ -102,11 +163,15 @@ fields = st.one_of(
     st.tuples(own, when, plain, plain).map(list),
 )
 event_names = st.one_of(
-    st.sampled_from(['"$identify"', '"$create_alias"', '"$merge"', '"Page View"', '"Page View"', '"$identif\\u0079"']),
+    st.sampled_from(
+        ['"$identify"', '"$create_alias"', '"$merge"', '"Page View"', '"Page View"', '"$identif\\u0079"']
+    ),
     scalars,
     values,
 )
-properties = pairs(st.just('"properties"'), st.one_of(objects(fields), objects(fields), objects(fields), values))
+properties = pairs(
+    st.just('"properties"'), st.one_of(objects(fields), objects(fields), objects(fields), values)
+)
 event = pairs(st.just('"event"'), event_names)
 other = pairs(st.sampled_from(['"other"', '"Event"', '"\\ud800"']), values)
 event_texts = st.one_of(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import idmerge
 from by_hand import stitched_table
 from idmerge.files import blocks
 from json_events import event_texts
-from strategies import canonicals, policies, strategies
+from strategies import policies, strategies
 
 BAD_LINES = [b"{", b"[1]", b"nonsense", b'{"event": "\xff"}', b'{"properties": {"z": 1, "y": 2}', b"7"]
 
@@ -41,7 +40,9 @@ def written(draw: st.DrawFn) -> tuple[list[str], str, bytes]:
     else:
         end = draw(st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]))
         lines = [text.encode() for text in texts]
-        for place, bad in draw(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(BAD_LINES)), max_size=3)):
+        for place, bad in draw(
+            st.lists(st.tuples(st.integers(0, 12), st.sampled_from(BAD_LINES)), max_size=3)
+        ):
             # A file that begins with a bracket is an array.
             lines.insert(min(max(place, 1), len(lines)), bad)
         if lines[:1] == [b"[1]"]:

@@ -78,7 +78,7 @@ def line_of(event: Mapping[str, Any]) -> bytes:
         plain = {str(name): _plain(value) for name, value in properties.items()}
         if "distinct_id" in plain:
             plain["distinct_id"] = own = distinct_id_of(event)
-            if own is not None and _unicode(own) != own:
+            if own is not None and unicode(own) != own:
                 plain["distinct_id"] = None
                 if plain.get("$distinct_id_before_identity") is None:
                     plain["$distinct_id_before_identity"] = own
@@ -86,7 +86,7 @@ def line_of(event: Mapping[str, Any]) -> bytes:
     text = json.dumps(
         {"event": name if isinstance(name, str) else None, "properties": plain}, ensure_ascii=False
     )
-    return _unicode(text).encode()
+    return unicode(text).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -121,7 +121,7 @@ def _plain_number(number: float) -> float | None:
     return number if isinstance(number, int) or math.isfinite(number) else None
 
 
-def _unicode(text: str) -> str:
+def unicode(text: str) -> str:
     """Return ``text`` with each lone surrogate replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

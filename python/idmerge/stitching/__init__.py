@@ -60,6 +60,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     Raises:
         TypeError: ``events`` is none of these.
         ValueError: A column is missing, or ``resolver`` is given together with what only links can say.
+        CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.
@@ -72,6 +73,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     paths = _paths(events)
     if paths is None:
         import_pyarrow()
+        if properties is not None:
+            raise ValueError("properties are chosen of files only; select the columns of a table")
         return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
     stitched = StitchedEvents(
         paths, known, apply=resolver is None, as_known=as_known, dedupe=dedupe, properties=properties

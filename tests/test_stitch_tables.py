@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import idmerge
 from by_hand import AS_KNOWN, BEFORE, sent, unicode
 from idmerge import Policy, Resolver, reference
+from idmerge.errors import CanonicalError
 from idmerge.events import as_id, distinct_id_of
 from strategies import BLOCKED, D1, D2, D3, policies, strategies
 
@@ -402,13 +403,13 @@ def test_steps_are_followed_one_after_another(tmp_path: Any) -> None:
     assert not isinstance(piece, LinkBatch)
     resolver = Resolver()
     own = pa.array([D1, "U1", D1, None])
-    assert pa.array(resolver.follow_steps(piece, own)).to_pylist() == [D1, "U1", "U1", None]
+    assert resolver.follow_steps(piece, own).to_pylist() == [D1, "U1", "U1", None]
     assert resolver.identify(D1, "U1").name == "UNCHANGED"
     with pytest.raises(ValueError, match="1 ids came for the rows"):
         Resolver().follow_steps(piece, own.slice(0, 1))
     with pytest.raises(TypeError, match="utf8"):
         Resolver().follow_steps(piece, pa.array([1, 2, 3, 4]))
-    with pytest.raises(idmerge.CanonicalError, match="named strategy"):
+    with pytest.raises(CanonicalError, match="named strategy"):
         Resolver(canonical=min).follow_steps(piece, own)
 
 

@@ -95,7 +95,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         raise click.UsageError("--journal has a policy of its own, and tells no --as-known; leave these out")
     started = perf_counter()
     paths = [str(path) for path in expanded(files)]
-    _check_paths(paths, output)
+    _check_paths(paths, journal, output)
     resolver = opened_to_read(journal) if journal else Resolver(policy, canonical)
     events = StitchedEvents(
         paths,
@@ -132,7 +132,7 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
         labelled(
             "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
         ),
-        *links_lines(run.outcomes),
+        *(links_lines(run.outcomes) if events.applies else []),
         *([labelled("malformed", f"{counted(run.malformed, 'line')} told above")] if run.malformed else []),
         labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}"),
         *(
@@ -146,12 +146,13 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
         click.echo(line, err=True)
 
 
-def _check_paths(paths: Sequence[str], output: str) -> None:
+def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None:
     """Raise a usage error if a file cannot be read as events, or would be written over."""
     target = os.path.realpath(output)
     for path in paths:
         if is_journal(path):
             raise click.UsageError(f"{path!r} is a journal; name files of events, and give it by --journal")
+    for path in [*paths, *([journal] if journal else [])]:
         if path != STDIN and (os.path.realpath(path) + os.sep).startswith(target + os.sep):
             raise click.UsageError(f"{path!r} would be read and written over; name another output")
     if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():

@@ -52,6 +52,7 @@ class Columns:
             if has_columns_of_events(file):
                 schema = schema_of(file)
                 check_names(file.name, schema)
+                _told(file, self._check_columns, schema)
                 self._schemas[file.path] = schema
             else:
                 self._check_links(file)
@@ -140,6 +141,13 @@ class Columns:
                 for field in fields
             ]
             yield pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+    def _check_columns(self, schema: pa.Schema) -> None:
+        """Raise ValueError if a file has not the columns that all must have."""
+        stitcher = Stitcher(self._wanted)
+        if self._wanted.apply:
+            stitcher.learn(schema.empty_table())
+        stitcher.answers(schema.empty_table())
 
     def _check_links(self, file: RereadableFile) -> None:
         """Raise FileFormatError if ``file`` holds events as JSON."""

@@ -76,6 +76,11 @@ class StitchedEvents:
         return self._wanted.resolver
 
     @property
+    def applies(self) -> bool:
+        """Whether the links in the files say who is one person."""
+        return self._wanted.apply
+
+    @property
     def schema(self) -> pa.Schema:
         """The names and types of the columns, as pyarrow has them."""
         if self._schema is None:

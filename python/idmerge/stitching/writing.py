@@ -11,6 +11,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -51,13 +52,21 @@ def write_events(
     """
     if partition_by is not None:
         _check_key(schema, partition_by)
-    if output.endswith(SUFFIXES) and partition_by is None:
-        with replacing(output) as stream:
-            return _write_file(output, stream, schema, batches)
-    with _replacing_directory(output) as directory:
-        if partition_by is None:
-            return _write_parts(directory, schema, batches)
-        return _write_partitions(directory, schema, batches, partition_by)
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        if output.endswith(SUFFIXES) and partition_by is None:
+            with replacing(output) as stream:
+                return _write_file(output, stream, schema, batches)
+        with _replacing_directory(output) as directory:
+            if partition_by is None:
+                return _write_parts(directory, schema, batches)
+            return _write_partitions(directory, schema, batches, partition_by)
+    except pa.ArrowException as error:
+        reason = str(error).partition("\n")[0]
+        if "partitions" in reason:
+            reason = f"there are more partitions than {MOST_PARTITIONS:,}; partition by date, or not at all"
+        raise FileFormatError(f"{output}: cannot be written ({reason})") from error
 
 
 def _write_file(output: str, stream: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -98,9 +107,13 @@ def _write_partitions(
             names[place] = free
         names.append("date")
 
+    is_over = Event()
+
     def counted() -> Iterator[pa.RecordBatch]:
         nonlocal rows
         for batch in batches:
+            if is_over.is_set():
+                return
             rows += batch.num_rows
             if by_date:
                 yield batch.append_column("date", _dates(batch.column("time"))).rename_columns(names)
@@ -113,17 +126,23 @@ def _write_partitions(
         fields = [field.with_name(name) for field, name in zip(schema, names, strict=False)]
         whole = pa.schema([*fields, pa.field("date", pa.date32())])
     key = pa.schema([whole.field(partition_by)])
-    dataset.write_dataset(
-        pa.RecordBatchReader.from_batches(whole, counted()),
-        directory,
-        format="parquet",
-        partitioning=dataset.partitioning(key, flavor="hive"),
-        max_partitions=MOST_PARTITIONS,
-        min_rows_per_group=2**14,
-        max_rows_per_group=ROWS,
-        existing_data_behavior="overwrite_or_ignore",
-        use_threads=False,  # The events of a partition stay in their order.
-    )
+    with ThreadPoolExecutor(1, "idmerge-write") as pool:  # The caller's thread can be interrupted.
+        writing = pool.submit(
+            dataset.write_dataset,
+            pa.RecordBatchReader.from_batches(whole, counted()),
+            directory,
+            format="parquet",
+            partitioning=dataset.partitioning(key, flavor="hive"),
+            max_partitions=MOST_PARTITIONS,
+            min_rows_per_group=2**14,
+            max_rows_per_group=ROWS,
+            existing_data_behavior="overwrite_or_ignore",
+            use_threads=False,  # The events of a partition stay in their order.
+        )
+        try:
+            writing.result()
+        finally:
+            is_over.set()
     return rows
 
 
@@ -157,7 +176,7 @@ def _check_lengths(names: Any) -> None:
     for name in pc.unique(names).to_pylist():
         if name is not None and len(f"event={quote(str(name), safe='')}") > LONGEST_NAME:
             raise FileFormatError(
-                f"the event {name!r:.60} has a name too long for a directory's; partition by date, or not at all"
+                f"the event {name!r:.40} has a name too long for a directory; partition by date or not"
             )
 
 

@@ -191,7 +191,8 @@ def test_partitions_by_date_are_read_back_whole() -> None:
         assert days[row["distinct_id"]] == (row["time"].date() if row["time"] else None)
     assert set(found["properties.date"].to_pylist()) == {"d"}
     (row,) = duckdb.sql(
-        "SELECT count(*), count(date), min(date) FROM read_parquet('out/**/*.parquet', hive_partitioning = true)"
+        "SELECT count(*), count(date), min(date) "
+        "FROM read_parquet('out/**/*.parquet', hive_partitioning = true)"
     ).fetchall()
     assert row == (34, 28, date(1969, 12, 31))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from idmerge.files.twice import RereadableFile
 
-ROWS = 2**16
+ROWS = 2**14
 """Rows of a batch, at most."""
 
 

@@ -115,7 +115,7 @@ class Columns:
             for table in self._marks.checked(file, self._tables(file, self._read, on_bytes)):
                 stitched = _told(file, stitcher.stitched, table)
                 shown = stitched.select([name for name in stitched.column_names if name in self._shown])
-                yield from (batch for batch in shown.combine_chunks().to_batches() if batch.num_rows)
+                yield from (batch for batch in shown.to_batches() if batch.num_rows)
 
     @property
     def _read(self) -> list[str]:

@@ -32,7 +32,7 @@ ROWS = 2**17
 """Rows of a row group, which is what is encoded at once."""
 PART_ROWS = 2**19
 """Rows of a file of a directory that is not partitioned."""
-MOST_BYTES = 2**27
+MOST_BYTES = 2**26
 """Bytes in memory from which on fewer rows are enough, so that wide events do not fill it."""
 MOST_PARTITIONS = 10_000
 LONGEST_NAME = 255

@@ -134,7 +134,7 @@ def test_every_library_opens_the_events_and_as_often_as_it_likes(stitched: idmer
         assert duckdb.sql("SELECT count(*), count(DISTINCT distinct_id) FROM stitched").fetchall() == [(4, 2)]
         twice = "SELECT count(*) FROM stitched a JOIN stitched b ON a.distinct_id = b.distinct_id"
         assert duckdb.sql(twice).fetchall() == [(5,)]
-    assert repr(stitched) == "StitchedEvents(4 events, 6 columns)"
+    assert repr(stitched) == "StitchedEvents(4 events, 7 columns)"
     assert stitched.column_names == [*ALWAYS, "n", "$anon_id", "$identified_id"]
 
 

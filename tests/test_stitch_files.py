@@ -100,6 +100,50 @@ def test_the_table_is_that_of_plain_python(
     assert stitched.events == len(texts)
 
 
+EDGES = [
+    "1e400",
+    "-1e400",
+    "NaN",
+    "-Infinity",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775808",
+    "-9223372036854775809",
+    "123456789012345678901234567890",
+    "-0.0",
+    "1.0",
+    "1E5",
+    "1e16",
+    "1e22",
+    "0.00001234",
+    "1.5e-7",
+    "0.1",
+    '"\\ud800"',
+    '"\\ud83e\\udd8a"',
+    '"\\u0001\\u007f/\\/"',
+    "true",
+    "null",
+    "[]",
+    "{}",
+    '{"a":1,"\\udc00":2}',
+    '"1"',
+]
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]", '{{"a":[{}]}}'])
+def test_every_value_is_the_same_in_lines_and_in_an_array(form: str, tmp_path: Path) -> None:
+    for other in ("7", '"text"', "0.5"):
+        for value in EDGES:
+            texts = [f'{{"properties":{{"x":{x}}}}}' for x in (form.format(value), other)]
+            (tmp_path / "lines").write_text("\n".join(texts), encoding="utf-8")
+            (tmp_path / "array").write_bytes(as_array(texts))
+            expected = stitched_table(map(json.loads, texts))
+            for name in ("lines", "array"):
+                assert pa.table(idmerge.stitch(tmp_path / name)).equals(expected), (name, texts)
+
+
 # Who reads them
 
 

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     short_help="Write events with one ID a person.",
     help="""
     Read the links in FILEs, then write their events with the canonical ID of each sender as distinct_id; the
-    ID that was sent is kept in $distinct_id_before_identity. Each property becomes a column.
+    ID that was sent is kept in $distinct_id_before_identity. Each property of JSON becomes a column.
 
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard input; or
-    it is a directory of such files. Files of links (see idmerge resolve) count too.
+    the columns of .parquet or .arrow, which stay as they are but for the IDs. Or it is a directory of such
+    files. Files of links (see idmerge resolve) count too.
 
     OUT is a file (.parquet, .arrow or .csv) or a directory, which gets Parquet files. Nothing is there before
     all of it is, and what was there before is replaced. Memory grows with the number of IDs, not of events.

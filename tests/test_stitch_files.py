@@ -100,6 +100,12 @@ def test_the_table_is_that_of_plain_python(
     assert stitched.events == len(texts)
 
 
+def test_properties_stand_in_the_order_of_the_first_event_that_could_be_read(tmp_path: Path) -> None:
+    texts = ['{"properties":{"c":1,"b":1', '{"properties":{"b":1},"properties":{"a":1,"b":2,"c":3,"a":4}}']
+    (tmp_path / "e").write_text("\n".join([*texts, ""]), encoding="utf-8")
+    assert idmerge.stitch(tmp_path / "e").column_names == [*ALWAYS, "a", "b", "c"]
+
+
 EDGES = [
     "1e400",
     "-1e400",

@@ -1,10 +1,15 @@
-"""Events stitched in plain Python over the reference resolver: obviously right, and slow (SPEC 9)."""
+"""Events stitched in plain Python over the reference resolver: obviously right, and slow (SPEC 9).
+
+An event is what ``json.loads`` makes of its text.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,89 +18,187 @@ from idmerge import reference
 from idmerge.events import distinct_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from idmerge import Policy
 
 BEFORE = "$distinct_id_before_identity"
 AS_KNOWN = "distinct_id_as_known"
+ALWAYS = ("event", "time", "distinct_id", BEFORE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECONDS_FROM = 10**11
 """Numbers from here on are milliseconds: as seconds they would be beyond the year 5000."""
+TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 def stitched_by_hand(
     events: Iterable[Mapping[str, Any]],
     *,
-    policy: Policy | None = None,
-    canonical: str = "stable",
     dedupe: bool = False,
     as_known: bool = False,
+    properties: Collection[str] | None = None,
+    **rules: Any,
 ) -> list[dict[str, Any]]:
     """Return ``events`` as rows: the same keys in the same order in each."""
-    events = list(events)
-    resolver = reference.Resolver(policy, canonical)
-    known: list[str | None] = []
-    for event in events:
-        own = distinct_id_of(event)
-        known.append(None if own is None else resolver.resolve(own))
-        resolver.apply(event)
-    rows, seen = [], set()
-    names = _names(events, as_known=as_known)
-    for event, thought in zip(events, known, strict=True):
-        own = distinct_id_of(event)
-        properties = dict(event["properties"])
-        before = properties.pop(BEFORE, None)
-        row = dict.fromkeys(names) | {
-            "event": event["event"],
-            "time": _time(properties.pop("time", None)),
-            "distinct_id": None if own is None else resolver.resolve(own),
-            BEFORE: own if before is None else before,
-        }
-        if as_known:
-            row[AS_KNOWN] = thought
-        properties.pop("distinct_id", None)
-        row |= {_column(name): value for name, value in properties.items()}
-        key = (row["event"], row["time"], own, row.get("$insert_id"))
-        if dedupe and row.get("$insert_id") is not None and key in seen:
-            continue
-        seen.add(key)
-        rows.append(row)
-    return rows
+    return stitched_table(
+        events, dedupe=dedupe, as_known=as_known, properties=properties, **rules
+    ).to_pylist()
 
 
-def stitched_table(events: Iterable[Mapping[str, Any]], **options: Any) -> pa.Table:
+def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
+    events: Iterable[Mapping[str, Any]],
+    *,
+    policy: Policy | None = None,
+    canonical: Any = "stable",
+    dedupe: bool = False,
+    as_known: bool = False,
+    properties: Collection[str] | None = None,
+) -> pa.Table:
     """Return ``events``, stitched, as a table with a column a property.
 
     Nested values, and properties whose values differ in type, are JSON text.
     """
-    rows = stitched_by_hand(events, **options)
-    for name in rows[0] if rows else ():
-        kinds = {type(row[name]) for row in rows} - {type(None)}
-        if kinds - {int, float} and kinds not in ({str}, {bool}, {datetime}):
-            for row in rows:
-                if row[name] is not None and not isinstance(row[name], str):
-                    row[name] = json.dumps(row[name], ensure_ascii=False, separators=(",", ":"))
-        elif float in kinds:
-            for row in rows:
-                row[name] = None if row[name] is None or math.isnan(row[name]) else float(row[name])
-    return pa.Table.from_pylist(rows)
-
-
-def _names(events: Iterable[Mapping[str, Any]], *, as_known: bool) -> dict[str, None]:
-    """Return the columns: what every event has, then the properties as they first appear."""
-    names = dict.fromkeys(("event", "time", "distinct_id", BEFORE, *([AS_KNOWN] if as_known else [])))
+    events = list(events)
+    resolver = reference.Resolver(policy, canonical)
+    known: list[str | None] = []
     for event in events:
-        names |= dict.fromkeys(map(_column, event["properties"]))
-    return names
+        own = sent(event)
+        known.append(None if own is None else resolver.resolve(own))
+        resolver.apply(event)
+    rows = [properties_of(event) for event in events]
+    columns = column_names(rows, as_known=as_known, chosen=properties)
+    types = {name: type_of([row.get(name) for row in rows]) for name in columns}
+    always = [pa.field(name, pa.timestamp("ms", "UTC") if name == "time" else pa.string()) for name in ALWAYS]
+    if as_known:
+        always.append(pa.field(AS_KNOWN, pa.string()))
+    schema = pa.schema([*always, *(pa.field(columns[name], types[name]) for name in columns)])
+    stitched: list[dict[str, Any]] = []
+    seen = set()
+    for event, row, thought in zip(events, rows, known, strict=True):
+        own = sent(event)
+        before = row.get(BEFORE)
+        name = event.get("event")
+        whole = {
+            "event": unicode(name) if isinstance(name, str) else None,
+            "time": time_of(row.get("time")),
+            "distinct_id": None if own is None else resolver.resolve(own),
+            BEFORE: as_text(distinct_id_of(event) if before is None else before),
+            AS_KNOWN: thought,
+        }
+        insert_id = as_text(as_typed(row.get("$insert_id"), types.get("$insert_id")))
+        key = (whole["event"], whole["time"], own, insert_id)
+        if dedupe and insert_id is not None:
+            if key in seen:
+                continue
+            seen.add(key)
+        whole |= {columns[name]: as_typed(row.get(name), types[name]) for name in columns}
+        stitched.append({field.name: whole[field.name] for field in schema})
+    return pa.Table.from_pylist(stitched, schema)
 
 
-def _column(name: str) -> str:
-    """Return the column of a property; the event's name has the one called ``event``."""
-    return "properties.event" if name == "event" else name
+def properties_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties with values that a table can have: numbers of 64 bits, and Unicode."""
+    properties = event.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    return {unicode(name): plain(value, -(2**63), 2**63) for name, value in properties.items()}
 
 
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+def plain(value: Any, least: int, beyond: int) -> Any:
+    """Return what a table or JSON text has for a value; integers are from ``least`` to below ``beyond``."""
+    if isinstance(value, str):
+        return unicode(value)
+    if isinstance(value, list):
+        return [plain(item, -(2**63), 2**64) for item in value]
+    if isinstance(value, dict):
+        return {unicode(name): plain(item, -(2**63), 2**64) for name, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool) and not least <= value < beyond:
+        try:
+            return float(value)
+        except OverflowError:
+            return None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def unicode(text: str) -> str:
+    """Return ``text`` with each lone surrogate replaced."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def sent(event: Mapping[str, Any]) -> str | None:
+    """Return the ID that was sent, if it can be one."""
+    own = distinct_id_of(event)
+    return None if own is None or unicode(own) != own else own
+
+
+def column_names(
+    rows: Iterable[Mapping[str, Any]], *, as_known: bool, chosen: Collection[str] | None
+) -> dict[str, str]:
+    """Return the column of each property, in the order of their first appearance."""
+    taken = {*ALWAYS, *([AS_KNOWN] if as_known else [])}
+    columns: dict[str, str] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name not in ALWAYS[1:] and (chosen is None or name in chosen):
+            column = name
+            while column in taken:
+                column = f"properties.{column}"
+            taken.add(column)
+            columns[name] = column
+    return columns
+
+
+def type_of(values: Iterable[Any]) -> pa.DataType:
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds == {int, float}:
+        return pa.float64()
+    return TYPES.get(*kinds, pa.string()) if len(kinds) == 1 else pa.string()
+
+
+def as_typed(value: Any, kind: pa.DataType | None) -> Any:
+    """Return a value as its column has it."""
+    if value is None or kind is None:
         return None
-    return EPOCH + timedelta(milliseconds=value if abs(value) >= MILLISECONDS_FROM else value * 1000)
+    if kind == pa.string():
+        return as_text(value)
+    return float(value) if kind == pa.float64() else value
+
+
+def as_text(value: Any) -> str | None:
+    """Return text as it is and anything else as JSON; the shortest form of numbers and no blanks."""
+    if value is None or isinstance(value, str):
+        return None if value is None else unicode(value)
+    return json_text(value)
+
+
+def json_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json_text(key)}:{json_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, float):
+        if 1e-5 <= abs(value) < 1e-4:  # Here Python has an exponent.
+            return f"{Decimal(repr(value)):f}"
+        return re.sub(r"e([+-])0*", r"e\1", repr(value or 0.0))  # Zero has no sign.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def time_of(value: Any) -> datetime | None:
+    """Return the time that a number or text means: seconds, milliseconds, or ISO 8601."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            try:
+                time = datetime.fromisoformat(value)
+            except ValueError:
+                return None
+            time = time if time.tzinfo else time.replace(tzinfo=UTC)
+            since = time - EPOCH
+            return EPOCH + timedelta(milliseconds=since // timedelta(milliseconds=1))
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return None
+    milliseconds = value if abs(value) >= MILLISECONDS_FROM else value * 1000
+    try:
+        return EPOCH + timedelta(milliseconds=int(Decimal(milliseconds).quantize(0, ROUND_HALF_UP)))
+    except (OverflowError, ArithmeticError):
+        return None

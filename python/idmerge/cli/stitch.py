@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     short_help="Write events with one ID a person.",
     help="""
     Read the links in FILEs, then write their events with the canonical ID of each sender as distinct_id; the
-    ID that was sent is kept in $distinct_id_before_identity. Each property becomes a column.
+    ID that was sent is kept in $distinct_id_before_identity. Each property of JSON becomes a column.
 
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard input; or
-    it is a directory of such files. Files of links (see idmerge resolve) count too.
+    the columns of .parquet or .arrow, which stay as they are but for the IDs. Or it is a directory of such
+    files. Files of links (see idmerge resolve) count too.
 
     OUT is a file (.parquet, .arrow or .csv) or a directory, which gets Parquet files. Nothing is there before
     all of it is, and what was there before is replaced. Memory grows with the number of IDs, not of events.
@@ -95,7 +96,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         raise click.UsageError("--journal has a policy of its own, and tells no --as-known; leave these out")
     started = perf_counter()
     paths = [str(path) for path in expanded(files)]
-    _check_paths(paths, output)
+    _check_paths(paths, journal, output)
     resolver = opened_to_read(journal) if journal else Resolver(policy, canonical)
     events = StitchedEvents(
         paths,
@@ -133,7 +134,7 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
         labelled(
             "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
         ),
-        *links_lines(run.outcomes),
+        *(links_lines(run.outcomes) if events.applies else []),
         *([labelled("malformed", _told(run.malformed))] if run.malformed else []),
         labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}"),
         *(
@@ -159,12 +160,13 @@ def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
             click.echo(labelled("note", f"no event has the property {printable(name)}"), err=True)
 
 
-def _check_paths(paths: Sequence[str], output: str) -> None:
+def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None:
     """Raise a usage error if a file cannot be read as events, or would be written over."""
     target = os.path.realpath(output)
     for path in paths:
         if is_journal(path):
             raise click.UsageError(f"{path!r} is a journal; name files of events, and give it by --journal")
+    for path in [*paths, *([journal] if journal else [])]:
         if path != STDIN and (os.path.realpath(path) + os.sep).startswith(target + os.sep):
             raise click.UsageError(f"{path!r} would be read and written over; name another output")
     if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():

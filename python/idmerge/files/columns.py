@@ -108,9 +108,9 @@ def read_parquet(
         with parquet.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER) as file:
             _places(path, file.schema_arrow.names)
             batches = file.iter_batches(batch_size=BATCH, columns=list(COLUMNS))
-            yield from _arrow_links(path, _with_share(batches, file.metadata.num_rows, size, on_bytes))
+            yield from _arrow_links(path, with_share(batches, file.metadata.num_rows, size, on_bytes))
     except (pyarrow.ArrowException, OSError) as error:
-        raise _unreadable(path, "Parquet", error) from error
+        raise unreadable(path, "Parquet", error) from error
 
 
 def read_arrow(
@@ -134,12 +134,13 @@ def read_arrow(
         yield from _arrow_links(path, (batch.select(list(COLUMNS)) for batch in batches))
         on_bytes(size)
     except (pyarrow.ArrowException, OSError) as error:
-        raise _unreadable(path, "Arrow", error) from error
+        raise unreadable(path, "Arrow", error) from error
 
 
-def _with_share(
+def with_share(
     batches: Iterable[pa.RecordBatch], rows: int, size: int, on_bytes: Callable[[int], object]
 ) -> Iterator[pa.RecordBatch]:
+    """Yield ``batches``, and tell ``on_bytes`` of ``size`` bytes in proportion to their ``rows``."""
     done = 0
     for batch in batches:
         yield batch
@@ -222,6 +223,7 @@ def _wrong_width(path: str, line: int, cells: list[str], width: int) -> BadLine:
     return BadLine(path, line, f"the row must have {width} cells like the header, got {len(cells)}")
 
 
-def _unreadable(path: str, format_name: str, error: Exception) -> FileFormatError:
+def unreadable(path: str, format_name: str, error: Exception) -> FileFormatError:
+    """Return what says that a file is damaged."""
     reason = str(error).partition("\n")[0]
     return FileFormatError(f"{path}: no readable {format_name} ({reason}); get a whole copy of the file")

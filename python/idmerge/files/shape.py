@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ LONGEST_NAME = 1000
 """Characters of a property's name; Mixpanel's own limit is 255 bytes."""
 ALWAYS = ("event", "time", "distinct_id", "$distinct_id_before_identity")
 """The columns that every table of events has, in front."""
+DEEPEST = 90
+"""Levels of nested values that the core reads."""
 _SIXTY_FOUR_BITS = range(-(2**63), 2**64)
 """Integers beyond are doubles to the core."""
 
@@ -32,7 +35,7 @@ class Shape:
     """
 
     def __init__(self, chosen: Collection[str] | None = None, reserved: Collection[str] = ()) -> None:
-        self._chosen = None if chosen is None else {*chosen, *ALWAYS}
+        self._chosen = None if chosen is None else {*chosen, *ALWAYS[1:]}
         self._reserved = {*ALWAYS, *reserved}
         self._kinds: dict[str, int] = {}
 
@@ -61,8 +64,8 @@ class Shape:
 def line_of(event: Mapping[str, Any]) -> bytes:
     """Return ``event`` as a line of JSON about which the core is certain, and so are all other readers.
 
-    Nested values are text; numbers that JSON does not have are null, and what is no Unicode is replaced. A
-    `distinct_id` that is no Unicode belongs to nobody.
+    Numbers that JSON does not have are null, integers beyond 64 bits the nearest float, what is nested deeply
+    is text, and what is no Unicode is replaced. A `distinct_id` that is no Unicode belongs to nobody.
     """
     properties = event.get("properties")
     plain: dict[str, Any] = {}
@@ -82,19 +85,35 @@ def line_of(event: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
+    if not isinstance(value, (dict, list)):
+        return _plain_number(value) if isinstance(value, (int, float)) else value
+    try:
+        nested, depth = _plain_nested(value)
+        return nested if depth <= DEEPEST else json.dumps(nested, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return None
+
+
+def _plain_nested(value: Any) -> tuple[Any, int]:
+    """Return a value without what JSON does not have, and how deeply it is nested."""
+    if isinstance(value, dict):
+        pairs = {name: _plain_nested(item) for name, item in value.items()}
+        depths = [depth for _, depth in pairs.values()]
+        return {name: item for name, (item, _) in pairs.items()}, 1 + max(depths, default=0)
+    if isinstance(value, list):
+        items = [_plain_nested(item) for item in value]
+        return [item for item, _ in items], 1 + max((depth for _, depth in items), default=0)
+    return _plain_number(value) if isinstance(value, (int, float)) else value, 0
+
+
+def _plain_number(number: float) -> float | None:
+    """Return a number as JSON's other readers have it."""
+    if isinstance(number, int) and number not in _SIXTY_FOUR_BITS:
         try:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        except RecursionError:
-            return None
-    if isinstance(value, int) and not isinstance(value, bool) and value not in _SIXTY_FOUR_BITS:
-        try:
-            value = float(value)
+            return float(number)
         except OverflowError:
             return None
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value
+    return number if isinstance(number, int) or math.isfinite(number) else None
 
 
 def _too_much(path: str, found: str) -> FileFormatError:

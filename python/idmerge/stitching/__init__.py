@@ -62,6 +62,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         TypeError: ``events`` is none of these.
         ValueError: A column is missing, ``resolver`` is given together with what only links can say, or
             ``properties`` together with a table.
+        CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.

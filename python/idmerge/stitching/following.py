@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from idmerge.events import distinct_id_of
 from idmerge.files import EventBatch
 
 if TYPE_CHECKING:
@@ -26,20 +25,22 @@ def followed(
     row = 0
     for piece in steps:
         count = len(piece.events) if isinstance(piece, EventBatch) else len(piece)
+        own = sent.slice(row, count)
         if isinstance(piece, EventBatch):
-            known.append(pa.array(followed_events(resolver, piece.events), pa.string()))
+            known.append(pa.array(followed_events(resolver, own.to_pylist(), piece.events), pa.string()))
         else:
-            answers: Any = resolver.follow_steps(piece, sent.slice(row, count))
+            answers: Any = resolver.follow_steps(piece, own)
             known.extend(pa.chunked_array(answers).chunks)
         row += count
     return pa.concat_arrays(known) if known else sent.slice(0, 0)
 
 
-def followed_events(resolver: Resolver, events: Iterable[Mapping[str, Any]]) -> list[str | None]:
-    """Apply ``events`` one after another, and return whom each one's ID meant before it."""
+def followed_events(
+    resolver: Resolver, ids: Iterable[str | None], events: Iterable[Mapping[str, Any]]
+) -> list[str | None]:
+    """Apply ``events`` one after another, and return whom each one's ID in ``ids`` meant before it."""
     known = []
-    for event in events:
-        own = distinct_id_of(event)
+    for own, event in zip(ids, events, strict=True):
         known.append(None if own is None else resolver.resolve(own))
         resolver.apply(event)
     return known

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from idmerge.errors import FileFormatError
-from idmerge.files import BadLine, EventBatch, LinkBatch, rereadable, scan
-from idmerge.files.flattening import Flattening, flattener_of
-from idmerge.files.reading import flatten
-from idmerge.files.shape import Shape
-from idmerge.resolver import Resolver
-from idmerge.stitching.columns import (
-    AS_KNOWN,
-    BEFORE,
-    ID,
-    Duplicates,
-    import_pyarrow,
-    record_batch,
-    resolved,
-    with_column,
-)
-from idmerge.stitching.following import followed
+from idmerge.errors import CanonicalError
+from idmerge.files import rereadable
+from idmerge.stitching.columnar import Columns, has_columns_of_events
+from idmerge.stitching.columns import Duplicates, import_pyarrow
+from idmerge.stitching.lines import Lines
+from idmerge.stitching.tables import Wanted
 from idmerge.stitching.writing import write_events
 
 if TYPE_CHECKING:
@@ -31,9 +19,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from idmerge._core import Table
     from idmerge.files import Piece, Source, StepBatch
     from idmerge.outcome import Outcome, Report
+    from idmerge.resolver import Resolver
 
 
 class StitchedEvents:
@@ -42,10 +30,11 @@ class StitchedEvents:
     Any library that speaks Arrow opens it, as often as it likes; the files are then read once more, in
     pieces. Memory grows with the IDs, not with the events. The files must stay as they are.
 
-    The columns are ``event``, ``time`` (milliseconds, UTC), ``distinct_id`` (the canonical ID),
-    ``$distinct_id_before_identity`` (as it was sent), and the properties in the order in which they first
-    appear: integers, floats, truth values, and text; nested values, and those of properties whose values
-    differ in type, as JSON text. SPEC 9 says more.
+    Of events as JSON the columns are ``event``, ``time`` (milliseconds, UTC), ``distinct_id`` (the canonical
+    ID), ``$distinct_id_before_identity`` (as it was sent), and the properties in the order in which they
+    first appear: integers, floats, truth values, and text; nested values, and those of properties whose
+    values differ in type, as JSON text. Of Parquet and Arrow files they stay as they are, but for the IDs.
+    SPEC 9 says more.
     """
 
     def __init__(  # noqa: PLR0913 - what is read, and what is wanted of it
@@ -58,13 +47,21 @@ class StitchedEvents:
         dedupe: bool = False,
         properties: Collection[str] | None = None,
     ) -> None:
-        """Name the files; `learn` reads them for the first time."""
-        self._resolver = resolver
-        self._applied = apply
-        self._follows = as_known
-        self._dedupes = dedupe
-        self._files = [rereadable(path) for path in paths]
-        self._shape = Shape(properties, reserved=[AS_KNOWN] if as_known else [])
+        """Name the files; `learn` reads them for the first time.
+
+        Raises:
+            CanonicalError: ``as_known`` is wanted, and the canonical strategy is a callable.
+            FileFormatError: Some files hold events as JSON and others in columns.
+            OSError: A file cannot be opened.
+        """
+        if isinstance(properties, str):
+            raise TypeError(f"properties must be a collection of names, got the text {properties!r:.100}")
+        if as_known and callable(resolver.canonical):
+            raise CanonicalError("who was who at each event can be told under a named strategy only")
+        self._wanted = Wanted(resolver, apply, as_known, dedupe)
+        files = [rereadable(path) for path in paths]
+        kind = Columns if any(map(has_columns_of_events, files)) else Lines
+        self._source = kind(files, self._wanted, properties)
         self._schema: pa.Schema | None = None
         self.events = 0
         """How many events the files hold."""
@@ -76,7 +73,12 @@ class StitchedEvents:
     @property
     def resolver(self) -> Resolver:
         """Who knows which IDs are one person."""
-        return self._resolver
+        return self._wanted.resolver
+
+    @property
+    def applies(self) -> bool:
+        """Whether the links in the files say who is one person."""
+        return self._wanted.apply
 
     @property
     def schema(self) -> pa.Schema:
@@ -104,30 +106,12 @@ class StitchedEvents:
                 can have.
             OSError: A file cannot be opened.
         """
-        for file in self._files:
-            bad: BadLine | None = None
-            is_read = False
-            for piece in scan(file.path, name=file.name, on_bytes=on_bytes, shape=self._shape):
-                report = None
-                if isinstance(piece, BadLine):
-                    bad = bad or piece
-                else:
-                    is_read = True
-                    self.events += event_count(piece)
-                    if self._applied:
-                        report = self._resolver.apply_piece(piece)
-                        self.outcomes.update(report.counts)
-                on_piece(piece, report)
-            if bad is not None and not is_read:
-                raise FileFormatError(
-                    f"{bad.path}: no line is an event (line {bad.line}: {bad.message}); give events, a JSON "
-                    "object a line or in an array"
-                )
-        schema = import_pyarrow().schema(flattener_of(self._shape))
-        if self._follows:
-            place = schema.get_field_index(BEFORE) + 1
-            schema = schema.insert(place, schema.field(ID).with_name(AS_KNOWN))
-        self._schema = schema
+        for count, piece, report in self._source.learn(on_bytes):
+            self.events += count
+            if report is not None:
+                self.outcomes.update(report.counts)
+            on_piece(piece, report)
+        self._schema = self._source.schema()
 
     def batches(self, on_bytes: Callable[[int], object] = lambda _count: None) -> Iterator[pa.RecordBatch]:
         """Read the files once more and yield their events, stitched.
@@ -136,29 +120,10 @@ class StitchedEvents:
             FileFormatError: A file is damaged or has changed.
             OSError: A file cannot be opened.
         """
-        duplicates = Duplicates() if self._dedupes else None
-        follower = Resolver(self._resolver.policy, self._resolver.canonical) if self._follows else None
-        is_late = follower is not None or duplicates is not None
-        finish = record_batch if is_late else partial(_resolved_batch, self._resolver)
-        flattening = Flattening(flattener_of(self._shape), finish, with_steps=follower is not None)
-        for file in self._files:
-            for piece in flatten(file.path, flattening, name=file.name, on_bytes=on_bytes):
-                if isinstance(piece, LinkBatch):
-                    if follower is not None:
-                        follower.apply_piece(piece)
-                    continue
-                batch = piece.table
-                if is_late:
-                    sent = batch.column(ID)
-                    if follower is not None:
-                        known = followed(follower, sent, piece.steps)
-                        batch = with_column(batch, AS_KNOWN, known, BEFORE)
-                    if duplicates is not None:
-                        batch = duplicates.dropped_from(batch, sent)
-                        self.duplicates = duplicates.count
-                    batch = resolved(self._resolver, batch)
-                if batch.num_rows:
-                    yield batch
+        duplicates = Duplicates() if self._wanted.dedupe else None
+        yield from self._source.batches(on_bytes, duplicates)
+        if duplicates is not None:
+            self.duplicates = duplicates.count
 
     def write(
         self,
@@ -194,14 +159,3 @@ class StitchedEvents:
         """Name the number of events and of columns."""
         columns = "not read yet" if self._schema is None else f"{len(self._schema)} columns"
         return f"StitchedEvents({self.events:,} events, {columns})"
-
-
-def event_count(piece: Piece | StepBatch) -> int:
-    """Return how many events a piece of a file has."""
-    if isinstance(piece, EventBatch):
-        return len(piece.events)
-    return 0 if isinstance(piece, (BadLine, LinkBatch)) else len(piece)
-
-
-def _resolved_batch(resolver: Resolver, table: Table) -> pa.RecordBatch:
-    return resolved(resolver, record_batch(table))

@@ -11,7 +11,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from idmerge.errors import FileFormatError
 from idmerge.files import replacing
@@ -32,7 +34,11 @@ PART_ROWS = 2**18
 """Rows of a file of a directory that is not partitioned."""
 MOST_THREADS = 4
 """Threads that write a directory's files."""
+MOST_BYTES = 2**26
+"""Bytes in memory from which on fewer rows are enough, so that wide events do not fill it."""
 MOST_PARTITIONS = 10_000
+LONGEST_NAME = 255
+"""Bytes of the name of a directory."""
 OWN = "_idmerge"
 """An empty file in each directory that was written here: such a directory is replaced, no other one."""
 
@@ -43,16 +49,26 @@ def write_events(
     """Write ``batches`` to ``output``, a file or a directory, and return the number of rows.
 
     Raises:
-        FileFormatError: A directory holds what was not written here.
+        FileFormatError: A directory holds what was not written here, or the format has no place for a column.
         OSError: There is no room, or no permission.
     """
-    if output.endswith(SUFFIXES) and partition_by is None:
-        with replacing(output) as stream:
-            return _write_file(output, stream, schema, batches)
-    with _replacing_directory(output) as directory:
-        if partition_by is None:
-            return _write_parts(directory, schema, batches)
-        return _write_partitions(directory, schema, batches, partition_by)
+    if partition_by is not None:
+        _check_key(schema, partition_by)
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        if output.endswith(SUFFIXES) and partition_by is None:
+            with replacing(output) as stream:
+                return _write_file(output, stream, schema, batches)
+        with _replacing_directory(output) as directory:
+            if partition_by is None:
+                return _write_parts(directory, schema, batches)
+            return _write_partitions(directory, schema, batches, partition_by)
+    except pa.ArrowException as error:
+        reason = str(error).partition("\n")[0]
+        if "partitions" in reason:
+            reason = f"there are more partitions than {MOST_PARTITIONS:,}; partition by date, or not at all"
+        raise FileFormatError(f"{output}: cannot be written ({reason})") from error
 
 
 def _write_file(output: str, stream: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -83,27 +99,86 @@ def _write_partitions(
 
     rows = 0
     by_date = partition_by == "date"
+    names = list(schema.names)
+    if by_date:
+        while "date" in names:  # A property, which gives way.
+            place, free = names.index("date"), "properties.date"
+            while free in names:
+                free = f"properties.{free}"
+            names[place] = free
+        names.append("date")
+
+    is_over = Event()
 
     def counted() -> Iterator[pa.RecordBatch]:
         nonlocal rows
         for batch in batches:
+            if is_over.is_set():
+                return
             rows += batch.num_rows
-            yield batch.append_column("date", batch.column("time").cast(pa.date32())) if by_date else batch
+            if by_date:
+                yield batch.append_column("date", _dates(batch.column("time"))).rename_columns(names)
+            else:
+                _check_lengths(batch.column(partition_by))
+                yield batch
 
-    whole = schema.append(pa.field("date", pa.date32())) if by_date else schema
+    whole = schema
+    if by_date:
+        fields = [field.with_name(name) for field, name in zip(schema, names, strict=False)]
+        whole = pa.schema([*fields, pa.field("date", pa.date32())])
     key = pa.schema([whole.field(partition_by)])
-    dataset.write_dataset(
-        pa.RecordBatchReader.from_batches(whole, counted()),
-        directory,
-        format="parquet",
-        partitioning=dataset.partitioning(key, flavor="hive"),
-        max_partitions=MOST_PARTITIONS,
-        min_rows_per_group=2**14,
-        max_rows_per_group=ROWS,
-        existing_data_behavior="overwrite_or_ignore",
-        use_threads=False,  # The events of a partition stay in their order.
-    )
+    with ThreadPoolExecutor(1, "idmerge-write") as pool:  # The caller's thread can be interrupted.
+        writing = pool.submit(
+            dataset.write_dataset,
+            pa.RecordBatchReader.from_batches(whole, counted()),
+            directory,
+            format="parquet",
+            partitioning=dataset.partitioning(key, flavor="hive"),
+            max_partitions=MOST_PARTITIONS,
+            min_rows_per_group=2**14,
+            max_rows_per_group=ROWS,
+            existing_data_behavior="overwrite_or_ignore",
+            use_threads=False,  # The events of a partition stay in their order.
+        )
+        try:
+            writing.result()
+        finally:
+            is_over.set()
     return rows
+
+
+def _check_key(schema: pa.Schema, partition_by: str) -> None:
+    """Raise FileFormatError if events cannot be told apart by day, or by name."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    name = "time" if partition_by == "date" else "event"
+    kind = schema.field(name).type if name in schema.names else None
+    is_time = kind is not None and (pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+    if kind is None or (name == "time" and not is_time):
+        wanted = "timestamps" if name == "time" else "names"
+        raise FileFormatError(
+            f"partitioning by {partition_by} needs the column {name} of {wanted}, got {kind}"
+        )
+
+
+def _dates(times: Any) -> Any:
+    """Return the day of each time, in UTC."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_timestamp(times.type):
+        times = times.cast(pa.timestamp(times.type.unit))
+    return times.cast(pa.date32())
+
+
+def _check_lengths(names: Any) -> None:
+    """Raise FileFormatError if an event's name is too long for one of a directory."""
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    for name in pc.unique(names).to_pylist():
+        if name is not None and len(f"event={quote(str(name), safe='')}") > LONGEST_NAME:
+            raise FileFormatError(
+                f"the event {name!r:.40} has a name too long for a directory; partition by date or not"
+            )
 
 
 def _each_encoded(
@@ -122,16 +197,18 @@ def _each_encoded(
     rows = 0
     written: deque[Future[object]] = deque()
     gathered: list[pa.RecordBatch] = []
-    pending = 0
+    pending = size = 0
     with ThreadPoolExecutor(threads, "idmerge-write") as pool:
         for batch in batches:
             gathered.append(batch)
             pending += batch.num_rows
-            if pending >= most:
+            size += batch.nbytes
+            if pending >= most or size >= MOST_BYTES:
                 if len(written) == threads:
                     written.popleft().result()
                 written.append(pool.submit(write, pa.Table.from_batches(gathered, schema)))
-                rows, gathered, pending = rows + pending, [], 0
+                rows += pending
+                gathered, pending, size = [], 0, 0
         if gathered:
             written.append(pool.submit(write, pa.Table.from_batches(gathered, schema)))
         for future in written:
@@ -165,10 +242,14 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
     Times go on and insert IDs never repeat, so they have no dictionary; the least and greatest value
     of an ID in a row group says nothing. Together that is a quarter of the time, and a tenth of the file.
     """
-    apart = {"time", "$insert_id"}
+    import pyarrow as pa  # noqa: PLC0415
+
+    kind = schema.field("time").type if "time" in schema.names else pa.null()
+    is_number = pa.types.is_timestamp(kind) or pa.types.is_int64(kind)
+    apart = {"time", "$insert_id"} if is_number else {"$insert_id"}
     return {
         "use_dictionary": [name for name in schema.names if name not in apart],
-        "column_encoding": {"time": "DELTA_BINARY_PACKED"},
+        **({"column_encoding": {"time": "DELTA_BINARY_PACKED"}} if is_number else {}),
         "write_statistics": ["event", "time", "distinct_id"],
         "write_batch_size": 2**16,
     }
@@ -183,20 +264,34 @@ def _replacing_directory(path: str) -> Iterator[Path]:
         OSError: It cannot be made.
     """
     target = Path(path).resolve()
-    if target.is_dir() and any(target.iterdir()) and not (target / OWN).exists():
-        raise FileFormatError(f"{path}: the directory holds other files; name a new one, or empty it first")
+    if target.exists() and not target.is_dir():
+        raise FileFormatError(f"{path}: there is a file; name a directory, or a file with a suffix")
+    _check_own(path, target)
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    beside.mkdir()
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    try:
+        beside.mkdir()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
     try:
         yield beside
         (beside / OWN).touch()
         if target.is_dir():
-            old = target.with_name(f".{target.name}.{os.getpid()}.old")
             target.rename(old)
-            beside.rename(target)
-            shutil.rmtree(old)
-        else:
-            beside.rename(target)
+        beside.rename(target)
     except BaseException:
+        if old.is_dir() and not target.exists():
+            old.rename(target)
         shutil.rmtree(beside, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_own(path: str, target: Path) -> None:
+    """Raise FileFormatError if the directory ``target`` holds anything that was not written here."""
+    if not target.is_dir():
+        return
+    files = [file for file in target.rglob("*") if not file.is_dir()]
+    others = [file for file in files if file.name != OWN and file.suffix != ".parquet"]
+    if files and (others or not (target / OWN).exists()):
+        raise FileFormatError(f"{path}: the directory holds other files; name a new one, or empty it first")

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::timezone::Tz;
 use arrow_array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
-use arrow_cast::parse::string_to_timestamp_nanos;
+use arrow_cast::parse::string_to_datetime;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -338,12 +339,16 @@ fn milliseconds(cell: &Cell<'_>, room: &str) -> Option<i64> {
             let text = cell.text(room)?;
             match text.parse() {
                 Ok(number) => of_number(number)?,
-                Err(_) => string_to_timestamp_nanos(&text).ok()?.div_euclid(1_000_000),
+                Err(_) => string_to_datetime(&utc(), &text).ok()?.timestamp_millis(),
             }
         }
         Cell::Null | Cell::Bool(_) | Cell::Nested(_) => return None,
     };
     TIMES.contains(&time).then_some(time)
+}
+
+fn utc() -> Tz {
+    "UTC".parse().expect("UTC is a time zone")
 }
 
 /// Returns milliseconds, whether `number` counts these or seconds.

@@ -102,6 +102,8 @@ impl Names {
 pub struct Shape {
     names: Names,
     seen: Vec<Seen>,
+    /// The properties in the order in which they came in rows that could be read whole.
+    order: Vec<usize>,
     /// How many rows were read.
     rows: usize,
     /// The properties of the row that is being read.
@@ -116,6 +118,7 @@ struct Seen {
     first: usize,
     /// The row where it came last, counted from 1.
     last: usize,
+    is_listed: bool,
 }
 
 impl Shape {
@@ -145,6 +148,7 @@ impl Shape {
     #[inline]
     pub fn end_row(&mut self, row: usize) {
         self.rows += 1;
+        let mut has_new = false;
         for &(place, kind) in self.row.iter().rev() {
             let seen = &mut self.seen[place];
             if seen.last == self.rows {
@@ -153,8 +157,24 @@ impl Shape {
             seen.last = self.rows;
             if seen.kinds == 0 {
                 seen.first = row;
+                has_new = true;
             }
             seen.kinds |= kind;
+        }
+        if has_new {
+            self.list_new();
+        }
+    }
+
+    /// Lists the properties that no row before this one had, in its order.
+    #[cold]
+    fn list_new(&mut self) {
+        for &(place, _) in &self.row {
+            let seen = &mut self.seen[place];
+            if !seen.is_listed {
+                seen.is_listed = true;
+                self.order.push(place);
+            }
         }
     }
 
@@ -165,7 +185,7 @@ impl Shape {
 
     /// Returns each property's name, its kinds, and the row where it came first.
     pub fn properties(&self) -> Vec<(&str, u8, usize)> {
-        let seen = self.seen.iter().enumerate().filter(|(_, seen)| seen.kinds != 0);
-        seen.map(|(place, seen)| (self.names.name(place), seen.kinds, seen.first)).collect()
+        let seen = self.order.iter().map(|&place| (self.names.name(place), &self.seen[place]));
+        seen.map(|(name, seen)| (name, seen.kinds, seen.first)).collect()
     }
 }

@@ -1,0 +1,190 @@
+"""Events in the columns of Parquet or Arrow files, stitched: what is read the first time, and the second."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from idmerge.errors import FileFormatError
+from idmerge.files import EventBatch, LinkBatch, scan
+from idmerge.files.columns import COLUMNS
+from idmerge.files.tables import check_names, format_of, record_batches, schema_of
+from idmerge.outcome import Report
+from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, Duplicates, import_pyarrow
+from idmerge.stitching.tables import EVENT, PROPERTIES, TIME, Stitcher, Wanted, as_text
+from idmerge.stitching.unchanged import Marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from idmerge.files import Piece, RereadableFile, StepBatch
+
+TEXTS = (ID, BEFORE)
+"""Columns that are text, whatever they are in a file."""
+
+
+def has_columns_of_events(file: RereadableFile) -> bool:
+    """Return whether ``file`` holds events in columns.
+
+    Raises:
+        FileFormatError: It is damaged.
+        OSError: It cannot be opened.
+    """
+    if format_of(file) is None:
+        return False
+    names = schema_of(file).names
+    return not set(COLUMNS) <= set(names) and bool({EVENT, ID, PROPERTIES} & set(names))
+
+
+class Columns:
+    """Files of events in columns, and of links beside them."""
+
+    def __init__(
+        self, files: Sequence[RereadableFile], wanted: Wanted, properties: Collection[str] | None
+    ) -> None:
+        self._files = files
+        self._wanted = wanted
+        self._marks = Marks()
+        self._schemas: dict[str, pa.Schema] = {}
+        for file in files:
+            if has_columns_of_events(file):
+                schema = schema_of(file)
+                check_names(file.name, schema)
+                _told(file, self._check_columns, schema)
+                self._schemas[file.path] = schema
+            else:
+                self._check_links(file)
+        self._whole = _unified([_with_texts(schema) for schema in self._schemas.values()])
+        self._looked_at = [name for name in self._whole.names if name in wanted.column_names]
+        self._kept = [
+            name
+            for name in self._whole.names
+            if properties is None or name in {*properties, EVENT, TIME, *TEXTS}
+        ]
+
+    def learn(
+        self, on_bytes: Callable[[int], object]
+    ) -> Iterator[tuple[int, Piece | StepBatch, Report | None]]:
+        """Read the files and yield each piece, the number of its events and the report on its links.
+
+        Of the events in columns a piece has those that may state links.
+        """
+        stitcher = Stitcher(self._wanted)
+        for file in self._files:
+            self._marks.take(file)
+            if file.path not in self._schemas:
+                for piece in scan(file.path, name=file.name, on_bytes=on_bytes):
+                    applies = self._wanted.apply and isinstance(piece, LinkBatch)
+                    yield 0, piece, self._wanted.resolver.apply_piece(piece) if applies else None  # type: ignore[arg-type]
+            else:
+                row = 1
+                for table in self._tables(file, self._looked_at, on_bytes):
+                    links: dict[int, dict[str, Any]] = {}
+                    report = None
+                    if self._wanted.apply:
+                        judged, links = _told(file, stitcher.learn, table)
+                        report = Report(judged.outcomes, list(range(len(links))))
+                    yield (
+                        table.num_rows,
+                        EventBatch(file.name, [row + place for place in links], list(links.values())),
+                        report,
+                    )
+                    row += table.num_rows
+            self._marks.check(file)
+
+    def schema(self) -> pa.Schema:
+        """Return the columns of the stitched events."""
+        pa = import_pyarrow()
+        wanted = self._wanted._replace(apply=False)
+        looked_at = pa.schema([field for field in self._whole if field.name in self._read])
+        stitched = Stitcher(wanted).stitched(looked_at.empty_table())
+        return stitched.select([name for name in stitched.column_names if name in self._shown]).schema
+
+    def batches(
+        self, on_bytes: Callable[[int], object], duplicates: Duplicates | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the files once more and yield their events, stitched."""
+        stitcher = Stitcher(self._wanted, duplicates)
+        for file in self._files:
+            if file.path not in self._schemas:
+                for piece in self._marks.checked(file, scan(file.path, name=file.name, on_bytes=on_bytes)):
+                    stitcher.follow(piece)
+                continue
+            for table in self._marks.checked(file, self._tables(file, self._read, on_bytes)):
+                stitched = _told(file, stitcher.stitched, table)
+                shown = stitched.select([name for name in stitched.column_names if name in self._shown])
+                yield from (batch for batch in shown.to_batches() if batch.num_rows)
+
+    @property
+    def _read(self) -> list[str]:
+        return [name for name in self._whole.names if name in {*self._kept, *self._looked_at}]
+
+    @property
+    def _shown(self) -> set[str]:
+        return {*self._kept, ID, BEFORE, *([AS_KNOWN] if self._wanted.as_known else [])}
+
+    def _tables(
+        self, file: RereadableFile, names: list[str], on_bytes: Callable[[int], object]
+    ) -> Iterator[pa.Table]:
+        """Yield the columns ``names`` of ``file`` in the types that they have in all files together."""
+        pa = import_pyarrow()
+        there = [name for name in self._schemas[file.path].names if name in names]
+        fields = [self._whole.field(name) for name in names]
+        size = os.stat(file.path).st_size  # noqa: PTH116
+        for batch in record_batches(file, there, size, on_bytes):
+            columns = [
+                _told(file, _as_field, field, batch.column(field.name))
+                if field.name in there
+                else pa.nulls(batch.num_rows, field.type)
+                for field in fields
+            ]
+            yield pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+    def _check_columns(self, schema: pa.Schema) -> None:
+        """Raise ValueError if a file has not the columns that all must have."""
+        stitcher = Stitcher(self._wanted)
+        if self._wanted.apply:
+            stitcher.learn(schema.empty_table())
+        stitcher.answers(schema.empty_table())
+
+    def _check_links(self, file: RereadableFile) -> None:
+        """Raise FileFormatError if ``file`` holds events as JSON."""
+        if format_of(file) is None and not file.name.lower().endswith((".csv", ".csv.gz", ".csv.zst")):
+            raise FileFormatError(
+                f"{file.name}: events as JSON cannot be stitched together with events in columns; "
+                "write all of them in one way"
+            )
+
+
+def _with_texts(schema: pa.Schema) -> Any:
+    pa = import_pyarrow()
+    for name in TEXTS:
+        place = schema.get_field_index(name)
+        if place >= 0:
+            schema = schema.set(place, pa.field(name, pa.string()))
+    return schema.remove_metadata()
+
+
+def _unified(schemas: Sequence[pa.Schema]) -> Any:
+    pa = import_pyarrow()
+    try:
+        unified = pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise FileFormatError(f"the columns of the files differ in type: {error}") from error
+    return unified
+
+
+def _as_field(field: pa.Field[Any], column: Any) -> Any:
+    if field.name in TEXTS:
+        return as_text(field.name, column)
+    return column if column.type == field.type else column.cast(field.type, safe=False)
+
+
+def _told(file: RereadableFile, work: Callable[..., Any], *given: Any) -> Any:
+    """Return what ``work`` makes of ``given``; what is wrong with these is wrong with ``file``."""
+    try:
+        return work(*given)
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(f"{file.name}: {error}") from error

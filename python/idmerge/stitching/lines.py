@@ -1,0 +1,134 @@
+"""Events as JSON text, stitched: what is read of their files the first time, and the second."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from idmerge.errors import FileFormatError
+from idmerge.files import BadLine, EventBatch, LinkBatch, scan
+from idmerge.files.flattening import Flattening, flattener_of
+from idmerge.files.reading import flatten
+from idmerge.files.shape import Shape
+from idmerge.resolver import Resolver
+from idmerge.stitching.columns import (
+    AS_KNOWN,
+    BEFORE,
+    ID,
+    INSERT_ID,
+    Duplicates,
+    import_pyarrow,
+    record_batch,
+    resolved,
+    with_column,
+)
+from idmerge.stitching.following import followed
+from idmerge.stitching.unchanged import Marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from idmerge._core import Table
+    from idmerge.files import Piece, RereadableFile, StepBatch
+    from idmerge.outcome import Report
+    from idmerge.stitching.tables import Wanted
+
+
+class Lines:
+    """Files of events as JSON, and of links."""
+
+    def __init__(
+        self, files: Sequence[RereadableFile], wanted: Wanted, properties: Collection[str] | None
+    ) -> None:
+        self._files = files
+        self._wanted = wanted
+        self._marks = Marks()
+        # Duplicates are told by their insert IDs, whether or not these become a column.
+        self._hides_insert_id = wanted.dedupe and properties is not None and INSERT_ID not in properties
+        chosen = (
+            None if properties is None else [*properties, *([INSERT_ID] if self._hides_insert_id else [])]
+        )
+        self._shape = Shape(chosen, reserved=[AS_KNOWN] if wanted.as_known else [])
+
+    def learn(
+        self, on_bytes: Callable[[int], object]
+    ) -> Iterator[tuple[int, Piece | StepBatch, Report | None]]:
+        """Read the files and yield each piece, the number of its events and the report on its links.
+
+        Raises:
+            FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
+                can have.
+        """
+        for file in self._files:
+            self._marks.take(file)
+            bad: BadLine | None = None
+            is_read = False
+            for piece in scan(file.path, name=file.name, on_bytes=on_bytes, shape=self._shape):
+                report = None
+                if isinstance(piece, BadLine):
+                    bad = bad or piece
+                else:
+                    is_read = True
+                if self._wanted.apply and not isinstance(piece, BadLine):
+                    report = self._wanted.resolver.apply_piece(piece)
+                yield event_count(piece), piece, report
+            self._marks.check(file)
+            if bad is not None and not is_read:
+                raise FileFormatError(
+                    f"{bad.path}: no line is an event (line {bad.line}: {bad.message}); give events, a JSON "
+                    "object a line or in an array"
+                )
+
+    def schema(self) -> pa.Schema:
+        """Return the columns of the events that were read."""
+        schema: pa.Schema = import_pyarrow().schema(flattener_of(self._shape))
+        if self._hides_insert_id and INSERT_ID in schema.names:
+            schema = schema.remove(schema.get_field_index(INSERT_ID))
+        if self._wanted.as_known:
+            place = schema.get_field_index(BEFORE) + 1
+            schema = schema.insert(place, schema.field(ID).with_name(AS_KNOWN))
+        return schema
+
+    def batches(
+        self, on_bytes: Callable[[int], object], duplicates: Duplicates | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the files once more and yield their events, stitched."""
+        resolver = self._wanted.resolver
+        follower = Resolver(resolver.policy, resolver.canonical) if self._wanted.as_known else None
+        is_late = follower is not None or duplicates is not None
+        finish: Callable[[Table], Any] = record_batch if is_late else partial(_resolved_batch, resolver)
+        flattening = Flattening(flattener_of(self._shape), finish, with_steps=follower is not None)
+        for file in self._files:
+            for piece in self._marks.checked(
+                file, flatten(file.path, flattening, name=file.name, on_bytes=on_bytes)
+            ):
+                if isinstance(piece, LinkBatch):
+                    if follower is not None:
+                        follower.apply_piece(piece)
+                    continue
+                batch = piece.table
+                if is_late:
+                    sent = batch.column(ID)
+                    if follower is not None:
+                        known = followed(follower, sent, piece.steps)
+                        batch = with_column(batch, AS_KNOWN, known, BEFORE)
+                    if duplicates is not None:
+                        batch = duplicates.dropped_from(batch, sent)
+                    if self._hides_insert_id and INSERT_ID in batch.schema.names:
+                        batch = batch.drop_columns([INSERT_ID])
+                    batch = resolved(resolver, batch)
+                if batch.num_rows:
+                    yield batch
+
+
+def event_count(piece: Piece | StepBatch) -> int:
+    """Return how many events a piece of a file has."""
+    if isinstance(piece, EventBatch):
+        return len(piece.events)
+    return 0 if isinstance(piece, (BadLine, LinkBatch)) else len(piece)
+
+
+def _resolved_batch(resolver: Resolver, table: Table) -> pa.RecordBatch:
+    return resolved(resolver, record_batch(table))

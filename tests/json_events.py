@@ -1,0 +1,182 @@
+"""Generators of events as JSON text, with all that JSON, and Python's idea of it, can hold."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import strategies as st
+
+from strategies import ANONYMOUS, BLOCKED, D1, D2, NEAR_MISSES, USERS
+
+blanks = st.sampled_from(["", "", "", " ", "\t", "  "])
+texts = st.one_of(
+    st.sampled_from(
+        ["", "a", "/pricing", 'quo"te', "back\\slash", "ünï\U0001f98a", "\0\x1f\n\t\x7f", "true", "1"]
+    ),
+    st.text(max_size=5),
+)
+quoted = st.one_of(
+    texts.map(json.dumps),
+    texts.map(lambda text: json.dumps(text, ensure_ascii=False)),
+    st.sampled_from(['"\\ud800"', '"\\udc00x"', '"\\u0041\\/"', '"\\ud83e\\udd8a"']),
+)
+numbers = st.one_of(
+    st.integers(-5, 5).map(str),
+    st.floats(allow_nan=False).map(json.dumps),
+    st.sampled_from(
+        [
+            "0",
+            "-0.0",
+            "1.0",
+            "1E5",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "0.00001234",
+            "1e16",
+            "123456789012345680.0",
+            "1e22",
+            "9007199254740993",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "123456789012345678901234567890",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+        ]
+    ),
+    st.just("1" + "0" * 400),
+)
+scalars = st.one_of(st.sampled_from(["null", "true", "false"]), numbers, quoted)
+
+
+@st.composite
+def lists(draw: st.DrawFn, items: st.SearchStrategy[str]) -> str:
+    inside = draw(st.lists(st.tuples(blanks, items, blanks).map("".join), max_size=3))
+    return f"[{','.join(inside)}{draw(blanks)}]" if inside else f"[{draw(blanks)}]"
+
+
+def pairs(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, str]]:
+    return st.tuples(keys, values)
+
+
+@st.composite
+def objects(draw: st.DrawFn, fields: st.SearchStrategy[list[tuple[str, str]]]) -> str:
+    inside = [f"{draw(blanks)}{key}{draw(blanks)}:{value}{draw(blanks)}" for key, value in draw(fields)]
+    return f"{{{','.join(inside) or draw(blanks)}}}"
+
+
+nested_keys = st.sampled_from(['"a"', '"b"', '"\\u00e9"', '"quo\\"te"', '"\\ud800"'])
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        lists(inner),
+        objects(st.lists(pairs(nested_keys, inner), max_size=3, unique_by=lambda pair: pair[0])),
+    ),
+    max_leaves=5,
+)
+deep = st.integers(90, 110).map(lambda depth: "[" * depth + "1" + "]" * depth)
+
+IDS = [*ANONYMOUS[:4], *USERS[:4], NEAR_MISSES[0], BLOCKED[0], "", "x" * 256]
+ids = st.one_of(
+    st.sampled_from([D1, D2, "U1", "U2"]).map(json.dumps),
+    st.sampled_from(IDS).map(json.dumps),
+    st.sampled_from(
+        ["7", "-7", "7.0", "null", "true", '["x"]', '{"x":1}', '"\\ud800"', "1" + "0" * 25, "NaN"]
+    ),
+)
+times = st.one_of(
+    st.integers(1_600_000_000, 1_600_000_003).map(str),
+    st.sampled_from(
+        [
+            "1602611311123",
+            "1602611311.1234",
+            "1602611311.0005",
+            "0.0005",
+            "-0.0005",
+            "99999999999",
+            "100000000000",
+            "-99999999999",
+            "253402300799",
+            "253402300800",
+            "253402300799.999",
+            "253402300799999",
+            "253402300800000",
+            "-62135596800000",
+            "-62135596800001",
+            "1e300",
+            "NaN",
+            "null",
+            "true",
+            "[1]",
+            '{"a":1}',
+            '"1602611311"',
+            '"1602611311123"',
+            '"1602611311.5"',
+            '"-1"',
+            '"1e9"',
+            '"nan"',
+            '"inf"',
+            '""',
+            '"soon"',
+            '"2020-10-13"',
+            '"2020-10-13T17:48:31"',
+            '"2020-10-13T17:48:31.123Z"',
+            '"2020-10-13T17:48:31.123999+02:00"',
+            '"2500-01-01T00:00:00"',
+            '"1600-01-01"',
+            '"9999-12-31T23:59:59.999Z"',
+            '"1969-12-31T23:59:59.9995Z"',
+            '"2020-13-01"',
+            "123456789012345678901234567890",
+            "9223372036854775807",
+            "-9223372036854775808",
+        ]
+    ),
+    st.just('"2020-10-13 17:48:31"'),
+    values,
+)
+operand_keys = ["distinct_id", "$anon_id", "$anon_distinct_id", "$identified_id", "alias"]
+operands = pairs(st.sampled_from([f'"{key}"' for key in operand_keys] + ['"distinct\\u005fid"']), ids)
+merges = pairs(
+    st.just('"$distinct_ids"'), st.one_of(lists(ids), ids.map(lambda own: f'["U1",{own}]'), values)
+)
+own = pairs(st.just('"distinct_id"'), ids)
+insert_ids = pairs(
+    st.just('"$insert_id"'), st.sampled_from(['"i1"', '"i1"', '"i2"', "1", '"1"', "null", "true", "[1]"])
+)
+names = [
+    *["page", "pa\\u0067e", "x", "event", "properties.event", "properties", "distinct_id_as_known", "date"],
+    *["\\ud800", "\\udfff", "", "ünï\U0001f98a", "time ", "properties.distinct_id_as_known"],
+]
+plain = pairs(st.sampled_from([f'"{name}"' for name in names]), st.one_of(values, values, deep))
+befores = pairs(st.just('"$distinct_id_before_identity"'), st.one_of(ids, ids, values))
+when = pairs(st.just('"time"'), times)
+fields = st.one_of(
+    st.tuples(own, when, insert_ids).map(list),
+    st.lists(st.one_of(operands, own, merges, insert_ids, when, plain, befores), max_size=7),
+    st.tuples(operands, operands, plain).map(list),
+    st.tuples(own, when, plain, plain).map(list),
+)
+event_names = st.one_of(
+    st.sampled_from(
+        ['"$identify"', '"$create_alias"', '"$merge"', '"Page View"', '"Page View"', '"$identif\\u0079"']
+    ),
+    scalars,
+    values,
+)
+properties = pairs(
+    st.just('"properties"'), st.one_of(objects(fields), objects(fields), objects(fields), values)
+)
+event = pairs(st.just('"event"'), event_names)
+other = pairs(st.sampled_from(['"other"', '"Event"', '"\\ud800"']), values)
+event_texts = st.one_of(
+    objects(st.tuples(event, properties).map(list)),
+    objects(st.tuples(event, properties).map(list)),
+    objects(st.lists(st.one_of(event, properties, properties, other), max_size=4)),
+)
+"""One event of any shape, as JSON text."""

@@ -197,7 +197,8 @@ def test_partitions_by_date_are_read_back_whole() -> None:
     assert row == (34, 28, date(1969, 12, 31))
 
 
-def test_the_events_of_a_partition_stay_in_their_order() -> None:
+def test_the_events_of_a_partition_stay_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idmerge.files.blocks.BLOCK", 300)
     write("e.ndjson", *({"event": "ab"[n % 2], "properties": {"n": n}} for n in range(3000)))
     run("e.ndjson", "-o", "out", "--partition-by", "event")
     assert parquet.read_table("out/event=b/part-0.parquet")["n"].to_pylist() == list(range(1, 3000, 2))

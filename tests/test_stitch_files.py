@@ -469,18 +469,18 @@ def test_properties_in_one_column_are_stitched_too(form: str, tmp_path: Path) ->
 
 def test_files_with_different_columns_are_one_table(tmp_path: Path) -> None:
     parquet.write_table(columns_of(page(7, n=1)), tmp_path / "1.parquet")
-    parquet.write_table(columns_of(LINK, page(D1, n=1.5, m="m")), tmp_path / "2.parquet")
+    parquet.write_table(columns_of(page("U1"), LINK, page(D1, n=1.5, m="m")), tmp_path / "2.parquet")
     (tmp_path / "links.csv").write_text("kind,left,right\nmerge,7,U1\n", encoding="utf-8")
-    paths = [tmp_path / "1.parquet", tmp_path / "2.parquet", tmp_path / "links.csv"]
+    paths = [tmp_path / "1.parquet", tmp_path / "links.csv", tmp_path / "2.parquet"]
     table = pa.table(idmerge.stitch(paths, canonical="smallest", as_known=True))
-    assert table["distinct_id"].to_pylist() == [D1, None, D1]
-    assert table["distinct_id_as_known"].to_pylist() == ["7", None, D1]
-    assert table["n"].to_pylist() == [1.0, None, 1.5]
-    assert table["m"].to_pylist() == [None, None, "m"]
-    assert pa.table(idmerge.stitch(tmp_path, canonical="smallest"))["n"].to_pylist() == [1.0, None, 1.5]
+    assert table["distinct_id"].to_pylist() == [D1, D1, None, D1]
+    assert table["distinct_id_as_known"].to_pylist() == ["7", "7", None, D1]
+    assert table["n"].to_pylist() == [1.0, None, None, 1.5]
+    assert table["m"].to_pylist() == [None, None, None, "m"]
+    assert pa.table(idmerge.stitch(tmp_path, canonical="smallest"))["n"].to_pylist() == [1.0, None, None, 1.5]
     chosen = idmerge.stitch(paths, properties=["m"])
     assert chosen.column_names == ["event", "distinct_id", BEFORE, "time", "m"]
-    assert pa.table(chosen)["distinct_id"].to_pylist()[2] == "U1"
+    assert pa.table(chosen)["distinct_id"].to_pylist() == ["7", "7", None, "7"]
 
 
 def test_what_columns_cannot_say_is_told_with_the_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,9 @@ def _write_partitions(
         names.append("date")
 
     is_over = Event()
+    # The events of a partition stay in their order; pyarrow before 21 promises nothing.
+    promises = "preserve_order" in signature(dataset.write_dataset).parameters
+    ordered: dict[str, Any] = {"preserve_order": True} if promises else {}
 
     def counted() -> Iterator[pa.RecordBatch]:
         nonlocal rows
@@ -138,7 +142,8 @@ def _write_partitions(
             min_rows_per_group=2**14,
             max_rows_per_group=ROWS,
             existing_data_behavior="overwrite_or_ignore",
-            use_threads=False,  # The events of a partition stay in their order.
+            use_threads=False,
+            **ordered,
         )
         try:
             writing.result()

@@ -97,22 +97,22 @@ def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
 
 
 def properties_of(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties with values that a table can have: numbers of 64 bits, and Unicode."""
+    """Return the properties with values that a table can have: finite numbers, and Unicode."""
     properties = event.get("properties")
     if not isinstance(properties, dict):
         return {}
-    return {unicode(name): plain(value, -(2**63), 2**63) for name, value in properties.items()}
+    return {unicode(name): plain(value) for name, value in properties.items()}
 
 
-def plain(value: Any, least: int, beyond: int) -> Any:
-    """Return what a table or JSON text has for a value; integers are from ``least`` to below ``beyond``."""
+def plain(value: Any) -> Any:
+    """Return what a table or JSON text has for a value."""
     if isinstance(value, str):
         return unicode(value)
     if isinstance(value, list):
-        return [plain(item, -(2**63), 2**64) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {unicode(name): plain(item, -(2**63), 2**64) for name, item in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool) and not least <= value < beyond:
+        return {unicode(name): plain(item) for name, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
         try:
             return float(value)
         except OverflowError:
@@ -148,9 +148,14 @@ def column_names(
 
 
 def type_of(values: Iterable[Any]) -> pa.DataType:
+    """Return the type that holds all of the values exactly; text holds any."""
+    values = list(values)
     kinds = {type(value) for value in values} - {type(None)}
+    integers = [value for value in values if type(value) is int]
+    if any(integer >= 2**63 for integer in integers):
+        return pa.string()
     if kinds == {int, float}:
-        return pa.float64()
+        return pa.float64() if all(abs(integer) <= 2**53 for integer in integers) else pa.string()
     return TYPES.get(*kinds, pa.string()) if len(kinds) == 1 else pa.string()
 
 

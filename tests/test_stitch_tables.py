@@ -362,7 +362,12 @@ WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
         "properties must be a struct, a map or JSON text",
     ),
     "lists": (small(properties=[[1], [2]]), {}, TypeError, "properties must be a struct, a map or JSON text"),
-    "a choice": (small(**LINKED), {"properties": ["x"]}, ValueError, "properties are chosen of files only"),
+    "a choice": (
+        small(**LINKED),
+        {"properties": ["x"]},
+        ValueError,
+        "a table keeps its columns",
+    ),
     "two rules": (
         small(**LINKED),
         {"resolver": Resolver(), "policy": Policy()},

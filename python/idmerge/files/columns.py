@@ -191,7 +191,7 @@ def _places(path: str, names: list[str]) -> list[int]:
     if missing and "event" in names and {"distinct_id", "properties"} & {*names}:
         raise FileFormatError(
             f"{path}: holds events as columns, of which only links ({', '.join(COLUMNS)}) can be read; give "
-            "the events as JSON, or open the file as a table for idmerge.stitch"
+            "the events as JSON, Parquet or Arrow to idmerge stitch"
         )
     if missing:
         found = ", ".join(name if name.isprintable() else ascii(name) for name in names) or "none"

@@ -26,11 +26,18 @@ pub enum Cell<'a> {
     There(&'a str),
     /// A text that does not stand in the line as it is, but in the room for such.
     Written(Range<usize>),
+    /// An integer beyond 63 bits, whose digits stand in the room.
+    Digits(Range<usize>),
     /// A list or an object, whose JSON text stands in the room.
     Nested(Range<usize>),
 }
 
 impl<'a> Cell<'a> {
+    /// Returns whether Python takes the cell for an ID: text, or an integer.
+    pub fn is_id(&self) -> bool {
+        matches!(self, Self::There(_) | Self::Written(_) | Self::Integer(_) | Self::Digits(_))
+    }
+
     /// Returns the cell as text, as it stands or in JSON's form; None for a null.
     #[inline]
     pub fn text<'t>(&self, room: &'t str) -> Option<Cow<'t, str>>
@@ -40,7 +47,9 @@ impl<'a> Cell<'a> {
         Some(match self {
             Self::Null => return None,
             Self::There(text) => Cow::Borrowed(*text),
-            Self::Written(range) | Self::Nested(range) => Cow::Borrowed(&room[range.clone()]),
+            Self::Written(range) | Self::Digits(range) | Self::Nested(range) => {
+                Cow::Borrowed(&room[range.clone()])
+            }
             Self::Bool(value) => Cow::Owned(value.to_string()),
             Self::Integer(number) => Cow::Owned(number.to_string()),
             Self::Float(number) => Cow::Owned(float_text(*number)),
@@ -217,11 +226,15 @@ impl<'a> Visitor<'a> for Value<'_> {
     }
 
     #[inline]
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Cell<'a>, E> {
-        match i64::try_from(number) {
-            Ok(number) => Ok(Cell::Integer(number)),
-            Err(_) => self.visit_str(&number.to_string()),
-        }
+    fn visit_u64<E>(self, number: u64) -> Result<Cell<'a>, E> {
+        Ok(i64::try_from(number).map_or_else(
+            |_| {
+                let start = self.room.len();
+                write!(self.room, "{number}").expect("a String takes any text");
+                Cell::Digits(start..self.room.len())
+            },
+            Cell::Integer,
+        ))
     }
 
     #[inline]

@@ -232,8 +232,7 @@ impl<'f> Rows<'f> {
                 self.misfits += usize::from(!self.plain[column].set(self.count - 1, cell, &self.room));
             }
         }
-        let id =
-            distinct_id.filter(|cell| matches!(cell, Cell::There(_) | Cell::Written(_) | Cell::Integer(_)));
+        let id = distinct_id.filter(|cell| cell.is_id());
         let own = id.and_then(|cell| cell.text(&self.room));
         self.before.append_option(before.and_then(|cell| cell.text(&self.room)).or(own.clone()));
         self.distinct_id.append_option(own);
@@ -335,7 +334,7 @@ fn milliseconds(cell: &Cell<'_>, room: &str) -> Option<i64> {
     let time = match cell {
         Cell::Integer(number) => of_integer(*number),
         Cell::Float(number) => of_number(*number)?,
-        Cell::There(_) | Cell::Written(_) => {
+        Cell::There(_) | Cell::Written(_) | Cell::Digits(_) => {
             let text = cell.text(room)?;
             match text.parse() {
                 Ok(number) => of_number(number)?,

@@ -331,6 +331,7 @@ class Flattener:
     def __new__(cls, properties: list[tuple[str, str, int]], longest: int) -> Self:
         """Take each property's name, the name of its column, and its kinds, and the longest line in bytes."""
 
+    def __arrow_c_schema__(self) -> object: ...
     def flatten(self, head: bytes, text: bytes, end: int, filled: list[bytes | None] | None = None) -> Flat:
         """Turn the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it into a table.
 

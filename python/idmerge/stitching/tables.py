@@ -119,7 +119,7 @@ def _answers(table: pa.Table, wanted: Wanted) -> Answers:
     """Return the columns of IDs of ``table``, of which only the columns that may matter are left."""
     import pyarrow as pa  # noqa: PLC0415
 
-    rows = _Rows(table)
+    rows = Rows(table)
     sent = rows.sent()
     known: list[str | None] = []
     if wanted.as_known:
@@ -138,7 +138,7 @@ def _answers(table: pa.Table, wanted: Wanted) -> Answers:
     return Answers(columns, stays)
 
 
-class _Rows:
+class Rows:
     """The rows of a table of events: what they are called, who sent them, which links they state."""
 
     def __init__(self, table: pa.Table) -> None:

@@ -37,7 +37,7 @@ def finder_named(name: Finder) -> Callable[[DataFrame], DataFrame]:
 
 
 def kept(frame: DataFrame) -> DataFrame:
-    """Compute ``frame`` now and forget how: in the session's checkpoint directory, or else in the executors."""
+    """Compute ``frame`` now, into the session's checkpoint directory or else the executors, and forget how."""
     if frame.sparkSession.sparkContext.getCheckpointDir():
         return frame.checkpoint()
     return frame.localCheckpoint()
@@ -51,7 +51,9 @@ def by_stars(edges: DataFrame) -> DataFrame:
     and is about the number of vertices in the end. Rounds are few: the logarithm of the longest chain.
     """
     source, target = F.col("source"), F.col("target")
-    hung = edges.select(F.greatest(source, target).alias("vertex"), F.least(source, target).alias("component"))
+    hung = edges.select(
+        F.greatest(source, target).alias("vertex"), F.least(source, target).alias("component")
+    )
     hung = kept(hung.where("vertex != component").distinct())
     while not _are_stars(hung):
         hung = kept(_small_stars(_large_stars(hung)).distinct())
@@ -116,7 +118,7 @@ def _graph_frame(frame: DataFrame) -> Any:
     jvm: Any = frame.sparkSession.sparkContext._jvm  # noqa: SLF001 - as graphframes-py finds it
     if not callable(jvm.org.graphframes.GraphFramePythonAPI):  # A name that is no class is a package.
         raise MissingExtraError(
-            f"the Spark session lacks the jar of GraphFrames: start it with spark.jars.packages={ARTIFACT}:VERSION "
-            "(0.10.1 or later), or pass components='stars'"
+            "the Spark session lacks the jar of GraphFrames: start it with "
+            f"spark.jars.packages={ARTIFACT}:VERSION (0.10.1 or later), or pass components='stars'"
         )
     return GraphFrame

@@ -11,8 +11,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from pyspark.sql.pandas.functions import arrow_udf
 
 from idmerge.errors import ColumnError, MalformedEventError
 from idmerge.events import Kind, distinct_id_of, event_mapping, link_of, operand_names
@@ -152,8 +152,9 @@ def sender(events: DataFrame) -> Column:
     names = event_columns(events)
     if LINE not in names:
         names = [name for name in (ID, BEFORE, PROPERTIES) if name in events.columns]
-    read = F.arrow_udf(partial(_senders, names), "sent string, before string")
-    return read(*map(column, names))
+    read: Any = arrow_udf(lambda *columns: _senders(names, *columns), "sent string, before string")
+    told: Column = read(*map(column, names))
+    return told
 
 
 def _senders(names: Sequence[str], *columns: pa.Array[Any]) -> pa.Array[Any]:
@@ -175,4 +176,6 @@ def _properties(event: Mapping[str, Any] | None) -> dict[str, str | None]:
 
 def _before(event: Mapping[str, Any]) -> str | None:
     properties = event.get(PROPERTIES)
-    return distinct_id_of({PROPERTIES: {ID: properties.get(BEFORE)}}) if isinstance(properties, dict) else None
+    return (
+        distinct_id_of({PROPERTIES: {ID: properties.get(BEFORE)}}) if isinstance(properties, dict) else None
+    )

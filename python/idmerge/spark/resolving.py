@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from idmerge.canonical import check_canonical
-from idmerge.policy import Policy
 from idmerge.resolver import Resolver
 from idmerge.spark.components import finder_named, kept
 from idmerge.spark.saved import Settings, opened, written
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from idmerge.canonical import Chooser, Strategy
+    from idmerge.policy import Policy
     from idmerge.spark.components import Finder
     from idmerge.spark.saved import Saved
 
@@ -77,38 +77,43 @@ def resolve(  # noqa: PLR0913 - each by its name
     news = stated(links, order, settings.policy).persist(StorageLevel.MEMORY_AND_DISK)
     if before is not None:
         before.check_order(news)
-    parts = _Parts(news, finder, before)
+    parts = _parts(news, finder, before)
     tasks = max(_tasks(links), -(-parts.tagged.count() // links_a_task))
     mapping = _replayed(parts.tagged, tasks, settings)
     if save is not None:
         mapping = written(save, settings, parts.tagged, mapping, before, parts.affected)
     else:
         mapping = kept(mapping)
-        if before is not None:
+        if before is not None and parts.affected is not None:
             mapping = mapping.unionAll(before.mapping_without(parts.affected).drop("component"))
     parts.tagged.unpersist()
     news.unpersist()
     return mapping
 
 
-class _Parts:
+class _Parts(NamedTuple):
     """Links by the component that holds them."""
 
-    def __init__(self, news: DataFrame, finder: Callable[[DataFrame], DataFrame], before: Saved | None) -> None:
-        ends = news.withColumn("source", F.xxhash64("left")).withColumn("target", F.xxhash64("right"))
-        self.affected: DataFrame | None = None
-        if before is not None:  # What was one component is one vertex now: its label.
-            touched = kept(before.components_of(ends.select("source").union(ends.select("target"))))
-            for end in ("source", "target"):
-                ends = _relabelled(ends, end, touched)
-            self.affected = touched.select("component").distinct()
-        leaves = finder(ends.where("source != target").select("source", "target"))
-        new = _relabelled(ends, "source", leaves).withColumnRenamed("source", "component")
-        tagged = new.select("component", *IN_ORDER)
-        if before is not None:
-            old = _relabelled(before.links_in(self.affected), "component", leaves)
-            tagged = tagged.unionAll(old.select("component", *IN_ORDER))
-        self.tagged = tagged.persist(StorageLevel.MEMORY_AND_DISK)
+    tagged: DataFrame
+    affected: DataFrame | None
+    """The components of before that are not what they were; None if there was nothing before."""
+
+
+def _parts(news: DataFrame, finder: Callable[[DataFrame], DataFrame], before: Saved | None) -> _Parts:
+    ends = news.withColumn("source", F.xxhash64("left")).withColumn("target", F.xxhash64("right"))
+    affected = None
+    if before is not None:  # What was one component is one vertex now: its label.
+        touched = kept(before.components_of(ends.select("source").union(ends.select("target"))))
+        for end in ("source", "target"):
+            ends = _relabelled(ends, end, touched)
+        affected = touched.select("component").distinct()
+    leaves = finder(ends.where("source != target").select("source", "target"))
+    new = _relabelled(ends, "source", leaves).withColumnRenamed("source", "component")
+    tagged = new.select("component", *IN_ORDER)
+    if before is not None and affected is not None:
+        old = _relabelled(before.links_in(affected), "component", leaves)
+        tagged = tagged.unionAll(old.select("component", *IN_ORDER))
+    return _Parts(tagged.persist(StorageLevel.MEMORY_AND_DISK), affected)
 
 
 def _relabelled(frame: DataFrame, name: str, labels: DataFrame) -> DataFrame:

@@ -54,8 +54,8 @@ class Settings:
             )
         if canonical not in (None, was.canonical):
             raise FullRunError(
-                f"{before.path} has canonical={was.canonical!r}, which does not tell who {canonical!r} names. "
-                "Resolve all links once more, without previous"
+                f"{before.path} has canonical={was.canonical!r}, which does not tell whom {canonical!r} "
+                "names. Resolve all links once more, without previous"
             )
         return was
 
@@ -119,14 +119,16 @@ def opened(spark: SparkSession, path: str) -> Saved:
         FullRunError: There is nothing whole.
     """
     try:
-        found: dict[str, Any] = json.loads(spark.read.text(f"{path}/settings", wholetext=True).collect()[0][0])
+        found: dict[str, Any] = json.loads(
+            spark.read.text(f"{path}/settings", wholetext=True).collect()[0][0]
+        )
     except (AnalysisException, IndexError, ValueError) as error:
         raise FullRunError(
-            f"{path} holds no whole result of idmerge.spark.resolve. Resolve all links once more and save them"
+            f"{path} holds no whole result of idmerge.spark.resolve. Resolve all links and save them first"
         ) from error
     if found["format"] != FORMAT:
         raise FullRunError(
-            f"{path} has format {found['format']}, expected {FORMAT}. Resolve all links once more and save them"
+            f"{path} has format {found['format']}, expected {FORMAT}. Resolve all links and save them first"
         )
     settings = Settings(Policy(**found["policy"]), found["canonical"])
     read = spark.read.parquet

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from idmerge.policy import Policy
 
-IN_ORDER = ("order", "kind", "left", "right")
+IN_ORDER = ["order", "kind", "left", "right"]
 """The columns of links, in the order in which they sort links."""
 _NEVER_SENT = (Outcome.INVALID_ID, Outcome.MALFORMED)
 
@@ -109,7 +109,8 @@ def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
         raise ColumnError(f"kind must be 0, 1, 2 or identify, alias, merge, got {unknown!r:.100}")
     if not numbers:
         return np.empty(0, np.uint8)
-    return np.array(numbers, np.uint8)[encoded.indices.to_numpy()]
+    of_place: NDArray[np.uint8] = np.array(numbers, np.uint8)
+    return of_place[encoded.indices.to_numpy()]
 
 
 def _first_observations(links: DataFrame) -> DataFrame:

@@ -49,12 +49,11 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     Raises:
         ColumnError: A column is missing.
         MissingExtraError: The session lacks GraphFrames.
-        ValueError: Neither ``mapping`` nor ``order`` is given, or both.
+        ValueError: Neither ``mapping`` nor ``order`` is given.
     """
-    if (mapping is None) == (order is None):
-        raise ValueError("stitch needs either a mapping, or the order of the events whose links make one")
     if mapping is None:
-        assert order is not None
+        if order is None:
+            raise ValueError("stitch needs a mapping, or the order of the events whose links make one")
         stated = links(events, order=order)
         mapping = resolve(stated, order=order, policy=policy, canonical=canonical, components=components)
     require(mapping, ID, "canonical_id")

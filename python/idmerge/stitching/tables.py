@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge.events import IDENTITY_EVENTS, operand_names
+from idmerge.events import IDENTITY_EVENTS, as_id, operand_names
+from idmerge.policy import is_unicode
 from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, INSERT_ID, Duplicates
 from idmerge.stitching.following import followed_events
 
@@ -163,8 +164,7 @@ class Rows:
 
     def sent(self) -> Any:
         """Return the ID of each row as it was sent, a utf8 array."""
-        column = self.column(ID)
-        return _as_text(ID, column)
+        return self._ids(ID)
 
     def before(self, sent: Any) -> Any:
         """Return the ID of each row before anybody stitched it."""
@@ -172,7 +172,16 @@ class Rows:
 
         if BEFORE not in self._table.column_names and self._nested is None:
             return sent
-        return pc.coalesce(_as_text(BEFORE, self.column(BEFORE)), sent)
+        return pc.coalesce(self._ids(BEFORE), sent)
+
+    def _ids(self, name: str) -> Any:
+        """Return a column of IDs; among properties, what is no text (SPEC 3) and no Unicode is none."""
+        if name in self._table.column_names or self._nested is None:
+            return _as_text(name, self.column(name))
+        import pyarrow as pa  # noqa: PLC0415
+
+        ids = [as_id(row.get(name)) for row in self._properties]
+        return pa.array([own if own is not None and is_unicode(own) else None for own in ids], pa.string())
 
     def links(self) -> dict[int, dict[str, Any]]:
         """Return the events that may state links, by row."""

@@ -37,7 +37,7 @@ def finder_named(name: Finder) -> Callable[[DataFrame], DataFrame]:
 
 
 def kept(frame: DataFrame) -> DataFrame:
-    """Compute ``frame`` now, into the session's checkpoint directory or else the executors, and forget how."""
+    """Compute ``frame`` now, and forget how: it lies in the checkpoint directory, or else in executors."""
     if frame.sparkSession.sparkContext.getCheckpointDir():
         return frame.checkpoint()
     return frame.localCheckpoint()

@@ -152,8 +152,10 @@ def sender(events: DataFrame) -> Column:
     names = event_columns(events)
     if LINE not in names:
         names = [name for name in (ID, BEFORE, PROPERTIES) if name in events.columns]
-    read: Any = arrow_udf(lambda *columns: _senders(names, *columns), "sent string, before string")
-    told: Column = read(*map(column, names))
+    scalar: Any = arrow_udf  # Its overloads know no function of several columns that has no name.
+    told: Column = scalar(lambda *held: _senders(names, *held), "sent string, before string")(
+        *map(column, names)
+    )
     return told
 
 

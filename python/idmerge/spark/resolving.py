@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,6 +82,8 @@ def resolve(  # noqa: PLR0913 - each by its name
     tasks = max(_tasks(links), -(-parts.tagged.count() // links_a_task))
     mapping = _replayed(parts.tagged, tasks, settings)
     if save is not None:
+        if before is None:
+            settings = replace(settings, buckets=tasks)
         mapping = written(save, settings, parts.tagged, mapping, before, parts.affected)
     else:
         mapping = kept(mapping)

@@ -23,17 +23,16 @@ if TYPE_CHECKING:
     from idmerge.canonical import Chooser, Strategy
 
 FORMAT = 1
-BUCKETS = 64
-"""Directories into which links and mapping are divided; a run reads those that its links touch."""
 _MAPPING = ("distinct_id", "canonical_id", "cluster_size")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """By which rules a mapping came."""
+    """By which rules a mapping came, and into how many directories links and mapping are divided."""
 
     policy: Policy
     canonical: Strategy | Chooser
+    buckets: int = 1
 
     @classmethod
     def chosen(
@@ -94,13 +93,13 @@ class Saved:
     def components_of(self, vertices: DataFrame) -> DataFrame:
         """Return the component of each of the ``vertices`` (one column) that has been known before."""
         wanted = vertices.toDF("vertex").distinct()
-        held = _in_buckets(self.mapping, wanted, "vertex")
+        held = self._in_buckets(self.mapping, wanted, "vertex")
         held = held.select(F.xxhash64("distinct_id").alias("vertex"), "component")
         return held.join(wanted, "vertex", "left_semi").distinct()
 
     def links_in(self, components: DataFrame) -> DataFrame:
         """Return the links of these components."""
-        held = _in_buckets(self.links, components, "component")
+        held = self._in_buckets(self.links, components, "component")
         return held.join(components, "component", "left_semi")
 
     def links_without(self, components: DataFrame) -> DataFrame:
@@ -110,6 +109,12 @@ class Saved:
     def mapping_without(self, components: DataFrame) -> DataFrame:
         """Return the rows of all other components."""
         return self.mapping.join(components, "component", "left_anti").select(*_MAPPING, "component")
+
+    def _in_buckets(self, held: DataFrame, wanted: DataFrame, name: str) -> DataFrame:
+        """Return the rows of ``held`` in the buckets of the numbers ``wanted``; no other file is read."""
+        buckets = _bucket(F.col(name), self.settings.buckets).alias("bucket")
+        rows = wanted.select(buckets).distinct().collect()
+        return held.where(F.col("bucket").isin([row.bucket for row in rows]))
 
 
 def opened(spark: SparkSession, path: str) -> Saved:
@@ -130,7 +135,7 @@ def opened(spark: SparkSession, path: str) -> Saved:
         raise FullRunError(
             f"{path} has format {found['format']}, expected {FORMAT}. Resolve all links and save them first"
         )
-    settings = Settings(Policy(**found["policy"]), found["canonical"])
+    settings = Settings(Policy(**found["policy"]), found["canonical"], found["buckets"])
     read = spark.read.parquet
     return Saved(path, settings, read(f"{path}/links"), read(f"{path}/mapping"))
 
@@ -152,24 +157,19 @@ def written(  # noqa: PLR0913, PLR0917 - a result in full
     if before is not None and affected is not None:
         tagged = tagged.unionAll(before.links_without(affected))
         mapping = mapping.unionAll(before.mapping_without(affected))
-    _write(tagged.withColumn("bucket", _bucket(F.col("component"))), f"{path}/links", "component")
-    _write(mapping.withColumn("bucket", _bucket(F.xxhash64("distinct_id"))), f"{path}/mapping", "distinct_id")
+    of_link, of_id = (_bucket(of, settings.buckets) for of in (F.col("component"), F.xxhash64("distinct_id")))
+    _write(tagged.withColumn("bucket", of_link), f"{path}/links", "component")
+    _write(mapping.withColumn("bucket", of_id), f"{path}/mapping", "distinct_id")
     policy = asdict(settings.policy)
     policy["blocked_ids"] = sorted(settings.policy.blocked_ids)
-    about = json.dumps({"format": FORMAT, "policy": policy, "canonical": settings.canonical})
+    about = json.dumps({"format": FORMAT, **asdict(settings), "policy": policy})
     spark = tagged.sparkSession
     spark.range(1).select(F.lit(about).alias("value")).coalesce(1).write.text(f"{path}/settings")
     return spark.read.parquet(f"{path}/mapping").select(*_MAPPING)
 
 
-def _bucket(number: Column) -> Column:
-    return F.pmod(number, F.lit(BUCKETS)).cast("int")
-
-
-def _in_buckets(held: DataFrame, wanted: DataFrame, name: str) -> DataFrame:
-    """Return the rows of ``held`` in the buckets of the numbers ``wanted``: no other directory is read."""
-    rows = wanted.select(_bucket(F.col(name)).alias("bucket")).distinct().collect()
-    return held.where(F.col("bucket").isin([row.bucket for row in rows]))
+def _bucket(number: Column, buckets: int) -> Column:
+    return F.pmod(number, F.lit(buckets)).cast("int")
 
 
 def _write(frame: DataFrame, path: str, by: str) -> None:

@@ -109,8 +109,8 @@ def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
         raise ColumnError(f"kind must be 0, 1, 2 or identify, alias, merge, got {unknown!r:.100}")
     if not numbers:
         return np.empty(0, np.uint8)
-    of_place: NDArray[np.uint8] = np.array(numbers, np.uint8)
-    return of_place[encoded.indices.to_numpy()]
+    of_rows: NDArray[np.uint8] = np.array(numbers, np.uint8)[encoded.indices.to_numpy()]
+    return of_rows
 
 
 def _first_observations(links: DataFrame) -> DataFrame:

@@ -1,0 +1,54 @@
+"""One Spark session for all tests: local, four partitions, with GraphFrames where its jar is given.
+
+``GRAPHFRAMES_JAR`` names the jar: ``mvn dependency:copy`` gets it (docs/scale.md).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JAR = os.environ.get("GRAPHFRAMES_JAR")
+SKIPPED_WARNINGS = (
+    "ignore::FutureWarning:pyspark",  # pandas 3 is newer than what it knows.
+    "ignore::ResourceWarning",  # Its sockets end with the process.
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+needs_graphframes = pytest.mark.skipif(not JAR, reason="GRAPHFRAMES_JAR does not name the jar of GraphFrames")
+finders = pytest.mark.parametrize(
+    "components", ["stars", pytest.param("graphframes", marks=needs_graphframes)]
+)
+
+
+@cache
+def session() -> SparkSession:
+    """Return the session; tests are skipped where there can be none."""
+    pytest.importorskip("pyspark", reason="needs Spark: pip install '.[spark]'")
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        pytest.skip("Spark needs Java 17 or later on the path, or JAVA_HOME")
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[4]").appName("idmerge")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.driver.memory": "1g",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.default.parallelism": "4",
+        "spark.log.level": "ERROR",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if JAR:
+        settings["spark.jars"] = JAR
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return builder.getOrCreate()

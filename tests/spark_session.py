@@ -1,6 +1,7 @@
-"""One Spark session for all tests: local, four partitions, with GraphFrames where its jar is given.
+"""One Spark session for all tests: local, four partitions, with GraphFrames where it is named.
 
-``GRAPHFRAMES_JAR`` names the jar: ``mvn dependency:copy`` gets it (docs/scale.md).
+``GRAPHFRAMES_PACKAGE`` names its jar as Maven does, and Spark gets it (docs/scale.md):
+``io.graphframes:graphframes-spark4_2.13:0.12.2``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-JAR = os.environ.get("GRAPHFRAMES_JAR")
+PACKAGE = os.environ.get("GRAPHFRAMES_PACKAGE")
 SKIPPED_WARNINGS = (
     "ignore::FutureWarning:pyspark",  # pandas 3 is newer than what it knows.
     "ignore::ResourceWarning",  # Its sockets end with the process.
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
-needs_graphframes = pytest.mark.skipif(not JAR, reason="GRAPHFRAMES_JAR does not name the jar of GraphFrames")
+needs_graphframes = pytest.mark.skipif(not PACKAGE, reason="GRAPHFRAMES_PACKAGE names no jar of GraphFrames")
 finders = pytest.mark.parametrize(
     "components", ["stars", pytest.param("graphframes", marks=needs_graphframes)]
 )
@@ -45,8 +46,8 @@ def session() -> SparkSession:
         "spark.log.level": "ERROR",
         "spark.ui.showConsoleProgress": "false",
     }
-    if JAR:
-        settings["spark.jars"] = JAR
+    if PACKAGE:
+        settings["spark.jars.packages"] = PACKAGE
     for name, value in settings.items():
         builder = builder.config(name, value)
     with warnings.catch_warnings():

@@ -17,7 +17,7 @@ import pytest
 from idmerge import Kind, Policy, Resolver, connected_components
 from idmerge.canonical import STRATEGIES
 from idmerge.errors import CanonicalError, ColumnError, FullRunError, MissingExtraError
-from spark_session import JAR, SKIPPED_WARNINGS, finders, session
+from spark_session import PACKAGE, SKIPPED_WARNINGS, finders, session
 from strategies import BLOCKED, LONGEST, NEAR_MISSES
 
 if TYPE_CHECKING:
@@ -215,6 +215,8 @@ def test_an_earlier_result_that_allows_no_exact_answer_is_refused_with_the_reaso
     with pytest.raises(FullRunError, match="holds no whole result"):
         resolve(links, order="at", components="stars", previous=saved)
     resolve(links, order="at", components="stars", save=saved)
+    with pytest.raises(FileExistsError, match="is there already; save to a new directory"):
+        resolve(links, order="at", components="stars", save=saved)
     with pytest.raises(FullRunError, match=r"was resolved under Policy\(.*without previous"):
         resolve(links, order="at", policy=Policy(alias_once=False), components="stars", previous=saved)
     with pytest.raises(FullRunError, match="canonical='stable', which does not tell whom 'smallest'"):
@@ -252,7 +254,7 @@ def test_an_unknown_kind_is_named(spark: SparkSession) -> None:
         resolve(frame(spark, [(1, 3, "a", "b")]), order="at", components="stars")
 
 
-@pytest.mark.skipif(JAR is not None, reason="the session has the jar")
+@pytest.mark.skipif(PACKAGE is not None, reason="the session has the jar")
 def test_a_session_without_the_jar_is_told_how_to_get_it(spark: SparkSession) -> None:
     from idmerge.spark import resolve
 

@@ -48,8 +48,8 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
     """Return the links that ``events`` state, and the IDs that ordinary ones make known (SPEC 3).
 
     An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known and
-    does nothing else. Malformed identity events, and lines that are no JSON object, are left out: they are
-    as if never sent.
+    does nothing else. All events count as imported. Malformed identity events, and lines that are no JSON
+    object, are left out: they are as if never sent.
 
     Args:
         events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map or JSON

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from idmerge.canonical import check_canonical
 from idmerge.resolver import Resolver
 from idmerge.spark.components import finder_named, kept
-from idmerge.spark.saved import Settings, opened, written
+from idmerge.spark.saved import Settings, opened, refuse_existing, written
 from idmerge.spark.stated import IN_ORDER, stated
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def resolve(  # noqa: PLR0913 - each by its name
     Raises:
         ColumnError: A column is missing, or its type is wrong.
         CanonicalError: ``canonical`` is no strategy; or it is a callable, which cannot be saved.
+        FileExistsError: There is something at ``save``.
         FullRunError: ``previous`` does not allow an exact answer; the message says why.
         MissingExtraError: The session lacks GraphFrames.
     """
@@ -75,6 +76,7 @@ def resolve(  # noqa: PLR0913 - each by its name
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()
+        refuse_existing(links.sparkSession, save)
     news = stated(links, order, settings.policy).persist(StorageLevel.MEMORY_AND_DISK)
     if before is not None:
         before.check_order(news)

@@ -117,6 +117,18 @@ class Saved:
         return held.where(F.col("bucket").isin([row.bucket for row in rows]))
 
 
+def refuse_existing(spark: SparkSession, path: str) -> None:
+    """Raise unless there is nothing at ``path`` yet, before hours are spent.
+
+    Raises:
+        FileExistsError: There is something.
+    """
+    context: Any = spark.sparkContext
+    place = context._jvm.org.apache.hadoop.fs.Path(path)  # noqa: SLF001 - wherever Spark can write
+    if place.getFileSystem(context._jsc.hadoopConfiguration()).exists(place):  # noqa: SLF001
+        raise FileExistsError(f"{path} is there already; save to a new directory")
+
+
 def opened(spark: SparkSession, path: str) -> Saved:
     """Return what an earlier run left at ``path``.
 

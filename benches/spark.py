@@ -3,8 +3,8 @@
     python -m benches.spark [LINKS] [--partitions N] [--junk SHARE [--open]] [--record]
 
 The links are those of `benches/large.py`, 5 million by default, in Parquet. Two processes resolve them:
-`idmerge.spark` on ``local[2]``, and one `Resolver` in this machine's memory. Both write their mapping, and the
-two must agree row for row. The memory of Spark is that of all its processes, the JVM and the Python workers,
+`idmerge.spark` on ``local[2]``, and one `Resolver` in this machine's memory. Both write their mapping, and
+the two must agree row for row. The memory of Spark is that of all its processes, the JVM and the Python workers,
 looked at five times a second; a page that two of them share counts twice.
 
 ``--junk 0.02`` names the ID ``null`` in so many of the links, as broken clients do. It is blocked, unless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,29 +72,40 @@ def resolve(  # noqa: PLR0913 - each by its name
         MissingExtraError: The session lacks GraphFrames.
     """
     finder = finder_named(components)
+    if links_a_task < 1:
+        raise ValueError(f"links_a_task must be at least 1, got {links_a_task}")
     before = None if previous is None else opened(links.sparkSession, previous)
     settings = Settings.chosen(before, policy, canonical)
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()
         refuse_existing(links.sparkSession, save)
-    news = stated(links, order, settings.policy).persist(StorageLevel.MEMORY_AND_DISK)
+    news = stated(links, order, settings.policy)
     if before is not None:
         before.check_order(news)
-    parts = _parts(news, finder, before)
-    tasks = max(_tasks(links), -(-parts.tagged.count() // links_a_task))
-    mapping = _replayed(parts.tagged, tasks, settings)
-    if save is not None:
-        if before is None:
-            settings = replace(settings, buckets=tasks)
-        mapping = written(save, settings, parts.tagged, mapping, before, parts.affected)
-    else:
-        mapping = kept(mapping)
-        if before is not None and parts.affected is not None:
-            mapping = mapping.unionAll(before.mapping_without(parts.affected).drop("component"))
-    parts.tagged.unpersist()
-    news.unpersist()
-    return mapping
+    with _persisted(news):
+        tagged, affected = _parts(news, finder, before)
+        with _persisted(tagged):
+            tasks = max(_tasks(links), -(-tagged.count() // links_a_task))
+            mapping = _replayed(tagged, tasks, settings)
+            if save is not None:
+                if before is None:
+                    settings = replace(settings, buckets=tasks)
+                return written(save, settings, tagged, mapping, before, affected)
+            mapping = kept(mapping)
+    if before is None or affected is None:
+        return mapping
+    return mapping.unionAll(before.mapping_without(affected).drop("component"))
+
+
+@contextmanager
+def _persisted(frame: DataFrame) -> Iterator[None]:
+    """Keep ``frame`` in the executors, once it is computed, until the block ends."""
+    frame.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        yield
+    finally:
+        frame.unpersist()
 
 
 class _Parts(NamedTuple):
@@ -118,7 +130,7 @@ def _parts(news: DataFrame, finder: Callable[[DataFrame], DataFrame], before: Sa
     if before is not None and affected is not None:
         old = _relabelled(before.links_in(affected), "component", leaves)
         tagged = tagged.unionAll(old.select("component", *IN_ORDER))
-    return _Parts(tagged.persist(StorageLevel.MEMORY_AND_DISK), affected)
+    return _Parts(tagged, affected)
 
 
 def _relabelled(frame: DataFrame, name: str, labels: DataFrame) -> DataFrame:

@@ -41,6 +41,7 @@ def session() -> SparkSession:
     settings = {
         "spark.ui.enabled": "false",
         "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # It does not live long enough to gain.
         "spark.sql.shuffle.partitions": "4",
         "spark.default.parallelism": "4",
         "spark.log.level": "ERROR",

@@ -19,6 +19,7 @@ from idmerge.canonical import STRATEGIES
 from idmerge.errors import CanonicalError, ColumnError, FullRunError, MissingExtraError
 from spark_session import PACKAGE, SKIPPED_WARNINGS, finders, session
 from strategies import BLOCKED, LONGEST, NEAR_MISSES
+from test_readme import blocks, promised_by
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -226,6 +227,16 @@ def test_an_earlier_result_that_allows_no_exact_answer_is_refused_with_the_reaso
     shutil.rmtree(tmp_path / "saved" / "settings")
     with pytest.raises(FullRunError, match="holds no whole result"):
         resolve(links, order="at", components="stars", previous=saved)
+
+
+def test_the_page_on_scale_does_what_it_shows(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "scale.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"spark": spark}
+    for block in blocks("python", page):
+        exec(compile(block.replace("lake/", f"{tmp_path}/"), "docs/scale.md", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block)
 
 
 # Wrong calls

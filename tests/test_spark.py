@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import shutil
 import subprocess
@@ -140,6 +141,17 @@ def test_several_columns_order_links_and_kinds_may_be_names(spark: SparkSession)
     assert answer(mapping) == [("x", "z", 3), ("y", "z", 3), ("z", "z", 3)]
 
 
+def test_junk_leaves_before_components_are_found_and_observations_are_reduced_to_the_first(
+    spark: SparkSession,
+) -> None:
+    from idmerge.spark.stated import stated
+
+    rows: list[Row] = [(1, 2, "null", "a"), (2, 0, "b", ""), (3, 1, None, "c"), (4, 2, "d", "e")]
+    rows += [(9, 2, "f", "f"), (5, 0, "f", "f"), (7, 1, "f", "f"), (6, 2, "undefined", "undefined")]
+    kept = stated(frame(spark, rows), "at", Policy())
+    assert sorted(map(tuple, kept.collect())) == [(4, 2, "d", "e"), (5, 0, "f", "f")]
+
+
 @finders
 def test_components_are_found_in_chains_hubs_and_rings(spark: SparkSession, components: Any) -> None:
     from idmerge.spark.components import finder_named
@@ -160,6 +172,32 @@ def test_components_are_found_in_chains_hubs_and_rings(spark: SparkSession, comp
     }
     assert dict(found) == {vertex: first for vertex, first in of_vertex.items() if vertex != first}
     assert len(found) == len(numbers) - 4
+
+
+@pytest.mark.parametrize("component", ["id", "7"])
+def test_an_answer_of_graphframes_is_taken_unless_a_link_leads_out_of_a_component(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, component: str
+) -> None:
+    from graphframes import GraphFrame
+
+    from idmerge.spark import components
+
+    class Answering:  # In the place of one that needs the jar; the real one says which options there are.
+        def __init__(self, vertices: DataFrame, edges: DataFrame) -> None:
+            assert edges.columns == ["src", "dst"]
+            self.vertices = vertices
+
+        def connectedComponents(self, **options: Any) -> DataFrame:  # noqa: N802 - its name
+            inspect.signature(GraphFrame.connectedComponents).bind(self, **options)
+            return self.vertices.selectExpr("id", f"{component} as component")
+
+    monkeypatch.setattr(components, "_graph_frame", lambda _frame: Answering)
+    edges = spark.createDataFrame([(5, -3), (5, -3), (5, 8)], "source long, target long")
+    if component == "7":
+        assert sorted(map(tuple, components.by_graphframes(edges).collect())) == [(5, -3), (8, -3)]
+    else:
+        with pytest.raises(RuntimeError, match=r"components that links cross; use 0\.10\.1 or later"):
+            components.by_graphframes(edges)
 
 
 # Incremental

@@ -4,8 +4,8 @@
 
 The links are those of `benches/large.py`, 5 million by default, in Parquet. Two processes resolve them:
 `idmerge.spark` on ``local[2]``, and one `Resolver` in this machine's memory. Both write their mapping, and
-the two must agree row for row. The memory of Spark is that of all its processes, the JVM and the Python workers,
-looked at five times a second; a page that two of them share counts twice.
+the two must agree row for row. The memory of Spark is that of all its processes, the JVM and the Python
+workers, looked at five times a second; a page that two of them share counts twice.
 
 ``--junk 0.02`` names the ID ``null`` in so many of the links, as broken clients do. It is blocked, unless
 ``--open`` lets it in: then one component of stated links holds everybody whom it touches.
@@ -32,7 +32,7 @@ from pyarrow import dataset, parquet
 
 from benches.large import Population, mixed
 from benches.machine import machine, versions
-from idmerge import Policy, Resolver
+from idmerge import Outcome, Policy, Resolver, connected_components
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -161,6 +161,18 @@ def check(folder: Path) -> int:
     return len(alone)
 
 
+def largest_component(folder: Path, policy: Policy) -> int:
+    """Return how many IDs the largest component of stated links has, once those with no ID have left."""
+    left, right = [], []
+    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "left", "right"]):
+        outcomes = Resolver(policy).link_many(*batch.columns).outcomes
+        batch = batch.filter(pa.array(outcomes != Outcome.INVALID_ID))  # noqa: PLW2901 - what is left of it
+        left.append(batch.column("left"))
+        right.append(batch.column("right"))
+    labels = connected_components(pa.chunked_array(left), pa.chunked_array(right)).labels
+    return int(np.bincount(labels).max())
+
+
 def run(chosen: argparse.Namespace, arguments: Sequence[str], folder: Path) -> dict[str, Any]:
     """Return what both took, once their answers are compared."""
     count = write_links(folder / "links", chosen.links, chosen.junk)
@@ -172,6 +184,7 @@ def run(chosen: argparse.Namespace, arguments: Sequence[str], folder: Path) -> d
         "command": shlex.join(["python", "-m", "benches.spark", *arguments]),
         "links": count,
         "ids": check(folder),
+        "largest_component": largest_component(folder, policy_of(chosen)),
         "partitions": chosen.partitions,
         "spark": spark,
         "alone": alone,

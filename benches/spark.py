@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -80,6 +81,7 @@ def on_spark(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
 
     from idmerge.spark import components, resolve
 
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     found: dict[str, Any] = {"rounds": 0, "seconds_of_components": 0.0}
     components.by_stars = _timed(components.by_stars, found)
     components._large_stars = _counted(components._large_stars, found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import warnings
 from functools import cache
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def session() -> SparkSession:
         pytest.skip("Spark needs Java 17 or later on the path, or JAVA_HOME")
     from pyspark.sql import SparkSession
 
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master("local[4]").appName("idmerge")
     settings = {
         "spark.ui.enabled": "false",

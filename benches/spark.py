@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
@@ -215,7 +216,7 @@ def main(arguments: Sequence[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if chosen.record:
         recorded = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-        recorded |= {"machine": machine(), "versions": versions()}
+        recorded |= {"machine": machine(), "versions": {**versions(), "pyspark": metadata.version("pyspark")}}
         kept = [other for other in recorded.get("runs", []) if other["command"] != figures["command"]]
         recorded["runs"] = [*kept, figures]
         RESULTS.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")

@@ -38,7 +38,7 @@ def test_the_version_is_one() -> None:
 
 
 def test_importing_idmerge_loads_no_library_but_numpy() -> None:
-    heavy = sorted(FRAMES | ORIGINALS | {"click", "psycopg", "rich"})
+    heavy = sorted(FRAMES | ORIGINALS | {"click", "graphframes", "psycopg", "pyspark", "rich"})
     code = f"import sys, idmerge; print([name for name in {heavy} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"

@@ -27,6 +27,7 @@ DOCUMENTS = [
     "docs/performance.md",
     "docs/profiles.md",
     "docs/questions.md",
+    "docs/scale.md",
     "docs/stitching.md",
     "examples/README.md",
 ]

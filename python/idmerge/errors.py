@@ -85,6 +85,10 @@ class ColumnError(IdmergeError, ValueError):
     """Events lack a column, or it holds what it cannot mean; the message names it and what is there."""
 
 
+class FullRunError(IdmergeError, ValueError):
+    """An earlier result does not allow to go on from it exactly; the message says why."""
+
+
 class MissingExtraError(IdmergeError, ImportError):
     """An optional dependency is not installed; the message names what to install."""
 

@@ -68,13 +68,13 @@ class Stitcher:
         if self._follower is not None:
             self._follower.apply_piece(piece)
 
-    def _looked_at(self, table: pa.Table) -> _Rows:
+    def _looked_at(self, table: pa.Table) -> Rows:
         """Return the rows of ``table``, of which only the columns that may matter are looked at."""
         names = [name for name in self.wanted.column_names if name in table.column_names]
         for name in names:
             if table.column_names.count(name) > 1:
                 raise ValueError(f"events have the column {name} more than once")
-        return _Rows(table.select(names))
+        return Rows(table.select(names))
 
     def answers(self, table: pa.Table) -> Answers:
         """Return the columns of IDs of ``table``."""
@@ -221,7 +221,7 @@ def _pandas(frame: Any, wanted: Wanted) -> Any:
     return stitched if answers.stays is None else stitched[answers.stays]
 
 
-class _Rows:
+class Rows:
     """The rows of a table of events: what they are called, who sent them, which links they state."""
 
     def __init__(self, table: pa.Table) -> None:

@@ -1,0 +1,227 @@
+"""Links on Spark: what they cost by their number and by partitions, and whether the answer is right.
+
+    python -m benches.spark [LINKS] [--partitions N] [--junk SHARE [--open]] [--record]
+
+The links are those of `benches/large.py`, 5 million by default, in Parquet. Two processes resolve them:
+`idmerge.spark` on ``local[2]``, and one `Resolver` in this machine's memory. Both write their mapping, and
+the two must agree row for row. The memory of Spark is that of all its processes, the JVM and the Python
+workers, looked at five times a second; a page that two of them share counts twice.
+
+``--junk 0.02`` names the ID ``null`` in so many of the links, as broken clients do. It is blocked, unless
+``--open`` lets it in: then one component of stated links holds everybody whom it touches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import dataset, parquet
+
+from benches.large import Population, mixed
+from benches.machine import machine, versions
+from idmerge import Outcome, Policy, Resolver, connected_components
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RESULTS = Path(__file__).parent / "results" / "spark.json"
+LINKS = 5_000_000
+HEAP = "4g"
+_PIECE = 500_000
+_JUNK = "null"
+
+
+def write_links(folder: Path, links: int, junk: float) -> int:
+    """Write about so many links and return how many there are."""
+    folder.mkdir()
+    population, first = Population(round(links / 1.5)), 0
+    for number, piece in enumerate(population.pieces(_PIECE)):
+        order = np.arange(first, first + len(piece.kinds))
+        is_junk = pa.array(mixed(order.astype(np.uint64), 9) % 10_000 < round(junk * 10_000))
+        right = pc.if_else(is_junk, _JUNK, piece.right)
+        columns = {"order": order, "kind": piece.kinds.astype(np.int8), "left": piece.left, "right": right}
+        parquet.write_table(pa.table(columns), folder / f"{number:05}.parquet")
+        first += len(order)
+    return first
+
+
+def policy_of(chosen: argparse.Namespace) -> Policy:
+    """Return Mixpanel's rules, with the junk let in if so chosen."""
+    return Policy(blocked_ids=frozenset()) if chosen.open else Policy()
+
+
+def on_one_machine(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Resolve with one `Resolver` and write the mapping."""
+    started = perf_counter()
+    resolver = Resolver(policy_of(chosen))
+    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "left", "right"]):
+        resolver.link_many(*batch.columns)
+    mapping = pa.table(resolver.mapping())
+    parquet.write_table(mapping, folder / "alone.parquet")
+    return {"seconds": round(perf_counter() - started, 1), "ids": len(resolver)}
+
+
+def on_spark(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Resolve with `idmerge.spark` and write the mapping."""
+    from pyspark.sql import SparkSession
+
+    from idmerge.spark import components, resolve
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    found: dict[str, Any] = {"rounds": 0, "seconds_of_components": 0.0}
+    components.by_stars = _timed(components.by_stars, found)
+    components._large_stars = _counted(components._large_stars, found)
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.driver.memory", HEAP).config("spark.log.level", "ERROR")
+    builder = builder.config("spark.local.dir", str(folder / "spark"))
+    spark = builder.config("spark.sql.shuffle.partitions", str(chosen.partitions)).getOrCreate()
+    spark.range(1).count()
+    started = perf_counter()
+    links = spark.read.parquet(str(folder / "links"))
+    mapping = resolve(links, order="order", policy=policy_of(chosen), components=chosen.components)
+    mapping.write.parquet(str(folder / "mapping"))
+    found["seconds"] = round(perf_counter() - started, 1)
+    found["seconds_of_components"] = round(found["seconds_of_components"], 1)
+    store = spark.sparkContext._jsc.sc().statusStore()
+    found["shuffled_bytes"] = store.executorSummary("driver").totalShuffleWrite()
+    spark.stop()
+    return found
+
+
+def _timed(work: Callable[[Any], Any], found: dict[str, Any]) -> Callable[[Any], Any]:
+    def timed(edges: Any) -> Any:
+        started = perf_counter()
+        answer = work(edges)
+        found["seconds_of_components"] += perf_counter() - started
+        return answer
+
+    return timed
+
+
+def _counted(work: Callable[[Any], Any], found: dict[str, Any]) -> Callable[[Any], Any]:
+    def counted(hung: Any) -> Any:
+        found["rounds"] += 1
+        return work(hung)
+
+    return counted
+
+
+def watched(arguments: Sequence[str]) -> dict[str, Any]:
+    """Run this module in a process of its own; its peak is that of the process and all below it."""
+    peak = 0
+    command = [sys.executable, "-m", "benches.spark", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        while running.poll() is None:
+            peak = max(peak, _resident_below(running.pid))
+            sleep(0.2)
+        assert running.stdout is not None
+        printed = running.stdout.read()
+    if running.returncode:
+        raise RuntimeError(f"{shlex.join(arguments)} failed with code {running.returncode}")
+    return {**json.loads(printed.splitlines()[-1]), "peak_bytes": peak}
+
+
+def _resident_below(process: int) -> int:
+    parents, sizes = {}, {}
+    for path in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":", 1) for line in path.read_text().splitlines())
+            number = int(path.parent.name)
+            parents[number] = int(fields["PPid"])
+            sizes[number] = int(fields["VmRSS"].split()[0]) * 1024
+        except (OSError, KeyError):
+            continue  # It ended meanwhile, or is the kernel's own.
+    total, reached = 0, {process}
+    while reached:
+        total += sum(sizes.get(number, 0) for number in reached)
+        reached = {number for number, parent in parents.items() if parent in reached}
+    return total
+
+
+def check(folder: Path) -> int:
+    """Raise `ValueError` unless both mappings agree row for row; return how many rows there are."""
+    alone, spark = (
+        dataset.dataset(folder / name).to_table().sort_by("distinct_id")
+        for name in ("alone.parquet", "mapping")
+    )
+    if not alone.equals(spark.cast(alone.schema)):
+        raise ValueError(f"the mappings differ: {len(spark)} rows, expected {len(alone)}")
+    return len(alone)
+
+
+def largest_component(folder: Path, policy: Policy) -> int:
+    """Return how many IDs the largest component of stated links has, once those with no ID have left."""
+    left, right = [], []
+    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "left", "right"]):
+        outcomes = Resolver(policy).link_many(*batch.columns).outcomes
+        batch = batch.filter(pa.array(outcomes != Outcome.INVALID_ID))  # noqa: PLW2901 - what is left of it
+        left.append(batch.column("left"))
+        right.append(batch.column("right"))
+    labels = connected_components(pa.chunked_array(left), pa.chunked_array(right)).labels
+    return int(np.bincount(labels).max())
+
+
+def run(chosen: argparse.Namespace, arguments: Sequence[str], folder: Path) -> dict[str, Any]:
+    """Return what both took, once their answers are compared."""
+    count = write_links(folder / "links", chosen.links, chosen.junk)
+    passed = [*arguments, "--folder", str(folder)]
+    spark = watched([*passed, "--part", "spark"])
+    alone = watched([*passed, "--part", "alone"])
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": shlex.join(["python", "-m", "benches.spark", *arguments]),
+        "links": count,
+        "ids": check(folder),
+        "largest_component": largest_component(folder, policy_of(chosen)),
+        "partitions": chosen.partitions,
+        "spark": spark,
+        "alone": alone,
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the figures as JSON, and record them if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benches.spark", description=__doc__.splitlines()[0])
+    parser.add_argument("links", nargs="?", type=lambda text: int(float(text)), default=LINKS)
+    parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--components", default="stars")
+    parser.add_argument("--junk", type=float, default=0.0, help="share of the links that name junk")
+    parser.add_argument("--open", action="store_true", help="do not block it")
+    parser.add_argument("--record", action="store_true", help="add the run to benches/results/spark.json")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=["spark", "alone"], help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.part:
+        print(json.dumps({"spark": on_spark, "alone": on_one_machine}[chosen.part](chosen.folder, chosen)))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="idmerge-spark-"))
+    try:
+        figures = run(chosen, arguments, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if chosen.record:
+        recorded = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        recorded |= {"machine": machine(), "versions": {**versions(), "pyspark": metadata.version("pyspark")}}
+        kept = [other for other in recorded.get("runs", []) if other["command"] != figures["command"]]
+        recorded["runs"] = [*kept, figures]
+        RESULTS.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

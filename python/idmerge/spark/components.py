@@ -1,0 +1,124 @@
+"""Which vertices are connected: found by GraphFrames, or by stars in plain DataFrames.
+
+A finder takes edges, a DataFrame of ``source`` and ``target`` (64-bit numbers), and returns one of ``vertex``
+and ``component``: for each vertex the smallest vertex that it is connected with, unless that is itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+from idmerge.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame
+
+Finder = Literal["graphframes", "stars"]
+"""Who finds components: ``"graphframes"``, or ``"stars"``, which needs nothing but Spark."""
+
+ARTIFACT = "io.graphframes:graphframes-spark4_2.13"
+"""The name under which Maven knows the jar, for Spark 4."""
+
+
+def finder_named(name: Finder) -> Callable[[DataFrame], DataFrame]:
+    """Return the finder of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name not in get_args(Finder):
+        raise ValueError(f"components must be 'graphframes' or 'stars', got {name!r}")
+    return by_graphframes if name == "graphframes" else by_stars
+
+
+def kept(frame: DataFrame) -> DataFrame:
+    """Compute ``frame`` now, and forget how: it lies in the checkpoint directory, or else in executors."""
+    if frame.sparkSession.sparkContext.getCheckpointDir():
+        return frame.checkpoint()
+    return frame.localCheckpoint()
+
+
+def by_stars(edges: DataFrame) -> DataFrame:
+    """Find components by large and small stars in turns (Kiveris et al., 2014).
+
+    Every edge is hung from its greater end to its smaller one. A round hangs the greater neighbours of each
+    vertex, then the smaller ones, below the least vertex that it sees; the number of edges never grows,
+    and is about the number of vertices in the end. Rounds are few: the logarithm of the longest chain.
+    """
+    source, target = F.col("source"), F.col("target")
+    hung = edges.select(
+        F.greatest(source, target).alias("vertex"), F.least(source, target).alias("component")
+    )
+    hung = kept(hung.where("vertex != component").distinct())
+    while not _are_stars(hung):
+        hung = kept(_small_stars(_large_stars(hung)).distinct())
+    return hung
+
+
+def _both_ways(hung: DataFrame) -> DataFrame:
+    up = hung.select(F.col("vertex").alias("at"), F.col("component").alias("other"))
+    return up.unionAll(hung.select(F.col("component").alias("at"), F.col("vertex").alias("other")))
+
+
+def _are_stars(hung: DataFrame) -> bool:
+    """Return whether each vertex is a centre, with greater neighbours only, or a leaf, with a smaller one."""
+    at = _both_ways(hung).groupBy("at")
+    counted = at.agg(F.count("*").alias("all"), F.count_if(F.col("other") < F.col("at")).alias("smaller"))
+    return counted.where("smaller > 0 and all > 1").isEmpty()
+
+
+def _large_stars(hung: DataFrame) -> DataFrame:
+    least = F.least("at", F.min("other").over(Window.partitionBy("at")))
+    seen = _both_ways(hung).withColumn("component", least).where("other > at")
+    return seen.select(F.col("other").alias("vertex"), "component")
+
+
+def _small_stars(hung: DataFrame) -> DataFrame:
+    least = F.min("component").over(Window.partitionBy("vertex"))
+    seen = hung.withColumn("least", least)
+    below = F.when(F.col("component") == F.col("least"), F.col("vertex")).otherwise(F.col("component"))
+    return seen.select(below.alias("vertex"), F.col("least").alias("component"))
+
+
+def by_graphframes(edges: DataFrame) -> DataFrame:
+    """Find components with GraphFrames, and check its answer: no edge may lead out of a component.
+
+    Raises:
+        MissingExtraError: graphframes-py is not installed, or the session lacks the jar.
+        RuntimeError: An edge does; GraphFrames before 0.10.1 could answer so.
+    """
+    graph_frame = _graph_frame(edges)
+    edges = kept(edges.distinct())
+    vertices = edges.select(F.col("source").alias("id")).union(edges.select("target")).distinct()
+    graph = graph_frame(vertices, edges.withColumnsRenamed({"source": "src", "target": "dst"}))
+    local = not edges.sparkSession.sparkContext.getCheckpointDir()
+    found = graph.connectedComponents(broadcastThreshold=-1, use_local_checkpoints=local)
+    least = F.min("id").over(Window.partitionBy("component"))
+    found = kept(found.select(F.col("id").alias("vertex"), least.alias("component")))
+    for end in ("source", "target"):
+        place = found.select(F.col("vertex").alias(end), F.col("component").alias(f"{end}_component"))
+        edges = edges.join(place, end, "left")
+    if not edges.where("not source_component <=> target_component or source_component is null").isEmpty():
+        raise RuntimeError("GraphFrames answered with components that links cross; use 0.10.1 or later")
+    return found.where("vertex != component")
+
+
+def _graph_frame(frame: DataFrame) -> Any:
+    try:
+        from graphframes import GraphFrame  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(
+            "GraphFrames is not installed: pip install 'idmerge[spark]', or pass components='stars'"
+        ) from error
+    jvm: Any = frame.sparkSession.sparkContext._jvm  # noqa: SLF001 - as graphframes-py finds it
+    if not callable(jvm.org.graphframes.GraphFramePythonAPI):  # A name that is no class is a package.
+        raise MissingExtraError(
+            "the Spark session lacks the jar of GraphFrames: start it with "
+            f"spark.jars.packages={ARTIFACT}:VERSION (0.10.1 or later), or pass components='stars'"
+        )
+    return GraphFrame

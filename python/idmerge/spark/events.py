@@ -1,0 +1,183 @@
+"""What a DataFrame of events says: the links that it states (SPEC 3), and who sent each event.
+
+Events come in one of three shapes: lines of JSON in a column ``value`` (text), as ``spark.read.text`` has
+them; columns ``event`` and ``properties`` (a struct, a map, or JSON text); or a column for each property.
+The last two may be mixed, and are what `idmerge.stitch` takes. Executors read them as it does.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyspark.sql import types as T
+from pyspark.sql.pandas.functions import arrow_udf
+
+from idmerge.errors import ColumnError, MalformedEventError
+from idmerge.events import Kind, distinct_id_of, event_mapping, link_of, operand_names
+from idmerge.policy import is_unicode
+from idmerge.spark.stated import column, order_columns
+from idmerge.stitching.columns import BEFORE, ID
+from idmerge.stitching.tables import EVENT, PROPERTIES, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+    from pyspark.sql import Column, DataFrame
+
+LINE = "value"
+"""The column that holds lines of JSON."""
+_LINK = [
+    T.StructField("kind", T.ByteType()),
+    T.StructField("left", T.StringType()),
+    T.StructField("right", T.StringType()),
+]
+
+
+class Step(NamedTuple):
+    """A link; or an observation, stated as a merge of an ID with itself."""
+
+    kind: Kind
+    left: str
+    right: str
+
+
+def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
+    """Return the links that ``events`` state, and the IDs that ordinary ones make known (SPEC 3).
+
+    An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known and
+    does nothing else. All events count as imported. Malformed identity events, and lines that are no JSON
+    object, are left out: they are as if never sent.
+
+    Args:
+        events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map or JSON
+            text), with the properties as columns, or both.
+        order: The column, or the columns, by which events are ordered. They are passed on.
+
+    Returns:
+        The order columns, ``kind`` (a `Kind`), ``left`` and ``right``.
+
+    Raises:
+        ColumnError: A column is missing.
+    """
+    orders = order_columns(events, order)
+    wanted = event_columns(events)
+    places = [place.alias(f"order {number}") for number, place in enumerate(orders)]
+    plain = events.select(*places, *map(column, wanted))
+    schema = T.StructType([*plain.schema.fields[: len(orders)], *_LINK])
+    stated = plain.mapInArrow(partial(_stated, len(orders)), schema)
+    return stated.toDF(*([order] if isinstance(order, str) else order), *(field.name for field in _LINK))
+
+
+def event_columns(events: DataFrame) -> list[str]:
+    """Return the columns of ``events`` that say who is who.
+
+    Raises:
+        ColumnError: They are in none of the three shapes.
+    """
+    names = events.columns
+    if EVENT not in names and LINE in names:
+        return [LINE]
+    if EVENT not in names or not {ID, PROPERTIES} & set(names):
+        raise ColumnError(
+            f"events need the column {LINE} (lines of JSON), or {EVENT} with {ID} or {PROPERTIES}, "
+            f"got {', '.join(names)}"
+        )
+    wanted = [EVENT, ID, PROPERTIES, *operand_names()]
+    return [name for name in dict.fromkeys(wanted) if name in names]
+
+
+def _stated(orders: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    for batch in batches:
+        names = batch.schema.names[orders:]
+        steps = list(_steps(dict(zip(names, batch.columns[orders:], strict=True))))
+        rows = [row for row, step in enumerate(steps) if step is not None]
+        told = [step for step in steps if step is not None]
+        kept = [place.take(pa.array(rows, pa.int64())) for place in batch.columns[:orders]]
+        kinds = pa.array([step.kind for step in told], pa.int8())
+        ends = [pa.array([step[end] for step in told], pa.string()) for end in (1, 2)]
+        fields = [*batch.schema.names[:orders], *(field.name for field in _LINK)]
+        yield pa.RecordBatch.from_arrays([*kept, kinds, *ends], names=fields)
+
+
+def _steps(columns: Mapping[str, pa.Array[Any]]) -> Iterator[Step | None]:
+    """Yield what each event states: None for nothing."""
+    if LINE in columns:
+        for event in _events(columns[LINE]):
+            yield None if event is None else _step(event, distinct_id_of(event))
+        return
+    rows = _rows(columns)
+    may_link = rows.links()
+    for row, own in enumerate(rows.sent().to_pylist()):
+        yield _step(may_link.get(row), own)
+
+
+def _rows(columns: Mapping[str, pa.Array[Any]]) -> Rows:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return Rows(pa.table(dict(columns)))
+
+
+def _events(lines: pa.Array[Any]) -> Iterator[Mapping[str, Any] | None]:
+    """Yield the event of each line, None where it is no JSON object."""
+    for line in lines.to_pylist():
+        try:
+            yield None if line is None else event_mapping(line)
+        except MalformedEventError:
+            yield None
+
+
+def _step(event: Mapping[str, Any] | None, own: str | None) -> Step | None:
+    """Return what an event by ``own`` states; ``event`` is None where it cannot state a link."""
+    try:
+        link = None if event is None else link_of(event, "import")
+    except MalformedEventError:
+        return None
+    left, right = (own, own) if link is None else (link.first, link.second)
+    if left is None or right is None or not is_unicode(left) or not is_unicode(right):
+        return None  # No policy takes what is no Unicode text.
+    return Step(Kind.MERGE if link is None else link.kind, left, right)
+
+
+def sender(events: DataFrame) -> Column:
+    """Return a column of structs: the ``sent`` ID of each event, and the one ``before`` anybody stitched it.
+
+    Raises:
+        ColumnError: The events are in none of the three shapes.
+    """
+    names = event_columns(events)
+    if LINE not in names:
+        names = [name for name in (ID, BEFORE, PROPERTIES) if name in events.columns]
+    scalar: Any = arrow_udf  # Its overloads know no function of several columns that has no name.
+    told: Column = scalar(lambda *held: _senders(names, *held), "sent string, before string")(
+        *map(column, names)
+    )
+    return told
+
+
+def _senders(names: Sequence[str], *columns: pa.Array[Any]) -> pa.Array[Any]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if LINE in names:
+        properties = [json.dumps(_properties(event)) for event in _events(columns[0])]
+        names, columns = [PROPERTIES], (pa.array(properties, pa.string()),)
+    rows = _rows(dict(zip(names, columns, strict=True)))
+    sent = rows.sent()
+    return pa.StructArray.from_arrays([sent, rows.before(sent)], names=["sent", "before"])
+
+
+def _properties(event: Mapping[str, Any] | None) -> dict[str, str | None]:
+    """Return the two IDs that an event may have, where they are text."""
+    ids = {} if event is None else {ID: distinct_id_of(event), BEFORE: _before(event)}
+    return {name: own for name, own in ids.items() if own is not None and is_unicode(own)}
+
+
+def _before(event: Mapping[str, Any]) -> str | None:
+    properties = event.get(PROPERTIES)
+    return (
+        distinct_id_of({PROPERTIES: {ID: properties.get(BEFORE)}}) if isinstance(properties, dict) else None
+    )

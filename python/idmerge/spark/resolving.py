@@ -1,0 +1,161 @@
+"""Who is who, from a DataFrame of links."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyspark import StorageLevel
+from pyspark.sql import functions as F
+
+from idmerge.canonical import check_canonical
+from idmerge.resolver import Resolver
+from idmerge.spark.components import finder_named, kept
+from idmerge.spark.saved import Settings, opened, refuse_existing, written
+from idmerge.spark.stated import IN_ORDER, stated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+    from idmerge.canonical import Chooser, Strategy
+    from idmerge.policy import Policy
+    from idmerge.spark.components import Finder
+    from idmerge.spark.saved import Saved
+
+LINKS_A_TASK = 1_000_000
+"""Links that a task replays, about: some 100 MB beside what Python takes."""
+MAPPING = "distinct_id string, canonical_id string, cluster_size int"
+_ROWS_A_BATCH = 65_536
+
+
+def resolve(  # noqa: PLR0913 - each by its name
+    links: DataFrame,
+    *,
+    order: str | Sequence[str],
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser | None = None,
+    previous: str | None = None,
+    save: str | None = None,
+    components: Finder = "graphframes",
+    links_a_task: int = LINKS_A_TASK,
+) -> DataFrame:
+    """Return who is who by ``links``: the mapping that one `Resolver`, fed with them in order, has.
+
+    It runs at once. What it returns lies in the executors, or in ``save``.
+
+    Args:
+        links: ``kind`` (a `Kind` or its name), ``left`` and ``right`` (text), as `links` returns them. A
+            link between an ID and itself makes the ID known.
+        order: The column, or the columns, by which links are ordered. Links that agree in it are ordered by
+            kind, left and right, so the answer never depends on where they are stored.
+        policy: The rules; those of ``previous``, or Mixpanel's.
+        canonical: Who names a cluster; as in ``previous``, or ``"stable"``.
+        previous: What an earlier call saved. Its links count too, and only those of components that
+            ``links`` touch are read and judged again; ``links`` may come before them in order.
+        save: A new directory (Parquet) for links and mapping, so that they can be ``previous`` to others.
+        components: Who finds components: ``"graphframes"``, or ``"stars"``, which needs no jar.
+        links_a_task: About how many links a task replays. A component is never divided.
+
+    Returns:
+        ``distinct_id``, ``canonical_id`` and ``cluster_size``, one row a known ID, in no order.
+
+    Raises:
+        ColumnError: A column is missing, or its type is wrong.
+        CanonicalError: ``canonical`` is no strategy; or it is a callable, which cannot be saved.
+        FileExistsError: There is something at ``save``.
+        FullRunError: ``previous`` does not allow an exact answer; the message says why.
+        MissingExtraError: The session lacks GraphFrames.
+    """
+    finder = finder_named(components)
+    if links_a_task < 1:
+        raise ValueError(f"links_a_task must be at least 1, got {links_a_task}")
+    before = None if previous is None else opened(links.sparkSession, previous)
+    settings = Settings.chosen(before, policy, canonical)
+    check_canonical(settings.canonical)
+    if save is not None:
+        settings.check_savable()
+        refuse_existing(links.sparkSession, save)
+    news = stated(links, order, settings.policy)
+    if before is not None:
+        before.check_order(news)
+    with _persisted(news):
+        tagged, affected = _parts(news, finder, before)
+        with _persisted(tagged):
+            tasks = max(_tasks(links), -(-tagged.count() // links_a_task))
+            mapping = _replayed(tagged, tasks, settings)
+            if save is not None:
+                if before is None:
+                    settings = replace(settings, buckets=tasks)
+                return written(save, settings, tagged, mapping, before, affected)
+            mapping = kept(mapping)
+    if before is None or affected is None:
+        return mapping
+    return mapping.unionAll(before.mapping_without(affected).drop("component"))
+
+
+@contextmanager
+def _persisted(frame: DataFrame) -> Iterator[None]:
+    """Keep ``frame`` in the executors, once it is computed, until the block ends."""
+    frame.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        yield
+    finally:
+        frame.unpersist()
+
+
+class _Parts(NamedTuple):
+    """Links by the component that holds them."""
+
+    tagged: DataFrame
+    affected: DataFrame | None
+    """The components of before that are not what they were; None if there was nothing before."""
+
+
+def _parts(news: DataFrame, finder: Callable[[DataFrame], DataFrame], before: Saved | None) -> _Parts:
+    ends = news.withColumn("source", F.xxhash64("left")).withColumn("target", F.xxhash64("right"))
+    affected = None
+    if before is not None:  # What was one component is one vertex now: its label.
+        touched = kept(before.components_of(ends.select("source").union(ends.select("target"))))
+        for end in ("source", "target"):
+            ends = _relabelled(ends, end, touched)
+        affected = touched.select("component").distinct()
+    leaves = finder(ends.where("source != target").select("source", "target"))
+    new = _relabelled(ends, "source", leaves).withColumnRenamed("source", "component")
+    tagged = new.select("component", *IN_ORDER)
+    if before is not None and affected is not None:
+        old = _relabelled(before.links_in(affected), "component", leaves)
+        tagged = tagged.unionAll(old.select("component", *IN_ORDER))
+    return _Parts(tagged, affected)
+
+
+def _relabelled(frame: DataFrame, name: str, labels: DataFrame) -> DataFrame:
+    """Put the component of each vertex in the column called ``name`` in its place, where it has another."""
+    labels = labels.select(F.col("vertex").alias(name), F.col("component").alias("label"))
+    return frame.join(labels, name, "left").withColumn(name, F.coalesce("label", name)).drop("label")
+
+
+def _tasks(links: DataFrame) -> int:
+    return int(links.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+
+
+def _replayed(tagged: DataFrame, tasks: int, settings: Settings) -> DataFrame:
+    parts = tagged.repartition(tasks, "component").sortWithinPartitions(*IN_ORDER)
+    replay = partial(_mapping_of, settings.policy, settings.canonical)
+    return parts.select("kind", "left", "right").mapInArrow(replay, MAPPING)
+
+
+def _mapping_of(
+    policy: Policy, canonical: Strategy | Chooser, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Feed a part to one resolver, in order, and yield its mapping."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    resolver = Resolver(policy, canonical, threads=1)
+    for batch in batches:
+        resolver.link_many(*batch.columns)
+    yield from pa.table(resolver.mapping()).to_batches(_ROWS_A_BATCH)

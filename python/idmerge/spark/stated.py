@@ -1,0 +1,121 @@
+"""Links as Spark has them: whose columns are right, whose IDs can be IDs, which observations count."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from idmerge.errors import ColumnError
+from idmerge.files import kind_named
+from idmerge.outcome import Outcome
+from idmerge.resolver import Resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+    from pyspark.sql import Column, DataFrame
+
+    from idmerge.policy import Policy
+
+IN_ORDER = ["order", "kind", "left", "right"]
+"""The columns of links, in the order in which they sort links."""
+_NEVER_SENT = (Outcome.INVALID_ID, Outcome.MALFORMED)
+
+
+def order_columns(frame: DataFrame, order: str | Sequence[str]) -> list[Column]:
+    """Return the columns that ``order`` names.
+
+    Raises:
+        ColumnError: There is no such column.
+    """
+    names = [order] if isinstance(order, str) else list(order)
+    require(frame, *names)
+    return [column(name) for name in names]
+
+
+def column(name: str) -> Column:
+    """Return the column called ``name``, whatever is in the name."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def require(frame: DataFrame, *names: str) -> None:
+    """Raise unless ``frame`` has columns of these names.
+
+    Raises:
+        ColumnError: One is missing, or none is named.
+    """
+    if not names:
+        raise ColumnError("order must name a column, or several, got none")
+    for name in names:
+        if name not in frame.columns:
+            raise ColumnError(f"expected the column {name}, got {', '.join(frame.columns)}")
+
+
+def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> DataFrame:
+    """Return the links that are not as if never sent, and the first observation of each ID.
+
+    The columns are those of `IN_ORDER`; several order columns become one struct.
+
+    Raises:
+        ColumnError: A column is missing, or its type is wrong.
+    """
+    orders = order_columns(links, order)
+    require(links, "kind", "left", "right")
+    for name in ("left", "right"):
+        if not isinstance(links.schema[name].dataType, T.StringType):
+            found = links.schema[name].dataType.simpleString()
+            raise ColumnError(f"the column {name} must hold text, got {found}; cast it to string")
+    kind = links.schema["kind"].dataType
+    if not isinstance(kind, (T.StringType, T.IntegralType)):
+        raise ColumnError(f"the column kind must hold numbers or names of kinds, got {kind.simpleString()}")
+    place = orders[0] if len(orders) == 1 else F.struct(*orders)
+    plain = links.select(place.alias("order"), "kind", "left", "right")
+    schema = T.StructType(
+        [
+            plain.schema["order"],
+            T.StructField("kind", T.ByteType()),
+            T.StructField("left", T.StringType()),
+            T.StructField("right", T.StringType()),
+        ]
+    )
+    return _first_observations(plain.mapInArrow(partial(_sent, policy), schema))
+
+
+def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the links that count under ``policy``, as the core judges their operands."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    for batch in batches:
+        order, kind, left, right = batch.columns
+        kinds = _kind_numbers(kind)
+        outcomes = Resolver(policy, threads=1).link_many(kinds, left, right).outcomes
+        plain = [order, pa.array(kinds.astype(np.int8)), left, right]
+        counts = pa.array(~np.isin(outcomes, _NEVER_SENT))
+        yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(counts)
+
+
+def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
+    """Return the number of each kind; distinct names are looked up once."""
+    encoded: Any = kinds.dictionary_encode()
+    numbers = [kind_named(name) for name in encoded.dictionary.to_pylist()]
+    if encoded.null_count or None in numbers:
+        unknown = None if encoded.null_count else encoded.dictionary[numbers.index(None)].as_py()
+        raise ColumnError(f"kind must be 0, 1, 2 or identify, alias, merge, got {unknown!r:.100}")
+    if not numbers:
+        return np.empty(0, np.uint8)
+    of_rows: NDArray[np.uint8] = np.array(numbers, np.uint8)[encoded.indices.to_numpy()]
+    return of_rows
+
+
+def _first_observations(links: DataFrame) -> DataFrame:
+    """Keep the first of the links of each ID with itself: they make it known and do nothing else."""
+    first = F.min(F.struct("order", "kind")).alias("first")
+    seen = links.where("left = right").groupBy("left").agg(first)
+    observed = seen.select("first.order", "first.kind", "left", F.col("left").alias("right"))
+    return links.where("left != right").unionAll(observed)

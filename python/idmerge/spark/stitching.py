@@ -1,0 +1,74 @@
+"""Events under one ID a person, on a cluster (SPEC 9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from idmerge.spark.events import links, sender
+from idmerge.spark.resolving import resolve
+from idmerge.spark.stated import column, require
+from idmerge.stitching.columns import BEFORE, ID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import DataFrame
+
+    from idmerge.canonical import Chooser, Strategy
+    from idmerge.policy import Policy
+    from idmerge.spark.components import Finder
+
+_SENDER, _CANONICAL = "sender of idmerge", "canonical ID of idmerge"
+
+
+def stitch(  # noqa: PLR0913 - each says what is wanted
+    events: DataFrame,
+    mapping: DataFrame | None = None,
+    *,
+    order: str | Sequence[str] | None = None,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    components: Finder = "graphframes",
+) -> DataFrame:
+    """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
+
+    The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that property
+    already. Both are columns, whatever the shape of the events; ``properties`` and lines of JSON stay as
+    they are.
+
+    Args:
+        events: Events in any shape that `links` takes.
+        mapping: What `resolve` returned. By default the links in ``events`` say who is who.
+        order: By which columns the events are ordered, where no mapping is given.
+        policy: The rules, where no mapping is given.
+        canonical: Who names a cluster, where no mapping is given.
+        components: Who finds components, where no mapping is given.
+
+    Raises:
+        ColumnError: A column is missing.
+        MissingExtraError: The session lacks GraphFrames.
+        ValueError: Neither ``mapping`` nor ``order`` is given.
+    """
+    if mapping is None:
+        if order is None:
+            raise ValueError("stitch needs a mapping, or the order of the events whose links make one")
+        stated = links(events, order=order)
+        mapping = resolve(stated, order=order, policy=policy, canonical=canonical, components=components)
+    require(mapping, ID, "canonical_id")
+    moved = mapping.where(F.col(ID) != F.col("canonical_id"))
+    moved = moved.select(F.col(ID).alias("sent by"), F.col("canonical_id").alias(_CANONICAL))
+    told = events.withColumn(_SENDER, sender(events))
+    sent = column(_SENDER)["sent"]
+    joined = told.join(moved, sent == column("sent by"), "left")
+    answers = {
+        ID: F.coalesce(column(_CANONICAL), sent).alias(ID),
+        BEFORE: column(_SENDER)["before"].alias(BEFORE),
+    }
+    names = list(events.columns)
+    if ID not in names:
+        names.insert(0, ID)
+    if BEFORE not in names:
+        names.insert(names.index(ID) + 1, BEFORE)
+    return joined.select(*(answers.get(name, column(name)) for name in names))

@@ -1,0 +1,318 @@
+"""`idmerge.spark.resolve`: the mapping is that of one resolver, whatever holds the links."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from idmerge import Kind, Policy, Resolver, connected_components
+from idmerge.canonical import STRATEGIES
+from idmerge.errors import CanonicalError, ColumnError, FullRunError, MissingExtraError
+from spark_session import PACKAGE, SKIPPED_WARNINGS, finders, session
+from strategies import BLOCKED, LONGEST, NEAR_MISSES
+from test_readme import blocks, promised_by
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = [pytest.mark.filterwarnings(text) for text in SKIPPED_WARNINGS]
+
+Row = tuple[int, int, str | None, str | None]
+SCHEMA = "at long, kind int, left string, right string"
+POLICIES = [
+    Policy(),
+    Policy(max_cluster_size=3),
+    Policy(max_cluster_size=4, anon_guard="cluster", anon_format="any"),
+    Policy(blocked_ids=frozenset(), max_id_length=None, anon_format="sdk"),  # Junk joins everybody.
+    Policy(alias_once=False, anon_guard="off", max_cluster_size=5),
+    Policy.unrestricted(),
+]
+
+
+@pytest.fixture
+def spark() -> SparkSession:
+    return session()
+
+
+def ids_of(case: int) -> list[str | None]:
+    """The IDs of one of many small worlds: devices in every spelling, and users whom they share."""
+    uuids = [f"{case:08x}-9a1f-4c39-8f8e-3e7a9d2d6a1{digit}" for digit in "0123"]
+    devices = [*uuids[:2], f"$device:{uuids[2]}", uuids[3].upper()]
+    return [*devices, *(f"user-{case}-{name}" for name in "abcd"), f"ünï-\U0001f98a-{case}"]
+
+
+def workload(seed: int, cases: int = 60) -> list[Row]:
+    """Links of many small worlds in one order: few IDs, many links, so that every rule comes to apply."""
+    draw = random.Random(seed)
+    rows: list[Row] = []
+    for case in range(cases):
+        own = ids_of(case)
+        odd = [*BLOCKED, *NEAR_MISSES, *LONGEST, "", "x" * 256, None]
+        some = draw.sample(own, draw.randint(2, len(own)))
+
+        def an_id(some: list[str | None] = some, odd: list[str | None] = odd) -> str | None:
+            return draw.choice(odd) if draw.random() < 0.06 else draw.choice(some)
+
+        for _ in range(draw.randint(1, 25)):
+            left, right = an_id(), an_id()
+            seen = draw.random() < 0.15
+            rows.append((draw.randrange(700), int(draw.choice(list(Kind))), left, left if seen else right))
+    return rows
+
+
+def in_order(row: Row) -> tuple[Any, ...]:
+    at, kind, left, right = row
+    return at, kind, (left or "").encode(), (right or "").encode()
+
+
+def expected(rows: Iterable[Row], policy: Policy | None = None, canonical: Any = "stable") -> list[Any]:
+    """The mapping of one resolver that is fed with the links in order."""
+    resolver = Resolver(policy, canonical)
+    ordered = sorted(rows, key=in_order)
+    kinds = [kind for _, kind, _, _ in ordered]
+    resolver.link_many(kinds, [row[2] for row in ordered], [row[3] for row in ordered])
+    return sorted(tuple(row.values()) for row in pa.table(resolver.mapping()).to_pylist())
+
+
+def frame(spark: SparkSession, rows: list[Row], seed: int = 0) -> DataFrame:
+    """The links in shuffled order, in any number of partitions."""
+    draw = random.Random(seed)
+    shuffled = draw.sample(rows, len(rows))
+    return spark.createDataFrame(shuffled, SCHEMA).repartition(draw.randint(1, 9))
+
+
+def answer(mapping: DataFrame) -> list[Any]:
+    return sorted(tuple(row) for row in mapping.collect())
+
+
+@finders
+@pytest.mark.parametrize("seed", range(10))
+def test_the_mapping_is_that_of_one_resolver_row_for_row(
+    spark: SparkSession, seed: int, components: Any
+) -> None:
+    from idmerge.spark import resolve
+
+    policy, canonical = POLICIES[seed % len(POLICIES)], STRATEGIES[(seed + seed // 4) % 4]
+    rows = workload(seed)
+    spark.conf.set("spark.sql.shuffle.partitions", str(1 + seed % 5))
+    try:
+        mapping = resolve(
+            frame(spark, rows, seed),
+            order="at",
+            policy=policy,
+            canonical=canonical,
+            components=components,
+            links_a_task=100 if seed % 2 else 10**6,
+        )
+        assert answer(mapping) == expected(rows, policy, canonical)
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", "4")
+
+
+def test_a_callable_is_asked_for_each_cluster_with_its_members_in_the_order_in_which_they_became_known(
+    spark: SparkSession,
+) -> None:
+    from idmerge.spark import resolve
+
+    def last(members: Any) -> str:
+        return str(members[-1])
+
+    rows = workload(99, cases=20)
+    mapping = resolve(frame(spark, rows), order="at", canonical=last, components="stars")
+    assert answer(mapping) == expected(rows, canonical=last)
+
+
+def test_several_columns_order_links_and_kinds_may_be_names(spark: SparkSession) -> None:
+    from idmerge.spark import resolve
+
+    rows = [("b", 1, "merge", "x", "y"), ("a", 2, "$identify", "y", "z"), ("a", 1, "alias", "z", "y")]
+    links = spark.createDataFrame(rows, "day string, at int, kind string, left string, right string")
+    mapping = resolve(links, order=["day", "at"], canonical="first_seen", components="stars")
+    assert answer(mapping) == [("x", "z", 3), ("y", "z", 3), ("z", "z", 3)]
+
+
+def test_junk_leaves_before_components_are_found_and_observations_are_reduced_to_the_first(
+    spark: SparkSession,
+) -> None:
+    from idmerge.spark.stated import stated
+
+    rows: list[Row] = [(1, 2, "null", "a"), (2, 0, "b", ""), (3, 1, None, "c"), (4, 2, "d", "e")]
+    rows += [(9, 2, "f", "f"), (5, 0, "f", "f"), (7, 1, "f", "f"), (6, 2, "undefined", "undefined")]
+    kept = stated(frame(spark, rows), "at", Policy())
+    assert sorted(map(tuple, kept.collect())) == [(4, 2, "d", "e"), (5, 0, "f", "f")]
+
+
+@finders
+def test_components_are_found_in_chains_hubs_and_rings(spark: SparkSession, components: Any) -> None:
+    from idmerge.spark.components import finder_named
+
+    draw = random.Random(5)
+    numbers = [draw.getrandbits(64) - 2**63 for _ in range(700)]
+    chain, hub, ring, loop = numbers[:300], numbers[300:500], numbers[500:699], numbers[699]
+    edges = [*pairwise(chain), *((hub[0], leaf) for leaf in hub[1:])]
+    edges += [*pairwise(ring), (ring[-1], ring[0]), (ring[0], ring[1]), (loop, loop)]
+    draw.shuffle(edges)
+    found = finder_named(components)(spark.createDataFrame(edges, "source long, target long")).collect()
+    labels = connected_components([a for a, _ in edges], [b for _, b in edges]).row_labels
+    least: dict[int, int] = {}
+    for (a, b), label in zip(edges, labels.tolist(), strict=True):
+        least[label] = min(a, b, least.get(label, a))
+    of_vertex = {
+        end: least[label] for edge, label in zip(edges, labels.tolist(), strict=True) for end in edge
+    }
+    assert dict(found) == {vertex: first for vertex, first in of_vertex.items() if vertex != first}
+    assert len(found) == len(numbers) - 4
+
+
+@pytest.mark.parametrize("component", ["id", "7"])
+def test_an_answer_of_graphframes_is_taken_unless_a_link_leads_out_of_a_component(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, component: str
+) -> None:
+    from graphframes import GraphFrame
+
+    from idmerge.spark import components
+
+    class Answering:  # In the place of one that needs the jar; the real one says which options there are.
+        def __init__(self, vertices: DataFrame, edges: DataFrame) -> None:
+            assert edges.columns == ["src", "dst"]
+            self.vertices = vertices
+
+        def connectedComponents(self, **options: Any) -> DataFrame:  # noqa: N802 - its name
+            inspect.signature(GraphFrame.connectedComponents).bind(self, **options)
+            return self.vertices.selectExpr("id", f"{component} as component")
+
+    monkeypatch.setattr(components, "_graph_frame", lambda _frame: Answering)
+    edges = spark.createDataFrame([(5, -3), (5, -3), (5, 8)], "source long, target long")
+    if component == "7":
+        assert sorted(map(tuple, components.by_graphframes(edges).collect())) == [(5, -3), (8, -3)]
+    else:
+        with pytest.raises(RuntimeError, match=r"components that links cross; use 0\.10\.1 or later"):
+            components.by_graphframes(edges)
+
+
+# Incremental
+
+
+@pytest.mark.parametrize(("seed", "shares"), [(3, (0.5, 0.9, 1)), (7, (0.7, 1))])
+def test_going_on_from_what_was_saved_gives_the_mapping_of_all_links(
+    spark: SparkSession, tmp_path: Path, seed: int, shares: tuple[float, ...]
+) -> None:
+    from idmerge.spark import resolve
+
+    rows = workload(seed)
+    random.Random(seed).shuffle(rows)  # New links come before old ones as often as not.
+    policy, canonical = POLICIES[seed % len(POLICIES)], STRATEGIES[seed % 4]
+    rules: dict[str, Any] = {"policy": policy, "canonical": canonical}
+    previous = None
+    cuts = [0, *(round(share * len(rows)) for share in shares)]
+    for start, end in pairwise(cuts):
+        links = frame(spark, rows[start:end])
+        save = str(tmp_path / str(end)) if end < len(rows) else None
+        mapping = resolve(links, order="at", components="stars", previous=previous, save=save, **rules)
+        assert answer(mapping) == expected(rows[:end], policy, canonical)
+        previous, rules = save, {}
+
+
+def test_only_what_new_links_touch_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    from pyspark.sql.functions import col
+
+    from idmerge.spark import resolve
+
+    old: list[Row] = [(number, 2, f"a{number}", f"b{number}") for number in range(50)]
+    new: list[Row] = [(100, 2, "b7", "new")]
+    saved = tmp_path / "saved"
+    resolve(frame(spark, old), order="at", components="stars", save=str(saved))
+    ids = col("distinct_id").isin("a7", "b7")
+    component = spark.read.parquet(str(saved / "mapping")).where(ids).first()
+    assert component is not None
+    assert component.cluster_size == 2
+    for bucket in (saved / "links").glob("bucket=*"):
+        if int(bucket.name.partition("=")[2]) != component.component % 4:  # As many as partitions.
+            shutil.rmtree(bucket)  # Whoever reads more than this bucket finds nothing.
+    mapping = resolve(frame(spark, new), order="at", components="stars", previous=str(saved))
+    assert answer(mapping) == expected([*old, *new])
+
+
+def test_an_earlier_result_that_allows_no_exact_answer_is_refused_with_the_reason(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    from idmerge.spark import resolve
+
+    links, saved = frame(spark, [(1, 2, "a", "b")]), str(tmp_path / "saved")
+    with pytest.raises(CanonicalError, match="save under a named strategy"):
+        resolve(links, order="at", canonical=min, components="stars", save=saved)
+    with pytest.raises(FullRunError, match="holds no whole result"):
+        resolve(links, order="at", components="stars", previous=saved)
+    resolve(links, order="at", components="stars", save=saved)
+    with pytest.raises(FileExistsError, match="is there already; save to a new directory"):
+        resolve(links, order="at", components="stars", save=saved)
+    with pytest.raises(FullRunError, match=r"was resolved under Policy\(.*without previous"):
+        resolve(links, order="at", policy=Policy(alias_once=False), components="stars", previous=saved)
+    with pytest.raises(FullRunError, match="canonical='stable', which does not tell whom 'smallest'"):
+        resolve(links, order="at", canonical="smallest", components="stars", previous=saved)
+    with pytest.raises(FullRunError, match="ordered by bigint, the new ones by string"):
+        resolve(links, order="left", components="stars", previous=saved)
+    shutil.rmtree(tmp_path / "saved" / "settings")
+    with pytest.raises(FullRunError, match="holds no whole result"):
+        resolve(links, order="at", components="stars", previous=saved)
+
+
+def test_the_page_on_scale_does_what_it_shows(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "scale.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"spark": spark}
+    for block in blocks("python", page):
+        exec(compile(block.replace("lake/", f"{tmp_path}/"), "docs/scale.md", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block)
+
+
+# Wrong calls
+
+
+def test_wrong_columns_are_named(spark: SparkSession) -> None:
+    from idmerge.spark import resolve
+
+    links = frame(spark, [(1, 2, "a", "b")])
+    with pytest.raises(ColumnError, match="expected the column when, got at, kind, left, right"):
+        resolve(links, order="when", components="stars")
+    with pytest.raises(ColumnError, match="the column left must hold text, got bigint; cast it to string"):
+        resolve(links.withColumn("left", links["at"]), order="at", components="stars")
+    with pytest.raises(ColumnError, match="must hold numbers or names of kinds, got double"):
+        resolve(links.withColumn("kind", links["kind"].cast("double")), order="at", components="stars")
+    with pytest.raises(ValueError, match="components must be 'graphframes' or 'stars', got 'x'"):
+        resolve(links, order="at", components="x")  # type: ignore[arg-type]
+
+
+def test_an_unknown_kind_is_named(spark: SparkSession) -> None:
+    from pyspark.errors import PythonException
+
+    from idmerge.spark import resolve
+
+    with pytest.raises(PythonException, match="ColumnError: kind must be 0, 1, 2 or .*, got 3"):
+        resolve(frame(spark, [(1, 3, "a", "b")]), order="at", components="stars")
+
+
+@pytest.mark.skipif(PACKAGE is not None, reason="the session has the jar")
+def test_a_session_without_the_jar_is_told_how_to_get_it(spark: SparkSession) -> None:
+    from idmerge.spark import resolve
+
+    with pytest.raises(MissingExtraError, match=r"spark\.jars\.packages=.*or pass components='stars'"):
+        resolve(frame(spark, [(1, 2, "a", "b")]), order="at")
+
+
+def test_without_pyspark_one_line_says_what_to_install() -> None:
+    code = "import sys; sys.modules['pyspark'] = None\n"
+    code += "try:\n    import idmerge.spark\nexcept ImportError as error:\n    print(error)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "idmerge.spark needs pyspark: pip install 'idmerge[spark]'\n"

@@ -1,0 +1,18 @@
+"""Among the properties of a table, what is no text is nobody's ID (SPEC 3), and so is what is no Unicode."""
+
+import json
+
+import pyarrow as pa
+
+from idmerge import Resolver, stitch
+
+
+def test_what_is_no_id_in_properties_belongs_to_nobody() -> None:
+    ids = ["\ud800", 1.5, True, ["a"], 7, "a"]
+    events = [{"event": "View", "properties": {"distinct_id": own}} for own in ids]
+    properties = [json.dumps(event["properties"]) for event in events]
+    resolver = Resolver()
+    resolver.apply_events(events)
+    stitched = stitch(pa.table({"event": ["View"] * len(ids), "properties": properties}))
+    assert stitched.column("distinct_id").to_pylist() == [None, None, None, None, "7", "a"]
+    assert list(pa.table(resolver.mapping()).column("distinct_id").to_pylist()) == ["7", "a"]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BLOCK = 2**20
-"""Bytes that are worked on at once."""
+BLOCK = 2**22
+"""Bytes that are worked on at once; with a quarter of it stitching takes a tenth longer."""
 AHEAD = 4
 """Blocks that are read, and blocks that are worked on, before they are asked for."""
 MOST_THREADS = 8

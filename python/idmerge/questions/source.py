@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
+from idmerge.files.opening import PARQUET
 from idmerge.questions.statement import EVENT, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ Events = Any
 """Stitched events: whatever exports an Arrow stream (pyarrow, polars, idmerge's own), a frame of pandas, a
 relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
 
-PARQUET = b"PAR1"
 TIMES = ("TIMESTAMP", "DATE")
 MANY = 30
 """Columns that a message names."""

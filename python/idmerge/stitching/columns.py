@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from idmerge._core import Seen
-from idmerge.errors import MissingExtraError
+from idmerge.files import opening
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import pyarrow as pa
 
     from idmerge._core import Table
@@ -21,17 +20,7 @@ AS_KNOWN = "distinct_id_as_known"
 INSERT_ID = "$insert_id"
 
 
-def import_pyarrow() -> ModuleType:
-    """Return pyarrow.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    try:
-        import pyarrow as pa  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError("stitching needs pyarrow: pip install 'idmerge[cli]'") from error
-    return pa
+import_pyarrow = partial(opening.import_pyarrow, "stitching")
 
 
 def record_batch(table: Table) -> pa.RecordBatch:

@@ -20,7 +20,8 @@ from pyarrow import csv, dataset, feather, parquet
 from by_hand import stitched_table
 from idmerge import Policy
 from idmerge.cli.group import commands
-from idmerge.stitching import writing
+from idmerge.stitching import encoding, writing
+from idmerge.stitching.encoding import Encoding
 from idmerge.workload import events as workload
 from strategies import D1, D2
 
@@ -88,6 +89,7 @@ def test_arrow_and_csv_have_them_too() -> None:
 
 def test_a_directory_gets_parts_in_the_order_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PART_ROWS", 400)
+    monkeypatch.setattr(encoding, "ROWS", 200)
     monkeypatch.setattr("idmerge.files.blocks.BLOCK", 10_000)
     run(SHOP, "-o", "out")
     parts = sorted(Path("out").glob("*.parquet"))
@@ -99,10 +101,14 @@ def test_a_directory_gets_parts_in_the_order_of_the_events(monkeypatch: pytest.M
 
 def test_wide_events_are_written_in_smaller_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(encoding, "MOST_BYTES", 50_000)
     monkeypatch.setattr("idmerge.files.blocks.BLOCK", 10_000)
-    run(SHOP, "-o", "out")
+    run(SHOP, "-o", "out.parquet")
+    assert parquet.read_metadata("out.parquet").num_row_groups > 2
+    assert parquet.read_table("out.parquet").equals(stitched_table(EVENTS))
+    run(SHOP, "-o", "out", "--dedupe")  # These are read twice.
     assert len(list(Path("out").glob("*.parquet"))) > 2
-    assert dataset.dataset("out").to_table().equals(stitched_table(EVENTS))
+    assert dataset.dataset("out").to_table().equals(stitched_table(EVENTS, dedupe=True))
 
 
 def test_options_mean_what_they_mean_in_python() -> None:
@@ -320,13 +326,13 @@ def test_a_file_that_is_replaced_is_there_at_every_moment(monkeypatch: pytest.Mo
     run(SHOP, "-o", "out.parquet")
     before = everything()
     seen = []
-    original = writing._each_encoded
+    original = Encoding.write
 
     def watched(*given: Any) -> Any:
         seen.append({name: content for name, content in everything().items() if name in before})
         return original(*given)
 
-    monkeypatch.setattr(writing, "_each_encoded", watched)
+    monkeypatch.setattr(Encoding, "write", watched)
     run(SHOP, "-o", "out")
     run(SHOP, "-o", "out.parquet")
     assert [set(found) == set(before) for found in seen] == [True, True]
@@ -351,16 +357,19 @@ def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(monkeypatch: 
 SLOW = """
 import sys, time
 from idmerge.files import blocks
-from idmerge.stitching import lines
+from idmerge.stitching import encoding, lines
 blocks.BLOCK = 2000
+encoding.ROWS = 20
 from idmerge.cli import main
-original = lines.flatten
-def slow(*given, **named):
-    for piece in original(*given, **named):
-        yield piece
-        print("writing", flush=True)
-        time.sleep(0.3)
-lines.flatten = slow
+def slow(original):
+    def slowed(*given, **named):
+        for piece in original(*given, **named):
+            yield piece
+            print("writing", flush=True)
+            time.sleep(0.3)
+    return slowed
+lines.flatten = slow(lines.flatten)
+encoding.Encoding.named = slow(encoding.Encoding.named)
 sys.argv = ["idmerge", "stitch", *sys.argv[1:]]
 main()
 """

@@ -55,7 +55,14 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     doors = {path.name for path in PACKAGE.rglob("*.py") if {"idmerge._core"} & imports(path)}
     # __init__ passes on its names, and columns names a type of it.
     facades = {"resolver.py", "durable.py", "compat.py", "components.py"}
-    assert doors == facades | {"scanning.py", "flattening.py", "lines.py", "__init__.py", "columns.py"}
+    assert doors == facades | {
+        "scanning.py",
+        "flattening.py",
+        "encoding.py",
+        "lines.py",
+        "__init__.py",
+        "columns.py",
+    }
 
 
 def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import Link, distinct_id_of, link_of
 from idmerge.files import BadLine, EventBatch, Piece, StepBatch, blocks, read, scan, scanning
+from idmerge.files.shape import Shape
+from idmerge.stitching.lines import event_count
 from idmerge.workload import events as workload
 from strategies import ids
 
@@ -64,6 +66,20 @@ def by_python(content: bytes) -> list[tuple[int, Stated]]:
 
 def by_core(content: bytes) -> list[tuple[int, Stated]]:
     return told(list(scan(io.BytesIO(content), name="f")))
+
+
+def by_columns(content: bytes) -> list[tuple[int, Stated]]:
+    """What the core tells when it makes columns too."""
+    scans: list[_core.Scan] = []
+
+    def take(scan: _core.Scan) -> bool:
+        scans.append(scan)
+        return len(scans) < 3  # From then on without.
+
+    pieces = list(scan(io.BytesIO(content), name="f", shape=Shape([*KEYS, "x", "n", ""]), on_columns=take))
+    rows = sum(map(event_count, pieces))
+    assert len(scans) == 3 or sum(size[0] for size in map(_core.Scan.columns_size, scans) if size) == rows
+    return told(pieces)
 
 
 def left_to_python(line: bytes) -> bool:
@@ -222,7 +238,7 @@ VIEW = b'{"event":"Page View","properties":{"distinct_id":"d"}}'
 @settings(max_examples=400)
 def test_an_event_states_to_the_core_what_it_states_to_python(line: bytes) -> None:
     content = VIEW + b"\n" + line
-    assert by_core(content) == by_python(content)
+    assert by_core(content) == by_columns(content) == by_python(content)
 
 
 @given(st.lists(lines, max_size=6), st.sampled_from([b"\n", b"\r\n", b"\n\n"]), st.booleans())
@@ -233,7 +249,7 @@ def test_lines_of_any_kind_are_told_as_python_tells_them(
     has_bom: bool,  # noqa: FBT001
 ) -> None:
     content = (b"\xef\xbb\xbf" if has_bom else b"") + newline.join([VIEW, *parts])
-    assert by_core(content) == by_python(content)
+    assert by_core(content) == by_columns(content) == by_python(content)
 
 
 @given(hostile_lines())
@@ -242,14 +258,16 @@ def test_lines_of_any_kind_are_told_as_python_tells_them(
 @example(b'{"event":"x","properties":{"a":"\\uZZZZ","distinct_id":"d"}}')
 @example(b'{"event":"x","properties":{"a":"\\u12"34","distinct_id":"d"}}')
 def test_a_broken_line_is_broken_to_both(line: bytes) -> None:
-    assert by_core(VIEW + b"\n" + line) == by_python(VIEW + b"\n" + line)
+    content = VIEW + b"\n" + line
+    assert by_core(content) == by_columns(content) == by_python(content)
 
 
 @pytest.mark.parametrize("part", HOSTILE)
 def test_each_hostile_part_means_the_same_in_every_place(part: bytes) -> None:
     line = b'{"event":"$identify","properties":{"x":["t",1.5,{}],"$anon_id":"a","distinct_id":"u"}}'
     placed = [VIEW] + [line[:place] + part + line[place:] for place in range(len(line) + 1)]
-    assert by_core(b"\n".join(placed)) == by_python(b"\n".join(placed))
+    content = b"\n".join(placed)
+    assert by_core(content) == by_columns(content) == by_python(content)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +308,7 @@ def test_each_hostile_part_means_the_same_in_every_place(part: bytes) -> None:
 )
 def test_each_trap_is_told_as_python_tells_it(line: bytes) -> None:
     content = VIEW + b"\n" + line
-    assert by_core(content) == by_python(content)
+    assert by_core(content) == by_columns(content) == by_python(content)
 
 
 def test_usual_events_are_not_left_to_python() -> None:

@@ -27,43 +27,8 @@ from by_hand import ALWAYS, BEFORE, stitched_table
 from idmerge import Outcome, Resolver
 from idmerge.errors import CanonicalError, FileFormatError
 from idmerge.files import BadLine, blocks
-from json_events import event_texts
+from json_events import as_array, written, zstd
 from strategies import D1, D2, policies, strategies
-
-BAD_LINES = [b"{", b"[1]", b"nonsense", b'{"event": "\xff"}', b'{"properties": {"z": 1, "y": 2}', b"7"]
-
-
-def as_array(texts: list[str]) -> bytes:
-    return ("[" + " ,\n".join(texts) + "\n]").encode()
-
-
-def zstd(text: bytes) -> bytes:
-    return pa.Codec("zstd").compress(text, asbytes=True)
-
-
-PACKED = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
-
-
-@st.composite
-def written(draw: st.DrawFn) -> tuple[list[str], str, bytes]:
-    """Events as texts, and a file of them: its suffix and its bytes."""
-    texts = draw(st.lists(event_texts, max_size=12))
-    if draw(st.booleans()) and texts:
-        text = as_array(texts)
-    else:
-        end = draw(st.sampled_from([b"\n", b"\r\n", b"\n\n \n"]))
-        lines = [text.encode() for text in texts]
-        for place, bad in draw(
-            st.lists(st.tuples(st.integers(0, 12), st.sampled_from(BAD_LINES)), max_size=3)
-        ):
-            # A file that begins with a bracket is an array.
-            lines.insert(min(max(place, 1), len(lines)), bad)
-        if lines[:1] == [b"[1]"]:
-            lines[0] = b"{"
-        text = end.join(lines) + draw(st.sampled_from([b"", end]))
-    suffix = draw(st.sampled_from([*PACKED]))
-    return texts, suffix, PACKED[suffix](text)
-
 
 options = st.fixed_dictionaries(
     {},

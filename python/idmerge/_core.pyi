@@ -20,6 +20,8 @@ from idmerge.policy import Policy
 __all__ = [
     "Column",
     "DisjointSet",
+    "EncodedEvents",
+    "EncodedFile",
     "Flat",
     "Flattener",
     "Partition",
@@ -27,6 +29,7 @@ __all__ = [
     "Scan",
     "Scanner",
     "Seen",
+    "Spool",
     "Table",
     "UnionFind",
     "__version__",
@@ -270,24 +273,37 @@ class Scanner:
     """Reads lines of events; the business of `idmerge.files`."""
 
     def __new__(
-        cls, events: list[tuple[str, int, list[Sequence[str]]]], longest: int, shape: bool = False
+        cls,
+        events: list[tuple[str, int, list[Sequence[str]]]],
+        longest: int,
+        shape: bool = False,
+        columns: bool = False,
+        chosen: set[str] | None = None,
     ) -> Self:
         """Take each identity event's name, kind and operands' keys, and the longest line in bytes.
 
-        With ``shape`` the scans say which properties the events have.
+        With ``shape`` the scans say which properties the events have. With ``columns`` they do too, and have
+        the events as columns: one for each property, or for the ``chosen`` ones.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, or there are too many keys.
         """
 
-    def scan(self, head: bytes, text: bytes, end: int) -> Scan:
+    def expect(self, properties: list[tuple[str, int]]) -> None:
+        """Take the kinds that the values of properties have, so that columns need not be guessed."""
+
+    def end_columns(self) -> None:
+        """Make no more columns."""
+
+    def scan(self, head: bytes, text: bytes, end: int, filled: list[bytes | None] | None = None) -> Scan:
         """Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
 
-        ``head`` is the beginning of one line.
+        ``head`` is the beginning of one line. If columns are wanted and some lines are unread, call again
+        with an event's JSON for each of these, or None for what is no event.
 
         Raises:
             IndexError: ``end`` is behind the text.
-            ValueError: There are 4 GiB or more.
+            ValueError: There are 2 GiB or more, or an unread line is filled with no event.
         """
 
 @final
@@ -318,11 +334,91 @@ class Scan:
         Python must read have none here.
         """
 
+    def unread(self) -> list[tuple[int, bytes]]:
+        """Return the lines, counted from 0, that Python must read before there are columns."""
+
+    def columns_size(self) -> tuple[int, int] | None:
+        """Return how many rows the columns have, and how many bytes; None without columns."""
+
     def rows_without_properties(self) -> list[int]:
         """Return the rows that Python must read and whose properties `properties` lacks."""
 
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the rows that Python must read, with their bytes."""
+
+@final
+class Spool:
+    """A file without a name where encoded columns wait; the business of `idmerge.stitching`."""
+
+    def __new__(
+        cls, directory: str, without_dictionary: list[str], differences: list[str], statistics: list[str]
+    ) -> Self:
+        """Make it in a directory.
+
+        The columns named are encoded without a dictionary, as differences, and with the least and greatest
+        value of each row group.
+
+        Raises:
+            OSError: No file can be made there.
+        """
+
+    def encode(self, scans: list[Scan], properties: list[tuple[str, str, int]]) -> EncodedEvents | None:
+        """Encode the columns of scans as a row group, but for the canonical IDs.
+
+        ``properties`` are each property's name, the name of its column, and its kinds. None is returned if a
+        column cannot be of the type that these ask for.
+
+        Raises:
+            OSError: There is no room.
+            ValueError: A scan has no columns.
+        """
+
+    def sent(self, events: EncodedEvents) -> Column:
+        """Return the IDs that were sent with encoded events, null where an event has none."""
+
+    def name(self, ids: ArrowArray | ArrowStream, events: EncodedEvents) -> None:
+        """Encode the canonical IDs of encoded events.
+
+        Raises:
+            OSError: There is no room.
+            TypeError: ``ids`` is no column of utf8.
+            ValueError: It has another length.
+        """
+
+@final
+class EncodedEvents:
+    """The events of a row group of a Parquet file, encoded."""
+
+    def __len__(self) -> int: ...
+    def fits(self, properties: list[tuple[str, str, int]]) -> bool:
+        """Return whether all columns have the types that the kinds of their properties ask for."""
+
+@final
+class EncodedFile:
+    """A Parquet file into which encoded events are copied."""
+
+    def __new__(cls, spool: Spool, path: str, properties: list[tuple[str, str, int]]) -> Self:
+        """Begin a file at ``path``.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+
+    def append(self, events: EncodedEvents) -> None:
+        """Copy encoded events, which are named, to the end of the file.
+
+        Raises:
+            OSError: There is no room.
+            ValueError: The file is closed, or the events were copied before.
+        """
+
+    def close(self) -> None:
+        """Write the end of the file.
+
+        Raises:
+            OSError: There is no room.
+            ValueError: The file is closed.
+        """
 
 @final
 class Flattener:

@@ -110,7 +110,11 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     total = total_size(paths)
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
-        events.learn(bar.advance, lambda piece, report: _tell(piece, report, malformed))
+        events.learn(
+            bar.advance,
+            lambda piece, report: _tell(piece, report, malformed),
+            output=None if partition_by else output,
+        )
     _tell_missing(properties, events)
     run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
     with progress("writing", total) as bar:

@@ -14,9 +14,8 @@ from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.events import operand_keys
 from idmerge.files.blocks import blocks_of, each_block
-from idmerge.files.jsontext import event_or_bad_line
 from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch
-from idmerge.files.scanning import StepBatch, pieces_of
+from idmerge.files.scanning import StepBatch, pieces_of, plain_lines
 from idmerge.files.shape import line_of
 
 if TYPE_CHECKING:
@@ -97,8 +96,6 @@ class Flattening(NamedTuple, Generic[T]):
             holes = flat.holes()
             if not holes:
                 return flat
-            items = [event_or_bad_line(path, line, hole) for line, hole in holes]
-            filled = [None if isinstance(item, BadLine) else line_of(item[1]) for item in items]
-            return self.flattener.flatten(head, text, end, filled)
+            return self.flattener.flatten(head, text, end, plain_lines(path, holes))
         except ValueError as error:
             raise FileFormatError(f"the file was changed while it was read: {error}") from error

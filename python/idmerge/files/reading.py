@@ -15,7 +15,7 @@ from idmerge.files.columns import read_arrow, read_csv, read_parquet
 from idmerge.files.jsontext import beginning, is_array, read_array, read_json
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
 from idmerge.files.pieces import BadLine, EventBatch
-from idmerge.files.scanning import StepBatch, properties_of, read_steps
+from idmerge.files.scanning import OnColumns, StepBatch, read_steps, scan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,11 +56,13 @@ def scan(
     name: str | None = None,
     on_bytes: Callable[[int], object] = lambda _count: None,
     shape: Shape | None = None,
+    on_columns: OnColumns | None = None,
 ) -> Iterator[Piece | StepBatch]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
     ``Resolver.apply_steps`` takes them. Several threads may read; ``on_bytes`` is called in the caller's.
-    A ``shape`` learns which properties the events have.
+    A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with events of
+    JSON as columns too, when these have been yielded, until it returns False.
 
     Raises:
         FileFormatError: The file is damaged, or lacks what its format promises.
@@ -68,7 +70,7 @@ def scan(
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
-    yield from _told(partial(_read, path, source), partial(_scan_json, path, shape), on_bytes)
+    yield from _told(partial(_read, path, source), partial(_scan_json, path, shape, on_columns), on_bytes)
 
 
 def flatten(
@@ -108,17 +110,22 @@ def _told(
 def _scan_json(
     path: str,
     shape: Shape | None,
+    on_columns: OnColumns | None,
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[Piece | StepBatch]:
     passed, head = beginning(path, stream)
-    if is_array(head):
-        for piece in read_array(path, stream, head):
-            if shape is not None and isinstance(piece, EventBatch):
-                shape.learn(path, properties_of(piece.events))
-            yield piece
-    else:
-        yield from read_steps(path, stream, passed, head, ahead=ahead, shape=shape)
+    if not is_array(head):
+        yield from read_steps(path, stream, passed, head, ahead=ahead, shape=shape, on_columns=on_columns)
+        return
+    for piece in read_array(path, stream, head):
+        scan = None
+        if shape is not None and isinstance(piece, EventBatch):
+            scan = scan_of(path, piece.events, shape, columns=on_columns is not None)
+            shape.learn(path, scan.properties())
+        yield piece
+        if on_columns is not None and scan is not None and not on_columns(scan):
+            on_columns = None
 
 
 def _flatten_json(

@@ -8,8 +8,10 @@ Reading, scanning and what the caller does with a piece go on at the same time (
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
@@ -18,13 +20,14 @@ from idmerge.events import Kind, Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
 from idmerge.files.jsontext import event_or_bad_line
 from idmerge.files.pieces import MAX_LINE, BadLine
-from idmerge.files.shape import line_of
+from idmerge.files.shape import Shape, line_of
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from idmerge.files.shape import Shape
+OnColumns = Callable[[_core.Scan], bool]
+"""Takes events as columns; returns whether it takes more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,27 +80,57 @@ def read_steps(  # noqa: PLR0913 - a file, and how it is read
     *,
     ahead: bool,
     shape: Shape | None = None,
+    on_columns: OnColumns | None = None,
 ) -> Iterator[StepBatch | BadLine]:
     """Read the lines of ``stream``, in another thread if ``ahead``.
 
     ``passed`` lines came before, and the first line begins with ``head``, read already. A ``shape`` learns
-    which properties the events have.
+    which properties the events have; with one, ``on_columns`` is called with each scan, as columns too, when
+    its pieces have been yielded, until it returns False.
 
     Raises:
         FileFormatError: The stream is cut off or damaged; the message names the line.
     """
     line = passed + 1
-    scanner = _core.Scanner(operand_keys(), MAX_LINE, shape=shape is not None)
+    scanner = _scanner(shape, columns=on_columns is not None)
     try:
-        with closing(each_block(blocks_of(stream, head), scanner.scan, ahead=ahead)) as scans:
+        with closing(
+            each_block(blocks_of(stream, head), partial(_scan, path, scanner), ahead=ahead)
+        ) as scans:
             for scan in scans:
                 pieces = list(pieces_of(path, line, scan))
-                if shape is not None:
-                    shape.learn(path, [*scan.properties(), *_properties_of_holes(scan, pieces)])
+                if shape is not None and shape.learn(
+                    path, [*scan.properties(), *_properties_of_holes(scan, pieces)]
+                ):
+                    scanner.expect(shape.kinds())
                 yield from pieces
+                if on_columns is not None and not on_columns(scan):
+                    on_columns = None
+                    scanner.end_columns()
                 line += scan.lines
     except FileFormatError as error:
         raise FileFormatError(f"{path}:{line}: {error}") from error
+
+
+def _scanner(shape: Shape | None, *, columns: bool = False) -> _core.Scanner:
+    if shape is None:
+        return _core.Scanner(operand_keys(), MAX_LINE)
+    scanner = _core.Scanner(operand_keys(), MAX_LINE, shape=True, columns=columns, chosen=shape.chosen)
+    scanner.expect(shape.kinds())
+    return scanner
+
+
+def _scan(path: str, scanner: _core.Scanner, head: bytes, text: bytes, end: int) -> _core.Scan:
+    """Scan a block; where columns are wanted, lines that the core leaves alone are read here for them."""
+    scan = scanner.scan(head, text, end)
+    unread = scan.unread()
+    return scanner.scan(head, text, end, plain_lines(path, unread)) if unread else scan
+
+
+def plain_lines(path: str, lines: Iterable[tuple[int, bytes]]) -> list[bytes | None]:
+    """Return lines that the core leaves alone as lines that it reads; None for what is no event."""
+    items = [event_or_bad_line(path, line, text) for line, text in lines]
+    return [None if isinstance(item, BadLine) else line_of(item[1]) for item in items]
 
 
 def pieces_of(path: str, first_line: int, scan: _core.Scan) -> Iterator[StepBatch | BadLine]:
@@ -127,14 +160,14 @@ def _properties_of_holes(
     batches = [piece for piece in pieces if isinstance(piece, StepBatch)]
     events = {batch.row(index): event for batch in batches for index, event in batch.events.items()}
     chosen = sorted(rows & events.keys())
-    for name, kinds, place in properties_of([events[row] for row in chosen]):
+    found = scan_of("", [events[row] for row in chosen], Shape())
+    for name, kinds, place in found.properties():
         yield name, kinds, chosen[place]
 
 
-def properties_of(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
-    """Return the properties of events that Python read, their kinds and first rows, as the core sees them."""
-    if not events:
-        return []
-    scanner = _core.Scanner(operand_keys(), MAX_LINE, shape=True)
+def scan_of(
+    path: str, events: Sequence[Mapping[str, Any]], shape: Shape, *, columns: bool = False
+) -> _core.Scan:
+    """Return the scan of events that Python read."""
     text = b"\n".join(map(line_of, events))
-    return scanner.scan(b"", text, len(text)).properties()
+    return _scan(path, _scanner(shape, columns=columns), b"", text, len(text))

@@ -39,20 +39,35 @@ class Shape:
         self._reserved = {*ALWAYS, *reserved}
         self._kinds: dict[str, int] = {}
 
-    def learn(self, path: str, properties: Iterable[tuple[str, int, int]]) -> None:
+    @property
+    def chosen(self) -> set[str] | None:
+        """The only properties that count, as far as JSON can have them; None for all."""
+        return None if self._chosen is None else {name for name in self._chosen if name == unicode_text(name)}
+
+    def learn(self, path: str, properties: Iterable[tuple[str, int, int]]) -> bool:
         """Take the properties of a piece of the file at ``path``: their names, kinds, and first rows.
+
+        Returns whether anything is known that was not known before.
 
         Raises:
             FileFormatError: There are more than a table can have.
         """
+        is_new = False
         for name, kinds, _ in sorted(properties, key=lambda found: found[2]):
             if self._chosen is not None and name not in self._chosen:
                 continue
-            self._kinds[name] = self._kinds.get(name, 0) | kinds
+            known = self._kinds.get(name, 0)
+            self._kinds[name] = known | kinds
+            is_new |= self._kinds[name] != known
             if len(name) > LONGEST_NAME:
                 raise _too_much(path, f"a property whose name has {len(name):,} characters ({name!r:.40}…)")
         if len(self._kinds) > MOST_PROPERTIES and self._chosen is None:
             raise _too_much(path, f"more than {MOST_PROPERTIES:,} different properties")
+        return is_new
+
+    def kinds(self) -> list[tuple[str, int]]:
+        """Return each property with its kinds."""
+        return list(self._kinds.items())
 
     def columns(self) -> list[tuple[str, str, int]]:
         """Return each property with the name of its column and its kinds."""

@@ -94,8 +94,12 @@ class Columns:
                     row += table.num_rows
             self._marks.check(file)
 
+    def column_names(self) -> list[str]:
+        """Return the names of the columns of the stitched events."""
+        return list(self.schema().names)
+
     def schema(self) -> pa.Schema:
-        """Return the columns of the stitched events."""
+        """Return the columns of the stitched events, with their types."""
         pa = import_pyarrow()
         wanted = self._wanted._replace(apply=False)
         looked_at = pa.schema([field for field in self._whole if field.name in self._read])

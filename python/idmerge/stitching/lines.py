@@ -9,7 +9,7 @@ from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, EventBatch, LinkBatch, scan
 from idmerge.files.flattening import Flattening, flattener_of
 from idmerge.files.reading import flatten
-from idmerge.files.shape import Shape
+from idmerge.files.shape import ALWAYS, Shape
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import (
     AS_KNOWN,
@@ -22,6 +22,7 @@ from idmerge.stitching.columns import (
     resolved,
     with_column,
 )
+from idmerge.stitching.encoding import Encoding
 from idmerge.stitching.following import followed
 from idmerge.stitching.unchanged import Marks
 
@@ -52,10 +53,22 @@ class Lines:
         )
         self._shape = Shape(chosen, reserved=[AS_KNOWN] if wanted.as_known else [])
 
+    def encoding(self, output: str) -> Encoding | None:
+        """Return what encodes the events, while `learn` reads them, in a file beside ``output``.
+
+        None if more than their canonical IDs is said of them.
+
+        Raises:
+            OSError: No file can be made there.
+        """
+        return None if self._wanted.as_known or self._wanted.dedupe else Encoding(output, self._shape)
+
     def learn(
-        self, on_bytes: Callable[[int], object]
+        self, on_bytes: Callable[[int], object], encoding: Encoding | None = None
     ) -> Iterator[tuple[int, Piece | StepBatch, Report | None]]:
         """Read the files and yield each piece, the number of its events and the report on its links.
+
+        The events are encoded meanwhile if there is an ``encoding``.
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
@@ -65,7 +78,13 @@ class Lines:
             self._marks.take(file)
             bad: BadLine | None = None
             is_read = False
-            for piece in scan(file.path, name=file.name, on_bytes=on_bytes, shape=self._shape):
+            for piece in scan(
+                file.path,
+                name=file.name,
+                on_bytes=on_bytes,
+                shape=self._shape,
+                on_columns=None if encoding is None else encoding.take,
+            ):
                 report = None
                 if isinstance(piece, BadLine):
                     bad = bad or piece
@@ -81,8 +100,17 @@ class Lines:
                     "object a line or in an array"
                 )
 
+    def column_names(self) -> list[str]:
+        """Return the names of the columns of the events that were read."""
+        names = [*ALWAYS, *(column for name, column, _ in self._shape.columns() if name not in ALWAYS[1:])]
+        if self._hides_insert_id and INSERT_ID in names:
+            names.remove(INSERT_ID)
+        if self._wanted.as_known:
+            names.insert(names.index(BEFORE) + 1, AS_KNOWN)
+        return names
+
     def schema(self) -> pa.Schema:
-        """Return the columns of the events that were read."""
+        """Return the columns of the events that were read, with their types."""
         schema: pa.Schema = import_pyarrow().schema(flattener_of(self._shape))
         if self._hides_insert_id and INSERT_ID in schema.names:
             schema = schema.remove(schema.get_field_index(INSERT_ID))

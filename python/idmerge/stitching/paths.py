@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from idmerge.errors import CanonicalError
@@ -12,7 +14,7 @@ from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import Duplicates, import_pyarrow
 from idmerge.stitching.lines import Lines
 from idmerge.stitching.tables import Wanted
-from idmerge.stitching.writing import write_events
+from idmerge.stitching.writing import can_encode, write_encoded, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from idmerge.files import Piece, Source, StepBatch
     from idmerge.outcome import Outcome, Report
     from idmerge.resolver import Resolver
+    from idmerge.stitching.encoding import Encoding
 
 
 class StitchedEvents:
@@ -63,6 +66,9 @@ class StitchedEvents:
         kind = Columns if any(map(has_columns_of_events, files)) else Lines
         self._source = kind(files, self._wanted, properties)
         self._schema: pa.Schema | None = None
+        self._is_learned = False
+        self._encoding: Encoding | None = None
+        self._bytes = 0
         self.events = 0
         """How many events the files hold."""
         self.duplicates = 0
@@ -83,35 +89,58 @@ class StitchedEvents:
     @property
     def schema(self) -> pa.Schema:
         """The names and types of the columns, as pyarrow has them."""
+        self._check_learned()
         if self._schema is None:
-            raise ValueError("learn the events first: which properties they have is not known yet")
+            self._schema = self._source.schema()
         return self._schema
 
     @property
     def column_names(self) -> list[str]:
         """The names of the columns."""
-        return list(self.schema.names)
+        self._check_learned()
+        return self._source.column_names()
+
+    def _check_learned(self) -> None:
+        if not self._is_learned:
+            raise ValueError("learn the events first: which properties they have is not known yet")
 
     def learn(
         self,
         on_bytes: Callable[[int], object] = lambda _count: None,
         on_piece: Callable[[Piece | StepBatch, Report | None], object] = lambda _piece, _report: None,
+        *,
+        output: str | os.PathLike[str] | None = None,
     ) -> None:
         """Read the files for the first time: their links, and which properties their events have.
 
-        ``on_piece`` is called with each piece and the report on its links, None for a bad line.
+        ``on_piece`` is called with each piece and the report on its links, None for a bad line. Given the
+        ``output``, events of JSON that become Parquet are encoded meanwhile, in a file without a name beside
+        it, and `write` seldom has to read the files once more.
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
                 can have.
             OSError: A file cannot be opened.
         """
-        for count, piece, report in self._source.learn(on_bytes):
-            self.events += count
-            if report is not None:
-                self.outcomes.update(report.counts)
-            on_piece(piece, report)
-        self._schema = self._source.schema()
+        self._encoding, self._bytes = None, 0
+
+        def on_these(count: int) -> None:
+            self._bytes += count
+            on_bytes(count)
+
+        with ExitStack() as stack:
+            learning, encoding = self._source.learn(on_these), None
+            if isinstance(self._source, Lines) and output is not None and can_encode(os.fspath(output)):
+                encoding = self._source.encoding(os.fspath(output))
+                learning = self._source.learn(on_these, encoding and stack.enter_context(encoding))
+            for count, piece, report in learning:
+                self.events += count
+                if report is not None:
+                    self.outcomes.update(report.counts)
+                on_piece(piece, report)
+            if encoding is not None and encoding.finish():
+                self._encoding = encoding
+        self._is_learned = True
 
     def batches(self, on_bytes: Callable[[int], object] = lambda _count: None) -> Iterator[pa.RecordBatch]:
         """Read the files once more and yield their events, stitched.
@@ -134,6 +163,8 @@ class StitchedEvents:
     ) -> int:
         """Read the files once more and write their events, stitched; return how many there are.
 
+        They are not read once more if `learn` was told the output.
+
         Args:
             output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet files. It
                 is there whole or not at all. A directory that this has written is replaced, no other one.
@@ -144,7 +175,12 @@ class StitchedEvents:
             FileFormatError: A file is damaged or has changed, or the directory holds something else.
             OSError: There is no room, or no permission.
         """
-        return write_events(os.fspath(output), self.schema, self.batches(on_bytes), partition_by)
+        path = os.fspath(output)
+        if self._encoding is not None and partition_by is None and can_encode(path):
+            encoding, self._encoding = self._encoding, None
+            on_group = partial(on_bytes, self._bytes // max(len(encoding), 1))
+            return write_encoded(path, encoding, self.resolver, on_group)
+        return write_events(path, self.schema, self.batches(on_bytes), partition_by)
 
     def __arrow_c_schema__(self) -> object:
         """Export the schema (Arrow PyCapsule interface)."""
@@ -157,5 +193,5 @@ class StitchedEvents:
 
     def __repr__(self) -> str:
         """Name the number of events and of columns."""
-        columns = "not read yet" if self._schema is None else f"{len(self._schema)} columns"
+        columns = f"{len(self.column_names)} columns" if self._is_learned else "not read yet"
         return f"StitchedEvents({self.events:,} events, {columns})"

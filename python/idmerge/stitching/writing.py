@@ -9,34 +9,42 @@ import os
 import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from inspect import signature
+from itertools import count
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from idmerge.errors import FileFormatError
 from idmerge.files import replacing
+from idmerge.stitching.encoding import (
+    DIFFERENCES,
+    MOST_BYTES,
+    MOST_THREADS,
+    ROWS,
+    STATISTICS,
+    WITHOUT_DICTIONARY,
+)
 from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sized
     from concurrent.futures import Future
     from typing import BinaryIO
 
     import pyarrow as pa
 
+    from idmerge.resolver import Resolver
+    from idmerge.stitching.encoding import Encoding
+
+S = TypeVar("S", bound="Sized")
+
 SUFFIXES = (".parquet", ".arrow", ".csv")
 PARTITIONS = ("date", "event")
-ROWS = 2**17
-"""Rows of a row group, which is what is encoded at once."""
-PART_ROWS = 2**18
+PART_ROWS = 2 * ROWS
 """Rows of a file of a directory that is not partitioned."""
-MOST_THREADS = 4
-"""Threads that write a directory's files."""
-MOST_BYTES = 2**26
-"""Bytes in memory from which on fewer rows are enough, so that wide events do not fill it."""
 MOST_PARTITIONS = 10_000
 LONGEST_NAME = 255
 """Bytes of the name of a directory."""
@@ -72,6 +80,55 @@ def write_events(
         raise FileFormatError(f"{output}: cannot be written ({reason})") from error
 
 
+def can_encode(output: str) -> bool:
+    """Return whether events that are encoded already can become the unpartitioned ``output``."""
+    target = Path(output)
+    if target.exists() and not target.is_file():
+        return target.is_dir() and not output.endswith(SUFFIXES)  # Nothing is copied into a pipe.
+    return output.endswith(".parquet") or not output.endswith(SUFFIXES)
+
+
+def write_encoded(output: str, encoding: Encoding, resolver: Resolver, on_group: Callable[[], object]) -> int:
+    """Write events that are encoded already to ``output``, and return the number of rows.
+
+    ``on_group`` is called after each row group.
+
+    Raises:
+        FileFormatError: A directory holds what was not written here.
+        OSError: There is no room.
+    """
+
+    def each(named: Iterable[S]) -> Iterator[S]:
+        for events in named:
+            yield events
+            on_group()
+
+    with closing(encoding.named(resolver)) as named:
+        if output.endswith(".parquet"):
+            with replacing(output) as stream:
+                return encoding.write(stream.name, each(named))
+        with _replacing_directory(output) as directory:
+            parts = enumerate(_parts_of(each(named)))
+            return sum(encoding.write(_part(directory, number), groups) for number, groups in parts)
+
+
+def _parts_of(named: Iterable[S]) -> Iterator[list[S]]:
+    """Yield row groups in lists of `PART_ROWS` rows or more, and at least one list."""
+    groups: list[S] = []
+    number = 0
+    for events in named:
+        groups.append(events)
+        if sum(map(len, groups)) >= PART_ROWS:
+            yield groups
+            groups, number = [], number + 1
+    if groups or not number:
+        yield groups
+
+
+def _part(directory: Path, number: int) -> str:
+    return os.fspath(directory / f"part-{number:05}.parquet")
+
+
 def _write_file(output: str, stream: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     with _writer(output, stream, schema) as write:
         return _each_encoded(1, schema, batches, ROWS, write)
@@ -80,10 +137,10 @@ def _write_file(output: str, stream: BinaryIO, schema: pa.Schema, batches: Itera
 def _write_parts(directory: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     from pyarrow import parquet  # noqa: PLC0415
 
-    numbers = iter(range(10**9))
+    numbers = count()
 
     def write(table: pa.Table) -> None:
-        path = directory / f"part-{next(numbers):05}.parquet"
+        path = _part(directory, next(numbers))
         parquet.write_table(table, path, row_group_size=ROWS, **_options(schema))
 
     rows = _each_encoded(min(threads_allowed(), MOST_THREADS), schema, batches, PART_ROWS, write)
@@ -251,11 +308,12 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
 
     kind = schema.field("time").type if "time" in schema.names else pa.null()
     is_number = pa.types.is_timestamp(kind) or pa.types.is_int64(kind)
-    apart = {"time", "$insert_id"} if is_number else {"$insert_id"}
+    differences = DIFFERENCES if is_number else ()
+    apart = {name for name in WITHOUT_DICTIONARY if is_number or name not in DIFFERENCES}
     return {
         "use_dictionary": [name for name in schema.names if name not in apart],
-        **({"column_encoding": {"time": "DELTA_BINARY_PACKED"}} if is_number else {}),
-        "write_statistics": ["event", "time", "distinct_id"],
+        **({"column_encoding": dict.fromkeys(differences, "DELTA_BINARY_PACKED")} if differences else {}),
+        "write_statistics": [*STATISTICS],
         "write_batch_size": 2**16,
     }
 

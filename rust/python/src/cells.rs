@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use sonic_rs::Deserializer as Parser;
 
 use crate::events::{DEEPEST, Field, FieldName};
-use crate::shape::Names;
+use crate::shape::{Keys, kind};
 
 /// Properties that few events have more of.
 const USUAL: usize = 16;
@@ -36,6 +36,19 @@ impl<'a> Cell<'a> {
     /// Returns whether Python takes the cell for an ID: text, or an integer.
     pub fn is_id(&self) -> bool {
         matches!(self, Self::There(_) | Self::Written(_) | Self::Integer(_) | Self::Digits(_))
+    }
+
+    /// Returns the kind of the value.
+    #[inline]
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Null => kind::NULL,
+            Self::Bool(_) => kind::BOOL,
+            Self::Integer(number) => kind::of_integer(*number),
+            Self::Float(_) => kind::FLOAT,
+            Self::There(_) | Self::Written(_) | Self::Digits(_) => kind::TEXT,
+            Self::Nested(_) => kind::NESTED,
+        }
     }
 
     /// Returns the cell as text, as it stands or in JSON's form; None for a null.
@@ -68,25 +81,25 @@ impl<'a> Cells<'a> {
     /// Returns the cells of `line`, or None if it must be read by Python.
     ///
     /// `room` is emptied, and holds what is [`Cell::Written`].
-    pub fn read(line: &'a str, names: &mut Names, room: &mut String) -> Option<Self> {
+    pub fn read(line: &'a str, keys: &mut impl Keys, room: &mut String) -> Option<Self> {
         room.clear();
-        names.begin_row();
+        keys.begin_row();
         let mut cells = Self { event: None, properties: Vec::with_capacity(USUAL) };
         let mut parser = Parser::from_str(line);
-        parser.deserialize_any(Event { cells: &mut cells, names, room }).ok()?;
+        parser.deserialize_any(Event { cells: &mut cells, keys, room }).ok()?;
         parser.end().ok()?;
         Some(cells)
     }
 }
 
 /// The line's object.
-struct Event<'e, 'a> {
+struct Event<'e, 'a, K> {
     cells: &'e mut Cells<'a>,
-    names: &'e mut Names,
+    keys: &'e mut K,
     room: &'e mut String,
 }
 
-impl<'a> Visitor<'a> for Event<'_, 'a> {
+impl<'a, K: Keys> Visitor<'a> for Event<'_, 'a, K> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,9 +115,9 @@ impl<'a> Visitor<'a> for Event<'_, 'a> {
                 }
                 Field::Properties => {
                     self.cells.properties.clear();
-                    self.names.begin_row();
+                    self.keys.begin_row();
                     let cells = &mut self.cells.properties;
-                    map.next_value_seed(Properties { cells, names: self.names, room: self.room })?;
+                    map.next_value_seed(Properties { cells, keys: self.keys, room: self.room })?;
                 }
                 Field::Other => _ = map.next_value_seed(Value { room: self.room, depth: 1 })?,
             }
@@ -113,13 +126,13 @@ impl<'a> Visitor<'a> for Event<'_, 'a> {
     }
 }
 
-struct Properties<'e, 'a> {
+struct Properties<'e, 'a, K> {
     cells: &'e mut Vec<(usize, Cell<'a>)>,
-    names: &'e mut Names,
+    keys: &'e mut K,
     room: &'e mut String,
 }
 
-impl<'a> DeserializeSeed<'a> for Properties<'_, 'a> {
+impl<'a, K: Keys> DeserializeSeed<'a> for Properties<'_, 'a, K> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
@@ -141,7 +154,7 @@ macro_rules! any_value {
     };
 }
 
-impl<'a> Visitor<'a> for Properties<'_, 'a> {
+impl<'a, K: Keys> Visitor<'a> for Properties<'_, 'a, K> {
     type Value = ();
 
     any_value! {
@@ -161,7 +174,7 @@ impl<'a> Visitor<'a> for Properties<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(place) = map.next_key_seed(Key(self.names))? {
+        while let Some(place) = map.next_key_seed(Key(self.keys))? {
             let value = map.next_value_seed(Value { room: self.room, depth: 2 })?;
             if let Some(place) = place {
                 self.cells.push((place, value));
@@ -172,9 +185,9 @@ impl<'a> Visitor<'a> for Properties<'_, 'a> {
 }
 
 /// Reads a key and returns the place of its column.
-struct Key<'e>(&'e mut Names);
+struct Key<'e, K>(&'e mut K);
 
-impl<'a> DeserializeSeed<'a> for Key<'_> {
+impl<'a, K: Keys> DeserializeSeed<'a> for Key<'_, K> {
     type Value = Option<usize>;
 
     #[inline]
@@ -183,7 +196,7 @@ impl<'a> DeserializeSeed<'a> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl<K: Keys> Visitor<'_> for Key<'_, K> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,7 +205,7 @@ impl Visitor<'_> for Key<'_> {
 
     #[inline]
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.find(key))
+        Ok(self.0.place(key))
     }
 }
 

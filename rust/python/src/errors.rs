@@ -1,7 +1,7 @@
 //! The core's errors as Python's exceptions.
 
 use pyo3::PyErr;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::import_exception;
 
 import_exception!(idmerge.errors, CapacityError);
@@ -66,7 +66,7 @@ impl From<Failure> for PyErr {
             Failure::Sealed(reason) => SealedError::new_err(reason),
             Failure::Damaged(text) => JournalError::new_err(text),
             Failure::Retraction(text) => RetractionError::new_err(text),
-            Failure::System(error) => error.into(),
+            Failure::System(error) => system_error(&error),
             Failure::NoHistory => NoHistoryError::new_err(
                 "nobody kept which link joined what; make the resolver with history=True, or open a journal",
             ),
@@ -77,5 +77,17 @@ impl From<Failure> for PyErr {
                 "a list of {rows} rows became shorter while it was read; its first {taken} rows are applied"
             )),
         }
+    }
+}
+
+/// Returns an `OSError` with the system's number and its words, as Python's own are.
+pub fn system_error(error: &std::io::Error) -> PyErr {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(code) => {
+            let words = text.strip_suffix(&format!(" (os error {code})")).unwrap_or(&text);
+            PyOSError::new_err((code, words.to_owned()))
+        }
+        None => PyOSError::new_err(text),
     }
 }

@@ -15,7 +15,8 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
-use crate::shape::{Shape, kind};
+use crate::cells::{Cell, Cells};
+use crate::shape::{Keys, Shape, kind};
 
 /// Keys that can be told apart.
 const MOST_KEYS: usize = 8;
@@ -86,6 +87,11 @@ impl Rules {
         self.keys.iter().position(|known| known == key)
     }
 
+    /// Returns the keys whose values count.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
     /// Returns what `line` states, with `observe` as the code of an ordinary event; None: ask Python.
     ///
     /// `unescaped` is room for operands that do not stand in the line as they are. A `shape` takes the
@@ -107,13 +113,72 @@ impl Rules {
         if let Some((shape, row)) = event.shape.as_deref_mut().zip(row) {
             shape.end_row(row);
         }
-        let (code, left, right) = event.step(observe)?;
-        let Event { unescaped, .. } = event;
-        let text = |id: Id<'a>| match id {
-            Id::There(text) => text,
-            Id::Unescaped(range) => &unescaped[range],
+        let Event { rule, values, unescaped, .. } = event;
+        self.step(rule, &values, unescaped, observe)
+    }
+
+    /// Returns what an event states that was read as cells; [`Self::keys`] have the first places.
+    pub fn stated_by<'a>(
+        &self,
+        cells: &Cells<'a>,
+        room: &'a str,
+        observe: u8,
+        unescaped: &'a mut String,
+    ) -> Option<Stated<'a>> {
+        unescaped.clear();
+        let name = cells.event.as_ref().and_then(|name| name.text(room));
+        let mut values = [const { Value::Absent }; MOST_KEYS];
+        for (place, cell) in &cells.properties {
+            if *place < self.keys.len() {
+                values[*place] = Value::of(cell, room, unescaped);
+            }
+        }
+        self.step(name.and_then(|name| self.rule(&name)), &values, unescaped, observe)
+    }
+
+    /// Returns which rule the event with this name has.
+    fn rule(&self, event: &str) -> Option<usize> {
+        self.events.iter().position(|rule| rule.event == event)
+    }
+
+    fn step<'a>(
+        &self,
+        rule: Option<usize>,
+        values: &[Value<'a>],
+        unescaped: &'a str,
+        observe: u8,
+    ) -> Option<Stated<'a>> {
+        let (code, left, right) = match rule.map(|rule| &self.events[rule]) {
+            Some(rule) => {
+                let (first, second) = match &rule.operands {
+                    Operands::Apart(first, second) => (operand(values, first)?, operand(values, second)?),
+                    Operands::Together(place) => match &values[*place] {
+                        Value::Pair(both) => (&both.0, &both.1),
+                        _ => return None,
+                    },
+                };
+                (rule.code, Some(first), Some(second))
+            }
+            None => match &values[self.distinct_id] {
+                Value::Id(id) => (observe, Some(id), None),
+                Value::Number => return None,
+                Value::Absent | Value::NoId | Value::Pair(..) => (observe, None, None),
+            },
+        };
+        let text = |id: &Id<'a>| match id {
+            Id::There(text) => *text,
+            Id::Unescaped(range) => &unescaped[range.clone()],
         };
         Some((code, left.map(text), right.map(text)))
+    }
+}
+
+/// Returns the value of an operand: of its keys the first that is present counts.
+fn operand<'v, 'a>(values: &'v [Value<'a>], places: &[usize]) -> Option<&'v Id<'a>> {
+    let mut values = places.iter().map(|&place| &values[place]);
+    match values.find(|value| !matches!(value, Value::Absent))? {
+        Value::Id(id) => Some(id),
+        _ => None,
     }
 }
 
@@ -142,6 +207,24 @@ enum Value<'a> {
     Pair(Box<(Id<'a>, Id<'a>)>),
 }
 
+impl<'a> Value<'a> {
+    /// Returns the value in a cell.
+    fn of(cell: &Cell<'a>, room: &'a str, unescaped: &mut String) -> Self {
+        match cell {
+            Cell::There(text) => Self::Id(Id::There(text)),
+            Cell::Written(range) | Cell::Digits(range) => Self::Id(Id::There(&room[range.clone()])),
+            Cell::Integer(number) => Operand { unescaped, kind: None }.kept(number),
+            Cell::Float(_) => Self::Number,
+            Cell::Null | Cell::Bool(_) => Self::NoId,
+            Cell::Nested(range) => {
+                let mut parser = Parser::from_str(&room[range.clone()]);
+                let value = Operand { unescaped, kind: Some(&mut 0) }.deserialize(&mut parser);
+                value.unwrap_or(Self::NoId)
+            }
+        }
+    }
+}
+
 /// An event as far as it was read.
 struct Event<'r, 'a> {
     rules: &'r Rules,
@@ -151,37 +234,11 @@ struct Event<'r, 'a> {
     shape: Option<&'r mut Shape>,
 }
 
-impl<'a> Event<'_, 'a> {
+impl Event<'_, '_> {
     fn begin_properties(&mut self) {
         self.values.fill(Value::Absent);
         if let Some(shape) = &mut self.shape {
             shape.begin_row();
-        }
-    }
-
-    fn step(&self, observe: u8) -> Option<(u8, Option<Id<'a>>, Option<Id<'a>>)> {
-        let Some(rule) = self.rule.map(|rule| &self.rules.events[rule]) else {
-            return match &self.values[self.rules.distinct_id] {
-                Value::Id(id) => Some((observe, Some(id.clone()), None)),
-                Value::Number => None,
-                Value::Absent | Value::NoId | Value::Pair(..) => Some((observe, None, None)),
-            };
-        };
-        let (first, second) = match &rule.operands {
-            Operands::Apart(first, second) => (self.operand(first)?, self.operand(second)?),
-            Operands::Together(place) => match &self.values[*place] {
-                Value::Pair(both) => (both.0.clone(), both.1.clone()),
-                _ => return None,
-            },
-        };
-        Some((rule.code, Some(first), Some(second)))
-    }
-
-    fn operand(&self, places: &[usize]) -> Option<Id<'a>> {
-        let mut values = places.iter().map(|&place| &self.values[place]);
-        match values.find(|value| !matches!(value, Value::Absent))? {
-            Value::Id(id) => Some(id.clone()),
-            _ => None,
         }
     }
 }
@@ -282,7 +339,7 @@ impl<'a> Visitor<'a> for EventName<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.events.iter().position(|rule| rule.event == name))
+        Ok(self.0.rule(name))
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
@@ -366,7 +423,7 @@ impl Visitor<'_> for PropertyName<'_, '_> {
 
     #[inline]
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok((self.0.find(key), self.1.as_mut().map(|shape| shape.key(key))))
+        Ok((self.0.find(key), self.1.as_mut().and_then(|shape| shape.place(key))))
     }
 }
 

@@ -14,7 +14,8 @@
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`journal`]: what a resolver does with a journal; [`blocks`]: a batch of it as Arrow.
 //! - [`scan`]: [`lines`] of events in, by the parser in [`events`]; [`shape`]: which properties they have.
-//! - [`flat`]: lines of events as columns, whose [`cells`] they are.
+//! - [`flat`]: lines of events as columns: [`cells`] become [`rows`], [`growing`] columns with [`times`].
+//! - [`learning`]: both at once, before it is known which properties there are; [`encoding`]: these as Parquet.
 //! - [`following`]: who was thought to be who, row by row; [`seen`]: rows that came before.
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
@@ -28,12 +29,15 @@ mod cells;
 mod column;
 mod components;
 mod disjoint_set;
+mod encoding;
 mod errors;
 mod events;
 mod flat;
 mod following;
+mod growing;
 mod journal;
 mod kinds;
+mod learning;
 mod lines;
 mod links;
 mod numpy_text;
@@ -41,12 +45,14 @@ mod objects;
 mod partition;
 mod relay;
 mod resolver;
+mod rows;
 mod scan;
 mod seen;
 mod settings;
 mod shape;
 mod string_dtype;
 mod table;
+mod times;
 mod union_find;
 
 #[pyo3::pymodule(gil_used = false)]
@@ -55,6 +61,8 @@ mod _core {
     use crate::components::connected_components;
     #[pymodule_export]
     use crate::disjoint_set::DisjointSet;
+    #[pymodule_export]
+    use crate::encoding::{EncodedEvents, EncodedFile, Spool};
     #[pymodule_export]
     use crate::flat::{Flat, Flattener};
     #[pymodule_export]

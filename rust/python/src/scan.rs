@@ -1,7 +1,11 @@
 //! Lines of events, read without the interpreter into the steps that they state.
 //!
-//! A [`Scan`] holds the IDs alone and not the text that they stood in. A line about which the
-//! parser is not certain is a hole: a row without a step, whose bytes Python reads.
+//! A [`Scan`] holds the IDs alone and not the text that they stood in, unless it shall have the events as
+//! columns too. A line about which the parser is not certain is a hole: a row without a step, whose bytes
+//! Python reads.
+
+use std::collections::HashSet;
+use std::sync::{Arc, RwLock};
 
 use idmerge_core::{Kind, Operand, Step};
 use pyo3::exceptions::{PyIndexError, PyValueError};
@@ -9,7 +13,9 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyList, PyString};
 
-use crate::events::Rules;
+use crate::errors::Failure;
+use crate::events::{Rules, Stated};
+use crate::learning::{Columns, Expected, Learner};
 use crate::lines::{Line, each_line};
 use crate::shape::Shape;
 
@@ -27,6 +33,8 @@ pub struct Scanner {
     longest: usize,
     /// Whether somebody asks which properties the events have.
     is_shape_wanted: bool,
+    /// What is known of the properties; None where no columns are wanted.
+    expected: RwLock<Option<Arc<Expected>>>,
 }
 
 /// The steps that some lines state, a row for each line that is not blank.
@@ -38,6 +46,9 @@ pub struct Scan {
     holes: Vec<Hole>,
     lines: u32,
     shape: Option<Shape>,
+    columns: Option<Columns>,
+    /// The lines that Python must read before there are columns: their numbers, counted from 0, and their bytes.
+    unread: Vec<(u32, Vec<u8>)>,
 }
 
 struct Row {
@@ -59,50 +70,143 @@ struct Hole {
 #[pymethods]
 impl Scanner {
     #[new]
-    #[pyo3(signature = (events, longest, shape=false))]
-    fn new(events: Vec<(String, u8, Vec<Vec<String>>)>, longest: usize, shape: bool) -> PyResult<Self> {
-        match Rules::new(events) {
-            Some(rules) => Ok(Self { rules, longest, is_shape_wanted: shape }),
-            None => Err(PyValueError::new_err("each event needs one or two groups of few keys")),
+    #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None))]
+    fn new(
+        events: Vec<(String, u8, Vec<Vec<String>>)>,
+        longest: usize,
+        shape: bool,
+        columns: bool,
+        chosen: Option<HashSet<String>>,
+    ) -> PyResult<Self> {
+        let Some(rules) = Rules::new(events) else {
+            return Err(PyValueError::new_err("each event needs one or two groups of few keys"));
+        };
+        let expected = columns.then(|| Arc::new(Expected::of(chosen)));
+        Ok(Self { rules, longest, is_shape_wanted: shape || columns, expected: RwLock::new(expected) })
+    }
+
+    /// Take the kinds that the values of properties have, so that columns need not be guessed.
+    fn expect(&self, properties: Vec<(String, u8)>) -> PyResult<()> {
+        if let Some(expected) = self.expected.write().map_err(Failure::from)?.as_mut() {
+            Arc::make_mut(expected).take(properties);
         }
+        Ok(())
+    }
+
+    /// Make no more columns.
+    fn end_columns(&self) -> PyResult<()> {
+        *self.expected.write().map_err(Failure::from)? = None;
+        Ok(())
     }
 
     /// Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
-    fn scan(&self, head: &Bound<'_, PyBytes>, text: &Bound<'_, PyBytes>, end: usize) -> PyResult<Scan> {
+    ///
+    /// If columns are wanted and some lines are unread, call again with an event's JSON for each of these, or
+    /// None for what is no event.
+    #[pyo3(signature = (head, text, end, filled=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
+    fn scan(
+        &self,
+        head: &Bound<'_, PyBytes>,
+        text: &Bound<'_, PyBytes>,
+        end: usize,
+        filled: Option<Vec<Option<PyBackedBytes>>>,
+    ) -> PyResult<Scan> {
         let py = text.py();
         let (head, text) = (PyBackedBytes::from(head.clone()), PyBackedBytes::from(text.clone()));
         let text = text.get(..end).ok_or_else(|| PyIndexError::new_err("end is behind the text"))?;
-        if u32::try_from(head.len() + text.len()).is_err() {
-            return Err(PyValueError::new_err("head and text must be shorter than 4 GiB"));
+        if i32::try_from(head.len() + text.len()).is_err() {
+            return Err(PyValueError::new_err("head and text must be shorter than 2 GiB"));
         }
-        Ok(py.detach(|| Scan::of(self, &head, text)))
+        let expected = self.expected.read().map_err(Failure::from)?.clone();
+        py.detach(|| match expected {
+            None => Ok(Scan::of(self, &head, text)),
+            Some(expected) => Scan::with_columns(self, &head, text, &expected, filled.as_deref()),
+        })
     }
 }
 
 impl Scan {
+    fn empty(shape: Option<Shape>) -> Self {
+        Self {
+            rows: Vec::new(),
+            operands: String::new(),
+            holes: Vec::new(),
+            lines: 0,
+            shape,
+            columns: None,
+            unread: Vec::new(),
+        }
+    }
+
     fn of(scanner: &Scanner, head: &[u8], text: &[u8]) -> Self {
-        let shape = scanner.is_shape_wanted.then(Shape::default);
-        let mut scan = Self { rows: Vec::new(), operands: String::new(), holes: Vec::new(), lines: 0, shape };
+        let mut scan = Self::empty(scanner.is_shape_wanted.then(Shape::default));
         let mut unescaped = String::new();
         scan.lines = each_line(head, text, scanner.longest, |line| {
-            scan.read_line(scanner, line, &mut unescaped);
+            let known = scan.shape.as_ref().map_or(0, Shape::rows);
+            let shape = scan.shape.as_mut().map(|shape| (shape, scan.rows.len()));
+            let stated =
+                line.text.and_then(|text| scanner.rules.stated(text, OBSERVE, &mut unescaped, shape));
+            let is_in_shape = scan.shape.as_ref().map_or(0, Shape::rows) > known;
+            scan.push(line, stated, is_in_shape);
         });
         scan
     }
 
+    /// Reads lines as columns too. If these are not of the kinds that were expected, reads them again.
+    fn with_columns(
+        scanner: &Scanner,
+        head: &[u8],
+        text: &[u8],
+        expected: &Expected,
+        filled: Option<&[Option<PyBackedBytes>]>,
+    ) -> PyResult<Self> {
+        let mut expected = expected.clone();
+        let mut unescaped = String::new();
+        loop {
+            let mut scan = Self::empty(None);
+            let mut learner = Learner::of(&scanner.rules, &expected, head.len() + text.len());
+            let mut filled = filled.map(<[_]>::iter);
+            let mut wrong = None;
+            scan.lines = each_line(head, text, scanner.longest, |line| {
+                let read = line.text.map(|text| learner.read(text, scan.rows.len(), OBSERVE, &mut unescaped));
+                let read = read.unwrap_or_default();
+                scan.push(line, read.stated, read.is_in_shape);
+                if read.is_in_columns {
+                    return;
+                }
+                match &mut filled {
+                    None => scan.unread.push((line.number, line.seen.to_vec())),
+                    Some(filled) => match filled.next() {
+                        Some(None) => (),
+                        Some(Some(event)) if str::from_utf8(event).is_ok_and(|text| learner.fill(text)) => (),
+                        _ => wrong = Some(line.number),
+                    },
+                }
+            });
+            if let Some(line) = wrong {
+                return Err(PyValueError::new_err(format!("line {line} is filled with no event")));
+            }
+            match learner.finish() {
+                Err(misfits) => expected.take(misfits),
+                Ok((shape, columns)) => {
+                    scan.shape = Some(shape);
+                    scan.columns = scan.unread.is_empty().then_some(columns);
+                    return Ok(scan);
+                }
+            }
+        }
+    }
+
     /// Adds the row of `line`.
     #[inline]
-    fn read_line(&mut self, scanner: &Scanner, line: Line<'_>, unescaped: &mut String) {
-        let known = self.shape.as_ref().map_or(0, Shape::rows);
-        let shape = self.shape.as_mut().map(|shape| (shape, self.rows.len()));
-        let stated = line.text.and_then(|text| scanner.rules.stated(text, OBSERVE, unescaped, shape));
+    fn push(&mut self, line: Line<'_>, stated: Option<Stated<'_>>, is_in_shape: bool) {
         let code = match stated {
             Some((OBSERVE, None, _)) => NOTHING,
             Some((code, ..)) => code,
             None => HOLE,
         };
         if code == HOLE {
-            let is_in_shape = self.shape.as_ref().map_or(0, Shape::rows) > known;
             self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), is_in_shape });
         }
         let (_, left, right) = stated.unwrap_or_default();
@@ -110,6 +214,11 @@ impl Scan {
         let middle = self.operands.len() as u32;
         self.operands.push_str(right.unwrap_or_default());
         self.rows.push(Row { line: line.number, middle, end: self.operands.len() as u32, code });
+    }
+
+    /// Returns the events as columns, if these were wanted.
+    pub fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
     }
 
     /// Returns the operands of a row; those that it lacks are empty.
@@ -167,6 +276,16 @@ impl Scan {
     /// Return the rows whose properties `properties` lacks.
     fn rows_without_properties(&self) -> Vec<usize> {
         self.holes.iter().filter(|hole| !hole.is_in_shape).map(|hole| hole.row).collect()
+    }
+
+    /// Return the lines that Python must read before there are columns: their numbers, counted from 0, and bytes.
+    fn unread<'py>(&self, py: Python<'py>) -> Vec<(u32, Bound<'py, PyBytes>)> {
+        self.unread.iter().map(|(line, text)| (*line, PyBytes::new(py, text))).collect()
+    }
+
+    /// Return how many rows the columns have, and how many bytes; None without columns.
+    fn columns_size(&self) -> Option<(usize, usize)> {
+        self.columns.as_ref().map(|columns| (columns.rows(), columns.bytes()))
     }
 
     /// Return the rows that Python must read, with their bytes.

@@ -34,6 +34,15 @@ pub mod kind {
     }
 }
 
+/// Who says which place the value of a key has.
+pub trait Keys {
+    /// Begins another row, or the same one again.
+    fn begin_row(&mut self);
+
+    /// Takes the next key of the row and returns the place of its value; None if that has none.
+    fn place(&mut self, key: &str) -> Option<usize>;
+}
+
 /// Names with their places, in the order of their first appearance.
 #[derive(Default)]
 pub struct Names {
@@ -46,21 +55,6 @@ pub struct Names {
 }
 
 impl Names {
-    /// Takes these names, in their order; of equal ones the last.
-    pub fn new(names: &[String]) -> Self {
-        let mut known = Self::default();
-        for name in names {
-            known.add(name);
-        }
-        known
-    }
-
-    /// Begins another row.
-    #[inline]
-    pub fn begin_row(&mut self) {
-        self.before = None;
-    }
-
     /// Returns the place of a name.
     #[inline]
     pub fn find(&mut self, name: &str) -> Option<usize> {
@@ -95,6 +89,22 @@ impl Names {
     pub fn name(&self, place: usize) -> &str {
         &self.texts[place]
     }
+
+    pub fn count(&self) -> usize {
+        self.texts.len()
+    }
+}
+
+impl Keys for Names {
+    #[inline]
+    fn begin_row(&mut self) {
+        self.before = None;
+    }
+
+    #[inline]
+    fn place(&mut self, key: &str) -> Option<usize> {
+        self.find(key)
+    }
 }
 
 /// The properties of the events of a piece: for each the kinds of its values, and the row where it came first.
@@ -121,21 +131,38 @@ struct Seen {
     is_listed: bool,
 }
 
-impl Shape {
-    /// Begins another row, or the same one again.
+impl Keys for Shape {
     #[inline]
-    pub fn begin_row(&mut self) {
+    fn begin_row(&mut self) {
         self.names.begin_row();
         self.row.clear();
     }
 
-    /// Takes the next key of the row and returns its place.
+    /// Every key has a place.
     #[inline]
-    pub fn key(&mut self, name: &str) -> usize {
-        self.names.find(name).unwrap_or_else(|| {
-            self.seen.push(Seen::default());
-            self.names.add(name)
-        })
+    fn place(&mut self, key: &str) -> Option<usize> {
+        Some(self.names.find(key).unwrap_or_else(|| self.add(key)))
+    }
+}
+
+impl Shape {
+    /// Returns the shape of no events, in which these keys have the first places.
+    pub fn of(keys: &[String]) -> Self {
+        let mut shape = Self::default();
+        for key in keys {
+            shape.add(key);
+        }
+        shape
+    }
+
+    fn add(&mut self, key: &str) -> usize {
+        self.seen.push(Seen::default());
+        self.names.add(key)
+    }
+
+    /// Returns the keys that have places.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Takes the kind of the value behind the key at `place`; the last of equal keys counts.

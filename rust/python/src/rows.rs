@@ -1,0 +1,156 @@
+//! Events on their way into columns: those that every table has, and one for each property.
+//!
+//! The columns that every table has come first: `event`, `time`, `distinct_id` as it was sent, and
+//! `$distinct_id_before_identity`. Only cells that are there cost something, so thousands of sparse columns
+//! are as cheap as a few.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, TimestampMillisecondArray};
+use arrow_schema::{DataType, Field, TimeUnit};
+
+use crate::cells::{Cell, Cells};
+use crate::growing::Growing;
+use crate::times::milliseconds;
+
+/// Bytes of a line with ten properties.
+const USUAL_LINE: usize = 200;
+
+/// Returns the columns that every table has.
+pub fn always() -> [Field; 4] {
+    [
+        Field::new("event", DataType::Utf8, true),
+        Field::new("time", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), true),
+        Field::new("distinct_id", DataType::Utf8, true),
+        Field::new("$distinct_id_before_identity", DataType::Utf8, true),
+    ]
+}
+
+/// Returns whether a property has a column of its own.
+pub fn is_plain(name: &str) -> bool {
+    matches!(Role::of(name), Role::Plain(_))
+}
+
+/// What a property is to an event.
+#[derive(Clone, Copy)]
+enum Role {
+    Time,
+    DistinctId,
+    Before,
+    /// The property of this column.
+    Plain(usize),
+    /// A property that becomes no column.
+    PassedOver,
+}
+
+impl Role {
+    fn of(name: &str) -> Self {
+        match name {
+            "time" => Self::Time,
+            "distinct_id" => Self::DistinctId,
+            "$distinct_id_before_identity" => Self::Before,
+            _ => Self::Plain(0),
+        }
+    }
+}
+
+/// The events that were read, as columns that grow.
+pub struct Rows {
+    /// What the property at each place is.
+    roles: Vec<Role>,
+    count: usize,
+    event: StringBuilder,
+    time: Vec<Option<i64>>,
+    distinct_id: StringBuilder,
+    before: StringBuilder,
+    /// Each column with the place of its property.
+    plain: Vec<(usize, Growing)>,
+}
+
+impl Rows {
+    /// Returns no rows, with room for those in a text of `length` bytes, should they be as usual.
+    pub fn of(length: usize) -> Self {
+        let rows = length / USUAL_LINE;
+        Self {
+            roles: Vec::new(),
+            count: 0,
+            event: StringBuilder::with_capacity(rows, rows * 12),
+            time: Vec::with_capacity(rows),
+            distinct_id: StringBuilder::with_capacity(rows, rows * 36),
+            before: StringBuilder::with_capacity(rows, rows * 36),
+            plain: Vec::new(),
+        }
+    }
+
+    /// Takes the name of the property at the next place, and the kinds of its values, as far as they are known.
+    pub fn expect(&mut self, name: &str, kinds: u8) {
+        let mut role = Role::of(name);
+        if let Role::Plain(column) = &mut role {
+            *column = self.plain.len();
+            self.plain.push((self.roles.len(), Growing::expecting(kinds)));
+        }
+        self.roles.push(role);
+    }
+
+    /// Takes it that the property at the next place becomes no column.
+    pub fn pass_over(&mut self) {
+        self.roles.push(Role::PassedOver);
+    }
+
+    /// Returns at how many places it is known what the property is.
+    pub fn places(&self) -> usize {
+        self.roles.len()
+    }
+
+    /// Adds an event and returns whether that could be read here.
+    pub fn add(&mut self, cells: &Cells<'_>, room: &str) -> bool {
+        let (mut time, mut distinct_id, mut before) = (None, None, None);
+        for (place, cell) in &cells.properties {
+            match self.roles[*place] {
+                Role::Time => time = Some(cell),
+                Role::DistinctId => distinct_id = Some(cell),
+                Role::Before => before = Some(cell),
+                Role::Plain(_) | Role::PassedOver => (),
+            }
+        }
+        if matches!(distinct_id, Some(Cell::Float(_))) {
+            return false; // It may be an integer to Python.
+        }
+        for (place, cell) in cells.properties.iter().rev() {
+            if let Role::Plain(column) = self.roles[*place] {
+                self.plain[column].1.set(self.count, cell, room);
+            }
+        }
+        self.count += 1;
+        let id = distinct_id.filter(|cell| cell.is_id());
+        let own = id.and_then(|cell| cell.text(room));
+        self.before.append_option(before.and_then(|cell| cell.text(room)).or(own.clone()));
+        self.distinct_id.append_option(own);
+        self.event.append_option(cells.event.as_ref().and_then(|name| name.text(room)));
+        self.time.push(time.and_then(|cell| milliseconds(cell, room)));
+        true
+    }
+
+    /// Returns the number of rows.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the place of each property whose values had kinds that were not expected, and the kinds.
+    pub fn misfits(&self) -> impl Iterator<Item = (usize, u8)> {
+        let misfits = self.plain.iter().filter(|(_, column)| !column.is_exact());
+        misfits.map(|(place, column)| (*place, column.kinds()))
+    }
+
+    /// Returns the columns that every table has, and the one of each property with its place.
+    pub fn finish(mut self) -> ([ArrayRef; 4], Vec<(usize, Growing)>) {
+        let always: [ArrayRef; 4] = [
+            Arc::new(self.event.finish()),
+            Arc::new(TimestampMillisecondArray::from(self.time).with_timezone("UTC")),
+            Arc::new(self.distinct_id.finish()),
+            Arc::new(self.before.finish()),
+        ];
+        (always, self.plain)
+    }
+}

@@ -1,0 +1,46 @@
+//! When an event happened, however that is written.
+
+#![expect(clippy::cast_precision_loss, reason = "the bound of milliseconds is exact")]
+
+use arrow_array::timezone::Tz;
+use arrow_cast::parse::string_to_datetime;
+
+use crate::cells::Cell;
+
+/// Numbers from here on are milliseconds: as seconds they would be beyond the year 5000.
+const MILLISECONDS_FROM: u64 = 100_000_000_000;
+/// The years 1 to 9999, in milliseconds since 1970: what dates reach in the libraries that read them.
+const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+/// Returns a time in milliseconds since 1970: a number of seconds or milliseconds, in digits too, or ISO 8601.
+pub fn milliseconds(cell: &Cell<'_>, room: &str) -> Option<i64> {
+    let time = match cell {
+        Cell::Integer(number) => of_integer(*number),
+        Cell::Float(number) => of_number(*number)?,
+        Cell::There(_) | Cell::Written(_) | Cell::Digits(_) => {
+            let text = cell.text(room)?;
+            match text.parse() {
+                Ok(number) => of_number(number)?,
+                Err(_) => string_to_datetime(&utc(), &text).ok()?.timestamp_millis(),
+            }
+        }
+        Cell::Null | Cell::Bool(_) | Cell::Nested(_) => return None,
+    };
+    TIMES.contains(&time).then_some(time)
+}
+
+fn utc() -> Tz {
+    "UTC".parse().expect("UTC is a time zone")
+}
+
+/// Returns milliseconds, whether `number` counts these or seconds.
+fn of_integer(number: i64) -> i64 {
+    if number.unsigned_abs() < MILLISECONDS_FROM { number * 1000 } else { number }
+}
+
+/// The same for numbers that are not whole.
+fn of_number(number: f64) -> Option<i64> {
+    let time = if number.abs() < MILLISECONDS_FROM as f64 { number * 1000.0 } else { number };
+    // Rounded, for 0.001 s times 1,000 is no whole number; what is no number or too large fails the range.
+    time.is_finite().then(|| time.round() as i64)
+}

@@ -1,0 +1,315 @@
+"""Events that are encoded while their links are read: the Parquet is that of plain Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+import idmerge
+from by_hand import ALWAYS, stitched_table
+from idmerge import Resolver, StitchedEvents, _core
+from idmerge.errors import FileFormatError
+from idmerge.files import blocks
+from idmerge.stitching import encoding, lines, writing
+from idmerge.workload import events as workload
+from json_events import as_array, written
+from strategies import D1, D2, policies, strategies
+
+
+def written_once(
+    path: Path, output: Path, resolver: Resolver | None = None, **wanted: Any
+) -> tuple[StitchedEvents, bool]:
+    """Stitch ``path`` to ``output``; return the events, and whether they were read once."""
+    events = StitchedEvents([path], resolver or Resolver(), **wanted)
+    events.learn(output=output)
+    passes: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "flatten", lambda *given, **named: passes.append(1) or original(*given, **named))
+        events.write(output)
+    return events, not passes
+
+
+original = lines.flatten
+
+options = st.fixed_dictionaries({}, optional={"properties": st.just(["page", "event", "\ud800"])})
+
+
+@settings(max_examples=400)
+@given(
+    written(),
+    options,
+    st.tuples(policies, strategies),
+    st.sampled_from([1, 2]),
+    st.integers(1, 400),
+    st.integers(1, 8),
+    st.sampled_from(["once.parquet", "once"]),
+)
+def test_the_parquet_is_that_of_plain_python(  # noqa: PLR0913, PLR0917 - all that it must not depend on
+    tmp_path_factory: pytest.TempPathFactory,
+    given_file: tuple[list[str], str, bytes],
+    wanted: dict[str, Any],
+    known: tuple[Any, Any],
+    threads: int,
+    block: int,
+    rows: int,
+    name: str,
+) -> None:
+    texts, suffix, content = given_file
+    path, output = tmp_path_factory.getbasetemp() / f"e.json{suffix}", tmp_path_factory.getbasetemp() / name
+    path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IDMERGE_THREADS", str(threads))
+        patch.setattr(blocks, "BLOCK", block)
+        patch.setattr(encoding, "ROWS", rows)
+        patch.setattr(writing, "PART_ROWS", 2 * rows)
+        try:
+            stitched, is_once = written_once(path, output, Resolver(*known), **wanted)
+        except FileFormatError as error:
+            assert not texts
+            assert "no line is an event" in str(error)  # noqa: PT017
+            return
+        event(f"read once: {is_once}")
+        twice = pa.table(stitched)
+    expected = stitched_table(map(json.loads, texts), policy=known[0], canonical=known[1], **wanted)
+    files = sorted(output.glob("*.parquet")) if output.is_dir() else [output]
+    for table in (pa.concat_tables([parquet.ParquetFile(file).read() for file in files]), twice):
+        assert table.schema == expected.schema
+        assert table.to_pylist() == expected.to_pylist()
+    assert stitched.events == len(texts)
+    assert stitched.column_names == expected.column_names
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row groups of 20 events, from blocks of 2,000 bytes."""
+    monkeypatch.setattr(blocks, "BLOCK", 2000)
+    monkeypatch.setattr(encoding, "ROWS", 20)
+
+
+def page(**properties: Any) -> dict[str, Any]:
+    return {"event": "Page View", "properties": {"distinct_id": D1, "time": 1_600_000_000, **properties}}
+
+
+def write(path: Path, *events: dict[str, Any]) -> Path:
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("form", ["lines", "array"])
+def test_usual_events_are_read_once(form: str, tmp_path: Path) -> None:
+    events = list(workload(1501, seed=3))
+    path = write(tmp_path / "e", *events)
+    if form == "array":
+        path.write_bytes(as_array([json.dumps(event) for event in events]))
+    output = tmp_path / "out.parquet"
+    _, is_once = written_once(path, output)
+    assert is_once
+    expected = stitched_table(events)
+    assert parquet.read_table(output).equals(expected)
+    assert pl.read_parquet(output).to_arrow().to_pylist() == expected.to_pylist()
+    told = duckdb.read_parquet(str(output)).aggregate("count(*), count(DISTINCT distinct_id)").fetchall()
+    assert told == [(expected.num_rows, len(set(expected["distinct_id"].to_pylist()) - {None}))]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("first", "then", "is_once"),
+    [
+        ([1], [2], True),
+        ([1, 1.5], [2], True),
+        ([1], [1.5], False),
+        ([1.5], [1], True),
+        ([1.5], [2**60], False),
+        ([2**60], [1.5], False),
+        (["a"], [1], True),
+        ([1], ["a"], False),
+        ([True], ["a"], False),
+        ([True, "a"], [True], True),
+        ([1, 1.5, "a"], [1.5, 1], True),
+        ([None], [1], True),
+        ([], [1.5], True),
+        ([1.5], [], True),
+        ([{"a": 1}], ["x", 1, 1.5, None], True),
+        ([1], [None], True),
+    ],
+)
+def test_a_property_that_is_wider_than_was_encoded_is_read_twice(
+    first: list[Any],
+    then: list[Any],
+    is_once: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
+    def about(values: list[Any]) -> list[dict[str, Any]]:
+        return [page(x=value) for value in values] + [page()] * 300
+
+    events = about(first) + about(then)
+    found = written_once(write(tmp_path / "e", *events), tmp_path / "out.parquet")[1]
+    assert parquet.read_table(tmp_path / "out.parquet").equals(stitched_table(events))
+    assert found == is_once
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("early", "late", "is_once"),
+    [
+        ([1, 1.5], [], True),
+        ([1], [1.5], True),
+        ([1], ["a"], True),
+        ([True], ["a"], True),
+        ([1.5], ["a"], False),
+        ([1.5], [2**60], False),
+    ],
+)
+def test_what_differs_within_a_row_group_is_widened_where_that_loses_nothing(
+    early: list[Any],
+    late: list[Any],
+    is_once: bool,  # noqa: FBT001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encoding, "ROWS", 1000)
+    events = [page(x=value) for value in early] + [page()] * 300 + [page(x=value) for value in late]
+    found = written_once(write(tmp_path / "e", *events), tmp_path / "out.parquet")[1]
+    assert parquet.read_table(tmp_path / "out.parquet").equals(stitched_table(events))
+    assert found == is_once
+
+
+def test_the_encoded_events_are_written_once_and_then_read(tmp_path: Path) -> None:
+    events = list(workload(300, seed=1))
+    path = write(tmp_path / "e", *events)
+    stitched = StitchedEvents([path], Resolver())
+    stitched.learn(output=tmp_path / "a.parquet")
+    path.write_bytes(b"changed")
+    assert stitched.write(tmp_path / "a.parquet") == len(events)
+    assert parquet.read_table(tmp_path / "a.parquet").equals(stitched_table(events))
+    with pytest.raises(FileFormatError, match="was changed while it was read"):
+        stitched.write(tmp_path / "b.parquet")
+    assert not (tmp_path / "b.parquet").exists()
+
+
+def test_who_was_given_names_the_events(tmp_path: Path) -> None:
+    resolver = Resolver()
+    resolver.identify(D1, "U1")
+    path = write(tmp_path / "e", page(), page(distinct_id=D2), page(distinct_id=None))
+    _, is_once = written_once(path, tmp_path / "out.parquet", resolver, apply=False)
+    assert is_once
+    assert parquet.read_table(tmp_path / "out.parquet")["distinct_id"].to_pylist() == ["U1", D2, None]
+    chosen = Resolver(canonical=min)
+    written_once(path, tmp_path / "out.parquet", chosen)
+    assert parquet.read_table(tmp_path / "out.parquet")["distinct_id"].to_pylist() == [D1, D2, None]
+
+
+@pytest.mark.parametrize("output", ["out.arrow", "out.csv"])
+def test_only_parquet_is_encoded_ahead(output: str, tmp_path: Path) -> None:
+    _, is_once = written_once(write(tmp_path / "e", page()), tmp_path / output)
+    assert not is_once
+
+
+@pytest.mark.parametrize("wanted", [{"as_known": True}, {"dedupe": True}])
+def test_what_is_said_of_each_event_in_its_turn_is_said_in_a_second_pass(
+    wanted: dict[str, bool], tmp_path: Path
+) -> None:
+    events = [page(), page()]
+    _, is_once = written_once(write(tmp_path / "e", *events), tmp_path / "out.parquet", **wanted)
+    assert not is_once
+    assert parquet.read_table(tmp_path / "out.parquet").equals(stitched_table(events, **wanted))
+
+
+def test_no_events_are_a_file_without_rows(tmp_path: Path) -> None:
+    for output in (tmp_path / "out.parquet", tmp_path / "out"):
+        _, is_once = written_once(write(tmp_path / "e"), output)
+        assert is_once
+    for path in (tmp_path / "out.parquet", tmp_path / "out" / "part-00000.parquet"):
+        assert parquet.read_table(path).num_rows == 0
+        assert parquet.read_schema(path).names == [*ALWAYS]
+
+
+def test_times_have_differences_and_insert_ids_no_dictionary(tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    written_once(write(tmp_path / "e", *workload(3000, seed=1)), output)
+    group = parquet.read_metadata(output).row_group(0)
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    assert "DELTA_BINARY_PACKED" in columns["time"].encodings
+    assert not columns["$insert_id"].has_dictionary_page
+    assert columns["page"].has_dictionary_page
+    assert columns["time"].is_stats_set
+    assert {column.compression for column in columns.values()} == {"SNAPPY"}
+
+
+def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path: Path) -> None:
+    scanner = _core.Scanner([], 1000, columns=True)
+    text = b'{"properties":{"distinct_id":"a"}}\n{"properties":{"distinct_id":"b","x":1}}'
+    scan = scanner.scan(b"", text, len(text))
+    assert scan.columns_size() is not None
+    spool = _core.Spool(str(tmp_path), [], [], [])
+    kinds = [("distinct_id", "distinct_id", 16), ("x", "x", 4)]
+    events = spool.encode([scan, scan], kinds)
+    assert events is not None
+    assert len(events) == 4
+    assert spool.sent(events).to_pylist() == ["a", "b", "a", "b"]
+    assert events.fits(kinds)
+    assert not events.fits([("x", "x", 8)])
+    assert spool.encode([scan], [("x", "x", 2)]) is None
+    file = _core.EncodedFile(spool, str(tmp_path / "f"), kinds)
+    with pytest.raises(ValueError, match="not named, or were copied before"):
+        file.append(events)
+    with pytest.raises(ValueError, match="3 ids came for 4 events"):
+        spool.name(pa.array(["a"] * 3), events)
+    with pytest.raises(TypeError, match="utf8"):
+        spool.name(pa.array([1] * 4), events)
+    spool.name(pa.array(["u", "u", None, "b"]), events)
+    file.append(events)
+    with pytest.raises(ValueError, match="not named, or were copied before"):
+        file.append(events)
+    file.close()
+    with pytest.raises(ValueError, match="the file is closed"):
+        file.close()
+    table = parquet.read_table(tmp_path / "f")
+    assert table["distinct_id"].to_pylist() == ["u", "u", None, "b"]
+    assert table["x"].to_pylist() == [None, 1, None, 1]
+    scanner.end_columns()
+    bare = scanner.scan(b"", text, len(text))
+    assert bare.columns_size() is None
+    with pytest.raises(ValueError, match="a scan has no columns"):
+        spool.encode([bare], kinds)
+    with pytest.raises(FileNotFoundError, match="No such file or directory"):
+        _core.Spool(str(tmp_path / "nowhere"), [], [], [])
+
+
+MEASURE = """
+import resource, sys, idmerge
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+events = idmerge.StitchedEvents([sys.argv[1]], idmerge.Resolver())
+before = most()
+events.learn(output=sys.argv[2])
+print(events.write(sys.argv[2]), most() - before, "pyarrow" in sys.modules)
+"""
+
+
+def test_memory_does_not_grow_with_the_file_and_pyarrow_is_not_needed(tmp_path: Path) -> None:
+    link = {"event": "$identify", "properties": {"$identified_id": "U1", "$anon_id": D1}}
+    line = json.dumps(page(text="x" * 1000, n=1)) + "\n"
+    piece = (json.dumps(link) + "\n" + line * 999) * 10
+    with (tmp_path / "e.ndjson").open("w") as file:
+        for _ in range(27):
+            file.write(piece)
+    command = [sys.executable, "-c", MEASURE, tmp_path / "e.ndjson", tmp_path / "out.parquet"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert told[0] == "270000"
+    assert int(told[1]) // 1024 < 250
+    assert told[2] == "False"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".", "out"))] == ["out.parquet"]
+    assert idmerge.stitch(tmp_path / "e.ndjson").events == 270_000

@@ -8,7 +8,10 @@ take turns, each in a process of its own, and the ratios within a round count:
 - *file*, *directory*: the process ``idmerge stitch FILE -o OUT``, which reads the links first.
 - *DuckDB*: `read_json`, a join with the mapping that ``idmerge resolve`` wrote before, the same columns
   into Parquet. It resolves nothing and has the mapping given.
-- *DuckDB reads*: the same read and joined, and counted rather than written.
+- *DuckDB in memory*: the same, kept as a table in memory rather than written.
+- *DuckDB counts*: read and joined too, but of each event only its ID, for nothing else is asked for.
+
+DuckDB's statements are made beforehand; its processes load nothing but DuckDB.
 
 The answers are compared: one row in a hundred of the file with what a plain loop over
 `idmerge.reference.Resolver` says, the number of rows, and the canonical IDs with DuckDB's join.
@@ -24,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -62,36 +66,26 @@ def run(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stderr
 
 
-def by_duckdb(events: Path, mapping: Path, output: Path | None) -> None:
-    """Read the events, join them with the mapping, and write them; without ``output`` count them."""
+def statements(events: Path, mapping: Path, output: Path) -> dict[str, str]:
+    """Return what DuckDB is asked to do: read the events and join them with the mapping, in three ways."""
     join = JOIN.format(events=events, mapping=mapping)
     canonical = "coalesce(m.canonical_id, e.properties.distinct_id)"
-    if output is None:
-        query = f"SELECT count(*), count(DISTINCT {canonical}) {join}"
-    else:
-        names = [
-            row[0]
-            for row in duckdb.sql(
-                f"DESCRIBE SELECT unnest(properties) FROM read_json('{events}', format='newline_delimited')"  # noqa: S608
-            ).fetchall()
-        ]
-        others = ", ".join(f'e.properties."{name}"' for name in names if name != "distinct_id")
-        query = (
-            f"COPY (SELECT e.event, {canonical} AS distinct_id, e.properties.distinct_id AS sent, {others} "
-            f"{join}) TO '{output}' (FORMAT parquet)"
-        )
-    duckdb.execute("SET enable_progress_bar = false")
-    duckdb.execute(query)
+    names = duckdb.sql(
+        f"DESCRIBE SELECT unnest(properties) FROM read_json('{events}', format='newline_delimited')"  # noqa: S608
+    ).fetchall()
+    others = ", ".join(f'e.properties."{name}"' for name, *_ in names if name != "distinct_id")
+    rows = f"SELECT e.event, {canonical} AS distinct_id, e.properties.distinct_id AS sent, {others} {join}"
+    return {
+        "DuckDB": f"COPY ({rows}) TO '{output}' (FORMAT parquet)",
+        "DuckDB in memory": f"CREATE TABLE stitched AS {rows}",
+        "DuckDB counts": f"SELECT count(*), count(DISTINCT {canonical}) {join}",
+    }
 
 
-def in_process(events: Path, mapping: Path, output: Path | None) -> None:
-    """Do `by_duckdb` in a process of its own, as ours are."""
-    code = (
-        "import sys; from pathlib import Path; from benches.stitching import by_duckdb; "
-        "by_duckdb(*[Path(p) if p else None for p in sys.argv[1:]])"
-    )
-    arguments = [str(events), str(mapping), "" if output is None else str(output)]
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, cwd=Path(__file__).parent.parent)
+def by_duckdb(statement: str) -> None:
+    """Let a process of its own, as ours are, answer ``statement``."""
+    code = "import duckdb, sys; duckdb.execute('SET enable_progress_bar = false').execute(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, statement], check=True)
 
 
 def sampled(path: Path) -> list[dict[str, Any]]:
@@ -161,9 +155,9 @@ def main(count: int, rounds: int) -> None:
         works: dict[str, Callable[[], Any]] = {
             "file": lambda: run("stitch", str(events), "-o", str(file)),
             "directory": lambda: run("stitch", str(events), "-o", str(directory)),
-            "DuckDB": lambda: in_process(events, mapping, joined),
-            "DuckDB reads": lambda: in_process(events, mapping, None),
         }
+        for name, statement in statements(events, mapping, joined).items():
+            works[name] = partial(by_duckdb, statement)
         seconds: dict[str, list[float]] = {name: [] for name in works}
         for number in range(rounds + 1):
             this_round = {name: timed(work) for name, work in works.items()}

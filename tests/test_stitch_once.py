@@ -253,7 +253,7 @@ def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path
     text = b'{"properties":{"distinct_id":"a"}}\n{"properties":{"distinct_id":"b","x":1}}'
     scan = scanner.scan(b"", text, len(text))
     assert scan.columns_size() is not None
-    spool = _core.Spool(str(tmp_path), [], [], [])
+    spool = _core.Spool(str(tmp_path), [], [])
     kinds = [("distinct_id", "distinct_id", 16), ("x", "x", 4)]
     events = spool.encode([scan, scan], kinds)
     assert events is not None
@@ -285,7 +285,7 @@ def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path
     with pytest.raises(ValueError, match="a scan has no columns"):
         spool.encode([bare], kinds)
     with pytest.raises(FileNotFoundError, match="No such file or directory"):
-        _core.Spool(str(tmp_path / "nowhere"), [], [], [])
+        _core.Spool(str(tmp_path / "nowhere"), [], [])
 
 
 MEASURE = """

@@ -350,13 +350,11 @@ class Scan:
 class Spool:
     """A file without a name where encoded columns wait; the business of `idmerge.stitching`."""
 
-    def __new__(
-        cls, directory: str, without_dictionary: list[str], differences: list[str], statistics: list[str]
-    ) -> Self:
+    def __new__(cls, directory: str, without_dictionary: list[str], statistics: list[str]) -> Self:
         """Make it in a directory.
 
-        The columns named are encoded without a dictionary, as differences, and with the least and greatest
-        value of each row group.
+        The columns named are encoded without a dictionary (integers and times as differences, texts with
+        their lengths apart), and with the least and greatest value of each row group.
 
         Raises:
             OSError: No file can be made there.

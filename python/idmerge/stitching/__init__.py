@@ -34,6 +34,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     as_known: bool = False,
     dedupe: bool = False,
     properties: Collection[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
@@ -54,6 +55,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before. This keeps
             some 20 bytes for each event.
         properties: Of files, the only properties that become columns.
+        output: Of files, where they are also written, as `StitchedEvents.write` does. Parquet is made of JSON
+            while its links are read, which is faster than to write it afterwards.
 
     Returns:
         A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
@@ -61,11 +64,11 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     Raises:
         TypeError: ``events`` is none of these.
         ValueError: A column is missing, ``resolver`` is given together with what only links can say, or
-            ``properties`` together with a table.
+            ``properties`` or ``output`` together with a table.
         CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
-        OSError: A file cannot be opened.
+        OSError: A file cannot be opened, or ``output`` cannot be written.
     """
     if resolver is not None and (policy is not None or canonical != "stable"):
         raise ValueError("a resolver has a policy and a canonical strategy; give these or the resolver")
@@ -76,12 +79,16 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     if paths is None:
         if properties is not None:
             raise ValueError("a table keeps its columns; choose them there, and leave properties out")
+        if output is not None:
+            raise ValueError("a table comes back as one; write that, and leave output out")
         import_pyarrow()
         return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
     stitched = StitchedEvents(
         paths, known, apply=resolver is None, as_known=as_known, dedupe=dedupe, properties=properties
     )
-    stitched.learn()
+    stitched.learn(output=output)
+    if output is not None:
+        stitched.write(output)
     return stitched
 
 

@@ -33,8 +33,9 @@ MOST_BYTES = 2**26
 MOST_THREADS = 4
 """Threads that find and encode canonical IDs."""
 WITHOUT_DICTIONARY = ("time", "$insert_id")
-DIFFERENCES = ("time",)
+"""Columns whose values do not come again: integers and times are differences, texts without their lengths."""
 STATISTICS = ("event", "time", "distinct_id")
+"""Columns whose least and greatest values in a row group say something."""
 
 
 class Encoding:
@@ -47,7 +48,7 @@ class Encoding:
     def __init__(self, output: str, shape: Shape) -> None:
         directory = os.path.dirname(os.path.realpath(output))  # noqa: PTH120
         try:
-            self._spool = _core.Spool(directory, [*WITHOUT_DICTIONARY], [*DIFFERENCES], [*STATISTICS])
+            self._spool = _core.Spool(directory, [*WITHOUT_DICTIONARY], [*STATISTICS])
         except OSError as error:
             raise OSError(error.errno, error.strerror, output) from error
         self._shape = shape

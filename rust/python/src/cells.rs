@@ -13,9 +13,6 @@ use sonic_rs::Deserializer as Parser;
 use crate::events::{DEEPEST, Field, FieldName};
 use crate::shape::{Keys, kind};
 
-/// Properties that few events have more of.
-const USUAL: usize = 16;
-
 /// What stands in a column's row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -77,14 +74,28 @@ pub struct Cells<'a> {
     pub properties: Vec<(usize, Cell<'a>)>,
 }
 
+/// The memory of cells that are not needed any more.
+#[derive(Default)]
+pub struct Spare(Vec<(usize, Cell<'static>)>);
+
+impl Spare {
+    #[inline]
+    pub fn take_back(&mut self, cells: Cells<'_>) {
+        let mut cells = cells.properties;
+        cells.clear();
+        // No cell lives longer than its line: there is none. The standard library keeps the memory.
+        self.0 = cells.into_iter().map(|_| unreachable!("the list is empty")).collect();
+    }
+}
+
 impl<'a> Cells<'a> {
     /// Returns the cells of `line`, or None if it must be read by Python.
     ///
     /// `room` is emptied, and holds what is [`Cell::Written`].
-    pub fn read(line: &'a str, keys: &mut impl Keys, room: &mut String) -> Option<Self> {
+    pub fn read(line: &'a str, keys: &mut impl Keys, room: &mut String, spare: &mut Spare) -> Option<Self> {
         room.clear();
         keys.begin_row();
-        let mut cells = Self { event: None, properties: Vec::with_capacity(USUAL) };
+        let mut cells = Self { event: None, properties: std::mem::take(&mut spare.0) };
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(Event { cells: &mut cells, keys, room }).ok()?;
         parser.end().ok()?;

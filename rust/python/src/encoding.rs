@@ -45,6 +45,7 @@ type Properties = Vec<(String, String, u8)>;
 pub struct Spool {
     pages: Arc<Pages>,
     properties: Arc<WriterProperties>,
+    without_dictionary: Vec<String>,
 }
 
 /// The events of a row group, encoded.
@@ -74,32 +75,19 @@ pub struct EncodedFile {
 
 #[pymethods]
 impl Spool {
-    /// Make a spool in a directory; the columns named are encoded without a dictionary, as differences, and with
-    /// the least and greatest value of each row group.
+    /// Make a spool in a directory; the columns named are encoded without a dictionary, and with the least and
+    /// greatest value of each row group.
     #[new]
-    #[expect(clippy::needless_pass_by_value, reason = "they are made for this call")]
-    fn new(
-        directory: PathBuf,
-        without_dictionary: Vec<String>,
-        differences: Vec<String>,
-        statistics: Vec<String>,
-    ) -> PyResult<Self> {
+    fn new(directory: PathBuf, without_dictionary: Vec<String>, statistics: Vec<String>) -> PyResult<Self> {
         let file = tempfile::tempfile_in(directory).map_err(|error| system_error(&error))?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_statistics_enabled(EnabledStatistics::None);
-        // A column's path is its name, for none is nested.
-        let path = |name: &String| ColumnPath::new(vec![name.clone()]);
-        for name in &without_dictionary {
-            properties = properties.set_column_dictionary_enabled(path(name), false);
-        }
-        for name in &differences {
-            properties = properties.set_column_encoding(path(name), Encoding::DELTA_BINARY_PACKED);
-        }
-        for name in &statistics {
+        for name in statistics {
             properties = properties.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
         }
-        Ok(Self { pages: Arc::new(Pages(Mutex::new((file, 0)))), properties: Arc::new(properties.build()) })
+        let properties = Arc::new(properties.build());
+        Ok(Self { pages: Arc::new(Pages(Mutex::new((file, 0)))), properties, without_dictionary })
     }
 
     /// Encode the columns of scans as a row group, given each property's name, the name of its column, and kinds.
@@ -188,6 +176,23 @@ impl Spool {
         }))
     }
 
+    /// Returns how columns of these types are encoded: those without a dictionary as differences, or their lengths
+    /// apart from their texts.
+    fn properties_of(&self, schema: &Schema) -> WriterProperties {
+        let mut properties = self.properties.as_ref().clone().into_builder();
+        for name in &self.without_dictionary {
+            properties = properties.set_column_dictionary_enabled(path(name.clone()), false);
+            let field = schema.field_with_name(name);
+            let encoding = match field.map(Field::data_type) {
+                Ok(DataType::Timestamp(..) | DataType::Int64) => Encoding::DELTA_BINARY_PACKED,
+                Ok(DataType::Utf8) => Encoding::DELTA_LENGTH_BYTE_ARRAY,
+                _ => continue,
+            };
+            properties = properties.set_column_encoding(path(name.clone()), encoding);
+        }
+        properties.build()
+    }
+
     /// Encodes columns, each of which comes in some arrays.
     fn encode_columns(
         &self,
@@ -196,8 +201,8 @@ impl Spool {
     ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let schema = Arc::new(schema);
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
-        let nowhere =
-            SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), self.properties.clone())?;
+        let properties = Arc::new(self.properties_of(&schema));
+        let nowhere = SerializedFileWriter::new(io::sink(), parquet.root_schema_ptr(), properties)?;
         let writers = ArrowRowGroupWriterFactory::new(&nowhere, schema.clone())
             .with_page_store_factory(Arc::new(Stores(self.pages.clone())))
             .create_column_writers(0)?;
@@ -212,6 +217,11 @@ impl Spool {
         }
         Ok(chunks)
     }
+}
+
+/// Returns the path of a column: its name, for none is nested.
+fn path(name: String) -> ColumnPath {
+    ColumnPath::new(vec![name])
 }
 
 /// Returns a column as one of a wider type, which loses nothing; None if that cannot be.
@@ -351,9 +361,9 @@ impl Pages {
     fn read(&self, (start, length): Place) -> io::Result<Vec<u8>> {
         let (file, _) = &mut *self.0.lock().map_err(|_| io::Error::other("an earlier call failed"))?;
         file.seek(SeekFrom::Start(start))?;
-        let mut bytes = vec![0; length];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
+        let mut bytes = Vec::with_capacity(length);
+        file.take(length as u64).read_to_end(&mut bytes)?;
+        if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 

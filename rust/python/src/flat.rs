@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyCapsule};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
-use crate::cells::Cells;
+use crate::cells::{Cells, Spare};
 use crate::growing::arrow_type;
 use crate::lines::each_line;
 use crate::rows::{Rows, always, is_plain};
@@ -124,12 +124,13 @@ impl Flat {
 struct Reading {
     names: Names,
     room: String,
+    spare: Spare,
     rows: Rows,
 }
 
 impl Reading {
     fn of(flattener: &Flattener, length: usize) -> Self {
-        let mut reading = Self { names: Names::default(), room: String::new(), rows: Rows::of(length) };
+        let mut reading = Self { names: Names::default(), room: String::new(), spare: Spare::default(), rows: Rows::of(length) };
         for (name, kinds) in &flattener.properties {
             reading.names.add(name);
             reading.rows.expect(name, *kinds);
@@ -139,8 +140,11 @@ impl Reading {
 
     /// Adds the event in `line` and returns whether that could be read here.
     fn add(&mut self, line: &str) -> bool {
-        let cells = Cells::read(line, &mut self.names, &mut self.room);
-        cells.is_some_and(|cells| self.rows.add(&cells, &self.room))
+        let cells = Cells::read(line, &mut self.names, &mut self.room, &mut self.spare);
+        let Some(cells) = cells else { return false };
+        let is_added = self.rows.add(&cells, &self.room);
+        self.spare.take_back(cells);
+        is_added
     }
 
     fn finish(self, schema: &SchemaRef) -> PyResult<RecordBatch> {

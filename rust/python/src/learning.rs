@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use arrow_array::{Array, ArrayRef};
 
-use crate::cells::Cells;
+use crate::cells::{Cells, Spare};
 use crate::events::{Rules, Stated};
 use crate::rows::Rows;
 use crate::shape::Shape;
@@ -75,13 +75,14 @@ pub struct Learner<'r> {
     shape: Shape,
     rows: Rows,
     room: String,
+    spare: Spare,
 }
 
 impl<'r> Learner<'r> {
     /// Takes what is known already, and the length of the text that is to be read.
     pub fn of(rules: &'r Rules, expected: &'r Expected, length: usize) -> Self {
         let shape = Shape::of(rules.keys());
-        Self { rules, expected, shape, rows: Rows::of(length), room: String::new() }
+        Self { rules, expected, shape, rows: Rows::of(length), room: String::new(), spare: Spare::default() }
     }
 
     /// Reads the event in `line`; `row`, `observe` and `unescaped` are those of [`Rules::stated`].
@@ -92,19 +93,22 @@ impl<'r> Learner<'r> {
         observe: u8,
         unescaped: &'a mut String,
     ) -> Read<'a> {
-        let Some(cells) = Cells::read(line, &mut self.shape, &mut self.room) else { return Read::default() };
+        let Some(cells) = Cells::read(line, &mut self.shape, &mut self.room, &mut self.spare) else {
+            return Read::default();
+        };
         for (place, cell) in &cells.properties {
             self.shape.value(*place, cell.kind());
         }
         self.shape.end_row(row);
         let is_in_columns = add(&mut self.rows, &self.shape, self.expected, &cells, &self.room);
         let stated = self.rules.stated_by(&cells, &self.room, observe, unescaped);
+        self.spare.take_back(cells);
         Read { stated, is_in_shape: true, is_in_columns }
     }
 
     /// Adds an event that Python read to the columns alone, and returns whether it was one.
     pub fn fill(&mut self, line: &str) -> bool {
-        let cells = Cells::read(line, &mut self.shape, &mut self.room);
+        let cells = Cells::read(line, &mut self.shape, &mut self.room, &mut self.spare);
         cells.is_some_and(|cells| add(&mut self.rows, &self.shape, self.expected, &cells, &self.room))
     }
 

@@ -60,7 +60,7 @@ impl Names {
     pub fn find(&mut self, name: &str) -> Option<usize> {
         let guess = self.before.map_or(self.first, |before| self.next[before]);
         let place = match self.texts.get(guess) {
-            Some(guessed) if **guessed == *name => guess,
+            Some(guessed) if is_same(guessed.as_bytes(), name.as_bytes()) => guess,
             _ => self.seek(name)?,
         };
         self.before = Some(place);
@@ -93,6 +93,18 @@ impl Names {
     pub fn count(&self) -> usize {
         self.texts.len()
     }
+}
+
+/// Returns whether two keys are equal: without a call for those of the usual lengths.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let word = |text: &[u8], at: usize| text[at..].first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+    let length = a.len();
+    length == b.len()
+        && match length {
+            8..=16 => word(a, 0) == word(b, 0) && word(a, length - 8) == word(b, length - 8),
+            _ => a == b,
+        }
 }
 
 impl Keys for Names {

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import errno
 import warnings
+from importlib import import_module
 from typing import IO, Any
 
 import click
 
 import idmerge
-from idmerge.cli.ask import ask
-from idmerge.cli.bench import bench
-from idmerge.cli.changes import changes, mapping
-from idmerge.cli.compact import compact
-from idmerge.cli.doctor import doctor
-from idmerge.cli.forget import forget
-from idmerge.cli.generate import generate
-from idmerge.cli.journal import journal
-from idmerge.cli.keep_apart import keep_apart
-from idmerge.cli.profiles import profiles
-from idmerge.cli.resolve import resolve
-from idmerge.cli.retract import retract
-from idmerge.cli.show import show
-from idmerge.cli.stitch import stitch
-from idmerge.cli.verify import verify
-from idmerge.cli.why import why
 from idmerge.errors import IdmergeError
+
+COMMANDS = (
+    "resolve",
+    "stitch",
+    "show",
+    "why",
+    "doctor",
+    "journal",
+    "mapping",
+    "changes",
+    "verify",
+    "retract",
+    "keep-apart",
+    "forget",
+    "compact",
+    "profiles",
+    "ask",
+    "generate",
+    "bench",
+)
+"""In the order of the help. Each is a function of its name, in a module of its name but for `ELSEWHERE`."""
+ELSEWHERE = {"mapping": "changes"}
 
 
 class Failure(click.ClickException):
@@ -38,7 +45,22 @@ class Failure(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group that turns what idmerge and the system raise into a `Failure`, and warnings into lines."""
+    """Commands, each loaded when it is asked for, so that none waits for the others.
+
+    What idmerge and the system raise becomes a `Failure`, and a warning a line.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """Return the names of the commands."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command with this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"idmerge.cli.{ELSEWHERE.get(name, name)}"), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a pipe that the reader closed stays click's affair."""
@@ -88,25 +110,3 @@ def _in_one_line(error: OSError) -> str:
 @click.version_option(idmerge.__version__, prog_name="idmerge")
 def commands() -> None:
     """Hold the commands; the help says more."""
-
-
-for command in (
-    resolve,
-    stitch,
-    show,
-    why,
-    doctor,
-    journal,
-    mapping,
-    changes,
-    verify,
-    retract,
-    keep_apart,
-    forget,
-    compact,
-    profiles,
-    ask,
-    generate,
-    bench,
-):
-    commands.add_command(command)

@@ -127,13 +127,16 @@ impl Rules {
     ) -> Option<Stated<'a>> {
         unescaped.clear();
         let name = cells.event.as_ref().and_then(|name| name.text(room));
+        let rule = name.and_then(|name| self.rule(&name));
+        let counts = |place: usize| match rule {
+            Some(_) => place < self.keys.len(),
+            None => place == self.distinct_id,
+        };
         let mut values = [const { Value::Absent }; MOST_KEYS];
-        for (place, cell) in &cells.properties {
-            if *place < self.keys.len() {
-                values[*place] = Value::of(cell, room, unescaped);
-            }
+        for (place, cell) in cells.properties.iter().filter(|(place, _)| counts(*place)) {
+            values[*place] = Value::of(cell, room, unescaped);
         }
-        self.step(name.and_then(|name| self.rule(&name)), &values, unescaped, observe)
+        self.step(rule, &values, unescaped, observe)
     }
 
     /// Returns which rule the event with this name has.

@@ -96,10 +96,7 @@ impl<'r> Learner<'r> {
         let Some(cells) = Cells::read(line, &mut self.shape, &mut self.room, &mut self.spare) else {
             return Read::default();
         };
-        for (place, cell) in &cells.properties {
-            self.shape.value(*place, cell.kind());
-        }
-        self.shape.end_row(row);
+        self.shape.take_row(row, cells.properties.iter().map(|(place, cell)| (*place, cell.kind())));
         let is_in_columns = add(&mut self.rows, &self.shape, self.expected, &cells, &self.room);
         let stated = self.rules.stated_by(&cells, &self.room, observe, unescaped);
         self.spare.take_back(cells);

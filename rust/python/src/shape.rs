@@ -205,6 +205,17 @@ impl Shape {
         }
     }
 
+    /// Takes a row that was read whole, by the places and kinds of its values.
+    #[inline]
+    pub fn take_row(&mut self, row: usize, values: impl Iterator<Item = (usize, u8)> + Clone) {
+        if values.clone().all(|(place, kind)| self.seen[place].kinds & kind == kind) {
+            self.rows += 1; // Nothing that was not known.
+            return;
+        }
+        self.row.extend(values);
+        self.end_row(row);
+    }
+
     /// Lists the properties that no row before this one had, in its order.
     #[cold]
     fn list_new(&mut self) {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from pyarrow import parquet
 import idmerge
 from by_hand import ALWAYS, stitched_table
 from idmerge import Resolver, StitchedEvents, _core
-from idmerge.errors import FileFormatError
-from idmerge.files import blocks
+from idmerge.errors import CanonicalError, FileFormatError
+from idmerge.files import blocks, scan
+from idmerge.files.shape import Shape
 from idmerge.stitching import encoding, lines, writing
 from idmerge.workload import events as workload
 from json_events import as_array, written
@@ -255,13 +258,13 @@ def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path
     assert scan.columns_size() is not None
     spool = _core.Spool(str(tmp_path), [], [])
     kinds = [("distinct_id", "distinct_id", 16), ("x", "x", 4)]
-    events = spool.encode([scan, scan], kinds)
+    events = spool.encode([scan, scan], kinds, numbered=False)
     assert events is not None
     assert len(events) == 4
-    assert spool.sent(events).to_pylist() == ["a", "b", "a", "b"]
+    assert spool.sent(events).texts().to_pylist() == ["a", "b", "a", "b"]
     assert events.fits(kinds)
     assert not events.fits([("x", "x", 8)])
-    assert spool.encode([scan], [("x", "x", 2)]) is None
+    assert spool.encode([scan], [("x", "x", 2)], numbered=False) is None
     file = _core.EncodedFile(spool, str(tmp_path / "f"), kinds)
     with pytest.raises(ValueError, match="not named, or were copied before"):
         file.append(events)
@@ -283,9 +286,59 @@ def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path
     bare = scanner.scan(b"", text, len(text))
     assert bare.columns_size() is None
     with pytest.raises(ValueError, match="a scan has no columns"):
-        spool.encode([bare], kinds)
+        spool.encode([bare], kinds, numbered=False)
     with pytest.raises(FileNotFoundError, match="No such file or directory"):
         _core.Spool(str(tmp_path / "nowhere"), [], [])
+
+
+def test_ids_that_a_resolver_took_wait_as_its_numbers() -> None:
+    resolver = Resolver()
+    text = b"\n".join(
+        json.dumps({"event": name, "properties": properties}).encode()
+        for name, properties in [
+            ("view", {"distinct_id": D1}),
+            ("$identify", {"$anon_id": D1, "$identified_id": "U1", "distinct_id": "U2"}),
+            ("view", {"distinct_id": "U1"}),
+            ("view", {"distinct_id": ""}),
+            ("view", {}),
+        ]
+    )
+    shape = Shape()
+    scans: list[_core.Scan] = []
+    for piece in scan(io.BytesIO(text), shape=shape, on_columns=lambda found: scans.append(found) or True):
+        resolver.apply_piece(piece)
+    with tempfile.TemporaryDirectory() as folder:
+        spool = _core.Spool(folder, [], [])
+        events = spool.encode(scans, shape.columns(), numbered=True)
+        assert events is not None
+        sent = spool.sent(events)
+    assert sent.texts().to_pylist() == [None, "U2", None, "", None]
+    assert resolver.resolve_sent(sent).to_pylist() == ["U1", "U2", "U1", "", None]
+    fewer = Resolver()
+    fewer.observe(D1)
+    with pytest.raises(ValueError, match="no ID has the number 1"):
+        fewer.resolve_sent(sent)
+    with pytest.raises(CanonicalError, match="ask about texts"):
+        Resolver(canonical=min).resolve_sent(sent)
+
+
+def test_a_journal_names_the_events_that_it_took(tmp_path: Path) -> None:
+    events = list(workload(1000, seed=5))
+    path = write(tmp_path / "e", *events)
+    with Resolver.open(tmp_path / "j.idmerge") as resolver:
+        _, is_once = written_once(path, tmp_path / "out.parquet", resolver)
+    assert is_once
+    assert parquet.read_table(tmp_path / "out.parquet").equals(stitched_table(events))
+
+
+def test_a_table_takes_no_output(tmp_path: Path) -> None:
+    path = write(tmp_path / "e", page())
+    stitched = idmerge.stitch(path, output=tmp_path / "out.parquet")
+    assert pa.table(stitched).equals(parquet.read_table(tmp_path / "out.parquet"))
+    idmerge.stitch(path, output=tmp_path / "out.arrow")
+    assert (tmp_path / "out.arrow").exists()
+    with pytest.raises(ValueError, match="leave output out"):
+        idmerge.stitch(pa.table(stitched), output=tmp_path / "other.parquet")
 
 
 MEASURE = """

@@ -29,6 +29,7 @@ __all__ = [
     "Scan",
     "Scanner",
     "Seen",
+    "Sent",
     "Spool",
     "Table",
     "UnionFind",
@@ -206,6 +207,7 @@ class Resolver:
         left: list[str | None],
         right: list[str | None],
     ) -> Column: ...
+    def _resolve_sent(self, sent: Sent) -> Column: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
     def _counts(self) -> tuple[list[int], dict[int, int]]: ...
@@ -360,19 +362,22 @@ class Spool:
             OSError: No file can be made there.
         """
 
-    def encode(self, scans: list[Scan], properties: list[tuple[str, str, int]]) -> EncodedEvents | None:
+    def encode(
+        self, scans: list[Scan], properties: list[tuple[str, str, int]], numbered: bool
+    ) -> EncodedEvents | None:
         """Encode the columns of scans as a row group, but for the canonical IDs.
 
         ``properties`` are each property's name, the name of its column, and its kinds. None is returned if a
-        column cannot be of the type that these ask for.
+        column cannot be of the type that these ask for. With ``numbered``, IDs that a resolver has taken with
+        their scans are kept as its numbers.
 
         Raises:
             OSError: There is no room.
             ValueError: A scan has no columns.
         """
 
-    def sent(self, events: EncodedEvents) -> Column:
-        """Return the IDs that were sent with encoded events, null where an event has none."""
+    def sent(self, events: EncodedEvents) -> Sent:
+        """Return the IDs that were sent with encoded events."""
 
     def name(self, ids: ArrowArray | ArrowStream, events: EncodedEvents) -> None:
         """Encode the canonical IDs of encoded events.
@@ -390,6 +395,13 @@ class EncodedEvents:
     def __len__(self) -> int: ...
     def fits(self, properties: list[tuple[str, str, int]]) -> bool:
         """Return whether all columns have the types that the kinds of their properties ask for."""
+
+@final
+class Sent:
+    """The IDs that were sent with encoded events, as a resolver's numbers or as texts."""
+
+    def texts(self) -> Column:
+        """Return the IDs as texts, null where an event has none, or a number."""
 
 @final
 class EncodedFile:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from idmerge import _core
+from idmerge.durable import DurableResolver
 from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
@@ -41,17 +42,23 @@ STATISTICS = ("event", "time", "distinct_id")
 class Encoding:
     """Events as encoded columns that wait, in a file beside ``output``, for their canonical IDs.
 
+    ``resolver`` will know these. If it ``applies`` the same events, their IDs need not be looked up again:
+    they wait as its numbers, which do not change as long as it only learns.
+
     Raises:
         OSError: No file can be made there; the error names ``output``.
     """
 
-    def __init__(self, output: str, shape: Shape) -> None:
+    def __init__(self, output: str, shape: Shape, resolver: Resolver, *, applies: bool) -> None:
         directory = os.path.dirname(os.path.realpath(output))  # noqa: PTH120
         try:
             self._spool = _core.Spool(directory, [*WITHOUT_DICTIONARY], [*STATISTICS])
         except OSError as error:
             raise OSError(error.errno, error.strerror, output) from error
         self._shape = shape
+        self._resolver = resolver
+        only_learns = not callable(resolver.canonical) and not isinstance(resolver, DurableResolver)
+        self._is_numbered = applies and only_learns
         self._pool = ThreadPoolExecutor(1, "idmerge-encode")
         self._encoding: Future[_core.EncodedEvents | None] | None = None
         self._encoded: list[_core.EncodedEvents] = []
@@ -78,7 +85,9 @@ class Encoding:
     def _encode(self) -> None:
         self._wait()
         if self._gathered and self._is_whole:
-            self._encoding = self._pool.submit(self._spool.encode, self._gathered, self._shape.columns())
+            self._encoding = self._pool.submit(
+                self._spool.encode, self._gathered, self._shape.columns(), numbered=self._is_numbered
+            )
         self._gathered, self._rows, self._bytes = [], 0, 0
 
     def _wait(self) -> None:
@@ -108,21 +117,24 @@ class Encoding:
             self._drop()
         return self._is_whole
 
-    def named(self, resolver: Resolver) -> Generator[_core.EncodedEvents]:
-        """Yield the row groups with the canonical IDs that ``resolver`` knows; they can be written once."""
+    def named(self) -> Generator[_core.EncodedEvents]:
+        """Yield the row groups with the canonical IDs that the resolver knows; they can be written once."""
         threads = min(threads_allowed(), MOST_THREADS)
         naming: deque[Future[_core.EncodedEvents]] = deque()
         encoded, self._encoded = self._encoded, []
         with ThreadPoolExecutor(threads, "idmerge-name") as pool:
             for events in encoded:
-                naming.append(pool.submit(self._name, resolver, events))
+                naming.append(pool.submit(self._name, events))
                 if len(naming) > threads:
                     yield naming.popleft().result()
             while naming:
                 yield naming.popleft().result()
 
-    def _name(self, resolver: Resolver, events: _core.EncodedEvents) -> _core.EncodedEvents:
-        self._spool.name(resolver.resolve_many(self._spool.sent(events)), events)
+    def _name(self, events: _core.EncodedEvents) -> _core.EncodedEvents:
+        sent = self._spool.sent(events)
+        known = self._resolver
+        ids = known.resolve_sent(sent) if self._is_numbered else known.resolve_many(sent.texts())
+        self._spool.name(ids, events)
         return events
 
     def write(self, path: str, named: Iterable[_core.EncodedEvents]) -> int:

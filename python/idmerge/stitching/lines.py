@@ -61,7 +61,10 @@ class Lines:
         Raises:
             OSError: No file can be made there.
         """
-        return None if self._wanted.as_known or self._wanted.dedupe else Encoding(output, self._shape)
+        wanted = self._wanted
+        if wanted.as_known or wanted.dedupe:
+            return None
+        return Encoding(output, self._shape, wanted.resolver, applies=wanted.apply)
 
     def learn(
         self, on_bytes: Callable[[int], object], encoding: Encoding | None = None

@@ -179,7 +179,7 @@ class StitchedEvents:
         if self._encoding is not None and partition_by is None and can_encode(path):
             encoding, self._encoding = self._encoding, None
             on_group = partial(on_bytes, self._bytes // max(len(encoding), 1))
-            return write_encoded(path, encoding, self.resolver, on_group)
+            return write_encoded(path, encoding, on_group)
         return write_events(path, self.schema, self.batches(on_bytes), partition_by)
 
     def __arrow_c_schema__(self) -> object:

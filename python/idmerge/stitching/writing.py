@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from idmerge.resolver import Resolver
     from idmerge.stitching.encoding import Encoding
 
 S = TypeVar("S", bound="Sized")
@@ -87,7 +86,7 @@ def can_encode(output: str) -> bool:
     return output.endswith(".parquet") or not output.endswith(SUFFIXES)
 
 
-def write_encoded(output: str, encoding: Encoding, resolver: Resolver, on_group: Callable[[], object]) -> int:
+def write_encoded(output: str, encoding: Encoding, on_group: Callable[[], object]) -> int:
     """Write events that are encoded already to ``output``, and return the number of rows.
 
     ``on_group`` is called after each row group.
@@ -102,7 +101,7 @@ def write_encoded(output: str, encoding: Encoding, resolver: Resolver, on_group:
             yield events
             on_group()
 
-    with closing(encoding.named(resolver)) as named:
+    with closing(encoding.named()) as named:
         if output.endswith(".parquet"):
             with replacing(output) as stream:
                 return encoding.write(stream.name, each(named))

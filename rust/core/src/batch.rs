@@ -313,6 +313,12 @@ impl Batch {
         self.sides[side as usize].len()
     }
 
+    /// Returns, once the rows are taken, which ID each observes; None for a link, and for what cannot be an ID.
+    pub fn observed(&self) -> impl Iterator<Item = Option<Id>> {
+        let rows = self.acts.iter().zip(&self.sides[Side::First as usize]);
+        rows.map(|(act, arrival)| arrival.id().filter(|_| *act == Act::Observe))
+    }
+
     /// Appends one step.
     pub fn push(&mut self, door: &Door, step: Step) {
         let (act, first, second) = match step {

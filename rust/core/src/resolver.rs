@@ -162,7 +162,9 @@ impl Resolver {
                     Act::Link(kind) => self
                         .settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]])
                         .map(|outcome| outcomes.push(outcome)),
-                    Act::Observe => self.settle_observed(&sides[0][row], &texts[0]),
+                    Act::Observe => {
+                        self.settle_observed(&sides[0][row], &texts[0]).map(|id| sides[0][row].set_id(id))
+                    }
                 };
                 settled.map_err(|error| Stopped { taken: row, error })?;
             }
@@ -185,7 +187,7 @@ impl Resolver {
         }
         match act {
             Act::Link(kind) => self.settle(kind, arrivals.each_ref(), [first, second]).map(Some),
-            Act::Observe => self.settle_observed(&arrivals[0], first).map(|()| None),
+            Act::Observe => self.settle_observed(&arrivals[0], first).map(|_| None),
         }
     }
 
@@ -229,12 +231,13 @@ impl Resolver {
         }
     }
 
+    /// The same for an ordinary event: makes its ID known, if it can be one, and returns it.
     #[inline]
-    fn settle_observed(&mut self, arrival: &Arrival, buffer: &str) -> Result<(), Error> {
+    fn settle_observed(&mut self, arrival: &Arrival, buffer: &str) -> Result<Option<Id>, Error> {
         let next = self.ids.len() as u32;
         let id = match (arrival.id(), arrival.standing) {
             (Some(id), _) => id,
-            (None, Standing::Missing | Standing::Invalid) => return Ok(()),
+            (None, Standing::Missing | Standing::Invalid) => return Ok(None),
             (None, _) => {
                 self.check_room([arrival], [buffer])?;
                 self.know(arrival, buffer)
@@ -243,7 +246,7 @@ impl Resolver {
         if self.journaled.is_some() {
             self.note_observed(id, next);
         }
-        Ok(())
+        Ok(Some(id))
     }
 
     /// Tells the journal of an ordinary event of `id`, once: should the link that named it be taken back,
@@ -332,6 +335,23 @@ impl Resolver {
                     Some(canonical) => Answer::Other(ids.text(canonical)),
                     None => Answer::Itself(arrival.as_text(&texts[0])),
                 });
+            }
+        }
+    }
+
+    /// Calls `answer` with the text of the canonical ID of each of these, in order.
+    pub fn name_each<'a>(&'a self, ids: &[Id], mut answer: impl FnMut(Text<'a>)) {
+        let mut named = [Id::new(0); GROUP];
+        for group in ids.chunks(GROUP) {
+            for &id in group {
+                self.ids.prefetch_entry(id);
+            }
+            for (canonical, &id) in named.iter_mut().zip(group) {
+                *canonical = self.canonical(id);
+                self.ids.prefetch_entry(*canonical);
+            }
+            for &canonical in &named[..group.len()] {
+                answer(self.ids.text(canonical));
             }
         }
     }

@@ -56,12 +56,28 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
         );
         assert_eq!(batch.state(acts[row..end].iter().copied()), end - row);
         core.take_batch(&mut batch, &mut outcomes).expect("there is room");
+        check_what_was_observed(core, &batch, &steps[row..end]);
         row = end;
         if row == acts.len() {
             break;
         }
     }
     outcomes
+}
+
+/// A batch that was taken knows which IDs its ordinary events are of, and these are named as one by one.
+fn check_what_was_observed(core: &Resolver, batch: &Batch, steps: &[Step]) {
+    let observed: Vec<Option<Id>> = batch.observed().collect();
+    let expected = steps.iter().map(|step| match step {
+        Step::Observe(Operand::Text(text)) => core.get(text),
+        _ => None,
+    });
+    assert_eq!(observed, expected.collect::<Vec<_>>());
+    let ids: Vec<Id> = observed.into_iter().flatten().collect();
+    let mut named = Vec::new();
+    core.name_each(&ids, |text| named.push(text.as_str().to_owned()));
+    let one_by_one = ids.iter().map(|&id| core.text(core.canonical(id)).as_str().to_owned());
+    assert_eq!(named, one_by_one.collect::<Vec<_>>());
 }
 
 /// Takes steps in batches of these sizes; while one is taken, another thread looks ahead for the next,

@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
+use idmerge_core::Id;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding};
@@ -57,6 +58,10 @@ pub struct EncodedEvents {
     chunks: Mutex<Chunks>,
 }
 
+/// The IDs that were sent with encoded events.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Sent(Vec<RecordBatch>);
+
 /// Columns of a row group, each until it is copied into its file.
 struct Chunks {
     always: [Option<ArrowColumnChunk>; 4],
@@ -90,7 +95,8 @@ impl Spool {
         Ok(Self { pages: Arc::new(Pages(Mutex::new((file, 0)))), properties, without_dictionary })
     }
 
-    /// Encode the columns of scans as a row group, given each property's name, the name of its column, and kinds.
+    /// Encode the columns of scans as a row group, given each property's name, the name of its column, and kinds;
+    /// with `numbered` the IDs that a resolver has taken are kept as its numbers.
     ///
     /// Returns None if there is a column that cannot be of the type that its kinds ask for.
     #[expect(clippy::needless_pass_by_value, reason = "they are made for this call")]
@@ -99,21 +105,28 @@ impl Spool {
         py: Python<'_>,
         scans: Vec<Py<Scan>>,
         properties: Properties,
+        numbered: bool,
     ) -> PyResult<Option<EncodedEvents>> {
         let blocks: Option<Vec<&Columns>> = scans.iter().map(|scan| scan.get().columns()).collect();
         let Some(blocks) = blocks else { return Err(PyValueError::new_err("a scan has no columns")) };
-        py.detach(|| self.encode_blocks(&blocks, &properties)).map_err(parquet_error)
+        py.detach(|| {
+            let mut numbers = Vec::with_capacity(scans.len());
+            for (scan, block) in scans.iter().zip(&blocks) {
+                numbers.push(if numbered { scan.get().observed_ids()? } else { vec![None; block.rows()] });
+            }
+            let sent = sent(&blocks, &numbers).map_err(parquet_error)?;
+            self.encode_blocks(&blocks, &properties, &sent).map_err(parquet_error)
+        })
     }
 
-    /// Return the IDs that were sent with encoded events, null where an event has none.
-    fn sent(&self, py: Python<'_>, events: &Bound<'_, EncodedEvents>) -> PyResult<Column> {
+    /// Return the IDs that were sent with encoded events.
+    fn sent(&self, py: Python<'_>, events: &Bound<'_, EncodedEvents>) -> PyResult<Sent> {
         let place = events.get().sent;
-        let chunks = py.detach(|| -> Result<Vec<StringArray>, ParquetError> {
+        let chunks = py.detach(|| -> Result<Vec<RecordBatch>, ParquetError> {
             let text = self.pages.read(place)?;
-            let batches = StreamReader::try_new(text.as_slice(), None)?;
-            batches.map(|batch| Ok(batch?.column(0).as_string::<i32>().clone())).collect()
+            Ok(StreamReader::try_new(text.as_slice(), None)?.collect::<Result<_, _>>()?)
         });
-        Column::new(chunks.map_err(parquet_error)?, &DataType::Utf8)
+        Ok(Sent(chunks.map_err(parquet_error)?))
     }
 
     /// Encode the canonical IDs of encoded events.
@@ -142,6 +155,7 @@ impl Spool {
         &self,
         blocks: &[&Columns],
         properties: &Properties,
+        sent: &[u8],
     ) -> Result<Option<EncodedEvents>, ParquetError> {
         let (mut fields, mut columns, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for (place, field) in always().into_iter().enumerate() {
@@ -171,7 +185,7 @@ impl Spool {
         let plain = names.into_iter().cloned().zip(chunks).collect();
         Ok(Some(EncodedEvents {
             rows: blocks.iter().map(|block| block.rows()).sum(),
-            sent: self.pages.append(&sent(blocks)?)?,
+            sent: self.pages.append(sent)?,
             chunks: Mutex::new(Chunks { always, plain }),
         }))
     }
@@ -237,15 +251,38 @@ fn widened(array: &ArrayRef, wanted: &DataType) -> Result<Option<ArrayRef>, Parq
     })
 }
 
-/// Returns the IDs that were sent, as a stream of Arrow.
-fn sent(blocks: &[&Columns]) -> Result<Vec<u8>, ParquetError> {
-    let schema = Schema::new(vec![always()[CANONICAL].clone()]);
+/// Returns the IDs that were sent, as a stream of Arrow: the numbers of those that have some, the texts of others.
+fn sent(blocks: &[&Columns], numbers: &[Vec<Option<Id>>]) -> Result<Vec<u8>, ParquetError> {
+    let number = Field::new("number", DataType::UInt32, true);
+    let schema = Arc::new(Schema::new(vec![number, always()[CANONICAL].clone()]));
     let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
-    for block in blocks {
-        let ids = block.always()[CANONICAL].clone();
-        writer.write(&RecordBatch::try_new(Arc::new(schema.clone()), vec![ids])?)?;
+    for (block, numbers) in blocks.iter().zip(numbers) {
+        let ids = block.always()[CANONICAL].as_string::<i32>().iter();
+        let others: StringArray =
+            ids.zip(numbers).map(|(id, number)| id.filter(|_| number.is_none())).collect();
+        let numbers: UInt32Array = numbers.iter().map(|number| number.map(Id::number)).collect();
+        writer.write(&RecordBatch::try_new(schema.clone(), vec![Arc::new(numbers), Arc::new(others)])?)?;
     }
     Ok(writer.into_inner()?)
+}
+
+impl Sent {
+    pub fn rows(&self) -> usize {
+        self.0.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Returns, block by block, the numbers of IDs, and the texts of those without; both null where there is no ID.
+    pub fn chunks(&self) -> impl Iterator<Item = (&UInt32Array, &StringArray)> {
+        self.0.iter().map(|chunk| (chunk.column(0).as_primitive(), chunk.column(1).as_string()))
+    }
+}
+
+#[pymethods]
+impl Sent {
+    /// Return the IDs as texts, null where an event has none, or a number.
+    fn texts(&self) -> PyResult<Column> {
+        Column::new(self.chunks().map(|(_, texts)| texts.clone()).collect(), &DataType::Utf8)
+    }
 }
 
 #[pymethods]

@@ -130,7 +130,12 @@ struct Reading {
 
 impl Reading {
     fn of(flattener: &Flattener, length: usize) -> Self {
-        let mut reading = Self { names: Names::default(), room: String::new(), spare: Spare::default(), rows: Rows::of(length) };
+        let mut reading = Self {
+            names: Names::default(),
+            room: String::new(),
+            spare: Spare::default(),
+            rows: Rows::of(length),
+        };
         for (name, kinds) in &flattener.properties {
             reading.names.add(name);
             reading.rows.expect(name, *kinds);

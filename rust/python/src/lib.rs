@@ -16,7 +16,7 @@
 //! - [`scan`]: [`lines`] of events in, by the parser in [`events`]; [`shape`]: which properties they have.
 //! - [`flat`]: lines of events as columns: [`cells`] become [`rows`], [`growing`] columns with [`times`].
 //! - [`learning`]: both at once, before it is known which properties there are; [`encoding`]: these as Parquet.
-//! - [`following`]: who was thought to be who, row by row; [`seen`]: rows that came before.
+//! - [`scanned`]: scans into a resolver, and whom the IDs in them mean; [`seen`]: rows that came before.
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions.
@@ -33,7 +33,6 @@ mod encoding;
 mod errors;
 mod events;
 mod flat;
-mod following;
 mod growing;
 mod journal;
 mod kinds;
@@ -47,6 +46,7 @@ mod relay;
 mod resolver;
 mod rows;
 mod scan;
+mod scanned;
 mod seen;
 mod settings;
 mod shape;
@@ -62,7 +62,7 @@ mod _core {
     #[pymodule_export]
     use crate::disjoint_set::DisjointSet;
     #[pymodule_export]
-    use crate::encoding::{EncodedEvents, EncodedFile, Spool};
+    use crate::encoding::{EncodedEvents, EncodedFile, Sent, Spool};
     #[pymodule_export]
     use crate::flat::{Flat, Flattener};
     #[pymodule_export]

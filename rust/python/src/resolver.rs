@@ -24,17 +24,16 @@ use pyo3::prelude::*;
 use pyo3::sync::{MutexExt, PyOnceLock, RwLockExt};
 use pyo3::types::{PyList, PyString};
 
-use crate::batches::{Acts, MixedRows, OBSERVE, PinnedRows, StepRows};
+use crate::batches::{Acts, MixedRows, OBSERVE, PinnedRows};
 use crate::column::{Column, Elements, Objects, Pinned, Purpose};
 use crate::errors::{Failure, UnknownIdError};
 use crate::kinds::Kinds;
 use crate::relay::{run_attached, run_detached};
-use crate::scan::{Scan, Steps};
 use crate::settings::{PolicyFields, strategy};
 use crate::table::{Column as ArrowColumn, Table, Texts};
 
 pub type Core = idmerge_core::Resolver;
-type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
+pub type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
 /// How many rows of a look-up are worth a thread of their own.
 const WORTH_A_THREAD: usize = 1 << 14;
@@ -52,7 +51,7 @@ pub struct Resolver {
     /// How many calls wait to read.
     readers: AtomicUsize,
     /// How many threads a call may use.
-    threads: usize,
+    pub threads: usize,
     /// The caller's own canonical strategy: takes a cluster's members, returns one of them.
     chooser: Option<Py<PyAny>>,
 }
@@ -165,21 +164,28 @@ impl Resolver {
         let _turn = self.turn(py)?;
         let door = self.read(py)?.door();
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
-        self.take_all(rows, first_row, |settle| {
-            if let Some(pinned) = pinned {
-                let mut source = PinnedRows::new(acts, &pinned, &door);
-                return py.detach(|| run_detached(&mut source, rows, self.threads, settle));
-            }
-            let mut source = MixedRows::new(acts, columns, &door);
-            run_attached(py, &mut source, rows, self.threads, settle)
-        })
+        self.take_all(
+            rows,
+            first_row,
+            |_| (),
+            |settle| {
+                if let Some(pinned) = pinned {
+                    let mut source = PinnedRows::new(acts, &pinned, &door);
+                    return py.detach(|| run_detached(&mut source, rows, self.threads, settle));
+                }
+                let mut source = MixedRows::new(acts, columns, &door);
+                run_attached(py, &mut source, rows, self.threads, settle)
+            },
+        )
     }
 
-    /// Takes the rows that `run` hands over in batches, in one's turn, and returns the outcomes of links.
-    fn take_all(
+    /// Takes the rows that `run` hands over in batches, in one's turn, shows each batch to `see` when it is taken,
+    /// and returns the outcomes of links.
+    pub fn take_all(
         &self,
         rows: usize,
         first_row: usize,
+        mut see: impl FnMut(&Batch) + Send,
         run: impl FnOnce(&mut (dyn FnMut(&mut Batch) -> Result<Scout, Failure> + Send)) -> Result<(), Failure>,
     ) -> Result<Vec<u8>, Failure> {
         let (mut outcomes, mut row) = (Vec::with_capacity(rows), first_row);
@@ -189,6 +195,7 @@ impl Resolver {
             taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
             let scout = core.scout();
             drop(core);
+            see(batch);
             self.let_readers_in();
             row += batch.rows(Side::First);
             Ok(scout)
@@ -448,28 +455,6 @@ impl Resolver {
         same_length(Some(codes.len()), left.len(), right.len())?;
         let outcomes = self.take(py, Acts::Coded(codes), &[&left, &right], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))
-    }
-
-    /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
-    #[pyo3(name = "_take_scan")]
-    fn take_scan<'py>(
-        &self,
-        scan: &Bound<'py, Scan>,
-        rows: (usize, usize),
-        codes: &[u8],
-        left: &Bound<'py, PyList>,
-        right: &Bound<'py, PyList>,
-    ) -> PyResult<OutcomesAndRows<'py>> {
-        let py = scan.py();
-        let steps = Steps::new(scan.get(), rows, codes, left, right)?;
-        let _turn = self.turn(py)?;
-        let door = self.read(py)?.door();
-        let rows = rows.1 - rows.0;
-        let outcomes = py.detach(|| {
-            let mut source = StepRows { steps: steps.iter(), door: &door };
-            self.take_all(rows, 0, |settle| run_detached(&mut source, rows, self.threads, settle))
-        })?;
-        Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
     }
 
     /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).

@@ -5,9 +5,9 @@
 //! Python reads.
 
 use std::collections::HashSet;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
-use idmerge_core::{Kind, Operand, Step};
+use idmerge_core::{Id, Kind, Operand, Step};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
@@ -49,6 +49,10 @@ pub struct Scan {
     columns: Option<Columns>,
     /// The lines that Python must read before there are columns: their numbers, counted from 0, and their bytes.
     unread: Vec<(u32, Vec<u8>)>,
+    /// Rows that are no events, and so not in the columns.
+    left_out: Vec<usize>,
+    /// Which ID each row observed, as far as a resolver has said.
+    observed: Mutex<Vec<Option<Id>>>,
 }
 
 struct Row {
@@ -136,6 +140,8 @@ impl Scan {
             shape,
             columns: None,
             unread: Vec::new(),
+            left_out: Vec::new(),
+            observed: Mutex::default(),
         }
     }
 
@@ -178,7 +184,7 @@ impl Scan {
                 match &mut filled {
                     None => scan.unread.push((line.number, line.seen.to_vec())),
                     Some(filled) => match filled.next() {
-                        Some(None) => (),
+                        Some(None) => scan.left_out.push(scan.rows.len() - 1),
                         Some(Some(event)) if str::from_utf8(event).is_ok_and(|text| learner.fill(text)) => (),
                         _ => wrong = Some(line.number),
                     },
@@ -219,6 +225,26 @@ impl Scan {
     /// Returns the events as columns, if these were wanted.
     pub fn columns(&self) -> Option<&Columns> {
         self.columns.as_ref()
+    }
+
+    /// Remembers which IDs the rows from `start` on observed.
+    pub fn remember(&self, start: usize, ids: &[Option<Id>]) -> Result<(), Failure> {
+        if !ids.is_empty() {
+            let mut observed = self.observed.lock()?;
+            observed.resize(self.rows.len(), None);
+            observed[start..start + ids.len()].copy_from_slice(ids);
+        }
+        Ok(())
+    }
+
+    /// Returns which ID each row of the columns observed, as far as a resolver has said.
+    pub fn observed_ids(&self) -> Result<Vec<Option<Id>>, Failure> {
+        let mut ids = self.observed.lock()?.clone();
+        ids.resize(self.rows.len(), None);
+        for &row in self.left_out.iter().rev() {
+            ids.remove(row);
+        }
+        Ok(ids)
     }
 
     /// Returns the operands of a row; those that it lacks are empty.

@@ -1,0 +1,154 @@
+//! What scans of lines state, into the resolver; and whom the IDs in them mean: at last, or when they came.
+
+use std::ops::Range;
+
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_schema::DataType;
+use idmerge_core::{Batch, Id, Resolver as Core, Step};
+use numpy::PyArray1;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::batches::StepRows;
+use crate::column::read_arrow;
+use crate::encoding::Sent;
+use crate::errors::Failure;
+use crate::relay::run_detached;
+use crate::resolver::{OutcomesAndRows, Resolver};
+use crate::scan::{Scan, Steps};
+use crate::table::{Column, Texts};
+
+#[pymethods]
+impl Resolver {
+    /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
+    ///
+    /// A scan with columns remembers which ID each ordinary event is of.
+    #[pyo3(name = "_take_scan")]
+    fn take_scan<'py>(
+        &self,
+        scan: &Bound<'py, Scan>,
+        rows: (usize, usize),
+        codes: &[u8],
+        left: &Bound<'py, PyList>,
+        right: &Bound<'py, PyList>,
+    ) -> PyResult<OutcomesAndRows<'py>> {
+        let py = scan.py();
+        let scan = scan.get();
+        let steps = Steps::new(scan, rows, codes, left, right)?;
+        let _turn = self.turn(py)?;
+        let door = self.read(py)?.door();
+        let (start, count) = (rows.0, rows.1 - rows.0);
+        let outcomes = py.detach(|| {
+            let mut source = StepRows { steps: steps.iter(), door: &door };
+            let mut ids = Vec::new();
+            let see = |batch: &Batch| {
+                if scan.columns().is_some() {
+                    ids.extend(batch.observed());
+                }
+            };
+            let outcomes = self
+                .take_all(count, 0, see, |settle| run_detached(&mut source, count, self.threads, settle))?;
+            scan.remember(start, &ids)?;
+            Ok::<_, Failure>(outcomes)
+        })?;
+        Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
+    }
+
+    /// Return whom the IDs mean that were sent with encoded events.
+    #[pyo3(name = "_resolve_sent")]
+    fn resolve_sent(&self, py: Python<'_>, sent: &Bound<'_, Sent>) -> PyResult<Column> {
+        let sent = sent.get();
+        let texts = py.detach(|| named(&*self.read_detached()?, sent))?;
+        texts.into_column(&DataType::Utf8)
+    }
+
+    /// Take rows of a scan as `_take_scan` does, and return whom each of ``ids`` meant before its row was taken.
+    #[pyo3(name = "_follow_scan")]
+    fn follow_scan(
+        &self,
+        ids: &Bound<'_, PyAny>,
+        scan: &Bound<'_, Scan>,
+        rows: (usize, usize),
+        codes: &[u8],
+        left: &Bound<'_, PyList>,
+        right: &Bound<'_, PyList>,
+    ) -> PyResult<Column> {
+        let py = scan.py();
+        let (arrays, _) = read_arrow(ids)?;
+        if arrays.iter().any(|array| *array.data_type() != DataType::Utf8) {
+            return Err(PyTypeError::new_err("ids must be a column of utf8"));
+        }
+        let given: usize = arrays.iter().map(Array::len).sum();
+        if given != rows.1.saturating_sub(rows.0) {
+            return Err(PyValueError::new_err(format!("{given} ids came for the rows {rows:?}")));
+        }
+        let steps = Steps::new(scan.get(), rows, codes, left, right)?;
+        let _turn = self.turn(py)?;
+        let texts = py.detach(|| {
+            let mut core = self.write_detached()?;
+            let ids = arrays.iter().flat_map(|array| array.as_string::<i32>().iter());
+            follow(&mut core, ids, steps.iter()).map_err(Failure::from)
+        })?;
+        texts.into_column(&DataType::Utf8)
+    }
+}
+
+/// Returns the canonical ID of each ID that was sent: by its number, or else by its text.
+fn named(core: &Core, sent: &Sent) -> Result<Texts, Failure> {
+    let mut texts = Texts::with_capacity(sent.rows());
+    for (numbers, ids) in sent.chunks() {
+        let (mut rows, mut numbered) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for (row, number) in numbers.iter().enumerate() {
+            if let Some(number) = number {
+                if number as usize >= core.len() {
+                    return Err(Failure::Value(format!("no ID has the number {number}")));
+                }
+                rows.push(row);
+                numbered.push(Id::new(number));
+            }
+        }
+        let mut row = 0;
+        let by_text = |texts: &mut Texts, rows: Range<usize>| {
+            for row in rows {
+                let id = ids.is_valid(row).then(|| ids.value(row));
+                push_meant(texts, core, id);
+            }
+        };
+        let mut rows = rows.into_iter();
+        core.name_each(&numbered, |canonical| {
+            let next = rows.next().expect("each number has a row");
+            by_text(&mut texts, row..next);
+            texts.push(Some(canonical.as_str().as_bytes()));
+            row = next + 1;
+        });
+        by_text(&mut texts, row..ids.len());
+    }
+    Ok(texts)
+}
+
+/// Appends whom `id` means now; one that is not known means itself.
+fn push_meant(texts: &mut Texts, core: &Core, id: Option<&str>) {
+    match id.map(|id| (id, core.get(id))) {
+        None => texts.push(None),
+        Some((id, None)) => texts.push(Some(id.as_bytes())),
+        Some((_, Some(known))) => texts.push(Some(core.text(core.canonical(known)).as_str().as_bytes())),
+    }
+}
+
+fn follow<'a>(
+    core: &mut Core,
+    ids: impl Iterator<Item = Option<&'a str>>,
+    steps: impl Iterator<Item = Step<'a>>,
+) -> Result<Texts, idmerge_core::Error> {
+    let mut texts = Texts::default();
+    for (id, step) in ids.zip(steps) {
+        push_meant(&mut texts, core, id);
+        match step {
+            Step::Link(kind, left, right) => _ = core.link(kind, left, right)?,
+            Step::Observe(id) => core.observe(id)?,
+        }
+    }
+    Ok(texts)
+}

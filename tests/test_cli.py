@@ -16,11 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 import idmerge
-from idmerge.cli.group import commands
+from idmerge.cli.group import COMMANDS, commands
 from idmerge.workload import events
 
-COMMANDS = ["resolve", "show", "why", "journal", "verify", "retract", "keep-apart", "forget", "compact"]
-COMMANDS += ["generate", "bench"]
 IDMERGE = [sys.executable, "-m", "idmerge"]
 
 
@@ -180,6 +178,16 @@ def test_a_named_pipe_is_read_like_a_file(tmp_path: Path) -> None:
     with subprocess.Popen([*IDMERGE, "show", "user-1", str(path)], stdout=subprocess.PIPE) as running:
         path.write_bytes(ndjson([{"event": "x", "properties": {"distinct_id": "user-1"}}]))
         assert running.communicate()[0].startswith(b"canonical   user-1\n")
+
+
+def test_a_command_is_loaded_without_the_others() -> None:
+    code = "import sys; from idmerge.cli.group import commands\n"
+    code += "commands(['generate', '--events', '1'], standalone_mode=False)\n"
+    code += "print(sorted(name for name in sys.modules if name.startswith('idmerge.cli.')))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "generate" in told
+    assert not [name for name in COMMANDS if name != "generate" and f"'idmerge.cli.{name}'" in told]
+    assert "No such command 'options'" in invoke("options", code=2)
 
 
 # Memory

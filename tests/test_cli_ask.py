@@ -304,6 +304,19 @@ def test_raw_events_are_stitched_for_the_question(question: str, raw: Path) -> N
     assert run(question, raw).stdout == run(question, "stitched.parquet").stdout
 
 
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_raw_events_in_parquet_are_stitched_for_the_question_too(question: str) -> None:
+    rows = [{"event": event["event"], **event["properties"]} for event in events(2000, seed=2)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = pa.Table.from_pylist([dict.fromkeys(names) | row for row in rows])
+    times = pa.array([1000 * row["time"] for row in rows], pa.timestamp("ms", "UTC"))
+    table = table.set_column(table.schema.get_field_index("time"), "time", times)
+    Path("raw").mkdir()
+    parquet.write_table(table, "raw/0.parquet")
+    expected = run(question, "stitched.parquet").stdout
+    assert run(question, "raw/0.parquet").stdout == run(question, "raw").stdout == expected
+
+
 def test_raw_events_are_judged_by_the_rules_that_are_given(raw: Path) -> None:
     lax = run("signup-rate", raw, "--anon-guard", "off").stdout
     assert lax != run("signup-rate", raw).stdout

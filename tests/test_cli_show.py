@@ -131,3 +131,31 @@ def test_the_accepted_links_shown_build_exactly_the_cluster() -> None:
     links = [line for line in stdout.splitlines() if line.startswith("  f.ndjson") and "MERGED" in line]
     assert len(links) == resolver.size(largest) - 1
     assert set(resolver.members(largest)) == {name for line in links for name in line.split()[-2:]}
+
+
+def test_a_directory_stands_for_the_files_in_it(tmp_path: Path) -> None:
+    given = list(events(300, seed=2))
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, part in (("a.ndjson", given[:150]), ("b.ndjson", given[150:])):
+        (folder / name).write_text("".join(f"{json.dumps(event)}\n" for event in part), encoding="utf-8")
+    (folder / "c.csv").write_text("kind,left,right\nmerge,only,here\n", encoding="utf-8")
+    (folder / "notes.txt").write_text("not read", encoding="utf-8")
+    files = [str(folder / name) for name in ("a.ndjson", "b.ndjson", "c.csv")]
+
+    def told(*arguments: str) -> str:
+        result = CliRunner().invoke(commands, arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert told("show", "only", str(folder)) == told("show", "only", *files)
+    assert told("resolve", str(folder)) == told("resolve", *files)
+    (tmp_path / "u").write_text('{"$distinct_id": "here", "$set": {"a": 1}}', encoding="utf-8")
+    updates = str(tmp_path / "u")
+    by_files = told("profiles", updates, *(part for file in files for part in ("--events", file)))
+    assert told("profiles", updates, "--events", str(folder)) == by_files
+    assert "only" in by_files
+    (tmp_path / "empty").mkdir()
+    result = CliRunner().invoke(commands, ["resolve", str(tmp_path / "empty")])
+    assert result.exit_code == 1
+    assert "the directory holds no events: .ndjson" in result.output

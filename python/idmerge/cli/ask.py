@@ -27,7 +27,7 @@ from idmerge.questions import (
     Question,
     SignupRate,
     event_names,
-    is_parquet,
+    is_stitched,
 )
 from idmerge.stitching.sources import expanded
 
@@ -77,8 +77,8 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
     \b
     Example:
       idmerge ask signup-rate stitched.parquet --by week
-      idmerge ask attribution stitched.parquet --model linear --chart campaigns.html
-      idmerge ask conversion stitched.parquet --from "Read Post" --to "Sign Up" --by post
+      idmerge ask attribution stitched.parquet --model linear --chart c.html
+      idmerge ask conversion stitched.parquet --from "Read Post" --by post
       idmerge ask attribution --sql
     """,
 )
@@ -292,7 +292,7 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
     for path in paths:
         if is_journal(path):
             raise click.UsageError(f"{path!r} is a journal and holds no events; name files of events")
-    are_stitched = {_is_stitched(path) for path in paths}
+    are_stitched = {path != STDIN and is_stitched(Path(path)) for path in paths}
     if are_stitched == {True}:
         if is_given("canonical") or given_policy().keys() - {"blocked_ids"}:
             raise click.UsageError("stitched events have been judged; leave the policy's options out")
@@ -310,15 +310,6 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
             ),
         )
     return events
-
-
-def _is_stitched(path: str) -> bool:
-    """Return whether there is Parquet at ``path``."""
-    if path == STDIN:
-        return False
-    if Path(path).is_dir():
-        return any(Path(path).rglob("*.parquet"))
-    return is_parquet(Path(path))
 
 
 def _check_overwriting(events: Sequence[str], chart: str | None, output: str | None) -> None:

@@ -46,7 +46,8 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
     \b
     Example:
       idmerge doctor export.ndjson.gz
-      idmerge doctor export.ndjson.gz --profiles engage.ndjson --format html -o check-up.html
+      idmerge doctor export.ndjson.gz --format html -o check-up.html
+      idmerge doctor export.ndjson.gz --profiles engage.ndjson
       idmerge doctor export.ndjson --fail-on error > check-up.txt
     """,
 )

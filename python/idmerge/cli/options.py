@@ -13,17 +13,20 @@ from idmerge import Policy
 from idmerge.canonical import STRATEGIES
 from idmerge.errors import PolicyError
 from idmerge.policy import AnonFormat, AnonGuard
+from idmerge.stitching.sources import expanded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ANON_FORMATS: tuple[str, ...] = get_args(AnonFormat)
 ANON_GUARDS: tuple[str, ...] = get_args(AnonGuard)
 
+CSV = (".csv", ".csv.gz", ".csv.zst")
+
 FILES_HELP = """
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard
     input. Or it holds links in columns kind, left and right: .csv, .parquet or .arrow, where kind is
-    identify, alias or merge.
+    identify, alias or merge. Or it is a directory of such files, which are read in the order of their names.
 """
 
 
@@ -48,7 +51,16 @@ class Limit(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8
             self.fail(f"{value!r} is neither a whole number nor none", param, ctx)
 
 
-files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+def files_in_directories(
+    _context: click.Context, _option: click.Parameter, paths: Sequence[str]
+) -> list[str]:
+    """Return ``paths``, and for a directory the files of events and links in it."""
+    return [str(path) for path in expanded(paths, also=CSV)]
+
+
+files_argument = click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, callback=files_in_directories
+)
 
 journal_argument = click.argument("path", metavar="PATH")
 

@@ -16,7 +16,12 @@ import click
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.options import canonical_option, check_rules_are_left_out, policy_options
+from idmerge.cli.options import (
+    canonical_option,
+    check_rules_are_left_out,
+    files_in_directories,
+    policy_options,
+)
 from idmerge.cli.output import WRITERS, check_suffix, write_csv, write_mapping
 from idmerge.cli.progress import Progress, progress, total_size
 from idmerge.cli.wording import counted, labelled
@@ -67,8 +72,8 @@ class Run:
 
     \b
     Example:
-      idmerge profiles updates.ndjson --events events.ndjson.gz -o profiles.parquet
-      idmerge profiles monday.ndjson --journal ids.idmerge --store profiles.ndjson > profiles.csv
+      idmerge profiles updates.ndjson --events events.ndjson.gz -o people.parquet
+      idmerge profiles monday.ndjson --journal ids.idmerge --store all > out.csv
     """,
 )
 @click.argument("updates", metavar="UPDATES...", nargs=-1, required=True)
@@ -76,6 +81,7 @@ class Run:
     "--events",
     metavar="FILE",
     multiple=True,
+    callback=files_in_directories,
     help="Take the links of these events (or columns of links; idmerge resolve --help); may be repeated.",
 )
 @click.option(

@@ -13,7 +13,7 @@ import numpy as np
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
-from idmerge.cli.options import canonical_option, files_argument, given_policy, is_given, policy_options
+from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.cli.wording import counted, labelled, printable
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     \b
     Example:
       idmerge stitch export.ndjson.gz -o stitched.parquet
-      idmerge stitch monday.ndjson tuesday.ndjson -o stitched --partition-by date --dedupe
+      idmerge stitch raw/ -o stitched --partition-by date --dedupe
       idmerge stitch export.ndjson --journal ids.idmerge -o stitched.parquet
     """,
 )
-@files_argument
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option(
     "-o", "--output", metavar="OUT", required=True, help="A file (.parquet, .arrow, .csv) or a directory."
 )

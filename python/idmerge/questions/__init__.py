@@ -10,7 +10,7 @@ from idmerge.questions.campaigns import Attribution, Model, attribution
 from idmerge.questions.posts import Conversion, conversion
 from idmerge.questions.question import Question
 from idmerge.questions.signups import Period, SignupRate, signup_rate
-from idmerge.questions.source import event_names, is_parquet
+from idmerge.questions.source import event_names, is_stitched
 
 __all__ = [
     "Answer",
@@ -23,6 +23,6 @@ __all__ = [
     "attribution",
     "conversion",
     "event_names",
-    "is_parquet",
+    "is_stitched",
     "signup_rate",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.files.opening import PARQUET
-from idmerge.questions.statement import EVENT, TIME, Column, Columns, identifier, literal
+from idmerge.questions.statement import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -177,6 +177,26 @@ def is_parquet(file: Path) -> bool:
     """Return whether the bytes of ``file`` begin as Parquet's do."""
     with file.open("rb") as stream:
         return stream.read(len(PARQUET)) == PARQUET
+
+
+def is_stitched(place: Path) -> bool:
+    """Return whether there is Parquet at ``place``, a file or a directory, other than that of raw events.
+
+    Stitched events have the ID that was sent in a column of its own.
+    """
+    candidates = sorted(place.rglob("*.parquet")) if place.is_dir() else [place]
+    file = next(filter(is_parquet, candidates), None)
+    if file is None:
+        return False
+    try:
+        from pyarrow import ArrowException, parquet  # noqa: PLC0415
+    except ImportError:
+        return True  # Whoever opens it says what is missing.
+    try:
+        names = set(parquet.read_schema(file).names)
+    except ArrowException:
+        return True  # Or what is wrong with it.
+    return SENT in names or not {EVENT, PERSON, "properties"} & names
 
 
 def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str]) -> Columns:

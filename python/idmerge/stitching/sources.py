@@ -21,8 +21,10 @@ SUFFIXES = (
 """What files of events are called; others in a directory are passed over."""
 
 
-def expanded(paths: Sequence[Source]) -> Iterator[Source]:
+def expanded(paths: Sequence[Source], also: Sequence[str] = ()) -> Iterator[Source]:
     """Yield ``paths``, and for a directory the files of events in it and below, by name.
+
+    ``also`` are further suffixes of files that count.
 
     Raises:
         FileFormatError: A directory holds none.
@@ -34,8 +36,10 @@ def expanded(paths: Sequence[Source]) -> Iterator[Source]:
         found = sorted(
             file
             for file in Path(path).rglob("*")
-            if file.name.endswith(SUFFIXES) and not file.name.startswith((".", "_")) and file.is_file()
+            if file.name.endswith((*SUFFIXES, *also))
+            and not file.name.startswith((".", "_"))
+            and file.is_file()
         )
         if not found:
-            raise FileFormatError(f"{path}: the directory holds no events: {', '.join(SUFFIXES)}")
+            raise FileFormatError(f"{path}: the directory holds no events: {', '.join([*SUFFIXES, *also])}")
         yield from found

@@ -6,8 +6,9 @@ import io
 import json
 import subprocess
 import sys
-import tempfile
+import threading
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import duckdb
@@ -21,7 +22,7 @@ from pyarrow import parquet
 import idmerge
 from by_hand import ALWAYS, stitched_table
 from idmerge import Resolver, StitchedEvents, _core
-from idmerge.errors import CanonicalError, FileFormatError
+from idmerge.errors import FileFormatError
 from idmerge.files import blocks, scan
 from idmerge.files.shape import Shape
 from idmerge.stitching import encoding, lines, writing
@@ -254,17 +255,20 @@ def test_times_have_differences_and_insert_ids_no_dictionary(tmp_path: Path) -> 
 def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path: Path) -> None:
     scanner = _core.Scanner([], 1000, columns=True)
     text = b'{"properties":{"distinct_id":"a"}}\n{"properties":{"distinct_id":"b","x":1}}'
-    scan = scanner.scan(b"", text, len(text))
-    assert scan.columns_size() is not None
+    first, second, third = (scanner.scan(b"", text, len(text)) for _ in range(3))
+    assert first.columns_size() is not None
     spool = _core.Spool(str(tmp_path), [], [])
     kinds = [("distinct_id", "distinct_id", 16), ("x", "x", 4)]
-    events = spool.encode([scan, scan], kinds, numbered=False)
+    events = spool.encode([first, second], kinds, None)
     assert events is not None
     assert len(events) == 4
     assert spool.sent(events).texts().to_pylist() == ["a", "b", "a", "b"]
     assert events.fits(kinds)
     assert not events.fits([("x", "x", 8)])
-    assert spool.encode([scan], [("x", "x", 2)], numbered=False) is None
+    assert first.columns_size() is None
+    with pytest.raises(ValueError, match="a scan has no columns, or they were taken"):
+        spool.encode([first], kinds, None)
+    assert spool.encode([third], [("x", "x", 2)], None) is None
     file = _core.EncodedFile(spool, str(tmp_path / "f"), kinds)
     with pytest.raises(ValueError, match="not named, or were copied before"):
         file.append(events)
@@ -286,12 +290,12 @@ def test_the_core_takes_no_events_without_their_names_and_no_file_twice(tmp_path
     bare = scanner.scan(b"", text, len(text))
     assert bare.columns_size() is None
     with pytest.raises(ValueError, match="a scan has no columns"):
-        spool.encode([bare], kinds, numbered=False)
+        spool.encode([bare], kinds, None)
     with pytest.raises(FileNotFoundError, match="No such file or directory"):
         _core.Spool(str(tmp_path / "nowhere"), [], [])
 
 
-def test_ids_that_a_resolver_took_wait_as_its_numbers() -> None:
+def test_ids_that_a_resolver_took_wait_as_its_numbers(tmp_path: Path) -> None:
     resolver = Resolver()
     text = b"\n".join(
         json.dumps({"event": name, "properties": properties}).encode()
@@ -307,19 +311,144 @@ def test_ids_that_a_resolver_took_wait_as_its_numbers() -> None:
     scans: list[_core.Scan] = []
     for piece in scan(io.BytesIO(text), shape=shape, on_columns=lambda found: scans.append(found) or True):
         resolver.apply_piece(piece)
-    with tempfile.TemporaryDirectory() as folder:
-        spool = _core.Spool(folder, [], [])
-        events = spool.encode(scans, shape.columns(), numbered=True)
-        assert events is not None
-        sent = spool.sent(events)
+    spool = _core.Spool(str(tmp_path), [], [])
+    events = spool.encode(scans, shape.columns(), resolver._era())
+    assert events is not None
+    sent = spool.sent(events)
     assert sent.texts().to_pylist() == [None, "U2", None, "", None]
-    assert resolver.resolve_sent(sent).to_pylist() == ["U1", "U2", "U1", "", None]
-    fewer = Resolver()
-    fewer.observe(D1)
-    with pytest.raises(ValueError, match="no ID has the number 1"):
-        fewer.resolve_sent(sent)
-    with pytest.raises(CanonicalError, match="ask about texts"):
-        Resolver(canonical=min).resolve_sent(sent)
+    assert resolver._resolve_sent(sent).to_pylist() == ["U1", "U2", "U1", "", None]
+    other = Resolver()
+    with pytest.raises(ValueError, match="mean something else"):
+        other._resolve_sent(sent)
+    resolver.forget("U1")
+    with pytest.raises(ValueError, match="mean something else"):
+        resolver._resolve_sent(sent)
+
+
+USERS = [page(distinct_id="u0"), page(distinct_id="u1"), page(distinct_id="u2")]
+
+
+def test_a_piece_that_another_resolver_takes_too_names_nobody_otherwise(tmp_path: Path) -> None:
+    own, other = Resolver(), Resolver()
+    for name in ("a", "b", "c"):
+        own.observe(name)
+    own.identify(D1, "a")
+    stitched = StitchedEvents([write(tmp_path / "e", *USERS)], own)
+    stitched.learn(on_piece=lambda piece, _report: other.apply_piece(piece), output=tmp_path / "out.parquet")  # type: ignore[arg-type]
+    stitched.write(tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet")["distinct_id"].to_pylist() == ["u0", "u1", "u2"]
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_a_resolver_that_forgets_names_the_events_all_the_same(when: str, tmp_path: Path) -> None:
+    resolver = Resolver()
+    resolver.observe("old")
+    resolver.identify(D2, "old")
+    if when == "before":
+        resolver.forget("old")
+    stitched = StitchedEvents([write(tmp_path / "e", *USERS, page(distinct_id=D2))], resolver)
+    stitched.learn(output=tmp_path / "out.parquet")
+    if when == "between":
+        resolver.forget("old")
+        resolver.forget("u0")
+        resolver.observe("new")
+    stitched.write(tmp_path / "out.parquet")
+    expected = pa.table(stitched)["distinct_id"].to_pylist()
+    assert parquet.read_table(tmp_path / "out.parquet")["distinct_id"].to_pylist() == expected
+    assert expected == ["u0", "u1", "u2", D2]
+
+
+def test_links_between_learning_and_writing_count(tmp_path: Path) -> None:
+    resolver = Resolver()
+    stitched = StitchedEvents([write(tmp_path / "e", page())], resolver)
+    stitched.learn(output=tmp_path / "out.parquet")
+    resolver.identify(D1, "later")
+    stitched.write(tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet")["distinct_id"].to_pylist() == ["later"]
+
+
+@pytest.mark.usefixtures("small")
+def test_files_of_events_and_of_links_are_read_once_in_their_order(tmp_path: Path) -> None:
+    events = list(workload(600, seed=8))
+    (tmp_path / "b.csv").write_text("kind,left,right\nmerge,x,y\n", encoding="utf-8")
+    write(tmp_path / "a", *events[:300])
+    write(tmp_path / "c", page(distinct_id="x"), *events[300:])
+    (tmp_path / "c").write_text("{}\n7\n" * 50 + (tmp_path / "c").read_text())
+    files = [tmp_path / name for name in ("a", "b.csv", "c")]
+    stitched = StitchedEvents(files, Resolver())
+    stitched.learn(output=tmp_path / "out.parquet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "flatten", None)
+        stitched.write(tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet").equals(pa.table(stitched))
+
+
+def test_bad_lines_by_the_thousand_take_their_time_once(tmp_path: Path) -> None:
+    (tmp_path / "e").write_text("{}\n7\n" * 100_000)
+    started = perf_counter()
+    _, is_once = written_once(tmp_path / "e", tmp_path / "out.parquet")
+    assert is_once
+    assert perf_counter() - started < 20
+
+
+def test_sparse_events_are_left_to_the_second_pass_before_they_fill_the_memory(tmp_path: Path) -> None:
+    sparse = tmp_path / "sparse"
+    write(sparse, *(page(**{f"p{n % 1900}": n}) for n in range(5000)))
+    _, is_once = written_once(sparse, tmp_path / "out.parquet")
+    assert not is_once
+    assert parquet.read_table(tmp_path / "out.parquet").num_columns == 1904
+    write(sparse, *(page(**{f"p{n}": n}) for n in range(60_000)))
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)\n" + MEASURE
+    command = [sys.executable, "-c", limited, sparse, tmp_path / "out.parquet"]
+    told = subprocess.run(command, check=False, capture_output=True, text=True).stderr
+    assert "more than 2,000 different properties" in told
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_thread_outlives_learning(fails: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    def on_piece(_piece: Any, _report: Any) -> None:
+        if fails:
+            raise KeyboardInterrupt
+
+    stitched = StitchedEvents([write(tmp_path / "e", *workload(300, seed=1))], Resolver())
+    try:
+        stitched.learn(on_piece=on_piece, output=tmp_path / "out.parquet")
+    except KeyboardInterrupt:
+        assert fails
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("idmerge")] == []
+
+
+def test_files_can_be_learned_anew(tmp_path: Path) -> None:
+    path = write(tmp_path / "e", page(a=1))
+    stitched = StitchedEvents([path], Resolver())
+    stitched.learn(output=tmp_path / "out.parquet")
+    assert stitched.schema.names == [*ALWAYS, "a"]
+    write(path, page(a=1), page(b=1))
+    stitched.learn(output=tmp_path / "out.parquet")
+    assert stitched.schema.names == stitched.column_names == [*ALWAYS, "a", "b"]
+    assert stitched.events == 2
+    stitched.write(tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet").equals(pa.table(stitched))
+
+
+FULL = """
+import resource, signal, sys
+from idmerge.cli import main
+from idmerge.stitching import encoding
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+sys.argv = ["idmerge", "stitch", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_full_disk_is_told_with_the_output(tmp_path: Path) -> None:
+    path = write(tmp_path / "e", *workload(5000, seed=1))
+    command = [sys.executable, "-c", FULL, path, "-o", "out.parquet"]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == "idmerge: error: out.parquet: File too large"
+    assert [path.name for path in tmp_path.iterdir()] == ["e"]
 
 
 def test_a_journal_names_the_events_that_it_took(tmp_path: Path) -> None:

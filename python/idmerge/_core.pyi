@@ -208,6 +208,7 @@ class Resolver:
         right: list[str | None],
     ) -> Column: ...
     def _resolve_sent(self, sent: Sent) -> Column: ...
+    def _era(self) -> int: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
     def _counts(self) -> tuple[list[int], dict[int, int]]: ...
@@ -340,7 +341,10 @@ class Scan:
         """Return the lines, counted from 0, that Python must read before there are columns."""
 
     def columns_size(self) -> tuple[int, int] | None:
-        """Return how many rows the columns have, and how many bytes; None without columns."""
+        """Return how many rows the columns have, and how many bytes.
+
+        None without columns: where none were wanted, they have too many cells, or somebody took them.
+        """
 
     def rows_without_properties(self) -> list[int]:
         """Return the rows that Python must read and whose properties `properties` lacks."""
@@ -363,17 +367,17 @@ class Spool:
         """
 
     def encode(
-        self, scans: list[Scan], properties: list[tuple[str, str, int]], numbered: bool
+        self, scans: list[Scan], properties: list[tuple[str, str, int]], era: int | None
     ) -> EncodedEvents | None:
-        """Encode the columns of scans as a row group, but for the canonical IDs.
+        """Encode the columns of scans as a row group, but for the canonical IDs; the scans have them no more.
 
         ``properties`` are each property's name, the name of its column, and its kinds. None is returned if a
-        column cannot be of the type that these ask for. With ``numbered``, IDs that a resolver has taken with
-        their scans are kept as its numbers.
+        column cannot be of the type that these ask for. IDs that a resolver has taken with their scans, in
+        the ``era`` given, are kept as its numbers.
 
         Raises:
             OSError: There is no room.
-            ValueError: A scan has no columns.
+            ValueError: A scan has no columns, or they were taken.
         """
 
     def sent(self, events: EncodedEvents) -> Sent:

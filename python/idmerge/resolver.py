@@ -269,16 +269,6 @@ class Resolver(_core.Resolver):
         codes, left, right = _filled(steps)
         return self._follow_scan(ids, *steps.rows, codes, left, right)
 
-    def resolve_sent(self, sent: _core.Sent) -> _core.Column:
-        """Return whom the IDs mean that were sent with events; numbers in ``sent`` are this resolver's own.
-
-        Raises:
-            CanonicalError: The canonical strategy is a callable, which is asked about texts.
-        """
-        if callable(self._canonical):
-            raise CanonicalError("a callable names clusters by their members; ask about texts")
-        return self._resolve_sent(sent)
-
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import zlib
+from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from idmerge.errors import FileFormatError, MissingExtraError
@@ -99,6 +102,18 @@ def unpacked(stream: CountedBytes) -> io.BufferedReader:
         frames = pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), "zstd")
         return io.BufferedReader(UnpackedBytes(frames, "zstd"), BUFFER)
     return io.BufferedReader(stream, BUFFER)
+
+
+def check_pyarrow(purpose: str) -> None:
+    """Look whether pyarrow is there, before work is done that ends with it; it is not imported.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    with suppress(ValueError):  # Somebody has blocked it.
+        if "pyarrow" in sys.modules or find_spec("pyarrow") is not None:
+            return
+    import_pyarrow(purpose)
 
 
 def import_pyarrow(purpose: str) -> ModuleType:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from idmerge import _core
-from idmerge.durable import DurableResolver
 from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
     from types import TracebackType
     from typing import Self
@@ -43,28 +43,36 @@ class Encoding:
     """Events as encoded columns that wait, in a file beside ``output``, for their canonical IDs.
 
     ``resolver`` will know these. If it ``applies`` the same events, their IDs need not be looked up again:
-    they wait as its numbers, which do not change as long as it only learns.
+    they wait as its numbers, which mean the same as long as it only learns.
 
     Raises:
-        OSError: No file can be made there; the error names ``output``.
+        OSError: No file can be made there. This and other errors of writing name ``output``.
     """
 
     def __init__(self, output: str, shape: Shape, resolver: Resolver, *, applies: bool) -> None:
+        self._output = output
         directory = os.path.dirname(os.path.realpath(output))  # noqa: PTH120
-        try:
+        with self._naming():
             self._spool = _core.Spool(directory, [*WITHOUT_DICTIONARY], [*STATISTICS])
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, output) from error
         self._shape = shape
         self._resolver = resolver
-        only_learns = not callable(resolver.canonical) and not isinstance(resolver, DurableResolver)
-        self._is_numbered = applies and only_learns
+        is_numbered = applies and not callable(resolver.canonical)
+        self._era = resolver._era() if is_numbered else None  # noqa: SLF001
         self._pool = ThreadPoolExecutor(1, "idmerge-encode")
         self._encoding: Future[_core.EncodedEvents | None] | None = None
         self._encoded: list[_core.EncodedEvents] = []
         self._gathered: list[_core.Scan] = []
         self._rows = self._bytes = 0
-        self._is_whole = True
+        self.is_whole = True
+        """Whether all events that were taken wait here."""
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Let errors of the system name the output."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), self._output) from error
 
     def take(self, scan: _core.Scan) -> bool:
         """Take events as columns, and return whether it is of use to take more.
@@ -73,20 +81,22 @@ class Encoding:
             OSError: There is no room.
         """
         size = scan.columns_size()
-        if size is None or not self._is_whole:
+        if size is None:
+            self._drop()
+        if size is None or not self.is_whole:
             return False
         self._gathered.append(scan)
         self._rows += size[0]
         self._bytes += size[1]
         if self._rows >= ROWS or self._bytes >= MOST_BYTES:
             self._encode()
-        return self._is_whole
+        return self.is_whole
 
     def _encode(self) -> None:
         self._wait()
-        if self._gathered and self._is_whole:
+        if self._gathered and self.is_whole:
             self._encoding = self._pool.submit(
-                self._spool.encode, self._gathered, self._shape.columns(), numbered=self._is_numbered
+                self._spool.encode, self._gathered, self._shape.columns(), self._era
             )
         self._gathered, self._rows, self._bytes = [], 0, 0
 
@@ -94,14 +104,15 @@ class Encoding:
         """Take what is being encoded; memory holds that, and what is gathered meanwhile."""
         if self._encoding is None:
             return
-        events, self._encoding = self._encoding.result(), None
+        with self._naming():
+            events, self._encoding = self._encoding.result(), None
         if events is None:
             self._drop()
         elif len(events):
             self._encoded.append(events)
 
     def _drop(self) -> None:
-        self._is_whole = False
+        self.is_whole = False
         self._encoded.clear()
 
     def finish(self) -> bool:
@@ -115,7 +126,7 @@ class Encoding:
         properties = self._shape.columns()
         if not all(events.fits(properties) for events in self._encoded):
             self._drop()
-        return self._is_whole
+        return self.is_whole
 
     def named(self) -> Generator[_core.EncodedEvents]:
         """Yield the row groups with the canonical IDs that the resolver knows; they can be written once."""
@@ -126,14 +137,18 @@ class Encoding:
             for events in encoded:
                 naming.append(pool.submit(self._name, events))
                 if len(naming) > threads:
-                    yield naming.popleft().result()
+                    yield self._result(naming)
             while naming:
-                yield naming.popleft().result()
+                yield self._result(naming)
+
+    def _result(self, naming: deque[Future[_core.EncodedEvents]]) -> _core.EncodedEvents:
+        with self._naming():
+            return naming.popleft().result()
 
     def _name(self, events: _core.EncodedEvents) -> _core.EncodedEvents:
         sent = self._spool.sent(events)
         known = self._resolver
-        ids = known.resolve_sent(sent) if self._is_numbered else known.resolve_many(sent.texts())
+        ids = known.resolve_many(sent.texts()) if self._era is None else known._resolve_sent(sent)  # noqa: SLF001
         self._spool.name(ids, events)
         return events
 
@@ -144,16 +159,25 @@ class Encoding:
             OSError: There is no room, or no permission.
         """
         rows = 0
-        file = _core.EncodedFile(self._spool, path, self._shape.columns())
+        with self._naming():
+            file = _core.EncodedFile(self._spool, path, self._shape.columns())
         for events in named:
-            file.append(events)
+            with self._naming():
+                file.append(events)
             rows += len(events)
-        file.close()
+        with self._naming():
+            file.close()
         return rows
 
-    def __len__(self) -> int:
-        """Return the number of row groups."""
+    @property
+    def group_count(self) -> int:
+        """How many row groups wait."""
         return len(self._encoded)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether IDs that wait as numbers still mean the same."""
+        return self._era is None or self._era == self._resolver._era()  # noqa: SLF001
 
     def __enter__(self) -> Self:
         """Return itself."""

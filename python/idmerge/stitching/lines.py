@@ -86,7 +86,7 @@ class Lines:
                 name=file.name,
                 on_bytes=on_bytes,
                 shape=self._shape,
-                on_columns=None if encoding is None else encoding.take,
+                on_columns=encoding.take if encoding is not None and encoding.is_whole else None,
             ):
                 report = None
                 if isinstance(piece, BadLine):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from idmerge.errors import CanonicalError
 from idmerge.files import rereadable
+from idmerge.files.opening import check_pyarrow
 from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import Duplicates, import_pyarrow
 from idmerge.stitching.lines import Lines
@@ -113,16 +114,19 @@ class StitchedEvents:
     ) -> None:
         """Read the files for the first time: their links, and which properties their events have.
 
-        ``on_piece`` is called with each piece and the report on its links, None for a bad line. Given the
-        ``output``, events of JSON that become Parquet are encoded meanwhile, in a file without a name beside
-        it, and `write` seldom has to read the files once more.
+        A second call reads them anew. ``on_piece`` is called with each piece and the report on its links,
+        None for a bad line. Given the ``output``, events of JSON that become Parquet are encoded meanwhile,
+        in a file without a name beside it, and `write` seldom has to read the files once more.
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
                 can have.
-            OSError: A file cannot be opened.
+            MissingExtraError: pyarrow is not installed.
+            OSError: A file cannot be opened, or there is no room beside the output.
         """
-        self._encoding, self._bytes = None, 0
+        check_pyarrow("stitching")
+        self._schema, self._encoding, self._is_learned, self._bytes = None, None, False, 0
+        self.events, self.outcomes = 0, Counter()
 
         def on_these(count: int) -> None:
             self._bytes += count
@@ -132,7 +136,9 @@ class StitchedEvents:
             learning, encoding = self._source.learn(on_these), None
             if isinstance(self._source, Lines) and output is not None and can_encode(os.fspath(output)):
                 encoding = self._source.encoding(os.fspath(output))
-                learning = self._source.learn(on_these, encoding and stack.enter_context(encoding))
+                if encoding is not None:
+                    stack.enter_context(encoding)
+                learning = self._source.learn(on_these, encoding)
             for count, piece, report in learning:
                 self.events += count
                 if report is not None:
@@ -163,7 +169,7 @@ class StitchedEvents:
     ) -> int:
         """Read the files once more and write their events, stitched; return how many there are.
 
-        They are not read once more if `learn` was told the output.
+        If `learn` was told the output they seldom are: docs/stitching.md says when.
 
         Args:
             output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet files. It
@@ -176,9 +182,10 @@ class StitchedEvents:
             OSError: There is no room, or no permission.
         """
         path = os.fspath(output)
-        if self._encoding is not None and partition_by is None and can_encode(path):
-            encoding, self._encoding = self._encoding, None
-            on_group = partial(on_bytes, self._bytes // max(len(encoding), 1))
+        encoding = self._encoding
+        if encoding is not None and encoding.is_current and partition_by is None and can_encode(path):
+            self._encoding = None  # It can be written once.
+            on_group = partial(on_bytes, self._bytes // max(encoding.group_count, 1))
             return write_encoded(path, encoding, on_group)
         return write_events(path, self.schema, self.batches(on_bytes), partition_by)
 

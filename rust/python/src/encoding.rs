@@ -53,14 +53,20 @@ pub struct Spool {
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct EncodedEvents {
     rows: usize,
-    /// Where the IDs stand that were sent.
+    /// The era whose numbers some of the IDs are that were sent.
+    era: Option<u64>,
+    /// Where these stand.
     sent: Place,
     chunks: Mutex<Chunks>,
 }
 
 /// The IDs that were sent with encoded events.
 #[pyclass(frozen, module = "idmerge._core")]
-pub struct Sent(Vec<RecordBatch>);
+pub struct Sent {
+    chunks: Vec<RecordBatch>,
+    /// The era of their numbers.
+    pub era: Option<u64>,
+}
 
 /// Columns of a row group, each until it is copied into its file.
 struct Chunks {
@@ -87,7 +93,8 @@ impl Spool {
         let file = tempfile::tempfile_in(directory).map_err(|error| system_error(&error))?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
-            .set_statistics_enabled(EnabledStatistics::None);
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_offset_index_disabled(true);
         for name in statistics {
             properties = properties.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
         }
@@ -96,7 +103,7 @@ impl Spool {
     }
 
     /// Encode the columns of scans as a row group, given each property's name, the name of its column, and kinds;
-    /// with `numbered` the IDs that a resolver has taken are kept as its numbers.
+    /// of IDs that a resolver has taken in the `era` its numbers are kept.
     ///
     /// Returns None if there is a column that cannot be of the type that its kinds ask for.
     #[expect(clippy::needless_pass_by_value, reason = "they are made for this call")]
@@ -105,17 +112,23 @@ impl Spool {
         py: Python<'_>,
         scans: Vec<Py<Scan>>,
         properties: Properties,
-        numbered: bool,
+        era: Option<u64>,
     ) -> PyResult<Option<EncodedEvents>> {
-        let blocks: Option<Vec<&Columns>> = scans.iter().map(|scan| scan.get().columns()).collect();
-        let Some(blocks) = blocks else { return Err(PyValueError::new_err("a scan has no columns")) };
         py.detach(|| {
-            let mut numbers = Vec::with_capacity(scans.len());
-            for (scan, block) in scans.iter().zip(&blocks) {
-                numbers.push(if numbered { scan.get().observed_ids()? } else { vec![None; block.rows()] });
+            let (mut blocks, mut numbers) =
+                (Vec::with_capacity(scans.len()), Vec::with_capacity(scans.len()));
+            for scan in &scans {
+                let Some(block) = scan.get().take_columns()? else {
+                    return Err(PyValueError::new_err("a scan has no columns, or they were taken"));
+                };
+                numbers.push(match era {
+                    Some(era) => scan.get().observed_ids(era)?,
+                    None => vec![None; block.rows()],
+                });
+                blocks.push(block);
             }
             let sent = sent(&blocks, &numbers).map_err(parquet_error)?;
-            self.encode_blocks(&blocks, &properties, &sent).map_err(parquet_error)
+            self.encode_blocks(&blocks, &properties, &sent, era).map_err(parquet_error)
         })
     }
 
@@ -126,7 +139,7 @@ impl Spool {
             let text = self.pages.read(place)?;
             Ok(StreamReader::try_new(text.as_slice(), None)?.collect::<Result<_, _>>()?)
         });
-        Ok(Sent(chunks.map_err(parquet_error)?))
+        Ok(Sent { chunks: chunks.map_err(parquet_error)?, era: events.get().era })
     }
 
     /// Encode the canonical IDs of encoded events.
@@ -153,9 +166,10 @@ impl Spool {
 impl Spool {
     fn encode_blocks(
         &self,
-        blocks: &[&Columns],
+        blocks: &[Columns],
         properties: &Properties,
         sent: &[u8],
+        era: Option<u64>,
     ) -> Result<Option<EncodedEvents>, ParquetError> {
         let (mut fields, mut columns, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for (place, field) in always().into_iter().enumerate() {
@@ -184,7 +198,8 @@ impl Spool {
         let always = [next(), next(), None, next()];
         let plain = names.into_iter().cloned().zip(chunks).collect();
         Ok(Some(EncodedEvents {
-            rows: blocks.iter().map(|block| block.rows()).sum(),
+            rows: blocks.iter().map(Columns::rows).sum(),
+            era,
             sent: self.pages.append(sent)?,
             chunks: Mutex::new(Chunks { always, plain }),
         }))
@@ -252,7 +267,7 @@ fn widened(array: &ArrayRef, wanted: &DataType) -> Result<Option<ArrayRef>, Parq
 }
 
 /// Returns the IDs that were sent, as a stream of Arrow: the numbers of those that have some, the texts of others.
-fn sent(blocks: &[&Columns], numbers: &[Vec<Option<Id>>]) -> Result<Vec<u8>, ParquetError> {
+fn sent(blocks: &[Columns], numbers: &[Vec<Option<Id>>]) -> Result<Vec<u8>, ParquetError> {
     let number = Field::new("number", DataType::UInt32, true);
     let schema = Arc::new(Schema::new(vec![number, always()[CANONICAL].clone()]));
     let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
@@ -268,12 +283,12 @@ fn sent(blocks: &[&Columns], numbers: &[Vec<Option<Id>>]) -> Result<Vec<u8>, Par
 
 impl Sent {
     pub fn rows(&self) -> usize {
-        self.0.iter().map(RecordBatch::num_rows).sum()
+        self.chunks.iter().map(RecordBatch::num_rows).sum()
     }
 
     /// Returns, block by block, the numbers of IDs, and the texts of those without; both null where there is no ID.
     pub fn chunks(&self) -> impl Iterator<Item = (&UInt32Array, &StringArray)> {
-        self.0.iter().map(|chunk| (chunk.column(0).as_primitive(), chunk.column(1).as_string()))
+        self.chunks.iter().map(|chunk| (chunk.column(0).as_primitive(), chunk.column(1).as_string()))
     }
 }
 

@@ -109,6 +109,7 @@ impl Resolver {
         let py = distinct_id.py();
         let text = text(distinct_id)?;
         let _turn = self.turn(py)?;
+        self.renew_era();
         let mut core = self.write(py)?;
         let found = core.get(text);
         if let Some(id) = found {
@@ -170,6 +171,7 @@ impl Resolver {
         is_checked: bool,
     ) -> PyResult<(bool, u64, usize)> {
         let _turn = self.turn_whoever(py)?;
+        self.renew_era();
         let read = py.detach(|| {
             let (texts, steps) = (TextBlock::read(&texts)?, StepBlock::read(&steps)?);
             let until = (&retracted, until.unwrap_or(u64::MAX));
@@ -187,6 +189,8 @@ impl Resolver {
         let other = other.get();
         let _turn = self.turn_whoever(py)?;
         let _others = other.turn_whoever(py)?;
+        self.renew_era();
+        other.renew_era();
         *self.feed.lock_py_attached(py).map_err(Failure::from)? = None;
         let (mut mine, mut theirs) = (self.write(py)?, other.write(py)?);
         std::mem::swap(&mut *mine, &mut *theirs);
@@ -257,6 +261,7 @@ impl Resolver {
         dry_run: bool,
     ) -> PyResult<Table> {
         let _turn = self.turn(py)?;
+        self.renew_era();
         let table = py.detach(|| {
             let blocks = read_steps(&blocks)?;
             let core = self.read_detached()?;
@@ -367,6 +372,7 @@ impl Resolver {
     #[pyo3(name = "_load")]
     fn load(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<()> {
         let _turn = self.turn_whoever(py)?;
+        self.renew_era();
         py.detach(|| {
             // Two parts, and behind them the length of the second one.
             let (mut texts, mut rest) = (File::open(&path)?, File::open(&path)?);

@@ -13,6 +13,12 @@ use crate::events::{Rules, Stated};
 use crate::rows::Rows;
 use crate::shape::Shape;
 
+/// Cells of a block's columns, empty ones included: more than a block of dense events can have, some times over.
+const MOST_CELLS: usize = 1 << 22;
+
+/// Names of properties, and the kinds of their values.
+pub type Kinds = Vec<(String, u8)>;
+
 /// What is known of the properties that become columns.
 #[derive(Clone)]
 pub struct Expected {
@@ -28,7 +34,7 @@ impl Expected {
     }
 
     /// Takes the kinds that the values of properties have.
-    pub fn take(&mut self, properties: Vec<(String, u8)>) {
+    pub fn take(&mut self, properties: Kinds) {
         self.kinds.extend(properties);
     }
 }
@@ -76,13 +82,23 @@ pub struct Learner<'r> {
     rows: Rows,
     room: String,
     spare: Spare,
+    /// Whether the columns have more cells than should be held.
+    is_too_sparse: bool,
 }
 
 impl<'r> Learner<'r> {
     /// Takes what is known already, and the length of the text that is to be read.
     pub fn of(rules: &'r Rules, expected: &'r Expected, length: usize) -> Self {
         let shape = Shape::of(rules.keys());
-        Self { rules, expected, shape, rows: Rows::of(length), room: String::new(), spare: Spare::default() }
+        Self {
+            rules,
+            expected,
+            shape,
+            rows: Rows::of(length),
+            room: String::new(),
+            spare: Spare::default(),
+            is_too_sparse: false,
+        }
     }
 
     /// Reads the event in `line`; `row`, `observe` and `unescaped` are those of [`Rules::stated`].
@@ -97,7 +113,11 @@ impl<'r> Learner<'r> {
             return Read::default();
         };
         self.shape.take_row(row, cells.properties.iter().map(|(place, cell)| (*place, cell.kind())));
-        let is_in_columns = add(&mut self.rows, &self.shape, self.expected, &cells, &self.room);
+        let is_in_columns =
+            self.is_too_sparse || add(&mut self.rows, &self.shape, self.expected, &cells, &self.room);
+        if self.rows.cells() > MOST_CELLS {
+            (self.is_too_sparse, self.rows) = (true, Rows::of(0));
+        }
         let stated = self.rules.stated_by(&cells, &self.room, observe, unescaped);
         self.spare.take_back(cells);
         Read { stated, is_in_shape: true, is_in_columns }
@@ -106,11 +126,17 @@ impl<'r> Learner<'r> {
     /// Adds an event that Python read to the columns alone, and returns whether it was one.
     pub fn fill(&mut self, line: &str) -> bool {
         let cells = Cells::read(line, &mut self.shape, &mut self.room, &mut self.spare);
-        cells.is_some_and(|cells| add(&mut self.rows, &self.shape, self.expected, &cells, &self.room))
+        cells.is_some_and(|cells| {
+            self.is_too_sparse || add(&mut self.rows, &self.shape, self.expected, &cells, &self.room)
+        })
     }
 
-    /// Returns the shape of the events and their columns; if those were wrongly guessed, what is known now.
-    pub fn finish(self) -> Result<(Shape, Columns), Vec<(String, u8)>> {
+    /// Returns the shape of the events and their columns, if they were few enough; if these were wrongly guessed,
+    /// what is known now.
+    pub fn finish(self) -> Result<(Shape, Option<Columns>), Kinds> {
+        if self.is_too_sparse {
+            return Ok((self.shape, None));
+        }
         let name = |place: usize| self.shape.names().name(place);
         let misfits: Vec<_> =
             self.rows.misfits().map(|(place, kinds)| (name(place).to_owned(), kinds)).collect();
@@ -124,7 +150,7 @@ impl<'r> Learner<'r> {
             (array.null_count() < rows).then(|| (name(place).into(), array))
         });
         let columns = Columns { rows, always, plain: plain.collect() };
-        Ok((self.shape, columns))
+        Ok((self.shape, Some(columns)))
     }
 }
 

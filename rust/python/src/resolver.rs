@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread;
 
@@ -46,6 +46,8 @@ pub struct Resolver {
     /// Whether nothing may change it any more, and why; both are set in one's turn.
     pub is_sealed: AtomicBool,
     pub sealed: Mutex<Option<String>>,
+    /// Another number whenever an ID's number may mean something else than before; no two resolvers share one.
+    era: AtomicU64,
     /// What changed is told from here on.
     pub feed: Mutex<Option<Feed>>,
     /// How many calls wait to read.
@@ -56,7 +58,20 @@ pub struct Resolver {
     chooser: Option<Py<PyAny>>,
 }
 
+/// How many eras there were.
+static ERAS: AtomicU64 = AtomicU64::new(1);
+
 impl Resolver {
+    /// Returns what tells whether numbers of IDs still mean what they did.
+    pub fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
+    }
+
+    /// To be called in one's turn, before numbers mean something else.
+    pub fn renew_era(&self) {
+        self.era.store(ERAS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+    }
+
     pub fn read<'a>(&'a self, py: Python<'_>) -> Result<RwLockReadGuard<'a, Core>, Failure> {
         self.read_or(|| self.core.read_py_attached(py))
     }
@@ -351,6 +366,7 @@ impl Resolver {
             core: RwLock::new(core),
             is_sealed: AtomicBool::new(false),
             sealed: Mutex::new(None),
+            era: AtomicU64::new(ERAS.fetch_add(1, Ordering::Relaxed)),
             feed: Mutex::new(None),
             readers: AtomicUsize::new(0),
             threads,

@@ -46,13 +46,21 @@ pub struct Scan {
     holes: Vec<Hole>,
     lines: u32,
     shape: Option<Shape>,
-    columns: Option<Columns>,
+    /// The events as columns, until somebody takes them.
+    columns: Mutex<Option<Columns>>,
     /// The lines that Python must read before there are columns: their numbers, counted from 0, and their bytes.
     unread: Vec<(u32, Vec<u8>)>,
     /// Rows that are no events, and so not in the columns.
     left_out: Vec<usize>,
-    /// Which ID each row observed, as far as a resolver has said.
-    observed: Mutex<Vec<Option<Id>>>,
+    /// What the resolver said that took the rows last.
+    observed: Mutex<Observed>,
+}
+
+/// Which ID each row observed, by the numbers of a resolver in one era.
+#[derive(Default)]
+struct Observed {
+    era: u64,
+    ids: Vec<Option<Id>>,
 }
 
 struct Row {
@@ -138,7 +146,7 @@ impl Scan {
             holes: Vec::new(),
             lines: 0,
             shape,
-            columns: None,
+            columns: Mutex::new(None),
             unread: Vec::new(),
             left_out: Vec::new(),
             observed: Mutex::default(),
@@ -197,7 +205,7 @@ impl Scan {
                 Err(misfits) => expected.take(misfits),
                 Ok((shape, columns)) => {
                     scan.shape = Some(shape);
-                    scan.columns = scan.unread.is_empty().then_some(columns);
+                    scan.columns = Mutex::new(columns.filter(|_| scan.unread.is_empty()));
                     return Ok(scan);
                 }
             }
@@ -222,28 +230,37 @@ impl Scan {
         self.rows.push(Row { line: line.number, middle, end: self.operands.len() as u32, code });
     }
 
-    /// Returns the events as columns, if these were wanted.
-    pub fn columns(&self) -> Option<&Columns> {
-        self.columns.as_ref()
+    /// Returns whether there are columns that nobody has taken.
+    pub fn has_columns(&self) -> Result<bool, Failure> {
+        Ok(self.columns.lock()?.is_some())
     }
 
-    /// Remembers which IDs the rows from `start` on observed.
-    pub fn remember(&self, start: usize, ids: &[Option<Id>]) -> Result<(), Failure> {
-        if !ids.is_empty() {
-            let mut observed = self.observed.lock()?;
-            observed.resize(self.rows.len(), None);
-            observed[start..start + ids.len()].copy_from_slice(ids);
+    /// Returns the events as columns, if these were wanted and nobody has taken them.
+    pub fn take_columns(&self) -> Result<Option<Columns>, Failure> {
+        Ok(self.columns.lock()?.take())
+    }
+
+    /// Remembers which IDs the rows from `start` on observed, by a resolver's numbers.
+    pub fn remember(&self, era: u64, start: usize, ids: &[Option<Id>]) -> Result<(), Failure> {
+        let mut observed = self.observed.lock()?;
+        if observed.era != era {
+            *observed = Observed { era, ids: Vec::new() };
         }
+        observed.ids.resize(self.rows.len(), None);
+        observed.ids[start..start + ids.len()].copy_from_slice(ids);
         Ok(())
     }
 
-    /// Returns which ID each row of the columns observed, as far as a resolver has said.
-    pub fn observed_ids(&self) -> Result<Vec<Option<Id>>, Failure> {
-        let mut ids = self.observed.lock()?.clone();
+    /// Returns which ID each row of the columns observed, as far as a resolver has said that is still in this era.
+    pub fn observed_ids(&self, era: u64) -> Result<Vec<Option<Id>>, Failure> {
+        let observed = self.observed.lock()?;
+        let mut ids = if observed.era == era { observed.ids.clone() } else { Vec::new() };
         ids.resize(self.rows.len(), None);
-        for &row in self.left_out.iter().rev() {
-            ids.remove(row);
-        }
+        let (mut row, mut left_out) = (0, self.left_out.iter().peekable());
+        ids.retain(|_| {
+            row += 1;
+            left_out.next_if(|&&other| other + 1 == row).is_none()
+        });
         Ok(ids)
     }
 
@@ -310,8 +327,9 @@ impl Scan {
     }
 
     /// Return how many rows the columns have, and how many bytes; None without columns.
-    fn columns_size(&self) -> Option<(usize, usize)> {
-        self.columns.as_ref().map(|columns| (columns.rows(), columns.bytes()))
+    fn columns_size(&self) -> PyResult<Option<(usize, usize)>> {
+        let columns = self.columns.lock().map_err(Failure::from)?;
+        Ok(columns.as_ref().map(|columns| (columns.rows(), columns.bytes())))
     }
 
     /// Return the rows that Python must read, with their bytes.

@@ -39,18 +39,21 @@ impl Resolver {
         let steps = Steps::new(scan, rows, codes, left, right)?;
         let _turn = self.turn(py)?;
         let door = self.read(py)?.door();
-        let (start, count) = (rows.0, rows.1 - rows.0);
+        let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
+        let remembers = scan.has_columns()?;
         let outcomes = py.detach(|| {
             let mut source = StepRows { steps: steps.iter(), door: &door };
             let mut ids = Vec::new();
             let see = |batch: &Batch| {
-                if scan.columns().is_some() {
+                if remembers {
                     ids.extend(batch.observed());
                 }
             };
             let outcomes = self
                 .take_all(count, 0, see, |settle| run_detached(&mut source, count, self.threads, settle))?;
-            scan.remember(start, &ids)?;
+            if remembers {
+                scan.remember(era, start, &ids)?;
+            }
             Ok::<_, Failure>(outcomes)
         })?;
         Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
@@ -60,8 +63,20 @@ impl Resolver {
     #[pyo3(name = "_resolve_sent")]
     fn resolve_sent(&self, py: Python<'_>, sent: &Bound<'_, Sent>) -> PyResult<Column> {
         let sent = sent.get();
-        let texts = py.detach(|| named(&*self.read_detached()?, sent))?;
+        let texts = py.detach(|| {
+            let core = self.read_detached()?;
+            if sent.era.is_some_and(|era| era != self.era()) {
+                return Err(Failure::Value("the IDs are numbers that mean something else by now".to_owned()));
+            }
+            Ok(named(&core, sent))
+        })?;
         texts.into_column(&DataType::Utf8)
+    }
+
+    /// Return another number whenever an ID's number may mean something else than before.
+    #[pyo3(name = "_era")]
+    fn era_of_numbers(&self) -> u64 {
+        self.era()
     }
 
     /// Take rows of a scan as `_take_scan` does, and return whom each of ``ids`` meant before its row was taken.
@@ -96,15 +111,12 @@ impl Resolver {
 }
 
 /// Returns the canonical ID of each ID that was sent: by its number, or else by its text.
-fn named(core: &Core, sent: &Sent) -> Result<Texts, Failure> {
+fn named(core: &Core, sent: &Sent) -> Texts {
     let mut texts = Texts::with_capacity(sent.rows());
     for (numbers, ids) in sent.chunks() {
         let (mut rows, mut numbered) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for (row, number) in numbers.iter().enumerate() {
             if let Some(number) = number {
-                if number as usize >= core.len() {
-                    return Err(Failure::Value(format!("no ID has the number {number}")));
-                }
                 rows.push(row);
                 numbered.push(Id::new(number));
             }
@@ -125,7 +137,7 @@ fn named(core: &Core, sent: &Sent) -> Result<Texts, Failure> {
         });
         by_text(&mut texts, row..ids.len());
     }
-    Ok(texts)
+    texts
 }
 
 /// Appends whom `id` means now; one that is not known means itself.

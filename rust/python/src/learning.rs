@@ -116,11 +116,16 @@ impl<'r> Learner<'r> {
         let is_in_columns =
             self.is_too_sparse || add(&mut self.rows, &self.shape, self.expected, &cells, &self.room);
         if self.rows.cells() > MOST_CELLS {
-            (self.is_too_sparse, self.rows) = (true, Rows::of(0));
+            self.give_up_columns();
         }
         let stated = self.rules.stated_by(&cells, &self.room, observe, unescaped);
         self.spare.take_back(cells);
         Read { stated, is_in_shape: true, is_in_columns }
+    }
+
+    #[cold]
+    fn give_up_columns(&mut self) {
+        (self.is_too_sparse, self.rows) = (true, Rows::of(0));
     }
 
     /// Adds an event that Python read to the columns alone, and returns whether it was one.

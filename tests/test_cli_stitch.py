@@ -438,6 +438,15 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(output: list[str]) -> None:
     assert everything() == before
 
 
+def test_a_full_disk_is_told_with_the_output() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, SHOP, "-o", "out.parquet"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "idmerge: error: out.parquet: File too large"
+    assert names_in(".") == [SHOP]
+
+
 def test_times_are_written_as_times() -> None:
     write("e.ndjson", {"event": "x", "properties": {"time": 1_600_000_000.5}})
     run("e.ndjson", "-o", "out.parquet")

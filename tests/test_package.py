@@ -81,7 +81,7 @@ def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
     commands |= {"ask", "changes", "generate", "bench", "profiles", "doctor", "stitch"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
-    names += ("doctor", "files.judging", "wording", "stitching.sources", "stitching.writing")
+    names += ("doctor", "files.judging", "wording", "files.sources", "stitching.writing")
     names += ("questions", "drawing")
     public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):

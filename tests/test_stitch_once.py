@@ -431,26 +431,6 @@ def test_files_can_be_learned_anew(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "out.parquet").equals(pa.table(stitched))
 
 
-FULL = """
-import resource, signal, sys
-from idmerge.cli import main
-from idmerge.stitching import encoding
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-sys.argv = ["idmerge", "stitch", *sys.argv[1:]]
-main()
-"""
-
-
-def test_a_full_disk_is_told_with_the_output(tmp_path: Path) -> None:
-    path = write(tmp_path / "e", *workload(5000, seed=1))
-    command = [sys.executable, "-c", FULL, path, "-o", "out.parquet"]
-    run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
-    assert run.returncode == 1
-    assert run.stderr.splitlines()[-1] == "idmerge: error: out.parquet: File too large"
-    assert [path.name for path in tmp_path.iterdir()] == ["e"]
-
-
 def test_a_journal_names_the_events_that_it_took(tmp_path: Path) -> None:
     events = list(workload(1000, seed=5))
     path = write(tmp_path / "e", *events)

@@ -19,6 +19,7 @@ from idmerge.cli.output import WRITERS, check_suffix, write_mapping
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.wording import cut, labelled, printable
 from idmerge.files import STDIN, BadLine, replacing
+from idmerge.files.sources import expanded
 from idmerge.questions import (
     Attribution,
     Conversion,
@@ -29,7 +30,6 @@ from idmerge.questions import (
     event_names,
     is_stitched,
 )
-from idmerge.stitching.sources import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

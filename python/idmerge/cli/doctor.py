@@ -13,7 +13,7 @@ from idmerge.cli.options import FILES_HELP, POLICY_FIELDS, canonical_option, is_
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
-from idmerge.stitching.sources import expanded
+from idmerge.files.sources import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,16 +12,14 @@ from click.core import ParameterSource
 from idmerge import Policy
 from idmerge.canonical import STRATEGIES
 from idmerge.errors import PolicyError
+from idmerge.files.sources import expanded
 from idmerge.policy import AnonFormat, AnonGuard
-from idmerge.stitching.sources import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ANON_FORMATS: tuple[str, ...] = get_args(AnonFormat)
 ANON_GUARDS: tuple[str, ...] = get_args(AnonGuard)
-
-CSV = (".csv", ".csv.gz", ".csv.zst")
 
 FILES_HELP = """
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard
@@ -55,7 +53,7 @@ def files_in_directories(
     _context: click.Context, _option: click.Parameter, paths: Sequence[str]
 ) -> list[str]:
     """Return ``paths``, and for a directory the files of events and links in it."""
-    return [str(path) for path in expanded(paths, also=CSV)]
+    return [str(path) for path in expanded(paths, with_csv=True)]
 
 
 files_argument = click.argument(

@@ -19,7 +19,7 @@ from idmerge.cli.summary import Run, links_lines
 from idmerge.cli.wording import counted, labelled, printable
 from idmerge.files import STDIN, BadLine
 from idmerge.files.judging import judged_links
-from idmerge.stitching.sources import expanded
+from idmerge.files.sources import expanded
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES
 
 if TYPE_CHECKING:

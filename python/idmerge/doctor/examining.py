@@ -25,8 +25,8 @@ from idmerge.files.judging import judged_links
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
 from idmerge.files.shape import Shape
+from idmerge.files.sources import expanded
 from idmerge.stitching.columns import INSERT_ID, record_batch
-from idmerge.stitching.sources import expanded
 from idmerge.wording import beginning
 
 if TYPE_CHECKING:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("kind", "left", "right")
+CSV = (".csv", ".csv.gz", ".csv.zst")
+"""What CSV files are called; nothing in them tells."""
 KINDS = "identify, alias, merge, $identify, $create_alias, $merge, 0, 1 or 2"
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from idmerge.errors import FileFormatError
-from idmerge.files.columns import read_arrow, read_csv, read_parquet
+from idmerge.files.columns import CSV, read_arrow, read_csv, read_parquet
 from idmerge.files.jsontext import beginning, is_array, read_array, read_json
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
 from idmerge.files.pieces import BadLine, EventBatch
@@ -157,7 +157,7 @@ def _read(
         elif suffixed.endswith(".arrow") or counted.magic.startswith(ARROW):
             whole, size = _seekable(path, source, stream, "Arrow")
             yield from read_arrow(path, whole, counted.magic, size, on_bytes)
-        elif suffixed.endswith((".csv", ".csv.gz", ".csv.zst")):
+        elif suffixed.endswith(CSV):
             yield from read_csv(path, unpacked(counted))
         else:
             # A file of our own, whose reader never waits for somebody to write.

@@ -161,7 +161,7 @@ def _files(events: Any) -> list[Path] | None:
 
 def _files_at(place: Path) -> list[Path]:
     if place.is_dir():
-        files = sorted(path for path in place.rglob("*.parquet") if not path.name.startswith((".", "_")))
+        files = _parquet_in(place)
         missing = "no file in it is called .parquet"
     elif place.exists():
         return [place]
@@ -171,6 +171,10 @@ def _files_at(place: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(errno.ENOENT, missing, str(place))
     return files
+
+
+def _parquet_in(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*.parquet") if not path.name.startswith((".", "_")))
 
 
 def is_parquet(file: Path) -> bool:
@@ -184,7 +188,7 @@ def is_stitched(place: Path) -> bool:
 
     Stitched events have the ID that was sent in a column of its own.
     """
-    candidates = sorted(place.rglob("*.parquet")) if place.is_dir() else [place]
+    candidates = _parquet_in(place) if place.is_dir() else [place]
     file = next(filter(is_parquet, candidates), None)
     if file is None:
         return False

@@ -10,10 +10,10 @@ import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from idmerge.files.sources import expanded
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
-from idmerge.stitching.sources import expanded
 from idmerge.stitching.tables import Wanted, stitched_table
 
 if TYPE_CHECKING:

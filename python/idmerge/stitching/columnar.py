@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import FileFormatError
 from idmerge.files import EventBatch, LinkBatch, scan
-from idmerge.files.columns import COLUMNS
+from idmerge.files.columns import COLUMNS, CSV
 from idmerge.files.tables import check_names, format_of, record_batches, schema_of
 from idmerge.outcome import Report
 from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, Duplicates, import_pyarrow
@@ -155,7 +155,7 @@ class Columns:
 
     def _check_links(self, file: RereadableFile) -> None:
         """Raise FileFormatError if ``file`` holds events as JSON."""
-        if format_of(file) is None and not file.name.lower().endswith((".csv", ".csv.gz", ".csv.zst")):
+        if format_of(file) is None and not file.name.lower().endswith(CSV):
             raise FileFormatError(
                 f"{file.name}: events as JSON cannot be stitched together with events in columns; "
                 "write all of them in one way"

@@ -21,8 +21,6 @@ from idmerge.threads import threads_allowed
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
-    from types import TracebackType
-    from typing import Self
 
     from idmerge.files.shape import Shape
     from idmerge.resolver import Resolver
@@ -179,12 +177,6 @@ class Encoding:
         """Whether IDs that wait as numbers still mean the same."""
         return self._era is None or self._era == self._resolver._era()  # noqa: SLF001
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """End the thread that encodes."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -137,7 +137,7 @@ class StitchedEvents:
             if isinstance(self._source, Lines) and output is not None and can_encode(os.fspath(output)):
                 encoding = self._source.encoding(os.fspath(output))
                 if encoding is not None:
-                    stack.enter_context(encoding)
+                    stack.enter_context(closing(encoding))
                 learning = self._source.learn(on_these, encoding)
             for count, piece, report in learning:
                 self.events += count

@@ -388,6 +388,15 @@ pub fn read_arrow(column: &Bound<'_, PyAny>) -> PyResult<(Vec<ArrayRef>, FieldRe
     Ok(column.extract::<AnyArray>()?.into_chunked_array()?.into_inner())
 }
 
+/// The same of a column of UTF-8 texts.
+pub fn read_utf8(column: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<ArrayRef>> {
+    let (arrays, _) = read_arrow(column)?;
+    if arrays.iter().any(|array| *array.data_type() != DataType::Utf8) {
+        return Err(PyTypeError::new_err(format!("{name} must be a column of utf8")));
+    }
+    Ok(arrays)
+}
+
 fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,

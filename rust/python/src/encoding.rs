@@ -25,14 +25,14 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::column::read_arrow;
+use crate::column::read_utf8;
 use crate::errors::{Failure, system_error};
 use crate::growing::arrow_type;
 use crate::learning::Columns;
-use crate::rows::{always, is_plain};
+use crate::rows::{always, fields_of, is_plain};
 use crate::scan::Scan;
 use crate::table::Column;
 
@@ -144,10 +144,7 @@ impl Spool {
 
     /// Encode the canonical IDs of encoded events.
     fn name(&self, ids: &Bound<'_, PyAny>, events: &Bound<'_, EncodedEvents>) -> PyResult<()> {
-        let (arrays, _) = read_arrow(ids)?;
-        if arrays.iter().any(|array| *array.data_type() != DataType::Utf8) {
-            return Err(PyTypeError::new_err("ids must be a column of utf8"));
-        }
+        let arrays = read_utf8(ids, "ids")?;
         let events = events.get();
         let given: usize = arrays.iter().map(Array::len).sum();
         if given != events.rows {
@@ -188,15 +185,14 @@ impl Spool {
                 Some(array) => widened(array, &wanted),
             });
             let Some(arrays) = arrays.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
-            fields.push(Field::new(column, wanted, true));
+            fields.push(Field::new(column, wanted.clone(), true));
             columns.push(arrays);
-            names.push(name);
+            names.push((name, wanted));
         }
-        let types: Vec<_> = fields.iter().map(|field| field.data_type().clone()).collect();
-        let mut chunks = types.into_iter().zip(self.encode_columns(Schema::new(fields), columns)?);
-        let mut next = || chunks.next().map(|(_, chunk)| chunk);
-        let always = [next(), next(), None, next()];
-        let plain = names.into_iter().cloned().zip(chunks).collect();
+        let mut chunks = self.encode_columns(Schema::new(fields), columns)?.into_iter();
+        let always = [chunks.next(), chunks.next(), None, chunks.next()];
+        let plain = names.into_iter().zip(chunks);
+        let plain = plain.map(|((name, kind), chunk)| (name.clone(), (kind, chunk))).collect();
         Ok(Some(EncodedEvents {
             rows: blocks.iter().map(Columns::rows).sum(),
             era,
@@ -322,10 +318,7 @@ impl EncodedFile {
     /// Begin a file at ``path``, given each property's name, the name of its column, and kinds.
     #[new]
     fn new(spool: &Bound<'_, Spool>, path: PathBuf, properties: Properties) -> PyResult<Self> {
-        let plain: Vec<_> = properties.into_iter().filter(|(name, ..)| is_plain(name)).collect();
-        let mut fields = always().to_vec();
-        fields.extend(plain.iter().map(|(_, column, kinds)| Field::new(column, arrow_type(*kinds), true)));
-        let schema = Arc::new(Schema::new(fields));
+        let schema = Arc::new(Schema::new(fields_of(&properties)));
         let mut written = spool.get().properties.as_ref().clone();
         add_encoded_arrow_schema_to_metadata(&schema, &mut written);
         let file = File::create(path).map_err(|error| system_error(&error))?;
@@ -335,7 +328,7 @@ impl EncodedFile {
         Ok(Self {
             writer: Mutex::new(Some(writer.map_err(parquet_error)?)),
             schema,
-            names: plain.into_iter().map(|(name, ..)| name).collect(),
+            names: properties.into_iter().map(|(name, ..)| name).filter(|name| is_plain(name)).collect(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{Schema, SchemaRef};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -12,9 +12,8 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::cells::{Cells, Spare};
-use crate::growing::arrow_type;
 use crate::lines::each_line;
-use crate::rows::{Rows, always, is_plain};
+use crate::rows::{Rows, fields_of};
 use crate::shape::Names;
 use crate::table::Table;
 
@@ -40,11 +39,9 @@ impl Flattener {
     /// Take each property's name, the name of its column, and its kinds.
     #[new]
     fn new(properties: Vec<(String, String, u8)>, longest: usize) -> Self {
-        let mut fields = always().to_vec();
-        let plain = properties.iter().filter(|(name, ..)| is_plain(name));
-        fields.extend(plain.map(|(_, column, kinds)| Field::new(column, arrow_type(*kinds), true)));
+        let schema = Arc::new(Schema::new(fields_of(&properties)));
         let properties = properties.into_iter().map(|(name, _, kinds)| (name, kinds)).collect();
-        Self { properties, schema: Arc::new(Schema::new(fields)), longest }
+        Self { properties, schema, longest }
     }
 
     /// Export the schema of the tables.

@@ -11,7 +11,7 @@ use arrow_array::{ArrayRef, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::cells::{Cell, Cells};
-use crate::growing::Growing;
+use crate::growing::{Growing, arrow_type};
 use crate::times::milliseconds;
 
 /// Bytes of a line with ten properties.
@@ -25,6 +25,13 @@ pub fn always() -> [Field; 4] {
         Field::new("distinct_id", DataType::Utf8, true),
         Field::new("$distinct_id_before_identity", DataType::Utf8, true),
     ]
+}
+
+/// Returns the columns of a table of events with these properties: each with its name, its column's, and kinds.
+pub fn fields_of(properties: &[(String, String, u8)]) -> Vec<Field> {
+    let plain = properties.iter().filter(|(name, ..)| is_plain(name));
+    let plain = plain.map(|(_, column, kinds)| Field::new(column, arrow_type(*kinds), true));
+    always().into_iter().chain(plain).collect()
 }
 
 /// Returns whether a property has a column of its own.

@@ -7,12 +7,12 @@ use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
 use idmerge_core::{Batch, Id, Resolver as Core, Step};
 use numpy::PyArray1;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::batches::StepRows;
-use crate::column::read_arrow;
+use crate::column::read_utf8;
 use crate::encoding::Sent;
 use crate::errors::Failure;
 use crate::relay::run_detached;
@@ -91,10 +91,7 @@ impl Resolver {
         right: &Bound<'_, PyList>,
     ) -> PyResult<Column> {
         let py = scan.py();
-        let (arrays, _) = read_arrow(ids)?;
-        if arrays.iter().any(|array| *array.data_type() != DataType::Utf8) {
-            return Err(PyTypeError::new_err("ids must be a column of utf8"));
-        }
+        let arrays = read_utf8(ids, "ids")?;
         let given: usize = arrays.iter().map(Array::len).sum();
         if given != rows.1.saturating_sub(rows.0) {
             return Err(PyValueError::new_err(format!("{given} ids came for the rows {rows:?}")));

@@ -1,4 +1,4 @@
-"""Files of events and of links, read in pieces; `replacing` writes one as a whole.
+"""Files of events and of links, read in pieces; `replacing` writes a file as a whole.
 
 `read` takes what a file is from its first bytes (gzip, zstd, Parquet, Arrow, a JSON array) and, for
 CSV alone, from its name. It yields `EventBatch` and `LinkBatch` in the order of the file, and a
@@ -36,7 +36,7 @@ from idmerge.files.pieces import (
 from idmerge.files.reading import STDIN, Source, name_of, read, scan
 from idmerge.files.scanning import StepBatch
 from idmerge.files.twice import RereadableFile, rereadable
-from idmerge.files.writing import replacing
+from idmerge.files.writing import replacing, replacing_directory
 
 __all__ = [
     "BATCH",
@@ -54,6 +54,7 @@ __all__ = [
     "name_of",
     "read",
     "replacing",
+    "replacing_directory",
     "rereadable",
     "scan",
 ]

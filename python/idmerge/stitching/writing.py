@@ -6,10 +6,10 @@ What is written is encoded by other threads, while the next events are read.
 from __future__ import annotations
 
 import os
-import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from inspect import signature
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from idmerge.errors import FileFormatError
-from idmerge.files import replacing
+from idmerge.files import replacing, replacing_directory
 from idmerge.stitching.encoding import (
     MOST_BYTES,
     MOST_THREADS,
@@ -321,40 +321,21 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
 
 @contextmanager
 def _replacing_directory(path: str) -> Iterator[Path]:
-    """Make a new directory that takes the place of ``path`` once the block ends without an error.
+    """Make a new directory that takes the place of ``path``, which must be none or one of these.
 
     Raises:
-        FileFormatError: There is a directory that was not written here.
+        FileFormatError: There is a file, or a directory that was not written here.
         OSError: It cannot be made.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_dir():
-        raise FileFormatError(f"{path}: there is a file; name a directory, or a file with a suffix")
-    _check_own(path, target)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    try:
-        beside.mkdir()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
-    try:
-        yield beside
-        (beside / OWN).touch()
-        if target.is_dir():
-            target.rename(old)
-        beside.rename(target)
-    except BaseException:
-        if old.is_dir() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    with replacing_directory(path, partial(_check_own, path)) as directory:
+        yield directory
+        (directory / OWN).touch()
 
 
 def _check_own(path: str, target: Path) -> None:
-    """Raise FileFormatError if the directory ``target`` holds anything that was not written here."""
+    """Raise FileFormatError if ``target`` is a file, or holds anything that was not written here."""
     if not target.is_dir():
-        return
+        raise FileFormatError(f"{path}: there is a file; name a directory, or a file with a suffix")
     files = [file for file in target.rglob("*") if not file.is_dir()]
     others = [file for file in files if file.name != OWN and file.suffix != ".parquet"]
     if files and (others or not (target / OWN).exists()):

@@ -344,13 +344,15 @@ def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(monkeypatch: 
     original = Path.rename
 
     def failing(self: Path, target: Any) -> Path:
-        if self.name.endswith(".tmp"):
+        if self.name.endswith(".new"):
             raise KeyboardInterrupt
         return original(self, target)
 
     monkeypatch.setattr(Path, "rename", failing)
+    monkeypatch.setattr("idmerge.files.writing.exchange", lambda *_: False)
     before = everything()
-    CliRunner().invoke(commands, ["stitch", SHOP, "-o", "out"])
+    done = CliRunner().invoke(commands, ["stitch", SHOP, "-o", "out"])
+    assert done.exit_code == 130
     assert everything() == before
 
 
@@ -375,7 +377,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("output", [["out.parquet"], ["out"], ["out", "--partition-by", "event"]])
 def test_an_interrupted_run_leaves_the_old_output(how: signal.Signals, output: list[str]) -> None:
     run(SHOP, "-o", *output)
@@ -386,15 +388,20 @@ def test_an_interrupted_run_leaves_the_old_output(how: signal.Signals, output: l
         assert process.stdout.readline() == "writing\n"
         process.send_signal(how)
         _, stderr = process.communicate(timeout=20)
-    assert process.returncode != 0
     after = everything()
     assert {name: after[name] for name in before} == before
-    if how == signal.SIGINT:
+    if how != signal.SIGKILL:
+        assert process.returncode == 128 + how
+        assert len(stderr.splitlines()) == 1
         assert after == before
-        assert "Traceback" not in stderr
+        return
+    assert len(after) > len(before)
+    run(SHOP, "-o", *output)
+    assert set(everything()) == set(before)
 
 
-def test_an_interrupted_run_leaves_no_copy_of_its_standard_input() -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_leaves_no_copy_of_its_standard_input(how: signal.Signals) -> None:
     Path("copies").mkdir()
     command = [sys.executable, "-c", SLOW, "-", "-o", "out.parquet"]
     with (
@@ -410,7 +417,7 @@ def test_an_interrupted_run_leaves_no_copy_of_its_standard_input() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"writing\n"
         assert len(names_in("copies")) == 1
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         process.communicate(timeout=20)
     assert (names_in("copies"), names_in(".")) == ([], ["copies", SHOP])
 

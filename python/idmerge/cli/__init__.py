@@ -1,15 +1,32 @@
 """The command line: ``idmerge resolve`` and ``show`` on files, the same and more on journals, and ``bench``.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 a file or an
-ID stood in the way, 2 the call was wrong.
+ID stood in the way, 2 the call was wrong, 130, 143 and 129 ended by Ctrl-C, SIGTERM and SIGHUP.
 """
 
 import io
 import sys
 
+from idmerge.cli import signals
+
 
 def main() -> None:
-    """Run the command that the process's arguments name."""
+    """Run the command that the process's arguments name, and end as it does."""
+    signals.handle_signals()
+    try:
+        _run()
+    except BaseException as error:
+        number = signals.ended_by(error)
+        if number is None or (isinstance(error, SystemExit) and not error.code):
+            raise
+        if not isinstance(error, SystemExit):
+            print(f"idmerge: {signals.line(number)}", file=sys.stderr)  # noqa: T201 - no click yet
+        sys.exit(signals.exit_code(number))
+    finally:
+        signals.end()
+
+
+def _run() -> None:
     try:
         import click  # noqa: F401, PLC0415
     except ImportError:

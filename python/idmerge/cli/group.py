@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 import warnings
+from contextlib import suppress
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 import idmerge
+from idmerge.cli import signals
 from idmerge.errors import IdmergeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 COMMANDS = (
     "resolve",
@@ -44,10 +49,23 @@ class Failure(click.ClickException):
         click.echo(f"idmerge: error: {line}", file=file, err=True)
 
 
+class Ended(click.ClickException):
+    """A signal ended the command."""
+
+    def __init__(self, number: int, notes: Iterable[str]) -> None:
+        super().__init__(signals.line(number, notes))
+        self.exit_code = signals.exit_code(number)  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line; the terminal may be gone."""
+        with suppress(OSError):
+            click.echo(f"idmerge: {self.message}", file=file, err=True)
+
+
 class Commands(click.Group):
     """Commands, each loaded when it is asked for, so that none waits for the others.
 
-    What idmerge and the system raise becomes a `Failure`, and a warning a line.
+    What idmerge and the system raise becomes a `Failure`, a signal `Ended`, and a warning a line.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -64,6 +82,15 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a pipe that the reader closed stays click's affair."""
+        try:
+            return self._invoke(ctx)
+        except BaseException as error:
+            number = signals.ended_by(error)
+            if number is None:
+                raise
+            raise Ended(number, getattr(error, "__notes__", ())) from error
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _shown  # type: ignore[assignment]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from idmerge.files.judging import Batch, judged_links
 from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 COMMIT_EVERY = 100_000
 """Steps that are applied before they are committed to a journal."""
@@ -106,9 +106,10 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         resolver = (
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
-        _read_all(files, total, resolver, run, writer, strict=strict)
-        if isinstance(resolver, DurableResolver):
-            run.journal = f"{resolver.commit():,} links and acts so far"
+        with _keeping(run, journal):
+            _read_all(files, total, resolver, run, writer, strict=strict)
+            if isinstance(resolver, DurableResolver):
+                _commit(resolver, run)
         table = arrow_table(resolver.mapping())
         if output and mapping_file:
             write_mapping(table, output, mapping_file)
@@ -158,13 +159,29 @@ def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
                 run.outcomes.update(report.counts)
                 _report(piece, report, malformed, writer)
                 if isinstance(resolver, DurableResolver) and not strict:
-                    _commit_some(resolver)
+                    _commit_some(resolver, run)
     run.malformed = malformed.count
 
 
-def _commit_some(resolver: DurableResolver) -> None:
+def _commit_some(resolver: DurableResolver, run: Run) -> None:
     if resolver.uncommitted >= COMMIT_EVERY:
-        resolver.commit()
+        _commit(resolver, run)
+
+
+def _commit(resolver: DurableResolver, run: Run) -> None:
+    run.journal = f"{resolver.commit():,} links and acts so far"
+
+
+@contextmanager
+def _keeping(run: Run, journal: str | None) -> Iterator[None]:
+    """Let an interrupt say what the journal keeps."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if journal:
+            kept = run.journal or "what it held before"
+            error.add_note(f"the journal keeps {kept}; repeat the run to add the rest")
+        raise
 
 
 def _event_count(batch: Batch) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from by_hand import stitched_table
 from idmerge import questions
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.questions import Answer
+from idmerge.questions.running import run
 from idmerge.workload import events as workload
 
 
@@ -234,3 +239,17 @@ def test_the_directory_where_events_are_asked_stays_as_it_was(
     monkeypatch.chdir(tmp_path)
     assert isinstance(questions.attribution(shop.to_pandas()), Answer)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("statement", ["SELECT count(*) FROM range(1000000000000)", "SELECT 1"])
+def test_an_interrupt_reaches_a_statement_that_runs(statement: str) -> None:
+    with duckdb.connect(":memory:") as connection:
+        for _ in range(5):
+            try:
+                threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT]).start()
+                run(connection, statement)
+                time.sleep(5)
+            except KeyboardInterrupt:
+                continue
+            pytest.fail("it was not interrupted")
+        assert run(connection, "SELECT 1") == [(1,)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from idmerge.files import replacing
 from idmerge.wording import counted, cut, printable
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
@@ -145,6 +146,8 @@ class Answer:
     def chart(self, path: str | os.PathLike[str]) -> None:
         """Draw the answer; the suffix of ``path`` names the format: .svg, .png or .html.
 
+        The file is there whole or not at all.
+
         Raises:
             MissingExtraError: matplotlib is not installed.
             OSError: No file can be made there.
@@ -153,7 +156,9 @@ class Answer:
         suffix = Path(path).suffix[1:]
         if suffix not in get_args(Picture):
             raise ValueError(f"a chart must be called .svg, .png or .html, got {str(path)!r}")
-        Path(path).write_bytes(self.drawn(suffix))  # type: ignore[arg-type]
+        drawing = self.drawn(suffix)  # type: ignore[arg-type]
+        with replacing(os.fspath(path)) as stream:
+            stream.write(drawing)
 
     def drawn(self, picture: Picture) -> bytes:
         """Return the chart in the format ``picture``; the page also holds the table and the statement.

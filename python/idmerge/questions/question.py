@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
 from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.running import run
 from idmerge.questions.source import Events, opened, schema_of
 from idmerge.questions.statement import STANDARD, Columns
 
@@ -49,7 +50,7 @@ class Question(ABC):
         """
         with opened(events, self._wanted()) as (connection, columns):
             sql = self.statement(columns)
-            rows = connection.execute(sql).fetchall()
+            rows = run(connection, sql)
         return Answer.of(rows, sql, self)
 
     def sql(self, events: Events | None = None) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.files.opening import PARQUET
+from idmerge.questions.running import run
 from idmerge.questions.statement import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def event_names(events: Events) -> list[str]:
         counted = (
             f"SELECT name FROM ({named}) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name"
         )
-        return [name for (name,) in connection.execute(counted).fetchall()]
+        return [name for (name,) in run(connection, counted)]
 
 
 @contextmanager
@@ -131,7 +132,7 @@ def _load(
     columns = _columns(connection, stream.schema, wanted)
     chosen = ", ".join(f"#{1 + names.index(name)} AS {identifier(columns.known_as(name))}" for name in wanted)
     connection.register("stream", stream)
-    connection.execute(f"CREATE TEMPORARY TABLE events AS SELECT {chosen} FROM stream")
+    run(connection, f"CREATE TEMPORARY TABLE events AS SELECT {chosen} FROM stream")
     connection.unregister("stream")
     return columns
 

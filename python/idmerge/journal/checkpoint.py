@@ -36,11 +36,15 @@ def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> bool:
     Raises:
         OSError: It could not be written; an older one is still there.
     """
+    from idmerge.files.syncing import sync_directory, sync_file  # noqa: PLC0415 - not to open a resolver
+
     unfinished = _unfinished(path)
     try:
         is_written = resolver._save(str(unfinished), moment)
         if is_written:
+            sync_file(unfinished)
             os.replace(unfinished, path)  # noqa: PTH105 - the paths are ready
+            sync_directory(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
     return is_written

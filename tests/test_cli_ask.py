@@ -385,6 +385,7 @@ def test_of_no_events_it_is_told_that_there_are_none() -> None:
         ),
         (["attribution", "stitched.parquet", "--chart", "x.gif"], 2, "expected one of .svg, .png, .html"),
         (["attribution", "stitched.parquet", "-o", "stitched.parquet"], 2, "would be read and written over"),
+        (["attribution", "parts", "-o", "parts/one.parquet"], 2, "'parts' would be read and written over"),
         (["attribution", "stitched.parquet", "--sql", "-o", "x.csv"], 2, "--sql runs nothing"),
         (["conversion", "stitched.parquet", "--to", "Read Post"], 2, "start and goal must be two events"),
         (

@@ -77,3 +77,17 @@ def test_a_position_ahead_is_one_line() -> None:
     assert run("changes", IDS, "--since", 4, code=1).stderr == (
         "idmerge: error: since must be between 0 and 3, got 4\n"
     )
+
+
+@pytest.mark.parametrize("command", [["mapping"], ["changes", "--since", "0"]])
+def test_a_journal_is_not_written_over(command: list[str]) -> None:
+    with Resolver.open("j.csv") as resolver:
+        resolver.merge("a", "b")
+        resolver.commit()
+    Path("link.csv").symlink_to("j.csv")
+    before = Path("j.csv").read_bytes()
+    for output in ("j.csv", "./j.csv", "link.csv"):
+        done = CliRunner().invoke(commands, [*command, "j.csv", "-o", output])
+        assert done.exit_code == 2
+        assert f"{output!r} would be read and written over" in done.stderr
+    assert Path("j.csv").read_bytes() == before

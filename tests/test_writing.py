@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,39 @@ with replacing("out") as stream:
     subprocess.run([sys.executable, "-c", code], check=True)
     assert names() == ["out"]
     assert Path("out").read_bytes() == b"new"
+
+
+BETWEEN = """
+import os, signal
+from pathlib import Path
+from idmerge.files import replacing_directory, writing
+writing.exchange = lambda *_: False
+original = Path.rename
+def rename(self, target):
+    if self.suffix == ".new":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, target)
+Path.rename = rename
+with replacing_directory("out", lambda _: None) as directory:
+    (directory / "part").write_text("lost")
+"""
+
+
+def test_a_directory_whose_writer_was_killed_between_two_renames_is_put_back() -> None:
+    for _ in range(2):
+        make("out", "old")
+        assert subprocess.run([sys.executable, "-c", BETWEEN], check=False).returncode == -9
+        assert "out" not in names()
+        killed = "out: a writer was killed while it replaced this directory"
+        with (
+            pytest.warns(UserWarning, match=killed),
+            suppress(ZeroDivisionError),
+            replacing_directory("out", lambda _: None),
+        ):
+            assert Path("out/part").read_text(encoding="utf-8") == "old"
+            raise ZeroDivisionError
+        assert Path("out/part").read_text(encoding="utf-8") == "old"
+        assert names() == ["out"]
 
 
 # Permissions

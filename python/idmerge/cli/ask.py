@@ -313,7 +313,7 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
 
 
 def _check_overwriting(events: Sequence[str], chart: str | None, output: str | None) -> None:
-    written = [os.path.realpath(path) for path in (chart, output) if path]
-    for path in events:
-        if os.path.realpath(path) in written:
+    written = [os.path.realpath(path) + os.sep for path in (chart, output) if path]
+    for path in events:  # Or a directory of them.
+        if any(place.startswith(os.path.realpath(path) + os.sep) for place in written):
             raise click.UsageError(f"{path!r} would be read and written over; name another file")

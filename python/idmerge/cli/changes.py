@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ output_option = click.option(
 @output_option
 def mapping(*, path: str, as_of: int | datetime | None, output: str | None) -> None:
     """Write the mapping of a journal; the help says more."""
+    _check_overwriting(path, output)
     with opened_to_read(path, as_of) as resolver:
         table, seq = arrow_table(resolver.mapping()), resolver.seq
     _write(table, output, ("distinct_id",))
@@ -78,12 +80,18 @@ def mapping(*, path: str, as_of: int | datetime | None, output: str | None) -> N
 @output_option
 def changes(*, path: str, since: int, output: str | None) -> None:
     """Write what changed in a journal; the help says more."""
+    _check_overwriting(path, output)
     with opened_to_read(path) as resolver:
         table, seq = arrow_table(resolver.changes(since)), resolver.seq
     _write(table, output, TEXTS)
     click.echo(
         f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {seq:,} next", err=True
     )
+
+
+def _check_overwriting(path: str, output: str | None) -> None:
+    if output and os.path.realpath(path) == os.path.realpath(output):
+        raise click.UsageError(f"{output!r} would be read and written over; name another file")
 
 
 def _write(table: Any, output: str | None, texts: tuple[str, ...]) -> None:

@@ -217,6 +217,11 @@ with replacing_directory("out", lambda _: None) as directory:
 """
 
 
+def _check_old_and_fail() -> None:
+    assert Path("out/part").read_text(encoding="utf-8") == "old"
+    raise ZeroDivisionError
+
+
 def test_a_directory_whose_writer_was_killed_between_two_renames_is_put_back() -> None:
     for _ in range(2):
         make("out", "old")
@@ -228,8 +233,7 @@ def test_a_directory_whose_writer_was_killed_between_two_renames_is_put_back() -
             suppress(ZeroDivisionError),
             replacing_directory("out", lambda _: None),
         ):
-            assert Path("out/part").read_text(encoding="utf-8") == "old"
-            raise ZeroDivisionError
+            _check_old_and_fail()
         assert Path("out/part").read_text(encoding="utf-8") == "old"
         assert names() == ["out"]
 

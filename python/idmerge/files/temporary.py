@@ -236,11 +236,17 @@ def _restore(paths: _Paths) -> bool:
 
 
 def _finish(paths: _Paths, held: list[io.FileIO], process: int) -> None:
+    if fcntl is None:  # Windows removes no file that is open.
+        _close(held)
     if os.getpid() == process:  # A fork has the names of its parent, not its own.
         with suppress(OSError):
             _restore(paths)
             discard(paths.new)
             discard(paths.old)
             paths.lock.unlink(missing_ok=True)
+    _close(held)
+
+
+def _close(held: list[io.FileIO]) -> None:
     for stream in held:
         stream.close()

@@ -238,9 +238,14 @@ def at_random(case: Case, drawn: random.Random, counts: Counter[str]) -> None:
         try:
             os.write(writer, b".")
             case.write(_NEW, _LONGEST / 4)
-        except KeyboardInterrupt:
-            gc.collect()
-            atexit._run_exitfuncs()
+        except BaseException as error:
+            # The standard library may raise something else while it handles an interrupt.
+            if not isinstance(error, KeyboardInterrupt) and not isinstance(
+                error.__context__, KeyboardInterrupt
+            ):
+                raise
+        gc.collect()
+        atexit._run_exitfuncs()
         return 0
 
     def one() -> None:

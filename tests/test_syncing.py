@@ -41,6 +41,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(os, "rename", moving(os.rename, "rename"))
     monkeypatch.setattr(writing, "exchange", moving(writing.exchange, "exchange"))
     monkeypatch.setattr(syncing, "THREADS", 1)
+    monkeypatch.setattr(syncing, "WORTH_THREADS", 2)
     return seen
 
 

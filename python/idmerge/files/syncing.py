@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 THREADS = 8
 """Threads that wait for the disk, which flushes many small files together."""
+WORTH_THREADS = 32
+"""Files from which on threads are worth it."""
 _TO_FLUSH = getattr(os, "O_BINARY", 0) | (os.O_RDWR if os.name == "nt" else os.O_RDONLY)
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
 """Errors of file systems that cannot flush a directory, and of directories that cannot be opened."""
@@ -60,7 +62,11 @@ def sync_tree(directory: Path) -> None:
     _each(sync_directory, directories)
 
 
-def _each(sync: Callable[[str], None], paths: Iterable[str]) -> None:
+def _each(sync: Callable[[str], None], paths: Sequence[str]) -> None:
+    if len(paths) < WORTH_THREADS:
+        for path in paths:
+            sync(path)
+        return
     pool = ThreadPoolExecutor(THREADS, "idmerge-sync")
     try:
         for _ in pool.map(sync, paths):

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 WORTH_A_CHECKPOINT = 200_000
 """Positions since the last checkpoint for which closing writes another one."""
-
-
+BLOCKS_AT_ONCE = 16
+"""Blocks that are held at once where all of a journal are read."""
 WORTH_A_THREAD = 8
 """Batches that are worth a thread that reads them ahead."""
 
@@ -160,7 +160,16 @@ class DurableResolver(Resolver):
                 if not self._take_batch(batch, retracted, until, is_checked=not retractions):
                     break
         self._is_of_the_past = as_of is not None
+        if as_of is not None:
+            self._wipe_forgotten_since()
         self._end_restoring()
+
+    def _wipe_forgotten_since(self) -> None:
+        """Wipe the texts of the IDs that were forgotten later: no moment names them."""
+        first = 0 if self._batch is None else self._batch.number
+        end = len(self._journal.times())
+        for start in range(first, end, BLOCKS_AT_ONCE):
+            self._wipe_forgotten(self._journal.blocks(start, min(start + BLOCKS_AT_ONCE, end)))
 
     def _heads(self, latest: int | None) -> list[Mapping[str, Any]]:
         """Return the heads of the batches that were written by then; nothing in them is checked."""

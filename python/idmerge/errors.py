@@ -5,9 +5,15 @@ files and exhausted limits. Each has `IdmergeError` as a base, and the built-in 
 expect as the other.
 """
 
+from idmerge.naming import visible
+
 
 class IdmergeError(Exception):
     """Base of every exception that idmerge defines."""
+
+    def __str__(self) -> str:
+        """Return the message with an escape for each control character: it may quote what files hold."""
+        return visible(super().__str__())
 
 
 class PolicyError(IdmergeError, ValueError):
@@ -42,7 +48,7 @@ class UnknownIdError(IdmergeError, KeyError):
 
     def __str__(self) -> str:
         """Return the message as it is; `KeyError` alone would quote it."""
-        return str(self.args[0]) if self.args else ""
+        return visible(str(self.args[0])) if self.args else ""
 
 
 class CapacityError(IdmergeError, OverflowError):

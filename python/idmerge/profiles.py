@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
 from idmerge.engage import Profile, StatedUpdate, Update, copied, stated_update, updated
 from idmerge.errors import FileFormatError, MalformedUpdateError
+from idmerge.naming import check_local
 from idmerge.policy import Policy, can_be_id
 
 if TYPE_CHECKING:
@@ -321,6 +322,7 @@ class Profiles:
             OSError: It cannot be read.
         """
         profiles = cls(resolver, merge_profiles=merge_profiles)
+        check_local(path)
         name = os.fspath(path)
         with open(path, "rb") as file:  # noqa: PTH123
             for number, line in enumerate(file, 1):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from idmerge.durable import DurableResolver
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     import os
@@ -88,7 +89,7 @@ def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: 
         OSError: It cannot be written; nothing is left at ``new``.
     """
     if Path(new).exists():
-        raise FileExistsError(f"{new} is there already; name a file that is not")
+        raise FileExistsError(f"{named(new)} is there already; name a file that is not")
     with closing(open_journal(path, create=False, read_only=True)) as old:
         facts = old.facts()
         if facts is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from idmerge.naming import visible
 from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def utc(time: datetime | None) -> str:
 
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
     """Yield an indented line a row, its columns but the last padded; those in ``right`` on their left."""
+    rows = [[*map(visible, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [

@@ -15,11 +15,12 @@ from idmerge import Policy, Resolver, StitchedEvents
 from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
-from idmerge.cli.output import WRITERS, check_suffix, write_mapping
+from idmerge.cli.output import WRITERS, check_csv_safe, check_suffix, csv_safe_option, write_mapping
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.wording import cut, labelled, printable
 from idmerge.files import STDIN, BadLine, replacing
 from idmerge.files.sources import expanded
+from idmerge.naming import named
 from idmerge.questions import (
     Attribution,
     Conversion,
@@ -97,6 +98,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             sql: bool,
             chart: str | None,
             output: str | None,
+            csv_safe: bool,
             policy: Policy,
             canonical: Any,
             **options: Any,
@@ -106,7 +108,8 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             resolver = Resolver(policy, canonical)
-            _answer(asked, events, resolver, sql=sql, chart=chart, output=output)
+            check_csv_safe(output or "", csv_safe=csv_safe)
+            _answer(asked, events, resolver, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = canonical_option(policy_options(run))
         for option in reversed(SHARED):
@@ -132,6 +135,7 @@ SHARED = (
         callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
         help=f"Write the answer's table here; the suffix names the format: {', '.join(WRITERS)}.",
     ),
+    csv_safe_option,
 )
 
 
@@ -246,6 +250,7 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
     sql: bool,
     chart: str | None,
     output: str | None,
+    csv_safe: bool,
 ) -> None:
     if not events and not sql:
         raise click.UsageError("Missing argument 'EVENTS...'.")
@@ -259,7 +264,7 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
     answer = asked.ask(relation)
     if output:
         with replacing(output) as stream:
-            write_mapping(answer.table, output, stream)
+            write_mapping(answer.table, output, stream, csv_safe=csv_safe)
     if chart:
         drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
         with replacing(chart) as stream:
@@ -291,7 +296,7 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
     """
     for path in paths:
         if is_journal(path):
-            raise click.UsageError(f"{path!r} is a journal and holds no events; name files of events")
+            raise click.UsageError(f"'{named(path)}' is a journal and holds no events; name files of events")
     are_stitched = {path != STDIN and is_stitched(Path(path)) for path in paths}
     if are_stitched == {True}:
         if is_given("canonical") or given_policy().keys() - {"blocked_ids"}:
@@ -316,4 +321,4 @@ def _check_overwriting(events: Sequence[str], chart: str | None, output: str | N
     written = [os.path.realpath(path) + os.sep for path in (chart, output) if path]
     for path in events:  # Or a directory of them.
         if any(place.startswith(os.path.realpath(path) + os.sep) for place in written):
-            raise click.UsageError(f"{path!r} would be read and written over; name another file")
+            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")

@@ -27,6 +27,7 @@ from idmerge.cli.plain_dict import DictResolver
 from idmerge.cli.wording import counted, labelled
 from idmerge.errors import IdmergeError, MalformedEventError
 from idmerge.files import replacing
+from idmerge.naming import check_local
 from idmerge.workload import events
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Way(NamedTuple):
 @click.option("--json", "output", metavar="FILE", help="Write the figures here too, as JSON.")
 def bench(*, count: int, output: str | None) -> None:
     """Measure and draw; the help says more."""
+    check_local(output)  # Before the time is spent.
     if sys.stderr.isatty():
         click.echo("measuring; this takes some ten seconds for every 200,000 IDs", err=True)
     figures = measure(count)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from idmerge.cli.journals import Moment, opened_to_read
+from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
-from idmerge.cli.output import WRITERS, arrow_table, check_suffix, write_csv, write_mapping
+from idmerge.cli.output import (
+    WRITERS,
+    arrow_table,
+    check_csv_safe,
+    check_suffix,
+    csv_safe_option,
+    print_csv,
+    write_mapping,
+)
 from idmerge.cli.wording import counted
 from idmerge.files import replacing
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-TEXTS = ("distinct_id", "old_canonical_id", "new_canonical_id")
 
 output_option = click.option(
     "-o",
@@ -50,13 +57,15 @@ output_option = click.option(
     help="As it was before the link at this position came, or at this time (UTC, ISO 8601).",
 )
 @output_option
-def mapping(*, path: str, as_of: int | datetime | None, output: str | None) -> None:
+@csv_safe_option
+def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_safe: bool) -> None:
     """Write the mapping of a journal; the help says more."""
     _check_overwriting(path, output)
+    check_csv_safe(output, csv_safe=csv_safe)
     with opened_to_read(path, as_of) as resolver:
         table, seq = arrow_table(resolver.mapping()), resolver.seq
-    _write(table, output, ("distinct_id",))
-    click.echo(f"{counted(table.num_rows, 'ID')} as of position {seq:,}", err=True)
+    _write(table, output, csv_safe=csv_safe)
+    tell(f"{counted(table.num_rows, 'ID')} as of position {seq:,}")
 
 
 @click.command(
@@ -78,25 +87,25 @@ def mapping(*, path: str, as_of: int | datetime | None, output: str | None) -> N
 @journal_argument
 @click.option("--since", type=click.IntRange(min=0), required=True, help="The position asked from; 0: all.")
 @output_option
-def changes(*, path: str, since: int, output: str | None) -> None:
+@csv_safe_option
+def changes(*, path: str, since: int, output: str | None, csv_safe: bool) -> None:
     """Write what changed in a journal; the help says more."""
     _check_overwriting(path, output)
+    check_csv_safe(output, csv_safe=csv_safe)
     with opened_to_read(path) as resolver:
         table, seq = arrow_table(resolver.changes(since)), resolver.seq
-    _write(table, output, TEXTS)
-    click.echo(
-        f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {seq:,} next", err=True
-    )
+    _write(table, output, csv_safe=csv_safe)
+    tell(f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {seq:,} next")
 
 
 def _check_overwriting(path: str, output: str | None) -> None:
     if output and os.path.realpath(path) == os.path.realpath(output):
-        raise click.UsageError(f"{output!r} would be read and written over; name another file")
+        raise click.UsageError(f"'{named(output)}' would be read and written over; name another file")
 
 
-def _write(table: Any, output: str | None, texts: tuple[str, ...]) -> None:
+def _write(table: Any, output: str | None, *, csv_safe: bool) -> None:
     if output is None:
-        write_csv(table, sys.stdout.buffer, texts)
+        print_csv(table, csv_safe=csv_safe)
         return
     with replacing(output) as stream:
-        write_mapping(table, output, stream)
+        write_mapping(table, output, stream, csv_safe=csv_safe)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from idmerge.cli.journals import opened_to_write
+from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.naming import named
 
 
 @click.command(
@@ -28,4 +30,4 @@ def compact(*, path: str) -> None:
     """Compact a journal; the help says more."""
     with opened_to_write(path) as resolver:
         resolver.compact()
-    click.echo(f"{path} holds no text of a forgotten ID", err=True)
+    tell(f"{named(path)} holds no text of a forgotten ID")

@@ -14,6 +14,7 @@ from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
 from idmerge.files.sources import expanded
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,7 +136,7 @@ def _check(files: Sequence[str], profiles: str | None, output: str | None) -> No
             raise click.UsageError("--profiles goes with files of events, not with a journal")
     read = [*files, *([profiles] if profiles else [])]
     if output and os.path.realpath(output) in map(os.path.realpath, read):
-        raise click.UsageError(f"{output!r} would be read and written over; name another file")
+        raise click.UsageError(f"'{named(output)}' would be read and written over; name another file")
 
 
 def _write(text: str, output: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from idmerge.cli.journals import opened_to_write
+from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.wording import printable
 
@@ -29,13 +30,13 @@ from idmerge.cli.wording import printable
 @click.option("--confirm", is_flag=True, help="Do it; without this, nothing is forgotten.")
 def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
     """Forget an ID; the help says more."""
-    named = printable(distinct_id)
+    shown = printable(distinct_id)
     if not confirm:
         raise click.UsageError(
-            f"forgetting {named} is irreversible, and nothing was forgotten; add --confirm if it is meant"
+            f"forgetting {shown} is irreversible, and nothing was forgotten; add --confirm if it is meant"
         )
     with opened_to_write(path) as resolver:
         resolver.forget(distinct_id)
         resolver.commit()
         resolver.compact()
-    click.echo(f"{named} is forgotten, and wiped from the journal", err=True)
+    tell(f"{shown} is forgotten, and wiped from the journal")

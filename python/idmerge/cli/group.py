@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ import click
 
 import idmerge
 from idmerge.cli import signals
+from idmerge.cli.messages import remember, shown, tell
 from idmerge.errors import IdmergeError
+from idmerge.naming import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 COMMANDS = (
     "resolve",
@@ -45,8 +47,7 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
-        line = " ".join(self.message.splitlines())  # SQLite may quote a table's definition.
-        click.echo(f"idmerge: error: {line}", file=file, err=True)
+        click.echo(f"idmerge: error: {self.message}", file=file, err=True)
 
 
 class Ended(click.ClickException):
@@ -80,15 +81,26 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"idmerge.cli.{ELSEWHERE.get(name, name)}"), name)
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments, which no message quotes with their secrets."""
+        given = [*args]  # Which click takes away from it.
+        with _without_secrets(given):
+            context = super().make_context(info_name, args, parent, **extra)
+        remember(context, given)
+        return context
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a pipe that the reader closed stays click's affair."""
-        try:
-            return self._invoke(ctx)
-        except BaseException as error:
-            number = signals.ended_by(error)
-            if number is None:
-                raise
-            raise Ended(number, getattr(error, "__notes__", ())) from error
+        with _without_secrets(None):
+            try:
+                return self._invoke(ctx)
+            except BaseException as error:
+                number = signals.ended_by(error)
+                if number is None:
+                    raise
+                raise Ended(number, getattr(error, "__notes__", ())) from error
 
     def _invoke(self, ctx: click.Context) -> Any:
         try:
@@ -104,13 +116,23 @@ class Commands(click.Group):
 
 
 def _shown(message: Warning | str, *_: Any) -> None:
-    click.echo(f"idmerge: warning: {message}", err=True)
+    tell(f"idmerge: warning: {message}")
+
+
+@contextmanager
+def _without_secrets(given: list[str] | None) -> Iterator[None]:
+    """Show the errors of a block without the secrets in the arguments ``given``."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = shown(error.message, given)  # type: ignore[misc]  # Final since click 8.5.
+        raise
 
 
 def _in_one_line(error: OSError) -> str:
     if error.filename is None or error.strerror is None:
         return str(error)
-    return f"{click.format_filename(error.filename)}: {error.strerror}"
+    return f"{named(error.filename)}: {error.strerror}"
 
 
 @click.group(

@@ -14,6 +14,7 @@ from idmerge.cli.rules import RULES
 from idmerge.cli.scene import Cluster
 from idmerge.cli.wording import aligned, labelled, printable, utc
 from idmerge.files import replacing
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,7 @@ def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> Non
     if len(set(written)) < len(written):
         raise click.UsageError("--svg and --html name the same file")
     if os.path.realpath(path) in written:
-        raise click.UsageError(f"{path!r} would be read and written over; name another file")
+        raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
 
 
 def draw(make: Callable[[], Scene], svg_file: str | None, html_file: str | None) -> None:

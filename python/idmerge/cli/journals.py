@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from idmerge import DurableResolver, Resolver
+from idmerge.naming import is_journal_url
 
-URLS = ("postgresql://", "postgres://")
 SQLITE = b"SQLite format 3\0"
 """The first bytes of every file of SQLite."""
 
 
 def is_journal(path: str) -> bool:
     """Return whether ``path`` is a journal's URL or a file of SQLite; a pipe is left unread."""
-    if path.startswith(URLS):
+    if is_journal_url(path):
         return True
     if not Path(path).is_file():
         return False

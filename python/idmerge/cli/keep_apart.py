@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from idmerge.cli.journals import opened_to_write
+from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.wording import printable
 from idmerge.errors import IdmergeError
@@ -42,5 +43,5 @@ def keep_apart(*, a: str, b: str, path: str) -> None:
             raise click.UsageError(str(error)) from error
         resolver.commit()
     for text in unknown:
-        click.echo(f"{printable(text)} was not known before", err=True)
-    click.echo(f"{printable(a)} and {printable(b)} are kept apart, by position {position:,}", err=True)
+        tell(f"{printable(text)} was not known before")
+    tell(f"{printable(a)} and {printable(b)} are kept apart, by position {position:,}")

@@ -13,6 +13,7 @@ from idmerge import Policy
 from idmerge.canonical import STRATEGIES
 from idmerge.errors import PolicyError
 from idmerge.files.sources import expanded
+from idmerge.naming import named
 from idmerge.policy import AnonFormat, AnonGuard
 
 if TYPE_CHECKING:
@@ -180,4 +181,4 @@ def _ids_in(path: str) -> frozenset[str]:
         with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
             return frozenset(line for line in file.read().split("\n") if line)
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"{path}: the text is no UTF-8: {error}") from error
+        raise click.UsageError(f"{named(path)}: the text is no UTF-8: {error}") from error

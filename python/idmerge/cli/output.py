@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv as csv_rows
-import io
 import json
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from idmerge.errors import MissingExtraError
+from idmerge.files.csvtext import write_csv
+from idmerge.naming import named, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,25 +35,35 @@ def arrow_table(mapping: Any) -> pa.Table:
     return pa.RecordBatchReader.from_stream(mapping).read_all()
 
 
-def write_csv(table: pa.Table, stream: BinaryIO, texts: tuple[str, ...] | None = None) -> None:
-    """Write ``table`` as CSV in UTF-8; values are quoted, all of them, only if one of them must be.
+csv_safe_option = click.option(
+    "--csv-safe",
+    is_flag=True,
+    help="In CSV put ' before each cell that a spreadsheet would take for a formula (docs/csv.md).",
+)
 
-    ``texts`` are the columns that hold every text: in a mapping ``distinct_id``, for canonical IDs are among
-    the IDs; elsewhere, by default, all columns of text.
-    """
+
+def check_csv_safe(*outputs: str | None, csv_safe: bool) -> None:
+    """Raise a usage error if ``csv_safe`` is wanted and no output is CSV; None is standard output."""
+    if csv_safe and not any(path is None or path.endswith(".csv") for path in outputs):
+        raise click.UsageError("--csv-safe is for CSV, and none is written")
+
+
+def print_csv(table: pa.Table, *, csv_safe: bool) -> None:
+    """Write ``table`` to standard output: byte for byte into a pipe, with escapes on a terminal."""
+    write_csv(_visible(table) if sys.stdout.isatty() else table, sys.stdout.buffer, csv_safe=csv_safe)
+
+
+def _visible(table: pa.Table) -> pa.Table:
+    """Return ``table`` with escapes for the characters by which a text could steer a terminal."""
     import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-    from pyarrow import csv  # noqa: PLC0415
 
-    header = io.StringIO()
-    csv_rows.writer(header, lineterminator="\n").writerow(table.column_names)
-    if texts is None:
-        names = [field.name for field in table.schema if pa.types.is_string(field.type)]
-        texts = ("distinct_id",) if "distinct_id" in table.column_names else tuple(names)
-    special = any(pc.any(pc.match_substring_regex(table[name], '[",\r\n]')).as_py() for name in texts)
-    quoting: Literal["needed", "none"] = "needed" if special else "none"
-    stream.write(header.getvalue().encode())
-    csv.write_csv(table, stream, csv.WriteOptions(include_header=False, quoting_style=quoting))
+    columns = [
+        pa.array([text if text is None else visible(text) for text in column.to_pylist()], pa.large_string())
+        if pa.types.is_string(column.type)
+        else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=[*map(visible, table.column_names)])
 
 
 def write_ndjson(table: pa.Table, stream: BinaryIO) -> None:
@@ -95,10 +106,13 @@ def check_suffix(path: str | None, suffixes: tuple[str, ...]) -> str | None:
     if path is None or path.endswith(suffixes):
         return path
     expected = ", ".join(suffixes)
-    raise click.BadParameter(f"{path!r} has no suffix that names a format; expected one of {expected}")
+    raise click.BadParameter(f"'{named(path)}' has no suffix that names a format; expected one of {expected}")
 
 
-def write_mapping(table: pa.Table, path: str, stream: BinaryIO) -> None:
+def write_mapping(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: bool) -> None:
     """Write ``table`` to ``stream`` in the format that ``path`` names."""
     suffix = next(suffix for suffix in WRITERS if path.endswith(suffix))
-    WRITERS[suffix](table, stream)
+    if suffix == ".csv":
+        write_csv(table, stream, csv_safe=csv_safe)
+    else:
+        WRITERS[suffix](table, stream)

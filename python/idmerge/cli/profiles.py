@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,16 +21,23 @@ from idmerge.cli.options import (
     files_in_directories,
     policy_options,
 )
-from idmerge.cli.output import WRITERS, check_suffix, write_csv, write_mapping
+from idmerge.cli.output import (
+    WRITERS,
+    check_csv_safe,
+    check_suffix,
+    csv_safe_option,
+    print_csv,
+    write_mapping,
+)
 from idmerge.cli.progress import Progress, progress, total_size
 from idmerge.cli.wording import counted, labelled
 from idmerge.errors import FileFormatError
 from idmerge.files import STDIN, BadLine, EventBatch, read, replacing, scan
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pyarrow as pa
 
 INDENT = " " * 12
 
@@ -103,6 +109,7 @@ class Run:
     help="What becomes of the profiles of a person's other IDs, if earlier runs made some: they are hidden, "
     "or fill the gaps in the canonical ID's.",
 )
+@csv_safe_option
 @click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
 @canonical_option
 @policy_options
@@ -114,12 +121,14 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     output: str | None,
     store: str | None,
     merge_profiles: Any,
+    csv_safe: bool,
     strict: bool,
     canonical: Any,
     policy: Policy,
 ) -> None:
     """Apply updates of profiles and write one a person; the help says more."""
     _check_call(updates, events, journal, output, store)
+    check_csv_safe(output, csv_safe=csv_safe)
     started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
     with ExitStack() as stack:
         table_file = stack.enter_context(replacing(output)) if output else None
@@ -134,11 +143,11 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         run.malformed = malformed.count
         table = people.table()
         if output and table_file:
-            _write(table, output, table_file)
+            write_mapping(table, output, table_file, csv_safe=csv_safe)
     if store:
         people.save(store)
     if not output:
-        _write(table, ".csv", sys.stdout.buffer)
+        print_csv(table, csv_safe=csv_safe)
     for line in _summary(run, people, perf_counter() - started):
         click.echo(line, err=True)
 
@@ -171,16 +180,6 @@ def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malforme
         run.count(report)
         for position, message in report.malformed.items():
             malformed.add(piece.path, piece.lines[position], message)
-
-
-def _write(table: pa.Table, path: str, stream: BinaryIO) -> None:
-    """Write ``table`` in the format that ``path`` names; in CSV every column may need quotes."""
-    if path.endswith(".csv"):
-        write_csv(
-            table, stream, tuple(column.name for column in table.schema if str(column.type) == "string")
-        )
-    else:
-        write_mapping(table, path, stream)
 
 
 def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
@@ -231,7 +230,7 @@ def _check_call(
         raise click.UsageError("--output and --store name the same file")
     for path in (*updates, *events):
         if is_journal(path):
-            raise click.UsageError(f"{path!r} is a journal; name it by --journal")
+            raise click.UsageError(f"'{named(path)}' is a journal; name it by --journal")
     for path in read_only:
         if path != STDIN and os.path.realpath(path) in written:
-            raise click.UsageError(f"{path!r} would be read and written over; name another file")
+            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")

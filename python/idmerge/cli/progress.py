@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
-import click
-
+from idmerge.cli.messages import shown, tell
 from idmerge.files import STDIN
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class NoBar:
 
     def note(self, text: str) -> None:
         """Print ``text`` to standard error."""
-        click.echo(text, err=True)
+        tell(text)
 
 
 class Bar:
@@ -54,7 +53,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print ``text`` above the bar, as it is."""
-        self._bar.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(shown(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import csv
 import json
 from typing import TYPE_CHECKING, Protocol
 
+from idmerge.files.csvtext import ENDING, safe
+
 if TYPE_CHECKING:
     from typing import BinaryIO
 
@@ -29,13 +31,17 @@ class RejectedWriter(Protocol):
 class CsvWriter:
     """Writes CSV in UTF-8; what is no Unicode text appears as an escape."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, csv_safe: bool) -> None:
         self._rows = csv.writer(_UnixLines(stream))
         self._rows.writerow(COLUMNS)
+        self._csv_safe = csv_safe
 
     def write(self, link: JudgedLink) -> None:
         """Write one row; a missing operand is an empty cell."""
-        self._rows.writerow(_row(link))
+        row = _row(link)
+        if self._csv_safe:
+            row = tuple(safe(cell) if isinstance(cell, str) else cell for cell in row)
+        self._rows.writerow(row)
 
 
 class _UnixLines:
@@ -48,7 +54,7 @@ class _UnixLines:
         self._stream = stream
 
     def write(self, row: str) -> None:
-        line = row.removesuffix("\r\n") + "\n"
+        line = row.removesuffix(ENDING) + "\n"
         self._stream.write(line.encode("utf-8", "backslashreplace"))
 
 
@@ -63,9 +69,9 @@ class NdjsonWriter:
         self._stream.write(json.dumps(dict(zip(COLUMNS, _row(link), strict=True))).encode() + b"\n")
 
 
-def rejected_writer(path: str, stream: BinaryIO) -> RejectedWriter:
+def rejected_writer(path: str, stream: BinaryIO, *, csv_safe: bool) -> RejectedWriter:
     """Return the writer to ``stream`` for the format that ``path`` names."""
-    return CsvWriter(stream) if path.endswith(".csv") else NdjsonWriter(stream)
+    return CsvWriter(stream, csv_safe=csv_safe) if path.endswith(".csv") else NdjsonWriter(stream)
 
 
 def _row(link: JudgedLink) -> tuple[str | int | None, ...]:

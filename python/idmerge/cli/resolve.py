@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -23,13 +22,22 @@ from idmerge.cli.options import (
     is_given,
     policy_options,
 )
-from idmerge.cli.output import WRITERS, arrow_table, check_suffix, write_csv, write_mapping
+from idmerge.cli.output import (
+    WRITERS,
+    arrow_table,
+    check_csv_safe,
+    check_suffix,
+    csv_safe_option,
+    print_csv,
+    write_mapping,
+)
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
 from idmerge.cli.summary import Run, print_summary
 from idmerge.files import STDIN, BadLine, EventBatch, StepBatch, replacing, scan
 from idmerge.files.judging import Batch, judged_links
 from idmerge.journal import Facts, open_journal
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,6 +89,7 @@ COMMIT_EVERY = 100_000
     help="Keep the links in this journal: a file, or a postgresql:// URL. Options of the policy must be "
     "those by which it was made, or left out.",
 )
+@csv_safe_option
 @click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
 @canonical_option
 @policy_options
@@ -90,6 +99,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     output: str | None,
     rejected: str | None,
     journal: str | None,
+    csv_safe: bool,
     strict: bool,
     canonical: Any,
     policy: Policy,
@@ -97,12 +107,18 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     """Judge the links in files and write the mapping; the help says more."""
     blocked_ids = click.get_current_context().params["blocked_ids"]
     _check_overwriting([*files, *filter(None, [blocked_ids])], output, rejected, journal)
+    printed = [] if output or journal else [None]  # The mapping, to standard output.
+    check_csv_safe(*filter(None, [output, rejected]), *printed, csv_safe=csv_safe)
     started = perf_counter()
     run = Run(files=len(files))
     total = total_size(files)
     with ExitStack() as stack:
         mapping_file = stack.enter_context(replacing(output)) if output else None
-        writer = rejected_writer(rejected, stack.enter_context(replacing(rejected))) if rejected else None
+        writer = (
+            rejected_writer(rejected, stack.enter_context(replacing(rejected)), csv_safe=csv_safe)
+            if rejected
+            else None
+        )
         resolver = (
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
@@ -112,10 +128,10 @@ def resolve(  # noqa: PLR0913 - click hands over each option
                 _commit(resolver, run)
         table = arrow_table(resolver.mapping())
         if output and mapping_file:
-            write_mapping(table, output, mapping_file)
+            write_mapping(table, output, mapping_file, csv_safe=csv_safe)
     run.seconds = perf_counter() - started
-    if not output and not journal:
-        write_csv(table, sys.stdout.buffer)
+    if printed:
+        print_csv(table, csv_safe=csv_safe)
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
 
 
@@ -203,9 +219,9 @@ def _check_overwriting(
     files: Sequence[str], output: str | None, rejected: str | None, journal: str | None
 ) -> None:
     """Raise a usage error if a file would be written over by another, or read and written."""
-    named = {"--output": output, "--rejected": rejected, "--journal": journal}
+    outputs = {"--output": output, "--rejected": rejected, "--journal": journal}
     written: dict[str, str] = {}
-    for option, path in named.items():
+    for option, path in outputs.items():
         if path is None:
             continue
         before = written.setdefault(os.path.realpath(path), option)
@@ -214,7 +230,8 @@ def _check_overwriting(
     for path in files:
         if is_journal(path):
             raise click.UsageError(
-                f"{path!r} is a journal; name files of events or links, and --journal to keep them there"
+                f"'{named(path)}' is a journal; name files of events or links, and --journal to keep "
+                "them there"
             )
         if path != STDIN and os.path.realpath(path) in written:
-            raise click.UsageError(f"{path!r} would be read and written over; name another file")
+            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")

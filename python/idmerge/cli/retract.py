@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from idmerge.cli.journals import opened_to_write
+from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
-from idmerge.cli.output import arrow_table, write_csv
+from idmerge.cli.output import arrow_table, csv_safe_option, print_csv
 from idmerge.cli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-TEXTS = ("distinct_id", "old_canonical_id", "new_canonical_id")
 
 
 @click.command(
@@ -40,20 +38,19 @@ TEXTS = ("distinct_id", "old_canonical_id", "new_canonical_id")
 @click.argument("positions", metavar="POSITION...", nargs=-1, required=True, type=click.IntRange(min=0))
 @journal_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
-def retract(*, positions: Sequence[int], path: str, dry_run: bool) -> None:
+@csv_safe_option
+def retract(*, positions: Sequence[int], path: str, dry_run: bool, csv_safe: bool) -> None:
     """Take back positions; the help says more."""
     positions = list(dict.fromkeys(positions))
     with opened_to_write(path) as resolver:
         first = resolver.seq
         table = arrow_table(resolver.retract(*positions, dry_run=dry_run))
         resolver.commit()
-    write_csv(table, sys.stdout.buffer, TEXTS)
+    print_csv(table, csv_safe=csv_safe)
     told = ", ".join(f"{position:,}" for position in positions)
     if dry_run:
         changed = counted(table.num_rows, "canonical ID")
-        click.echo(f"taking back {told} would change {changed}; nothing was changed", err=True)
+        tell(f"taking back {told} would change {changed}; nothing was changed")
         return
     by = f"{first:,}" if len(positions) == 1 else f"{first:,} to {first + len(positions) - 1:,}"
-    click.echo(
-        f"took back {told}, by position {by}; {counted(table.num_rows, 'canonical ID')} changed", err=True
-    )
+    tell(f"took back {told}, by position {by}; {counted(table.num_rows, 'canonical ID')} changed")

@@ -14,12 +14,14 @@ from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
+from idmerge.cli.output import check_csv_safe, csv_safe_option
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.cli.wording import counted, labelled, printable
 from idmerge.files import STDIN, BadLine
 from idmerge.files.judging import judged_links
 from idmerge.files.sources import expanded
+from idmerge.naming import named
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Let this journal say who is who; links in FILEs are not added to it (see idmerge resolve).",
 )
+@csv_safe_option
 @click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
 @canonical_option
 @policy_options
@@ -87,6 +90,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     dedupe: bool,
     properties: Sequence[str],
     journal: str | None,
+    csv_safe: bool,
     strict: bool,
     canonical: Any,
     policy: Policy,
@@ -94,10 +98,12 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     """Stitch the events of files; the help says more."""
     if journal and (given_policy() or is_given("canonical") or as_known):
         raise click.UsageError("--journal has a policy of its own, and tells no --as-known; leave these out")
+    check_csv_safe("" if partition_by else output, csv_safe=csv_safe)
     started = perf_counter()
     paths = [str(path) for path in expanded(files)]
     _check_paths(paths, journal, output)
-    resolver = opened_to_read(journal) if journal else Resolver(policy, canonical)
+    with_resource = click.get_current_context().with_resource  # Until the command ends.
+    resolver = with_resource(opened_to_read(journal)) if journal else Resolver(policy, canonical)
     events = StitchedEvents(
         paths,
         resolver,
@@ -118,7 +124,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     _tell_missing(properties, events)
     run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
     with progress("writing", total) as bar:
-        count = events.write(output, partition_by=partition_by, on_bytes=bar.advance)
+        count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
     run.seconds = perf_counter() - started
     _print_summary(run, resolver, events, count, output)
 
@@ -146,7 +152,9 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
             if events.duplicates
             else []
         ),
-        labelled("written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {output}"),
+        labelled(
+            "written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {named(output)}"
+        ),
     ]
     for line in lines:
         click.echo(line, err=True)
@@ -169,11 +177,13 @@ def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None
     target = os.path.realpath(output)
     for path in paths:
         if is_journal(path):
-            raise click.UsageError(f"{path!r} is a journal; name files of events, and give it by --journal")
+            raise click.UsageError(
+                f"'{named(path)}' is a journal; name files of events, and give it by --journal"
+            )
     for path in [*paths, *([journal] if journal else [])]:
         if path != STDIN and (os.path.realpath(path) + os.sep).startswith(target + os.sep):
-            raise click.UsageError(f"{path!r} would be read and written over; name another output")
+            raise click.UsageError(f"'{named(path)}' would be read and written over; name another output")
     if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():
         raise click.UsageError(
-            f"{output!r} has no suffix that names a format: {', '.join(SUFFIXES)}, or a directory"
+            f"'{named(output)}' has no suffix that names a format: {', '.join(SUFFIXES)}, or a directory"
         )

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import progress
 from idmerge.cli.wording import counted, labelled, printable
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
+from idmerge.naming import named
 from idmerge.verify import Verdict, salvage
 from idmerge.verify import verify as verdict_on
 
@@ -50,11 +52,11 @@ def verify(*, path: str, new: str | None) -> None:
         click.echo(line)
     if verdict.damage is None:
         if new:
-            click.echo(f"{new} was not written, for there is nothing to salvage", err=True)
+            tell(f"{named(new)} was not written, for there is nothing to salvage")
         return
     if new:
         salvage(path, new, verdict)
-        click.echo(f"{new} was written: {counted(verdict.batches, 'batch', 'batches')}", err=True)
+        tell(f"{named(new)} was written: {counted(verdict.batches, 'batch', 'batches')}")
     raise JournalError(verdict.damage)
 
 

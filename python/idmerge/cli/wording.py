@@ -2,6 +2,7 @@
 
 import click
 
+from idmerge.cli.messages import shown
 from idmerge.wording import aligned, counted, cut, printable, shortened, utc
 
 __all__ = ["aligned", "counted", "cut", "labelled", "printable", "shortened", "utc"]
@@ -9,4 +10,4 @@ __all__ = ["aligned", "counted", "cut", "labelled", "printable", "shortened", "u
 
 def labelled(label: str, text: str) -> str:
     """Return one line of an answer: a label in bold where the terminal can, and what it labels."""
-    return f"{click.style(f'{label:<12}', bold=True)}{text}"
+    return f"{click.style(f'{label:<12}', bold=True)}{shown(text)}"

@@ -26,6 +26,7 @@ from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
 from idmerge.files.shape import Shape
 from idmerge.files.sources import expanded
+from idmerge.naming import named
 from idmerge.stitching.columns import INSERT_ID, record_batch
 from idmerge.wording import beginning
 
@@ -144,7 +145,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
     ids = Ids()
     ledger = Ledger(ids)
     with Resolver.open(path, read_only=True, history=False) as resolver:
-        for link in recorded_links(path, resolver.seq):
+        for link in recorded_links(path, resolver):
             ledger.add_recorded(*link)
         cluster_ids, canonical_ids = _mapping(resolver, ids)
         evidence = Evidence(
@@ -160,7 +161,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
             profiles=None,
             is_journal=True,
         )
-        return _diagnosis(evidence, (os.fspath(path),))
+        return _diagnosis(evidence, (named(path),))
 
 
 def _linked(

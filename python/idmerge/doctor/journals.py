@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from idmerge import DurableResolver
+
 TRACKED_MERGE, OBSERVE = 3, 4
 KINDS = {kind.value: kind for kind in Kind} | {TRACKED_MERGE: Kind.MERGE}
 
@@ -29,8 +31,12 @@ RecordedLink = tuple[Kind, str | None, str | None, Outcome, int]
 """Kind, operands (None where one was refused as an ID, or is forgotten), outcome, position."""
 
 
-def recorded_links(path: str | os.PathLike[str], end: int) -> Iterator[RecordedLink]:
-    """Yield the links before position ``end`` that are not taken back."""
+def recorded_links(path: str | os.PathLike[str], resolver: DurableResolver) -> Iterator[RecordedLink]:
+    """Yield the links at ``path`` that are not taken back, up to where ``resolver`` has read the journal.
+
+    Texts are the resolver's: the journal keeps those of forgotten IDs until it is compacted.
+    """
+    end = resolver.seq
     with closing(open_journal(path, create=False, read_only=True)) as journal:
         stated = (json.loads(head["retractions"] or "[]") for head in journal.heads())
         retracted = in_effect((int(by), int(of)) for pairs in stated for by, of in pairs if by < end)
@@ -40,7 +46,7 @@ def recorded_links(path: str | os.PathLike[str], end: int) -> Iterator[RecordedL
                 return
             if not batch.block:
                 continue
-            texts += _texts(batch.texts)
+            texts += _texts(resolver._texts_block(batch.first_id, batch.end_id))
             position = batch.seq
             for code, first, second in _rows(batch.block, ("code", "first", "second")):
                 if code & 0xF == OBSERVE:

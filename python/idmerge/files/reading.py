@@ -16,6 +16,7 @@ from idmerge.files.jsontext import beginning, is_array, read_array, read_json
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
 from idmerge.files.pieces import BadLine, EventBatch
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps, scan_of
+from idmerge.naming import check_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,6 +180,7 @@ def opened(source: Source, stack: ExitStack) -> BinaryIO:
             raise FileFormatError("<stdin>: standard input is closed; name a file")
         return sys.stdin.buffer
     if isinstance(source, (str, os.PathLike)):
+        check_local(source)
         return stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123
     return source
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from idmerge.files.reading import STDIN, Source, name_of, opened
+from idmerge.naming import check_local
 
 PIECE = 2**20
 
@@ -31,6 +32,7 @@ def rereadable(source: Source) -> RereadableFile:
     """
     name = name_of(source)
     if isinstance(source, (str, os.PathLike)) and source != STDIN:
+        check_local(source)
         path = Path(source)
         if path.is_file() or not path.exists():  # Whoever opens it says that it is not there.
             return RereadableFile(os.fspath(source), name)

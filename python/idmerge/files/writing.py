@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge.files.exchanging import exchange
 from idmerge.files.syncing import sync_directory, sync_file, sync_tree
 from idmerge.files.temporary import ATTEMPTS, TAKEN, TemporaryNames, abandoned, discard
+from idmerge.naming import check_local, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     Raises:
         OSError: No file can be made there, or the disk is full; the error names ``path``.
     """
+    check_local(path)
     status = _status(path)
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -83,6 +85,7 @@ def replacing_directory(path: str, check: Callable[[Path], None]) -> Iterator[Pa
     Raises:
         OSError: It cannot be made, or the disk is full; the error names ``path``.
     """
+    check_local(path)
     _status(path)
     with _names_for(path) as names:
         mode = _checked_mode(names.target, check)
@@ -137,8 +140,8 @@ def _names_for(path: str) -> Iterator[TemporaryNames]:
         left.remove()
         if is_restored:
             warnings.warn(
-                f"{path}: a writer was killed while it replaced this directory, of which the old one was put "
-                "back",
+                f"{named(path)}: a writer was killed while it replaced this directory, of which the old one "
+                "was put back",
                 stacklevel=5,
             )
     with _naming(path):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge.journal.protocol import FORMAT, Batch, Facts, Journal, Offsets
+from idmerge.naming import check_local, is_journal_url
 
 if TYPE_CHECKING:
     import os
@@ -31,10 +32,11 @@ def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool)
         MissingExtraError: It is a URL, and psycopg is not installed.
         OSError: It cannot be reached.
     """
-    if isinstance(path, str) and path.startswith(("postgresql://", "postgres://")):
+    if is_journal_url(path):
         from idmerge.journal.postgres import PostgresJournal  # noqa: PLC0415 - needs an extra
 
-        return PostgresJournal(path, create=create, read_only=read_only)
+        return PostgresJournal(str(path), create=create, read_only=read_only)
+    check_local(path, "a journal's path or postgresql:// URL is needed")
     from idmerge.journal.sqlite import SqliteJournal  # noqa: PLC0415
 
     return SqliteJournal(path, create=create, read_only=read_only)

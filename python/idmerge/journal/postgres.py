@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from idmerge.errors import JournalError, MissingExtraError, SealedError
 from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Facts, checked, checked_row
+from idmerge.naming import named, visible
 
 try:
     import psycopg
@@ -119,7 +120,7 @@ class PostgresJournal:
 
     def __init__(self, url: str, *, create: bool, read_only: bool) -> None:
         self._parameters = _parameters(url)
-        self.name = _name(**{key: self._parameters.get(key) for key in ("user", "host", "port", "dbname")})
+        self.name = named(url)
         self.checkpoint: Path | None = None
         self._process = os.getpid()
         self._read_only = read_only
@@ -223,7 +224,7 @@ class PostgresJournal:
         try:
             yield
         except psycopg.Error as error:
-            text = error.diag.message_primary or " ".join(str(error).split())
+            text = visible(error.diag.message_primary or " ".join(str(error).split()))
             if isinstance(error, errors.InsufficientPrivilege):
                 raise PermissionError(f"{self.name}: {text}") from error
             if isinstance(
@@ -403,7 +404,8 @@ def _parameters(url: str) -> dict[str, Any]:
     """
     stated = None
     with suppress(psycopg.Error):
-        stated = conninfo_to_dict(url)
+        scheme, rest = url.split("://", 1)
+        stated = conninfo_to_dict(f"{scheme.lower()}://{rest}")  # libpq knows no other.
     if stated is None or _is_misread(stated):
         raise JournalError(
             "the journal's URL is not postgresql://user:password@host:port/database?option=value; "
@@ -417,10 +419,15 @@ def _parameters(url: str) -> dict[str, Any]:
 
 
 def _is_misread(stated: Mapping[str, Any]) -> bool:
-    """Return whether an ``@`` or ``/`` that is not encoded may have brought a password where none belongs."""
+    """Return whether a mark that is not encoded may have brought a password where none belongs."""
     ports = str(stated.get("port") or "").split(",")
     names = f"{stated.get('host')} {stated.get('dbname')}"
-    return "@" in names or not all(port.isdecimal() or not port for port in ports)
+    others = [f"{value}" for key, value in stated.items() if key not in ("password", "sslpassword")]
+    return (
+        "@" in names
+        or not all(port.isdecimal() or not port for port in ports)
+        or any("password" in value.lower() and "=" in value for value in others)
+    )
 
 
 def _name(*, user: str | None, host: str | None, port: str | None, dbname: str | None) -> str:

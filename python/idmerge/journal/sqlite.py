@@ -19,6 +19,7 @@ from idmerge.errors import JournalError, SealedError
 from idmerge.journal.copying import LogCopier
 from idmerge.journal.lock import WriterLock
 from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked, checked_row
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -77,12 +78,12 @@ class SqliteJournal:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool, read_only: bool) -> None:
-        self.name = str(path)
+        self.name = named(path)
         self._lock = None
         self._is_closed = False
         self._copier: LogCopier | None = None
         self._process = os.getpid()
-        self._path = None if self.name == MEMORY else Path(path).resolve()
+        self._path = None if str(path) == MEMORY else Path(path).resolve()
         self.checkpoint = self._path and self._path.with_name(f"{self._path.name}-checkpoint")
         is_there = self._path is not None and self._check_file(self._path, read_only=read_only)
         if not is_there and (read_only or not create):
@@ -192,8 +193,9 @@ class SqliteJournal:
                 ) from error
             if code in _OF_THE_SYSTEM:
                 raise OSError(f"{self.name}: {error}") from error
+            reason = " ".join(str(error).split())  # SQLite may quote a table's definition.
             raise JournalError(
-                f"{self.name} is no journal, or is damaged: {error}; choose another path, or put back a copy"
+                f"{self.name} is no journal, or is damaged: {reason}; choose another path, or put back a copy"
             ) from error
 
     @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from idmerge.files import replacing
+from idmerge.naming import named
 from idmerge.wording import counted, cut, printable
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Answer:
         """
         suffix = Path(path).suffix[1:]
         if suffix not in get_args(Picture):
-            raise ValueError(f"a chart must be called .svg, .png or .html, got {str(path)!r}")
+            raise ValueError(f"a chart must be called .svg, .png or .html, got '{named(path)}'")
         drawing = self.drawn(suffix)  # type: ignore[arg-type]
         with replacing(os.fspath(path)) as stream:
             stream.write(drawing)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.files.opening import PARQUET
+from idmerge.naming import check_local
 from idmerge.questions.running import run
 from idmerge.questions.statement import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
 
@@ -161,6 +162,7 @@ def _files(events: Any) -> list[Path] | None:
 
 
 def _files_at(place: Path) -> list[Path]:
+    check_local(place)
     if place.is_dir():
         files = _parquet_in(place)
         missing = "no file in it is called .parquet"

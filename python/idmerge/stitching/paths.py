@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from idmerge.errors import CanonicalError
 from idmerge.files import rereadable
 from idmerge.files.opening import check_pyarrow
+from idmerge.naming import check_local
 from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import Duplicates, import_pyarrow
 from idmerge.stitching.lines import Lines
@@ -125,6 +126,7 @@ class StitchedEvents:
             OSError: A file cannot be opened, or there is no room beside the output.
         """
         check_pyarrow("stitching")
+        check_local(output)
         self._schema, self._encoding, self._is_learned, self._bytes = None, None, False, 0
         self.events, self.outcomes = 0, Counter()
 
@@ -165,6 +167,7 @@ class StitchedEvents:
         output: str | os.PathLike[str],
         *,
         partition_by: Literal["date", "event"] | None = None,
+        csv_safe: bool = False,
         on_bytes: Callable[[int], object] = lambda _count: None,
     ) -> int:
         """Read the files once more and write their events, stitched; return how many there are.
@@ -175,6 +178,8 @@ class StitchedEvents:
             output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet files. It
                 is there whole or not at all. A directory that this has written is replaced, no other one.
             partition_by: Make a directory for each day (UTC) or for each event's name, in Hive's manner.
+            csv_safe: In CSV put an apostrophe before each cell that a spreadsheet would take for a formula;
+                docs/csv.md says how to undo it.
             on_bytes: Called with the number of bytes read since its last call.
 
         Raises:
@@ -187,7 +192,7 @@ class StitchedEvents:
             self._encoding = None  # It can be written once.
             on_group = partial(on_bytes, self._bytes // max(encoding.group_count, 1))
             return write_encoded(path, encoding, on_group)
-        return write_events(path, self.schema, self.batches(on_bytes), partition_by)
+        return write_events(path, self.schema, self.batches(on_bytes), partition_by, csv_safe=csv_safe)
 
     def __arrow_c_schema__(self) -> object:
         """Export the schema (Arrow PyCapsule interface)."""

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from idmerge.errors import FileFormatError
 from idmerge.files import replacing, replacing_directory
+from idmerge.files.csvtext import csv_writer
 from idmerge.stitching.encoding import (
     MOST_BYTES,
     MOST_THREADS,
@@ -51,7 +52,12 @@ OWN = "_idmerge"
 
 
 def write_events(
-    output: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], partition_by: str | None
+    output: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    partition_by: str | None,
+    *,
+    csv_safe: bool,
 ) -> int:
     """Write ``batches`` to ``output``, a file or a directory, and return the number of rows.
 
@@ -66,7 +72,7 @@ def write_events(
     try:
         if output.endswith(SUFFIXES) and partition_by is None:
             with replacing(output) as stream:
-                return _write_file(output, stream, schema, batches)
+                return _write_file(output, stream, schema, batches, csv_safe=csv_safe)
         with _replacing_directory(output) as directory:
             if partition_by is None:
                 return _write_parts(directory, schema, batches)
@@ -127,8 +133,10 @@ def _part(directory: Path, number: int) -> str:
     return os.fspath(directory / f"part-{number:05}.parquet")
 
 
-def _write_file(output: str, stream: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    with _writer(output, stream, schema) as write:
+def _write_file(
+    output: str, stream: BinaryIO, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, csv_safe: bool
+) -> int:
+    with _writer(output, stream, schema, csv_safe=csv_safe) as write:
         return _each_encoded(1, schema, batches, ROWS, write)
 
 
@@ -277,7 +285,9 @@ def _each_encoded(
 
 
 @contextmanager
-def _writer(output: str, stream: Any, schema: pa.Schema) -> Iterator[Callable[[pa.Table], object]]:
+def _writer(
+    output: str, stream: Any, schema: pa.Schema, *, csv_safe: bool
+) -> Iterator[Callable[[pa.Table], object]]:
     """Open a writer of the format that ``output`` names, which takes table after table."""
     import pyarrow as pa  # noqa: PLC0415
 
@@ -290,10 +300,8 @@ def _writer(output: str, stream: Any, schema: pa.Schema) -> Iterator[Callable[[p
         with pa.ipc.new_file(stream, schema) as writer:
             yield writer.write_table
     else:
-        from pyarrow import csv  # noqa: PLC0415
-
-        with csv.CSVWriter(stream, schema) as writer:
-            yield writer.write_table
+        with csv_writer(stream, schema, csv_safe=csv_safe) as write:
+            yield write
 
 
 def _options(schema: pa.Schema) -> dict[str, Any]:

@@ -17,7 +17,7 @@ use crate::interner::{Interner, Probe};
 use crate::judging::{Clusters, Restored, Rules, keep_apart};
 use crate::key::{Key, Text};
 use crate::link::Operand;
-use crate::record::{Record, Steps};
+use crate::record::{FORGET, Record, Steps};
 use crate::replay::{Damage, Judged, Replay, in_effect};
 use crate::resolver::Resolver;
 
@@ -279,6 +279,17 @@ impl Resolver {
             }
             Stored::Forgotten { anonymous: true } => Ok((None, Marks::ANONYMOUS)),
             Stored::Forgotten { anonymous: false } => Ok((None, Marks::NONE)),
+        }
+    }
+
+    /// Wipes the texts of the IDs that `later` steps forget, as compacting the journal would.
+    ///
+    /// An earlier moment that is read back names nobody who was forgotten since.
+    pub fn wipe_forgotten(&mut self, later: Steps) {
+        for (code, &id) in later.codes.iter().zip(later.first) {
+            if code & 0xf == FORGET && (id as usize) < self.ids.len() {
+                self.ids.forget(Id::new(id));
+            }
         }
     }
 

@@ -197,6 +197,20 @@ impl Resolver {
         Ok(())
     }
 
+    /// Wipe the texts of the IDs that later steps, in these blocks, forget.
+    #[pyo3(name = "_wipe_forgotten")]
+    fn wipe_forgotten(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<()> {
+        let _turn = self.turn_whoever(py)?;
+        self.renew_era();
+        let wiped = py.detach(|| {
+            let blocks = read_steps(&blocks)?;
+            let mut core = self.core.write()?;
+            blocks.iter().for_each(|block| core.wipe_forgotten(block.steps()));
+            Ok::<_, Failure>(())
+        });
+        Ok(wiped?)
+    }
+
     /// End reading back at an earlier position.
     #[pyo3(name = "_end_restoring")]
     fn end_restoring(&self, py: Python<'_>) -> PyResult<()> {

@@ -1,0 +1,32 @@
+"""Messages on standard error: no secrets of the call in them, and no characters that steer a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from idmerge.naming import visible, without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GIVEN = "idmerge.given"
+
+
+def remember(context: click.Context, arguments: Sequence[str]) -> None:
+    """Keep the ``arguments`` of the call, whose secrets no message may quote."""
+    context.find_root().meta.setdefault(_GIVEN, []).extend(arguments)
+
+
+def shown(text: str, given: Sequence[str] | None = None) -> str:
+    """Return ``text`` as it can be shown; ``given`` are the call's arguments, if none is running yet."""
+    context = click.get_current_context(silent=True)
+    if given is None:
+        given = context.find_root().meta.get(_GIVEN, ()) if context else ()
+    return visible(without_secrets(text, given))
+
+
+def tell(text: str) -> None:
+    """Print one line to standard error."""
+    click.echo(shown(text), err=True)

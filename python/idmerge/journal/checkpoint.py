@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from idmerge.errors import CheckpointWarning, JournalError
+from idmerge.naming import named, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ def load_checkpoint(path: Path, resolver: Resolver, facts: Facts, journal: Journ
 
 
 def _pass_over(path: Path, why: object) -> None:
-    message = f"{path} is passed over, and the journal read back: {why}"
+    message = f"{named(path)} is passed over, and the journal read back: {visible(str(why))}"
     warnings.warn(message, CheckpointWarning, stacklevel=2)
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import inspect
 import random
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pytest
 
 from idmerge import Kind, Policy, Resolver, connected_components
 from idmerge.canonical import STRATEGIES
-from idmerge.errors import CanonicalError, ColumnError, FullRunError, MissingExtraError
+from idmerge.errors import CanonicalError, ColumnError, FullRunError, MissingExtraError, SparkSessionError
 from spark_session import PACKAGE, SKIPPED_WARNINGS, finders, session
 from strategies import BLOCKED, LONGEST, NEAR_MISSES
 from test_readme import blocks, promised_by
@@ -191,7 +193,7 @@ def test_an_answer_of_graphframes_is_taken_unless_a_link_leads_out_of_a_componen
             inspect.signature(GraphFrame.connectedComponents).bind(self, **options)
             return self.vertices.selectExpr("id", f"{component} as component")
 
-    monkeypatch.setattr(components, "_graph_frame", lambda _frame: Answering)
+    monkeypatch.setattr(components, "_graph_frame", lambda _spark: Answering)
     edges = spark.createDataFrame([(5, -3), (5, -3), (5, 8)], "source long, target long")
     if component == "7":
         assert sorted(map(tuple, components.by_graphframes(edges).collect())) == [(5, -3), (8, -3)]
@@ -309,6 +311,54 @@ def test_a_session_without_the_jar_is_told_how_to_get_it(spark: SparkSession) ->
 
     with pytest.raises(MissingExtraError, match=r"spark\.jars\.packages=.*or pass components='stars'"):
         resolve(frame(spark, [(1, 2, "a", "b")]), order="at")
+
+
+def test_a_library_that_graphframes_lacks_is_named_and_not_the_extra_that_is_there(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from idmerge.spark import resolve
+
+    links = frame(spark, [(1, 2, "a", "b")])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "graphframes"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "typing_extensions", None)
+    lacking = "graphframes, which is installed but cannot be imported: .*; pip install typing_extensions"
+    with pytest.raises(MissingExtraError, match=lacking) as raised:
+        resolve(links, order="at", components="graphframes")
+    assert isinstance(raised.value.__cause__, ImportError)
+    monkeypatch.setitem(sys.modules, "graphframes", None)
+    with pytest.raises(
+        MissingExtraError, match=r"needs graphframes: pip install 'idmerge\[spark\]', or pass"
+    ):
+        resolve(links, order="at", components="graphframes")
+
+
+def test_the_extra_declares_what_graphframes_imports() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split("[<>=]", text)[0] for text in project["optional-dependencies"]["spark"]}
+    assert {"graphframes-py", "pyspark", "typing-extensions"} <= needed
+
+
+def test_a_session_of_spark_connect_is_refused_in_one_line() -> None:
+    from pyspark.sql import DataFrame as AnyFrame
+
+    from idmerge.spark import resolve
+
+    class Remote(AnyFrame):  # As that of Connect is: of the public class, but not the one with a JVM.
+        def __new__(cls) -> Self:
+            return object.__new__(cls)
+
+        def __init__(self) -> None:
+            pass
+
+        @property
+        def sparkSession(self) -> Any:  # noqa: N802 - its name
+            raise AssertionError("a session without a JVM is asked for it")
+
+    with pytest.raises(
+        SparkSessionError, match=r"cannot run over Spark Connect: run it in .*spark-submit starts$"
+    ):
+        resolve(Remote(), order="at")
 
 
 def test_without_pyspark_one_line_says_what_to_install() -> None:

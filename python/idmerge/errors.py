@@ -95,6 +95,10 @@ class FullRunError(IdmergeError, ValueError):
     """An earlier result does not allow to go on from it exactly; the message says why."""
 
 
+class SparkSessionError(IdmergeError, TypeError):
+    """A Spark session lacks what the call needs; the message says which kind of session has it."""
+
+
 class MissingExtraError(IdmergeError, ImportError):
     """An optional dependency is not installed; the message names what to install."""
 

@@ -24,12 +24,12 @@ it), or, on request, by the star algorithm in this package, which needs nothing 
 Idmerge itself must be installed wherever Python runs.
 """
 
-from idmerge.errors import MissingExtraError
+from idmerge.spark.requirements import missing as _missing
 
 try:
     import pyspark as _pyspark  # noqa: F401 - whether it is there
 except ImportError as error:
-    raise MissingExtraError("idmerge.spark needs pyspark: pip install 'idmerge[spark]'") from error
+    raise _missing("idmerge.spark", "pyspark", error) from error
 
 from idmerge.spark.events import links
 from idmerge.spark.resolving import resolve

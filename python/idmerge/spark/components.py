@@ -12,11 +12,12 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from idmerge.errors import MissingExtraError
+from idmerge.spark.requirements import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 Finder = Literal["graphframes", "stars"]
 """Who finds components: ``"graphframes"``, or ``"stars"``, which needs nothing but Spark."""
@@ -92,7 +93,7 @@ def by_graphframes(edges: DataFrame) -> DataFrame:
         MissingExtraError: graphframes-py is not installed, or the session lacks the jar.
         RuntimeError: An edge does; GraphFrames before 0.10.1 could answer so.
     """
-    graph_frame = _graph_frame(edges)
+    graph_frame = _graph_frame(edges.sparkSession)
     edges = kept(edges.distinct())
     vertices = edges.select(F.col("source").alias("id")).union(edges.select("target")).distinct()
     graph = graph_frame(vertices, edges.withColumnsRenamed({"source": "src", "target": "dst"}))
@@ -108,17 +109,16 @@ def by_graphframes(edges: DataFrame) -> DataFrame:
     return found.where("vertex != component")
 
 
-def _graph_frame(frame: DataFrame) -> Any:
+def _graph_frame(spark: SparkSession) -> Any:
+    instead = ", or pass components='stars'"
     try:
         from graphframes import GraphFrame  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtraError(
-            "GraphFrames is not installed: pip install 'idmerge[spark]', or pass components='stars'"
-        ) from error
-    jvm: Any = frame.sparkSession.sparkContext._jvm  # noqa: SLF001 - as graphframes-py finds it
+        raise missing("components='graphframes'", "graphframes", error, instead) from error
+    jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - as graphframes-py finds it
     if not callable(jvm.org.graphframes.GraphFramePythonAPI):  # A name that is no class is a package.
         raise MissingExtraError(
             "the Spark session lacks the jar of GraphFrames: start it with "
-            f"spark.jars.packages={ARTIFACT}:VERSION (0.10.1 or later), or pass components='stars'"
+            f"spark.jars.packages={ARTIFACT}:VERSION (0.10.1 or later){instead}"
         )
     return GraphFrame

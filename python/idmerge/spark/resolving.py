@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from idmerge.canonical import check_canonical
 from idmerge.resolver import Resolver
 from idmerge.spark.components import finder_named, kept
+from idmerge.spark.requirements import check_session
 from idmerge.spark.saved import Settings, opened, refuse_existing, written
 from idmerge.spark.stated import IN_ORDER, stated
 
@@ -70,7 +71,9 @@ def resolve(  # noqa: PLR0913 - each by its name
         FileExistsError: There is something at ``save``.
         FullRunError: ``previous`` does not allow an exact answer; the message says why.
         MissingExtraError: The session lacks GraphFrames.
+        SparkSessionError: The session is one of Spark Connect.
     """
+    check_session(links)
     finder = finder_named(components)
     if links_a_task < 1:
         raise ValueError(f"links_a_task must be at least 1, got {links_a_task}")

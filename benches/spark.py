@@ -1,11 +1,13 @@
 """Links on Spark: what they cost by their number and by partitions, and whether the answer is right.
 
-    python -m benches.spark [LINKS] [--partitions N] [--junk SHARE [--open]] [--record]
+    python -m benches.spark [LINKS] [--components NAME] [--runs N] [--partitions N] [--junk SHARE [--open]]
+        [--record]
 
 The links are those of `benches/large.py`, 5 million by default, in Parquet. Two processes resolve them:
 `idmerge.spark` on ``local[2]``, and one `Resolver` in this machine's memory. Both write their mapping, and
 the two must agree row for row. The memory of Spark is that of all its processes, the JVM and the Python
-workers, looked at five times a second; a page that two of them share counts twice.
+workers, looked at five times a second; a page that two of them share counts twice. Of several runs in
+one session (``--runs``) the first one compiles the JVM's code, and the others are warm.
 
 ``--junk 0.02`` names the ID ``null`` in so many of the links, as broken clients do. It is blocked, unless
 ``--open`` lets it in: then one component of stated links holds everybody whom it touches.
@@ -38,6 +40,8 @@ from idmerge import Outcome, Policy, Resolver, connected_components
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pyspark.sql import SparkSession
 
 RESULTS = Path(__file__).parent / "results" / "spark.json"
 LINKS = 5_000_000
@@ -77,30 +81,45 @@ def on_one_machine(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def on_spark(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Resolve with `idmerge.spark` and write the mapping."""
+    """Resolve with `idmerge.spark` and write the mapping, so many times in one session."""
     from pyspark.sql import SparkSession
 
-    from idmerge.spark import components, resolve
+    from idmerge.spark import components
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     found: dict[str, Any] = {"rounds": 0, "seconds_of_components": 0.0}
-    components.by_stars = _timed(components.by_stars, found)
+    for name in ("by_one_task", "by_stars"):
+        setattr(components, name, _timed(getattr(components, name), found))
     components._large_stars = _counted(components._large_stars, found)
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
     builder = builder.config("spark.driver.memory", HEAP).config("spark.log.level", "ERROR")
     builder = builder.config("spark.local.dir", str(folder / "spark"))
-    spark = builder.config("spark.sql.shuffle.partitions", str(chosen.partitions)).getOrCreate()
-    spark.range(1).count()
+    if chosen.partitions is not None:
+        builder = builder.config("spark.sql.shuffle.partitions", str(chosen.partitions))
     started = perf_counter()
-    links = spark.read.parquet(str(folder / "links"))
-    mapping = resolve(links, order="order", policy=policy_of(chosen), components=chosen.components)
-    mapping.write.parquet(str(folder / "mapping"))
-    found["seconds"] = round(perf_counter() - started, 1)
+    spark = builder.getOrCreate()
+    spark.range(1).count()
+    found["seconds_of_start"] = round(perf_counter() - started, 1)
+    found["seconds"] = _seconds(spark, folder, "mapping", chosen)
     found["seconds_of_components"] = round(found["seconds_of_components"], 1)
     store = spark.sparkContext._jsc.sc().statusStore()
     found["shuffled_bytes"] = store.executorSummary("driver").totalShuffleWrite()
+    found["files"] = len(list((folder / "mapping").glob("*.parquet")))
+    found["warm_seconds"] = [
+        _seconds(spark, folder, f"mapping-{run}", chosen) for run in range(1, chosen.runs)
+    ]
     spark.stop()
     return found
+
+
+def _seconds(spark: SparkSession, folder: Path, name: str, chosen: argparse.Namespace) -> float:
+    from idmerge.spark import resolve
+
+    started = perf_counter()
+    links = spark.read.parquet(str(folder / "links"))
+    mapping = resolve(links, order="order", policy=policy_of(chosen), components=chosen.components)
+    mapping.write.parquet(str(folder / name))
+    return round(perf_counter() - started, 1)
 
 
 def _timed(work: Callable[[Any], Any], found: dict[str, Any]) -> Callable[[Any], Any]:
@@ -122,35 +141,45 @@ def _counted(work: Callable[[Any], Any], found: dict[str, Any]) -> Callable[[Any
 
 
 def watched(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run this module in a process of its own; its peak is that of the process and all below it."""
-    peak = 0
+    """Run this module in a process of its own; its peak is that of the process and all below it.
+
+    So are the seconds that processors worked, which depend less than others on what else the machine does.
+    """
+    peak, worked = 0, dict[int, float]()
     command = [sys.executable, "-m", "benches.spark", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         while running.poll() is None:
-            peak = max(peak, _resident_below(running.pid))
+            resident, seconds = _below(running.pid)
+            peak = max(peak, resident)
+            worked |= seconds
             sleep(0.2)
         assert running.stdout is not None
         printed = running.stdout.read()
     if running.returncode:
         raise RuntimeError(f"{shlex.join(arguments)} failed with code {running.returncode}")
-    return {**json.loads(printed.splitlines()[-1]), "peak_bytes": peak}
+    work = round(sum(worked.values()), 1)
+    return {**json.loads(printed.splitlines()[-1]), "peak_bytes": peak, "processor_seconds": work}
 
 
-def _resident_below(process: int) -> int:
-    parents, sizes = {}, {}
+def _below(process: int) -> tuple[int, dict[int, float]]:
+    """Return the memory of a process and all below it, and how many seconds each has worked."""
+    parents, sizes, worked = {}, {}, {}
     for path in Path("/proc").glob("[0-9]*/status"):
         try:
             fields = dict(line.split(":", 1) for line in path.read_text().splitlines())
             number = int(path.parent.name)
             parents[number] = int(fields["PPid"])
             sizes[number] = int(fields["VmRSS"].split()[0]) * 1024
+            ticks = (path.parent / "stat").read_text().rpartition(")")[2].split()[11:13]
+            worked[number] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
         except (OSError, KeyError):
             continue  # It ended meanwhile, or is the kernel's own.
-    total, reached = 0, {process}
+    family, reached = set[int](), {process}
     while reached:
-        total += sum(sizes.get(number, 0) for number in reached)
+        family |= reached
         reached = {number for number, parent in parents.items() if parent in reached}
-    return total
+    family &= worked.keys()
+    return sum(sizes[number] for number in family), {number: worked[number] for number in family}
 
 
 def check(folder: Path) -> int:
@@ -198,8 +227,9 @@ def main(arguments: Sequence[str]) -> None:
     """Print the figures as JSON, and record them if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benches.spark", description=__doc__.splitlines()[0])
     parser.add_argument("links", nargs="?", type=lambda text: int(float(text)), default=LINKS)
-    parser.add_argument("--partitions", type=int, default=8)
-    parser.add_argument("--components", default="stars")
+    parser.add_argument("--partitions", type=int, help="of a shuffle; by default Spark's own, 200")
+    parser.add_argument("--components", default="auto")
+    parser.add_argument("--runs", type=int, default=1, help="runs in one session: the first one is cold")
     parser.add_argument("--junk", type=float, default=0.0, help="share of the links that name junk")
     parser.add_argument("--open", action="store_true", help="do not block it")
     parser.add_argument("--record", action="store_true", help="add the run to benches/results/spark.json")

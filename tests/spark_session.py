@@ -26,7 +26,7 @@ SKIPPED_WARNINGS = (
 )
 needs_graphframes = pytest.mark.skipif(not PACKAGE, reason="GRAPHFRAMES_PACKAGE names no jar of GraphFrames")
 finders = pytest.mark.parametrize(
-    "components", ["stars", pytest.param("graphframes", marks=needs_graphframes)]
+    "components", ["auto", "one-task", "stars", pytest.param("graphframes", marks=needs_graphframes)]
 )
 
 

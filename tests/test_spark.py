@@ -202,6 +202,69 @@ def test_an_answer_of_graphframes_is_taken_unless_a_link_leads_out_of_a_componen
             components.by_graphframes(edges)
 
 
+def test_components_are_found_in_one_task_up_to_so_many_links_and_by_stars_above() -> None:
+    from idmerge.spark import components
+
+    most = components.ONE_TASK_EDGES
+    assert components.finder_named("auto", most) is components.by_one_task
+    assert components.finder_named("auto", most + 1) is components.by_stars
+    assert components.finder_named("stars", 1) is components.by_stars
+
+
+@pytest.mark.parametrize("most", [0, 10**6])
+def test_auto_counts_links_between_different_ids_and_gives_the_same_answer_either_way(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    from idmerge.spark import components, resolve
+
+    used = []
+    for name in ("by_one_task", "by_stars"):
+        finder = getattr(components, name)
+        monkeypatch.setattr(components, name, lambda edges, f=finder: used.append(f.__name__) or f(edges))
+    monkeypatch.setattr(components, "ONE_TASK_EDGES", most)
+    rows = workload(11)
+    assert answer(resolve(frame(spark, rows), order="at", links_a_task=len(rows))) == expected(rows)
+    assert used == []  # One task replays all.
+    assert answer(resolve(frame(spark, rows), order="at", links_a_task=99)) == expected(rows)
+    assert used == ["by_one_task" if most else "by_stars"]
+    observed = [(at, kind, left, left) for at, kind, left, _ in rows]
+    assert answer(resolve(frame(spark, observed), order="at", links_a_task=9)) == expected(observed)
+    assert used[1:] == ["by_one_task"]  # There is no edge at all.
+
+
+@pytest.mark.parametrize("links_a_task", [10**6, 9])
+def test_links_are_read_once(spark: SparkSession, links_a_task: int) -> None:
+    from idmerge.spark import resolve
+
+    read = spark.sparkContext.accumulator(0)
+
+    def counted(batches: Any) -> Any:
+        for batch in batches:
+            read.add(batch.num_rows)
+            yield batch
+
+    rows = workload(3, cases=20)
+    links = frame(spark, rows).mapInArrow(counted, SCHEMA)
+    assert answer(resolve(links, order="at", links_a_task=links_a_task)) == expected(rows)
+    assert read.value == len(rows)
+
+
+def test_tasks_follow_the_number_of_links_whatever_the_session_shuffles_into(spark: SparkSession) -> None:
+    from idmerge.spark import resolve
+    from idmerge.spark.resolving import _tasks
+
+    rows = workload(8)
+    spark.conf.set("spark.sql.shuffle.partitions", "200")
+    try:
+        assert resolve(frame(spark, rows), order="at").rdd.getNumPartitions() == 1
+        mapping = resolve(frame(spark, rows), order="at", links_a_task=200)
+        assert 1 < mapping.rdd.getNumPartitions() <= 8
+        assert spark.conf.get("spark.sql.shuffle.partitions") == "200"
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", "4")
+    assert [_tasks(links, 10**6, 16) for links in (0, 1_000, 10**6, 10**7, 10**8)] == [1, 1, 10, 16, 100]
+
+
 # Incremental
 
 
@@ -223,26 +286,6 @@ def test_going_on_from_what_was_saved_gives_the_mapping_of_all_links(
         mapping = resolve(links, order="at", components="stars", previous=previous, save=save, **rules)
         assert answer(mapping) == expected(rows[:end], policy, canonical)
         previous, rules = save, {}
-
-
-def test_only_what_new_links_touch_is_read(spark: SparkSession, tmp_path: Path) -> None:
-    from pyspark.sql.functions import col
-
-    from idmerge.spark import resolve
-
-    old: list[Row] = [(number, 2, f"a{number}", f"b{number}") for number in range(50)]
-    new: list[Row] = [(100, 2, "b7", "new")]
-    saved = tmp_path / "saved"
-    resolve(frame(spark, old), order="at", components="stars", save=str(saved))
-    ids = col("distinct_id").isin("a7", "b7")
-    component = spark.read.parquet(str(saved / "mapping")).where(ids).first()
-    assert component is not None
-    assert component.cluster_size == 2
-    for bucket in (saved / "links").glob("bucket=*"):
-        if int(bucket.name.partition("=")[2]) != component.component % 4:  # As many as partitions.
-            shutil.rmtree(bucket)  # Whoever reads more than this bucket finds nothing.
-    mapping = resolve(frame(spark, new), order="at", components="stars", previous=str(saved))
-    assert answer(mapping) == expected([*old, *new])
 
 
 def test_an_earlier_result_that_allows_no_exact_answer_is_refused_with_the_reason(
@@ -292,7 +335,7 @@ def test_wrong_columns_are_named(spark: SparkSession) -> None:
         resolve(links.withColumn("left", links["at"]), order="at", components="stars")
     with pytest.raises(ColumnError, match="must hold numbers or names of kinds, got double"):
         resolve(links.withColumn("kind", links["kind"].cast("double")), order="at", components="stars")
-    with pytest.raises(ValueError, match="components must be 'graphframes' or 'stars', got 'x'"):
+    with pytest.raises(ValueError, match="components must be 'auto', .* or 'graphframes', got 'x'"):
         resolve(links, order="at", components="x")  # type: ignore[arg-type]
 
 
@@ -309,8 +352,10 @@ def test_an_unknown_kind_is_named(spark: SparkSession) -> None:
 def test_a_session_without_the_jar_is_told_how_to_get_it(spark: SparkSession) -> None:
     from idmerge.spark import resolve
 
-    with pytest.raises(MissingExtraError, match=r"spark\.jars\.packages=.*or pass components='stars'"):
-        resolve(frame(spark, [(1, 2, "a", "b")]), order="at")
+    with pytest.raises(MissingExtraError, match=r"spark\.jars\.packages=.*or pass components='auto'"):
+        resolve(
+            frame(spark, [(1, 2, "a", "b")]), order="at", components="graphframes", previous="no/such/state"
+        )  # What is missing is said before anything is read.
 
 
 def test_a_library_that_graphframes_lacks_is_named_and_not_the_extra_that_is_there(

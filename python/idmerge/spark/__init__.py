@@ -19,9 +19,10 @@ is replayed in order. Parts are drawn by a hash of the component; a task holds s
 and gives them to one resolver. To put two components into one part changes nothing, so vertices of the graph
 are 64-bit hashes of IDs: two IDs of one hash only share a part.
 
-The components are found by GraphFrames, whose jar the session must have (docs/scale.md says how to get
-it), or, on request, by the star algorithm in this package, which needs nothing but Spark.
-Idmerge itself must be installed wherever Python runs.
+Components are found by `idmerge.connected_components` in one task up to 20 million links, above that by the
+star algorithm of this package, which needs nothing but Spark; or, on request, by GraphFrames, whose
+jar the session must have (docs/scale.md says how to get it). Links that one task may replay need no
+components at all: they are one part. Idmerge itself must be installed wherever Python runs.
 """
 
 from idmerge.spark.requirements import missing as _missing

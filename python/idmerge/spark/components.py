@@ -1,4 +1,4 @@
-"""Which vertices are connected: found by GraphFrames, or by stars in plain DataFrames.
+"""Connected components of stated links: in one task, by stars in plain DataFrames, or by GraphFrames.
 
 A finder takes edges, a DataFrame of ``source`` and ``target`` (64-bit numbers), and returns one of ``vertex``
 and ``component``: for each vertex the smallest vertex that it is connected with, unless that is itself.
@@ -8,33 +8,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from idmerge.components import connected_components
 from idmerge.errors import MissingExtraError
 from idmerge.spark.requirements import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-Finder = Literal["graphframes", "stars"]
-"""Who finds components: ``"graphframes"``, or ``"stars"``, which needs nothing but Spark."""
-
+Finder = Literal["auto", "one-task", "stars", "graphframes"]
+"""How components are found: ``"auto"`` is ``"one-task"`` up to `ONE_TASK_EDGES`, ``"stars"`` above."""
+ONE_TASK_EDGES = 20_000_000
+"""Edges that ``"auto"`` gives to one task."""
 ARTIFACT = "io.graphframes:graphframes-spark4_2.13"
 """The name under which Maven knows the jar, for Spark 4."""
+_LEAVES = "vertex long, component long"
+_ROWS_A_BATCH = 65_536
 
 
-def finder_named(name: Finder) -> Callable[[DataFrame], DataFrame]:
-    """Return the finder of that name.
+def check_finder(name: Finder, spark: SparkSession) -> None:
+    """Raise unless there is a finder of that name, and the session has what it needs.
 
     Raises:
         ValueError: There is none.
+        MissingExtraError: GraphFrames or its jar is missing.
     """
     if name not in get_args(Finder):
-        raise ValueError(f"components must be 'graphframes' or 'stars', got {name!r}")
-    return by_graphframes if name == "graphframes" else by_stars
+        *others, last = map(repr, get_args(Finder))
+        raise ValueError(f"components must be {', '.join(others)} or {last}, got {name!r}")
+    if name == "graphframes":
+        _graph_frame(spark)
+
+
+def finder_named(name: Finder, edges: int = 0) -> Callable[[DataFrame], DataFrame]:
+    """Return the finder of that name, for about so many edges."""
+    if name == "auto":
+        name = "one-task" if edges <= ONE_TASK_EDGES else "stars"
+    return {"one-task": by_one_task, "stars": by_stars, "graphframes": by_graphframes}[name]
 
 
 def kept(frame: DataFrame) -> DataFrame:
@@ -42,6 +58,33 @@ def kept(frame: DataFrame) -> DataFrame:
     if frame.sparkSession.sparkContext.getCheckpointDir():
         return frame.checkpoint()
     return frame.localCheckpoint()
+
+
+def by_one_task(edges: DataFrame) -> DataFrame:
+    """Find components with the core, in one task on one executor, which holds all edges meanwhile."""
+    ends = edges.select("source", "target").repartition(1)
+    return kept(ends.mapInArrow(_leaves, _LEAVES))
+
+
+def _leaves(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa  # noqa: PLC0415
+
+    held = list(batches)
+    if not held:
+        return
+    table = pa.Table.from_batches(held)
+    del held
+    found = connected_components(table["source"], table["target"])
+    del table
+    vertices, labels = np.asarray(found.ids), found.labels
+    least = np.full(found.component_count, np.iinfo(np.int64).max)
+    np.minimum.at(least, labels, vertices)
+    for start in range(0, len(vertices), _ROWS_A_BATCH):
+        some = vertices[start : start + _ROWS_A_BATCH]
+        component = least[labels[start : start + _ROWS_A_BATCH]]
+        is_leaf = some != component
+        columns = [pa.array(some[is_leaf]), pa.array(component[is_leaf])]
+        yield pa.RecordBatch.from_arrays(columns, names=["vertex", "component"])
 
 
 def by_stars(edges: DataFrame) -> DataFrame:
@@ -110,7 +153,7 @@ def by_graphframes(edges: DataFrame) -> DataFrame:
 
 
 def _graph_frame(spark: SparkSession) -> Any:
-    instead = ", or pass components='stars'"
+    instead = ", or pass components='auto'"
     try:
         from graphframes import GraphFrame  # noqa: PLC0415
     except ImportError as error:

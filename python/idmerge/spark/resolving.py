@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from idmerge.canonical import check_canonical
 from idmerge.resolver import Resolver
-from idmerge.spark.components import finder_named, kept
+from idmerge.spark.components import check_finder, finder_named, kept
 from idmerge.spark.requirements import check_session
 from idmerge.spark.saved import Settings, opened, refuse_existing, written
 from idmerge.spark.stated import IN_ORDER, stated
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LINKS_A_TASK = 1_000_000
 """Links that a task replays, about: some 100 MB beside what Python takes."""
+_WORTH_A_TASK = 100_000
+"""Links below which another task costs more than it saves: the task's start is a tenth of a second."""
 MAPPING = "distinct_id string, canonical_id string, cluster_size int"
 _ROWS_A_BATCH = 65_536
 
@@ -42,7 +44,7 @@ def resolve(  # noqa: PLR0913 - each by its name
     canonical: Strategy | Chooser | None = None,
     previous: str | None = None,
     save: str | None = None,
-    components: Finder = "graphframes",
+    components: Finder = "auto",
     links_a_task: int = LINKS_A_TASK,
 ) -> DataFrame:
     """Return who is who by ``links``: the mapping that one `Resolver`, fed with them in order, has.
@@ -59,7 +61,9 @@ def resolve(  # noqa: PLR0913 - each by its name
         previous: What an earlier call saved. Its links count too, and only those of components that
             ``links`` touch are read and judged again; ``links`` may come before them in order.
         save: A new directory (Parquet) for links and mapping, so that they can be ``previous`` to others.
-        components: Who finds components: ``"graphframes"``, or ``"stars"``, which needs no jar.
+        components: How components are found. ``"auto"`` needs none where one task replays all links
+            and nothing is saved; else it takes ``"one-task"`` up to 20 million links between different
+            IDs (docs/scale.md has its memory) and ``"stars"`` above. ``"graphframes"`` needs its jar.
         links_a_task: About how many links a task replays. A component is never divided.
 
     Returns:
@@ -74,31 +78,59 @@ def resolve(  # noqa: PLR0913 - each by its name
         SparkSessionError: The session is one of Spark Connect.
     """
     check_session(links)
-    finder = finder_named(components)
+    spark = links.sparkSession
+    check_finder(components, spark)
     if links_a_task < 1:
         raise ValueError(f"links_a_task must be at least 1, got {links_a_task}")
-    before = None if previous is None else opened(links.sparkSession, previous)
+    before = None if previous is None else opened(spark, previous)
     settings = Settings.chosen(before, policy, canonical)
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()
-        refuse_existing(links.sparkSession, save)
+        refuse_existing(spark, save)
     news = stated(links, order, settings.policy)
     if before is not None:
         before.check_order(news)
     with _persisted(news):
-        tagged, affected = _parts(news, finder, before)
-        with _persisted(tagged):
-            tasks = max(_tasks(links), -(-tagged.count() // links_a_task))
-            mapping = _replayed(tagged, tasks, settings)
-            if save is not None:
-                if before is None:
-                    settings = replace(settings, buckets=tasks)
-                return written(save, settings, tagged, mapping, before, affected)
-            mapping = kept(mapping)
+        return _resolved(news, settings, before, save, components, links_a_task)
+
+
+def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for
+    news: DataFrame,
+    settings: Settings,
+    before: Saved | None,
+    save: str | None,
+    components: Finder,
+    links_a_task: int,
+) -> DataFrame:
+    """Return the mapping of ``news``, which are persisted, so that to count them reads them once."""
+    count = _Count.of(news)
+    if before is None and save is None and components == "auto" and count.links <= links_a_task:
+        return kept(_replayed(news, 1, settings))
+    cores = news.sparkSession.sparkContext.defaultParallelism
+    tagged, affected = _parts(news, finder_named(components, count.edges), before)
+    with _persisted(tagged):
+        tasks = _tasks(tagged.count(), links_a_task, cores)
+        mapping = _replayed(tagged, tasks, settings)
+        if save is not None:
+            if before is None:
+                settings = replace(settings, buckets=tasks)
+            return written(save, settings, tagged, mapping, before, affected)
+        mapping = kept(mapping)
     if before is None or affected is None:
         return mapping
     return mapping.unionAll(before.mapping_without(affected).drop("component"))
+
+
+class _Count(NamedTuple):
+    links: int
+    edges: int
+
+    @classmethod
+    def of(cls, news: DataFrame) -> _Count:
+        edges = F.count_if(F.col("left") != F.col("right"))
+        row = news.agg(F.count("*"), edges).collect()[0]
+        return cls(row[0], row[1])
 
 
 @contextmanager
@@ -142,14 +174,17 @@ def _relabelled(frame: DataFrame, name: str, labels: DataFrame) -> DataFrame:
     return frame.join(labels, name, "left").withColumn(name, F.coalesce("label", name)).drop("label")
 
 
-def _tasks(links: DataFrame) -> int:
-    return int(links.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+def _tasks(links: int, links_a_task: int, cores: int) -> int:
+    """Return the number of tasks: by the links alone, but all cores where that is worth it."""
+    return max(-(-links // links_a_task), min(cores, links // _WORTH_A_TASK), 1)
 
 
-def _replayed(tagged: DataFrame, tasks: int, settings: Settings) -> DataFrame:
-    parts = tagged.repartition(tasks, "component").sortWithinPartitions(*IN_ORDER)
+def _replayed(links: DataFrame, tasks: int, settings: Settings) -> DataFrame:
+    """Return the mapping of links: those of one component are in one task, in order."""
+    parts = links.coalesce(1) if tasks == 1 else links.repartition(tasks, "component")
     replay = partial(_mapping_of, settings.policy, settings.canonical)
-    return parts.select("kind", "left", "right").mapInArrow(replay, MAPPING)
+    in_order = parts.sortWithinPartitions(*IN_ORDER)
+    return in_order.select("kind", "left", "right").mapInArrow(replay, MAPPING)
 
 
 def _mapping_of(

@@ -30,7 +30,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     order: str | Sequence[str] | None = None,
     policy: Policy | None = None,
     canonical: Strategy | Chooser = "stable",
-    components: Finder = "graphframes",
+    components: Finder = "auto",
 ) -> DataFrame:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
@@ -44,7 +44,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         order: By which columns the events are ordered, where no mapping is given.
         policy: The rules, where no mapping is given.
         canonical: Who names a cluster, where no mapping is given.
-        components: Who finds components, where no mapping is given.
+        components: How components are found, where no mapping is given.
 
     Raises:
         ColumnError: A column is missing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +14,7 @@ from idmerge.canonical import check_canonical
 from idmerge.resolver import Resolver
 from idmerge.spark.components import check_finder, finder_named, kept
 from idmerge.spark.requirements import check_session
-from idmerge.spark.saved import Settings, opened, refuse_existing, written
+from idmerge.spark.saved import Settings, claimed, opened, written
 from idmerge.spark.stated import IN_ORDER, stated
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def resolve(  # noqa: PLR0913 - each by its name
         ColumnError: A column is missing, or its type is wrong.
         CanonicalError: ``canonical`` is no strategy; or it is a callable, which cannot be saved.
         FileExistsError: There is something at ``save``.
+        FileFormatError: ``previous`` is damaged: a file is missing, extra, or not what was written.
         FullRunError: ``previous`` does not allow an exact answer; the message says why.
         MissingExtraError: The session lacks GraphFrames.
         SparkSessionError: The session is one of Spark Connect.
@@ -87,11 +88,10 @@ def resolve(  # noqa: PLR0913 - each by its name
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()
-        refuse_existing(spark, save)
     news = stated(links, order, settings.policy)
     if before is not None:
         before.check_order(news)
-    with _persisted(news):
+    with nullcontext() if save is None else claimed(spark, save), _persisted(news):
         return _resolved(news, settings, before, save, components, links_a_task)
 
 
@@ -113,9 +113,9 @@ def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for
         tasks = _tasks(tagged.count(), links_a_task, cores)
         mapping = _replayed(tagged, tasks, settings)
         if save is not None:
-            if before is None:
-                settings = replace(settings, buckets=tasks)
-            return written(save, settings, tagged, mapping, before, affected)
+            links = count.links + (0 if before is None else before.manifest.rows("links"))
+            settings = replace(settings, buckets=_tasks(links, links_a_task, cores))
+            return written(save, settings, tagged, mapping, before, affected, links)
         mapping = kept(mapping)
     if before is None or affected is None:
         return mapping

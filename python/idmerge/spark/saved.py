@@ -1,29 +1,36 @@
 """What one run leaves to the next: its links by component, its mapping, and by which rules they came.
 
-A directory of three: ``links`` and ``mapping``, Parquet in buckets (of the component, and of the ID), and
-``settings``, which is written last: without it the directory is not whole.
+A directory of two parts and a manifest: ``links`` and ``mapping``, Parquet in buckets (of the component, and
+of the ID). The manifest comes last and lists every file, so a directory without it is no state, and no file
+counts that it does not list. Each bucket's bytes are checked before they are read.
 """
 
 from __future__ import annotations
 
-import json
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from idmerge.errors import CanonicalError, FullRunError
 from idmerge.policy import Policy
+from idmerge.spark import manifest
+from idmerge.spark.hadoop import Directory
 from idmerge.spark.stated import IN_ORDER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from idmerge.canonical import Chooser, Strategy
+    from idmerge.spark.manifest import Manifest
 
-FORMAT = 1
 _MAPPING = ("distinct_id", "canonical_id", "cluster_size")
+_ROWS_A_FILE = 500_000
+"""Rows of a file at most: some 20 MB, for a task holds a file's bytes while it checks them."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Saved:
-    """What an earlier run left at ``path``."""
+    """What an earlier run left at ``path``; its files are those that the manifest lists."""
 
     path: str
     settings: Settings
+    manifest: Manifest
     links: DataFrame
     mapping: DataFrame
 
@@ -93,63 +101,79 @@ class Saved:
     def components_of(self, vertices: DataFrame) -> DataFrame:
         """Return the component of each of the ``vertices`` (one column) that has been known before."""
         wanted = vertices.toDF("vertex").distinct()
-        held = self._in_buckets(self.mapping, wanted, "vertex")
+        held = self._in_buckets("mapping", wanted, "vertex")
         held = held.select(F.xxhash64("distinct_id").alias("vertex"), "component")
         return held.join(wanted, "vertex", "left_semi").distinct()
 
     def links_in(self, components: DataFrame) -> DataFrame:
         """Return the links of these components."""
-        held = self._in_buckets(self.links, components, "component")
+        held = self._in_buckets("links", components, "component")
         return held.join(components, "component", "left_semi")
 
     def links_without(self, components: DataFrame) -> DataFrame:
         """Return the links of all other components."""
-        return self.links.join(components, "component", "left_anti").select("component", *IN_ORDER)
+        held = self._checked("links", range(self.settings.buckets))
+        return held.join(components, "component", "left_anti").select("component", *IN_ORDER)
 
     def mapping_without(self, components: DataFrame) -> DataFrame:
         """Return the rows of all other components."""
-        return self.mapping.join(components, "component", "left_anti").select(*_MAPPING, "component")
+        held = self._checked("mapping", range(self.settings.buckets))
+        return held.join(components, "component", "left_anti").select(*_MAPPING, "component")
 
-    def _in_buckets(self, held: DataFrame, wanted: DataFrame, name: str) -> DataFrame:
-        """Return the rows of ``held`` in the buckets of the numbers ``wanted``; no other file is read."""
+    def _in_buckets(self, part: str, wanted: DataFrame, name: str) -> DataFrame:
+        """Return the rows in the buckets of the numbers ``wanted``; no other file is read."""
         buckets = _bucket(F.col(name), self.settings.buckets).alias("bucket")
-        rows = wanted.select(buckets).distinct().collect()
-        return held.where(F.col("bucket").isin([row.bucket for row in rows]))
+        numbers = [row.bucket for row in wanted.select(buckets).distinct().collect()]
+        return self._checked(part, numbers).where(F.col("bucket").isin(numbers))
 
+    def _checked(self, part: str, buckets: Iterable[int]) -> DataFrame:
+        """Return the rows of a part, once the files of these buckets hold what was written.
 
-def refuse_existing(spark: SparkSession, path: str) -> None:
-    """Raise unless there is nothing at ``path`` yet, before hours are spent.
-
-    Raises:
-        FileExistsError: There is something.
-    """
-    context: Any = spark.sparkContext
-    place = context._jvm.org.apache.hadoop.fs.Path(path)  # noqa: SLF001 - wherever Spark can write
-    if place.getFileSystem(context._jsc.hadoopConfiguration()).exists(place):  # noqa: SLF001
-        raise FileExistsError(f"{path} is there already; save to a new directory")
+        Raises:
+            FileFormatError: They do not.
+        """
+        held: DataFrame = getattr(self, part)
+        self.manifest.check_content(held.sparkSession, part, buckets)
+        return held
 
 
 def opened(spark: SparkSession, path: str) -> Saved:
     """Return what an earlier run left at ``path``.
 
     Raises:
-        FullRunError: There is nothing whole.
+        FullRunError: There is nothing whole, or it is of another format.
+        FileFormatError: It is damaged or was edited.
     """
+    listed = manifest.read(Directory(spark, path))
+    listed.check_listing(spark)
+    rules = listed.rules
+    settings = Settings(Policy(**rules["policy"]), rules["canonical"], rules["buckets"])
+    links, mapping = (_read(spark, path, part, listed.schemas[part]) for part in manifest.PARTS)
+    return Saved(path, settings, listed, links, mapping)
+
+
+@contextmanager
+def claimed(spark: SparkSession, path: str) -> Iterator[None]:
+    """Make the new directory ``path`` before hours are spent, and remove it unless the block ends well.
+
+    Raises:
+        FileExistsError: There is something at ``path``.
+    """
+    directory = Directory(spark, path)
+    if directory.exists():
+        if directory.exists(manifest.CLAIM) and not directory.exists(manifest.NAME):
+            raise FileExistsError(
+                f"{path} holds an unfinished save, of a job that runs or was killed; "
+                "remove it if none runs, or save to a new directory"
+            )
+        raise FileExistsError(f"{path} is there already; save to a new directory")
+    directory.create(manifest.CLAIM, b"")
     try:
-        found: dict[str, Any] = json.loads(
-            spark.read.text(f"{path}/settings", wholetext=True).collect()[0][0]
-        )
-    except (AnalysisException, IndexError, ValueError) as error:
-        raise FullRunError(
-            f"{path} holds no whole result of idmerge.spark.resolve. Resolve all links and save them first"
-        ) from error
-    if found["format"] != FORMAT:
-        raise FullRunError(
-            f"{path} has format {found['format']}, expected {FORMAT}. Resolve all links and save them first"
-        )
-    settings = Settings(Policy(**found["policy"]), found["canonical"], found["buckets"])
-    read = spark.read.parquet
-    return Saved(path, settings, read(f"{path}/links"), read(f"{path}/mapping"))
+        yield
+    except BaseException:
+        directory.delete()
+        raise
+    directory.delete(manifest.CLAIM)
 
 
 def written(  # noqa: PLR0913, PLR0917 - a result in full
@@ -159,10 +183,14 @@ def written(  # noqa: PLR0913, PLR0917 - a result in full
     mapping: DataFrame,
     before: Saved | None,
     affected: DataFrame | None,
+    links: int,
 ) -> DataFrame:
-    """Write a result to ``path`` and return the mapping from there.
+    """Write a result to ``path``, which is claimed, and return the mapping from there.
 
-    What ``before`` holds outside of the ``affected`` components is copied.
+    What ``before`` holds outside of the ``affected`` components is copied. There are ``links`` in all.
+
+    Raises:
+        RuntimeError: Other than so many were written.
     """
     ids = tagged.select("component", F.explode(F.array("left", "right")).alias("distinct_id")).distinct()
     mapping = mapping.join(ids, "distinct_id").select(*_MAPPING, "component")
@@ -170,19 +198,28 @@ def written(  # noqa: PLR0913, PLR0917 - a result in full
         tagged = tagged.unionAll(before.links_without(affected))
         mapping = mapping.unionAll(before.mapping_without(affected))
     of_link, of_id = (_bucket(of, settings.buckets) for of in (F.col("component"), F.xxhash64("distinct_id")))
-    _write(tagged.withColumn("bucket", of_link), f"{path}/links", "component")
-    _write(mapping.withColumn("bucket", of_id), f"{path}/mapping", "distinct_id")
-    policy = asdict(settings.policy)
-    policy["blocked_ids"] = sorted(settings.policy.blocked_ids)
-    about = json.dumps({"format": FORMAT, **asdict(settings), "policy": policy})
+    parts = {
+        "links": (tagged.withColumn("bucket", of_link), "component"),
+        "mapping": (mapping.withColumn("bucket", of_id), "distinct_id"),
+    }
     spark = tagged.sparkSession
-    spark.range(1).select(F.lit(about).alias("value")).coalesce(1).write.text(f"{path}/settings")
-    return spark.read.parquet(f"{path}/mapping").select(*_MAPPING)
+    for part, (frame, by) in parts.items():
+        rows = frame.repartition(settings.buckets, "bucket").sortWithinPartitions("bucket", by)
+        writer = rows.write.option("maxRecordsPerFile", _ROWS_A_FILE)
+        writer.partitionBy("bucket").parquet(f"{path}/{part}")
+    policy = {**asdict(settings.policy), "blocked_ids": sorted(settings.policy.blocked_ids)}
+    rules = {"policy": policy, "canonical": settings.canonical, "buckets": settings.buckets}
+    frames = {part: _read(spark, path, part, frame.schema.jsonValue()) for part, (frame, _) in parts.items()}
+    listed = manifest.described(spark, path, rules, frames)
+    if listed.rows("links") != links:
+        raise RuntimeError(f"{path} was written with {listed.rows('links')} links, expected {links}")
+    listed.write(Directory(spark, path))
+    return frames["mapping"].select(*_MAPPING)
 
 
 def _bucket(number: Column, buckets: int) -> Column:
     return F.pmod(number, F.lit(buckets)).cast("int")
 
 
-def _write(frame: DataFrame, path: str, by: str) -> None:
-    frame.repartition("bucket").sortWithinPartitions("bucket", by).write.partitionBy("bucket").parquet(path)
+def _read(spark: SparkSession, path: str, part: str, schema: Any) -> DataFrame:
+    return spark.read.schema(T.StructType.fromJson(schema)).parquet(f"{path}/{part}")

@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +87,7 @@ def on_spark(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     from idmerge.spark import components
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    found: dict[str, Any] = {"rounds": 0, "seconds_of_components": 0.0}
+    found: dict[str, Any] = {}
     for name in ("by_one_task", "by_stars"):
         setattr(components, name, _timed(getattr(components, name), found))
     components._large_stars = _counted(components._large_stars, found)
@@ -99,27 +99,36 @@ def on_spark(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     started = perf_counter()
     spark = builder.getOrCreate()
     spark.range(1).count()
-    found["seconds_of_start"] = round(perf_counter() - started, 1)
-    found["seconds"] = _seconds(spark, folder, "mapping", chosen)
-    found["seconds_of_components"] = round(found["seconds_of_components"], 1)
-    store = spark.sparkContext._jsc.sc().statusStore()
-    found["shuffled_bytes"] = store.executorSummary("driver").totalShuffleWrite()
-    found["files"] = len(list((folder / "mapping").glob("*.parquet")))
-    found["warm_seconds"] = [
-        _seconds(spark, folder, f"mapping-{run}", chosen) for run in range(1, chosen.runs)
-    ]
+    start = round(perf_counter() - started, 1)
+    runs = [_run(spark, folder, number, chosen, found) for number in range(chosen.runs)]
     spark.stop()
-    return found
+    return {"seconds_of_start": start, **runs[0], "warm": runs[1:]}
 
 
-def _seconds(spark: SparkSession, folder: Path, name: str, chosen: argparse.Namespace) -> float:
+def _run(
+    spark: SparkSession, folder: Path, number: int, chosen: argparse.Namespace, found: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what one run took; ``found`` is filled by what it calls."""
     from idmerge.spark import resolve
 
-    started = perf_counter()
+    store = spark.sparkContext._jsc.sc().statusStore()
+    found |= {"rounds": 0, "seconds_of_components": 0.0}
+    before = Family.of(os.getpid())
+    shuffled = store.executorSummary("driver").totalShuffleWrite()
+    started, target = perf_counter(), folder / ("mapping" if number == 0 else f"mapping-{number}")
     links = spark.read.parquet(str(folder / "links"))
     mapping = resolve(links, order="order", policy=policy_of(chosen), components=chosen.components)
-    mapping.write.parquet(str(folder / name))
-    return round(perf_counter() - started, 1)
+    mapping.write.parquet(str(target))
+    seconds, after = perf_counter() - started, Family.of(os.getpid())
+    return {
+        "rounds": found["rounds"],
+        "seconds_of_components": round(found["seconds_of_components"], 1),
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(after.worked - before.worked, 1),
+        "compiler_seconds": round(after.compiled - before.compiled, 1),
+        "shuffled_bytes": store.executorSummary("driver").totalShuffleWrite() - shuffled,
+        "files": len(list(target.glob("*.parquet"))),
+    }
 
 
 def _timed(work: Callable[[Any], Any], found: dict[str, Any]) -> Callable[[Any], Any]:
@@ -141,45 +150,61 @@ def _counted(work: Callable[[Any], Any], found: dict[str, Any]) -> Callable[[Any
 
 
 def watched(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run this module in a process of its own; its peak is that of the process and all below it.
-
-    So are the seconds that processors worked, which depend less than others on what else the machine does.
-    """
-    peak, worked = 0, dict[int, float]()
+    """Run this module in a process of its own; its peak is that of the process and all below it."""
+    peak = 0
     command = [sys.executable, "-m", "benches.spark", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         while running.poll() is None:
-            resident, seconds = _below(running.pid)
-            peak = max(peak, resident)
-            worked |= seconds
+            peak = max(peak, Family.of(running.pid).resident)
             sleep(0.2)
         assert running.stdout is not None
         printed = running.stdout.read()
     if running.returncode:
         raise RuntimeError(f"{shlex.join(arguments)} failed with code {running.returncode}")
-    work = round(sum(worked.values()), 1)
-    return {**json.loads(printed.splitlines()[-1]), "peak_bytes": peak, "processor_seconds": work}
+    return {**json.loads(printed.splitlines()[-1]), "peak_bytes": peak}
 
 
-def _below(process: int) -> tuple[int, dict[int, float]]:
-    """Return the memory of a process and all below it, and how many seconds each has worked."""
-    parents, sizes, worked = {}, {}, {}
-    for path in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(line.split(":", 1) for line in path.read_text().splitlines())
-            number = int(path.parent.name)
-            parents[number] = int(fields["PPid"])
-            sizes[number] = int(fields["VmRSS"].split()[0]) * 1024
-            ticks = (path.parent / "stat").read_text().rpartition(")")[2].split()[11:13]
-            worked[number] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-        except (OSError, KeyError):
-            continue  # It ended meanwhile, or is the kernel's own.
-    family, reached = set[int](), {process}
-    while reached:
-        family |= reached
-        reached = {number for number, parent in parents.items() if parent in reached}
-    family &= worked.keys()
-    return sum(sizes[number] for number in family), {number: worked[number] for number in family}
+class Family(NamedTuple):
+    """A process and all below it: bytes in memory, and seconds that processors have worked for them.
+
+    Those depend less than a clock on what else the machine does. ``compiled`` are those of Java's compilers.
+    """
+
+    resident: int
+    worked: float
+    compiled: float
+
+    @classmethod
+    def of(cls, process: int) -> Family:
+        """Look at them now."""
+        found: dict[int, Family] = {}
+        parents: dict[int, int] = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = dict(line.split(":", 1) for line in (path / "status").read_text().splitlines())
+                resident = int(fields["VmRSS"].split()[0]) * 1024
+                found[int(path.name)] = cls(resident, _worked(path), _compiled(path, fields["Name"].strip()))
+                parents[int(path.name)] = int(fields["PPid"])
+            except (OSError, KeyError):
+                continue  # It ended meanwhile, or is the kernel's own.
+        family, reached = set[int](), {process}
+        while reached:
+            family |= reached
+            reached = {number for number, parent in parents.items() if parent in reached}
+        members = [found[number] for number in family & found.keys()]
+        return cls(*(sum(member[field] for member in members) for field in range(3)))  # type: ignore[arg-type]
+
+
+def _worked(path: Path) -> float:
+    ticks = (path / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def _compiled(path: Path, name: str) -> float:
+    if name != "java":
+        return 0.0
+    threads = [thread for thread in path.glob("task/*") if "Compiler" in (thread / "comm").read_text()]
+    return sum(map(_worked, threads))
 
 
 def check(folder: Path) -> int:

@@ -28,6 +28,7 @@ numbers = st.one_of(
     st.sampled_from(
         [
             "0",
+            "-0",
             "-0.0",
             "1.0",
             "1E5",
@@ -51,7 +52,7 @@ numbers = st.one_of(
             "-Infinity",
         ]
     ),
-    st.just("1" + "0" * 400),
+    st.sampled_from(["1" + "0" * 400, "-" + "7" * 640, "7" * 5000, "-" + "7" * 5000]),
 )
 scalars = st.one_of(st.sampled_from(["null", "true", "false"]), numbers, quoted)
 
@@ -72,23 +73,40 @@ def objects(draw: st.DrawFn, fields: st.SearchStrategy[list[tuple[str, str]]]) -
     return f"{{{','.join(inside) or draw(blanks)}}}"
 
 
-nested_keys = st.sampled_from(['"a"', '"b"', '"\\u00e9"', '"quo\\"te"', '"\\ud800"'])
+nested_keys = st.sampled_from(
+    ['"a"', '"\\u0061"', '"b"', '"\\u00e9"', '"quo\\"te"', '"\\ud800"', '"\\udc00"', '"\\u0000"', '""']
+)
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(
         lists(inner),
-        objects(st.lists(pairs(nested_keys, inner), max_size=3, unique_by=lambda pair: pair[0])),
+        objects(st.lists(pairs(nested_keys, inner), max_size=4)),
     ),
     max_leaves=5,
 )
-deep = st.integers(90, 110).map(lambda depth: "[" * depth + "1" + "]" * depth)
+deep = st.tuples(st.integers(85, 110) | st.just(200), values).map(
+    lambda given: "[" * given[0] + given[1] + "]" * given[0]
+)
 
 IDS = [*ANONYMOUS[:4], *USERS[:4], NEAR_MISSES[0], BLOCKED[0], "", "x" * 256]
 ids = st.one_of(
     st.sampled_from([D1, D2, "U1", "U2"]).map(json.dumps),
     st.sampled_from(IDS).map(json.dumps),
     st.sampled_from(
-        ["7", "-7", "7.0", "null", "true", '["x"]', '{"x":1}', '"\\ud800"', "1" + "0" * 25, "NaN"]
+        [
+            "7",
+            "-7",
+            "-0",
+            "7.0",
+            "null",
+            "true",
+            '["x"]',
+            '{"x":1}',
+            '"\\ud800"',
+            "1" + "0" * 25,
+            "NaN",
+            "7" * 5000,
+        ]
     ),
 )
 times = st.one_of(

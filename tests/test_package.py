@@ -57,6 +57,8 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     facades = {"resolver.py", "durable.py", "compat.py", "components.py"}
     assert doors == facades | {
         "scanning.py",
+        "jsontext.py",
+        "shape.py",
         "flattening.py",
         "encoding.py",
         "lines.py",

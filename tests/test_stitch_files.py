@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import idmerge
-from by_hand import ALWAYS, BEFORE, stitched_table
+from by_hand import ALWAYS, BEFORE, loaded, stitched_table
 from idmerge import Outcome, Resolver
 from idmerge.errors import CanonicalError, FileFormatError
 from idmerge.files import BadLine, blocks
@@ -64,7 +64,7 @@ def test_the_table_is_that_of_plain_python(
             assert "no line is an event" in str(error)  # noqa: PT017
             return
         table = pa.table(stitched)
-    expected = stitched_table(map(json.loads, texts), **wanted)
+    expected = stitched_table(map(loaded, texts), **wanted)
     assert table.schema == expected.schema
     assert table.to_pylist() == expected.to_pylist()
     assert stitched.events == len(texts)
@@ -115,7 +115,7 @@ def test_every_value_is_the_same_in_lines_and_in_an_array(form: str, tmp_path: P
             texts = [f'{{"properties":{{"x":{x}}}}}' for x in (form.format(value), other)]
             (tmp_path / "lines").write_text("\n".join(texts), encoding="utf-8")
             (tmp_path / "array").write_bytes(as_array(texts))
-            expected = stitched_table(map(json.loads, texts))
+            expected = stitched_table(map(loaded, texts))
             for name in ("lines", "array"):
                 assert pa.table(idmerge.stitch(tmp_path / name)).equals(expected), (name, texts)
 

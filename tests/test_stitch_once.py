@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import idmerge
-from by_hand import ALWAYS, stitched_table
+from by_hand import ALWAYS, loaded, stitched_table
 from idmerge import Resolver, StitchedEvents, _core
 from idmerge.errors import FileFormatError
 from idmerge.files import blocks, scan
@@ -85,7 +85,7 @@ def test_the_parquet_is_that_of_plain_python(  # noqa: PLR0913, PLR0917 - all th
             return
         event(f"read once: {is_once}")
         twice = pa.table(stitched)
-    expected = stitched_table(map(json.loads, texts), policy=known[0], canonical=known[1], **wanted)
+    expected = stitched_table(map(loaded, texts), policy=known[0], canonical=known[1], **wanted)
     files = sorted(output.glob("*.parquet")) if output.is_dir() else [output]
     for table in (pa.concat_tables([parquet.ParquetFile(file).read() for file in files]), twice):
         assert table.schema == expected.schema

@@ -24,6 +24,7 @@ __all__ = [
     "EncodedFile",
     "Flat",
     "Flattener",
+    "Items",
     "Partition",
     "Resolver",
     "Scan",
@@ -35,6 +36,7 @@ __all__ = [
     "UnionFind",
     "__version__",
     "_connected_components",
+    "float_text",
 ]
 
 __version__: Final[str]
@@ -271,6 +273,19 @@ class Table:
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     def _with_canonical_ids(self, canonical_ids: list[str]) -> Table: ...
+
+@final
+class Items:
+    """Turns the text of a JSON array, behind its opening bracket, into lines, an item each."""
+
+    def __new__(cls) -> Self:
+        """Begin behind the bracket."""
+
+    def cut(self, text: bytes) -> tuple[bytes, str | None]:
+        """Turn the next piece of text into lines; an empty one ends it.
+
+        Returns the lines, and what is wrong behind them, if anything is.
+        """
 
 @final
 class Scanner:
@@ -598,6 +613,9 @@ class UnionFind(Partition):
     def _parent(self, element: Hashable) -> Any: ...
     def _weight(self, element: Hashable) -> int: ...
     def _sets(self) -> list[set[Any]]: ...
+
+def float_text(number: float) -> str:
+    """Return a number in the shortest form that is read as the same one."""
 
 def _connected_components(
     left: IdColumn, right: IdColumn

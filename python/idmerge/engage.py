@@ -9,13 +9,13 @@ it needs leaves that value as it is: nothing is lost by a mistake of type.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import MalformedUpdateError
 from idmerge.events import as_id
+from idmerge.jsondecoding import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +124,7 @@ def _mapping(update: Update) -> Mapping[str, Any]:
     if not isinstance(update, (str, bytes, bytearray)):
         raise TypeError(f"an update must be a mapping, str or bytes, got {type(update).__name__}")
     try:
-        value = json.loads(update)
+        value = decoded(update)
     except (ValueError, RecursionError) as error:
         raise MalformedUpdateError(f"the update is no JSON: {error}") from error
     if not isinstance(value, dict):

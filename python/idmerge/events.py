@@ -7,12 +7,13 @@ null (a missing operand), and the documented spelling counts before the one that
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge.errors import MalformedEventError
+from idmerge.jsondecoding import WrittenInteger, decoded
 
 Source = Literal["import", "track"]
 """The route by which an event came: files and the import API, or the ``/track`` route of clients."""
@@ -69,7 +70,7 @@ def check_source(source: str) -> None:
         raise ValueError(f"source must be 'import' or 'track', got {source!r}")
 
 
-def event_mapping(event: Event) -> Mapping[str, Any]:
+def event_mapping(event: Event, decode: Callable[[Any], Any] = decoded) -> Mapping[str, Any]:
     """Return ``event`` as a mapping, reading it first if it is JSON text.
 
     Raises:
@@ -81,7 +82,7 @@ def event_mapping(event: Event) -> Mapping[str, Any]:
     if not isinstance(event, (str, bytes, bytearray)):
         raise TypeError(f"an event must be a mapping, str or bytes, got {type(event).__name__}")
     try:
-        value = json.loads(event)
+        value = decode(event)
     except (ValueError, RecursionError) as error:
         raise MalformedEventError(f"the event is no JSON: {error}") from error
     if not isinstance(value, dict):
@@ -160,8 +161,8 @@ def as_id(value: object) -> str | None:
         try:
             return int.__repr__(value)
         except ValueError:  # Beyond the interpreter's limit of digits.
-            return None
-    return None
+            return f"{Decimal(value):f}"
+    return value.digits if isinstance(value, WrittenInteger) else None
 
 
 def _shown(value: object) -> str:

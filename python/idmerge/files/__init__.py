@@ -8,7 +8,9 @@ large files: lines of JSON come as `StepBatch`, of which only the IDs are kept.
 1. Memory is bounded by a batch (`BATCH` events, `BATCH_BYTES` of text), whatever the file's size.
    A line beyond `MAX_LINE` is skipped in pieces and never held. Parquet and Arrow files are bounded
    by `BATCH` rows and by the page or record batch that their writer chose.
-2. JSON is what `json.loads` on bytes says it is; blank lines count as lines and state nothing.
+2. JSON is what `json.loads` on bytes says it is, but for integers of any length and for nesting, which has
+   one limit (`idmerge.jsondecoding`). Blank lines count as lines and state nothing. The items of an array
+   are read as lines.
 3. Damage after which nothing can be trusted (a stream cut off, a missing column, an unknown kind, an
    array that is no JSON) is a `FileFormatError` that names file and line.
 

@@ -14,14 +14,13 @@ from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.events import operand_keys
 from idmerge.files.blocks import blocks_of, each_block
-from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch
+from idmerge.files.pieces import MAX_LINE
 from idmerge.files.scanning import StepBatch, pieces_of, plain_lines
-from idmerge.files.shape import line_of
 
 if TYPE_CHECKING:
-    import io
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from idmerge.files.jsontext import Text
     from idmerge.files.shape import Shape
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ class Flattened(NamedTuple, Generic[T]):
 
     table: T
     """What was made of their table."""
-    steps: Sequence[StepBatch | EventBatch]
+    steps: Sequence[StepBatch]
     """The same events as what they state, if that was wanted."""
 
 
@@ -50,33 +49,22 @@ class Flattening(NamedTuple, Generic[T]):
     with_steps: bool = False
     """Whether it is wanted what the events state."""
 
-    def of_lines(
-        self, path: str, stream: io.BufferedReader, passed: int, head: bytes, *, ahead: bool
-    ) -> Iterator[Flattened[T]]:
-        """Yield the lines of ``stream`` as tables; ``passed`` lines and ``head`` are read already.
+    def of_lines(self, path: str, text: Text, *, ahead: bool) -> Iterator[Flattened[T]]:
+        """Yield the lines of ``text`` as tables.
 
         Raises:
             FileFormatError: The stream is cut off or damaged, or the events are not of the flattener's shape.
         """
-        line = passed + 1
+        line = text.passed + 1
         try:
             work = partial(self._of_block, path)
-            with closing(each_block(blocks_of(stream, head), work, ahead=ahead)) as blocks:
+            with closing(each_block(blocks_of(text.stream, text.head), work, ahead=ahead)) as blocks:
                 for lines, flattened in blocks:
                     if flattened is not None:
                         yield flattened
                     line += lines
         except FileFormatError as error:
             raise FileFormatError(f"{path}:{line}: {error}") from error
-
-    def of_events(self, path: str, pieces: Iterable[EventBatch | BadLine]) -> Iterator[Flattened[T]]:
-        """Yield the events that Python read as tables."""
-        for piece in pieces:
-            if isinstance(piece, EventBatch):
-                text = b"\n".join(map(line_of, piece.events))
-                table = self._table(path, b"", text, len(text)).table
-                if table is not None:
-                    yield Flattened(self.finish(table), [piece])
 
     def _of_block(self, path: str, head: bytes, text: bytes, end: int) -> tuple[int, Flattened[T] | None]:
         """Return how many lines a block has, and its events."""

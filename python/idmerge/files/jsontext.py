@@ -1,4 +1,4 @@
-"""Events as JSON text: one object a line, or the items of one array.
+"""Events as JSON text: one object a line, or the items of one array, which are read as lines.
 
 A line stands for itself, so a bad one is passed over. In an array the next item begins where the last
 one ended, so an item that is no JSON ends the reading.
@@ -7,16 +7,22 @@ one ended, so an item that is no JSON ends the reading.
 from __future__ import annotations
 
 import codecs
+import io
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from idmerge._core import Items
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, event_batches
+from idmerge.jsondecoding import decoded
 
 if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from typing_extensions import Buffer
+
+P = TypeVar("P")
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK = b" \t\r\n"
@@ -25,16 +31,46 @@ CHUNK = 64 * 2**10
 
 def read_json(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
     """Read ``stream`` as a JSON array if its first byte that is not blank is ``[``, else as lines."""
+    text = text_of(path, stream)
+    events = _events(path, numbered_lines(path, text.stream, text.passed, text.head))
+    yield from checked(text, event_batches(path, events))
+
+
+class Text(NamedTuple):
+    """Lines of JSON, some of which are read already."""
+
+    stream: io.BufferedReader
+    passed: int
+    """How many lines it began with, blank ones."""
+    head: bytes
+    """The beginning of the line behind them."""
+    is_array: bool
+    """Whether the lines are the items of an array, and their numbers these items'."""
+
+
+def text_of(path: str, stream: io.BufferedReader) -> Text:
+    """Return the lines that ``stream`` holds, or the items of its array as lines.
+
+    Raises:
+        FileFormatError: The text is UTF-16, or the stream cut off or damaged.
+    """
     passed, head = beginning(path, stream)
-    if is_array(head):
-        yield from read_array(path, stream, head)
-    else:
-        yield from event_batches(path, _events(path, numbered_lines(path, stream, passed, head)))
+    if not is_array(head):
+        return Text(stream, passed, head, is_array=False)
+    lines = ItemLines(head.lstrip(BLANK)[1:], stream)
+    return Text(io.BufferedReader(lines, CHUNK), 0, b"", is_array=True)
 
 
-def read_array(path: str, stream: io.BufferedReader, head: bytes) -> Iterator[EventBatch | BadLine]:
-    """Read an array that begins with ``head``, read already, and goes on in ``stream``."""
-    yield from event_batches(path, ArrayItems(path, head.lstrip(BLANK)[1:], stream).read())
+def checked(text: Text, pieces: Iterable[P]) -> Iterator[P]:
+    """Yield ``pieces`` of ``text``.
+
+    Raises:
+        FileFormatError: An item of an array is no JSON.
+    """
+    for piece in pieces:
+        if text.is_array and isinstance(piece, BadLine) and piece.is_no_json:
+            raise FileFormatError(str(piece).replace("the event is no JSON", "the item is no JSON", 1))
+        yield piece
 
 
 def is_array(head: bytes) -> bool:
@@ -98,14 +134,16 @@ def _events(
             yield event_or_bad_line(path, line, text)
 
 
-def event_or_bad_line(path: str, line: int, text: bytes) -> tuple[int, dict[str, Any], int] | BadLine:
+def event_or_bad_line(
+    path: str, line: int, text: bytes, decode: Callable[[bytes], Any] = decoded
+) -> tuple[int, dict[str, Any], int] | BadLine:
     """Return the event of a line that is not blank, with its number and length, or what is wrong with it."""
     if len(text) > MAX_LINE:
         return BadLine(path, line, f"the line is longer than {MAX_LINE} bytes")
     try:
-        return line, cast("dict[str, Any]", event_mapping(text)), len(text)
+        return line, cast("dict[str, Any]", event_mapping(text.removesuffix(b"\n"), decode)), len(text)
     except MalformedEventError as error:
-        return BadLine(path, line, _reason(error))
+        return BadLine(path, line, _reason(error), isinstance(error.__cause__, ValueError))
 
 
 def _reason(error: MalformedEventError) -> str:
@@ -116,109 +154,37 @@ def _reason(error: MalformedEventError) -> str:
     return str(error)
 
 
-class ArrayItems:
-    """The items of one JSON array, parsed out of a window of its text.
+class ItemLines(io.RawIOBase):
+    """The items of one JSON array, each as a line: ``head``, behind its bracket, then ``stream``.
 
-    The window grows until an item fits, up to `MAX_LINE` characters, and each time to twice its size:
-    an item is then parsed in time proportional to its length.
+    What is wrong with the array itself is a `FileFormatError`, once all before it is read.
     """
 
-    def __init__(self, path: str, head: bytes, stream: io.BufferedReader) -> None:
-        """Begin behind the opening bracket: ``head``, then what ``stream`` still has."""
-        self._path = path
+    def __init__(self, head: bytes, stream: io.BufferedReader) -> None:
+        super().__init__()
+        self._head = head
         self._stream = stream
-        self._decode = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode
-        self._parse = json.JSONDecoder().raw_decode
-        self._item = 1
-        self._at_end = False
-        self._position = 0
-        self._window = ""
-        self._window = self._decoded(head)
+        self._items = Items()
+        self._lines = memoryview(b"")
+        self._is_ended = False
+        self._wrong: str | None = None
 
-    def read(self) -> Iterator[tuple[int, dict[str, Any], int] | BadLine]:
-        """Yield each item with its number and length, or what is wrong with it.
+    def readable(self) -> bool:
+        """Return that bytes can be read."""
+        return True
 
-        Raises:
-            FileFormatError: The array is no JSON from some item on, or cut off.
-        """
-        if self._next_character() != "]":
-            while True:
-                yield self._next_item()
-                separator = self._next_character()
-                self._position += 1
-                if separator == "]":
-                    break
-                if separator != ",":
-                    raise self._error(f"expected a comma or the end of the array, got {separator!r}")
-                self._item += 1
-        else:
-            self._position += 1
-        if self._next_character():
-            raise self._error("the file goes on behind the end of its JSON array")
-
-    def _next_item(self) -> tuple[int, dict[str, Any], int] | BadLine:
-        self._next_character()
-        value, end = self._parsed()
-        length = end - self._position
-        self._position = end
-        if not isinstance(value, dict):
-            message = f"the event must be a JSON object, got {type(value).__name__}"
-            return BadLine(self._path, self._item, message)
-        return self._item, value, length
-
-    def _parsed(self) -> tuple[Any, int]:
-        """Parse the item at the position; a text that ends with it may go on in the next piece."""
-        while True:
-            try:
-                value, end = self._parse(self._window, self._position)
-            except RecursionError as error:
-                raise self._error("the item is nested too deeply") from error
-            except ValueError as error:
-                if not self._grow():
-                    raise self._error(f"the item is no JSON: {getattr(error, 'msg', error)}") from error
-            else:
-                if end < len(self._window) or not self._grow():
-                    return value, end
-
-    def _grow(self) -> bool:
-        """Add text to the window and return whether there was any.
-
-        Raises:
-            FileFormatError: The item is longer than `MAX_LINE` characters.
-        """
-        self._window = self._window[self._position :]
-        self._position = 0
-        if len(self._window) > MAX_LINE:
-            raise self._error(f"the item is longer than {MAX_LINE} characters or no JSON")
-        before = len(self._window)
-        wanted = min(max(CHUNK, 2 * before), MAX_LINE + CHUNK)
-        self._window += self._decoded(self._read(wanted - before))
-        return len(self._window) > before
-
-    def _next_character(self) -> str:
-        """Pass over blanks and return the character behind them, or nothing at the end of the file."""
-        while True:
-            rest = len(self._window)
-            while self._position < rest and self._window[self._position] in " \t\r\n":
-                self._position += 1
-            if self._position < rest:
-                return self._window[self._position]
-            if not self._grow():
-                return ""
-
-    def _read(self, size: int) -> bytes:
-        try:
-            text = self._stream.read(size)
-        except FileFormatError as error:
-            raise self._error(str(error)) from error
-        self._at_end = not text
-        return text
-
-    def _decoded(self, text: bytes) -> str:
-        try:
-            return self._decode(text, self._at_end)
-        except UnicodeDecodeError as error:
-            raise self._error(f"here or a little later the text is no UTF-8: {error}") from error
-
-    def _error(self, message: str) -> FileFormatError:
-        return FileFormatError(f"{self._path}:{self._item}: {message}")
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill ``buffer`` as far as one read goes and return the number of bytes."""
+        while not self._lines:
+            if self._wrong is not None:
+                raise FileFormatError(self._wrong)
+            if self._is_ended:
+                return 0
+            text, self._head = self._head or self._stream.read1(CHUNK), b""
+            self._is_ended = not text
+            lines, self._wrong = self._items.cut(text)
+            self._lines = memoryview(lines)
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), len(self._lines))
+        view[:count], self._lines = self._lines[:count], self._lines[count:]
+        return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from idmerge.events import Kind
@@ -19,7 +19,7 @@ BATCH = 8192
 BATCH_BYTES = 16 * 2**20
 """Text in a batch, beyond which it ends early."""
 MAX_LINE = 16 * 2**20
-"""Longest line in bytes, its end included, and longest item of a JSON array in characters."""
+"""Longest line, or item of a JSON array, in bytes, its end included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class BadLine:
     line: int
     message: str
     """What is wrong with it."""
+    is_no_json: bool = field(default=False, compare=False, repr=False)
+    """Whether it is no JSON at all, so that what follows it in an array cannot be trusted."""
 
     def __str__(self) -> str:
         """Return ``path:line: message``."""

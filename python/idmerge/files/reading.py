@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from idmerge.errors import FileFormatError
 from idmerge.files.columns import CSV, read_arrow, read_csv, read_parquet
-from idmerge.files.jsontext import beginning, is_array, read_array, read_json
+from idmerge.files.jsontext import checked, read_json, text_of
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
-from idmerge.files.pieces import BadLine, EventBatch
-from idmerge.files.scanning import OnColumns, StepBatch, read_steps, scan_of
+from idmerge.files.pieces import BadLine
+from idmerge.files.scanning import OnColumns, StepBatch, read_steps
 from idmerge.naming import check_local
 
 if TYPE_CHECKING:
@@ -115,18 +115,8 @@ def _scan_json(
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[Piece | StepBatch]:
-    passed, head = beginning(path, stream)
-    if not is_array(head):
-        yield from read_steps(path, stream, passed, head, ahead=ahead, shape=shape, on_columns=on_columns)
-        return
-    for piece in read_array(path, stream, head):
-        scan = None
-        if shape is not None and isinstance(piece, EventBatch):
-            scan = scan_of(path, piece.events, shape, columns=on_columns is not None)
-            shape.learn(path, scan.properties())
-        yield piece
-        if on_columns is not None and scan is not None and not on_columns(scan):
-            on_columns = None
+    text = text_of(path, stream)
+    yield from checked(text, read_steps(path, text, ahead=ahead, shape=shape, on_columns=on_columns))
 
 
 def _flatten_json(
@@ -135,11 +125,7 @@ def _flatten_json(
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[Flattened[T]]:
-    passed, head = beginning(path, stream)
-    if is_array(head):
-        yield from flattening.of_events(path, read_array(path, stream, head))
-    else:
-        yield from flattening.of_lines(path, stream, passed, head, ahead=ahead)
+    yield from flattening.of_lines(path, text_of(path, stream), ahead=ahead)
 
 
 def _read(

@@ -21,10 +21,12 @@ from idmerge.files.blocks import blocks_of, each_block
 from idmerge.files.jsontext import event_or_bad_line
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.shape import Shape, line_of
+from idmerge.jsondecoding import decoded_for_tables
 
 if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from idmerge.files.jsontext import Text
 
 OnColumns = Callable[[_core.Scan], bool]
 """Takes events as columns; returns whether it takes more."""
@@ -72,35 +74,32 @@ class StepBatch:
         return self._scan.observed(self._rows[index])
 
 
-def read_steps(  # noqa: PLR0913 - a file, and how it is read
+def read_steps(
     path: str,
-    stream: io.BufferedReader,
-    passed: int,
-    head: bytes,
+    text: Text,
     *,
     ahead: bool,
     shape: Shape | None = None,
     on_columns: OnColumns | None = None,
 ) -> Iterator[StepBatch | BadLine]:
-    """Read the lines of ``stream``, in another thread if ``ahead``.
+    """Read the lines of ``text``, in another thread if ``ahead``.
 
-    ``passed`` lines came before, and the first line begins with ``head``, read already. A ``shape`` learns
-    which properties the events have; with one, ``on_columns`` is called with each scan, as columns too, when
-    its pieces have been yielded, until it returns False.
+    A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with each scan, as
+    columns too, when its pieces have been yielded, until it returns False.
 
     Raises:
         FileFormatError: The stream is cut off or damaged; the message names the line.
     """
-    line = passed + 1
+    line = text.passed + 1
     scanner = _scanner(shape, columns=on_columns is not None)
     try:
         with closing(
-            each_block(blocks_of(stream, head), partial(_scan, path, scanner), ahead=ahead)
+            each_block(blocks_of(text.stream, text.head), partial(_scan, path, scanner), ahead=ahead)
         ) as scans:
             for scan in scans:
                 pieces = list(pieces_of(path, line, scan))
                 if shape is not None and shape.learn(
-                    path, [*scan.properties(), *_properties_of_holes(scan, pieces)]
+                    path, [*scan.properties(), *_properties_of_holes(path, scan)]
                 ):
                     scanner.expect(shape.kinds())
                 yield from pieces
@@ -129,7 +128,7 @@ def _scan(path: str, scanner: _core.Scanner, head: bytes, text: bytes, end: int)
 
 def plain_lines(path: str, lines: Iterable[tuple[int, bytes]]) -> list[bytes | None]:
     """Return lines that the core leaves alone as lines that it reads; None for what is no event."""
-    items = [event_or_bad_line(path, line, text) for line, text in lines]
+    items = [event_or_bad_line(path, line, text, decoded_for_tables) for line, text in lines]
     return [None if isinstance(item, BadLine) else line_of(item[1]) for item in items]
 
 
@@ -150,24 +149,16 @@ def pieces_of(path: str, first_line: int, scan: _core.Scan) -> Iterator[StepBatc
         yield StepBatch(path, events, scan, first_line, range(start, len(scan)))
 
 
-def _properties_of_holes(
-    scan: _core.Scan, pieces: Sequence[StepBatch | BadLine]
-) -> Iterator[tuple[str, int, int]]:
+def _properties_of_holes(path: str, scan: _core.Scan) -> Iterator[tuple[str, int, int]]:
     """Yield the properties of those events of ``scan`` of which Python alone knows them."""
     rows = set(scan.rows_without_properties())
     if not rows:
         return
-    batches = [piece for piece in pieces if isinstance(piece, StepBatch)]
-    events = {batch.row(index): event for batch in batches for index, event in batch.events.items()}
-    chosen = sorted(rows & events.keys())
-    found = scan_of("", [events[row] for row in chosen], Shape())
+    holes = [(row, text) for row, text in scan.holes() if row in rows]
+    plain = zip((row for row, _ in holes), plain_lines(path, holes), strict=True)
+    lines = {row: line for row, line in plain if line is not None}
+    text = b"\n".join(lines.values())
+    found = _scanner(Shape()).scan(b"", text, len(text))
+    chosen = [*lines]
     for name, kinds, place in found.properties():
         yield name, kinds, chosen[place]
-
-
-def scan_of(
-    path: str, events: Sequence[Mapping[str, Any]], shape: Shape, *, columns: bool = False
-) -> _core.Scan:
-    """Return the scan of events that Python read."""
-    text = b"\n".join(map(line_of, events))
-    return _scan(path, _scanner(shape, columns=columns), b"", text, len(text))

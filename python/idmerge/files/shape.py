@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from idmerge._core import float_text
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of
 from idmerge.jsoncolumns import column_names, unicode_text
@@ -24,6 +26,8 @@ DEEPEST = 90
 """Levels of nested values that the core reads."""
 _SIXTY_FOUR_BITS = range(-(2**63), 2**64)
 """Integers beyond are doubles to the core."""
+_FLOATS = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?\d+(?:\.\d+(?:e[+-]\d+)?|e[+-]\d+))')
+"""A text, or a float that is in none."""
 
 
 class Shape:
@@ -102,23 +106,41 @@ def line_of(event: Mapping[str, Any]) -> bytes:
 def _plain(value: Any) -> Any:
     if not isinstance(value, (dict, list)):
         return _plain_number(value) if isinstance(value, (int, float)) else value
-    try:
-        nested, depth = _plain_nested(value)
-        return nested if depth <= DEEPEST else json.dumps(nested, ensure_ascii=False, separators=(",", ":"))
-    except RecursionError:
-        return None
+    nested, depth = _plain_nested(value)
+    return nested if depth <= DEEPEST else _text_of(nested)
 
 
 def _plain_nested(value: Any) -> tuple[Any, int]:
-    """Return a value without what JSON does not have, and how deeply it is nested."""
-    if isinstance(value, dict):
-        pairs = {name: _plain_nested(item) for name, item in value.items()}
-        depths = [depth for _, depth in pairs.values()]
-        return {name: item for name, (item, _) in pairs.items()}, 1 + max(depths, default=0)
-    if isinstance(value, list):
-        items = [_plain_nested(item) for item in value]
-        return [item for item, _ in items], 1 + max((depth for _, depth in items), default=0)
-    return _plain_number(value) if isinstance(value, (int, float)) else value, 0
+    """Return a copy of a value without what JSON does not have, and how deeply it is nested.
+
+    Two keys that are equal once they are Unicode are one, of which the last counts.
+    """
+    outermost: list[Any] = [value]
+    copies: list[Any] = [outermost]
+    depth = -1
+    while copies:
+        depth += 1
+        inside = []
+        for copy in copies:
+            for key, item in copy.items() if isinstance(copy, dict) else enumerate(copy):
+                if isinstance(item, dict):
+                    copy[key] = {unicode_text(name): inner for name, inner in item.items()}
+                    inside.append(copy[key])
+                elif isinstance(item, list):
+                    copy[key] = [*item]
+                    inside.append(copy[key])
+                elif isinstance(item, (int, float)):
+                    copy[key] = _plain_number(item)
+        copies = inside
+    return outermost[0], depth
+
+
+def _text_of(nested: Any) -> str:
+    """Return a plain value as JSON text, its floats as the core writes them."""
+    text = json.dumps(nested, ensure_ascii=False, separators=(",", ":"))
+    return _FLOATS.sub(
+        lambda found: found[0] if found[1] is None else float_text(float(found[1]) + 0.0), text
+    )
 
 
 def _plain_number(number: float) -> float | None:

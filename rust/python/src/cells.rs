@@ -1,12 +1,16 @@
 //! An event of JSON text as cells: its name, and the value of each property that has a column.
 //!
-//! It reads exactly the lines that [`crate::events`] reads, by the same parser and to the same depth.
-//! Nested values become JSON text, without blanks.
+//! It reads the lines that [`crate::events`] reads, by the same parser and to the same depth, but for those
+//! in which a nested object has two equal keys: Python reads them. Nested values become JSON text, without blanks.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::{self, Write};
+use std::hash::BuildHasher;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+use pyo3::prelude::*;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
@@ -347,19 +351,50 @@ impl<'a> Visitor<'a> for Json<'_> {
     fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
         self.room.push('{');
         let start = self.room.len();
+        let mut keys = KeysOfObject::default();
         loop {
             let end = self.room.len();
             if end > start {
                 self.room.push(',');
             }
+            let key = self.room.len();
             if map.next_key_seed(self.inside()?)?.is_none() {
                 self.room.truncate(end);
                 self.room.push('}');
                 return Ok(());
             }
+            if !keys.is_new(&self.room[key..]) {
+                return Err(Error::custom("two equal keys"));
+            }
             self.room.push(':');
             map.next_value_seed(self.inside()?)?;
         }
+    }
+}
+
+/// The keys that an object had before, by their hashes: that two share one costs a look by Python.
+#[derive(Default)]
+struct KeysOfObject {
+    hasher: RandomState,
+    first: [u64; 8],
+    count: usize,
+    others: HashSet<u64, RandomState>,
+}
+
+impl KeysOfObject {
+    /// Takes a key, and returns whether it is certain that none before was equal.
+    #[inline]
+    fn is_new(&mut self, key: &str) -> bool {
+        let hash = self.hasher.hash_one(key);
+        if self.first[..self.count].contains(&hash) {
+            return false;
+        }
+        if self.count < self.first.len() {
+            self.first[self.count] = hash;
+            self.count += 1;
+            return true;
+        }
+        self.others.insert(hash)
     }
 }
 
@@ -368,7 +403,8 @@ fn quoted(text: &str) -> String {
     sonic_rs::to_string(text).expect("any text has a form in JSON")
 }
 
-/// Returns a number in the shortest form that is read as the same one.
+/// Return a number in the shortest form that is read as the same one.
+#[pyfunction]
 pub fn float_text(number: f64) -> String {
     sonic_rs::to_string(&number).expect("a number that was read has a form in JSON")
 }

@@ -14,6 +14,7 @@
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`journal`]: what a resolver does with a journal; [`blocks`]: a batch of it as Arrow.
 //! - [`scan`]: [`lines`] of events in, by the parser in [`events`]; [`shape`]: which properties they have.
+//! - [`items`]: a JSON array as lines.
 //! - [`flat`]: lines of events as columns: [`cells`] become [`rows`], [`growing`] columns with [`times`].
 //! - [`learning`]: both at once, before it is known which properties there are; [`encoding`]: these as Parquet.
 //! - [`scanned`]: scans into a resolver, and whom the IDs in them mean; [`seen`]: rows that came before.
@@ -34,6 +35,7 @@ mod errors;
 mod events;
 mod flat;
 mod growing;
+mod items;
 mod journal;
 mod kinds;
 mod learning;
@@ -58,6 +60,8 @@ mod union_find;
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use crate::cells::float_text;
+    #[pymodule_export]
     use crate::components::connected_components;
     #[pymodule_export]
     use crate::disjoint_set::DisjointSet;
@@ -65,6 +69,8 @@ mod _core {
     use crate::encoding::{EncodedEvents, EncodedFile, Sent, Spool};
     #[pymodule_export]
     use crate::flat::{Flat, Flattener};
+    #[pymodule_export]
+    use crate::items::Items;
     #[pymodule_export]
     use crate::partition::Partition;
     #[pymodule_export]

@@ -1,0 +1,169 @@
+//! The items of a JSON array as lines, so that one reader reads both.
+//!
+//! Only brackets, commas and quotes are looked at. Each comma between items becomes the end of a line, and
+//! whatever could end a line within an item something else, so an item has the line of its number. Whether
+//! an item is JSON is left to the reader of lines. Memory is that of the text of one call.
+
+use std::sync::Mutex;
+
+use memchr::{memchr, memchr2};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::errors::Failure;
+
+const NO_ITEM: &str = "the item is no JSON: Expecting value";
+
+/// Turns the text of a JSON array, behind its opening bracket, into lines.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Items(Mutex<Cutter>);
+
+#[pymethods]
+impl Items {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::new(Cutter::default()))
+    }
+
+    /// Turn the next piece of text into lines; an empty one ends it.
+    ///
+    /// Returns the lines, and what is wrong behind them, if anything is.
+    fn cut<'py>(&self, text: &Bound<'py, PyBytes>) -> PyResult<(Bound<'py, PyBytes>, Option<String>)> {
+        let py = text.py();
+        let text = PyBackedBytes::from(text.clone());
+        let (lines, wrong) = py.detach(|| -> Result<_, Failure> {
+            let mut lines = Vec::with_capacity(text.len() + 1);
+            let wrong = self.0.lock()?.cut(&text, &mut lines);
+            Ok((lines, wrong.err()))
+        })?;
+        Ok((PyBytes::new(py, &lines), wrong))
+    }
+}
+
+/// What came last in an array.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Place {
+    /// Its opening bracket.
+    #[default]
+    Begun,
+    /// A comma.
+    Comma,
+    /// A part of an item.
+    Item,
+    /// The closing bracket or quote of an item.
+    ItemEnd,
+    /// Its closing bracket.
+    Closed,
+}
+
+#[derive(Default)]
+struct Cutter {
+    place: Place,
+    /// How many brackets of the item are open.
+    depth: usize,
+    in_text: bool,
+    /// Whether the next character is escaped.
+    is_escaped: bool,
+}
+
+impl Cutter {
+    fn cut(&mut self, text: &[u8], lines: &mut Vec<u8>) -> Result<(), String> {
+        if text.is_empty() {
+            return self.end(lines);
+        }
+        let mut rest = text;
+        while let Some((&byte, behind)) = rest.split_first() {
+            if self.in_text {
+                rest = self.pass_text(rest, lines);
+                continue;
+            }
+            rest = behind;
+            self.take(byte, lines)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the text of a string up to its end, and returns what is behind that.
+    fn pass_text<'a>(&mut self, text: &'a [u8], lines: &mut Vec<u8>) -> &'a [u8] {
+        let from = usize::from(self.is_escaped); // The escaped character is nothing special.
+        let found = memchr2(b'"', b'\\', &text[from..]).map(|place| from + place);
+        let end = found.map_or(text.len(), |place| place + 1);
+        let start = lines.len();
+        lines.extend_from_slice(&text[..end]);
+        if memchr(b'\n', &text[..end]).is_some() {
+            // As little JSON within a string, but no end of a line.
+            lines[start..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = 1);
+        }
+        self.is_escaped = found.is_some_and(|place| text[place] == b'\\');
+        if found.is_some_and(|place| text[place] == b'"') {
+            self.in_text = false;
+            self.end_value();
+        }
+        &text[end..]
+    }
+
+    fn end_value(&mut self) {
+        self.place = if self.depth == 0 { Place::ItemEnd } else { Place::Item };
+    }
+
+    /// Takes a byte that is not within a string.
+    #[inline]
+    fn take(&mut self, byte: u8, lines: &mut Vec<u8>) -> Result<(), String> {
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            if matches!(self.place, Place::Item | Place::ItemEnd) {
+                lines.push(b' ');
+            }
+            return Ok(());
+        }
+        if self.depth == 0 {
+            match (self.place, byte) {
+                (Place::Closed, _) => {
+                    return Err("the file goes on behind the end of its JSON array".to_owned());
+                }
+                (Place::Item | Place::ItemEnd, b',') => {
+                    self.place = Place::Comma;
+                    lines.push(b'\n');
+                    return Ok(());
+                }
+                (Place::Begun | Place::Item | Place::ItemEnd, b']') => {
+                    self.place = Place::Closed; // The last line has no end, as what is behind it may be wrong.
+                    return Ok(());
+                }
+                // Vertical tabs and form feeds alone would be a blank line.
+                (Place::Begun | Place::Comma, b',' | b']' | 0x0b | 0x0c) => return Err(NO_ITEM.to_owned()),
+                (Place::ItemEnd, _) => return Err(no_comma(&char::from(byte).to_string())),
+                _ => (),
+            }
+        }
+        lines.push(byte);
+        self.place = Place::Item;
+        match byte {
+            b'"' => self.in_text = true,
+            b'[' | b'{' => self.depth += 1,
+            b']' | b'}' if self.depth > 0 => {
+                self.depth -= 1;
+                self.end_value();
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, lines: &mut Vec<u8>) -> Result<(), String> {
+        match self.place {
+            Place::Closed => Ok(()),
+            Place::Begun | Place::Comma => Err(NO_ITEM.to_owned()),
+            Place::Item | Place::ItemEnd => {
+                if self.in_text || self.depth > 0 {
+                    lines.push(b'\n'); // Who reads this line says what is missing.
+                }
+                Err(no_comma(""))
+            }
+        }
+    }
+}
+
+fn no_comma(found: &str) -> String {
+    format!("expected a comma or the end of the array, got '{found}'")
+}

@@ -172,6 +172,7 @@ insert_ids = pairs(
 names = [
     *["page", "pa\\u0067e", "x", "event", "properties.event", "properties", "distinct_id_as_known", "date"],
     *["\\ud800", "\\udfff", "", "ünï\U0001f98a", "time ", "properties.distinct_id_as_known"],
+    *["a\\u0000b", "a\\ufffdb", "a\\ud800b", "\\u0000", "time\\u0000"],
 ]
 plain = pairs(st.sampled_from([f'"{name}"' for name in names]), st.one_of(values, values, deep))
 befores = pairs(st.just('"$distinct_id_before_identity"'), st.one_of(ids, ids, values))

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import pyarrow as pa
 
@@ -40,12 +40,22 @@ def column_names(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, s
     columns: dict[str, str] = {}
     used = set(taken)
     for name in names:
-        column = unicode_text(name)
-        while column in used:
-            column = f"properties.{column}"
+        column = free_name(column_text(name), used)
         used.add(column)
         columns[name] = column
     return columns
+
+
+def column_text(name: str) -> str:
+    """Return ``name`` as a column's, with U+FFFD for a lone surrogate, and for NUL, at which Arrow cuts."""
+    return unicode_text(name).replace("\0", "\ufffd")
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return ``name``, with ``properties.`` before it as often as that is ``taken``."""
+    while name in taken:
+        name = f"properties.{name}"
+    return name
 
 
 def unicode_text(text: str) -> str:

@@ -9,6 +9,7 @@ from idmerge.errors import FileFormatError
 from idmerge.files import EventBatch, LinkBatch, scan
 from idmerge.files.columns import COLUMNS, CSV
 from idmerge.files.tables import check_names, format_of, record_batches, schema_of
+from idmerge.jsoncolumns import column_names
 from idmerge.outcome import Report
 from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, Duplicates, import_pyarrow
 from idmerge.stitching.tables import EVENT, PROPERTIES, TIME, Stitcher, Wanted, as_text
@@ -98,13 +99,17 @@ class Columns:
         """Return the names of the columns of the stitched events."""
         return list(self.schema().names)
 
+    def renamed(self) -> dict[str, str]:
+        """Return the new name of each column whose own one has a NUL, which cannot be handed on."""
+        columns = column_names([name for name in self._whole.names if name in self._kept])
+        return {name: column for name, column in columns.items() if "\0" in name}
+
     def schema(self) -> pa.Schema:
         """Return the columns of the stitched events, with their types."""
         pa = import_pyarrow()
         wanted = self._wanted._replace(apply=False)
         looked_at = pa.schema([field for field in self._whole if field.name in self._read])
-        stitched = Stitcher(wanted).stitched(looked_at.empty_table())
-        return stitched.select([name for name in stitched.column_names if name in self._shown]).schema
+        return self._shown_of(Stitcher(wanted).stitched(looked_at.empty_table())).schema
 
     def batches(
         self, on_bytes: Callable[[int], object], duplicates: Duplicates | None
@@ -117,17 +122,18 @@ class Columns:
                     stitcher.follow(piece)
                 continue
             for table in self._marks.checked(file, self._tables(file, self._read, on_bytes)):
-                stitched = _told(file, stitcher.stitched, table)
-                shown = stitched.select([name for name in stitched.column_names if name in self._shown])
+                shown = self._shown_of(_told(file, stitcher.stitched, table))
                 yield from (batch for batch in shown.to_batches() if batch.num_rows)
 
     @property
     def _read(self) -> list[str]:
         return [name for name in self._whole.names if name in {*self._kept, *self._looked_at}]
 
-    @property
-    def _shown(self) -> set[str]:
-        return {*self._kept, ID, BEFORE, *([AS_KNOWN] if self._wanted.as_known else [])}
+    def _shown_of(self, stitched: pa.Table) -> pa.Table:
+        """Return the columns of ``stitched`` that are wanted, under names that Arrow can hand on."""
+        wanted = {*self._kept, ID, BEFORE, *([AS_KNOWN] if self._wanted.as_known else [])}
+        shown = stitched.select([name for name in stitched.column_names if name in wanted])
+        return shown.rename_columns([*column_names(shown.column_names).values()])
 
     def _tables(
         self, file: RereadableFile, names: list[str], on_bytes: Callable[[int], object]

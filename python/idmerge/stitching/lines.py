@@ -112,6 +112,10 @@ class Lines:
             names.insert(names.index(BEFORE) + 1, AS_KNOWN)
         return names
 
+    def renamed(self) -> dict[str, str]:
+        """Return the column of each property whose name has a NUL, which that of a column cannot have."""
+        return {name: column for name, column, _ in self._shape.columns() if "\0" in name}
+
     def schema(self) -> pa.Schema:
         """Return the columns of the events that were read, with their types."""
         schema: pa.Schema = import_pyarrow().schema(flattener_of(self._shape))

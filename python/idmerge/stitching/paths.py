@@ -102,6 +102,12 @@ class StitchedEvents:
         self._check_learned()
         return self._source.column_names()
 
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The properties that have a NUL in their names, with their columns, which have U+FFFD there."""
+        self._check_learned()
+        return self._source.renamed()
+
     def _check_learned(self) -> None:
         if not self._is_learned:
             raise ValueError("learn the events first: which properties they have is not known yet")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.events import IDENTITY_EVENTS, as_id, operand_names
 from idmerge.jsoncolumns import unicode_text
+from idmerge.jsondecoding import decoded
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, INSERT_ID, Duplicates
 from idmerge.stitching.following import followed_events
@@ -149,7 +149,8 @@ def stitched_table(events: Any, wanted: Wanted) -> Any:
         batches = table.to_batches()
         return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
     if hasattr(events, "__arrow_c_stream__") and not families & {"polars", "pandas"}:
-        return _arrow(pa.table(events), wanted)
+        # A table that is pyarrow's already keeps names that the interface would cut at a NUL.
+        return _arrow(events if isinstance(events, pa.Table) else pa.table(events), wanted)
     raise TypeError(
         "events must be a table of pyarrow, polars, pandas or DuckDB, or paths, "
         f"got {type(events).__module__}.{kind}"
@@ -365,7 +366,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 def _parsed(text: str | bytes) -> Any:
     try:
-        return json.loads(text)
+        return decoded(text)
     except (ValueError, RecursionError):
         return None
 

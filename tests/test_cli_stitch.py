@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -150,66 +150,6 @@ def test_a_malformed_event_in_parquet_is_told_with_its_row() -> None:
     assert "raw.parquet:2: $identify has no $anon_id" in run("raw.parquet", "-o", "out.parquet").stderr
 
 
-# Partitions
-
-ODD = [
-    *["a/b", "..", ".", "", "ünï\U0001f98a", "with space", "a=b", "100%", "a%2Fb", "null", "q'\"\\", "\n"],
-    *["x" * 200, None, "__HIVE_DEFAULT", "A", "a"],
-]
-
-
-def odd_events() -> list[dict[str, Any]]:
-    times = [1_600_000_000, None, 1_600_086_400_000, "2020-09-13T23:59:59.999Z", -1, 253402300799]
-    return [
-        {"event": name, "properties": {"distinct_id": f"u{place}", "time": times[place % 6], "date": "d"}}
-        for place, name in enumerate(ODD * 2)
-    ]
-
-
-def test_partitions_by_event_are_read_back_whole() -> None:
-    write("odd.ndjson", *odd_events())
-    run("odd.ndjson", "-o", "out", "--partition-by", "event")
-    expected = [(event["event"], event["properties"]["distinct_id"]) for event in odd_events()]
-    part = dataset.partitioning(pa.schema([("event", pa.string())]), flavor="hive")
-    found = dataset.dataset("out", partitioning=part).to_table().select(["event", "distinct_id"]).to_pylist()
-    assert sorted(map(repr, ((row["event"], row["distinct_id"]) for row in found))) == sorted(
-        map(repr, expected)
-    )
-    rows = duckdb.sql(
-        "SELECT event, distinct_id FROM read_parquet('out/**/*.parquet', hive_partitioning = true, "
-        "hive_types = {'event': VARCHAR})"
-    ).fetchall()
-    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
-    assert {path.parent.parent for path in Path("out").rglob("*.parquet")} == {Path("out")}
-
-
-def test_partitions_by_date_are_read_back_whole() -> None:
-    write("odd.ndjson", *odd_events())
-    run("odd.ndjson", "-o", "out", "--partition-by", "date")
-    expected = stitched_table(odd_events())
-    part = dataset.partitioning(pa.schema([("date", pa.date32())]), flavor="hive")
-    found = dataset.dataset("out", partitioning=part).to_table()
-    assert found.num_rows == len(odd_events())
-    days: dict[str, date | None] = dict(
-        zip(found["distinct_id"].to_pylist(), found["date"].to_pylist(), strict=True)
-    )
-    for row in expected.to_pylist():
-        assert days[row["distinct_id"]] == (row["time"].date() if row["time"] else None)
-    assert set(found["properties.date"].to_pylist()) == {"d"}
-    (row,) = duckdb.sql(
-        "SELECT count(*), count(date), min(date) "
-        "FROM read_parquet('out/**/*.parquet', hive_partitioning = true)"
-    ).fetchall()
-    assert row == (34, 28, date(1969, 12, 31))
-
-
-def test_the_events_of_a_partition_stay_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idmerge.files.blocks.BLOCK", 300)
-    write("e.ndjson", *({"event": "ab"[n % 2], "properties": {"n": n}} for n in range(3000)))
-    run("e.ndjson", "-o", "out", "--partition-by", "event")
-    assert parquet.read_table("out/event=b/part-0.parquet")["n"].to_pylist() == list(range(1, 3000, 2))
-
-
 def test_no_events_make_an_empty_directory_or_file() -> None:
     write("none.ndjson")
     run("none.ndjson", "-o", "out", "--partition-by", "date")
@@ -219,21 +159,6 @@ def test_no_events_make_an_empty_directory_or_file() -> None:
     assert names_in("out") == [writing.OWN]
     assert names_in("parts") == [writing.OWN, "part-00000.parquet"]
     assert parquet.read_table("out.parquet").num_columns == parquet.read_table("parts").num_columns == 4
-
-
-def test_a_name_too_long_for_a_directory_is_refused() -> None:
-    write("long.ndjson", {"event": "é" * 100, "properties": {}})
-    assert "has a name too long for a directory" in error_of(
-        "long.ndjson", "-o", "out", "--partition-by", "event"
-    )
-
-
-def test_more_partitions_than_a_file_system_bears_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "MOST_PARTITIONS", 3)
-    write("many.ndjson", *({"event": f"e{n}", "properties": {}} for n in range(5)))
-    assert "more partitions than 3; partition" in error_of(
-        "many.ndjson", "-o", "out", "--partition-by", "event"
-    )
 
 
 # Journals

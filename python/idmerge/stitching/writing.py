@@ -10,23 +10,15 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
-from inspect import signature
 from itertools import count
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from idmerge.errors import FileFormatError
 from idmerge.files import replacing, replacing_directory
 from idmerge.files.csvtext import csv_writer
-from idmerge.stitching.encoding import (
-    MOST_BYTES,
-    MOST_THREADS,
-    ROWS,
-    STATISTICS,
-    WITHOUT_DICTIONARY,
-)
+from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
+from idmerge.stitching.partitions import KEYS, check_key, write_partitions
 from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
@@ -41,12 +33,9 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="Sized")
 
 SUFFIXES = (".parquet", ".arrow", ".csv")
-PARTITIONS = ("date", "event")
+PARTITIONS = tuple(KEYS)
 PART_ROWS = 2 * ROWS
 """Rows of a file of a directory that is not partitioned."""
-MOST_PARTITIONS = 10_000
-LONGEST_NAME = 255
-"""Bytes of the name of a directory."""
 OWN = "_idmerge"
 """An empty file in each directory that was written here: such a directory is replaced, no other one."""
 
@@ -66,7 +55,7 @@ def write_events(
         OSError: There is no room, or no permission.
     """
     if partition_by is not None:
-        _check_key(schema, partition_by)
+        check_key(schema, partition_by)
     import pyarrow as pa  # noqa: PLC0415
 
     try:
@@ -76,11 +65,9 @@ def write_events(
         with _replacing_directory(output) as directory:
             if partition_by is None:
                 return _write_parts(directory, schema, batches)
-            return _write_partitions(directory, schema, batches, partition_by)
+            return write_partitions(directory, schema, batches, partition_by)
     except pa.ArrowException as error:
         reason = str(error).partition("\n")[0]
-        if "partitions" in reason:
-            reason = f"there are more partitions than {MOST_PARTITIONS:,}; partition by date, or not at all"
         raise FileFormatError(f"{output}: cannot be written ({reason})") from error
 
 
@@ -147,106 +134,12 @@ def _write_parts(directory: Path, schema: pa.Schema, batches: Iterable[pa.Record
 
     def write(table: pa.Table) -> None:
         path = _part(directory, next(numbers))
-        parquet.write_table(table, path, row_group_size=ROWS, **_options(schema))
+        parquet.write_table(table, path, row_group_size=ROWS, **parquet_options(schema))
 
     rows = _each_encoded(min(threads_allowed(), MOST_THREADS), schema, batches, PART_ROWS, write)
     if not rows:
         write(schema.empty_table())
     return rows
-
-
-def _write_partitions(
-    directory: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], partition_by: str
-) -> int:
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import dataset  # noqa: PLC0415
-
-    rows = 0
-    by_date = partition_by == "date"
-    names = list(schema.names)
-    if by_date:
-        while "date" in names:  # A property, which gives way.
-            place, free = names.index("date"), "properties.date"
-            while free in names:
-                free = f"properties.{free}"
-            names[place] = free
-        names.append("date")
-
-    is_over = Event()
-    # The events of a partition stay in their order; pyarrow before 21 promises nothing.
-    promises = "preserve_order" in signature(dataset.write_dataset).parameters
-    ordered: dict[str, Any] = {"preserve_order": True} if promises else {}
-
-    def counted() -> Iterator[pa.RecordBatch]:
-        nonlocal rows
-        for batch in batches:
-            if is_over.is_set():
-                return
-            rows += batch.num_rows
-            if by_date:
-                yield batch.append_column("date", _dates(batch.column("time"))).rename_columns(names)
-            else:
-                _check_lengths(batch.column(partition_by))
-                yield batch
-
-    whole = schema
-    if by_date:
-        fields = [field.with_name(name) for field, name in zip(schema, names, strict=False)]
-        whole = pa.schema([*fields, pa.field("date", pa.date32())])
-    key = pa.schema([whole.field(partition_by)])
-    with ThreadPoolExecutor(1, "idmerge-write") as pool:  # The caller's thread can be interrupted.
-        writing = pool.submit(
-            dataset.write_dataset,
-            pa.RecordBatchReader.from_batches(whole, counted()),
-            directory,
-            format="parquet",
-            partitioning=dataset.partitioning(key, flavor="hive"),
-            max_partitions=MOST_PARTITIONS,
-            min_rows_per_group=2**14,
-            max_rows_per_group=ROWS,
-            existing_data_behavior="overwrite_or_ignore",
-            use_threads=False,
-            **ordered,
-        )
-        try:
-            writing.result()
-        finally:
-            is_over.set()
-    return rows
-
-
-def _check_key(schema: pa.Schema, partition_by: str) -> None:
-    """Raise FileFormatError if events cannot be told apart by day, or by name."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    name = "time" if partition_by == "date" else "event"
-    kind = schema.field(name).type if name in schema.names else None
-    is_time = kind is not None and (pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-    if kind is None or (name == "time" and not is_time):
-        wanted = "timestamps" if name == "time" else "names"
-        raise FileFormatError(
-            f"partitioning by {partition_by} needs the column {name} of {wanted}, got {kind}"
-        )
-
-
-def _dates(times: Any) -> Any:
-    """Return the day of each time, in UTC."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    if pa.types.is_timestamp(times.type):
-        times = times.cast(pa.timestamp(times.type.unit))
-    return times.cast(pa.date32())
-
-
-def _check_lengths(names: Any) -> None:
-    """Raise FileFormatError if an event's name is too long for one of a directory."""
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    for name in pc.unique(names).to_pylist():
-        if name is not None and len(f"event={quote(str(name), safe='')}") > LONGEST_NAME:
-            raise FileFormatError(
-                f"the event {name!r:.40} has a name too long for a directory; partition by date or not"
-            )
 
 
 def _each_encoded(
@@ -294,7 +187,7 @@ def _writer(
     if output.endswith(".parquet"):
         from pyarrow import parquet  # noqa: PLC0415
 
-        with parquet.ParquetWriter(stream, schema, **_options(schema)) as writer:
+        with parquet.ParquetWriter(stream, schema, **parquet_options(schema)) as writer:
             yield lambda table: writer.write_table(table, row_group_size=2 * ROWS)
     elif output.endswith(".arrow"):
         with pa.ipc.new_file(stream, schema) as writer:
@@ -302,29 +195,6 @@ def _writer(
     else:
         with csv_writer(stream, schema, csv_safe=csv_safe) as write:
             yield write
-
-
-def _options(schema: pa.Schema) -> dict[str, Any]:
-    """Return how Parquet is written.
-
-    Times go on and insert IDs never repeat, so they have no dictionary; the least and greatest value
-    of an ID in a row group says nothing. Together that is three tenths of the time, and a sixth of the file.
-    """
-    import pyarrow as pa  # noqa: PLC0415
-
-    types = {name: schema.field(name).type for name in WITHOUT_DICTIONARY if name in schema.names}
-    encodings = {}
-    for name, kind in types.items():
-        if pa.types.is_timestamp(kind) or pa.types.is_int64(kind):
-            encodings[name] = "DELTA_BINARY_PACKED"
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            encodings[name] = "DELTA_LENGTH_BYTE_ARRAY"
-    return {
-        "use_dictionary": [name for name in schema.names if name not in encodings],
-        **({"column_encoding": encodings} if encodings else {}),
-        "write_statistics": [*STATISTICS],
-        "write_batch_size": 2**16,
-    }
 
 
 @contextmanager

@@ -147,6 +147,64 @@ def test_a_store_keeps_profiles_from_run_to_run_and_hides_what_links_have_joined
     ]
 
 
+def test_profiles_of_the_earlier_form_are_taken_over_as_updates() -> None:
+    ndjson(
+        "old", [{"$distinct_id": own, "$ignore_alias": True, "$set": {"n": own}} for own in ("ana", "phone")]
+    )
+    run("profiles", "old", "--events", "links.csv", "--store", "new")
+    held = Profiles.load("new", Resolver())
+    assert [(own, held.get(own)) for own in held] == [("ana", {"n": "ana"}), ("phone", {"n": "phone"})]
+
+
+def test_an_empty_store_is_refused_and_stays() -> None:
+    Path("kept").touch()
+    error = error_of("profiles", "updates.ndjson", "--events", "links.csv", "--store", "kept")
+    assert error == "kept: the file is empty, and so no store of profiles; remove it to begin a new store"
+    assert Path("kept").read_bytes() == b""
+
+
+def test_two_runs_do_not_write_one_store_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])
+    again = ["profiles", "u", "--events", "links.csv", "--store", "kept"]
+    run(*again)
+    told: list[str] = []
+    update_many = Profiles.update_many
+
+    def meanwhile(held: Profiles, updates: Any) -> Any:
+        monkeypatch.setattr(Profiles, "update_many", update_many)
+        told.append(error_of(*again))
+        return held.update_many(updates)
+
+    monkeypatch.setattr(Profiles, "update_many", meanwhile)
+    run(*again)
+    assert told[0].startswith(str(Path("kept").resolve()))
+    assert "a store of profiles has one writer at a time" in told[0]
+    assert (Profiles.load("kept", Resolver()).get("ana") or {})["n"] == 2
+    run(*again)  # The lock ends with the run.
+
+
+def test_a_store_that_is_changed_during_a_run_is_not_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])
+    again = ["profiles", "u", "--events", "links.csv", "--store", "kept"]
+    update_many = Profiles.update_many
+
+    def meanwhile(held: Profiles, updates: Any) -> Any:
+        other = Profiles(Resolver())
+        other.update({"$distinct_id": "ben", "$set": {}})
+        other.save("kept")
+        return update_many(held, updates)
+
+    monkeypatch.setattr(Profiles, "update_many", meanwhile)
+    for _ in range(2):  # Where there was none, and where there was another one.
+        assert error_of(*again) == (
+            "kept was changed by somebody else since it was loaded; load it again and apply the updates to "
+            "that, or save to another file"
+        )
+        assert list(Profiles.load("kept", Resolver())) == ["ben"]
+        (held := Profiles(Resolver())).save("kept")
+        assert len(held) == 0
+
+
 def test_the_summary_counts_updates_by_operation_and_what_was_left_out() -> None:
     sent: list[Any] = [
         setting("ana", plan="pro"),
@@ -228,6 +286,9 @@ def test_a_file_that_is_no_updates_or_no_store_is_one_line() -> None:
     )
     store = ndjson("other", UPDATES[:1])
     assert error_of("profiles", "updates.ndjson", "--events", "links.csv", "--store", store) == (
-        "other:1: the line is an update, and no profile that was saved; apply it instead"
+        "other: the file holds updates, or profiles saved without checksums, where nothing shows whether "
+        "some are missing; if it is whole, apply it to a new store: "
+        "idmerge profiles other --journal PATH --store NEW"
     )
+    assert Path("other").read_text(encoding="utf-8") == f"{json.dumps(UPDATES[0])}\n"
     assert error_of("profiles", "nothing", "--events", "links.csv") == "nothing: No such file or directory"

@@ -15,7 +15,8 @@ import idmerge
 PACKAGE = Path(idmerge.__file__).parent
 CORE = Path(__file__).parent.parent / "rust" / "core"
 
-PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "recorded", "reference"]
+PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "profilestore"]
+PLAIN += ["recorded", "reference"]
 FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
 ORIGINALS = {"scipy", "networkx"}
 
@@ -84,7 +85,7 @@ def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands |= {"ask", "changes", "generate", "bench", "profiles", "doctor", "stitch"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
     names += ("doctor", "files.judging", "wording", "files.sources", "stitching.writing")
-    names += ("questions", "drawing", "naming", "files.csvtext")
+    names += ("questions", "drawing", "naming", "files.csvtext", "profilestore")
     public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):
         for module in imports(path):

@@ -83,6 +83,10 @@ class JournalError(IdmergeError, ValueError):
     """A journal is damaged, of another version or policy, or in use; the message says what was found."""
 
 
+class StoreError(IdmergeError, RuntimeError):
+    """A store of profiles is in use, or somebody else has changed it; the message says which."""
+
+
 class FileFormatError(IdmergeError, ValueError):
     """A file is not what its name or its columns promise; the message names file and line."""
 

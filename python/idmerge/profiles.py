@@ -11,7 +11,6 @@ An update costs one look-up; showing all, one a stored profile.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections import Counter
@@ -20,9 +19,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
 from idmerge.engage import Profile, StatedUpdate, Update, copied, stated_update, updated
-from idmerge.errors import FileFormatError, MalformedUpdateError
+from idmerge.errors import MalformedUpdateError, StoreError
 from idmerge.naming import check_local
 from idmerge.policy import Policy, can_be_id
+from idmerge.profilestore import last_line, read_store, write_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -112,6 +112,9 @@ class Profiles:
         self._merge_profiles: MergeProfiles = merge_profiles
         self._policy: Policy = getattr(resolver, "policy", None) or Policy()
         self._stored: dict[str, Profile] = {}
+        self._last_lines: dict[
+            str, bytes | None
+        ] = {}  # Of the files that these were loaded from or saved to.
         self._lock = threading.RLock()  # A canonical strategy may be a callable that asks back.
 
     @property
@@ -221,7 +224,12 @@ class Profiles:
 
     def __contains__(self, distinct_id: str) -> bool:
         """Return whether a profile is shown of the person with this ID."""
-        return self.get(distinct_id) is not None
+        _check_text(distinct_id)
+        with self._lock:
+            canonical = self._resolver.resolve(distinct_id)
+            return canonical in self._stored or (
+                self._merge_profiles == "fill" and bool(self._behind(canonical))
+            )
 
     def __repr__(self) -> str:
         """Name the numbers of profiles."""
@@ -296,42 +304,63 @@ class Profiles:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all stored profiles to ``path``, hidden ones too, in place of an older file.
 
-        Each line is an update that makes one profile under its very ID. The file is there whole or not at
-        all; once this returns it is on disk.
+        `idmerge.profilestore` has the form: each line has a checksum, and the end one over all. The file is
+        there whole or not at all; once this returns it is on disk. Where these profiles were loaded from
+        ``path``, or saved there, the file must still be that one.
 
         Raises:
+            StoreError: Somebody else has changed the file since; it stays as it is.
             OSError: It could not be written; an older file is still there.
         """
         from idmerge.files import replacing  # noqa: PLC0415
 
-        with self._lock, replacing(os.fspath(path)) as stream:
-            for distinct_id, profile in self._stored.items():
-                update = {"$distinct_id": distinct_id, "$ignore_alias": True, "$set": profile}
-                stream.write(f"{json.dumps(update)}\n".encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+        name = os.fspath(path)
+        place = os.path.realpath(name)
+        with self._lock:
+            if place in self._last_lines and self._last_lines[place] != last_line(name):
+                raise StoreError(
+                    f"{name} was changed by somebody else since it was loaded; load it again and apply the "
+                    "updates to that, or save to another file"
+                )
+            with replacing(name) as stream:
+                end = write_store(stream, self._stored.items())
+                stream.flush()
+                os.fsync(stream.fileno())
+            self._last_lines[place] = end
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], resolver: WhoIsWho, *, merge_profiles: MergeProfiles = "hide"
+        cls,
+        path: str | os.PathLike[str],
+        resolver: WhoIsWho,
+        *,
+        merge_profiles: MergeProfiles = "hide",
+        missing_ok: bool = False,
     ) -> Self:
         """Return the profiles that `save` wrote to ``path``, shown by what ``resolver`` says.
 
+        Args:
+            path: The file.
+            resolver: As for the class.
+            merge_profiles: As for the class.
+            missing_ok: Return no profiles where there is no such file; `save` then makes it.
+
         Raises:
-            FileFormatError: The file is damaged, or none that `save` wrote; the message names file and line.
+            FileFormatError: The file is damaged, cut off, of a later form, or none that `save` wrote; the
+                message names file and line.
             OSError: It cannot be read.
         """
         profiles = cls(resolver, merge_profiles=merge_profiles)
         check_local(path)
         name = os.fspath(path)
-        with open(path, "rb") as file:  # noqa: PTH123
-            for number, line in enumerate(file, 1):
-                distinct_id, profile = _saved(f"{name}:{number}", line)
-                if distinct_id in profiles._stored:
-                    raise FileFormatError(
-                        f"{name}:{number}: {distinct_id!r:.100} has a profile above already"
-                    )
-                profiles._stored[distinct_id] = profile
+        end = None
+        try:
+            with open(path, "rb") as stream:  # noqa: PTH123
+                end = read_store(name, stream, profiles._stored.__setitem__)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+        profiles._last_lines[os.path.realpath(name)] = end
         return profiles
 
     def __reduce__(self) -> NoReturn:
@@ -343,21 +372,6 @@ class Profiles:
         raise TypeError(
             "profiles do not pickle: save(path) keeps them, load(path, resolver) brings them back"
         )
-
-
-def _saved(place: str, line: bytes) -> tuple[str, Profile]:
-    """Return the ID and the profile of one line that `Profiles.save` wrote."""
-    if not line.endswith(b"\n"):
-        raise FileFormatError(f"{place}: the file is cut off here; get a whole copy of it")
-    try:
-        distinct_id, exactly, operations = stated_update(line)
-    except MalformedUpdateError as error:
-        raise FileFormatError(f"{place}: {error}") from error
-    if not exactly or list(operations) != ["$set"]:
-        raise FileFormatError(
-            f"{place}: the line is an update, and no profile that was saved; apply it instead"
-        )
-    return distinct_id, operations["$set"]
 
 
 def _check_text(distinct_id: object) -> None:

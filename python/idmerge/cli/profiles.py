@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ from idmerge.cli.wording import counted, labelled
 from idmerge.errors import FileFormatError
 from idmerge.files import STDIN, BadLine, EventBatch, read, replacing, scan
 from idmerge.naming import named
+from idmerge.profilestore import sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,6 +75,7 @@ class Run:
     With --store the profiles of earlier runs go on from FILE, which is made if there is none, and this run's
     are kept there. When links have joined people meanwhile, the canonical ID's profile is shown and the
     others are hidden, or fill its gaps (--merge-profiles). An update that is read twice is applied twice.
+    FILE is replaced at once when the run ends, or stays as it was.
 
     \b
     Example:
@@ -100,7 +101,9 @@ class Run:
     callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
     help=f"Write the table here; the suffix names the format: {', '.join(WRITERS)}.",
 )
-@click.option("--store", metavar="FILE", help="Keep all profiles in this file from run to run, as NDJSON.")
+@click.option(
+    "--store", metavar="FILE", help="Keep all profiles in this file from run to run; one run at a time."
+)
 @click.option(
     "--merge-profiles",
     type=click.Choice(["hide", "fill"]),
@@ -131,32 +134,30 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     check_csv_safe(output, csv_safe=csv_safe)
     started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
     with ExitStack() as stack:
-        table_file = stack.enter_context(replacing(output)) if output else None
+        if store:
+            stack.enter_context(sole_writer(store))
         resolver = stack.enter_context(opened_to_read(journal)) if journal else Resolver(policy, canonical)
-        people = _stored(store, resolver, merge_profiles)
-        with progress("reading", total) as bar:
-            malformed = MalformedLines(bar, strict=strict)
-            for path in events:
-                _read_links(path, resolver, run, bar, malformed)
-            for path in updates:
-                _read_updates(path, people, run, bar, malformed)
-        run.malformed = malformed.count
-        table = people.table()
-        if output and table_file:
-            write_mapping(table, output, table_file, csv_safe=csv_safe)
-    if store:
-        people.save(store)
+        if store:
+            people = Profiles.load(store, resolver, merge_profiles=merge_profiles, missing_ok=True)
+        else:
+            people = Profiles(resolver, merge_profiles=merge_profiles)
+        with replacing(output) if output else nullcontext() as table_file:
+            with progress("reading", total) as bar:
+                malformed = MalformedLines(bar, strict=strict)
+                for path in events:
+                    _read_links(path, resolver, run, bar, malformed)
+                for path in updates:
+                    _read_updates(path, people, run, bar, malformed)
+            run.malformed = malformed.count
+            table = people.table()
+            if output and table_file:
+                write_mapping(table, output, table_file, csv_safe=csv_safe)
+        if store:  # Last, so that a run that ends before it can be repeated.
+            people.save(store)
     if not output:
         print_csv(table, csv_safe=csv_safe)
     for line in _summary(run, people, perf_counter() - started):
         click.echo(line, err=True)
-
-
-def _stored(store: str | None, resolver: Resolver, merge_profiles: Any) -> Profiles:
-    """Return the profiles that were kept in ``store``, or none where there is no such file yet."""
-    if store and Path(store).exists():
-        return Profiles.load(store, resolver, merge_profiles=merge_profiles)
-    return Profiles(resolver, merge_profiles=merge_profiles)
 
 
 def _read_links(path: str, resolver: Resolver, run: Run, bar: Progress, malformed: MalformedLines) -> None:

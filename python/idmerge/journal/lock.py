@@ -41,7 +41,7 @@ _BEYOND = 1 << 20
 
 
 class WriterLock:
-    """The right to write to ``journal``, held from here to `release`.
+    """The right to write to ``journal``, held from here to `release`; ``kind`` is the word for such a file.
 
     A file beside the journal is locked and says who holds it. It stays when the lock is released, so that
     nobody can lock a file that is being deleted.
@@ -50,7 +50,7 @@ class WriterLock:
         JournalError: Somebody else holds it; the message says who.
     """
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, kind: str = "a journal") -> None:
         self._path = journal.with_name(f"{journal.name}-writer")
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -59,7 +59,7 @@ class WriterLock:
             holder = self._holder()
             os.close(self._descriptor)
             raise JournalError(
-                f"{journal} is open for writing by {holder}; a journal has one writer at a time"
+                f"{journal} is open for writing by {holder}; {kind} has one writer at a time"
             ) from error
         # Whoever forgets to release it does so when the collector comes.
         self._close = weakref.finalize(self, os.close, self._descriptor)

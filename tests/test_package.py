@@ -15,7 +15,7 @@ import idmerge
 PACKAGE = Path(idmerge.__file__).parent
 CORE = Path(__file__).parent.parent / "rust" / "core"
 
-PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "profilestore"]
+PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "indexedlist", "profilestore"]
 PLAIN += ["recorded", "reference"]
 FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
 ORIGINALS = {"scipy", "networkx"}

@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import MalformedUpdateError
 from idmerge.events import as_id
+from idmerge.indexedlist import IndexedList, likeness
 from idmerge.jsondecoding import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Profile = dict[str, Any]
-"""The properties of one profile."""
+"""The properties of one profile; a long list may be an `IndexedList` until it is `copied` or `plain`."""
 
 Update = Mapping[str, Any] | str | bytes | bytearray
 """One update: a mapping of the shape that ``/engage`` takes, or its JSON text."""
 
 DEEPEST = 100
 """How many objects and lists may lie within each other."""
+
+LONGEST_SEARCHED = 16
+"""The longest list that is searched value by value."""
 
 DELETE = "$delete"
 
@@ -106,9 +110,16 @@ def copied(value: Any, depth: int = 0) -> Any:
         raise MalformedUpdateError(f"a property must be nested no more than {DEEPEST} deep")
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {str.__str__(key): copied(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, IndexedList)):
         return [copied(item, depth + 1) for item in value]
     raise MalformedUpdateError(f"a property must be a JSON value, got {_shown(value)}")
+
+
+def plain(profile: Profile) -> Profile:
+    """Return ``profile`` as JSON values alone, which it may share."""
+    if not any(isinstance(value, IndexedList) for value in profile.values()):
+        return profile
+    return {name: list(value) if isinstance(value, IndexedList) else value for name, value in profile.items()}
 
 
 def _is_finite(number: float) -> bool:
@@ -191,26 +202,52 @@ def _union(profile: Profile, name: str, values: list[Any]) -> bool:
 
     What the list holds twice already stays twice [C].
     """
-    old = profile.setdefault(name, [])
-    if not _is_list(old):
+    old = _searchable(profile, name)
+    if old is None:
         return False
-    seen = {_likeness(item) for item in old}
+    if isinstance(old, IndexedList):
+        for value in values:
+            if value not in old:
+                old.append(value)
+        return True
+    seen = {likeness(item) for item in old}
     for value in values:
-        likeness = _likeness(value)
-        if likeness not in seen:
-            seen.add(likeness)
+        like = likeness(value)
+        if like not in seen:
+            seen.add(like)
             old.append(value)
     return True
 
 
 def _remove(profile: Profile, name: str, value: Any) -> bool:
     """Remove a value from a list; what is not there or no list stays [D]. All its occurrences go [C]."""
-    old = profile.get(name, [])
-    if not _is_list(old):
+    if name not in profile:
+        return True
+    old = _searchable(profile, name)
+    if old is None:
         return False
-    likeness = _likeness(value)
-    old[:] = [item for item in old if _likeness(item) != likeness]
+    if isinstance(old, IndexedList):
+        old.remove(value)
+        return True
+    like = likeness(value)
+    old[:] = [item for item in old if likeness(item) != like]
     return True
+
+
+def _searchable(profile: Profile, name: str) -> list[Any] | IndexedList | None:
+    """Return a list, empty if it is not there, in a form in which a search costs little; None if it is none.
+
+    A list that is long, or has lists and objects in it, is indexed the first time and stays so: a list of
+    30,000 values that `$union` made one by one took a minute without.
+    """
+    old = profile.setdefault(name, [])
+    if isinstance(old, IndexedList):
+        return old
+    if not _is_list(old):
+        return None
+    if len(old) > LONGEST_SEARCHED or any(isinstance(item, (list, dict)) for item in old):
+        profile[name] = old = IndexedList(old)
+    return old
 
 
 def _unset(profile: Profile, name: str, _: None) -> bool:
@@ -245,18 +282,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _likeness(value: Any) -> Any:
-    """Return what equal JSON values have in common: 1 and 1.0 are equal, 1 and true are not."""
-    if isinstance(value, bool):
-        return ("bool", value)
-    if isinstance(value, list):
-        return ("list", *map(_likeness, value))
-    if isinstance(value, dict):
-        return ("object", frozenset((key, _likeness(item)) for key, item in value.items()))
-    return value
+    return isinstance(value, (list, IndexedList))
 
 
 def _shown(value: object) -> str:

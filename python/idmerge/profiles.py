@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
-from idmerge.engage import Profile, StatedUpdate, Update, copied, stated_update, updated
+from idmerge.engage import Profile, StatedUpdate, Update, copied, plain, stated_update, updated
 from idmerge.errors import MalformedUpdateError, StoreError
 from idmerge.naming import check_local
 from idmerge.policy import Policy, can_be_id
@@ -323,7 +323,7 @@ class Profiles:
                     "updates to that, or save to another file"
                 )
             with replacing(name) as stream:
-                end = write_store(stream, self._stored.items())
+                end = write_store(stream, ((own, plain(profile)) for own, profile in self._stored.items()))
                 stream.flush()
                 os.fsync(stream.fileno())
             self._last_lines[place] = end

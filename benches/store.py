@@ -121,7 +121,7 @@ def kill(kills: int, directory: Path, seed: int = 0) -> tuple[Counter[str], list
     started = monotonic()
     subprocess.run(command, cwd=directory, check=True, capture_output=True)
     patience = 1.2 * (monotonic() - started)
-    runs = 1
+    runs: int = 1
 
     def settle(kind: str, low: int, high: int) -> int:
         try:
@@ -139,7 +139,7 @@ def kill(kills: int, directory: Path, seed: int = 0) -> tuple[Counter[str], list
         )
         sleep(drawn.uniform(0, patience))
         process.kill()
-        ended = process.wait() == 0
+        ended = int(process.wait() == 0)
         found = settle("kill", runs + ended, runs + 1)
         counts["kills"] += 1
         counts["killed before saving" if found == runs else "killed after saving, or never"] += 1

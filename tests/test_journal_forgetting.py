@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from idmerge import Kind, Outcome, Resolver
+from idmerge import Kind, Outcome, Policy, Resolver, reference
 from idmerge.errors import JournalError, UnknownIdError
 from idmerge.journal import sqlite
 from strategies import D1, D2, D3
@@ -111,3 +114,39 @@ def test_ids_are_known_after_others_were_forgotten_and_the_journal_was_read_back
         resolver.commit()
     with Resolver.open(path) as again:
         assert [text for text in ids if text in again] == [text for text in ids if text not in ids[::3]]
+
+
+@given(
+    st.sampled_from(["stable", "identified", "first_seen", "smallest"]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["forget", "forget", "named", "named", "identify", "grow"]), st.integers(0, 139)
+        ),
+        min_size=5,
+        max_size=60,
+    ),
+)
+def test_in_a_large_cluster_the_same_one_comes_next_as_in_the_reference(
+    canonical: Any, told: list[tuple[str, int]]
+) -> None:
+    policy = Policy(max_cluster_size=None, anon_guard="off", anon_format="any")
+    ours, theirs = Resolver.open(":memory:", policy, canonical), reference.Resolver(policy, canonical)
+    everyone = [f"u{number}" for number in range(141)]
+    for number in range(140):
+        for resolver in (ours, theirs):
+            resolver.merge(f"u{number * 37 % 140 // 70 * 70}", f"u{number * 37 % 140}")
+    for act, number in told:
+        for resolver in (ours, theirs):
+            if act == "grow":
+                resolver.merge(f"u{number}", f"u{number + 1}")
+            elif act == "identify":
+                resolver.identify(f"u{(number + 1) % 140}", f"u{number}")
+            else:
+                own = f"u{number}" if act == "forget" else resolver.resolve(f"u{number}")
+                if own in resolver:
+                    resolver.forget(own)
+        for own in (f"u{number}", "u1", "u71", "u140"):
+            assert ours.resolve(own) == theirs.resolve(own)
+    assert ours.resolve_many(everyone) == theirs.resolve_many(everyone)
+    ours.commit()
+    ours.close()

@@ -32,7 +32,7 @@ from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from idmerge.journal import Offsets
@@ -238,13 +238,14 @@ class DurableResolver(Resolver):
             yield from takewhile(lambda batch: batch.number < end, _one_ahead(batches, end))
 
     def _take_batch(
-        self, batch: Batch, retracted: Iterable[int], until: int | None, *, is_checked: bool
+        self, batch: Batch, retracted: Collection[int], until: int | None, *, is_checked: bool
     ) -> bool:
         """Read back a batch; return whether the position ``until`` was not reached yet."""
         goes_on = True
         if batch.block:
             try:
-                goes_on, seq, ids = self._restore(batch.texts, batch.block, set(retracted), until, is_checked)
+                within = _within(retracted, batch)
+                goes_on, seq, ids = self._restore(batch.texts, batch.block, within, until, is_checked)
             except JournalError as error:
                 raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
             if goes_on and (seq, ids) != (batch.end_seq, batch.end_id):
@@ -525,6 +526,14 @@ def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
 def _head(batch: Batch) -> Batch:
     """Return ``batch`` without its blocks."""
     return replace(batch, texts=b"", block=b"")
+
+
+def _within(retracted: Collection[int], batch: Batch) -> set[int]:
+    """Return what is taken back of the positions of ``batch``; each of them takes some bytes of its block."""
+    end = min(batch.end_seq, batch.seq + len(batch.block))
+    if len(retracted) < end - batch.seq:
+        return set(retracted)
+    return {position for position in range(batch.seq, end) if position in retracted}
 
 
 class _Times:

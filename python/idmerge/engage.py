@@ -241,13 +241,11 @@ def _searchable(profile: Profile, name: str) -> list[Any] | IndexedList | None:
     30,000 values that `$union` made one by one took a minute without.
     """
     old = profile.setdefault(name, [])
-    if isinstance(old, IndexedList):
-        return old
-    if not _is_list(old):
-        return None
-    if len(old) > LONGEST_SEARCHED or any(isinstance(item, (list, dict)) for item in old):
+    if isinstance(old, list) and (
+        len(old) > LONGEST_SEARCHED or any(isinstance(item, (list, dict)) for item in old)
+    ):
         profile[name] = old = IndexedList(old)
-    return old
+    return old if isinstance(old, (list, IndexedList)) else None
 
 
 def _unset(profile: Profile, name: str, _: None) -> bool:

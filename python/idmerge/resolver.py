@@ -52,7 +52,7 @@ class Resolver(_core.Resolver):
         capacity: How many IDs to make room for at once, so that the index need not grow on the way.
         threads: How many threads a call on columns may use, the caller's among them; by default what the
             environment variable ``IDMERGE_THREADS`` says, else one a processor. No answer depends on it.
-        history: Whether to keep which link joined what, for `explain` (16 bytes an ID).
+        history: Whether to keep which link joined what, for `explain` (20 bytes an ID).
 
     Raises:
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
@@ -111,7 +111,7 @@ class Resolver(_core.Resolver):
             read_only: Read while another process writes; `DurableResolver.refresh` catches up.
             as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was committed
                 by then. Needs ``read_only``.
-            history: Whether to keep in memory which link joined what (16 bytes an ID); without it `explain`
+            history: Whether to keep in memory which link joined what (20 bytes an ID); without it `explain`
                 reads the journal.
             threads: As for `Resolver`.
 

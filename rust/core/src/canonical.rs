@@ -4,7 +4,7 @@
 //! two clusters merge. That is enough because "first known" and "smallest" are minima, and "stable"
 //! looks at the two clusters only.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
 use crate::exceptions::Exceptions;
 use crate::forest::{Forest, Marks};
@@ -59,19 +59,21 @@ impl Strategy {
 
     /// Returns who of two members names a cluster, as far as that does not depend on how it came about.
     fn better<C: Clusters>(self, ids: &C, exceptions: &Exceptions, a: Id, b: Id) -> Id {
+        if self.order(ids, exceptions, a, b).is_le() { a } else { b }
+    }
+
+    /// Compares two members: the lesser names the cluster.
+    pub(crate) fn order<C: Clusters>(self, ids: &C, exceptions: &Exceptions, a: Id, b: Id) -> Ordering {
         let rank = |id: Id| exceptions.rank(id);
-        let is_first = match self {
-            Self::FirstSeen => rank(a) <= rank(b),
-            Self::Smallest => {
-                // Whose text was wiped counts as the smallest: whoever looks back cannot know, and is to say
-                // rather too often than too seldom that another ID names the cluster now.
-                ids.text(a).as_str() <= ids.text(b).as_str()
-            }
+        match self {
+            Self::FirstSeen => rank(a).cmp(&rank(b)),
+            // Whose text was wiped counts as the smallest: whoever looks back cannot know, and is to say
+            // rather too often than too seldom that another ID names the cluster now.
+            Self::Smallest => ids.text(a).as_str().cmp(ids.text(b).as_str()),
             Self::Identified | Self::Stable => {
                 let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), rank(id));
-                rank(a) <= rank(b)
+                rank(a).cmp(&rank(b))
             }
-        };
-        if is_first { a } else { b }
+        }
     }
 }

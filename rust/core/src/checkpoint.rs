@@ -11,7 +11,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::exceptions::Exceptions;
-use crate::forest::Node;
+use crate::forest::{Forest, Node};
 use crate::history::History;
 use crate::index::Index;
 use crate::interner::Interner;
@@ -21,7 +21,7 @@ use crate::resolver::Resolver;
 use crate::saved::{Loader, Saver, damaged};
 
 /// The first word of a part: "idmerge" and the version of this layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x01");
+const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x02");
 
 /// What a checkpoint says of the moment at which it was written; the caller's business.
 pub type Moment = [u64; 5];
@@ -81,6 +81,7 @@ impl Resolver {
             return Err(damaged("it was written without history"));
         }
         ids.set_index(index);
+        state.exceptions.apart_mut().group(|id| ids.root(id));
         state.history = state.history.filter(|_| wants_history);
         let journaled = Some(Journaled::written_up_to(count));
         Ok(Self { policy: self.policy.clone(), strategy: self.strategy, ids, state, journaled })

@@ -10,6 +10,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
+use crate::apart::Apart;
+use crate::heirs::Heirs;
 use crate::id::Id;
 use crate::saved::{Loader, Saver, damaged};
 
@@ -23,7 +25,8 @@ pub(crate) struct Exceptions {
     unknown: HashSet<Id>,
     ranks: HashMap<Id, Rank>,
     forgotten: HashSet<Id>,
-    apart: Vec<(Id, Id)>,
+    apart: Apart,
+    heirs: Heirs,
 }
 
 impl Exceptions {
@@ -93,14 +96,48 @@ impl Exceptions {
         &self.forgotten
     }
 
-    /// Keeps two IDs apart from now on.
-    pub fn keep_apart(&mut self, a: Id, b: Id) {
-        self.apart.push((a, b));
+    /// Returns which IDs, and so which clusters, are to be kept apart.
+    #[inline]
+    pub fn apart(&self) -> &Apart {
+        &self.apart
     }
 
-    /// Returns the pairs that are to be kept apart.
-    pub fn apart(&self) -> &[(Id, Id)] {
-        &self.apart
+    /// Returns the same, to change it.
+    #[inline]
+    pub fn apart_mut(&mut self) -> &mut Apart {
+        &mut self.apart
+    }
+
+    /// Returns who names a cluster next: its best member that is not forgotten. `sorted` gives its members,
+    /// best last, if they have no order yet.
+    pub fn best_heir(&mut self, root: Id, sorted: impl FnOnce(&Self) -> Vec<Id>) -> Option<Id> {
+        if !self.heirs.has_order(root) {
+            let order = sorted(self);
+            self.heirs.keep_order(root, order);
+        }
+        self.heirs.best(root, |id| self.forgotten.contains(&id))
+    }
+
+    /// Returns whether some clusters have to be followed: they are kept apart, or have an order of heirs.
+    #[inline]
+    pub fn follow_clusters(&self) -> bool {
+        !self.apart.is_empty() || !self.heirs.is_empty()
+    }
+
+    /// Records that the cluster of `child` was joined to that of `root`.
+    #[cold]
+    pub fn unite(&mut self, root: Id, child: Id) {
+        self.apart.unite(root, child);
+        self.heirs.drop_order(root);
+        self.heirs.drop_order(child);
+    }
+
+    /// Records that an ID is about to be identified for the first time, in the cluster with this root.
+    #[inline]
+    pub fn identify(&mut self, root: Id) {
+        if !self.heirs.is_empty() {
+            self.heirs.drop_order(root);
+        }
     }
 
     /// Writes the exceptions.
@@ -113,8 +150,7 @@ impl Exceptions {
         for (id, Rank(after, turn)) in &self.ranks {
             out.words([u64::from(id.number()), u64::from(*after) << 32 | u64::from(*turn)])?;
         }
-        out.word(self.apart.len() as u64)?;
-        out.words(self.apart.iter().map(|(a, b)| u64::from(a.number()) << 32 | u64::from(b.number())))
+        self.apart.save(out)
     }
 
     /// Reads exceptions among the first `ids` IDs.
@@ -134,10 +170,7 @@ impl Exceptions {
             let [number, rank] = from.array()?;
             exceptions.ranks.insert(id(number)?, Rank((rank >> 32) as u32, rank as u32));
         }
-        for _ in 0..from.count(8)? {
-            let pair = from.word()?;
-            exceptions.apart.push((id(pair >> 32)?, id(pair & 0xffff_ffff)?));
-        }
+        exceptions.apart = Apart::load(from, id)?;
         Ok(exceptions)
     }
 }

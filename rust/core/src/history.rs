@@ -1,9 +1,15 @@
-//! Which link joined what: one edge for each merge, 16 bytes an ID.
+//! Which link joined what: one edge for each merge, 20 bytes an ID.
 //!
-//! A merge hangs one root under another, and no ID is hung twice; so the link that did it has its place
-//! beside the ID that was hung. The edges of a cluster are those of its members, and they form a tree.
+//! A merge hangs one root under another, and no ID is hung twice; so the link that did it, and the root, have
+//! their place beside the ID that was hung.
+//!
+//! # Invariants
+//!
+//! 1. The edges of a cluster are those of its members, and they form a tree.
+//! 2. Who hung under whom is a forest of depth `log2(size)` at most, for the smaller cluster is hung. Unlike
+//!    that of `Forest` its paths are never halved.
+//! 3. Up a path of that forest positions grow: who is hung under another one takes no more in.
 
-use std::collections::HashMap;
 use std::io;
 
 use crate::id::Id;
@@ -36,15 +42,25 @@ const KIND_SHIFT: u32 = 62;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     edges: Vec<Packed>,
+    /// Under whom each ID was hung; 0 for a root.
+    above: Vec<u32>,
+}
+
+/// A piece of a chain: a link, or what is to be found yet between two IDs.
+enum Piece {
+    Link(Edge),
+    Between(Id, Id),
 }
 
 impl History {
-    /// Records the link that hung `child`.
+    /// Records the link that hung `child` under `root`.
     #[inline(never)]
-    pub fn add(&mut self, child: Id, edge: Edge) {
+    pub fn add(&mut self, [child, root]: [Id; 2], edge: Edge) {
         if self.edges.len() <= child.index() {
             self.edges.resize(child.index() + 1, NO_EDGE);
+            self.above.resize(child.index() + 1, 0);
         }
+        self.above[child.index()] = root.number();
         self.edges[child.index()] = Packed {
             ids: edge.ids.map(Id::number),
             position: (edge.kind as u64) << KIND_SHIFT | (edge.position + 1),
@@ -57,22 +73,37 @@ impl History {
         for Packed { ids: [first, second], position } in &self.edges {
             out.words([u64::from(*first) << 32 | u64::from(*second), *position])?;
         }
-        Ok(())
+        out.words(self.above.iter().map(|&number| u64::from(number)))
     }
 
     /// Reads edges between the first `limit` IDs.
     pub fn load(from: &mut Loader, limit: u32) -> io::Result<Self> {
-        let count = from.count(16)?;
+        let strange = || damaged("it names an ID that it does not hold");
+        let count = from.count(24)?;
         let mut edges = Vec::with_capacity(count);
         for _ in 0..count {
             let [both, position] = from.array()?;
             let ids = [(both >> 32) as u32, both as u32];
             if position != 0 && ids.iter().any(|&id| id >= limit) {
-                return Err(damaged("it names an ID that it does not hold"));
+                return Err(strange());
             }
             edges.push(Packed { ids, position });
         }
-        Ok(Self { edges })
+        let mut above = Vec::with_capacity(count);
+        for _ in 0..count {
+            let number = u32::try_from(from.word()?).ok().filter(|&number| number < limit);
+            above.push(number.ok_or_else(strange)?);
+        }
+        let history = Self { edges, above };
+        let is_later = |id: Id| match (history.edge(id), history.edge(history.above(id))) {
+            (Some(edge), Some(next)) => edge.position < next.position,
+            _ => true,
+        };
+        if (0..count as u32).map(Id::new).all(is_later) {
+            Ok(history)
+        } else {
+            Err(damaged("an ID was hung under one that hung already"))
+        }
     }
 
     /// Returns the link that hung `id` under another, if it is no root.
@@ -85,65 +116,173 @@ impl History {
         })
     }
 
+    /// Returns under whom `id` was hung, which is not to be asked of a root.
+    fn above(&self, id: Id) -> Id {
+        Id::new(self.above[id.index()])
+    }
+
     /// Returns the links that built the cluster with these members, in their order.
     pub fn edges(&self, members: impl Iterator<Item = Id>) -> Vec<Edge> {
         let mut edges: Vec<Edge> = members.filter_map(|id| self.edge(id)).collect();
         edges.sort_unstable_by_key(|edge| edge.position);
         edges
     }
-}
 
-/// Returns the chain of `edges`, a tree, that leads from `a` to `b`.
-pub(crate) fn chain(edges: &[Edge], a: Id, b: Id) -> Vec<Edge> {
-    let mut beside: HashMap<Id, Vec<usize>> = HashMap::new();
-    for (number, edge) in edges.iter().enumerate() {
-        for id in edge.ids {
-            beside.entry(id).or_default().push(number);
+    /// Returns the chain of links that leads from `a` to `b`, which are in one cluster.
+    ///
+    /// It costs `O(log size)` for each link of the chain, whatever else the cluster holds: the last link that
+    /// joined the two is the latest one on their ways up, and the rest of the chain leads to its two ends.
+    /// (Nieuwenhuis and Oliveras, "Proof-producing congruence closure", 2005.)
+    pub fn chain(&self, a: Id, b: Id) -> Vec<Edge> {
+        let (mut chain, mut rest) = (Vec::new(), vec![Piece::Between(a, b)]);
+        while let Some(piece) = rest.pop() {
+            match piece {
+                Piece::Link(edge) => chain.push(edge),
+                Piece::Between(from, to) => {
+                    if let Some((edge, [near, far])) = self.joining(from, to) {
+                        rest.push(Piece::Between(far, to));
+                        rest.push(Piece::Link(edge));
+                        rest.push(Piece::Between(from, near));
+                    }
+                }
+            }
         }
+        chain
     }
-    // From b outwards, so that the way back from a is in order.
-    let (mut towards, mut next) = (HashMap::from([(b, None)]), vec![b]);
-    while let Some(id) = next.pop() {
-        for &number in beside.get(&id).into_iter().flatten() {
-            let [one, other] = edges[number].ids;
-            let over_there = if one == id { other } else { one };
-            towards.entry(over_there).or_insert_with(|| {
-                next.push(over_there);
-                Some((number, id))
-            });
+
+    /// Returns the link that joined the clusters of two IDs, its end on the side of `from` first; None if the
+    /// two are the same, or apart.
+    fn joining(&self, from: Id, to: Id) -> Option<(Edge, [Id; 2])> {
+        let (mut ours, mut theirs, mut last) = (from, to, None);
+        while ours != theirs {
+            // Whose link is earlier goes up: a root has none.
+            let is_ours = match (self.edge(ours), self.edge(theirs)) {
+                (Some(one), Some(other)) => one.position < other.position,
+                (one, other) => one.or(other).map(|_| one.is_some())?,
+            };
+            let side = if is_ours { &mut ours } else { &mut theirs };
+            last = self.edge(*side).map(|edge| (edge, *side, is_ours));
+            *side = self.above(*side);
         }
+        let (edge, child, is_ours) = last?;
+        let [first, second] = edge.ids;
+        let is_first_ours = (self.root_before(first, edge.position) == child) == is_ours;
+        Some((edge, if is_first_ours { [first, second] } else { [second, first] }))
     }
-    let way = std::iter::successors(towards.get(&a).copied().flatten(), |(_, id)| {
-        towards.get(id).copied().flatten()
-    });
-    way.map(|(number, _)| edges[number]).collect()
+
+    /// Returns who was the root of the cluster of `id` before a position.
+    fn root_before(&self, mut id: Id, position: u64) -> Id {
+        while self.edge(id).is_some_and(|edge| edge.position < position) {
+            id = self.above(id);
+        }
+        id
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
-    fn edge(a: u32, b: u32, position: u64) -> Edge {
-        Edge { kind: Kind::Merge, ids: [Id::new(a), Id::new(b)], position }
+    /// Clusters and their history; `steps` are pairs to be joined.
+    fn joined(ids: u32, steps: impl IntoIterator<Item = (u32, u32)>) -> (History, Vec<Id>, Vec<Edge>) {
+        let mut history = History::default();
+        let mut roots: Vec<Id> = (0..ids).map(Id::new).collect();
+        let mut edges = Vec::new();
+        for (position, (a, b)) in (0..).zip(steps) {
+            let (ours, theirs) = (roots[a as usize], roots[b as usize]);
+            if ours == theirs {
+                continue;
+            }
+            let size = |of| roots.iter().filter(|&&root| root == of).count();
+            let (root, child) = if size(ours) > size(theirs) { (ours, theirs) } else { (theirs, ours) };
+            let edge = Edge { kind: Kind::Merge, ids: [Id::new(a), Id::new(b)], position };
+            history.add([child, root], edge);
+            edges.push(edge);
+            roots.iter_mut().filter(|above| **above == child).for_each(|above| *above = root);
+        }
+        (history, roots, edges)
+    }
+
+    /// Finds the chain by looking at every edge.
+    fn chain_among(edges: &[Edge], a: Id, b: Id) -> Vec<Edge> {
+        let (mut towards, mut next) = (HashMap::from([(b, None)]), vec![b]);
+        while let Some(id) = next.pop() {
+            for edge in edges.iter().filter(|edge| edge.ids.contains(&id)) {
+                let over_there = edge.ids[usize::from(edge.ids[0] == id)];
+                towards.entry(over_there).or_insert_with(|| {
+                    next.push(over_there);
+                    Some((*edge, id))
+                });
+            }
+        }
+        let way = std::iter::successors(towards[&a], |(_, id)| towards[id]);
+        way.map(|(edge, _)| edge).collect()
+    }
+
+    fn draws(mut state: u64, below: u32) -> impl Iterator<Item = (u32, u32)> {
+        let mut draw = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32 % below
+        };
+        std::iter::repeat_with(move || (draw(), draw()))
     }
 
     #[test]
     fn a_chain_leads_from_one_end_to_the_other() {
-        let edges = [edge(0, 1, 0), edge(2, 1, 1), edge(3, 4, 2), edge(2, 3, 7), edge(5, 1, 9)];
+        let (history, ..) = joined(6, [(0, 1), (2, 1), (3, 4), (2, 3), (5, 1)]);
         let positions = |a, b| -> Vec<u64> {
-            chain(&edges, Id::new(a), Id::new(b)).iter().map(|edge| edge.position).collect()
+            history.chain(Id::new(a), Id::new(b)).iter().map(|edge| edge.position).collect()
         };
-        assert_eq!(positions(0, 4), [0, 1, 7, 2]);
-        assert_eq!(positions(4, 0), [2, 7, 1, 0]);
-        assert_eq!(positions(5, 0), [9, 0]);
+        assert_eq!(positions(0, 4), [0, 1, 3, 2]);
+        assert_eq!(positions(4, 0), [2, 3, 1, 0]);
+        assert_eq!(positions(5, 0), [4, 0]);
         assert_eq!(positions(1, 1), []);
+    }
+
+    #[test]
+    fn a_chain_is_the_one_among_all_edges() {
+        for seed in 0..40 {
+            let (history, roots, edges) = joined(60, draws(seed, 60).take(30 + 4 * seed as usize));
+            for (a, b) in draws(seed + 100, 60).take(200) {
+                if roots[a as usize] == roots[b as usize] {
+                    let (a, b) = (Id::new(a), Id::new(b));
+                    assert_eq!(history.chain(a, b), chain_among(&edges, a, b));
+                } else {
+                    assert_eq!(history.joining(Id::new(a), Id::new(b)), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn history_comes_back_as_it_was_saved_and_no_loop_does() {
+        let saved = |history: &History| {
+            let mut bytes = Vec::new();
+            let mut out = Saver::new(&mut bytes);
+            history.save(&mut out).expect("a Vec takes all");
+            out.finish().expect("a Vec takes all");
+            bytes
+        };
+        let loaded = |bytes: &[u8]| {
+            let (mut from, size) = (bytes, bytes.len() as u64);
+            let mut from = Loader::new(&mut from, size).expect("it is long enough");
+            History::load(&mut from, 30)
+        };
+        let (mut history, ..) = joined(30, draws(3, 30).take(60));
+        let bytes = saved(&history);
+        assert_eq!(saved(&loaded(&bytes).expect("it is whole")), bytes);
+        let hung = (0..30).map(Id::new).find(|&id| history.edge(id).is_some()).expect("many were joined");
+        history.above[hung.index()] = hung.number();
+        assert!(loaded(&saved(&history)).is_err());
     }
 
     #[test]
     fn an_edge_comes_back_as_it_was() {
         let mut history = History::default();
         let edge = Edge { kind: Kind::Identify, ids: [Id::new(0), Id::new(7)], position: 0 };
-        history.add(Id::new(3), edge);
+        history.add([Id::new(3), Id::new(4)], edge);
         assert_eq!(history.edges((0..9).map(Id::new)), [edge]);
     }
 }

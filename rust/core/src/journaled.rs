@@ -11,14 +11,14 @@ use std::collections::HashSet;
 use crate::error::Error;
 use crate::forest::{Forest, Marks, Node, Nodes};
 use crate::hindsight::Hindsight;
-use crate::history::{Edge, History, chain};
+use crate::history::{Edge, History};
 use crate::id::Id;
 use crate::interner::{Interner, Probe};
 use crate::judging::{Clusters, Restored, Rules, keep_apart};
 use crate::key::{Key, Text};
 use crate::link::Operand;
 use crate::record::{FORGET, Record, Steps};
-use crate::replay::{Damage, Judged, Replay, in_effect};
+use crate::replay::{Damage, Judged, Replay, TakenBack, in_effect};
 use crate::resolver::Resolver;
 
 /// What a resolver with a journal knows of it.
@@ -397,31 +397,34 @@ impl Resolver {
         steps: impl IntoIterator<Item = Steps<'a>>,
     ) -> Result<Hindsight, NotRetracted> {
         let mut retractions = self.state.retractions.clone();
+        let mut taken_back = TakenBack::by(&retractions);
         for (number, &position) in positions.iter().enumerate() {
             if position >= self.state.position() {
                 return Err(NotRetracted::NotThere(position));
             }
-            let taken_back = in_effect(&retractions);
-            if taken_back.contains(&position) {
+            if taken_back.contains(position) {
                 let mut by =
-                    retractions.iter().rev().filter(|&&(by, of)| of == position && !taken_back.contains(&by));
+                    retractions.iter().rev().filter(|&&(by, of)| of == position && !taken_back.contains(by));
                 let by = by.next().map_or(0, |&(by, _)| by);
                 return Err(NotRetracted::Already { position, by });
             }
-            retractions.push((self.state.position() + number as u64, position));
+            let by = self.state.position() + number as u64;
+            retractions.push((by, position));
+            taken_back.add(by, position);
         }
         let retracted = in_effect(&retractions);
+        let chosen: HashSet<u64> = positions.iter().copied().collect();
         let mut forgets = false;
         let mut start = 0;
         let steps = steps.into_iter().inspect(|steps| {
-            forgets |= steps.forgets_at(start, positions);
+            forgets |= steps.forgets_at(start, &chosen);
             start += steps.positions();
         });
         let hindsight = self
             .look_back(steps, (&retracted, self.position()), self.state.history.is_some(), |_| ())
             .map_err(NotRetracted::Damaged)?;
         let pending = self.journaled.as_ref();
-        forgets |= pending.is_some_and(|journaled| journaled.record.steps().forgets_at(start, positions));
+        forgets |= pending.is_some_and(|journaled| journaled.record.steps().forgets_at(start, &chosen));
         if forgets { Err(NotRetracted::Forgotten) } else { Ok(hindsight) }
     }
 
@@ -466,9 +469,14 @@ impl Resolver {
         Some(hindsight.state.history.as_ref()?.edges(self.ids.members(id)))
     }
 
-    /// Returns the chain of `links`, which built the cluster of both IDs, from `a` to `b`.
-    pub fn chain(&self, links: &[Edge], a: Id, b: Id) -> Vec<Edge> {
-        chain(links, a, b)
+    /// Returns the chain of links from `a` to `b`, which are in one cluster; None if history is not kept.
+    pub fn chain(&self, a: Id, b: Id) -> Option<Vec<Edge>> {
+        Some(self.state.history.as_ref()?.chain(a, b))
+    }
+
+    /// The same by the history that was kept in hindsight.
+    pub fn chain_by(&self, hindsight: &Hindsight, a: Id, b: Id) -> Option<Vec<Edge>> {
+        Some(hindsight.state.history.as_ref()?.chain(a, b))
     }
 
     /// Returns the text of an ID, None if it was forgotten.

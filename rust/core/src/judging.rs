@@ -4,6 +4,7 @@
 use crate::canonical::Strategy;
 use crate::exceptions::Exceptions;
 use crate::forest::{Forest, Marks, Nodes};
+use crate::heirs::WORTH_AN_ORDER;
 use crate::history::{Edge, History};
 use crate::id::Id;
 use crate::key::Text;
@@ -58,12 +59,12 @@ impl State {
         self.outcomes.iter().sum::<u64>() + self.others
     }
 
-    /// Keeps the link that hung `child`.
+    /// Keeps the link that hung `child` under `root`.
     #[cold]
-    fn remember(&mut self, child: Id, kind: Kind, ids: [Id; 2]) {
+    fn remember(&mut self, [child, root]: [Id; 2], kind: Kind, ids: [Id; 2]) {
         let edge = Edge { kind, ids, position: self.position() };
         if let Some(history) = &mut self.history {
-            history.add(child, edge);
+            history.add([child, root], edge);
         }
     }
 
@@ -90,15 +91,18 @@ impl Rules<'_> {
         let exceptions = &state.exceptions;
         let outcome = self.policy.judge(kind, &Two { clusters, exceptions, first, second, ours, theirs });
         if outcome.is_accepted() {
-            self.claim(clusters, &state.exceptions, kind, [(first, ours), (second, theirs)]);
+            self.claim(clusters, &mut state.exceptions, kind, [(first, ours), (second, theirs)]);
         }
         if outcome == Outcome::Merged {
             let canonical = self.strategy.join(clusters, &state.exceptions, ours, theirs);
             let root = clusters.unite(ours, theirs);
             clusters.set_canonical(root, canonical);
+            let child = if root == ours { theirs } else { ours };
             if state.history.is_some() {
-                let child = if root == ours { theirs } else { ours };
-                state.remember(child, kind, [first, second]);
+                state.remember([child, root], kind, [first, second]);
+            }
+            if state.exceptions.follow_clusters() {
+                state.exceptions.unite(root, child);
             }
         }
         state.count(outcome);
@@ -108,11 +112,14 @@ impl Rules<'_> {
     fn claim<C: Clusters>(
         self,
         clusters: &mut C,
-        exceptions: &Exceptions,
+        exceptions: &mut Exceptions,
         kind: Kind,
         [(first, ours), (second, theirs)]: [(Id, Id); 2],
     ) {
         let (of_first, of_second) = claims(kind);
+        if of_second.has(Marks::IDENTIFIED) && !clusters.marks(second).has(Marks::IDENTIFIED) {
+            exceptions.identify(theirs);
+        }
         clusters.mark(first, ours, of_first);
         clusters.mark(second, theirs, of_second);
         if of_second.has(Marks::IDENTIFIED) {
@@ -125,12 +132,27 @@ impl Rules<'_> {
         state.exceptions.forget(id);
         let root = clusters.root(id);
         if clusters.canonical(root) == id {
-            let named = clusters.members(id).filter(|&member| !state.exceptions.is_forgotten(member));
-            let named: Vec<Id> = named.collect();
-            if let Some(canonical) = self.strategy.choose(clusters, &state.exceptions, &named) {
+            if let Some(canonical) = self.heir(clusters, &mut state.exceptions, root, id) {
                 clusters.set_canonical(root, canonical);
             }
         }
+    }
+}
+
+impl Rules<'_> {
+    /// Returns who names the cluster of `id`, whose root is `root`, when `id` does not; None if nobody can.
+    fn heir<C: Clusters>(self, clusters: &C, exceptions: &mut Exceptions, root: Id, id: Id) -> Option<Id> {
+        let named = |exceptions: &Exceptions| -> Vec<Id> {
+            clusters.members(id).filter(|&member| !exceptions.is_forgotten(member)).collect()
+        };
+        if clusters.size(root) < WORTH_AN_ORDER {
+            return self.strategy.choose(clusters, exceptions, &named(exceptions));
+        }
+        exceptions.best_heir(root, |exceptions| {
+            let mut order = named(exceptions);
+            order.sort_by(|&a, &b| self.strategy.order(clusters, exceptions, b, a));
+            order
+        })
     }
 }
 
@@ -140,7 +162,7 @@ pub(crate) fn keep_apart<C: Clusters>(clusters: &mut C, state: &mut State, [a, b
     if ours != theirs {
         clusters.mark(a, ours, Marks::APART);
         clusters.mark(b, theirs, Marks::APART);
-        state.exceptions.keep_apart(a, b);
+        state.exceptions.apart_mut().keep((a, b), [ours, theirs]);
     }
 }
 
@@ -152,6 +174,14 @@ struct Two<'a, C> {
     second: Id,
     ours: Id,
     theirs: Id,
+}
+
+impl<C: Clusters> Two<'_, C> {
+    /// Returns whether each cluster holds an ID that is to be kept apart from some other one.
+    #[cold]
+    fn are_both_marked_apart(&self) -> bool {
+        [self.ours, self.theirs].iter().all(|&root| self.clusters.cluster_marks(root).has(Marks::APART))
+    }
 }
 
 impl<C: Clusters> Facts for Two<'_, C> {
@@ -178,23 +208,12 @@ impl<C: Clusters> Facts for Two<'_, C> {
     #[inline]
     fn kept_apart(&self) -> bool {
         !self.exceptions.apart().is_empty()
-            && are_kept_apart(self.clusters, self.exceptions, self.ours, self.theirs)
+            && self.are_both_marked_apart()
+            && self.exceptions.apart().are_apart(self.ours, self.theirs)
     }
 
     #[inline]
     fn merged_size(&self) -> u32 {
         self.clusters.size(self.ours) + self.clusters.size(self.theirs)
     }
-}
-
-/// Returns whether two clusters hold IDs that are to be kept apart.
-#[cold]
-fn are_kept_apart<C: Clusters>(clusters: &C, exceptions: &Exceptions, ours: Id, theirs: Id) -> bool {
-    let is_marked = |root| clusters.cluster_marks(root).has(Marks::APART);
-    is_marked(ours)
-        && is_marked(theirs)
-        && exceptions.apart().iter().any(|&(a, b)| {
-            let (a, b) = (clusters.root(a), clusters.root(b));
-            (a, b) == (ours, theirs) || (a, b) == (theirs, ours)
-        })
 }

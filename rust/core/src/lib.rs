@@ -35,6 +35,7 @@
 
 #![deny(unsafe_code)]
 
+mod apart;
 mod batch;
 mod bucket;
 mod canonical;
@@ -45,6 +46,7 @@ mod error;
 mod exceptions;
 mod feed;
 mod forest;
+mod heirs;
 mod hindsight;
 mod history;
 mod id;

@@ -15,6 +15,8 @@
 //!
 //! Links and the *acts* 5 to 7 have *positions*: they are counted from 0. Observations have none.
 
+use std::collections::HashSet;
+
 use crate::id::Id;
 use crate::link::{Kind, Outcome};
 
@@ -50,7 +52,7 @@ impl Steps<'_> {
     }
 
     /// Returns whether an ID is forgotten at one of `positions`, these steps beginning at `start`.
-    pub(crate) fn forgets_at(&self, start: u64, positions: &[u64]) -> bool {
+    pub(crate) fn forgets_at(&self, start: u64, positions: &HashSet<u64>) -> bool {
         let acts = self.codes.iter().filter(|&&code| code & 0xf != OBSERVE);
         (start..).zip(acts).any(|(position, code)| code & 0xf == FORGET && positions.contains(&position))
     }

@@ -3,7 +3,7 @@
 //! What was taken back is left out as if it had never been sent. So an ID that only such a link named is
 //! not known, and one that it named first becomes known when somebody else names it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::forest::{Forest, Marks};
@@ -193,6 +193,55 @@ pub(crate) fn in_effect(retractions: &[(u64, u64)]) -> HashSet<u64> {
     retracted
 }
 
+/// What is taken back while retractions are added one after another.
+///
+/// A retraction costs the length of the chain of retractions that it stands on, nearly always one.
+#[derive(Default)]
+pub(crate) struct TakenBack {
+    /// What the retraction at each position takes back.
+    targets: HashMap<u64, u64>,
+    /// How many retractions that are in effect take back each position.
+    counts: HashMap<u64, usize>,
+}
+
+impl TakenBack {
+    /// Returns what is taken back by retractions that were made already.
+    pub fn by(retractions: &[(u64, u64)]) -> Self {
+        let taken_back = in_effect(retractions);
+        let mut found = Self { targets: retractions.iter().copied().collect(), ..Self::default() };
+        for (position, target) in retractions {
+            if !taken_back.contains(position) {
+                *found.counts.entry(*target).or_default() += 1;
+            }
+        }
+        found
+    }
+
+    /// Returns whether what stands at a position is taken back.
+    pub fn contains(&self, position: u64) -> bool {
+        self.counts.get(&position).is_some_and(|&count| count > 0)
+    }
+
+    /// Adds a retraction at `position`, behind all others, of what stands at `target`.
+    pub fn add(&mut self, position: u64, target: u64) {
+        self.targets.insert(position, target);
+        let mut next = Some(target);
+        while let Some(taken_back) = next {
+            let count = self.counts.entry(taken_back).or_default();
+            *count += 1;
+            if *count > 1 {
+                return;
+            }
+            // If that was a retraction, what it took back is restored, and if that is one too, it is in
+            // effect again.
+            let Some(restored) = self.targets.get(&taken_back).copied() else { return };
+            let count = self.counts.entry(restored).or_default();
+            *count = count.saturating_sub(1);
+            next = if *count == 0 { self.targets.get(&restored).copied() } else { None };
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +257,33 @@ mod tests {
         assert_eq!(effect(&[(5, 1), (6, 5)]), [5]);
         assert_eq!(effect(&[(5, 1), (6, 5), (7, 6)]), [1, 6]);
         assert_eq!(effect(&[(5, 1), (6, 5), (7, 1)]), [1, 5]);
+    }
+
+    #[test]
+    fn adding_retractions_one_by_one_is_looking_at_all_of_them() {
+        let mut state = 7_u64;
+        let mut draw = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..500 {
+            let mut retractions = Vec::new();
+            let mut taken_back = TakenBack::default();
+            for position in 4..24 {
+                // Mostly what nothing has taken back, as it comes from a resolver.
+                let target = draw(position);
+                if taken_back.contains(target) && draw(8) > 0 {
+                    continue;
+                }
+                retractions.push((position, target));
+                if draw(3) == 0 {
+                    taken_back = TakenBack::by(&retractions);
+                } else {
+                    taken_back.add(position, target);
+                }
+                let expected = in_effect(&retractions);
+                assert!((0..=position).all(|at| taken_back.contains(at) == expected.contains(&at)));
+            }
+        }
     }
 }

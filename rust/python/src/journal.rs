@@ -315,16 +315,15 @@ impl Resolver {
             if b.is_some_and(|b| !core.same(a, b)) || b.is_some() != ends.1.is_some() {
                 return Ok::<_, Failure>(None);
             }
-            let built = match blocks {
+            let links = match blocks {
                 Some(blocks) => {
                     let steps = blocks.iter().map(StepBlock::steps);
                     let hindsight = core.look_back_to_now(steps, true, |_| ())?;
-                    core.built_by(&hindsight, a)
+                    b.map_or_else(|| core.built_by(&hindsight, a), |b| core.chain_by(&hindsight, a, b))
                 }
-                None => core.built(a),
+                None => b.map_or_else(|| core.built(a), |b| core.chain(a, b)),
             };
-            let built = built.ok_or(Failure::NoHistory)?;
-            let links = b.map_or_else(|| built.clone(), |b| core.chain(&built, a, b));
+            let links = links.ok_or(Failure::NoHistory)?;
             Ok(Some(links.iter().map(|edge| told(&core, edge, 0)).collect()))
         });
         Ok(links?)

@@ -324,8 +324,6 @@ class Profiles:
                 )
             with replacing(name) as stream:
                 end = write_store(stream, ((own, plain(profile)) for own, profile in self._stored.items()))
-                stream.flush()
-                os.fsync(stream.fileno())
             self._last_lines[place] = end
 
     @classmethod

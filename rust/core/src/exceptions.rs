@@ -132,7 +132,7 @@ impl Exceptions {
         self.heirs.drop_order(child);
     }
 
-    /// Records that an ID is about to be identified for the first time, in the cluster with this root.
+    /// Records that an ID is identified, in the cluster with this root.
     #[inline]
     pub fn identify(&mut self, root: Id) {
         if !self.heirs.is_empty() {

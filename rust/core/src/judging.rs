@@ -97,11 +97,12 @@ impl Rules<'_> {
             let canonical = self.strategy.join(clusters, &state.exceptions, ours, theirs);
             let root = clusters.unite(ours, theirs);
             clusters.set_canonical(root, canonical);
-            let child = if root == ours { theirs } else { ours };
             if state.history.is_some() {
+                let child = if root == ours { theirs } else { ours };
                 state.remember([child, root], kind, [first, second]);
             }
             if state.exceptions.follow_clusters() {
+                let child = if root == ours { theirs } else { ours };
                 state.exceptions.unite(root, child);
             }
         }
@@ -117,12 +118,10 @@ impl Rules<'_> {
         [(first, ours), (second, theirs)]: [(Id, Id); 2],
     ) {
         let (of_first, of_second) = claims(kind);
-        if of_second.has(Marks::IDENTIFIED) && !clusters.marks(second).has(Marks::IDENTIFIED) {
-            exceptions.identify(theirs);
-        }
         clusters.mark(first, ours, of_first);
         clusters.mark(second, theirs, of_second);
         if of_second.has(Marks::IDENTIFIED) {
+            exceptions.identify(theirs);
             self.strategy.on_identified(clusters, exceptions, theirs, second);
         }
     }

@@ -112,7 +112,7 @@ impl History {
         Some(Edge {
             kind: Kind::from_code((packed.position >> KIND_SHIFT) as u8)?,
             ids: packed.ids.map(Id::new),
-            position: (packed.position & !(0b11 << KIND_SHIFT)) - 1,
+            position: (packed.position & !(0b11 << KIND_SHIFT)).checked_sub(1)?,
         })
     }
 
@@ -274,6 +274,10 @@ mod tests {
         let bytes = saved(&history);
         assert_eq!(saved(&loaded(&bytes).expect("it is whole")), bytes);
         let hung = (0..30).map(Id::new).find(|&id| history.edge(id).is_some()).expect("many were joined");
+        let packed = history.edges[hung.index()].position;
+        history.edges[hung.index()].position = 1 << KIND_SHIFT; // No position, as damage may leave it.
+        assert!(loaded(&saved(&history)).is_ok_and(|history| history.edge(hung).is_none()));
+        history.edges[hung.index()].position = packed;
         history.above[hung.index()] = hung.number();
         assert!(loaded(&saved(&history)).is_err());
     }

@@ -11,15 +11,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::ByteArrayType;
 use arrow_array::{Array, ArrayRef, BinaryArray, BinaryViewArray, GenericByteArray, LargeBinaryArray};
 use arrow_buffer::ArrowNativeType;
-use arrow_schema::{DataType, Field, FieldRef};
+use arrow_schema::{DataType, Field};
 use idmerge_core::{Batch, Door, Operand, Side, prefetch_address};
 use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyUnicodeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyFloat, PyList, PyString, PyTuple};
-use pyo3_arrow::input::AnyArray;
 
+use crate::imported::read_arrow;
 use crate::kinds::is_arrow;
 use crate::numpy_text;
 
@@ -80,7 +80,7 @@ impl<'py> Column<'py> {
                 let chunks = vec![Chunk::Nulls(column.len()?)];
                 return Ok(Self::Pinned(Pinned { chunks, arrow_type: Some(DataType::Null) }));
             }
-            match read_arrow(column) {
+            match read_arrow(column, name) {
                 Ok((arrays, field)) => return Pinned::from_arrow(&arrays, &field, name).map(Self::Pinned),
                 // A pandas Series without pyarrow offers what it cannot do.
                 Err(error) if error.get_type(py).is(py.get_type::<PyException>()) => {
@@ -384,13 +384,9 @@ pub fn check_one_dimension(array: &Bound<'_, PyAny>, name: &str) -> PyResult<()>
     Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")))
 }
 
-pub fn read_arrow(column: &Bound<'_, PyAny>) -> PyResult<(Vec<ArrayRef>, FieldRef)> {
-    Ok(column.extract::<AnyArray>()?.into_chunked_array()?.into_inner())
-}
-
-/// The same of a column of UTF-8 texts.
+/// Returns the arrays of an Arrow column of utf8, checked.
 pub fn read_utf8(column: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<ArrayRef>> {
-    let (arrays, _) = read_arrow(column)?;
+    let (arrays, _) = read_arrow(column, name)?;
     if arrays.iter().any(|array| *array.data_type() != DataType::Utf8) {
         return Err(PyTypeError::new_err(format!("{name} must be a column of utf8")));
     }

@@ -10,7 +10,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
-use pyo3_arrow::input::AnyArray;
+
+use crate::imported::read_arrow;
 
 /// One kind for all links, or one a link.
 pub enum Kinds {
@@ -87,7 +88,7 @@ fn wrong_type(kind: &Bound<'_, PyAny>) -> PyResult<PyErr> {
 }
 
 fn arrow_codes(kind: &Bound<'_, PyAny>) -> PyResult<Codes> {
-    let (chunks, field) = kind.extract::<AnyArray>()?.into_chunked_array()?.into_inner();
+    let (chunks, field) = read_arrow(kind, "kind")?;
     if !field.data_type().is_integer() || chunks.iter().any(|chunk| chunk.null_count() > 0) {
         let name = field.data_type();
         return Err(PyTypeError::new_err(format!(

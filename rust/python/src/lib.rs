@@ -8,7 +8,7 @@
 //! - [`objects`]: any hashable object as a number.
 //! - [`components`]: what is connected, without a policy.
 //! - [`links`]: links without a policy in.
-//! - [`column`]: text columns in.
+//! - [`imported`]: Arrow arrays in, checked; [`column`]: text columns in.
 //! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
 //! - [`batches`]: steps on their way into the core; [`relay`]: who works on them.
 //! - [`kinds`]: what kind each link of a batch is.
@@ -35,6 +35,7 @@ mod errors;
 mod events;
 mod flat;
 mod growing;
+mod imported;
 mod items;
 mod journal;
 mod kinds;

@@ -15,6 +15,7 @@ use pyo3_arrow::input::AnyArray;
 use crate::batches::{Acts, MixedRows, PinnedRows};
 use crate::column::{Column, Elements, check_one_dimension};
 use crate::errors::Failure;
+use crate::imported::{check, check_sizes};
 use crate::kinds::is_arrow;
 use crate::partition::GROUP;
 use crate::relay::{run_attached, run_detached};
@@ -210,16 +211,20 @@ impl Integers {
         if column.is_instance_of::<PyList>() || column.is_instance_of::<PyTuple>() {
             return Self::from_objects(column, name);
         }
-        if is_arrow(column)?
+        let is_arrow = is_arrow(column)?;
+        if is_arrow {
+            check_sizes(column, name)?;
+        }
+        if is_arrow
             && let Ok(array) = column.extract::<AnyArray>()
             && let Ok(array) = array.into_chunked_array()
         {
             let (chunks, field) = array.into_inner();
-            return Ok(if is_integer(field.data_type()) {
-                Some(Self::from_arrow(&chunks, name)?)
-            } else {
-                None
-            });
+            if !is_integer(field.data_type()) {
+                return Ok(None);
+            }
+            check(&chunks, name)?;
+            return Self::from_arrow(&chunks, name).map(Some);
         }
         if !column.hasattr(intern!(py, "__array__"))? {
             return Ok(None);

@@ -11,8 +11,8 @@ use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::column::read_arrow;
 use crate::errors::Failure;
+use crate::imported::read_arrow;
 
 /// The rows that were seen.
 ///
@@ -56,7 +56,7 @@ impl Seen {
     ) -> PyResult<Bound<'py, PyArray1<bool>>> {
         let mut arrays = Vec::new();
         for column in &columns {
-            let (chunks, _) = read_arrow(column)?;
+            let (chunks, _) = read_arrow(column, "a column")?;
             let [chunk] = chunks.as_slice() else {
                 return Err(PyValueError::new_err(format!("a column has {} chunks, not one", chunks.len())));
             };

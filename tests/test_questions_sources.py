@@ -181,7 +181,7 @@ def test_a_file_that_is_no_parquet_or_is_damaged_is_named(tmp_path: Path) -> Non
         questions.signup_rate(tmp_path / "raw.ndjson")
     parquet.write_table(rows_of(("Visit", 1, "ada")), tmp_path / "whole.parquet")
     (tmp_path / "half.parquet").write_bytes((tmp_path / "whole.parquet").read_bytes()[:900])
-    with pytest.raises(FileFormatError, match="half.parquet: cannot be read"):
+    with pytest.raises(FileFormatError, match="half.parquet: no readable Parquet"):
         questions.signup_rate(tmp_path / "half.parquet")
     content = bytearray((tmp_path / "whole.parquet").read_bytes())
     content[4:300] = bytes(296)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge import Kind, Outcome
 from idmerge.durable import in_effect
+from idmerge.errors import JournalError
 from idmerge.files.opening import import_pyarrow
 from idmerge.journal import open_journal
 from idmerge.policy import DEVICE_PREFIX
@@ -74,6 +75,12 @@ def _rows(block: bytes, names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     arrow = import_pyarrow("reading a journal's links")
     import pyarrow.ipc  # noqa: F401, PLC0415 - a part that pyarrow does not load by itself
 
-    with arrow.ipc.open_stream(block) as reader:
-        table = reader.read_all()
+    try:
+        with arrow.ipc.open_stream(block) as reader:
+            table = reader.read_all()
+        table.validate(full=True)
+    except (arrow.ArrowException, OSError) as error:
+        raise JournalError(
+            f"a block of the journal is damaged ({error}); idmerge verify tells what is whole"
+        ) from error
     return zip(*(table[name].to_pylist() for name in names), strict=True)

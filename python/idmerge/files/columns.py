@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.errors import FileFormatError
+from idmerge.files.arrow import is_text, opened
 from idmerge.files.jsontext import UTF16, numbered_lines
-from idmerge.files.opening import ARROW, BUFFER, import_pyarrow
 from idmerge.files.pieces import BATCH, BATCH_BYTES, MAX_LINE, BadLine, LinkBatch, kind_named
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    import pyarrow as pa
+    from idmerge.files.arrow import Format
 
 COLUMNS = ("kind", "left", "right")
 CSV = (".csv", ".csv.gz", ".csv.zst")
@@ -94,67 +94,18 @@ class _CsvRows:
                 raise FileFormatError(f"{self._path}:{line}: the text is no UTF-8: {error}") from error
 
 
-def read_parquet(
-    path: str, source: str | BinaryIO, size: int, on_bytes: Callable[[int], object]
+def read_columns(
+    path: str, source: str | BinaryIO, file_format: Format, size: int, on_bytes: Callable[[int], object]
 ) -> Iterator[LinkBatch]:
-    """Read links from a Parquet file; ``on_bytes`` gets its ``size`` in proportion to the rows read.
+    """Read links from a Parquet or Arrow file; ``on_bytes`` gets its ``size``.
 
     Raises:
-        FileFormatError: It is no Parquet, a column is missing or holds no text, or a kind is unknown.
+        FileFormatError: It is damaged, a column is missing or holds no text, or a kind is unknown.
     """
-    pyarrow = import_pyarrow("reading Parquet")
-    from pyarrow import parquet  # noqa: PLC0415
-
-    try:
-        # Pages are read as they are needed: the default would hold whole row groups.
-        with parquet.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER) as file:
-            _places(path, file.schema_arrow.names)
-            batches = file.iter_batches(batch_size=BATCH, columns=list(COLUMNS))
-            yield from _arrow_links(path, with_share(batches, file.metadata.num_rows, size, on_bytes))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise unreadable(path, "Parquet", error) from error
-
-
-def read_arrow(
-    path: str, source: str | BinaryIO, magic: bytes, size: int, on_bytes: Callable[[int], object]
-) -> Iterator[LinkBatch]:
-    """Read links from an Arrow file, or from an Arrow stream in a file.
-
-    Raises:
-        FileFormatError: It is no Arrow, a column is missing or holds no text, or a kind is unknown.
-    """
-    pyarrow = import_pyarrow("reading Arrow files")
-    try:
-        file = pyarrow.OSFile(source) if isinstance(source, str) else pyarrow.PythonFile(source, "r")
-        if magic.startswith(ARROW):
-            reader = pyarrow.ipc.open_file(file)
-            batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
-        else:
-            reader = pyarrow.ipc.open_stream(file)
-            batches = iter(reader)
-        _places(path, reader.schema.names)
-        yield from _arrow_links(path, (batch.select(list(COLUMNS)) for batch in batches))
-        on_bytes(size)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise unreadable(path, "Arrow", error) from error
-
-
-def with_share(
-    batches: Iterable[pa.RecordBatch], rows: int, size: int, on_bytes: Callable[[int], object]
-) -> Iterator[pa.RecordBatch]:
-    """Yield ``batches``, and tell ``on_bytes`` of ``size`` bytes in proportion to their ``rows``."""
-    done = 0
-    for batch in batches:
-        yield batch
-        told, done = size * done // rows, done + batch.num_rows
-        on_bytes(size * done // rows - told)
-
-
-def _arrow_links(path: str, batches: Iterable[pa.RecordBatch]) -> Iterator[LinkBatch]:
-    row = 1
-    for whole in batches:
-        for offset in range(0, whole.num_rows, BATCH):
-            batch = whole.slice(offset, BATCH)
+    with opened(path, source, file_format) as file:
+        _places(path, file.schema.names)
+        row = 1
+        for batch in file.batches(COLUMNS, BATCH, size, on_bytes):
             lines = range(row, row + batch.num_rows)
             kinds = _kind_numbers(path, row, batch.column("kind"))
             left, right = (_texts(path, name, batch.column(name)) for name in COLUMNS[1:])
@@ -166,13 +117,22 @@ def _kind_numbers(path: str, row: int, column: Any) -> Any:
     """Return the numbers of the kinds in ``column``, each distinct value looked up once."""
     import pyarrow as pa  # noqa: PLC0415
 
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    places = encoded.indices.to_pylist()
-    numbers = [kind_named(value) for value in encoded.dictionary.to_pylist()]
-    for index, place in enumerate(places):
-        if place is None or numbers[place] is None:
-            raise _unknown_kind(path, row + index, column[index].as_py())
-    return np.array([numbers[place] for place in places], dtype=np.uint8)
+    is_encoded = pa.types.is_dictionary(column.type)
+    kind = column.type.value_type if is_encoded else column.type
+    if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise FileFormatError(f"{path}:{row}: kind must be {KINDS}, got {column.type}")
+    if pa.types.is_string_view(kind):
+        column = column.cast(pa.string())
+        is_encoded = False
+    encoded = column if is_encoded else column.dictionary_encode()
+    if not encoded.null_count:
+        used, value_of_row = np.unique(encoded.indices.to_numpy(), return_inverse=True)
+        numbers = [kind_named(encoded.dictionary[place].as_py()) for place in used.tolist()]
+        if None not in numbers:
+            return np.array(numbers, dtype=np.uint8)[value_of_row]
+    names = enumerate(encoded.to_pylist())
+    index, unknown = next((index, name) for index, name in names if kind_named(name) is None)
+    raise _unknown_kind(path, row + index, unknown)
 
 
 def _texts(path: str, name: str, column: Any) -> Any:
@@ -180,7 +140,7 @@ def _texts(path: str, name: str, column: Any) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         return column
     if pa.types.is_integer(column.type) or pa.types.is_null(column.type):
         return column.cast(pa.string())
@@ -223,9 +183,3 @@ def _unknown_kind(path: str, line: int, name: object) -> FileFormatError:
 
 def _wrong_width(path: str, line: int, cells: list[str], width: int) -> BadLine:
     return BadLine(path, line, f"the row must have {width} cells like the header, got {len(cells)}")
-
-
-def unreadable(path: str, format_name: str, error: Exception) -> FileFormatError:
-    """Return what says that a file is damaged."""
-    reason = str(error).partition("\n")[0]
-    return FileFormatError(f"{path}: no readable {format_name} ({reason}); get a whole copy of the file")

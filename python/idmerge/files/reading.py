@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from idmerge.errors import FileFormatError
-from idmerge.files.columns import CSV, read_arrow, read_csv, read_parquet
+from idmerge.files.columns import CSV, read_columns, read_csv
 from idmerge.files.jsontext import checked, read_json, text_of
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
@@ -140,10 +140,11 @@ def _read(
         counted = CountedBytes(stream, on_bytes)
         suffixed = path.lower()
         if suffixed.endswith(".parquet") or counted.magic.startswith(PARQUET):
-            yield from read_parquet(path, *_seekable(path, source, stream, "Parquet"), on_bytes)
+            whole, size = _seekable(path, source, stream, "Parquet")
+            yield from read_columns(path, whole, "Parquet", size, on_bytes)
         elif suffixed.endswith(".arrow") or counted.magic.startswith(ARROW):
             whole, size = _seekable(path, source, stream, "Arrow")
-            yield from read_arrow(path, whole, counted.magic, size, on_bytes)
+            yield from read_columns(path, whole, "Arrow", size, on_bytes)
         elif suffixed.endswith(CSV):
             yield from read_csv(path, unpacked(counted))
         else:

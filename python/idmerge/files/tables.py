@@ -1,25 +1,26 @@
-"""Parquet and Arrow files as record batches, whatever their columns are."""
+"""Events in the columns of Parquet and Arrow files, as record batches."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from idmerge.errors import FileFormatError
-from idmerge.files.columns import unreadable, with_share
-from idmerge.files.opening import ARROW, BUFFER, MAGIC_LENGTH, PARQUET, import_pyarrow
+from idmerge.files.arrow import opened, read_schema
+from idmerge.files.opening import ARROW, MAGIC_LENGTH, PARQUET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
+    from idmerge.files.arrow import Format
     from idmerge.files.twice import RereadableFile
 
 ROWS = 2**14
 """Rows of a batch, at most."""
 
 
-def format_of(file: RereadableFile) -> str | None:
+def format_of(file: RereadableFile) -> Format | None:
     """Return whether ``file`` is ``"Parquet"`` or ``"Arrow"``, as `idmerge.files.read` tells; else None.
 
     Raises:
@@ -39,20 +40,7 @@ def schema_of(file: RereadableFile) -> pa.Schema:
     Raises:
         FileFormatError: It cannot be read.
     """
-    pyarrow = import_pyarrow("reading columns")
-    kind = format_of(file)
-    schema: pa.Schema
-    try:
-        if kind == "Parquet":
-            from pyarrow import parquet  # noqa: PLC0415
-
-            schema = parquet.read_schema(file.path)
-        else:
-            with pyarrow.OSFile(file.path) as stream:
-                schema = _arrow_reader(pyarrow, stream).schema
-    except (pyarrow.ArrowException, OSError) as error:
-        raise unreadable(file.name, str(kind), error) from error
-    return schema
+    return read_schema(file.name, file.path, format_of(file) or "Arrow")
 
 
 def record_batches(
@@ -63,39 +51,8 @@ def record_batches(
     Raises:
         FileFormatError: It is damaged.
     """
-    pyarrow = import_pyarrow("reading columns")
-    kind = format_of(file)
-    try:
-        if kind == "Parquet":
-            from pyarrow import parquet  # noqa: PLC0415
-
-            # Pages are read as they are needed: the default would hold whole row groups.
-            with parquet.ParquetFile(file.path, pre_buffer=False, buffer_size=BUFFER) as whole:
-                batches = whole.iter_batches(batch_size=ROWS, columns=columns)
-                for batch in with_share(batches, whole.metadata.num_rows, size, on_bytes):
-                    yield batch.select(
-                        columns
-                    )  # A name may have been taken for the beginning of another one.
-        else:
-            with pyarrow.OSFile(file.path) as stream:
-                for batch in _arrow_batches(_arrow_reader(pyarrow, stream)):
-                    for start in range(0, batch.num_rows, ROWS):
-                        yield batch.slice(start, ROWS).select(columns)
-            on_bytes(size)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise unreadable(file.name, str(kind), error) from error
-
-
-def _arrow_reader(pyarrow: Any, stream: Any) -> Any:
-    magic = stream.read(MAGIC_LENGTH)
-    stream.seek(0)
-    return pyarrow.ipc.open_file(stream) if magic.startswith(ARROW) else pyarrow.ipc.open_stream(stream)
-
-
-def _arrow_batches(reader: Any) -> Iterator[pa.RecordBatch]:
-    if hasattr(reader, "num_record_batches"):
-        return (reader.get_batch(index) for index in range(reader.num_record_batches))
-    return iter(reader)
+    with opened(file.name, file.path, format_of(file) or "Arrow") as columns_of_file:
+        yield from columns_of_file.batches(columns, ROWS, size, on_bytes)
 
 
 def check_names(name: str, schema: pa.Schema) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
+from idmerge.files.arrow import check_intact, read_schema
 from idmerge.files.opening import PARQUET
 from idmerge.naming import check_local
 from idmerge.questions.running import run
@@ -116,7 +117,14 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
             "events must be a table that exports an Arrow stream, a frame of pandas, a relation of DuckDB or "
             f"paths of Parquet, got {type(events).__name__}"
         )
-    stream = pa.RecordBatchReader.from_stream(events)
+    if isinstance(events, (pa.Table, pa.RecordBatch)):
+        check_intact(events, full=False)  # A stream does not carry the sizes of buffers.
+    own_schema = getattr(events, "schema", None)
+    if isinstance(own_schema, pa.Schema) and hasattr(events, "batches"):
+        # Stitched events: their exceptions would be no more than a text on the other side of a stream.
+        stream = pa.RecordBatchReader.from_batches(own_schema, events.batches())
+    else:
+        stream = pa.RecordBatchReader.from_stream(events)
     schema = stream.schema
     for place, column in enumerate(schema):
         if pa.types.is_null(column.type):  # No value at all; SQL would take it for a number.
@@ -129,13 +137,40 @@ def _load(
     connection: duckdb.DuckDBPyConnection, stream: pa.RecordBatchReader, wanted: Sequence[str]
 ) -> Columns:
     """Read the columns ``wanted`` of ``stream``, once, into a table ``events``."""
+    import duckdb  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
     names = stream.schema.names
     columns = _columns(connection, stream.schema, wanted)
-    chosen = ", ".join(f"#{1 + names.index(name)} AS {identifier(columns.known_as(name))}" for name in wanted)
-    connection.register("stream", stream)
-    run(connection, f"CREATE TEMPORARY TABLE events AS SELECT {chosen} FROM stream")
+    places = [names.index(name) for name in wanted]
+    chosen = ", ".join(
+        f"#{1 + row} AS {identifier(columns.known_as(name))}" for row, name in enumerate(wanted)
+    )
+    damage: list[Exception] = []
+    validated = pa.RecordBatchReader.from_batches(
+        pa.schema([stream.schema.field(place) for place in places]), _validated(stream, places, damage)
+    )
+    connection.register("stream", validated)
+    try:
+        run(connection, f"CREATE TEMPORARY TABLE events AS SELECT {chosen} FROM stream")
+    except duckdb.Error as error:
+        raise damage[0] if damage else error from error
     connection.unregister("stream")
     return columns
+
+
+def _validated(
+    stream: pa.RecordBatchReader, places: Sequence[int], damage: list[Exception]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the columns of ``stream`` at ``places``, validated, which DuckDB does not do."""
+    try:
+        for batch in stream:
+            chosen = batch.select(list(places))
+            check_intact(chosen)
+            yield chosen
+    except Exception as error:
+        damage.append(error)
+        raise
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Sequence[str]) -> Columns:
@@ -196,29 +231,28 @@ def is_stitched(place: Path) -> bool:
     if file is None:
         return False
     try:
-        from pyarrow import ArrowException, parquet  # noqa: PLC0415
-    except ImportError:
-        return True  # Whoever opens it says what is missing.
-    try:
-        names = set(parquet.read_schema(file).names)
-    except ArrowException:
-        return True  # Or what is wrong with it.
+        names = set(_names_in(file))
+    except (MissingExtraError, FileFormatError):
+        return True  # Opening it raises the same.
     return SENT in names or not {EVENT, PERSON, "properties"} & names
+
+
+def _names_in(file: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file."""
+    return list(read_schema(str(file), str(file), "Parquet").names)
 
 
 def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str]) -> Columns:
     """Make the Parquet ``files`` a view ``events``."""
     import duckdb  # noqa: PLC0415
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
 
     for file in files:
         if not is_parquet(file):
             raise FileFormatError(
                 f"{file}: expected Parquet of stitched events; idmerge stitch makes it of raw ones"
             )
+    headings = {tuple(_names_in(file)) for file in files}
     try:
-        headings = {tuple(parquet.read_schema(file).names) for file in files}
         names = ", ".join(literal(_no_pattern(str(file))) for file in files)
         by_name = str(len(headings) > 1).lower()
         connection.execute(
@@ -226,7 +260,7 @@ def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: 
             f"union_by_name = {by_name}, hive_partitioning = false)"
         )
         relation = connection.sql("SELECT * FROM events")
-    except (duckdb.Error, pa.ArrowException) as error:
+    except duckdb.Error as error:
         raise _unreadable(files, error) from error
     if len(headings) == 1:
         return _found(relation, headings.pop(), wanted)

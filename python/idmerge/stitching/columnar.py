@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import FileFormatError
+from idmerge.errors import CapacityError, FileFormatError
 from idmerge.files import EventBatch, LinkBatch, scan
 from idmerge.files.columns import COLUMNS, CSV
 from idmerge.files.tables import check_names, format_of, record_batches, schema_of
@@ -196,5 +196,7 @@ def _told(file: RereadableFile, work: Callable[..., Any], *given: Any) -> Any:
     """Return what ``work`` makes of ``given``; what is wrong with these is wrong with ``file``."""
     try:
         return work(*given)
-    except (TypeError, ValueError) as error:
+    except CapacityError:
+        raise
+    except (TypeError, ValueError, OverflowError, KeyError, import_pyarrow().ArrowException) as error:
         raise FileFormatError(f"{file.name}: {error}") from error

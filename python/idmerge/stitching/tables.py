@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.events import IDENTITY_EVENTS, as_id, operand_names
+from idmerge.files.arrow import check_intact, is_text
 from idmerge.jsoncolumns import unicode_text
 from idmerge.jsondecoding import decoded
 from idmerge.resolver import Resolver
@@ -128,7 +129,7 @@ def stitched_table(events: Any, wanted: Wanted) -> Any:
 
     Raises:
         TypeError: It is no table of pyarrow, polars, pandas or DuckDB, or its IDs are no text.
-        ValueError: A column is missing.
+        ValueError: A column is missing, or the table is damaged.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -142,6 +143,8 @@ def stitched_table(events: Any, wanted: Wanted) -> Any:
     if "duckdb" in families and hasattr(events, "to_arrow_table"):
         idmerge_stitched = _arrow(events.to_arrow_table(), wanted)  # noqa: F841 - the query names it
         return events.query("idmerge_events", "SELECT * FROM idmerge_stitched")
+    if isinstance(events, (pa.Table, pa.RecordBatch)):
+        check_intact(events, full=False)  # On the way to a table the sizes of buffers may be lost.
     if isinstance(events, pa.RecordBatchReader):
         return _arrow(events.read_all(), wanted).to_reader()
     if isinstance(events, pa.RecordBatch):
@@ -166,12 +169,13 @@ def _stitcher(wanted: Wanted, table: pa.Table) -> Stitcher:
 
 
 def _arrow(table: pa.Table, wanted: Wanted) -> pa.Table:
+    check_intact(table)
     return _stitcher(wanted, table).stitched(table)
 
 
 def _like(kind: pa.DataType, column: Any) -> Any:
     """Return a column of text in the type ``kind``, if that is one of text."""
-    return column.cast(kind) if _is_text(kind) else column
+    return column.cast(kind) if is_text(kind) else column
 
 
 def _polars(frame: Any, wanted: Wanted) -> Any:
@@ -330,14 +334,8 @@ def _check_properties(kind: pa.DataType) -> None:
 
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     is_nested = pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_null(kind)
-    if not is_nested and not _is_text(value) and not pa.types.is_binary(value):
+    if not is_nested and not is_text(value) and not pa.types.is_binary(value):
         raise TypeError(f"the column {PROPERTIES} must be a struct, a map or JSON text, got {kind}")
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    import pyarrow as pa  # noqa: PLC0415
-
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def as_text(name: str, column: Any) -> Any:
@@ -350,9 +348,9 @@ def as_text(name: str, column: Any) -> Any:
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_empty = column.null_count == len(column)
-    if is_empty and not _is_text(kind):
+    if is_empty and not is_text(kind):
         return pa.nulls(len(column), pa.string())
-    if _is_text(kind) or pa.types.is_integer(kind):
+    if is_text(kind) or pa.types.is_integer(kind):
         return column.cast(pa.string())
     raise TypeError(f"the column {name} must hold text, got {column.type}; cast it to string")
 

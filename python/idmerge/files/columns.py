@@ -6,7 +6,9 @@ Parquet or Arrow is a missing operand.
 
 from __future__ import annotations
 
-import csv
+import re
+from functools import cache
+from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 COLUMNS = ("kind", "left", "right")
 CSV = (".csv", ".csv.gz", ".csv.zst")
 """What CSV files are called; nothing in them tells."""
+NO_CELL = re.compile(rb"[\r\n]*")
+"""What a line without a cell is."""
+NO_LINE = re.compile(rb"(?!)")
 KINDS = "identify, alias, merge, $identify, $create_alias, $merge, 0, 1 or 2"
 
 
@@ -64,7 +69,10 @@ class _CsvRows:
     def __init__(self, path: str, stream: io.BufferedReader) -> None:
         self._path = path
         self._line = 0
-        self._rows = csv.reader(self._texts(stream), strict=True)
+        self._csv = _own_csv()
+        self._rows = self._csv.reader(self._texts(stream), strict=True)
+        self._row_bytes = 0
+        """Bytes of the lines since the last row."""
         self.width = 0
 
     def header(self) -> list[str]:
@@ -76,22 +84,44 @@ class _CsvRows:
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         try:
             for cells in self._rows:
+                self._row_bytes = 0
                 if cells:
                     yield self._line, cells
-        except csv.Error as error:
+        except self._csv.Error as error:
             raise FileFormatError(f"{self._path}:{self._line}: the row is no CSV: {error}") from error
 
     def _texts(self, stream: io.BufferedReader) -> Iterator[str]:
-        for line, text in numbered_lines(self._path, stream):
+        for line, text in numbered_lines(self._path, stream, blank=self._blank):
             self._line = line
-            if len(text) > MAX_LINE:
-                raise FileFormatError(f"{self._path}:{line}: the line is longer than {MAX_LINE} bytes")
+            self._row_bytes += len(text)
+            if self._row_bytes > MAX_LINE:
+                part = "line" if len(text) > MAX_LINE else "row"
+                raise FileFormatError(f"{self._path}:{line}: the {part} is longer than {MAX_LINE} bytes")
             if line == 1 and text.startswith(UTF16):
                 raise FileFormatError(f"{self._path}:{line}: the text is UTF-16; convert it to UTF-8")
             try:
                 yield text.decode("utf-8-sig" if line == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise FileFormatError(f"{self._path}:{line}: the text is no UTF-8: {error}") from error
+
+    def _blank(self) -> re.Pattern[bytes]:
+        """Return what a line is that no row has a part of: within a row, none."""
+        return NO_LINE if self._row_bytes else NO_CELL
+
+
+@cache
+def _own_csv() -> Any:
+    """Return an instance of `csv`'s reader of its own, whose longest cell is as long as a line.
+
+    The limit belongs to the module: to set it in `csv` itself would change it for the whole process.
+    """
+    spec = find_spec("_csv")
+    assert spec is not None  # noqa: S101
+    assert spec.loader is not None  # noqa: S101
+    own = module_from_spec(spec)
+    spec.loader.exec_module(own)
+    own.field_size_limit(MAX_LINE)
+    return own
 
 
 def read_columns(

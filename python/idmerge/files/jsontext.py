@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from idmerge._core import Items
@@ -26,7 +27,10 @@ P = TypeVar("P")
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK = b" \t\r\n"
+BLANK_TEXT = re.compile(rb"\s*")
 CHUNK = 64 * 2**10
+MANY_BLANK = 16
+"""Blank lines in a row, after which more are passed over at once, as many as the stream has at hand."""
 
 
 def read_json(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
@@ -88,7 +92,7 @@ def beginning(path: str, stream: io.BufferedReader) -> tuple[int, bytes]:
     try:
         head = stream.readline(CHUNK).removeprefix(codecs.BOM_UTF8)
         while head.isspace():
-            passed += head.endswith(b"\n")
+            passed += head.endswith(b"\n") + _pass_blank_lines(stream, BLANK_TEXT)
             head = stream.readline(CHUNK)
     except FileFormatError as error:
         raise FileFormatError(f"{path}:{passed + 1}: {error}") from error
@@ -98,16 +102,22 @@ def beginning(path: str, stream: io.BufferedReader) -> tuple[int, bytes]:
 
 
 def numbered_lines(
-    path: str, stream: io.BufferedReader, passed: int = 0, head: bytes = b""
+    path: str,
+    stream: io.BufferedReader,
+    passed: int = 0,
+    head: bytes = b"",
+    blank: Callable[[], re.Pattern[bytes]] = lambda: BLANK_TEXT,
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of ``stream`` with their numbers; one beyond `MAX_LINE` is cut, its rest passed over.
 
-    ``passed`` lines came before, and the first line begins with ``head``, read already.
+    ``passed`` lines came before, and the first line begins with ``head``, read already. Of many blank
+    lines in a row not all are yielded; ``blank`` returns a pattern of them, once the last line was taken.
 
     Raises:
         FileFormatError: The stream is cut off or damaged; the message names the line.
     """
     line = passed
+    blanks = 0
     try:
         text = head if head.endswith(b"\n") else head + stream.readline(MAX_LINE + 1 - len(head))
         while text:
@@ -115,9 +125,28 @@ def numbered_lines(
             yield line, text
             if len(text) > MAX_LINE:
                 _pass_over(text, stream)
+            blanks = blanks + 1 if text.isspace() and blank().fullmatch(text) else 0
+            if blanks >= MANY_BLANK:
+                line += _pass_blank_lines(stream, blank())
             text = stream.readline(MAX_LINE + 1)
     except FileFormatError as error:
         raise FileFormatError(f"{path}:{line + 1}: {error}") from error
+
+
+def _pass_blank_lines(stream: io.BufferedReader, blank: re.Pattern[bytes]) -> int:
+    """Pass over the blank lines that come next, and return how many they were.
+
+    Some may be left, also where one goes beyond what ``stream`` has at hand.
+    """
+    passed = 0
+    while True:
+        text = stream.peek()
+        match = blank.match(text)
+        end = text.rfind(b"\n", 0, match.end() if match else 0) + 1
+        if not end:
+            return passed
+        passed += text.count(b"\n", 0, end)
+        stream.read(end)
 
 
 def _pass_over(text: bytes, stream: io.BufferedReader) -> None:

@@ -41,6 +41,10 @@ def intact_files(drawn: random.Random) -> Iterator[Intact]:
                 if content is not None:
                     is_plain = has_plain_ids and encoding in ("plain", "dictionary")
                     yield Intact(f"{what}-{form}-{encoding}.parquet", content, holds_links, is_plain)
+    for encoding, options in PARQUET.items():
+        content = _parquet(_stitched(drawn), options)
+        if content is not None:
+            yield Intact(f"stitched-{encoding}.parquet", content, holds_links=False, is_plain=False)
 
 
 PARQUET: dict[str, dict[str, Any]] = {
@@ -173,6 +177,17 @@ def _events(drawn: random.Random) -> dict[str, pa.Table]:
     for form, column in nested.items():
         tables[form] = pa.table({"event": names, "time": times, "properties": column})
     return tables
+
+
+def _stitched(drawn: random.Random) -> pa.Table:
+    return pa.table(
+        {
+            "event": [drawn.choice(("Visit", "Sign Up")) for _ in range(ROWS)],
+            "time": pa.array([1_700_000_000 + 60 * row for row in range(ROWS)], pa.timestamp("s", "UTC")),
+            "distinct_id": _ids(drawn, "who"),
+            "$distinct_id_before_identity": _ids(drawn, "sent"),
+        }
+    )
 
 
 def _others(drawn: random.Random) -> dict[str, Any]:

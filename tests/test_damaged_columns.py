@@ -273,12 +273,12 @@ def test_rows_that_no_column_has_a_bit_for_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_damaged_file_ends_a_process_or_shows_memory(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benches.mutations", "40", "--seed", "3", "--keep", str(tmp_path)]
+    command = [sys.executable, "-m", "benches.mutations", "16", "--seed", "3", "--keep", str(tmp_path)]
     run = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent
     )
     assert run.returncode == 0, run.stderr
     counts = json.loads(run.stdout)
-    assert counts["files"] == 40
+    assert counts["files"] == 16
     assert counts["answered"] > 5
-    assert counts["refused"] > 20
+    assert counts["refused"] > 10

@@ -106,7 +106,7 @@ class ColumnFile:
         if before is None or not _is_same(before, dictionary):
             return False
         column.indices.validate(full=True)
-        ends = pc.min_max(column.indices).as_py()
+        ends: Any = pc.min_max(column.indices).as_py()
         return ends["min"] is None or 0 <= ends["min"] <= ends["max"] < len(dictionary)
 
 
@@ -164,16 +164,18 @@ class _Parquet:
 class _Arrow:
     rows = 0
 
-    def __init__(self, source: str | BinaryIO, stack: ExitStack) -> None:
+    def __init__(self, source: Any, stack: ExitStack) -> None:
         import pyarrow as pa  # noqa: PLC0415
 
         file = (
-            stack.enter_context(pa.OSFile(source)) if isinstance(source, str) else pa.PythonFile(source, "r")
+            stack.enter_context(pa.OSFile(source, "r"))
+            if isinstance(source, str)
+            else pa.PythonFile(source, "r")
         )
         magic = file.read(MAGIC_LENGTH)
         file.seek(0)
         self._is_file = magic.startswith(ARROW)
-        self._reader = pa.ipc.open_file(file) if self._is_file else pa.ipc.open_stream(file)
+        self._reader: Any = pa.ipc.open_file(file) if self._is_file else pa.ipc.open_stream(file)
         self.schema = self._reader.schema
 
     def batches(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:  # noqa: ARG002

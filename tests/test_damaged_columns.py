@@ -272,6 +272,7 @@ def test_rows_that_no_column_has_a_bit_for_are_refused(tmp_path: Path) -> None:
 # Campaign
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be forked there")
 def test_no_damaged_file_ends_a_process_or_shows_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benches.mutations", "16", "--seed", "3", "--keep", str(tmp_path)]
     run = subprocess.run(

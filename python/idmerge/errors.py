@@ -11,6 +11,8 @@ from idmerge.naming import visible
 class IdmergeError(Exception):
     """Base of every exception that idmerge defines."""
 
+    __slots__ = ()  # So that the core's panics can have it as a base.
+
     def __str__(self) -> str:
         """Return the message with an escape for each control character: it may quote what files hold."""
         return visible(super().__str__())
@@ -57,6 +59,24 @@ class CapacityError(IdmergeError, OverflowError):
 
 class PoisonedError(IdmergeError, RuntimeError):
     """An earlier call failed half-way inside the core; the resolver must be built anew."""
+
+
+class InternalError(IdmergeError, RuntimeError):
+    """The core met what it holds impossible, a bug of idmerge; what the call was to do is not done.
+
+    A resolver that was being changed is of no use any more, and says so by `PoisonedError`; one that was read
+    answers as before.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[type[Exception], tuple[object, ...]]:
+        """Return what a copy in another process is made of."""
+        return InternalError, self.args
+
+    def __str__(self) -> str:
+        """Return what the core met, and what to do about it."""
+        return f"a bug of idmerge, please report it: {super().__str__()}"
 
 
 class SealedError(IdmergeError, RuntimeError):

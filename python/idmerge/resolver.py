@@ -171,6 +171,7 @@ class Resolver(_core.Resolver):
             TypeError: A column is no column of text, or ``kind`` none of integers; nothing is applied.
             ValueError: Lengths differ, or ``kind`` holds something else; nothing is applied.
             CapacityError: The resolver is full; the message names the row, and those before it are applied.
+            MemoryError: There is no memory for more IDs; likewise.
         """
         return Report(self._link_columns(kind, left, right))
 
@@ -278,6 +279,8 @@ class Resolver(_core.Resolver):
 
         Raises:
             TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
+            CapacityError: A text in a column of Arrow or numpy has 2 GiB or more.
+            MemoryError: There is no memory for the answer.
         """
         if callable(self._canonical):
             return in_family_of(ids, self._chosen_list, self._chosen_column)

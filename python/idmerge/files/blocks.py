@@ -10,13 +10,12 @@ and for a short file, no thread is started.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from idmerge.errors import FileFormatError
 from idmerge.files.pieces import MAX_LINE
-from idmerge.threads import threads_allowed
+from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     import io
@@ -115,7 +114,7 @@ def each_block(
     with ExitStack() as stack:
         if ahead:
             blocks = stack.enter_context(closing(_read_ahead(blocks)))
-        pool = stack.enter_context(_Pool(threads, "idmerge-scan"))
+        pool = stack.enter_context(Pool(threads, "idmerge-scan"))
         answers = deque([pool.submit(work, *first)])
         damage = None
         try:
@@ -133,18 +132,8 @@ def each_block(
 
 def _read_ahead(blocks: Iterator[Block]) -> Generator[Block]:
     """Yield ``blocks``, which another thread reads ahead."""
-    with _Pool(1, "idmerge-read") as pool:
+    with Pool(1, "idmerge-read") as pool:
         waiting: deque[Future[Block | None]] = deque(pool.submit(next, blocks, None) for _ in range(AHEAD))
         while (block := waiting.popleft().result()) is not None:
             waiting.append(pool.submit(next, blocks, None))
             yield block
-
-
-class _Pool(ThreadPoolExecutor):
-    """Threads that, at the end of a ``with``, begin nothing more."""
-
-    def __init__(self, threads: int, name: str) -> None:
-        super().__init__(threads, name)
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown(wait=True, cancel_futures=True)

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
-from idmerge.threads import threads_allowed
+from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -81,7 +80,7 @@ class Encoding:
         self._resolver = resolver
         is_numbered = applies and not callable(resolver.canonical)
         self._era = resolver._era() if is_numbered else None  # noqa: SLF001
-        self._pool = ThreadPoolExecutor(1, "idmerge-encode")
+        self._pool = Pool(1, "idmerge-encode")
         self._encoding: Future[_core.EncodedEvents | None] | None = None
         self._encoded: list[_core.EncodedEvents] = []
         self._gathered: list[_core.Scan] = []
@@ -156,7 +155,7 @@ class Encoding:
         threads = min(threads_allowed(), MOST_THREADS)
         naming: deque[Future[_core.EncodedEvents]] = deque()
         encoded, self._encoded = self._encoded, []
-        with ThreadPoolExecutor(threads, "idmerge-name") as pool:
+        with Pool(threads, "idmerge-name") as pool:
             for events in encoded:
                 naming.append(pool.submit(self._name, events))
                 if len(naming) > threads:

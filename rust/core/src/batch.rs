@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::error::Error;
 use crate::forest::Marks;
 use crate::id::Id;
 use crate::index::Guess;
@@ -32,6 +33,8 @@ pub(crate) enum Standing {
     Invalid,
     /// No key can say how long the text is; its hash is its length.
     TooLong,
+    /// There is no memory for a copy of the text.
+    NoMemory,
     /// It can be an ID, and earns these marks by its looks.
     Valid(Marks),
 }
@@ -46,6 +49,9 @@ pub(crate) struct Arrival {
     pub standing: Standing,
 }
 
+/// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a longer answer.
+const LONGEST_QUESTION: usize = i32::MAX as usize;
+
 /// How many rows go through the passes together. Measured: 32 to 128 do equally well.
 pub(crate) const GROUP: usize = 64;
 
@@ -54,6 +60,7 @@ impl Door {
     #[inline]
     fn receive_question(&self, operand: Operand, start: usize) -> Arrival {
         match operand {
+            Operand::Text(text) if text.len() > LONGEST_QUESTION => Arrival::too_long(text),
             Operand::Text(text) => Arrival::of(&self.hasher.probe(text), start, Standing::Valid(Marks::NONE)),
             Operand::Missing | Operand::NotUnicode => Arrival::without_text(Standing::Missing),
         }
@@ -95,6 +102,24 @@ impl Arrival {
         Self { hash: text.len() as u64, ..Self::without_text(Standing::TooLong) }
     }
 
+    /// Returns this if there is room in `buffer` for its text, which is made.
+    #[inline]
+    fn held(self, buffer: &mut String, text: &str) -> Self {
+        match buffer.try_reserve(text.len()) {
+            Ok(()) => self,
+            Err(_) => Self::without_text(Standing::NoMemory),
+        }
+    }
+
+    /// Returns why the text, if there is one, is not held.
+    pub fn exceeded(&self) -> Option<Error> {
+        match self.standing {
+            Standing::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit: Key::MAX_TEXT }),
+            Standing::NoMemory => Some(Error::NoMemory),
+            Standing::Missing | Standing::Invalid | Standing::Valid(_) => None,
+        }
+    }
+
     const fn without_text(standing: Standing) -> Self {
         Self { key: Key { high: 0, low: 0 }, hash: 0, guess: Guess::NOBODY, standing }
     }
@@ -128,6 +153,12 @@ impl Arrival {
     #[inline]
     pub fn probe<'a>(&self, buffer: &'a str) -> Probe<'a> {
         Probe { key: self.key, hash: self.hash, text: self.text(buffer) }
+    }
+
+    /// Returns how many bytes the text takes in an arena.
+    #[inline]
+    pub fn text_length(&self) -> usize {
+        self.key.place().map_or(0, |place| place.chunk as usize)
     }
 
     #[inline]
@@ -209,6 +240,15 @@ impl Batch {
         }
     }
 
+    /// Makes room for so many questions.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for them.
+    pub fn make_room(&mut self, rows: usize) -> Result<(), Error> {
+        self.sides[0].try_reserve_exact(rows).map_err(|_| Error::NoMemory)
+    }
+
     /// Forgets all rows.
     pub fn clear(&mut self) {
         self.is_scouted = false;
@@ -262,15 +302,19 @@ impl Batch {
         let (arrivals, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
         for operand in operands {
             let arrival = receive(operand, texts.len());
-            arrivals.push(arrival);
             if let Operand::Text(text) = operand
                 && arrival.is_valid()
                 && !arrival.is_packed()
             {
-                texts.push_str(text);
+                arrivals.push(arrival.held(texts, text));
+                if arrivals.last().is_some_and(Arrival::is_valid) {
+                    texts.push_str(text);
+                }
                 if texts.len() >= self.limit {
                     return;
                 }
+            } else {
+                arrivals.push(arrival);
             }
         }
     }
@@ -285,8 +329,11 @@ impl Batch {
             let arrival = row.map_or(Arrival::without_text(Standing::Missing), |row| from.sides[0][row]);
             if !arrival.is_packed() && arrival.is_valid() {
                 let probe = arrival.probe(&from.texts[0]);
-                arrivals.push(Arrival::of(&probe, texts.len(), arrival.standing));
-                texts.push_str(probe.text);
+                let copy = Arrival::of(&probe, texts.len(), arrival.standing).held(texts, probe.text);
+                arrivals.push(copy);
+                if copy.is_valid() {
+                    texts.push_str(probe.text);
+                }
                 if texts.len() >= self.limit {
                     return;
                 }

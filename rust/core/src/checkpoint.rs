@@ -11,17 +11,21 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::exceptions::Exceptions;
-use crate::forest::{Forest, Node};
+use crate::forest::{Forest, Node, count_clusters};
 use crate::history::History;
 use crate::index::Index;
 use crate::interner::Interner;
 use crate::journaled::Journaled;
 use crate::judging::State;
+use crate::link::Outcome;
 use crate::resolver::Resolver;
 use crate::saved::{Loader, Saver, damaged};
 
 /// The first word of a part: "idmerge" and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x02");
+
+/// Two bits of a position are taken elsewhere.
+const MOST_POSITIONS: u64 = 1 << 62;
 
 /// What a checkpoint says of the moment at which it was written; the caller's business.
 pub type Moment = [u64; 5];
@@ -56,22 +60,30 @@ impl Resolver {
         [texts, rest]: [Part; 2],
         is_right: impl Fn(Moment) -> bool + Sync,
     ) -> io::Result<Self> {
-        let is_right = &is_right;
-        let (ids, rest) = thread::scope(|scope| {
-            let rest = scope.spawn(move || {
-                let mut from = begun(rest, is_right)?;
-                let index = Index::load(&mut from)?;
-                let (state, count) = State::load(&mut from)?;
-                from.finish()?;
-                Ok::<_, io::Error>((index, state, count))
-            });
-            let ids = (|| {
-                let mut from = begun(texts, is_right)?;
-                let ids = Interner::load(&mut from, self.ids.limit(), Node::from_words)?;
-                from.finish().map(|()| ids)
-            })();
-            (ids, rest.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let (is_right, limit) = (&is_right, self.ids.limit());
+        let load_rest = |part: Part| {
+            let mut from = begun(part, is_right)?;
+            let (index, end) = Index::load(&mut from)?;
+            let (state, count) = State::load(&mut from)?;
+            from.finish()?;
+            if end > count {
+                return Err(damaged("its index names an ID that it does not hold"));
+            }
+            Ok::<_, io::Error>((index, state, count))
+        };
+        let mut load_texts = || {
+            let mut from = begun((&mut *texts.0, texts.1), is_right)?;
+            let ids = Interner::load(&mut from, limit, Node::from_words)?;
+            from.finish().map(|()| ids)
+        };
+        let at_once = thread::scope(|scope| {
+            let load_rest = || load_rest((&mut *rest.0, rest.1));
+            let other = thread::Builder::new().spawn_scoped(scope, load_rest).ok()?;
+            let ids = load_texts();
+            Some((ids, other.join().unwrap_or_else(|panic| resume_unwind(panic))))
         });
+        // The system may have no thread to spare.
+        let (ids, rest) = at_once.unwrap_or_else(|| (load_texts(), load_rest((&mut *rest.0, rest.1))));
         let ((mut ids, (index, mut state, count)), wants_history) =
             ((ids?, rest?), self.state.history.is_some());
         if ids.len() != count as usize {
@@ -79,6 +91,11 @@ impl Resolver {
         }
         if wants_history && state.history.is_none() {
             return Err(damaged("it was written without history"));
+        }
+        let merged = state.outcomes[Outcome::Merged as usize];
+        if count_clusters(&ids, count).map(|clusters| clusters as u64) != u64::from(count).checked_sub(merged)
+        {
+            return Err(damaged("its clusters are none"));
         }
         ids.set_index(index);
         state.exceptions.apart_mut().group(|id| ids.root(id));
@@ -114,7 +131,11 @@ impl State {
     /// Reads a state, and how many IDs have numbers.
     fn load(from: &mut Loader) -> io::Result<(Self, u32)> {
         let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
-        let (outcomes, others) = (from.array()?, from.word()?);
+        let (outcomes, others): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);
+        let sum = outcomes.iter().try_fold(others, |sum, &count| sum.checked_add(count));
+        if sum.is_none_or(|sum| sum > MOST_POSITIONS) {
+            return Err(damaged("it states more links than can be"));
+        }
         let mut retractions = Vec::new();
         for _ in 0..from.count(16)? {
             let [by, of] = from.array()?;

@@ -22,6 +22,8 @@ pub enum Error {
         /// The longest text in bytes.
         limit: usize,
     },
+    /// The system has no memory for more.
+    NoMemory,
 }
 
 impl fmt::Display for Error {
@@ -32,6 +34,7 @@ impl fmt::Display for Error {
             Self::TextTooLong { bytes, limit } => {
                 write!(f, "an ID of {bytes} bytes exceeds the limit of {limit} bytes")
             }
+            Self::NoMemory => write!(f, "the system has no memory for more"),
         }
     }
 }

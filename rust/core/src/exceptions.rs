@@ -166,6 +166,9 @@ impl Exceptions {
         for _ in 0..from.count(8)? {
             exceptions.forgotten.insert(id(from.word()?)?);
         }
+        if !exceptions.unknown.is_disjoint(&exceptions.forgotten) {
+            return Err(damaged("an ID was never known and is forgotten"));
+        }
         for _ in 0..from.count(16)? {
             let [number, rank] = from.array()?;
             exceptions.ranks.insert(id(number)?, Rank((rank >> 32) as u32, rank as u32));

@@ -96,6 +96,41 @@ pub trait Nodes {
     fn node_mut(&mut self, id: Id) -> &mut Node;
 }
 
+/// Returns how many clusters the nodes of `count` IDs form; None if they form none.
+///
+/// That is for nodes out of a file: whatever is there, no way up or around must be endless.
+pub fn count_clusters(nodes: &impl Nodes, count: u32) -> Option<usize> {
+    let (mut sizes, mut is_next) = (Vec::new(), Vec::new());
+    sizes.try_reserve_exact(count as usize).ok()?;
+    sizes.resize(count as usize, 0);
+    is_next.try_reserve_exact(count as usize).ok()?;
+    is_next.resize(count as usize, false);
+    for id in (0..count).map(Id::new) {
+        let mut root = id;
+        // A root of so many IDs is at most as many steps away as their number has bits.
+        let mut steps = 0..u32::BITS;
+        while nodes.node(root).link & ROOT == 0 {
+            steps.next()?;
+            root = Some(nodes.node(root).link).filter(|&parent| parent < count).map(Id::new)?;
+        }
+        sizes[root.index()] += 1;
+        let visited = is_next.get_mut(nodes.node(id).next as usize)?;
+        if std::mem::replace(visited, true) || nodes.node(root).canonical >= count {
+            return None;
+        }
+    }
+    let mut clusters = 0;
+    for (id, size) in (0..count).map(Id::new).zip(sizes) {
+        if nodes.is_root(id) {
+            clusters += 1;
+            if nodes.size(id) != size {
+                return None;
+            }
+        }
+    }
+    Some(clusters)
+}
+
 /// The clusters; see the module.
 pub trait Forest: Nodes {
     /// Returns the root of `id`, halving the path on the way up.

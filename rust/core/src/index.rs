@@ -4,7 +4,8 @@
 //!
 //! 1. An ID stands in its home bucket or, if that was full, in the first one after it in its segment
 //!    that was not; then all buckets between are `passed`, and its slot says that it is `away`.
-//! 2. At most four fifths of a segment's slots are taken, so a search always meets a bucket with room.
+//! 2. At most four fifths of a segment's slots are taken, or, where there is no memory to grow, all but one;
+//!    so a search always meets a bucket with room.
 //! 3. `directory[p]` leads to the segment of all hashes whose `depth` highest bits are `p`; a segment
 //!    that has split less often than others stands there several times.
 //!
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use crate::bucket::{Bucket, SLOTS, Slots};
 use crate::id::Id;
 use crate::machine::{Chunk, HUGE_PAGE, prefetch};
-use crate::saved::{Loader, Saver, damaged};
+use crate::saved::{Loader, Saver, damaged, no_memory};
 
 /// Buckets a segment at first, and at most unless hashes are all alike: half a megabyte.
 const SMALLEST: usize = 2;
@@ -192,8 +193,10 @@ struct Segment {
 pub struct Index {
     buckets: Buckets,
     segments: Vec<Segment>,
-    /// How many IDs a segment takes.
+    /// How many IDs a segment takes, unless there is no memory to grow.
     most: usize,
+    /// Whether a segment holds more than that.
+    is_starved: bool,
 }
 
 impl Index {
@@ -205,11 +208,40 @@ impl Index {
         let segments = 1 << depth;
         let len = needed.div_ceil(segments);
         let directory = (0..segments).map(|segment| Route::new(segment, len, depth)).collect();
+        // An index that finds no memory for what is expected begins small.
+        let chunk = match chunk(len * segments) {
+            None if capacity > 0 => return Self::new(0),
+            chunk => chunk.expect("there is memory for two buckets"),
+        };
         Self {
-            buckets: Buckets { chunk: Arc::new(chunk(len * segments)), directory, depth, len },
+            buckets: Buckets { chunk: Arc::new(chunk), directory, depth, len },
             segments: vec![Segment { taken: 0, depth }; segments],
             most: most(len),
+            is_starved: false,
         }
+    }
+
+    /// Returns whether there was no memory to grow when that was due.
+    ///
+    /// IDs are still taken, up to the last slot, so that a step that has begun can end. No other one is to
+    /// begin before [`Self::relieve`].
+    #[inline]
+    pub fn is_starved(&self) -> bool {
+        self.is_starved
+    }
+
+    /// Grows as far as is due, and returns whether there is memory for that.
+    pub fn relieve(&mut self, hashes: &impl Hashes) -> bool {
+        let mut segment = 0;
+        while segment < self.segments.len() {
+            if self.segments[segment].taken < self.most {
+                segment += 1;
+            } else if !self.make_room(segment, hashes) {
+                return false;
+            }
+        }
+        self.is_starved = false;
+        true
     }
 
     /// Returns the buckets, for a look at them from elsewhere.
@@ -246,7 +278,10 @@ impl Index {
     ) -> Option<Id> {
         let mut route = self.buckets.route(hash);
         while self.segments[route.segment as usize].taken >= self.most {
-            self.make_room(route.segment as usize, hashes);
+            if !self.make_room(route.segment as usize, hashes) {
+                self.starve(route.segment as usize);
+                break;
+            }
             route = self.buckets.route(hash);
         }
         match self.buckets.search(route, hash, is_right) {
@@ -286,27 +321,41 @@ impl Index {
         }
     }
 
+    /// Takes note that a segment could not grow.
     #[cold]
-    fn make_room(&mut self, segment: usize, hashes: &impl Hashes) {
+    fn starve(&mut self, segment: usize) {
+        let slots = self.buckets.len * SLOTS;
+        assert!(self.segments[segment].taken + 1 < slots, "there is no memory for an index that grows");
+        self.is_starved = true;
+    }
+
+    /// Grows, and returns whether there is memory for that; if not, everything is as before.
+    #[cold]
+    fn make_room(&mut self, segment: usize, hashes: &impl Hashes) -> bool {
         let depth = self.segments[segment].depth;
         // Beyond the deepest depth there are more IDs than numbers, unless hashes are all alike.
         if self.buckets.len < LARGEST && self.segments.len() == 1 || depth == DEEPEST {
             return self.widen(hashes);
         }
-        self.split(segment, hashes);
+        self.split(segment, hashes)
     }
 
     /// Makes every segment twice as long.
-    fn widen(&mut self, hashes: &impl Hashes) {
+    fn widen(&mut self, hashes: &impl Hashes) -> bool {
         let count: usize = self.segments.iter().map(|segment| segment.taken).sum();
-        let ids: Vec<Id> = (0..count).map(|number| Id::new(number as u32)).collect();
         let len = 2 * self.buckets.len;
+        let mut ids: Vec<Id> = Vec::new();
+        let Some(longer) = chunk(len * self.segments.len()) else { return false };
+        if ids.try_reserve_exact(count).is_err() {
+            return false;
+        }
+        ids.extend((0..count).map(|number| Id::new(number as u32)));
         let route = |route: &Route| {
             let segment = route.segment as usize;
             Route::new(segment, len, self.segments[segment].depth)
         };
         self.buckets = Buckets {
-            chunk: Arc::new(chunk(len * self.segments.len())),
+            chunk: Arc::new(longer),
             directory: self.buckets.directory.iter().map(route).collect(),
             len,
             ..self.buckets
@@ -316,16 +365,22 @@ impl Index {
             segment.taken = 0;
         }
         self.put_all(&ids, hashes);
+        true
     }
 
     /// Makes two segments of one.
-    fn split(&mut self, segment: usize, hashes: &impl Hashes) {
+    fn split(&mut self, segment: usize, hashes: &impl Hashes) -> bool {
         let (depth, new) = (self.segments[segment].depth, self.segments.len());
-        self.reserve((new + 1) * self.buckets.len);
+        let mut strays = Vec::new();
+        if strays.try_reserve(self.segments[segment].taken).is_err()
+            || !self.reserve((new + 1) * self.buckets.len)
+        {
+            return false;
+        }
         let [lower, upper] = [segment, new].map(|number| Route::new(number, self.buckets.len, depth + 1));
         self.redirect(depth, lower, upper);
         self.segments.push(Segment { taken: 0, depth: depth + 1 });
-        let (mut taken, mut strays) = ([0; 2], Vec::new());
+        let mut taken = [0; 2];
         for at in 0..self.buckets.len {
             let bucket = self.buckets.bucket(lower, at);
             let mut halves = [Slots::default(); 2];
@@ -342,6 +397,7 @@ impl Index {
         self.segments[segment] = Segment { taken: taken[0], depth: depth + 1 };
         self.segments[new].taken = taken[1];
         self.put_all(&strays, hashes);
+        true
     }
 
     /// Directs the hashes of a segment of this depth to two.
@@ -361,16 +417,17 @@ impl Index {
         }
     }
 
-    /// Makes sure that there are addresses for so many buckets.
-    fn reserve(&mut self, buckets: usize) {
+    /// Makes sure that there are addresses for so many buckets; returns whether there is memory for them.
+    fn reserve(&mut self, buckets: usize) -> bool {
         let old = &self.buckets.chunk;
         if buckets > old.len() {
-            let longer = chunk(buckets.max(2 * old.len()));
+            let Some(longer) = chunk(buckets.max(2 * old.len())) else { return false };
             for (new, old) in longer.iter().zip(old.iter()) {
                 new.set(old.slots());
             }
             self.buckets.chunk = Arc::new(longer);
         }
+        true
     }
 }
 
@@ -386,13 +443,15 @@ impl Index {
         self.buckets.chunk[..used].iter().try_for_each(|bucket| out.words(bucket.slots().to_words()))
     }
 
-    /// Reads an index.
-    pub(crate) fn load(from: &mut Loader) -> io::Result<Self> {
+    /// Reads an index, and the number behind the highest one in it.
+    pub(crate) fn load(from: &mut Loader) -> io::Result<(Self, u32)> {
         let len = from.count(64)?;
         let depth = u32::try_from(from.word()?).ok().filter(|&depth| depth <= DEEPEST);
         let depth = depth.ok_or_else(|| damaged("its index is too deep"))?;
-        let count = from.count(16)?;
-        let mut segments = Vec::with_capacity(count);
+        let (count, mut segments) = from.room(16)?;
+        let used = len.checked_mul(count).filter(|&used| used > 0 && u32::try_from(used).is_ok());
+        let used = used.ok_or_else(|| damaged("its index has no place"))?;
+        from.check_room(used as u64, 64)?;
         for _ in 0..count {
             let [taken, depth] = from.array()?;
             segments.push(Segment { taken: taken as usize, depth: depth as u32 });
@@ -404,23 +463,47 @@ impl Index {
             let found = found.ok_or_else(|| damaged("its index leads nowhere"))?;
             directory.push(Route::new(segment, len, found.depth));
         }
-        let used = len.checked_mul(count).filter(|&used| used > 0 && u32::try_from(used).is_ok());
-        let used = used.ok_or_else(|| damaged("its index has no place"))?;
-        from.check_room(used as u64, 64)?;
-        let chunk = chunk(used);
-        for bucket in &chunk[..used] {
-            let slots = Slots::from_words(from.array()?);
-            bucket.set(slots.ok_or_else(|| damaged("a bucket of its index is too full"))?);
+        if !is_directory(&directory, &segments, depth) {
+            return Err(damaged("its index leads nowhere"));
+        }
+        let (chunk, mut end) = (chunk(used).ok_or_else(no_memory)?, 0);
+        for (segment, buckets) in segments.iter().zip(chunk.chunks_exact(len)) {
+            let (mut taken, mut is_open) = (0, false);
+            for bucket in buckets {
+                let slots = Slots::from_words(from.array()?);
+                let slots = slots.ok_or_else(|| damaged("a bucket of its index is too full"))?;
+                taken += slots.state().taken();
+                is_open |= !slots.state().is_passed() && !slots.state().is_full();
+                end = slots.ids().fold(end, |end, id| end.max(id.number().saturating_add(1)));
+                bucket.set(slots);
+            }
+            if taken != segment.taken || !is_open {
+                return Err(damaged("a segment of its index is too full"));
+            }
         }
         let buckets = Buckets { chunk: Arc::new(chunk), directory: directory.into(), depth, len };
-        Ok(Self { buckets, segments, most: most(len) })
+        Ok((Self { buckets, segments, most: most(len), is_starved: false }, end))
     }
 }
 
-/// Returns at least so many buckets.
-fn chunk(buckets: usize) -> Chunk<Bucket> {
+/// Returns whether each segment has all the entries that its depth says, side by side.
+fn is_directory(directory: &[Route], segments: &[Segment], depth: u32) -> bool {
+    let (mut at, mut seen) = (0, 0);
+    while let Some(route) = directory.get(at) {
+        let own = segments[route.segment as usize].depth;
+        let Some(run) = directory.get(at..at + (1 << (depth - own))) else { return false };
+        if at % run.len() != 0 || run.iter().any(|other| other.segment != route.segment) {
+            return false;
+        }
+        (at, seen) = (at + run.len(), seen + 1);
+    }
+    seen == segments.len()
+}
+
+/// Returns at least so many buckets, if there is memory for them.
+fn chunk(buckets: usize) -> Option<Chunk<Bucket>> {
     let large = buckets * size_of::<Bucket>() >= HUGE_PAGE;
-    if large { Chunk::reserved(buckets, ADDRESSES) } else { Chunk::new(buckets) }
+    if large { Chunk::reserved(buckets, ADDRESSES) } else { Chunk::try_new(buckets) }
 }
 
 /// Returns how many IDs a segment of `len` buckets takes.

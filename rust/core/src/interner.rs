@@ -24,7 +24,7 @@ use crate::id::Id;
 use crate::index::{Hashes, Index};
 use crate::key::{Key, Place, Text};
 use crate::machine::{Array, prefetch};
-use crate::saved::{Loader, Saver, damaged};
+use crate::saved::{Loader, Saver, damaged, no_memory};
 use crate::scout::Scout;
 
 /// Hashes texts as one interner does, apart from it; and numbers.
@@ -189,18 +189,36 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.index.find(probe.hash, |id| self.stored().is(id, probe))
     }
 
-    /// Returns whether there is room for two more IDs, or perhaps not.
+    /// Returns whether there is room for two more IDs whose texts take so many bytes, or perhaps not.
     #[inline]
-    pub fn has_room_for_two(&self) -> bool {
-        self.entries.len() + 2 <= self.limit as usize
+    pub fn has_room_for_two(&self, bytes: usize) -> bool {
+        self.entries.len() + 2 <= self.entries.capacity().min(self.limit as usize)
+            && (bytes == 0 || self.arena.has_room(bytes))
+            && !self.index.is_starved()
     }
 
-    /// Makes sure that `count` more IDs can be numbered.
-    pub fn check_room(&self, count: usize) -> Result<(), Error> {
+    /// Makes room for `count` more IDs whose texts, as far as they do not pack, take so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// If so many cannot be numbered, or there is no memory for them.
+    #[cold]
+    pub fn make_room(&mut self, count: usize, bytes: usize) -> Result<(), Error> {
         if self.len() + count > self.limit as usize {
             return Err(Error::TooManyIds { limit: self.limit });
         }
-        Ok(())
+        let Self { entries, arena, index, hasher, .. } = self;
+        let has_room = entries.reserve(count) && arena.reserve(bytes);
+        let stored = Stored { entries, arena, hasher };
+        if has_room && (!index.is_starved() || index.relieve(&stored)) {
+            return Ok(());
+        }
+        Err(Error::NoMemory)
+    }
+
+    /// Returns whether the index had no memory to grow; see [`Index::is_starved`].
+    pub fn is_starved(&self) -> bool {
+        self.index.is_starved()
     }
 
     /// Returns the ID of `probe`, numbering it if it is not known; there must be room. `value` makes
@@ -327,7 +345,10 @@ impl<T: Zeroable + Copy> Interner<T> {
         if count > limit as usize {
             return Err(damaged("it holds more IDs than can be numbered"));
         }
-        let (mut entries, mut wiped) = (Array::new(count), 0);
+        let (mut entries, mut wiped) = (Array::new(0), 0);
+        if !entries.reserve(count) {
+            return Err(no_memory());
+        }
         for _ in 0..count {
             let [high, low] = from.array()?;
             let key = Key { high, low };
@@ -338,6 +359,10 @@ impl<T: Zeroable + Copy> Interner<T> {
         for _ in 0..from.count(8)? {
             let chunk = String::from_utf8(from.bytes()?).map_err(|_| damaged("its texts are no Unicode"))?;
             arena.chunks.push(chunk);
+        }
+        let holds_text = |key: Key| key.place().map_or_else(|| key.holds_text(), |place| arena.holds(place));
+        if !(0..count).all(|index| holds_text(entries.get(index).key)) {
+            return Err(damaged("an ID has no text"));
         }
         Ok(Self { entries, arena, index: Index::new(0), hasher, limit: limit.min(Id::LIMIT), wiped })
     }
@@ -396,13 +421,29 @@ struct Arena {
 impl Arena {
     const CHUNK: usize = 1 << 20;
 
-    fn push(&mut self, text: &str) -> Place {
-        let fits = |chunk: &String| chunk.capacity() - chunk.len() >= text.len();
-        if !self.chunks.last().is_some_and(fits) {
-            // The first chunk is small, so that a small resolver is; the others are worth a page walk.
-            let size = if self.chunks.is_empty() { 1 << 12 } else { Self::CHUNK };
-            self.chunks.push(String::with_capacity(text.len().max(size)));
+    /// Returns whether texts of so many bytes fit in the last chunk.
+    #[inline]
+    fn has_room(&self, bytes: usize) -> bool {
+        self.chunks.last().is_some_and(|chunk| chunk.capacity() - chunk.len() >= bytes)
+    }
+
+    /// Makes room for texts of so many bytes, and returns whether there is memory for them.
+    fn reserve(&mut self, bytes: usize) -> bool {
+        if bytes == 0 || self.has_room(bytes) {
+            return true;
         }
+        // The first chunk is small, so that a small resolver is; the others are worth a page walk.
+        let size = if self.chunks.is_empty() { 1 << 12 } else { Self::CHUNK };
+        let mut chunk = String::new();
+        let is_there = chunk.try_reserve_exact(bytes.max(size)).is_ok();
+        if is_there {
+            self.chunks.push(chunk);
+        }
+        is_there
+    }
+
+    fn push(&mut self, text: &str) -> Place {
+        assert!(self.reserve(text.len()), "there is no memory for texts");
         let number = self.chunks.len() - 1;
         let chunk = &mut self.chunks[number];
         let start = chunk.len();
@@ -422,6 +463,13 @@ impl Arena {
         let start = place.start as usize;
         let blank = "\0".repeat(place.length as usize);
         self.chunks[place.chunk as usize].replace_range(start..start + blank.len(), &blank);
+    }
+
+    /// Returns whether there is a text at `place`.
+    fn holds(&self, place: Place) -> bool {
+        let start = place.start as usize;
+        let chunk = self.chunks.get(place.chunk as usize);
+        chunk.is_some_and(|chunk| chunk.get(start..start + place.length as usize).is_some())
     }
 
     fn get(&self, place: Place) -> &str {
@@ -499,9 +547,9 @@ mod tests {
     #[test]
     fn room_ends_at_the_limit_and_the_error_names_it() {
         let mut interner = Interner::new(1, 0);
-        assert_eq!(interner.check_room(1), Ok(()));
-        assert_eq!(interner.check_room(2), Err(Error::TooManyIds { limit: 1 }));
+        assert_eq!(interner.make_room(1, 0), Ok(()));
+        assert_eq!(interner.make_room(2, 0), Err(Error::TooManyIds { limit: 1 }));
         intern(&mut interner, "one");
-        assert_eq!(interner.check_room(1), Err(Error::TooManyIds { limit: 1 }));
+        assert_eq!(interner.make_room(1, 0), Err(Error::TooManyIds { limit: 1 }));
     }
 }

@@ -77,6 +77,9 @@ impl Restored for Restoring<'_> {
             self.ids.prefetch(probe.hash);
         }
         let (probe, marks) = self.texts.get(row).ok_or("an ID has no text")?;
+        if self.ids.is_starved() {
+            return Err(Damage::NO_MEMORY);
+        }
         let node = |id| Node::alone(id, *marks);
         match probe {
             Some(probe) => drop(self.ids.know(probe, node)),
@@ -244,8 +247,14 @@ impl Resolver {
         let texts: Result<Vec<_>, _> =
             texts.map(|(step, text)| self.probe_stored(text).map_err(|what| damage((step, what)))).collect();
         let texts = texts?;
-        let room = self.ids.check_room(texts.len());
-        room.map_err(|_| damage((0, "there are more IDs than can be numbered")))?;
+        let bytes = texts.iter().filter_map(|(probe, _)| Some(probe.as_ref()?.text.len())).sum();
+        let ids = self.ids.len() + texts.len();
+        let room = self.ids.make_room(texts.len(), bytes);
+        let room = room.and_then(|()| self.state.history.as_mut().map_or(Ok(()), |kept| kept.reserve(ids)));
+        room.map_err(|error| match error {
+            Error::NoMemory => damage((0, Damage::NO_MEMORY)),
+            _ => damage((0, "there are more IDs than can be numbered")),
+        })?;
         let count = texts.len();
         let first = self.ids.len();
         let mut restoring = Restoring { ids: &mut self.ids, texts, first };
@@ -319,7 +328,8 @@ impl Resolver {
         if ids[0] == ids[1] {
             return Err(NotApart::Same);
         }
-        self.check_room(arrivals.each_ref(), ids).map_err(NotApart::Full)?;
+        let room = self.make_room(1).and_then(|()| self.check_room(arrivals.each_ref(), ids));
+        room.map_err(NotApart::Full)?;
         let known = ids.map(|text| self.get(text));
         if let [Some(a), Some(b)] = known
             && self.same(a, b)

@@ -120,6 +120,18 @@ impl Key {
         })
     }
 
+    /// Returns whether a key that holds its text holds one, whatever made the key.
+    pub fn holds_text(self) -> bool {
+        let (mut buffer, length) = ([0; LONGEST_PACKED], ((self.low & !VARIANT) >> 56) as usize);
+        if self.low & VARIANT != SHORT || self == Self::FORGOTTEN {
+            return true;
+        }
+        length <= LONGEST_SHORT && {
+            self.unpack_short(&mut buffer);
+            std::str::from_utf8(&buffer[..length]).is_ok()
+        }
+    }
+
     /// Returns the fingerprint of a text at a place.
     pub fn fingerprint(self) -> u32 {
         self.low as u32

@@ -263,21 +263,31 @@ unsafe impl<T: Sync> Sync for Chunk<T> {}
 
 impl<T: Zeroable> Chunk<T> {
     /// Returns `len` zeros; from a huge page on, in huge pages where the system has them.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory.
     pub fn new(len: usize) -> Self {
-        let in_pages = (len * size_of::<T>() >= HUGE_PAGE).then(|| Self::in_pages(len));
-        in_pages.flatten().unwrap_or_else(|| Self::on_heap(len))
+        Self::try_new(len).expect("there is memory")
+    }
+
+    /// The same, or None if there is no memory.
+    pub fn try_new(len: usize) -> Option<Self> {
+        let bytes = len.checked_mul(size_of::<T>())?;
+        let in_pages = (bytes >= HUGE_PAGE).then(|| Self::in_pages(len));
+        in_pages.flatten().or_else(|| Self::on_heap(len))
     }
 
     /// Returns at least `len` zeros, and up to `addresses` if the system has that many: those that
-    /// nobody touches take no memory.
-    pub fn reserved(len: usize, addresses: usize) -> Self {
-        Self::in_pages(len.max(addresses)).unwrap_or_else(|| Self::new(len))
+    /// nobody touches take no memory. None if there is not even memory for `len`.
+    pub fn reserved(len: usize, addresses: usize) -> Option<Self> {
+        Self::in_pages(len.max(addresses)).or_else(|| Self::try_new(len))
     }
 
-    fn on_heap(len: usize) -> Self {
-        let mut elements: Vec<T> = bytemuck::zeroed_vec(len);
+    fn on_heap(len: usize) -> Option<Self> {
+        let mut elements: Vec<T> = bytemuck::try_zeroed_vec(len).ok()?;
         let start = NonNull::new(elements.as_mut_ptr()).expect("a Vec is never null");
-        Self { start, len, _owner: Owner::Heap { _elements: elements } }
+        Some(Self { start, len, _owner: Owner::Heap { _elements: elements } })
     }
 
     /// Returns pages that nothing has touched yet, or None if the system has not that many addresses.
@@ -346,11 +356,11 @@ impl<T: Zeroable + Copy> Array<T> {
     /// Returns an empty array; `capacity` elements at least will have addresses from the beginning.
     pub fn new(capacity: usize) -> Self {
         let large = capacity * size_of::<T>() >= HUGE_PAGE;
-        let chunk = if large { Self::reserved(capacity) } else { Chunk::new(Self::SMALLEST) };
-        Self { chunk, len: 0 }
+        let chunk = large.then(|| Self::reserved(capacity)).flatten();
+        Self { chunk: chunk.unwrap_or_else(|| Chunk::new(Self::SMALLEST)), len: 0 }
     }
 
-    fn reserved(len: usize) -> Chunk<T> {
+    fn reserved(len: usize) -> Option<Chunk<T>> {
         Chunk::reserved(len, ADDRESSES / size_of::<T>())
     }
 
@@ -373,22 +383,41 @@ impl<T: Zeroable + Copy> Array<T> {
         &mut self.chunk[index]
     }
 
+    /// Returns how many elements there can be before it must grow.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.chunk.len()
+    }
+
+    /// Appends an element.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory, unless [`Self::reserve`] has made room.
     #[inline]
     pub fn push(&mut self, element: T) {
         if self.len == self.chunk.len() {
-            self.grow();
+            assert!(self.reserve(1), "there is no memory for an array that grows");
         }
         self.chunk[self.len] = element;
         self.len += 1;
     }
 
+    /// Makes room for so many more elements, and returns whether the system has the memory.
     #[cold]
-    fn grow(&mut self) {
-        let doubled = 2 * self.len;
-        let large = doubled * size_of::<T>() >= HUGE_PAGE;
-        let mut larger = if large { Self::reserved(doubled) } else { Chunk::new(doubled) };
-        larger[..self.len].copy_from_slice(&self.chunk);
+    #[must_use]
+    pub fn reserve(&mut self, more: usize) -> bool {
+        let needed = self.len + more;
+        if needed <= self.chunk.len() {
+            return true;
+        }
+        let len = needed.max(2 * self.chunk.len());
+        let large = len * size_of::<T>() >= HUGE_PAGE;
+        let larger = if large { Self::reserved(len) } else { Chunk::try_new(len) };
+        let Some(mut larger) = larger else { return false };
+        larger[..self.len].copy_from_slice(&self.chunk[..self.len]);
         self.chunk = larger;
+        true
     }
 }
 

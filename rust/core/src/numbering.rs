@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::id::Id;
 use crate::index::{Hashes, Index};
 use crate::interner::{Hasher, Interner};
-use crate::key::{Key, Text};
+use crate::key::Text;
 use crate::machine::{Chunk, prefetch};
 use crate::policy::Policy;
 use crate::scout::{Scout, Search};
@@ -57,8 +57,12 @@ pub enum Reason {
 
 impl DistinctTexts {
     /// Returns no texts, expecting this many links.
-    pub fn new(rows: usize) -> Self {
-        Self { texts: Interner::new(Id::LIMIT, 0), links: Vec::with_capacity(rows) }
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for these.
+    pub fn new(rows: usize) -> Result<Self, Error> {
+        Ok(Self { texts: Interner::new(Id::LIMIT, 0), links: room_for(rows)? })
     }
 
     /// Returns the door that the texts pass; [`Batch::receive_ends`] asks for no policy.
@@ -101,17 +105,20 @@ impl DistinctTexts {
             Standing::Valid(_) => {}
             Standing::Missing => return Err(Reason::Missing),
             Standing::Invalid => return Err(Reason::NotUnicode),
-            Standing::TooLong => {
-                let (bytes, limit) = (arrival.hash as usize, Key::MAX_TEXT);
-                return Err(Reason::Limit(Error::TextTooLong { bytes, limit }));
+            Standing::TooLong | Standing::NoMemory => {
+                return Err(arrival.exceeded().map_or(Reason::Missing, Reason::Limit));
             }
         }
         if let Some(id) = arrival.id() {
             return Ok(id);
         }
         let probe = arrival.probe(buffer);
-        if self.texts.check_room(1).is_err() && self.texts.find(&probe).is_none() {
-            return Err(Reason::Limit(TOO_MANY));
+        let bytes = arrival.text_length();
+        if !self.texts.has_room_for_two(bytes)
+            && self.texts.find(&probe).is_none()
+            && let Err(error) = self.texts.make_room(1, bytes)
+        {
+            return Err(Reason::Limit(if error == Error::NoMemory { error } else { TOO_MANY }));
         }
         Ok(self.texts.know(&probe, |_| ()))
     }
@@ -137,6 +144,13 @@ impl DistinctTexts {
     }
 }
 
+/// Returns room for so many links.
+fn room_for(rows: usize) -> Result<Vec<[u32; 2]>, Error> {
+    let mut links = Vec::new();
+    links.try_reserve_exact(rows).map_err(|_| Error::NoMemory)?;
+    Ok(links)
+}
+
 const TOO_MANY: Error = Error::TooManyElements { limit: Id::LIMIT };
 
 /// Numbers the ends of links and returns the distinct integers in the order of their numbers.
@@ -149,7 +163,7 @@ pub fn number_integers(left: &[i64], right: &[i64]) -> Result<(Vec<i64>, Vec<[u3
     };
     let range = most.abs_diff(least);
     if range / SPREAD < 2 * left.len() as u64 {
-        number_each(left, right, Close::new(least, range))
+        number_each(left, right, Close::new(least, range)?)
     } else {
         number_each(left, right, Scattered::new())
     }
@@ -172,7 +186,7 @@ fn number_each(
     right: &[i64],
     mut integers: impl Integers,
 ) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
-    let mut links = Vec::with_capacity(left.len());
+    let mut links = room_for(left.len())?;
     for (row, (&a, &b)) in left.iter().zip(right).enumerate() {
         if let Some((&a, &b)) = left.get(row + AHEAD).zip(right.get(row + AHEAD)) {
             integers.prefetch(a);
@@ -195,8 +209,9 @@ struct Close {
 }
 
 impl Close {
-    fn new(least: i64, range: u64) -> Self {
-        Self { least, places: Chunk::new(range as usize + 1), distinct: Vec::new() }
+    fn new(least: i64, range: u64) -> Result<Self, Error> {
+        let places = Chunk::try_new(range as usize + 1).ok_or(Error::NoMemory)?;
+        Ok(Self { least, places, distinct: Vec::new() })
     }
 
     fn position(&self, integer: i64) -> usize {
@@ -314,7 +329,7 @@ mod tests {
             let names: Vec<String> = (0..200).map(form).collect();
             let link = |row: usize| [names[row].as_str(), names[row / 2].as_str()].map(Operand::Text);
             let links: Vec<[Operand; 2]> = (0..200).map(link).collect();
-            let mut texts = DistinctTexts::new(0);
+            let mut texts = DistinctTexts::new(0).expect("memory for no links");
             assert_eq!(number(&mut texts, &links[..150]), Ok(()));
             assert_eq!(number(&mut texts, &links[100..]), Ok(()));
             let expected = |row: u32| [row, row / 2];
@@ -329,7 +344,7 @@ mod tests {
         let [a, b] = [Operand::Text("a"), Operand::Text("b")];
         for (end, reason) in [(Operand::Missing, Reason::Missing), (Operand::NotUnicode, Reason::NotUnicode)]
         {
-            let mut texts = DistinctTexts::new(0);
+            let mut texts = DistinctTexts::new(0).expect("memory for no links");
             let refused = number(&mut texts, &[[a, b], [b, end], [end, a]]);
             assert_eq!(refused, Err(Unnumbered { row: 1, side: Side::Second, reason }));
             assert_eq!(texts.links(), [[0, 1]]);

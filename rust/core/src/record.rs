@@ -17,6 +17,7 @@
 
 use std::collections::HashSet;
 
+use crate::error::Error;
 use crate::id::Id;
 use crate::link::{Kind, Outcome};
 
@@ -101,6 +102,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Makes room for so many more steps.
+    #[inline]
+    pub fn reserve(&mut self, steps: usize) -> Result<(), Error> {
+        let Self { codes, first, second } = self;
+        let reserved = codes.try_reserve(steps).and_then(|()| first.try_reserve(steps));
+        reserved.and_then(|()| second.try_reserve(steps)).map_err(|_| Error::NoMemory)
+    }
+
     #[inline]
     fn push(&mut self, code: u8, first: u32, second: u32) {
         self.codes.push(code);

@@ -21,6 +21,11 @@ pub struct Damage {
     pub what: &'static str,
 }
 
+impl Damage {
+    /// Stands where nothing is wrong but that there is no memory for it.
+    pub const NO_MEMORY: &str = "the system has no memory for more";
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "step {}: {}", self.step, self.what)

@@ -53,6 +53,8 @@ pub enum Answer<'a> {
     Itself(Text<'a>),
     /// Another ID names its cluster.
     Other(Text<'a>),
+    /// The text exceeds a limit.
+    Exceeded(Error),
 }
 
 impl Nodes for Interner<Node> {
@@ -152,6 +154,9 @@ impl Resolver {
 
     /// Takes the rows of a batch that passed this resolver's door; see [`Self::take`].
     pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
+        let steps = batch.acts.len();
+        let room = outcomes.try_reserve(steps).map_err(|_| Error::NoMemory);
+        room.and_then(|()| self.make_room(steps)).map_err(|error| Stopped { taken: 0, error })?;
         let search = Search::begin(&self.ids, batch);
         let Batch { acts, sides, texts, .. } = batch;
         for start in (0..acts.len()).step_by(GROUP) {
@@ -175,6 +180,7 @@ impl Resolver {
     /// All passes for one step.
     #[inline]
     fn take_one(&mut self, act: Act, operands: [Operand; 2]) -> Result<Option<Outcome>, Error> {
+        self.make_room(1)?;
         let [first, second] = operands.map(|operand| match operand {
             Operand::Text(text) => text,
             Operand::Missing | Operand::NotUnicode => "",
@@ -221,6 +227,15 @@ impl Resolver {
         let outcome = rules.judge(&mut self.ids, &mut self.state, kind, ids);
         self.record(|record| record.link(kind, outcome, Some(ids)));
         Ok(outcome)
+    }
+
+    /// Makes room to record so many steps, so that memory that fails does so before a step begins.
+    #[inline]
+    pub(crate) fn make_room(&mut self, steps: usize) -> Result<(), Error> {
+        if let Some(history) = &mut self.state.history {
+            history.reserve(self.ids.len() + 2 * steps)?;
+        }
+        self.journaled.as_mut().map_or(Ok(()), |journaled| journaled.record.reserve(steps))
     }
 
     /// Tells the journal of a step, if there is one.
@@ -271,11 +286,12 @@ impl Resolver {
     /// Makes sure that all of these can be known, or none.
     #[inline]
     pub(crate) fn check_room<const N: usize>(
-        &self,
+        &mut self,
         arrivals: [&Arrival; N],
         buffers: [&str; N],
     ) -> Result<(), Error> {
-        if arrivals.iter().all(|arrival| arrival.is_valid()) && self.ids.has_room_for_two() {
+        let bytes = arrivals.iter().map(|arrival| arrival.text_length()).sum();
+        if arrivals.iter().all(|arrival| arrival.is_valid()) && self.ids.has_room_for_two(bytes) {
             return Ok(());
         }
         self.check_room_exactly(arrivals, buffers)
@@ -283,14 +299,12 @@ impl Resolver {
 
     #[cold]
     fn check_room_exactly<const N: usize>(
-        &self,
+        &mut self,
         arrivals: [&Arrival; N],
         buffers: [&str; N],
     ) -> Result<(), Error> {
-        for arrival in arrivals {
-            if arrival.standing == Standing::TooLong {
-                return Err(Error::TextTooLong { bytes: arrival.hash as usize, limit: Key::MAX_TEXT });
-            }
+        if let Some(error) = arrivals.iter().find_map(|arrival| arrival.exceeded()) {
+            return Err(error);
         }
         let probes = arrivals.iter().zip(buffers).map(|(arrival, buffer)| arrival.probe(buffer));
         let mut new: Vec<(Key, &str)> = probes
@@ -298,7 +312,8 @@ impl Resolver {
             .map(|probe| (probe.key, probe.text))
             .collect();
         new.dedup_by(|a, b| a.1 == b.1 && (a.0 == b.0 || !a.1.is_empty()));
-        self.ids.check_room(new.len())
+        let bytes = new.iter().map(|(_, text)| text.len()).sum();
+        self.ids.make_room(new.len(), bytes)
     }
 
     /// Makes a valid ID known, unless it is.
@@ -331,7 +346,7 @@ impl Resolver {
             }
             for arrival in side.iter() {
                 answer(match arrival.id() {
-                    _ if !arrival.is_valid() => Answer::Missing,
+                    _ if !arrival.is_valid() => arrival.exceeded().map_or(Answer::Missing, Answer::Exceeded),
                     Some(canonical) => Answer::Other(ids.text(canonical)),
                     None => Answer::Itself(arrival.as_text(&texts[0])),
                 });

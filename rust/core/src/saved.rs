@@ -77,6 +77,11 @@ pub(crate) fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
+/// Returns the error for bytes that do not fit in memory.
+pub(crate) fn no_memory() -> io::Error {
+    io::ErrorKind::OutOfMemory.into()
+}
+
 impl<'a> Loader<'a> {
     /// Reads from `from`, which has `size` bytes.
     pub fn new(from: &'a mut dyn Read, size: u64) -> io::Result<Self> {
@@ -128,6 +133,12 @@ impl<'a> Loader<'a> {
         usize::try_from(count).map_err(|_| damaged("it states more than can be"))
     }
 
+    /// Reads how many elements come, and returns room for them.
+    pub fn room<T>(&mut self, bytes: u64) -> io::Result<(usize, Vec<T>)> {
+        let count = self.count(bytes)?;
+        Ok((count, room_for(count)?))
+    }
+
     /// Makes sure that so many elements of so many bytes at least can come.
     pub fn check_room(&self, count: u64, bytes: u64) -> io::Result<()> {
         let left = self.left + (self.buffer.len() - self.at) as u64;
@@ -137,7 +148,8 @@ impl<'a> Loader<'a> {
     /// Reads bytes, as many as are stated.
     pub fn bytes(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = self.count(1)?;
-        let mut bytes = Vec::with_capacity(rest);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(rest).map_err(|_| no_memory())?;
         while rest > 0 {
             if self.at == self.buffer.len() {
                 self.fill()?;
@@ -166,4 +178,11 @@ impl<'a> Loader<'a> {
             Err(damaged("its checksum is not that of its content"))
         }
     }
+}
+
+/// Returns room for so many elements.
+pub(crate) fn room_for<T>(count: usize) -> io::Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(count).map_err(|_| no_memory())?;
+    Ok(room)
 }

@@ -61,7 +61,9 @@ pub fn write_steps(pending: &Pending) -> Result<Vec<u8>, ArrowError> {
 fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowError> {
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
     let room = batch.get_array_memory_size() + 4096;
-    let mut writer = StreamWriter::try_new(Vec::with_capacity(room), &batch.schema())?;
+    let mut block = Vec::new();
+    block.try_reserve_exact(room).map_err(|error| ArrowError::MemoryError(error.to_string()))?;
+    let mut writer = StreamWriter::try_new(block, &batch.schema())?;
     writer.write(&batch)?;
     writer.finish()?;
     writer.into_inner()

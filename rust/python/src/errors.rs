@@ -1,10 +1,12 @@
 //! The core's errors as Python's exceptions.
 
-use pyo3::PyErr;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::import_exception;
+use pyo3::panic::PanicException;
+use pyo3::prelude::*;
 
 import_exception!(idmerge.errors, CapacityError);
+import_exception!(idmerge.errors, InternalError);
 import_exception!(idmerge.errors, JournalError);
 import_exception!(idmerge.errors, KeptApartError);
 import_exception!(idmerge.errors, NoHistoryError);
@@ -17,6 +19,8 @@ import_exception!(idmerge.errors, UnknownIdError);
 pub enum Failure {
     /// A limit is reached; the text names it.
     Limit(String),
+    /// The system has no memory; the text says for what.
+    Memory(String),
     /// A value cannot be taken; the text names it.
     Value(String),
     /// An earlier call panicked while it changed the resolver.
@@ -40,15 +44,30 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Returns the failure of a call that exceeded a limit, or memory; `shown` tells more of it.
+    fn exceeded(error: idmerge_core::Error, shown: &impl ToString) -> Self {
+        match error {
+            idmerge_core::Error::NoMemory => Self::Memory(shown.to_string()),
+            _ => Self::Limit(shown.to_string()),
+        }
+    }
+
+    /// Returns the failure of a call whose answer does not fit in memory.
+    pub fn no_memory() -> Self {
+        idmerge_core::Error::NoMemory.into()
+    }
+}
+
 impl From<idmerge_core::Error> for Failure {
     fn from(error: idmerge_core::Error) -> Self {
-        Self::Limit(error.to_string())
+        Self::exceeded(error, &error)
     }
 }
 
 impl From<idmerge_core::Stopped> for Failure {
     fn from(stopped: idmerge_core::Stopped) -> Self {
-        Self::Limit(stopped.to_string())
+        Self::exceeded(stopped.error, &stopped)
     }
 }
 
@@ -62,6 +81,7 @@ impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Limit(text) => CapacityError::new_err(text),
+            Failure::Memory(text) => PyMemoryError::new_err(text),
             Failure::Value(text) => PyValueError::new_err(text),
             Failure::Sealed(reason) => SealedError::new_err(reason),
             Failure::Damaged(text) => JournalError::new_err(text),
@@ -90,4 +110,17 @@ pub fn system_error(error: &std::io::Error) -> PyErr {
         }
         None => PyOSError::new_err(text),
     }
+}
+
+/// Lets panics reach Python as `idmerge.errors.InternalError`.
+///
+/// pyo3 raises them as its `PanicException`, a `BaseException` that no `except Exception` meets. To catch each
+/// call's panics here would leave out those that nobody thought of, so the class itself is made one of ours.
+pub fn name_panics(py: Python<'_>) -> PyResult<()> {
+    let (raised, ours) = (py.get_type::<PanicException>(), py.get_type::<InternalError>());
+    raised.setattr("__bases__", (&ours,))?;
+    for name in ["__name__", "__qualname__", "__module__", "__doc__"] {
+        raised.setattr(name, ours.getattr(name)?)?;
+    }
+    Ok(())
 }

@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 use arrow_schema::ArrowError;
-use idmerge_core::{Damage, Edge, Feed, Id, Judged, Moment, NotApart, NotRetracted, Part};
+use idmerge_core::{Damage, Edge, Feed, Judged, Moment, NotApart, NotRetracted, Part};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -19,6 +20,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::blocks::{StepBlock, TextBlock, write_steps, write_texts};
 use crate::errors::{Failure, KeptApartError};
+use crate::memory::py_bytes;
 use crate::resolver::{Core, Resolver, unicode, unknown};
 use crate::table::Table;
 
@@ -29,13 +31,19 @@ type PendingBlocks<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, u32,
 
 impl From<Damage> for Failure {
     fn from(damage: Damage) -> Self {
+        if damage.what == Damage::NO_MEMORY {
+            return Self::Memory(damage.what.to_owned());
+        }
         Self::Damaged(damage.to_string())
     }
 }
 
 impl From<ArrowError> for Failure {
     fn from(error: ArrowError) -> Self {
-        Self::Damaged(error.to_string())
+        match error {
+            ArrowError::MemoryError(text) => Self::Memory(text),
+            _ => Self::Damaged(error.to_string()),
+        }
     }
 }
 
@@ -64,12 +72,21 @@ fn told(core: &Core, edge: &Edge, outcome: u8) -> Told {
     (edge.kind as u8, first, second, edge.position, outcome)
 }
 
-fn text<'a>(distinct_id: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
-    unicode(distinct_id).ok_or_else(|| unknown(distinct_id))
+impl Resolver {
+    fn feed(&self, py: Python<'_>) -> MutexGuard<'_, Option<Feed>> {
+        self.feed.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Raises unless an ID is known; the error's message runs Python, and so no lock is held.
+    fn require(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
+        let text = text(distinct_id)?;
+        let found = self.read(distinct_id.py())?.get(text);
+        found.map(|_| ()).ok_or_else(|| unknown(distinct_id))
+    }
 }
 
-fn known(core: &Core, distinct_id: &Bound<'_, PyString>) -> PyResult<Id> {
-    core.get(text(distinct_id)?).ok_or_else(|| unknown(distinct_id))
+fn text<'a>(distinct_id: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
+    unicode(distinct_id).ok_or_else(|| unknown(distinct_id))
 }
 
 #[pymethods]
@@ -84,8 +101,10 @@ impl Resolver {
     fn keep_apart(&self, a: &Bound<'_, PyString>, b: &Bound<'_, PyString>) -> PyResult<()> {
         let py = a.py();
         let (first, second) = (unicode(a).unwrap_or_default(), unicode(b).unwrap_or_default());
-        let _turn = self.turn(py)?;
-        let kept = self.write(py)?.keep_apart([first, second]);
+        let kept = {
+            let _turn = self.turn(py)?;
+            self.write(py)?.keep_apart([first, second])
+        };
         match kept {
             Ok(()) => Ok(()),
             Err(NotApart::Full(error)) => Err(Failure::from(error).into()),
@@ -108,15 +127,17 @@ impl Resolver {
     fn forget(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
         let py = distinct_id.py();
         let text = text(distinct_id)?;
-        let _turn = self.turn(py)?;
-        self.renew_era();
-        let mut core = self.write(py)?;
-        let found = core.get(text);
-        if let Some(id) = found {
-            core.forget(id);
-        }
-        drop(core);
-        found.map(|_| ()).ok_or_else(|| unknown(distinct_id))
+        let is_known = {
+            let _turn = self.turn(py)?;
+            self.renew_era();
+            let mut core = self.write(py)?;
+            let found = core.get(text);
+            if let Some(id) = found {
+                core.forget(id);
+            }
+            found.is_some()
+        };
+        if is_known { Ok(()) } else { Err(unknown(distinct_id)) }
     }
 
     /// Return what is not in the journal yet as blocks; None if that is nothing.
@@ -132,16 +153,15 @@ impl Resolver {
             let (count, next) = (pending.steps.codes.len(), pending.ids.end);
             Ok(Some((texts, steps, count, next, core.position(), core.retractions().to_vec())))
         })?;
-        Ok(blocks.map(|(texts, steps, count, next, position, retractions)| {
-            (PyBytes::new(py, &texts), PyBytes::new(py, &steps), count, next, position, retractions)
-        }))
+        let Some((texts, steps, count, next, position, retractions)) = blocks else { return Ok(None) };
+        Ok(Some((py_bytes(py, &texts)?, py_bytes(py, &steps)?, count, next, position, retractions)))
     }
 
     /// Return the block of the texts of the IDs from one number to another.
     #[pyo3(name = "_texts_block")]
     fn texts_block<'py>(&self, py: Python<'py>, start: u32, end: u32) -> PyResult<Bound<'py, PyBytes>> {
         let block = py.detach(|| Ok::<_, Failure>(write_texts(&*self.read_detached()?, start..end)?))?;
-        Ok(PyBytes::new(py, &block))
+        py_bytes(py, &block)
     }
 
     /// Return how many steps are not in the journal yet.
@@ -191,7 +211,7 @@ impl Resolver {
         let _others = other.turn_whoever(py)?;
         self.renew_era();
         other.renew_era();
-        *self.feed.lock_py_attached(py).map_err(Failure::from)? = None;
+        *self.feed(py) = None;
         let (mut mine, mut theirs) = (self.write(py)?, other.write(py)?);
         std::mem::swap(&mut *mine, &mut *theirs);
         Ok(())
@@ -222,7 +242,7 @@ impl Resolver {
     /// Return the number of the batch from which on `_changes` needs blocks to tell what changed since.
     #[pyo3(name = "_feed_start")]
     fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
-        let mut feed = self.feed.lock_py_attached(py).map_err(Failure::from)?;
+        let mut feed = self.feed(py);
         let core = self.read(py)?;
         let mut found = feed.take().unwrap_or_else(|| Feed::new(&core, since));
         if !found.follow(&core, since) {
@@ -237,7 +257,8 @@ impl Resolver {
     fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<Table> {
         let table = py.detach(|| {
             let blocks = read_steps(&blocks)?;
-            let mut feed = self.feed.lock()?;
+            // A panic here leaves none: it is taken out while it is worked on.
+            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
             // Should something fail, there is none to go on from.
             let mut found = feed.take().ok_or_else(|| Failure::Value("no feed was begun".to_owned()))?;
             let mut passed = 0;
@@ -249,7 +270,7 @@ impl Resolver {
                 passed += 1;
             }
             // Who would link waits for its turn, not for the lock, where readers would wait behind it.
-            let _turn = self.turn.lock()?;
+            let _turn = self.turn.take_detached();
             let core = self.read_detached()?;
             let pending = core.pending().map(|pending| pending.steps);
             if passed == blocks.len()
@@ -258,7 +279,7 @@ impl Resolver {
                 found.advance(&core, pending, true)?;
             }
             let rest = blocks[passed..].iter().map(StepBlock::steps).chain(pending);
-            let table = Table::changes(&core, &found.changes(&core, rest), core.position());
+            let table = Table::changes(&core, &found.changes(&core, rest), core.position())?;
             *feed = Some(found);
             Ok::<_, Failure>(table)
         });
@@ -281,7 +302,7 @@ impl Resolver {
             let core = self.read_detached()?;
             let hindsight = core.without(&positions, blocks.iter().map(StepBlock::steps))?;
             let after = core.position() + positions.len() as u64;
-            let table = Table::changes(&core, &core.changes_to(&hindsight), after);
+            let table = Table::changes(&core, &core.changes_to(&hindsight), after)?;
             drop(core);
             if !dry_run {
                 self.core.write()?.take_back(&positions, hindsight);
@@ -302,17 +323,17 @@ impl Resolver {
     ) -> PyResult<Option<Vec<Told>>> {
         let py = a.py();
         let (from, to) = (text(a)?, b.map(text).transpose()?);
-        let ends = {
-            let core = self.read(py)?;
-            (known(&core, a)?, b.map(|b| known(&core, b)).transpose()?)
-        };
+        self.require(a)?;
+        if let Some(b) = b {
+            self.require(b)?;
+        }
         let links = py.detach(|| {
             let blocks = blocks.map(|blocks| read_steps(&blocks)).transpose()?;
-            let _turn = blocks.as_ref().map(|_| self.turn.lock()).transpose()?;
+            let _turn = blocks.as_ref().map(|_| self.turn.take_detached());
             let core = self.read_detached()?;
             // The lock was free in between: an ID may have been forgotten.
             let (Some(a), b) = (core.get(from), to.and_then(|to| core.get(to))) else { return Ok(None) };
-            if b.is_some_and(|b| !core.same(a, b)) || b.is_some() != ends.1.is_some() {
+            if b.is_some_and(|b| !core.same(a, b)) || b.is_some() != to.is_some() {
                 return Ok::<_, Failure>(None);
             }
             let links = match blocks {
@@ -340,11 +361,11 @@ impl Resolver {
         let py = a.py();
         let (from, to) = (text(a)?, text(b)?);
         for id in [a, b] {
-            known(&*self.read(py)?, id)?;
+            self.require(id)?;
         }
         let links = py.detach(|| {
             let blocks = read_steps(&blocks)?;
-            let _turn = self.turn.lock()?;
+            let _turn = self.turn.take_detached();
             let core = self.read_detached()?;
             let (Some(a), Some(b)) = (core.get(from), core.get(to)) else { return Ok(Vec::new()) };
             let mut rejected = Vec::new();
@@ -373,7 +394,8 @@ impl Resolver {
             if is_pending || !is_at(&core, moment) {
                 return Ok::<_, Failure>(false);
             }
-            let mut file = File::create(path)?;
+            // A file of its own: what a link leads to is not to be written over.
+            let mut file = File::create_new(path)?;
             let second = core.save(moment, &mut file)?;
             file.write_all(&second.to_le_bytes())?;
             Ok(true)
@@ -398,7 +420,10 @@ impl Resolver {
             rest.seek(SeekFrom::Start(first))?;
             let parts: [Part; 2] = [(&mut texts, first), (&mut rest, second)];
             let loaded = self.read_detached()?.loaded(parts, |written| written == moment);
-            let loaded = loaded.map_err(|error| Failure::Damaged(error.to_string()))?;
+            let loaded = loaded.map_err(|error| match error.kind() {
+                ErrorKind::OutOfMemory => Failure::no_memory(),
+                _ => Failure::Damaged(error.to_string()),
+            })?;
             if !is_at(&loaded, moment) {
                 return Err(Failure::Damaged("it is not what the journal held then".to_owned()));
             }
@@ -411,10 +436,19 @@ impl Resolver {
     /// Refuse every call that would change something from now on, for this reason.
     #[pyo3(name = "_seal")]
     fn seal(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        if self.orphaned.get().is_some() {
+            return Ok(());
+        }
         let _turn = self.turn_whoever(py)?;
         *self.sealed.lock().map_err(Failure::from)? = Some(reason);
         self.is_sealed.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Refuse every call from now on, for this reason, and wait for no lock to do so.
+    #[pyo3(name = "_orphan")]
+    fn orphan(&self, reason: String) {
+        let _ = self.orphaned.set(reason);
     }
 }
 

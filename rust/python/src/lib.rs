@@ -10,7 +10,8 @@
 //! - [`links`]: links without a policy in.
 //! - [`imported`]: Arrow arrays in, checked; [`column`]: text columns in.
 //! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
-//! - [`batches`]: steps on their way into the core; [`relay`]: who works on them.
+//! - [`batches`]: steps on their way into the core; [`relay`]: who works on them; [`turn`]: one call at a time.
+//! - [`lookups`]: the canonical IDs of whole columns.
 //! - [`kinds`]: what kind each link of a batch is.
 //! - [`journal`]: what a resolver does with a journal; [`blocks`]: a batch of it as Arrow.
 //! - [`scan`]: [`lines`] of events in, by the parser in [`events`]; [`shape`]: which properties they have.
@@ -20,7 +21,7 @@
 //! - [`scanned`]: scans into a resolver, and whom the IDs in them mean; [`seen`]: rows that came before.
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
-//! - [`errors`]: the core's errors as Python's exceptions.
+//! - [`errors`]: the core's errors as Python's exceptions; [`memory`]: objects that may not fit.
 
 #![deny(unsafe_code)]
 
@@ -42,6 +43,8 @@ mod kinds;
 mod learning;
 mod lines;
 mod links;
+mod lookups;
+mod memory;
 mod numpy_text;
 mod objects;
 mod partition;
@@ -56,10 +59,13 @@ mod shape;
 mod string_dtype;
 mod table;
 mod times;
+mod turn;
 mod union_find;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::cells::float_text;
     #[pymodule_export]
@@ -84,6 +90,11 @@ mod _core {
     use crate::table::{Column, Table};
     #[pymodule_export]
     use crate::union_find::UnionFind;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::errors::name_panics(module.py())
+    }
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name is Python's")]

@@ -127,7 +127,7 @@ fn number_texts(py: Python<'_>, left: &Column<'_>, right: &Column<'_>) -> PyResu
     let rows = left.len();
     let threads =
         py.import(intern!(py, "idmerge.threads"))?.call_method0(intern!(py, "threads_allowed"))?.extract()?;
-    let mut texts = DistinctTexts::new(rows);
+    let mut texts = DistinctTexts::new(rows).map_err(Failure::from)?;
     let door = texts.door();
     let take = |batch: &mut Batch| {
         texts.take(batch)?;

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PySlice, PyString};
 
+use crate::errors::Failure;
 use crate::string_dtype;
 
 /// Bytes a piece of a `U` column, unless a row is longer.
@@ -36,10 +37,11 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn with_capacity(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
+    fn with_capacity(rows: usize) -> Result<Self, Failure> {
+        let mut offsets = Vec::new();
+        offsets.try_reserve_exact(rows + 1).map_err(|_| Failure::no_memory())?;
         offsets.push(0);
-        Self { bytes: Vec::new(), offsets, valid: NullBufferBuilder::new(rows) }
+        Ok(Self { bytes: Vec::new(), offsets, valid: NullBufferBuilder::new(rows) })
     }
 
     /// Ends a row.
@@ -81,13 +83,15 @@ pub fn read_fixed_width(array: &Bound<'_, PyAny>) -> PyResult<LargeBinaryArray> 
     let dtype = array.getattr(intern!(py, "dtype"))?;
     let itemsize: usize = dtype.getattr(intern!(py, "itemsize"))?.extract()?;
     let is_native: bool = dtype.getattr(intern!(py, "isnative"))?.extract()?;
-    let mut texts = Gathered::with_capacity(array.len()?);
+    let mut texts = Gathered::with_capacity(array.len()?)?;
     let Some(piece_rows) = PIECE_BYTES.checked_div(itemsize) else {
         (0..array.len()?).for_each(|_| texts.end(true));
         return Ok(texts.finish());
     };
     for piece in pieces(array, piece_rows.max(1))? {
         let bytes: PyBackedBytes = piece?.call_method0(intern!(py, "tobytes"))?.extract()?;
+        // No text has more bytes in UTF-8 than it has here.
+        texts.bytes.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
         for cell in bytes.chunks_exact(itemsize) {
             let (cell, _) = cell.as_chunks();
             if is_native {
@@ -109,15 +113,19 @@ pub fn read_strings(array: &Bound<'_, PyAny>) -> PyResult<LargeBinaryArray> {
         }
         None => Some(String::new()),
     };
-    let mut texts = Gathered::with_capacity(array.len()?);
+    let (mut texts, mut has_memory) = (Gathered::with_capacity(array.len()?)?, true);
     for piece in pieces(array, PIECE_ROWS)? {
         string_dtype::read(&piece?, |text| {
             let text = text.or(missing.as_ref().map(String::as_bytes));
-            texts.bytes.extend_from_slice(text.unwrap_or_default());
-            texts.end(text.is_some());
+            let bytes = text.unwrap_or_default();
+            has_memory = has_memory && texts.bytes.try_reserve(bytes.len()).is_ok();
+            if has_memory {
+                texts.bytes.extend_from_slice(bytes);
+                texts.end(text.is_some());
+            }
         })?;
     }
-    Ok(texts.finish())
+    if has_memory { Ok(texts.finish()) } else { Err(Failure::no_memory().into()) }
 }
 
 /// Returns what stands for a missing value in an array of `StringDType`, if anything does.

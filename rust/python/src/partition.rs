@@ -12,9 +12,10 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBytes, PyDict, PyList, PySet, PyTuple};
+use pyo3::types::{PyDict, PyList, PySet, PyTuple};
 
 use crate::errors::Failure;
+use crate::memory::py_bytes;
 use crate::objects::{Objects, Probe, Search};
 
 /// How many objects are searched for together.
@@ -233,8 +234,8 @@ impl Partition {
             let objects: Vec<_> = (0..state.objects.len() as u32).map(|n| state.objects.get(py, n)).collect();
             (objects, state.sets.parts())
         };
-        let [parents, weights, next] =
-            [parts.parents, parts.weights, parts.next].map(|numbers| PyBytes::new(py, &to_bytes(&numbers)));
+        let bytes = |numbers: &[u32]| py_bytes(py, &to_bytes(numbers));
+        let (parents, weights, next) = (bytes(&parts.parents)?, bytes(&parts.weights)?, bytes(&parts.next)?);
         (PyList::new(py, objects)?, parents, weights, next).into_pyobject(py)
     }
 

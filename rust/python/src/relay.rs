@@ -7,12 +7,14 @@
 //! fill and look ahead. A batch never changes hands, for its memory is slow to follow. Python's strings
 //! are read by the thread that is attached to the interpreter, and another one settles; whichever of the
 //! two has more time looks ahead.
+//!
+//! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use idmerge_core::{Batch, Scout};
 use pyo3::prelude::*;
@@ -49,13 +51,21 @@ pub fn run_detached(
         has_others: others > 0,
     };
     thread::scope(|scope| {
-        let others: Vec<_> = (0..others).map(|_| scope.spawn(|| relay.run())).collect();
+        let others: Vec<_> = (0..others).map_while(|_| spawn(scope, || relay.run())).collect();
         let mine = relay.run();
         // A panic over there goes on here.
         let theirs =
             others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         theirs.fold(mine, Result::and)
     })
+}
+
+/// Starts a thread, if the system has one to spare.
+pub fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Option<ScopedJoinHandle<'scope, T>> {
+    thread::Builder::new().spawn_scoped(scope, work).ok()
 }
 
 /// What the threads of a relay share.
@@ -155,8 +165,11 @@ pub fn run_attached(
     threads: usize,
     mut settle: impl Settle,
 ) -> Result<(), Failure> {
-    if threads > 1 && rows >= WORTH_A_THREAD {
-        return run_in_two(py, source, settle);
+    if threads > 1
+        && rows >= WORTH_A_THREAD
+        && let Some(result) = run_in_two(py, source, &mut settle)
+    {
+        return result;
     }
     let mut batch = Batch::default();
     loop {
@@ -172,7 +185,12 @@ pub fn run_attached(
 /// A batch to be filled, and who can look ahead for it.
 type Empty = (Batch, Option<Scout>);
 
-fn run_in_two(py: Python<'_>, source: &mut impl Source, settle: impl Settle) -> Result<(), Failure> {
+/// Returns None, having done nothing, if there is no thread to settle.
+fn run_in_two(
+    py: Python<'_>,
+    source: &mut impl Source,
+    settle: &mut impl Settle,
+) -> Option<Result<(), Failure>> {
     let (full, to_settle) = sync_channel(ON_THE_WAY);
     let (empty, to_fill) = channel();
     for _ in 0..ON_THE_WAY {
@@ -181,11 +199,11 @@ fn run_in_two(py: Python<'_>, source: &mut impl Source, settle: impl Settle) -> 
     let waiting = AtomicUsize::new(0);
     thread::scope(|scope| {
         let waiting = &waiting;
-        let settling = scope.spawn(move || settle_all(&to_settle, waiting, settle, &empty));
+        let settling = spawn(scope, move || settle_all(&to_settle, waiting, settle, &empty))?;
         fill_all(py, source, to_fill, waiting, &full);
         drop(full);
         // A panic over there goes on here.
-        py.detach(|| settling.join()).unwrap_or_else(|panic| resume_unwind(panic))
+        Some(py.detach(|| settling.join()).unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 
@@ -225,7 +243,7 @@ fn fill_all(
 fn settle_all(
     to_settle: &Receiver<Batch>,
     waiting: &AtomicUsize,
-    mut settle: impl Settle,
+    settle: &mut impl Settle,
     empty: &Sender<Empty>,
 ) -> Result<(), Failure> {
     for mut batch in to_settle {

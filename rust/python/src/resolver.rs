@@ -7,45 +7,41 @@
 //! rows at a time, so that readers get in between.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{LockResult, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{LockResult, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread;
 
-use arrow_array::StringArray;
-use arrow_schema::DataType;
-use idmerge_core::{Answer, Batch, Door, Feed, Id, Kind, Operand, Outcome, Scout, Side, Stopped, Strategy};
+use idmerge_core::{Batch, Feed, Id, Kind, Operand, Outcome, Scout, Side, Stopped, Strategy};
 use numpy::PyArray1;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::{MutexExt, PyOnceLock, RwLockExt};
+use pyo3::sync::{PyOnceLock, RwLockExt};
 use pyo3::types::{PyList, PyString};
 
 use crate::batches::{Acts, MixedRows, OBSERVE, PinnedRows};
-use crate::column::{Column, Elements, Objects, Pinned, Purpose};
+use crate::column::{Column, Elements, Pinned};
 use crate::errors::{Failure, UnknownIdError};
 use crate::kinds::Kinds;
 use crate::relay::{run_attached, run_detached};
 use crate::settings::{PolicyFields, strategy};
-use crate::table::{Column as ArrowColumn, Table, Texts};
+use crate::table::Table;
+use crate::turn::{Turn, Turns};
 
 pub type Core = idmerge_core::Resolver;
 pub type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
-/// How many rows of a look-up are worth a thread of their own.
-const WORTH_A_THREAD: usize = 1 << 14;
-
 /// The core of `idmerge.Resolver`.
 #[pyclass(frozen, subclass, module = "idmerge._core")]
 pub struct Resolver {
-    pub turn: Mutex<()>,
+    pub turn: Turns,
     pub core: RwLock<Core>,
     /// Whether nothing may change it any more, and why; both are set in one's turn.
     pub is_sealed: AtomicBool,
     pub sealed: Mutex<Option<String>>,
+    /// Why it answers nothing any more: it is a forked process's copy of its parent's.
+    pub orphaned: OnceLock<String>,
     /// Another number whenever an ID's number may mean something else than before; no two resolvers share one.
     era: AtomicU64,
     /// What changed is told from here on.
@@ -86,6 +82,7 @@ impl Resolver {
         &'a self,
         wait: impl FnOnce() -> LockResult<RwLockReadGuard<'a, Core>>,
     ) -> Result<RwLockReadGuard<'a, Core>, Failure> {
+        self.check_ownership()?;
         match self.core.try_read() {
             Ok(core) => return Ok(core),
             Err(TryLockError::Poisoned(error)) => return Err(error.into()),
@@ -98,7 +95,7 @@ impl Resolver {
     }
 
     /// Waits until no other call changes the resolver, unless nothing may change it.
-    pub fn turn<'a>(&'a self, py: Python<'_>) -> Result<MutexGuard<'a, ()>, Failure> {
+    pub fn turn(&self, py: Python<'_>) -> Result<Turn<'_>, Failure> {
         let turn = self.turn_whoever(py)?;
         if self.is_sealed.load(Ordering::Relaxed) {
             let reason = self.sealed.lock()?.clone();
@@ -108,8 +105,15 @@ impl Resolver {
     }
 
     /// The same for those who may change a sealed one.
-    pub fn turn_whoever<'a>(&'a self, py: Python<'_>) -> Result<MutexGuard<'a, ()>, Failure> {
-        Ok(self.turn.lock_py_attached(py)?)
+    pub fn turn_whoever(&self, py: Python<'_>) -> Result<Turn<'_>, Failure> {
+        self.check_ownership()?;
+        Ok(self.turn.take(py))
+    }
+
+    /// Refuses what a forked process asks; a lock that its parent held then would never be free.
+    #[inline]
+    fn check_ownership(&self) -> Result<(), Failure> {
+        self.orphaned.get().map_or(Ok(()), |reason| Err(Failure::Sealed(reason.clone())))
     }
 
     /// To be called in one's turn.
@@ -203,7 +207,8 @@ impl Resolver {
         mut see: impl FnMut(&Batch) + Send,
         run: impl FnOnce(&mut (dyn FnMut(&mut Batch) -> Result<Scout, Failure> + Send)) -> Result<(), Failure>,
     ) -> Result<Vec<u8>, Failure> {
-        let (mut outcomes, mut row) = (Vec::with_capacity(rows), first_row);
+        let (mut outcomes, mut row) = (Vec::new(), first_row);
+        outcomes.try_reserve_exact(rows).map_err(|_| Failure::no_memory())?;
         run(&mut |batch| {
             let mut core = self.write_detached()?;
             let taken = core.take_batch(batch, &mut outcomes);
@@ -221,82 +226,6 @@ impl Resolver {
             return Err(Failure::Changed { taken, rows });
         }
         Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect())
-    }
-
-    /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
-    fn resolve_pinned(&self, column: &Pinned) -> PyResult<Vec<StringArray>> {
-        let core = self.read_detached()?;
-        let (core, door, rows) = (&*core, &core.door(), column.len());
-        let parts = self.threads.min(rows / WORTH_A_THREAD).max(1);
-        let bounds: Vec<usize> = (0..=parts).map(|part| rows * part / parts).collect();
-        thread::scope(|scope| {
-            let later: Vec<_> = bounds[1..]
-                .windows(2)
-                .map(|range| scope.spawn(|| resolve_range(core, door, column, range[0]..range[1])))
-                .collect();
-            let mut texts = resolve_range(core, door, column, 0..bounds[1])?;
-            for part in later {
-                texts.extend(part.join().unwrap_or_else(|panic| resume_unwind(panic))?);
-            }
-            Ok(texts)
-        })
-    }
-}
-
-/// Renders the canonical ID of each of these rows; a row whose ID is unknown comes out as it is.
-fn resolve_range(
-    core: &Core,
-    door: &Door,
-    column: &Pinned,
-    rows: Range<usize>,
-) -> PyResult<Vec<StringArray>> {
-    let (mut texts, mut batch) = (Texts::with_capacity(rows.len()), Batch::default());
-    let (mut reader, mut rest) = (column.reader(Purpose::Question, door, rows.start), rows.len());
-    while rest > 0 {
-        batch.clear();
-        reader.fill(&mut batch, rest.min(Batch::ROWS));
-        rest -= batch.rows(Side::First);
-        core.resolve_batch(&mut batch, |answer| match answer {
-            Answer::Missing => texts.push(None),
-            Answer::Itself(text) | Answer::Other(text) => texts.push(Some(text.as_bytes())),
-        });
-    }
-    texts.finish()
-}
-
-impl Resolver {
-    /// Returns the elements of a list, and batches that ask for them.
-    fn questions<'py>(
-        &self,
-        py: Python<'py>,
-        objects: &Objects<'py>,
-    ) -> Result<(Objects<'py>, Vec<Batch>), Failure> {
-        let door = self.read(py)?.door();
-        let (given, mut row) = (objects.snapshot(), 0);
-        let mut batches = Vec::new();
-        while row < given.len() {
-            let mut batch = Batch::default();
-            let end = given.len().min(row + Batch::ROWS);
-            given.fill(&mut batch, Purpose::Question, &door, row..end);
-            row += batch.rows(Side::First);
-            batches.push(batch);
-        }
-        Ok((given, batches))
-    }
-
-    /// Renders the answers to questions; one that is the text itself comes out as it is if `complete`,
-    /// else as null.
-    fn answer(&self, batches: Vec<Batch>, complete: bool) -> Result<Texts, Failure> {
-        let core = self.read_detached()?;
-        let mut texts = Texts::default();
-        for mut batch in batches {
-            core.resolve_batch(&mut batch, |answer| match answer {
-                Answer::Other(text) => texts.push(Some(text.as_bytes())),
-                Answer::Itself(text) if complete => texts.push(Some(text.as_bytes())),
-                Answer::Itself(_) | Answer::Missing => texts.push(None),
-            });
-        }
-        Ok(texts)
     }
 }
 
@@ -362,10 +291,11 @@ impl Resolver {
             core.keep_record();
         }
         Ok(Self {
-            turn: Mutex::new(()),
+            turn: Turns::default(),
             core: RwLock::new(core),
             is_sealed: AtomicBool::new(false),
             sealed: Mutex::new(None),
+            orphaned: OnceLock::new(),
             era: AtomicU64::new(ERAS.fetch_add(1, Ordering::Relaxed)),
             feed: Mutex::new(None),
             readers: AtomicUsize::new(0),
@@ -485,43 +415,9 @@ impl Resolver {
         let text = unicode(distinct_id);
         let core = self.read(py)?;
         let canonical = get(&core, text).and_then(|id| core.other_canonical(id));
-        let text = canonical.map(|id| PyString::new(py, core.text(id).as_str()));
+        // A str is nothing that the collector watches: to make one runs no Python under the lock.
+        let text = canonical.map(|id| PyString::from_bytes(py, core.text(id).as_bytes())).transpose()?;
         Ok(text.unwrap_or_else(|| distinct_id.clone()).into_any())
-    }
-
-    /// Return the canonical ID of each row as an Arrow column.
-    #[pyo3(name = "_resolve_column")]
-    fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<ArrowColumn> {
-        match Column::from_python(ids, "ids", Elements::Ids)? {
-            Column::Objects(objects) => {
-                let (_, batches) = self.questions(py, &objects)?;
-                py.detach(|| self.answer(batches, true))?.into_column(&DataType::Utf8)
-            }
-            Column::Pinned(column) => {
-                let kind = column.arrow_type.clone().unwrap_or(DataType::Utf8);
-                let texts = py.detach(|| {
-                    column.check_unicode("ids")?;
-                    self.resolve_pinned(&column)
-                })?;
-                ArrowColumn::new(texts, &kind)
-            }
-        }
-    }
-
-    /// Return the canonical ID of each item as a list.
-    #[pyo3(name = "_resolve_list")]
-    fn resolve_list<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let Column::Objects(objects) = Column::from_python(ids, "ids", Elements::Ids)? else {
-            return Err(PyTypeError::new_err("ids must be a list"));
-        };
-        let (given, batches) = self.questions(py, &objects)?;
-        let others = py.detach(|| self.answer(batches, false))?.finish()?;
-        let others = others.iter().flat_map(|chunk| chunk.iter());
-        let answers = given.iter().zip(others).map(|(given, other)| match other {
-            Some(text) => PyString::new(py, text).into_any(),
-            None => given,
-        });
-        PyList::new(py, answers.collect::<Vec<_>>())
     }
 
     /// Return whether two IDs are the same person as far as is known.
@@ -562,7 +458,7 @@ impl Resolver {
 
     /// Return every known ID with its canonical ID and the size of its cluster.
     fn mapping(&self, py: Python<'_>) -> PyResult<Table> {
-        Ok(py.detach(|| Ok::<_, Failure>(Table::mapping(&*self.read_detached()?)))?)
+        Ok(py.detach(|| Table::mapping(&*self.read_detached()?))?)
     }
 
     /// Return how many links had each outcome, and how many clusters have each size.

@@ -4,24 +4,26 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Int32Builder, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
-use idmerge_core::{Change, Id, Resolver};
+use idmerge_core::{Change, Error, Resolver, Text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 
+use crate::errors::Failure;
 use crate::numpy_text;
 
 /// Rows a chunk: 64 Ki texts stay far below the 2 GiB that 32-bit offsets can reach.
 const CHUNK_ROWS: usize = 1 << 16;
 /// Bytes of text after which a chunk ends early, for the sake of giant IDs.
 const CHUNK_BYTES: usize = 1 << 28;
+/// Bytes of text that a chunk can hold.
+const MOST_BYTES: usize = i32::MAX as usize;
 
 /// A column of texts, ready for any library that speaks Arrow.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -117,6 +119,8 @@ pub struct Texts {
     chunks: Vec<Chunk>,
     /// How many more are expected.
     expected: usize,
+    /// Why there will be no column.
+    failure: Option<Error>,
 }
 
 /// One chunk: bytes end to end, where each text begins and ends, and which rows are null, if any is.
@@ -129,31 +133,69 @@ struct Chunk {
 impl Texts {
     /// Returns no texts, expecting this many.
     pub fn with_capacity(rows: usize) -> Self {
-        Self { chunks: Vec::with_capacity(rows / CHUNK_ROWS + 1), expected: rows }
+        Self { expected: rows, ..Self::default() }
     }
 
     /// Appends a text, or a null. It must be UTF-8, which [`Self::finish`] checks.
     #[inline]
     pub fn push(&mut self, text: Option<&[u8]>) {
-        if self.chunks.last().is_none_or(Chunk::is_full) {
-            self.begin_chunk();
+        let length = text.map_or(0, <[u8]>::len);
+        if let Some(last) = self.chunks.last_mut()
+            && last.has_room(length)
+        {
+            last.push(text);
+        } else if self.make_room(length)
+            && let Some(last) = self.chunks.last_mut()
+        {
+            last.push(text);
         }
-        let last = self.chunks.len() - 1;
-        self.chunks[last].push(text);
+    }
+
+    /// Gives up the column for a text that exceeds a limit, and the memory that it has taken so far.
+    #[cold]
+    pub fn fail(&mut self, error: Error) {
+        self.chunks = Vec::new();
+        self.failure.get_or_insert(error);
+    }
+
+    /// Makes room for a text of so many bytes, and returns whether there is memory for it.
+    #[cold]
+    fn make_room(&mut self, length: usize) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        if length > MOST_BYTES {
+            self.fail(Error::TextTooLong { bytes: length, limit: MOST_BYTES });
+            return false;
+        }
+        let has_room = match self.chunks.last_mut() {
+            Some(last) if last.takes(length) => last.reserve(length),
+            _ => self.begin_chunk(length),
+        };
+        if !has_room {
+            self.fail(Error::NoMemory);
+        }
+        has_room
     }
 
     /// Begins a chunk that takes about as many bytes as the last one, or as UUIDs would.
-    #[cold]
-    fn begin_chunk(&mut self) {
+    fn begin_chunk(&mut self, length: usize) -> bool {
         let rows = self.expected.min(CHUNK_ROWS);
         self.expected -= rows;
         let bytes = self.chunks.last().map_or(36 * rows, |chunk| chunk.bytes.len());
-        self.chunks.push(Chunk::with_capacity(rows, bytes));
+        let chunk = Chunk::with_capacity(rows, bytes.max(length));
+        chunk.is_some_and(|chunk| {
+            self.chunks.push(chunk);
+            true
+        })
     }
 
     /// Returns the texts, a chunk each.
     pub fn finish(self) -> PyResult<Vec<StringArray>> {
-        self.chunks.into_iter().map(Chunk::finish).collect()
+        match self.failure {
+            Some(error) => Err(Failure::from(error).into()),
+            None => self.chunks.into_iter().map(|chunk| chunk.finish().map_err(arrow_error)).collect(),
+        }
     }
 
     /// Returns the texts as a column of the type `like`, a dictionary's being that of its values.
@@ -162,15 +204,38 @@ impl Texts {
     }
 }
 
+impl Default for Chunk {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), offsets: vec![0], nulls: Vec::new() }
+    }
+}
+
 impl Chunk {
-    fn with_capacity(rows: usize, bytes: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Self { bytes: Vec::with_capacity(bytes), offsets, nulls: Vec::new() }
+    /// Returns an empty chunk, if there is memory for it.
+    fn with_capacity(rows: usize, bytes: usize) -> Option<Self> {
+        let mut chunk = Self { bytes: Vec::new(), offsets: Vec::new(), nulls: Vec::new() };
+        chunk.offsets.try_reserve_exact(rows + 1).ok()?;
+        chunk.bytes.try_reserve_exact(bytes).ok()?;
+        chunk.offsets.push(0);
+        Some(chunk)
     }
 
-    fn is_full(&self) -> bool {
-        self.rows() == CHUNK_ROWS || self.bytes.len() >= CHUNK_BYTES
+    /// Returns whether one more text of so many bytes fits in its memory.
+    #[inline]
+    fn has_room(&self, length: usize) -> bool {
+        self.offsets.len() <= CHUNK_ROWS
+            && self.bytes.len() < CHUNK_BYTES
+            && self.bytes.capacity() - self.bytes.len() >= length
+    }
+
+    /// Returns whether it takes one more text of so many bytes, given the memory.
+    fn takes(&self, length: usize) -> bool {
+        self.rows() < CHUNK_ROWS && self.bytes.len() < CHUNK_BYTES && self.bytes.len() + length <= MOST_BYTES
+    }
+
+    /// Makes room for so many more bytes, and returns whether there is memory for them.
+    fn reserve(&mut self, length: usize) -> bool {
+        self.bytes.try_reserve(length).is_ok()
     }
 
     fn rows(&self) -> usize {
@@ -183,17 +248,16 @@ impl Chunk {
             Some(text) => self.bytes.extend_from_slice(text),
             None => self.nulls.push(self.rows()),
         }
-        self.offsets.push(i32::try_from(self.bytes.len()).expect("a chunk ends long before 2 GiB"));
+        self.offsets.push(i32::try_from(self.bytes.len()).expect("a chunk takes less than 2 GiB"));
     }
 
-    fn finish(self) -> PyResult<StringArray> {
+    fn finish(self) -> Result<StringArray, ArrowError> {
         let nulls = (!self.nulls.is_empty()).then(|| {
             let mut valid = vec![true; self.rows()];
             self.nulls.iter().for_each(|&row| valid[row] = false);
             NullBuffer::from(valid)
         });
         StringArray::try_new(OffsetBuffer::new(self.offsets.into()), self.bytes.into(), nulls)
-            .map_err(arrow_error)
     }
 }
 
@@ -220,7 +284,11 @@ impl Table {
     }
 
     /// Renders the mapping of `resolver`, one row a known ID in the order in which they became known.
-    pub fn mapping(resolver: &Resolver) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub fn mapping(resolver: &Resolver) -> Result<Self, Failure> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("distinct_id", DataType::Utf8, false),
             Field::new("canonical_id", DataType::Utf8, false),
@@ -229,54 +297,86 @@ impl Table {
         let mut batches = Vec::new();
         let mut rows = resolver.mapping().peekable();
         while rows.peek().is_some() {
-            batches.push(mapping_batch(resolver, &mut rows, &schema));
+            let mut texts = TextColumns::<2>::default();
+            let mut sizes = Vec::<i32>::new();
+            sizes.try_reserve_exact(CHUNK_ROWS).map_err(|_| Failure::no_memory())?;
+            while texts.have_room()
+                && let Some((id, name, size)) = rows.next()
+            {
+                texts.push([Some(resolver.text(id)), Some(resolver.text(name))])?;
+                sizes.push(size.cast_signed()); // An ID's limit is i32's.
+            }
+            let mut columns = texts.finish();
+            columns.push(Arc::new(Int32Array::from(sizes)));
+            batches.push(batch_of(&schema, columns));
         }
-        Self { batches, schema }
+        Ok(Self { batches, schema })
     }
 
     /// Renders changes of canonical IDs, each as of the position `seq`.
-    pub fn changes(resolver: &Resolver, changes: &[Change], seq: u64) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for them.
+    pub fn changes(resolver: &Resolver, changes: &[Change], seq: u64) -> Result<Self, Failure> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("distinct_id", DataType::Utf8, false),
             Field::new("old_canonical_id", DataType::Utf8, true),
             Field::new("new_canonical_id", DataType::Utf8, false),
             Field::new("seq", DataType::Int64, false),
         ]));
-        let named = |id: Id| resolver.named(id).map(|text| text.as_str().to_owned());
-        let batches = changes.chunks(CHUNK_ROWS).map(|rows| {
-            let texts = |of: fn(&Change) -> Id| -> ArrayRef {
-                Arc::new(rows.iter().map(|change| named(of(change))).collect::<StringArray>())
-            };
-            let seqs: ArrayRef = Arc::new(Int64Array::from(vec![seq.cast_signed(); rows.len()]));
-            let columns =
-                vec![texts(|change| change.id), texts(|change| change.old), texts(|change| change.new), seqs];
-            RecordBatch::try_new(schema.clone(), columns).expect("the columns are the schema's")
-        });
-        Self { batches: batches.collect(), schema: schema.clone() }
+        let mut batches = Vec::new();
+        let mut rows = changes.iter().peekable();
+        while rows.peek().is_some() {
+            let (mut texts, mut count) = (TextColumns::<3>::default(), 0);
+            while texts.have_room()
+                && let Some(change) = rows.next()
+            {
+                texts.push([change.id, change.old, change.new].map(|id| resolver.named(id)))?;
+                count += 1;
+            }
+            let mut columns = texts.finish();
+            columns.push(Arc::new(Int64Array::from(vec![seq.cast_signed(); count])));
+            batches.push(batch_of(&schema, columns));
+        }
+        Ok(Self { batches, schema })
     }
 }
 
-fn mapping_batch(
-    resolver: &Resolver,
-    rows: &mut impl Iterator<Item = (Id, Id, u32)>,
-    schema: &SchemaRef,
-) -> RecordBatch {
-    let (mut distinct, mut canonical) = (StringBuilder::new(), StringBuilder::new());
-    let mut sizes = Int32Builder::new();
-    let mut bytes = 0;
-    for (id, name, size) in rows.take(CHUNK_ROWS) {
-        let (own, name) = (resolver.text(id), resolver.text(name));
-        distinct.append_value(own.as_str());
-        canonical.append_value(name.as_str());
-        sizes.append_value(i32::try_from(size).expect("an ID's limit is i32's"));
-        bytes += own.as_str().len().max(name.as_str().len());
-        if bytes >= CHUNK_BYTES {
-            break;
-        }
-    }
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(distinct.finish()), Arc::new(canonical.finish()), Arc::new(sizes.finish())];
+fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>) -> RecordBatch {
     RecordBatch::try_new(schema.clone(), columns).expect("the columns are the schema's")
+}
+
+/// Columns of texts side by side, as many rows as one batch takes.
+struct TextColumns<const N: usize>([Chunk; N]);
+
+impl<const N: usize> Default for TextColumns<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Chunk::default()))
+    }
+}
+
+impl<const N: usize> TextColumns<N> {
+    /// Returns whether a row of any IDs fits: none has more bytes than a chunk takes behind its limit.
+    fn have_room(&self) -> bool {
+        self.0.iter().all(|chunk| chunk.takes(0))
+    }
+
+    fn push(&mut self, texts: [Option<Text<'_>>; N]) -> Result<(), Failure> {
+        for (chunk, text) in self.0.iter_mut().zip(&texts) {
+            let bytes = text.as_ref().map(Text::as_bytes);
+            if !chunk.reserve(bytes.map_or(0, <[u8]>::len)) {
+                return Err(Failure::no_memory());
+            }
+            chunk.push(bytes);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<ArrayRef> {
+        let array = |chunk: Chunk| chunk.finish().expect("the texts of IDs are UTF-8");
+        self.0.into_iter().map(|chunk| Arc::new(array(chunk)) as ArrayRef).collect()
+    }
 }
 
 #[pymethods]
@@ -337,17 +437,23 @@ impl Table {
             let (came, rows) = (canonical_ids.len(), self.num_rows());
             return Err(PyValueError::new_err(format!("expected {rows} canonical IDs, got {came}")));
         }
-        let mut names = canonical_ids.iter();
-        let batches = self.batches.iter().map(|batch| {
-            let mut canonical = StringBuilder::new();
+        let mut texts = Texts::default();
+        let (mut batches, mut names) = (Vec::new(), canonical_ids.iter());
+        for batch in &self.batches {
             for name in names.by_ref().take(batch.num_rows()) {
-                canonical.append_value(name.cast::<PyString>()?.to_str()?);
+                texts.push(Some(name.cast::<PyString>()?.to_str()?.as_bytes()));
             }
-            let columns =
-                vec![batch.column(0).clone(), Arc::new(canonical.finish()), batch.column(2).clone()];
-            RecordBatch::try_new(self.schema.clone(), columns).map_err(arrow_error)
-        });
-        Ok(Self { batches: batches.collect::<PyResult<_>>()?, schema: self.schema.clone() })
+            // Names that are longer than those before take more than one chunk.
+            let mut row = 0;
+            for chunk in std::mem::take(&mut texts).finish()? {
+                let (start, rows) = (row, chunk.len());
+                let [ids, sizes] = [0, 2].map(|column| batch.column(column).slice(start, rows));
+                let columns = vec![ids, Arc::new(chunk) as ArrayRef, sizes];
+                batches.push(RecordBatch::try_new(self.schema.clone(), columns).map_err(arrow_error)?);
+                row += rows;
+            }
+        }
+        Ok(Self { batches, schema: self.schema.clone() })
     }
 }
 

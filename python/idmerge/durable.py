@@ -8,11 +8,11 @@ take back what should not have been sent.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import warnings
 from bisect import bisect_right
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,18 +20,20 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Self
 
 from idmerge import _core
-from idmerge.canonical import STRATEGIES, Strategy, check_canonical
+from idmerge.canonical import Strategy, check_canonical
 from idmerge.errors import CanonicalError, JournalError, PositionError, RetractionError, SealedError
 from idmerge.journal import Batch, Facts, Journal, open_journal
 from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
-from idmerge.journal.protocol import microseconds, moment
+from idmerge.journal.facts import settled_facts, strategy_of
+from idmerge.journal.forks import orphaned, watch
+from idmerge.journal.protocol import MEMORY, microseconds, moment
+from idmerge.losses import losses
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
 from idmerge.resolver import Resolver
-from idmerge.threads import threads_allowed
+from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -70,7 +72,7 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
             raise CanonicalError("a journal keeps the name of a canonical strategy, and a callable has none")
     journal = open_journal(path, create=create, read_only=read_only)
     try:
-        facts = _facts(journal, policy, canonical, read_only=read_only)
+        facts = settled_facts(journal, policy, canonical, read_only=read_only)
         resolver = DurableResolver(journal, facts, history=history, threads=threads, read_only=read_only)
         resolver._read_back(as_of)
     except BaseException:
@@ -88,6 +90,7 @@ class DurableResolver(Resolver):
     """
 
     __slots__ = (
+        "__weakref__",
         "_batch",
         "_checkpointed",
         "_facts",
@@ -98,6 +101,7 @@ class DurableResolver(Resolver):
         "_journal",
         "_keeps_history",
         "_offsets",
+        "_process",
         "_read_only",
     )
 
@@ -107,6 +111,7 @@ class DurableResolver(Resolver):
     _offsets: Offsets
     _guard: threading.RLock
     """Held by whoever reads or writes the journal."""
+    _process: int
     _read_only: bool
     _keeps_history: bool
     _facts: Facts
@@ -120,7 +125,7 @@ class DurableResolver(Resolver):
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
     ) -> Self:
-        canonical = _strategy(facts.canonical)
+        canonical = strategy_of(facts)
         self = _core.Resolver.__new__(
             cls, facts.policy, canonical, 0, threads_allowed(threads), None, history, record=True
         )
@@ -137,7 +142,15 @@ class DurableResolver(Resolver):
         self._is_closed = False
         self._is_of_the_past = False
         self._in_doubt = None
+        self._process = os.getpid()
+        if journal.name != MEMORY:  # Which no two processes share.
+            watch(self)
         return self
+
+    def _forked(self) -> None:
+        self._orphan(orphaned(self._journal.name, self._process))
+        self._guard = threading.RLock()  # Another thread may have held it.
+        self._is_closed = True
 
     # Reading back.
 
@@ -380,19 +393,26 @@ class DurableResolver(Resolver):
         """Let go of the journal; what was not committed is lost, and a warning says so."""
         with self._guard:
             is_done = self._read_only or self._is_closed
-            self._seal(f"{self._journal.name} is closed")  # From here on nothing is added.
-            lost = 0 if is_done else self.uncommitted
+            left = doubtful = 0
             try:
-                if not is_done and not lost and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
+                doubtful = 0 if is_done else self._steps_in_doubt()
+                self._seal(f"{self._journal.name} is closed")  # From here on nothing is added.
+                left = 0 if is_done else self.uncommitted
+                if not is_done and not left and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
                     with suppress(OSError):  # Nothing depends on it.
                         self._write_checkpoint()
             finally:
                 self._release()
-        if lost:
-            those = (
-                "1 step was not committed and is" if lost == 1 else f"{lost} steps were not committed and are"
-            )
-            warnings.warn(f"{those} lost; call commit() before close()", stacklevel=2)
+        for warning in losses(left - doubtful, doubtful):
+            warnings.warn(warning, stacklevel=2)
+
+    def _steps_in_doubt(self) -> int:
+        """Return how many steps may be in the journal or not, after asking it."""
+        try:
+            self._settle_doubt()
+        except (OSError, JournalError):
+            return self._in_doubt.steps if self._in_doubt else 0
+        return 0
 
     def _release(self) -> None:
         self._is_closed = True
@@ -516,7 +536,7 @@ def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
     if count < WORTH_A_THREAD:
         yield from batches
         return
-    with ThreadPoolExecutor(1, "idmerge-journal") as pool:
+    with Pool(1, "idmerge-journal") as pool:
         ahead = pool.submit(next, batches, None)
         while (batch := ahead.result()) is not None:
             ahead = pool.submit(next, batches, None)
@@ -556,46 +576,6 @@ def in_effect(retractions: Iterable[tuple[int, int]]) -> set[int]:
         if by not in taken_back:
             taken_back.add(of)
     return taken_back
-
-
-def _strategy(name: str) -> Strategy:
-    for strategy in STRATEGIES:
-        if strategy == name:
-            return strategy
-    raise JournalError(
-        f"the journal's canonical strategy is {name!r}, expected one of {', '.join(STRATEGIES)}"
-    )
-
-
-def _facts(journal: Journal, policy: Policy | None, canonical: str | None, *, read_only: bool) -> Facts:
-    """Return what the journal states, after stating it if the journal is new."""
-    facts = journal.facts()
-    if facts is None and read_only:
-        raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
-    if facts is None:
-        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
-        journal.state(facts)
-    _check_facts(journal.name, facts, policy, canonical)
-    return facts
-
-
-def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str | None) -> None:
-    """Make sure that what the caller asks for is what the journal states."""
-    if policy is not None and policy != facts.policy:
-        differing = [
-            f"{field} is {getattr(facts.policy, field)!r}, not {getattr(policy, field)!r}"
-            for field in Policy.__dataclass_fields__
-            if getattr(policy, field) != getattr(facts.policy, field)
-        ]
-        raise JournalError(
-            f"{name} was made with another policy: {'; '.join(differing)}. Open it without a policy, "
-            "or apply its links to a new journal"
-        )
-    if canonical is not None and canonical != facts.canonical:
-        raise JournalError(
-            f"{name} was made with canonical={facts.canonical!r}, not {canonical!r}. Open it without, "
-            "or apply its links to a new journal"
-        )
 
 
 def _check_offsets(offsets: Mapping[Any, Any]) -> None:

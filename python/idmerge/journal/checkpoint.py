@@ -40,6 +40,7 @@ def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> bool:
     from idmerge.files.syncing import sync_directory, sync_file  # noqa: PLC0415 - not to open a resolver
 
     unfinished = _unfinished(path)
+    unfinished.unlink(missing_ok=True)  # Of a writer that was killed; or a link, which is not to be followed.
     try:
         is_written = resolver._save(str(unfinished), moment)
         if is_written:
@@ -59,6 +60,9 @@ def load_checkpoint(path: Path, resolver: Resolver, facts: Facts, journal: Journ
     Raises:
         JournalError: That batch of the journal is damaged.
     """
+    if path.exists() and not path.is_file():  # A pipe would keep its reader waiting.
+        _pass_over(path, "it is no file")
+        return None
     try:
         with path.open("rb") as file:
             _, _, number, *_ = _HEAD.unpack(file.read(_HEAD.size))

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import quote
 
 from idmerge.errors import JournalError, MissingExtraError, SealedError
+from idmerge.journal.forks import check_process
 from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Facts, checked, checked_row
 from idmerge.naming import named, visible
 
@@ -238,11 +239,7 @@ class PostgresJournal:
         """Give the connection, a new one if the last one was lost."""
         if self._is_closed:
             raise SealedError(f"{self.name} is closed")
-        if self._process != os.getpid():
-            raise SealedError(
-                f"{self.name} was opened by process {self._process}, of which this is a fork; "
-                "open it anew in this process"
-            )
+        check_process(self.name, self._process)
         with self._as_journal_errors():
             if self._connection.closed:
                 self._connection = self._connect()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The version of a journal's format: what another version wrote is not read."""
 
+MEMORY = ":memory:"
+"""The path of a journal that is gone with its resolver."""
+
 Offsets = dict[str, int | str]
 """Positions in the caller's sources, by the sources' names."""
 

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError, SealedError
 from idmerge.journal.copying import LogCopier
+from idmerge.journal.forks import check_process, watch
 from idmerge.journal.lock import WriterLock
-from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Batch, Facts, checked, checked_row
+from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, MEMORY, Batch, Facts, checked, checked_row
+from idmerge.journal.still import Still
 from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-MEMORY = ":memory:"
-"""The path of a journal that is gone with its resolver."""
 APPLICATION = 0x69646D67
 """What SQLite's header says of the file: "idmg"."""
 PAGE = 16_384
@@ -59,6 +59,8 @@ PRAGMA user_version = {FORMAT};
 """
 
 
+_of_parents: list[sqlite3.Connection] = []
+"""Connections that forked processes have copies of."""
 _OF_THE_SYSTEM = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_FULL,
@@ -83,6 +85,7 @@ class SqliteJournal:
         self._is_closed = False
         self._copier: LogCopier | None = None
         self._process = os.getpid()
+        self._still: Still | None = None
         self._path = None if str(path) == MEMORY else Path(path).resolve()
         self.checkpoint = self._path and self._path.with_name(f"{self._path.name}-checkpoint")
         is_there = self._path is not None and self._check_file(self._path, read_only=read_only)
@@ -99,6 +102,7 @@ class SqliteJournal:
             if self._lock:
                 self._lock.release()
             raise
+        watch(self)
         try:
             with self._as_journal_errors():
                 self._prepare(read_only=read_only)
@@ -135,6 +139,7 @@ class SqliteJournal:
                 "or delete the rest of it to begin anew"
             )
         new.unlink(missing_ok=True)
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))  # Follows no link to elsewhere.
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA journal_mode = MEMORY")
@@ -143,10 +148,19 @@ class SqliteJournal:
         new.replace(path)
 
     def _connect(self, *, read_only: bool) -> sqlite3.Connection:
-        target = f"{self._path.as_uri()}?mode={'ro' if read_only else 'rw'}" if self._path else MEMORY
+        mode = "ro" if read_only else "rw"
+        self._still = Still.where_needed(self._path) if self._path and read_only else None
+        if self._still:
+            mode = "ro&immutable=1"
+        target = f"{self._path.as_uri()}?mode={mode}" if self._path else MEMORY
         return sqlite3.connect(
             target, uri=self._path is not None, isolation_level=None, check_same_thread=False, timeout=BUSY
         )
+
+    def _look_again(self) -> None:
+        """Connect anew if a file has changed of which SQLite was told that it does not."""
+        if self._still and not self._connection.in_transaction and self._still.has_changed():
+            self._connection = self._connect(read_only=True)
 
     def _prepare(self, *, read_only: bool) -> None:
         """Make sure that the file is a journal, and that it can be written to if it is to be."""
@@ -177,12 +191,10 @@ class SqliteJournal:
         """Say of SQLite's errors in whose file they were met, and whether they are the system's."""
         if self._is_closed:
             raise SealedError(f"{self.name} is closed")
-        if self._path and self._process != os.getpid():
-            raise SealedError(
-                f"{self.name} was opened by process {self._process}, of which this is a fork; "
-                "open it anew in this process"
-            )
+        if self._path:
+            check_process(self.name, self._process)
         try:
+            self._look_again()
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # The latter of a name in a message.
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -306,9 +318,15 @@ class SqliteJournal:
     def close(self) -> None:
         """Let go of the journal."""
         self._is_closed = True
-        if self._copier and self._process == os.getpid():
-            self._copier.wait()
-        self._connection.close()
+        if not self._path or self._process == os.getpid():
+            if self._copier:
+                self._copier.wait()
+            self._connection.close()
         if self._lock:
             self._lock.release()
             self._lock = None
+
+    def _forked(self) -> None:
+        """Keep the child's copy of the connection: SQLite forbids to use it there, also to close it."""
+        if self._path:
+            _of_parents.append(self._connection)

@@ -221,10 +221,8 @@ impl Index {
         }
     }
 
-    /// Returns whether there was no memory to grow when that was due.
-    ///
-    /// IDs are still taken, up to the last slot, so that a step that has begun can end. No other one is to
-    /// begin before [`Self::relieve`].
+    /// Returns whether there was no memory to grow when that was due. A step that has begun can end, in
+    /// the slots that are left; none is to begin before [`Self::relieve`].
     #[inline]
     pub fn is_starved(&self) -> bool {
         self.is_starved
@@ -232,11 +230,8 @@ impl Index {
 
     /// Grows as far as is due, and returns whether there is memory for that.
     pub fn relieve(&mut self, hashes: &impl Hashes) -> bool {
-        let mut segment = 0;
-        while segment < self.segments.len() {
-            if self.segments[segment].taken < self.most {
-                segment += 1;
-            } else if !self.make_room(segment, hashes) {
+        while let Some(full) = self.segments.iter().position(|segment| segment.taken >= self.most) {
+            if !self.make_room(full, hashes) {
                 return false;
             }
         }

@@ -64,6 +64,7 @@ mod union_find;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    use numpy::PyArray1;
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -91,9 +92,14 @@ mod _core {
     #[pymodule_export]
     use crate::union_find::UnionFind;
 
+    /// Looks numpy up: at its first use Python code would do that, where an error, such as that of Ctrl-C, is a
+    /// panic.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::errors::name_panics(module.py())
+        let py = module.py();
+        numpy::get_array_module(py)?;
+        PyArray1::<u8>::zeros(py, 0, false);
+        crate::errors::name_panics(py)
     }
 
     #[pymodule_export]

@@ -160,7 +160,7 @@ def test_a_journal_shows_its_rules_and_its_batches(ids: str) -> None:
     lines = run("journal", ids).stdout.splitlines()
     assert lines[:5] == [
         "journal     ids",
-        "format      1",
+        "format      2",
         "canonical   stable",
         "policy      the default one",
         "batches     3 batches",
@@ -265,8 +265,9 @@ def test_steps_that_cannot_be_judged_again_are_damage_whatever_their_checksum(id
     with closing(open_journal(ids, create=False, read_only=True)) as journal:
         first, second = journal.batches()
     forged = replace(second, block=first.block)
-    checksum = forged.computed_checksum()
-    damage("UPDATE batches SET block = ?, checksum = ? WHERE number = 1", forged.block, checksum)
+    forged = forged.sealed()
+    change = "UPDATE batches SET block = ?, block_checksum = ?, checksum = ? WHERE number = 1"
+    damage(change, forged.block, forged.block_checksum, forged.checksum)
     result = run("verify", ids, code=1)
     assert result.stdout.startswith("damaged     at batch 1: ids: batch 1: ")
     assert "good        1 batch, 3 links and acts" in result.stdout

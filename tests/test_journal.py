@@ -83,7 +83,7 @@ def test_offsets_are_kept_by_source_until_they_are_named_again(path: Path) -> No
         assert resolver.offsets == {"orders": 8, "logins": "0000-0001"}
 
 
-@pytest.mark.parametrize("offsets", [{1: 1}, {"orders": 1.5}, {"orders": None}])
+@pytest.mark.parametrize("offsets", [{1: 1}, {"orders": 1.5}, {None: 1}, [1]])
 def test_offsets_of_another_type_are_refused_and_nothing_is_committed(path: Path, offsets: Any) -> None:
     with Resolver.open(path) as resolver:
         resolver.merge("U1", "U2")

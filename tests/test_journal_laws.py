@@ -6,6 +6,7 @@ import itertools
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import networkx as nx
 import pytest
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 
 from idmerge import DurableResolver, Kind, Link, Outcome, Policy, Resolver, reference
 from idmerge.errors import UnknownIdError
+from idmerge.journal import commit as commit_module
 from strategies import friendly_ids, ids, kinds, policies, strategies
 from test_laws import state
 
 _links = st.builds(Link, kinds, friendly_ids, friendly_ids, st.sampled_from(["import", "import", "track"]))
 _any_links = st.builds(Link, kinds, ids, ids, st.just("import"))
+
+offsets = st.dictionaries(st.sampled_from("abc"), st.one_of(st.none(), st.integers(0, 3), st.just("x")))
 
 steps = st.lists(
     st.one_of(
@@ -29,6 +33,8 @@ steps = st.lists(
         st.tuples(st.just("forget"), friendly_ids),
         st.tuples(st.just("retract"), st.integers(0, 30)),
         st.tuples(st.just("commit")),
+        st.tuples(st.just("commit"), offsets),
+        st.tuples(st.just("block"), st.sampled_from([1, 30, 100, 300])),
         st.tuples(st.just("reopen")),
         st.tuples(st.just("compact")),
         st.tuples(st.just("checkpoint")),
@@ -49,14 +55,28 @@ class Twins:
     ours: DurableResolver = field(init=False)
     theirs: reference.Resolver = field(init=False)
     judged: list[Outcome] = field(default_factory=list)
+    offsets: dict[str, int | str] = field(default_factory=dict)
+    block: int = commit_module.BLOCK
+    """Bytes behind which a commit goes on in another batch."""
 
     def __post_init__(self) -> None:
         self.ours = Resolver.open(self.path, self.policy, self.canonical, history=self.history)
         self.theirs = reference.Resolver(self.policy, self.canonical)
 
     def tell(self, name: str, *arguments: Any) -> None:
+        if name == "block":
+            (self.block,) = arguments
+            return
+        with patch.object(commit_module, "BLOCK", self.block):
+            self._tell(name, *arguments)
+
+    def _tell(self, name: str, *arguments: Any) -> None:
         if name == "commit":
-            self.ours.commit()
+            stated: dict[str, int | str | None] = arguments[0] if arguments else {}
+            self.ours.commit(stated or None)
+            moved = {**self.offsets, **stated}
+            self.offsets = {source: at for source, at in moved.items() if at is not None}
+            assert self.ours.offsets == self.offsets
         elif name == "compact":
             self.ours.compact()
         elif name == "checkpoint":
@@ -66,6 +86,7 @@ class Twins:
             self.ours.commit()
             self.ours.close()
             self.ours = Resolver.open(self.path, history=self.history)
+            assert self.ours.offsets == self.offsets
         elif name == "link":
             (link,) = arguments
             assert self.ours.link(*link) is self.theirs.link(*link)

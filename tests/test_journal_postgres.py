@@ -184,7 +184,7 @@ def test_a_closed_journal_does_not_connect_again(url: str) -> None:
     journal = open_journal(url, create=False, read_only=False)
     journal.close()
     with pytest.raises(SealedError, match="is closed"):
-        journal.times()
+        list(journal.heads())
     open_journal(url, create=False, read_only=False).close()
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -14,8 +13,8 @@ import pytest
 
 from idmerge import Resolver
 from idmerge.errors import JournalError
-from idmerge.journal import Batch, open_journal, postgres
-from idmerge.journal.protocol import FIELDS, checked
+from idmerge.journal import FORMAT, Batch, open_journal, postgres
+from idmerge.journal.batch import FIELDS, Chain
 from postgres_server import Server, running_server
 from test_journal_postgres import written
 from test_laws import state
@@ -81,7 +80,7 @@ def test_a_reading_that_is_broken_off_leaves_the_journal_usable(url: str) -> Non
     batches = journal.batches()
     next(batches)
     batches.close()  # type: ignore[attr-defined]
-    assert len(journal.times()) == 3
+    assert len(list(journal.heads())) == 3
     assert len(list(journal.batches())) == 3
     journal.close()
 
@@ -90,7 +89,7 @@ READER = """
 import resource, sys
 from idmerge.journal import open_journal
 journal = open_journal(sys.argv[1], create=False, read_only=True)
-journal.times()
+list(journal.heads())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 read = sum(len(batch.texts) for batch in journal.batches())
 print(read, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
@@ -115,7 +114,7 @@ def test_reading_takes_no_more_memory_for_a_longer_journal(url: str) -> None:
             texts=texts,
             block=b"",
         )
-        journal.append(replace(batch, checksum=batch.computed_checksum()))
+        journal.append([batch.sealed()])
     journal.close()
     run = subprocess.run([sys.executable, "-c", READER, url], capture_output=True, text=True, check=True)
     read, grown = map(int, run.stdout.split())
@@ -131,7 +130,7 @@ def test_a_row_with_a_value_of_another_type_is_damaged(url: str) -> None:
     journal.close()
     rows[1][FIELDS.index("texts")] = None
     with pytest.raises(JournalError, match="journal: batch 1 is damaged: "):
-        list(checked("journal", rows, None, 2))
+        list(Chain("journal", FORMAT).batches(rows, 2))
 
 
 def test_the_heads_are_named_as_in_sqlite(url: str, tmp_path: Path) -> None:

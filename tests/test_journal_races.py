@@ -220,7 +220,8 @@ def test_what_a_batch_says_of_itself_is_what_it_holds(path: Path) -> None:
 def test_a_block_that_is_none_is_an_error_and_no_end(path: Path, place: int) -> None:
     with Resolver.open(path) as r:
         r.merge("a", "b")
-        texts, block, *_ = r._pending() or (b"", b"")
+        steps, ids = r._pending()
+        texts, block, *_ = r._pending_blocks((0, steps), (0, ids), 0, 1 << 20)
         for value in (b"\xff" * 8, b"\x00" * 8, b"\x7f" * 8):
             for which in (0, 1):
                 blocks = [texts, block]

@@ -7,26 +7,33 @@ take back what should not have been sent.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import warnings
-from bisect import bisect_right
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from idmerge import _core
 from idmerge.canonical import Strategy, check_canonical
-from idmerge.errors import CanonicalError, JournalError, PositionError, RetractionError, SealedError
+from idmerge.errors import (
+    CanonicalError,
+    IdmergeError,
+    JournalError,
+    PositionError,
+    RetractionError,
+    SealedError,
+)
 from idmerge.journal import Batch, Facts, Journal, open_journal
 from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
+from idmerge.journal.commit import Commit
 from idmerge.journal.facts import settled_facts, strategy_of
 from idmerge.journal.forks import orphaned, watch
-from idmerge.journal.protocol import MEMORY, microseconds, moment
+from idmerge.journal.offsets import check_offsets, offsets_after, stated_offsets
+from idmerge.journal.outline import Outline, Times
+from idmerge.journal.protocol import MEMORY, microseconds
 from idmerge.losses import losses
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
@@ -34,7 +41,7 @@ from idmerge.resolver import Resolver
 from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from idmerge.journal import Offsets
@@ -96,13 +103,16 @@ class DurableResolver(Resolver):
         "_facts",
         "_guard",
         "_in_doubt",
+        "_is_catching_up",
         "_is_closed",
+        "_is_committing",
         "_is_of_the_past",
         "_journal",
         "_keeps_history",
         "_offsets",
         "_process",
         "_read_only",
+        "_times",
     )
 
     _journal: Journal
@@ -119,8 +129,13 @@ class DurableResolver(Resolver):
     """The position of the last checkpoint."""
     _is_closed: bool
     _is_of_the_past: bool
-    _in_doubt: Batch | None
-    """A batch that may be in the journal: whoever wrote it was interrupted."""
+    _in_doubt: list[Commit]
+    """Commits that may be in the journal, one of them at most: each was interrupted, or failed."""
+    _is_catching_up: bool
+    """Whether batches are being read back; if that was interrupted, which were is not known."""
+    _is_committing: bool
+    """Whether `commit_all` is not over yet."""
+    _times: Times
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -141,7 +156,10 @@ class DurableResolver(Resolver):
         self._checkpointed = 0
         self._is_closed = False
         self._is_of_the_past = False
-        self._in_doubt = None
+        self._in_doubt = []
+        self._is_catching_up = False
+        self._is_committing = False
+        self._times = Times()
         self._process = os.getpid()
         if journal.name != MEMORY:  # Which no two processes share.
             watch(self)
@@ -159,19 +177,20 @@ class DurableResolver(Resolver):
         latest = microseconds(as_of) if isinstance(as_of, datetime) else None
         if until is not None and until < 0:
             raise PositionError(f"as_of must be at least 0, got {until}")
+        known = self._load_checkpoint() if as_of is None else None
         # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
-        heads = self._heads(latest)
-        last = heads[-1]["end_seq"] if heads else 0
-        if until is not None and until > last:
-            raise PositionError(f"as_of must be at most {last}, where the journal ends, got {until}")
-        if as_of is None and self._load_checkpoint(heads):
-            self._catch_up(len(heads))
+        outline = Outline(self._journal, latest, known)
+        if until is not None and until > outline.end_seq:
+            raise PositionError(
+                f"as_of must be at most {outline.end_seq}, where the journal ends, got {until}"
+            )
+        if known is not None:
+            self._times, self._offsets = outline.times, outline.offsets
+            self._batch = known.without_blocks()
+            self._checkpointed = known.end_seq
+            self._catch_up(outline.batches)
         else:
-            retractions = self._retractions(heads, until)
-            retracted = in_effect(retractions)
-            for batch in self._batches(len(heads)):
-                if not self._take_batch(batch, retracted, until, is_checked=not retractions):
-                    break
+            self._read_all(outline, until)
         self._is_of_the_past = as_of is not None
         if as_of is not None:
             self._wipe_forgotten_since()
@@ -180,70 +199,44 @@ class DurableResolver(Resolver):
     def _wipe_forgotten_since(self) -> None:
         """Wipe the texts of the IDs that were forgotten later: no moment names them."""
         first = 0 if self._batch is None else self._batch.number
-        end = len(self._journal.times())
+        end = Outline(self._journal).batches
         for start in range(first, end, BLOCKS_AT_ONCE):
             self._wipe_forgotten(self._journal.blocks(start, min(start + BLOCKS_AT_ONCE, end)))
 
-    def _heads(self, latest: int | None) -> list[Mapping[str, Any]]:
-        """Return the heads of the batches that were written by then; nothing in them is checked."""
-        heads = []
-        for head in self._journal.heads():
-            if latest is not None and head["written_at"] > latest:
-                break
-            heads.append(head)
-        return heads
-
-    def _retractions(self, heads: Sequence[Mapping[str, Any]], until: int | None) -> list[tuple[int, int]]:
-        """Return the retractions before the position ``until``, and what each takes back."""
-        retractions = []
-        for number, head in enumerate(heads):
-            try:
-                pairs = [(int(by), int(of)) for by, of in json.loads(head["retractions"] or "[]")]
-            except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                raise JournalError(f"{self._journal.name}: batch {number} is damaged: {error}") from error
-            retractions += [(by, of) for by, of in pairs if 0 <= of < by and (until is None or by < until)]
-        return retractions
-
-    def _load_checkpoint(self, heads: Sequence[Mapping[str, Any]]) -> bool:
+    def _load_checkpoint(self) -> Batch | None:
         path = self._journal.checkpoint
-        batch = load_checkpoint(path, self, self._facts, self._journal) if path else None
-        if batch is None:
-            return False
-        for head in reversed(heads[: batch.number + 1]):
-            if head["offsets"] is not None:
-                stated = self._journal.batch(head["number"])  # Checked, as a head is not.
-                self._offsets = json.loads(stated.offsets) if stated and stated.offsets else {}
-                break
-        self._batch = _head(batch)
-        self._checkpointed = batch.end_seq
-        return True
+        return load_checkpoint(path, self, self._facts, self._journal) if path else None
 
     def _catch_up(self, end: int | None = None) -> None:
         """Read back the batches behind the last one that is known, those before number ``end``."""
+        was_interrupted, self._is_catching_up = self._is_catching_up, True
+        if was_interrupted or not self._read_behind(end):
+            # What is taken back was taken long ago: nobody shall see a moment that never was.
+            anew = DurableResolver(
+                self._journal, self._facts, history=self._keeps_history, threads=None, read_only=True
+            )
+            anew._read_all(Outline(self._journal), None)
+            self._swap(anew)
+            self._batch, self._offsets, self._times = anew._batch, anew._offsets, anew._times
+        self._is_catching_up = False
+
+    def _read_behind(self, end: int | None) -> bool:
+        """Read back what is behind the last known batch; return false at one that takes back."""
         with closing(self._journal.batches(self._batch)) as batches:
             for batch in batches:
                 if end is not None and batch.number >= end:
-                    return
+                    return True
                 if batch.retractions is not None:
-                    break
+                    return False
                 self._take_batch(batch, (), None, is_checked=True)
-            else:
-                return
-        # What is taken back was taken long ago: nobody shall see a moment that never was.
-        anew = DurableResolver(
-            self._journal, self._facts, history=self._keeps_history, threads=None, read_only=True
-        )
-        anew._read_all(end)
-        self._swap(anew)
-        self._batch, self._offsets = anew._batch, anew._offsets
+        return True
 
-    def _read_all(self, end: int | None) -> None:
-        """Read back every batch before number ``end``, without a checkpoint."""
-        heads = self._heads(None)[:end]
-        retractions = self._retractions(heads, None)
-        retracted = in_effect(retractions)
-        for batch in self._batches(len(heads)):
-            self._take_batch(batch, retracted, None, is_checked=not retractions)
+    def _read_all(self, outline: Outline, until: int | None) -> None:
+        """Read back every batch that is outlined, without a checkpoint, up to the position ``until``."""
+        retracted = outline.retracted(until)
+        for batch in self._batches(outline.batches):
+            if not self._take_batch(batch, retracted, until, is_checked=not retracted):
+                break
 
     def _batches(self, end: int) -> Iterator[Batch]:
         """Yield the batches before number ``end``."""
@@ -266,16 +259,15 @@ class DurableResolver(Resolver):
                     f"{self._journal.name}: batch {batch.number} ends at position {seq} and ID {ids}, "
                     f"not at {batch.end_seq} and {batch.end_id}"
                 )
-        if goes_on:
-            self._note(batch)
-        else:  # What it says of offsets came later.
-            self._batch = _head(batch)
+        # What a batch says of offsets came later than the position at which it is left.
+        self._note(batch.without_blocks() if goes_on else replace(batch.without_blocks(), offsets=None))
         return goes_on
 
-    def _note(self, batch: Batch) -> None:
-        self._batch = _head(batch)
-        if batch.offsets is not None:
-            self._offsets = json.loads(batch.offsets)
+    def _note(self, head: Batch) -> None:
+        """Take note of a batch that is in the journal, and may be noted already."""
+        self._offsets = offsets_after(self._offsets, head.offsets, self._journal.version)
+        self._times.add(head.number, head.end_seq, head.written_at)
+        self._batch = head
 
     def refresh(self) -> int:
         """Read what was committed since; return the position up to which everything is known.
@@ -304,15 +296,18 @@ class DurableResolver(Resolver):
     @property
     def uncommitted(self) -> int:
         """How many steps are not in the journal yet."""
+        if self._in_doubt:
+            with self._guard, suppress(OSError, IdmergeError):
+                self._settle_doubt()
         return self._pending_count()
 
-    def commit(self, offsets: Mapping[str, int | str] | None = None) -> int:
+    def commit(self, offsets: Mapping[str, int | str | None] | None = None) -> int:
         """Write what was applied since the last commit; when this returns, it is on disk.
 
         Args:
             offsets: Positions in the caller's sources, kept with the links in one transaction and given back
                 by `offsets`, so that a source that can be read again is applied exactly once. Sources that
-                are not named keep their positions.
+                are not named keep their positions; None removes one.
 
         Returns:
             The position up to which everything is on disk.
@@ -322,46 +317,86 @@ class DurableResolver(Resolver):
             SealedError: The resolver was opened to read, or is closed.
         """
         with self._guard:
-            if offsets is not None:
-                _check_offsets(offsets)
-            self._settle_doubt()
-            pending = self._pending()
-            last = self._batch
-            if pending is None and offsets is None:
-                return 0 if last is None else last.end_seq
-            seq, first_id = (0, 0) if last is None else (last.end_seq, last.end_id)
-            texts, block, steps, end_id, end_seq, retractions = pending or (b"", b"", 0, first_id, seq, [])
-            retractions = [pair for pair in retractions if pair[0] >= seq]
-            batch = Batch(
-                number=0 if last is None else last.number + 1,
-                seq=seq,
-                end_seq=end_seq,
-                first_id=first_id,
-                end_id=end_id,
-                steps=steps,
-                written_at=microseconds(datetime.now(UTC)),
-                offsets=None if offsets is None else json.dumps({**self._offsets, **offsets}),
-                retractions=json.dumps(retractions) if retractions else None,
-                texts=texts,
-                block=block,
-            )
-            batch = replace(batch, checksum=batch.computed_checksum())
-            self._in_doubt = batch
-            self._journal.append(batch)
-            self._settle(batch)
-            return end_seq
+            stated = self._stated(offsets)
+            pending, _ = self._pending()
+            if pending or stated is not None:
+                commit = self._begin_commit()
+                self._in_doubt.append(commit)  # Whatever interrupts this: it may be written by then.
+                self._journal.append(commit.batches(stated))
+                self._settle(commit)
+            return 0 if self._batch is None else self._batch.end_seq
 
-    def _settle(self, batch: Batch) -> None:
-        """Take note that ``batch`` is in the journal."""
-        self._written(batch.number, batch.steps, batch.end_id)
-        self._note(batch)
-        self._in_doubt = None
+    def commit_all(
+        self, work: Iterable[object], offsets: Mapping[str, int | str | None] | None = None
+    ) -> int:
+        """Write all that ``work`` applies while it is iterated, or nothing of it, as one commit.
+
+        Much is written while there is more to come, so that what is pending stays small; others see it when
+        all is written. What was pending before is committed first.
+
+        Args:
+            work: Applies some steps to this resolver before each of its items, which are dropped.
+            offsets: As for `commit`.
+
+        Returns:
+            The position up to which everything is on disk.
+
+        Raises:
+            OSError: It could not be written.
+            SealedError: The resolver was opened to read, or is closed.
+
+        Whatever is raised, also by ``work``, the resolver is closed then: it knows what its journal does not.
+        """
+        with self._guard:
+            self.commit()
+            stated = self._stated(offsets)
+            commit = self._begin_commit()
+            self._is_committing = True
+            try:
+                self._journal.append(commit.batches_of(work, lambda: stated))
+                if commit.heads:
+                    self._settle(commit)
+            except BaseException:
+                self._release()
+                raise
+            finally:
+                self._is_committing = False
+            return 0 if self._batch is None else self._batch.end_seq
+
+    def _stated(self, offsets: Mapping[str, int | str | None] | None) -> str | None:
+        """Return what a commit states of these offsets."""
+        if offsets is not None:
+            check_offsets(offsets)
+        self._settle_doubt()
+        return stated_offsets(self._offsets, offsets or {}, self._journal.version)
+
+    def _begin_commit(self) -> Commit:
+        now = microseconds(datetime.now(UTC))
+        return Commit(self, self._batch, written_at=now, version=self._journal.version)
+
+    def _settle(self, commit: Commit) -> None:
+        """Take note that ``commit`` is in the journal; if this is interrupted, it is done again."""
+        last = commit.heads[-1]
+        self._written(last.number, commit.steps, last.end_id)
+        for head in commit.heads:
+            self._note(head)
+        self._in_doubt.clear()
 
     def _settle_doubt(self) -> None:
-        """Find out whether a batch got into the journal whose writer was interrupted."""
-        batch = self._in_doubt
-        if batch is not None and self._journal.batch(batch.number) == batch:
-            self._settle(batch)
+        """Find out which commit got into the journal that was interrupted or failed, if any did."""
+        if self._is_committing:
+            raise JournalError(
+                f"{self._journal.name}: commit_all is not over yet; its work can only apply steps"
+            )
+        while self._in_doubt:
+            commit = self._in_doubt[-1]
+            if commit.is_whole:
+                last = commit.heads[-1]
+                found = self._journal.batch(last.number)
+                if found is not None and found.without_blocks() == last:
+                    self._settle(commit)
+                    return
+            self._in_doubt.pop()
 
     def checkpoint(self) -> None:
         """Write what the resolver is beside the journal, so that it opens several times as fast.
@@ -376,6 +411,7 @@ class DurableResolver(Resolver):
         """
         with self._guard:
             self._pending()  # Refuses a resolver that takes no changes.
+            self._settle_doubt()
             if not self._write_checkpoint():
                 raise ValueError("a checkpoint holds what is in the journal; call commit() first")
 
@@ -383,7 +419,11 @@ class DurableResolver(Resolver):
         """Write a checkpoint, if there is a place for one; False if some steps are not committed."""
         if not self._journal.checkpoint or not self._batch:
             return self._pending_count() == 0
-        moment = moment_of(self._facts, self._batch)
+        # As it is in the journal: it may have been rewritten.
+        last = self._journal.batch(self._batch.number)
+        if last is None:
+            raise JournalError(f"{self._journal.name}: batch {self._batch.number} is missing")
+        moment = moment_of(self._facts, last)
         if not write_checkpoint(self._journal.checkpoint, self, moment):
             return False
         self._checkpointed = self._batch.end_seq
@@ -397,9 +437,9 @@ class DurableResolver(Resolver):
             try:
                 doubtful = 0 if is_done else self._steps_in_doubt()
                 self._seal(f"{self._journal.name} is closed")  # From here on nothing is added.
-                left = 0 if is_done else self.uncommitted
+                left = 0 if is_done else self._pending_count()
                 if not is_done and not left and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
-                    with suppress(OSError):  # Nothing depends on it.
+                    with suppress(OSError, JournalError):  # Nothing depends on it.
                         self._write_checkpoint()
             finally:
                 self._release()
@@ -410,9 +450,13 @@ class DurableResolver(Resolver):
         """Return how many steps may be in the journal or not, after asking it."""
         try:
             self._settle_doubt()
-        except (OSError, JournalError):
-            return self._in_doubt.steps if self._in_doubt else 0
+        except (OSError, IdmergeError):
+            return max((commit.steps for commit in self._in_doubt if commit.is_whole), default=0)
         return 0
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise SealedError(f"{self._journal.name} is closed")
 
     def _release(self) -> None:
         self._is_closed = True
@@ -436,6 +480,7 @@ class DurableResolver(Resolver):
     # Hindsight.
 
     def _blocks(self, start: int = 0) -> list[bytes]:
+        self._settle_doubt()
         return self._journal.blocks(start, 0 if self._batch is None else self._batch.number + 1)
 
     def changes(self, since: int) -> _core.Table:
@@ -456,19 +501,21 @@ class DurableResolver(Resolver):
                 raise TypeError(f"since must be a position, got {since!r}")
             if not 0 <= since <= self.seq:
                 raise PositionError(f"since must be between 0 and {self.seq}, got {since}")
+            self._settle_doubt()
             return self._changes(self._blocks(self._feed_start(since)))
 
     def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
         """Return why two IDs are one person, as `Resolver.explain` does, and when that was committed."""
         with self._guard:
+            self._check_open()
             blocks = None if self._keeps_history else self._blocks()
             links = self._explain(a, b, blocks)
-            return None if links is None else recorded(links, _Times(self._journal).of)
+            return None if links is None else recorded(links, self._times.of)
 
     def why_not(self, a: str, b: str) -> list[RecordedLink]:
         """Return the links between the clusters of two IDs that were sent and rejected, in their order."""
         with self._guard:
-            return recorded(self._why_not(a, b, self._blocks()), _Times(self._journal).of)
+            return recorded(self._why_not(a, b, self._blocks()), self._times.of)
 
     def retract(self, *positions: int, dry_run: bool = False) -> _core.Table:
         """Take back what stands at some positions, as if it had never been sent.
@@ -516,19 +563,18 @@ class DurableResolver(Resolver):
             if self._journal.checkpoint:
                 remove_checkpoint(self._journal.checkpoint)
                 self._checkpointed = 0
-            for batch in list(self._rewritten()):
-                self._journal.rewrite(batch)
-                if self._batch and self._batch.number == batch.number:
-                    self._batch = _head(batch)
+            for number in range(0 if self._batch is None else self._batch.number + 1):
+                self._rewrite(number)
             self._journal.compact()
 
-    def _rewritten(self) -> Iterator[Batch]:
-        """Yield the batches that hold the text of somebody who was forgotten, without it."""
-        for batch in self._journal.batches():
-            texts = self._texts_block(batch.first_id, batch.end_id) if batch.block else b""
-            if texts != batch.texts:
-                without = replace(batch, texts=texts)
-                yield replace(without, checksum=without.computed_checksum())
+    def _rewrite(self, number: int) -> None:
+        """Write a batch anew that holds the text of somebody who was forgotten, without it."""
+        batch = self._journal.batch(number)
+        if batch is None:
+            raise JournalError(f"{self._journal.name}: batch {number} is missing")
+        texts = self._texts_block(batch.first_id, batch.end_id) if batch.block else b""
+        if texts != batch.texts:
+            self._journal.rewrite(replace(batch, texts=texts).sealed(self._journal.version))
 
 
 def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
@@ -543,44 +589,9 @@ def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
             yield batch
 
 
-def _head(batch: Batch) -> Batch:
-    """Return ``batch`` without its blocks."""
-    return replace(batch, texts=b"", block=b"")
-
-
 def _within(retracted: Collection[int], batch: Batch) -> set[int]:
     """Return what is taken back of the positions of ``batch``; each of them takes some bytes of its block."""
     end = min(batch.end_seq, batch.seq + len(batch.block))
     if len(retracted) < end - batch.seq:
         return set(retracted)
     return {position for position in range(batch.seq, end) if position in retracted}
-
-
-class _Times:
-    """When each position was committed."""
-
-    def __init__(self, journal: Journal) -> None:
-        times = journal.times()
-        self._ends = [end for end, _ in times]
-        self._written = [written_at for _, written_at in times]
-
-    def of(self, position: int) -> datetime | None:
-        batch = bisect_right(self._ends, position)
-        return moment(self._written[batch]) if batch < len(self._written) else None
-
-
-def in_effect(retractions: Iterable[tuple[int, int]]) -> set[int]:
-    """Return the positions that are taken back in the end: a retraction may be taken back itself."""
-    taken_back: set[int] = set()
-    for by, of in sorted(retractions, reverse=True):
-        if by not in taken_back:
-            taken_back.add(of)
-    return taken_back
-
-
-def _check_offsets(offsets: Mapping[Any, Any]) -> None:
-    if not isinstance(offsets, Mapping):
-        raise TypeError(f"offsets must map str to int or str, got {offsets!r}")
-    for source, position in offsets.items():
-        if not isinstance(source, str) or not isinstance(position, int | str):
-            raise TypeError(f"offsets must map str to int or str, got {source!r}: {position!r}")

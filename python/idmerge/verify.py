@@ -11,7 +11,11 @@ behind it has lost what it builds on.
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+import glob
+import os
+import shutil
+import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,14 +23,16 @@ from typing import TYPE_CHECKING
 
 from idmerge.durable import DurableResolver
 from idmerge.errors import JournalError
+from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal import open_journal
-from idmerge.naming import named
+from idmerge.journal.lock import WriterLock
+from idmerge.journal.offsets import offsets_after, stated_offsets
+from idmerge.naming import is_journal_url, named
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from idmerge.journal import Batch, Offsets
+    from idmerge.journal import Batch, Journal, Offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,8 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
             for batch in journal.batches():
                 retracts |= batch.retractions is not None
                 resolver._take_batch(batch, (), None, is_checked=not retracts)
-                last = replace(batch, texts=b"", block=b"")
+                if not batch.goes_on:  # Half a commit is none.
+                    last = batch.without_blocks()
                 on_batch(batch)
         except (JournalError, OSError) as error:  # What cannot be read is damaged, as far as we can tell.
             damage = str(error)
@@ -82,31 +89,84 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
 
 
 def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: Verdict) -> None:
-    """Write the good batches of the journal at ``path`` to a new journal at ``new``.
+    """Write the good batches of the journal at ``path`` to a new journal at ``new``, of the current format.
+
+    It is all there or, whatever interrupts this, nothing is: a file is made under another name and renamed
+    when it is on disk, and PostgreSQL does it in one transaction.
 
     Raises:
         FileExistsError: There is something at ``new``.
         OSError: It cannot be written; nothing is left at ``new``.
     """
-    if Path(new).exists():
-        raise FileExistsError(f"{named(new)} is there already; name a file that is not")
     with closing(open_journal(path, create=False, read_only=True)) as old:
-        facts = old.facts()
-        if facts is None:
-            raise JournalError(f"{old.name} has nothing to salvage")
-        with closing(open_journal(new, create=True, read_only=False)) as journal:
-            if journal.facts() is not None:
-                raise FileExistsError(f"{journal.name} is a journal already; name another one")
+        if is_journal_url(new):
+            with closing(open_journal(new, create=True, read_only=False)) as journal:
+                _fill(journal, old, verdict)
+            return
+        target = Path(new)
+        _check_free(target)
+        lock = WriterLock(target)  # Nobody else makes a journal there meanwhile.
+        try:
+            _check_free(target)
+            for left in target.parent.glob(f".{glob.escape(target.name)}-*{_UNFINISHED}"):
+                shutil.rmtree(left, ignore_errors=True)  # By whoever was killed: the lock is ours.
+            folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent))
             try:
-                journal.state(facts)
-                for batch in islice(old.batches(), verdict.batches):
-                    journal.append(batch)
-            except BaseException:
-                _remove(Path(new))
-                raise
+                with closing(open_journal(folder / target.name, create=True, read_only=False)) as journal:
+                    _fill(journal, old, verdict)
+                _put(folder / target.name, target)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            lock.release()
 
 
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-writer"):
-        with suppress(OSError):
-            path.with_name(path.name + suffix).unlink()
+_UNFINISHED = ".salvage"
+_SIDE_FILES = ("", "-wal", "-shm", "-checkpoint")
+
+
+def _check_free(target: Path) -> None:
+    for suffix in _SIDE_FILES:
+        there = target.with_name(f"{target.name}{suffix}")
+        if os.path.lexists(there):
+            raise FileExistsError(f"{named(there)} is there already; name a file that is not")
+
+
+def _fill(journal: Journal, old: Journal, verdict: Verdict) -> None:
+    """Let a new journal state what ``old`` does, and hold its good batches."""
+    facts = old.facts()
+    if facts is None:
+        raise JournalError(f"{old.name} has nothing to salvage")
+    if journal.facts() is not None:
+        raise FileExistsError(f"{journal.name} is a journal already; name another one")
+    with closing(old.batches()) as batches:
+        journal.state(
+            replace(facts, format=journal.version),
+            _converted(islice(batches, verdict.batches), old.version, journal.version),
+        )
+
+
+def _converted(batches: Iterable[Batch], version: int, wanted: int) -> Iterator[Batch]:
+    """Yield batches of one format as those of another one; they differ in what is stated of offsets."""
+    before: Offsets = {}
+    for batch in batches:
+        if version == wanted:
+            yield batch
+            continue
+        after = offsets_after(before, batch.offsets, version)
+        changed = {**dict.fromkeys(before.keys() - after.keys()), **after}
+        yield replace(batch, offsets=stated_offsets(before, changed, wanted)).sealed(wanted)
+        before = after
+
+
+def _put(made: Path, target: Path) -> None:
+    """Give a finished file its name, unless that is taken; when this returns, both are on disk."""
+    sync_file(made)
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        raise FileExistsError(f"{named(target)} is there already; name a file that is not") from None
+    except OSError:  # A file system without hard links; the lock keeps other journals away.
+        _check_free(target)
+        made.replace(target)
+    sync_directory(target.parent)

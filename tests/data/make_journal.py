@@ -1,6 +1,6 @@
 """Make a journal that holds every kind of step, and what it says beside it as JSON.
 
-    python tests/data/make_journal.py tests/data/journal-1.idmerge
+    python tests/data/make_journal.py tests/data/journal-2.idmerge
 
 To be run once for each format of journals; what an older version wrote is kept, and read by the tests.
 """

@@ -34,7 +34,7 @@ NUMBERS = (0, 2, 4, 5)
     ordinary events and acts it holds (steps), at which positions, how many IDs became known in it, its
     bytes, the positions that it takes back, and the offsets in the sources that were committed with it.
 
-    Nothing is checked; idmerge verify does that.
+    What batches state is checked; idmerge verify checks what they hold as well.
 
     {JOURNAL_HELP}
 
@@ -49,7 +49,8 @@ NUMBERS = (0, 2, 4, 5)
 def journal(*, path: str, whole: bool) -> None:
     """Show what a journal holds; the help says more."""
     with closing(open_journal(path, create=False, read_only=True)) as opened:
-        facts, heads = opened.facts(), list(opened.heads())
+        facts = opened.facts()
+        heads = [] if facts is None else list(opened.heads())
         for line in _answer(opened.name, facts, heads, heads if whole else heads[-LATEST:]):
             click.echo(line)
 

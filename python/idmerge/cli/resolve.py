@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -122,10 +123,12 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         resolver = (
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
+        reading = _read_all(files, total, resolver, run, writer, strict=strict)
         with _keeping(run, journal):
-            _read_all(files, total, resolver, run, writer, strict=strict)
             if isinstance(resolver, DurableResolver):
-                _commit(resolver, run)
+                _commit_all(resolver, reading, run, strict=strict)
+            else:
+                deque(reading, maxlen=0)
         table = arrow_table(resolver.mapping())
         if output and mapping_file:
             write_mapping(table, output, mapping_file, csv_safe=csv_safe)
@@ -161,8 +164,8 @@ def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
     writer: RejectedWriter | None,
     *,
     strict: bool,
-) -> None:
-    """Give every file's links to ``resolver``, and its rejected ones to ``writer``."""
+) -> Iterator[None]:
+    """Give every file's links to ``resolver``, and its rejected ones to ``writer``, piece by piece."""
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
         for path in files:
@@ -174,18 +177,23 @@ def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
                 report = resolver.apply_piece(piece)
                 run.outcomes.update(report.counts)
                 _report(piece, report, malformed, writer)
-                if isinstance(resolver, DurableResolver) and not strict:
-                    _commit_some(resolver, run)
+                yield
     run.malformed = malformed.count
 
 
-def _commit_some(resolver: DurableResolver, run: Run) -> None:
-    if resolver.uncommitted >= COMMIT_EVERY:
-        _commit(resolver, run)
+def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *, strict: bool) -> None:
+    """Read on and commit: now and then or, if nothing is to be written of what is malformed, at once."""
+    if strict:
+        _note(run, resolver.commit_all(reading))
+        return
+    for _ in reading:
+        if resolver.uncommitted >= COMMIT_EVERY:
+            _note(run, resolver.commit())
+    _note(run, resolver.commit())
 
 
-def _commit(resolver: DurableResolver, run: Run) -> None:
-    run.journal = f"{resolver.commit():,} links and acts so far"
+def _note(run: Run, seq: int) -> None:
+    run.journal = f"{seq:,} links and acts so far"
 
 
 @contextmanager

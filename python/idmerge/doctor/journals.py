@@ -7,16 +7,15 @@ numbers of IDs.
 
 from __future__ import annotations
 
-import json
 import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from idmerge import Kind, Outcome
-from idmerge.durable import in_effect
 from idmerge.errors import JournalError
 from idmerge.files.opening import import_pyarrow
 from idmerge.journal import open_journal
+from idmerge.journal.outline import Outline
 from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def recorded_links(path: str | os.PathLike[str], resolver: DurableResolver) -> I
     """
     end = resolver.seq
     with closing(open_journal(path, create=False, read_only=True)) as journal:
-        stated = (json.loads(head["retractions"] or "[]") for head in journal.heads())
-        retracted = in_effect((int(by), int(of)) for pairs in stated for by, of in pairs if by < end)
+        retracted = Outline(journal).retracted(end)
         texts: list[str | None] = []
         for batch in journal.batches():
             if batch.seq >= end:

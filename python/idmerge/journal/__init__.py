@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmerge.journal.protocol import FORMAT, Batch, Facts, Journal, Offsets
+from idmerge.journal.batch import Batch
+from idmerge.journal.protocol import FORMAT, Facts, Journal, Offsets
 from idmerge.naming import check_local, is_journal_url
 
 if TYPE_CHECKING:

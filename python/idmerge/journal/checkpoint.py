@@ -18,7 +18,8 @@ from idmerge.naming import named, visible
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from idmerge.journal.protocol import Batch, Facts, Journal
+    from idmerge.journal.batch import Batch
+    from idmerge.journal.protocol import Facts, Journal
     from idmerge.resolver import Resolver
 
 _HEAD = struct.Struct("<6Q")

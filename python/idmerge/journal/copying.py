@@ -36,10 +36,10 @@ class LogCopier:
         if self._logged < LOG:
             return
         if self._thread is None:
-            thread = threading.Thread(target=self._copy, name="idmerge-journal", daemon=True)
-            with suppress(RuntimeError):  # The system has no thread to spare; the next commit asks again.
-                thread.start()
-                self._thread = thread
+            # Known before it runs, so that whatever interrupts this leaves no thread that nobody waits for.
+            self._thread = threading.Thread(target=self._copy, name="idmerge-journal", daemon=True)
+            with suppress(RuntimeError):  # The system has no thread to spare: a later commit asks again.
+                self._thread.start()
         elif not self._thread.is_alive():
             self._thread = None
             self._logged = 0
@@ -55,5 +55,6 @@ class LogCopier:
     def wait(self) -> None:
         """Wait until nothing is being copied."""
         if self._thread is not None:
-            self._thread.join()
+            with suppress(RuntimeError):  # It never began.
+                self._thread.join()
             self._thread = None

@@ -4,14 +4,16 @@ They lie in the connection's current schema, the first one of its ``search_path`
 holds as many journals as it has schemas. A URL chooses one by ``?options=-csearch_path%3Dname``. The server
 is PostgreSQL 13 or later.
 
-A batch is appended by one statement, and the session's ``synchronous_commit`` is at least ``on``: when it
-returns, the server has flushed the batch, unless its own ``fsync`` is off. The statement moves the head on
-from the batch before, or does nothing: two writers cannot both append, whatever became of their locks.
+A batch is appended by one statement, several of one commit in a transaction, and the session's
+``synchronous_commit`` is at least ``on``: when that returns, the server has flushed them, unless its own
+``fsync`` is off. The head is moved on from the batch before, or nothing is done: two writers cannot both
+append, whatever became of their locks.
 
 The right to write is an advisory lock of the session, so the server lets go of it when its holder dies.
 Whoever stands between must keep sessions apart: a pooler that lends them transaction by transaction does not.
 If the connection is lost, what was being done fails, and the next call connects anew: it needs the lock as
-the first one did, and an append needs the head to be where it was.
+the first one did, and an append needs the head to be where it was. The same if an interruption left a
+transaction open, or a statement unanswered: the connection is given up for a new one.
 """
 
 from __future__ import annotations
@@ -19,29 +21,32 @@ from __future__ import annotations
 import os
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import quote
 
 from idmerge.errors import JournalError, MissingExtraError, SealedError
+from idmerge.journal.batch import FIELDS, HEAD_ROWS, SINCE_FORMAT_2, Chain
 from idmerge.journal.forks import check_process
-from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, Facts, checked, checked_row
+from idmerge.journal.protocol import FORMAT, Facts, check_format
 from idmerge.naming import named, visible
 
 try:
     import psycopg
     from psycopg import errors, sql
     from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import TransactionStatus
 except ImportError as error:
     raise MissingExtraError(
         "a journal in PostgreSQL needs psycopg: pip install 'idmerge[postgres]'"
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from idmerge.journal.protocol import Batch
+    from idmerge.journal.batch import Batch
 
 KEY = 0x69646D67
 """The first half of the writer's lock, "idmg"; the second one is the schema's OID."""
@@ -69,9 +74,12 @@ CREATE TABLE {batches} (
     written_at BIGINT NOT NULL,
     offsets TEXT,
     retractions TEXT,
-    texts BYTEA NOT NULL,
+    goes_on BIGINT NOT NULL,
+    texts_checksum BIGINT NOT NULL,
+    block_checksum BIGINT NOT NULL,
+    checksum BIGINT NOT NULL,
     block BYTEA NOT NULL,
-    checksum BIGINT NOT NULL
+    texts BYTEA NOT NULL
 );
 ALTER TABLE {batches} ALTER COLUMN texts SET STATISTICS 0, ALTER COLUMN block SET STATISTICS 0;
 """
@@ -96,6 +104,11 @@ WITH moved AS (
 )
 INSERT INTO {batches} ({columns}) SELECT {marks} FROM moved
 """
+_INSERT: LiteralString = "INSERT INTO {batches} ({columns}) VALUES ({marks})"
+_LENGTHS: dict[str, LiteralString] = {
+    "text_bytes": "octet_length(texts)",
+    "block_bytes": "octet_length(block)",
+}
 _OLDER: LiteralString = """
 SELECT pg_snapshot_xmin(pg_current_snapshot()) < %(moment)s::xid8
     OR EXISTS (
@@ -128,6 +141,8 @@ class PostgresJournal:
         self._may_create = create and not read_only
         self._schema: str | None = None
         self._is_closed = False
+        self._given_up: int | None = None
+        """The server's process of a connection that was given up; it may hold the lock for a moment."""
         with self._as_journal_errors():
             self._connection = self._connect()
 
@@ -174,6 +189,9 @@ class PostgresJournal:
         name = row[0].replace("%", "%%")  # Which psycopg would take for the mark of a value.
         self._tables = {table.removeprefix("idmerge_"): sql.Identifier(name, table) for table in _TABLES}
 
+    version = FORMAT
+    """Its format, once it is known."""
+
     def _is_there(self, connection: psycopg.Connection) -> bool:
         ask = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename = ANY(%s)"
         found = {name for (name,) in connection.execute(ask, (self._schema, list(_TABLES)))}
@@ -191,19 +209,21 @@ class PostgresJournal:
         row = self._ask(connection, "SELECT format FROM {head}").fetchone()
         if row is None:
             raise JournalError(f"{self.name} is damaged: its head is missing")
-        if row[0] != FORMAT:
-            raise JournalError(
-                f"{self.name} has format {row[0]}, and this version reads format {FORMAT}; "
-                "read it with the version of idmerge that wrote it"
-            )
+        check_format(self.name, row[0])
+        self.version = int(row[0])
 
     def _lock(self, connection: psycopg.Connection) -> None:
         key = (KEY, self._schema_oid)
         ask = "SELECT pg_try_advisory_lock(%s::int4, %s::oid::int4)"
-        if connection.execute(ask, key).fetchone() == (True,):
+        until = time.monotonic() + PATIENCE
+        while connection.execute(ask, key).fetchone() != (True,):
+            row = connection.execute(_HOLDER, key).fetchone()
+            if row is None or row[0] != self._given_up or time.monotonic() > until:
+                break
+            time.sleep(0.02)
+        else:
             return
         holder = "somebody who has just gone"
-        row = connection.execute(_HOLDER, key).fetchone()
         if row is not None:
             process, application, address, since = row
             holder = f"{application!r}, process {process} of the server"
@@ -241,6 +261,12 @@ class PostgresJournal:
             raise SealedError(f"{self.name} is closed")
         check_process(self.name, self._process)
         with self._as_journal_errors():
+            if self._connection.info.transaction_status not in (
+                TransactionStatus.IDLE,
+                TransactionStatus.UNKNOWN,
+            ):
+                self._given_up = self._connection.info.backend_pid
+                self._let_go(self._connection)
             if self._connection.closed:
                 self._connection = self._connect()
             yield self._connection
@@ -256,11 +282,26 @@ class PostgresJournal:
         """Execute a statement about the journal's tables."""
         text = sql.SQL(statement).format(
             **self._tables,
-            columns=sql.SQL(", ").join(map(sql.Identifier, FIELDS)),
-            heads=sql.SQL(", ").join(map(sql.Identifier, HEADS)),
-            marks=sql.SQL(", ").join([sql.Placeholder()] * len(FIELDS)),
+            columns=sql.SQL(", ").join(map(sql.Identifier, self._stored())),
+            fields=self._columns(FIELDS),
+            heads=self._columns(FIELDS if self.version == 1 else HEAD_ROWS),
+            blocks=self._columns(FIELDS if self.version == 1 else (*HEAD_ROWS, "block")),
+            marks=sql.SQL(", ").join([sql.Placeholder()] * len(self._stored())),
         )
         return cursor.execute(text, values, binary=binary)
+
+    def _stored(self) -> list[str]:
+        """Return the names of the columns of batches."""
+        return [name for name in FIELDS if self.version > 1 or name not in SINCE_FORMAT_2]
+
+    def _columns(self, names: Iterable[str]) -> sql.Composed:
+        """Return how these are asked for; format 1 has no columns for some."""
+        stored = self._stored()
+        columns = [
+            sql.Identifier(name) if name in stored else sql.SQL(_LENGTHS.get(name, "0::bigint"))
+            for name in names
+        ]
+        return sql.SQL(", ").join(columns)
 
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""
@@ -268,24 +309,62 @@ class PostgresJournal:
             row = self._ask(connection, "SELECT stated FROM {facts}").fetchone()
             if row is None and self._head(connection) >= 0:
                 raise JournalError(f"{self.name} is damaged: its facts are missing")
-        return None if row is None else Facts.from_json(row[0])
+        facts = None if row is None else Facts.from_json(row[0])
+        if facts and facts.format != self.version:
+            raise JournalError(
+                f"{self.name} is damaged: it has format {self.version}, and states {facts.format}"
+            )
+        return facts
 
-    def state(self, facts: Facts) -> None:
-        """State what holds for the whole journal, once."""
+    def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
+        """State what holds for the whole journal, once, and keep its first batches; all or nothing."""
         with self._session() as connection:
-            self._ask(connection, "INSERT INTO {facts} VALUES (0, %s)", (facts.to_json(),))
+            self._append_all(connection, iter(batches), facts)
 
-    def append(self, batch: Batch) -> None:
-        """Keep ``batch`` behind all others; when this returns, the server has it on disk."""
-        values = [getattr(batch, field) for field in FIELDS]
+    def append(self, batches: Iterable[Batch]) -> None:
+        """Keep ``batches``, one commit, behind all others; when this returns, the server has them on disk."""
+        following = iter(batches)
         with self._session() as connection:
-            before = batch.number - 1
-            if self._ask(connection, _APPEND, [before, *values]).rowcount != 1:
-                raise JournalError(
-                    f"{self.name}: batch {batch.number} must follow batch {before}, and the last one is "
-                    f"{self._head(connection)}: it was committed as the connection was lost, or another "
-                    "writer was here, or the server has lost some; open the journal again"
-                )
+            first = next(following, None)
+            if first is None:
+                return
+            if first.goes_on:
+                self._append_all(connection, chain([first], following))
+            elif self._ask(connection, _APPEND, [first.number - 1, *self._values(first)]).rowcount != 1:
+                raise self._other_head(connection, first.number)
+
+    def _append_all(
+        self, connection: psycopg.Connection, batches: Iterator[Batch], facts: Facts | None = None
+    ) -> None:
+        first = last = None
+        try:  # Whatever interrupts this, between any two steps.
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            if facts is not None:
+                self._ask(connection, "INSERT INTO {facts} VALUES (0, %s)", (facts.to_json(),))
+            for batch in batches:
+                first = batch.number if first is None else first
+                last = batch.number
+                self._ask(connection, _INSERT, self._values(batch))
+            move: LiteralString = "UPDATE {head} SET number = %s WHERE number = %s"
+            if first is not None and self._ask(connection, move, (last, first - 1)).rowcount != 1:
+                raise self._other_head(connection, first)  # noqa: TRY301 - it rolls back
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+                connection.execute("ROLLBACK")
+            if isinstance(error, errors.UniqueViolation) and first is not None:
+                raise self._other_head(connection, first) from error
+            raise
+
+    def _values(self, batch: Batch) -> list[Any]:
+        return [getattr(batch, name) for name in self._stored()]
+
+    def _other_head(self, connection: psycopg.Connection, number: int) -> JournalError:
+        return JournalError(
+            f"{self.name}: batch {number} must follow batch {number - 1}, and the last one is "
+            f"{self._head(connection)}: it was committed as the connection was lost, or another "
+            "writer was here, or the server has lost some; open the journal again"
+        )
 
     def _head(self, connection: psycopg.Connection) -> int:
         row = self._ask(connection, "SELECT number FROM {head}").fetchone()
@@ -293,55 +372,66 @@ class PostgresJournal:
             raise JournalError(f"{self.name} is damaged: its head is missing")
         return int(row[0])
 
+    def _read(
+        self, columns: LiteralString, where: LiteralString = "true", values: Sequence[Any] = ()
+    ) -> Generator[tuple[Any, ...]]:
+        """Yield the head, and then what is asked for of batches in their order, all of one moment."""
+        with self._session() as connection:
+            try:  # Whatever interrupts this, between any two steps.
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                yield (self._head(connection),)
+                ask: LiteralString = (
+                    "SELECT max(octet_length(texts)::bigint + octet_length(block)) FROM {batches} WHERE "
+                )
+                (largest,) = self._ask(connection, ask + where, values).fetchone() or (None,)
+                with connection.cursor("idmerge_batches") as rows:
+                    rows.itersize = max(1, min(MOST_ROWS, ROOM // (1 + (largest or 0))))
+                    ask = "SELECT " + columns + " FROM {batches} WHERE " + where + " ORDER BY number"  # noqa: S608
+                    self._ask(rows, ask, values, binary=True)
+                    yield from rows
+            finally:
+                # Nobody else uses this connection: who finds a transaction open takes a new one.
+                if connection.info.transaction_status in (
+                    TransactionStatus.INTRANS,
+                    TransactionStatus.INERROR,
+                ):
+                    connection.execute("ROLLBACK")
+
     def batches(self, after: Batch | None = None) -> Generator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
         first = 0 if after is None else after.number + 1
-        with self._session() as connection, connection.transaction():  # One snapshot: REPEATABLE READ.
-            head = self._head(connection)
-            ask: LiteralString = (
-                "SELECT max(octet_length(texts)::bigint + octet_length(block)) FROM {batches} "
-                "WHERE number >= %s"
-            )
-            (largest,) = self._ask(connection, ask, (first,)).fetchone() or (None,)
-            with connection.cursor("idmerge_batches") as rows:
-                rows.itersize = max(1, min(MOST_ROWS, ROOM // (1 + (largest or 0))))
-                ask = "SELECT {columns} FROM {batches} WHERE number >= %s ORDER BY number"
-                self._ask(rows, ask, (first,), binary=True)
-                yield from checked(self.name, rows, after, head)
+        with closing(self._read("{fields}", "number >= %s", (first,))) as rows:
+            (head,) = next(rows)
+            yield from Chain(self.name, self.version, after).batches(rows, head)
 
     def batch(self, number: int) -> Batch | None:
         """Return the batch with this number; None if there is none."""
-        ask: LiteralString = "SELECT {columns} FROM {batches} WHERE number = %s"
+        ask: LiteralString = "SELECT {fields} FROM {batches} WHERE number = %s"
         with self._session() as connection:
-            return checked_row(self.name, self._ask(connection, ask, (number,), binary=True).fetchone())
+            row = self._ask(connection, ask, (number,), binary=True).fetchone()
+        return None if row is None else Chain(self.name, self.version).batch(row)
 
     def blocks(self, start: int, end: int) -> list[bytes]:
         """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
-        ask: LiteralString = "SELECT block FROM {batches} WHERE number >= %s AND number < %s ORDER BY number"
-        with self._session() as connection:
-            return [block for (block,) in self._ask(connection, ask, (start, end), binary=True)]
+        with closing(self._read("{blocks}", "number >= %s AND number < %s", (start, end))) as rows:
+            next(rows)
+            return list(Chain(self.name, self.version).blocks(rows, start, end))
 
-    def heads(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the fields of each batch, blocks apart, without checking anything."""
-        ask: LiteralString = (
-            "SELECT {heads}, octet_length(texts), octet_length(block) FROM {batches} ORDER BY number"
-        )
-        with self._session() as connection:
-            rows = self._ask(connection, ask, binary=True).fetchall()
-        for row in rows:
-            yield dict(zip((*HEADS, "text_bytes", "block_bytes"), row, strict=True))
-
-    def times(self) -> list[tuple[int, int]]:
-        """Return where each batch ends and when it was written, in order."""
-        with self._session() as connection:
-            ask: LiteralString = "SELECT end_seq, written_at FROM {batches} ORDER BY number"
-            return self._ask(connection, ask, binary=True).fetchall()
+    def heads(self) -> Generator[Mapping[str, Any]]:
+        """Yield the fields of each batch and the lengths of its blocks, without the blocks."""
+        with closing(self._read("{heads}")) as rows:
+            (head,) = next(rows)
+            yield from Chain(self.name, self.version).heads(rows, head)
 
     def rewrite(self, batch: Batch) -> None:
         """Keep ``batch`` in place of the one with its number."""
         ask: LiteralString = "UPDATE {batches} SET texts = %s, checksum = %s WHERE number = %s"
+        values = [batch.texts, batch.checksum, batch.number]
+        if self.version > 1:
+            ask = "UPDATE {batches} SET texts = %s, checksum = %s, texts_checksum = %s WHERE number = %s"
+            values.insert(2, batch.texts_checksum)
         with self._session() as connection:
-            self._ask(connection, ask, (batch.texts, batch.checksum, batch.number))
+            self._ask(connection, ask, values)
 
     def compact(self) -> None:
         """Give back room, and leave no trace in the table's files of what was written over.

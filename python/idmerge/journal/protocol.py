@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,12 +12,15 @@ from idmerge.errors import JournalError, PolicyError
 from idmerge.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
-    from types import UnionType
 
-FORMAT = 1
-"""The version of a journal's format: what another version wrote is not read."""
+    from idmerge.journal.batch import Batch
+
+FORMAT = 2
+"""The version of the format of new journals."""
+FORMATS = range(1, FORMAT + 1)
+"""The versions that are read, and written to as they are: a journal keeps the format that it was made in."""
 
 MEMORY = ":memory:"
 """The path of a journal that is gone with its resolver."""
@@ -55,11 +58,7 @@ class Facts:
             stated = json.loads(text)
             found = stated["format"]
             checksum = stated.pop("checksum", None)
-            if found != FORMAT:
-                raise JournalError(
-                    f"the journal has format {found!r}, and this version reads format {FORMAT}; "
-                    "read it with the version of idmerge that wrote it"
-                )
+            check_format("the journal", found)
             if checksum != _checksum(stated):
                 raise JournalError("the journal's facts are damaged: their checksum is another one")
             known = {field.name for field in fields(Policy)}
@@ -67,149 +66,24 @@ class Facts:
                 found = sorted(stated["policy"])
                 raise JournalError(f"the journal's policy has the fields {found}, expected {sorted(known)}")
             policy = Policy(**{**stated["policy"], "blocked_ids": frozenset(stated["policy"]["blocked_ids"])})
-            return cls(policy=policy, canonical=stated["canonical"])
+            return cls(policy=policy, canonical=stated["canonical"], format=found)
         except (ValueError, TypeError, KeyError, PolicyError) as error:
             if isinstance(error, JournalError):
                 raise
             raise JournalError(f"the journal's facts are damaged: {error!r}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """What was committed at once."""
-
-    number: int
-    """Its place, counted from 0."""
-    seq: int
-    """The position of its first link or act."""
-    end_seq: int
-    """The position behind its last one."""
-    first_id: int
-    """The number of the first ID that became known in it."""
-    end_id: int
-    """The number behind the last one."""
-    steps: int
-    """How many steps it holds, observations included."""
-    written_at: int
-    """When it was committed: microseconds since 1970 in UTC, by the writer's clock."""
-    offsets: str | None
-    """The positions of all sources after it as JSON, if the commit stated any."""
-    retractions: str | None
-    """The positions of its retractions and of what each takes back, as JSON; None for none."""
-    texts: bytes = field(repr=False)
-    """The block of the texts; empty if no step is there."""
-    block: bytes = field(repr=False)
-    """The block of the steps; empty if there is none."""
-    checksum: int = 0
-    """That of everything above."""
-
-    @property
-    def time(self) -> datetime:
-        """When it was committed, in UTC."""
-        return moment(self.written_at)
-
-    def computed_checksum(self) -> int:
-        """Return the checksum that the batch must have (CRC-32)."""
-        head = [
-            self.number,
-            self.seq,
-            self.end_seq,
-            self.first_id,
-            self.end_id,
-            self.steps,
-            self.written_at,
-            self.offsets,
-            self.retractions,
-            len(self.texts),
-        ]
-        return zlib.crc32(self.block, zlib.crc32(self.texts, zlib.crc32(json.dumps(head).encode())))
-
-    def check(self) -> None:
-        """Make sure that the batch is whole.
-
-        Raises:
-            JournalError: It is damaged; the message names it.
-        """
-        if self.checksum != self.computed_checksum():
-            raise JournalError(f"batch {self.number} is damaged: its checksum is not that of its content")
-
-    def check_follows(self, before: Batch | None) -> None:
-        """Make sure that the batch is whole and follows ``before``.
-
-        Raises:
-            JournalError: It is damaged, or a batch is missing; the message names it.
-        """
-        self.check()
-        expected = (0, 0, 0) if before is None else (before.number + 1, before.end_seq, before.end_id)
-        if (self.number, self.seq, self.first_id) != expected:
-            raise JournalError(
-                f"batch {expected[0]} is missing: behind it comes batch {self.number}, which begins at "
-                f"position {self.seq} and ID {self.first_id}, not at {expected[1]} and {expected[2]}"
-            )
-
-
-FIELDS = tuple(field.name for field in fields(Batch))
-"""What a row of batches holds, in this order."""
-HEADS = tuple(name for name in FIELDS if name not in ("texts", "block"))
-"""The same without the blocks."""
-
-
-def checked(
-    name: str, rows: Iterable[Sequence[Any]], after: Batch | None, head: int | None
-) -> Iterator[Batch]:
-    """Yield the batches that ``rows`` hold, each once it is known to be whole and to follow the one before.
-
-    Args:
-        name: How messages name the journal.
-        rows: The `FIELDS` of each batch behind ``after``, in order.
-        after: The batch before the first one.
-        head: The number of the batch that must be the last one; -1 if there must be none.
+def check_format(name: str, found: object) -> None:
+    """Make sure that this version reads a journal's format.
 
     Raises:
-        JournalError: A batch is damaged or missing; the message names it.
+        JournalError: It does not; the message says which it reads.
     """
-    last = after
-    for row in rows:
-        try:
-            batch = _batch(dict(zip(FIELDS, row, strict=True)))
-            batch.check_follows(last)
-        except JournalError as error:
-            raise JournalError(f"{name}: {error}") from error
-        yield batch
-        last = batch
-    found = -1 if last is None else last.number
-    if found != head:
-        raise JournalError(f"{name}: the last batch must be {head}, found {found}")
-
-
-_TYPES: dict[str, type | UnionType] = {
-    **dict.fromkeys(FIELDS, int),
-    **dict.fromkeys(("offsets", "retractions"), str | None),
-    **dict.fromkeys(("texts", "block"), bytes),
-}
-
-
-def checked_row(name: str, row: Sequence[Any] | None) -> Batch | None:
-    """Return the batch in a row of `FIELDS`, known to be whole; None for no row.
-
-    Raises:
-        JournalError: It is damaged; the message names it.
-    """
-    if row is None:
-        return None
-    try:
-        batch = _batch(dict(zip(FIELDS, row, strict=True)))
-        batch.check()
-    except JournalError as error:
-        raise JournalError(f"{name}: {error}") from error
-    return batch
-
-
-def _batch(row: dict[str, Any]) -> Batch:
-    for name, value in row.items():
-        if not isinstance(value, _TYPES[name]):
-            raise JournalError(f"batch {row['number']!r} is damaged: {name} is {value!r:.50}")
-    return Batch(**row)
+    if found not in FORMATS:
+        raise JournalError(
+            f"{name} has format {found!r}, and this version reads formats "
+            f"{' and '.join(map(str, FORMATS))}; read it with the version of idmerge that wrote it"
+        )
 
 
 def _checksum(stated: Mapping[str, Any]) -> int:
@@ -239,22 +113,29 @@ class Journal(Protocol):
     """How messages name it."""
     checkpoint: Path | None
     """Where a checkpoint may stand; None if there is no place for one."""
+    version: int
+    """Its format."""
 
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""
 
-    def state(self, facts: Facts) -> None:
-        """State what holds for the whole journal, once."""
+    def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
+        """State what holds for the whole journal, once, and keep its first batches; all or nothing."""
 
-    def append(self, batch: Batch) -> None:
-        """Keep ``batch`` behind all others; when this returns, it is on disk.
+    def append(self, batches: Iterable[Batch]) -> None:
+        """Keep ``batches``, one commit, behind all others; when this returns, they are on disk.
+
+        Each is written before the next one is asked for. Whatever ends this early, an error of ``batches`` or
+        an interruption, nothing is kept of them, unless all were.
 
         Raises:
-            OSError: It could not be written; the journal is as it was before.
+            OSError: They could not be written; the journal is as it was before.
         """
 
     def batches(self, after: Batch | None = None) -> Generator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment.
+
+        One reading at a time: the next call ends one that is not over.
 
         Raises:
             JournalError: A batch is missing or damaged, up to the last one that was committed.
@@ -268,13 +149,18 @@ class Journal(Protocol):
         """
 
     def blocks(self, start: int, end: int) -> list[bytes]:
-        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
+        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order.
 
-    def heads(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the fields of each batch, blocks apart, without checking anything."""
+        Raises:
+            JournalError: One is missing or damaged.
+        """
 
-    def times(self) -> list[tuple[int, int]]:
-        """Return the position at which each batch ends, and when it was written, in order."""
+    def heads(self) -> Generator[Mapping[str, Any]]:
+        """Yield the fields of each batch and the lengths of its blocks, without the blocks.
+
+        Raises:
+            JournalError: A batch is missing, or what it states is damaged.
+        """
 
     def rewrite(self, batch: Batch) -> None:
         """Keep ``batch`` in place of the one with its number."""

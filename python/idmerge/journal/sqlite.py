@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError, SealedError
+from idmerge.journal.batch import FIELDS, HEAD_ROWS, SINCE_FORMAT_2, Batch, Chain
 from idmerge.journal.copying import LogCopier
 from idmerge.journal.forks import check_process, watch
 from idmerge.journal.lock import WriterLock
-from idmerge.journal.protocol import FIELDS, FORMAT, HEADS, MEMORY, Batch, Facts, checked, checked_row
+from idmerge.journal.protocol import FORMAT, MEMORY, Facts, check_format
 from idmerge.journal.still import Still
 from idmerge.naming import named
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
 APPLICATION = 0x69646D67
 """What SQLite's header says of the file: "idmg"."""
@@ -33,8 +34,7 @@ PAGE = 16_384
 BUSY = 10.0
 """Seconds to wait for a reader that keeps the log from being copied."""
 
-_COLUMNS = ", ".join(FIELDS)
-_HEAD = {field: field for field in HEADS} | {"text_bytes": "length(texts)", "block_bytes": "length(block)"}
+_LENGTHS = {"text_bytes": "length(texts)", "block_bytes": "length(block)"}
 _SCHEMA = f"""
 CREATE TABLE facts (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), stated TEXT NOT NULL) STRICT;
 CREATE TABLE head (
@@ -50,9 +50,12 @@ CREATE TABLE batches (
     written_at INTEGER NOT NULL,
     offsets TEXT,
     retractions TEXT,
-    texts BLOB NOT NULL,
+    goes_on INTEGER NOT NULL,
+    texts_checksum INTEGER NOT NULL,
+    block_checksum INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
     block BLOB NOT NULL,
-    checksum INTEGER NOT NULL
+    texts BLOB NOT NULL
 ) STRICT;
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {FORMAT};
@@ -84,6 +87,8 @@ class SqliteJournal:
         self._lock = None
         self._is_closed = False
         self._copier: LogCopier | None = None
+        self._reading: object | None = None
+        """Who has the transaction that is open, if it is one that reads."""
         self._process = os.getpid()
         self._still: Still | None = None
         self._path = None if str(path) == MEMORY else Path(path).resolve()
@@ -171,12 +176,8 @@ class SqliteJournal:
             raise JournalError(
                 f"{self.name} is a file of SQLite, and no journal of idmerge; choose another path"
             )
-        (found,) = ask("PRAGMA user_version").fetchone()
-        if found != FORMAT:
-            raise JournalError(
-                f"{self.name} has format {found}, and this version reads format {FORMAT}; "
-                "read it with the version of idmerge that wrote it"
-            )
+        (self.version,) = ask("PRAGMA user_version").fetchone()
+        check_format(self.name, self.version)
         if not read_only:
             # Damage that hurts no reader, such as a page counted as free, would hurt what is written next.
             (found,) = ask("PRAGMA quick_check(1)").fetchone()
@@ -210,105 +211,147 @@ class SqliteJournal:
                 f"{self.name} is no journal, or is damaged: {reason}; choose another path, or put back a copy"
             ) from error
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Do all or nothing."""
+    def _ask(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         with self._as_journal_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+            return self._connection.execute(statement, tuple(values))
+
+    def _one(self, statement: str) -> Any:
+        """Return the only row of a statement's answer, or None."""
+        with self._as_journal_errors():
+            return self._connection.execute(statement).fetchone()
+
+    def _begin(self, kind: str = "", reading: object | None = None) -> None:
+        """Begin a transaction, after one whose end an interruption prevented was rolled back."""
+        self._roll_back()
+        self._reading = reading
+        self._ask(f"BEGIN {kind}")
+
+    def _roll_back(self) -> None:
+        """End the transaction that is open, if there is one, as if it had not begun."""
+        with self._as_journal_errors():
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def _columns(self, names: Iterable[str]) -> str:
+        """Return how these are asked for; format 1 has no columns for some."""
+        missing = SINCE_FORMAT_2 if self.version == 1 else ()
+        return ", ".join("0" if name in missing else _LENGTHS.get(name, name) for name in names)
 
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""
-        with self._as_journal_errors():
-            (stated, head) = (
-                self._connection.execute(ask).fetchone()
-                for ask in ("SELECT stated FROM facts", "SELECT number FROM head")
-            )
+        self._roll_back()
+        stated, head = self._one("SELECT stated FROM facts"), self._one("SELECT number FROM head")
         if stated is None and head is None:
             return None
         try:
-            return Facts.from_json(stated and stated[0])
+            facts = Facts.from_json(stated and stated[0])
         except JournalError as error:
             raise JournalError(f"{self.name}: {error}") from error
+        if facts.format != self.version:
+            raise JournalError(
+                f"{self.name} is damaged: it has format {self.version}, and states {facts.format}"
+            )
+        return facts
 
-    def state(self, facts: Facts) -> None:
-        """State what holds for the whole journal, once."""
-        with self._transaction() as connection:
-            connection.execute("INSERT INTO facts VALUES (0, ?)", (facts.to_json(),))
-            connection.execute("INSERT INTO head VALUES (0, -1)")
+    def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
+        """State what holds for the whole journal, once, and keep its first batches; all or nothing."""
+        self._write(batches, facts)
 
-    def append(self, batch: Batch) -> None:
-        """Keep ``batch`` behind all others; when this returns, it is on disk."""
-        values = [getattr(batch, field) for field in FIELDS]
-        marks = ", ".join("?" * len(FIELDS))
-        with self._transaction() as connection:
-            connection.execute(f"INSERT INTO batches ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
-            connection.execute("UPDATE head SET number = ?", (batch.number,))
+    def append(self, batches: Iterable[Batch]) -> None:
+        """Keep ``batches``, one commit, behind all others; when this returns, they are on disk."""
+        self._write(batches, None)
+
+    def _write(self, batches: Iterable[Batch], facts: Facts | None) -> None:
+        names = [name for name in FIELDS if self.version > 1 or name not in SINCE_FORMAT_2]
+        marks = ", ".join("?" * len(names))
+        insert = f"INSERT INTO batches ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+        written, last = 0, None
+        try:  # Whatever interrupts this, between any two steps.
+            self._begin("IMMEDIATE")
+            if facts is not None:
+                self._ask("INSERT INTO facts VALUES (0, ?)", (facts.to_json(),))
+                self._ask("INSERT INTO head VALUES (0, -1)")
+            for batch in batches:
+                self._ask(insert, [getattr(batch, name) for name in names])
+                written += len(batch.texts) + len(batch.block) + PAGE
+                last = batch.number
+            if last is not None:
+                self._ask("UPDATE head SET number = ?", (last,))
+            self._ask("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
         if self._copier:
-            self._copier.wrote(len(batch.texts) + len(batch.block) + PAGE)
+            self._copier.wrote(written)
+
+    def _read(
+        self, names: Iterable[str], where: str = "", values: Iterable[Any] = ()
+    ) -> Generator[tuple[Any, ...]]:
+        """Yield the head, and then what is asked for of batches in their order, all of one moment."""
+        reading = object()
+        try:
+            self._begin(reading=reading)
+            yield self._one("SELECT number FROM head") or (None,)
+            ask = f"SELECT {self._columns(names)} FROM batches {where} ORDER BY number"  # noqa: S608
+            with closing(self._ask(ask, values)) as rows:
+                while True:
+                    with self._as_journal_errors():
+                        row = rows.fetchone()
+                    if row is None:
+                        return
+                    yield row
+                    if self._reading is not reading:
+                        raise JournalError(
+                            f"{self.name}: another call has ended this reading; begin it again"
+                        )
+        finally:
+            if self._reading is reading and not self._is_closed:
+                self._roll_back()
 
     def batches(self, after: Batch | None = None) -> Generator[Batch]:
         """Yield the batches behind ``after``, or all, in order, as they are at this moment."""
-        with self._as_journal_errors():
-            self._connection.execute("BEGIN")
-            try:
-                yield from self._checked(after)
-            finally:
-                self._connection.execute("ROLLBACK")
-
-    def _checked(self, after: Batch | None) -> Iterator[Batch]:
-        head = self._connection.execute("SELECT number FROM head").fetchone()
-        ask = f"SELECT {_COLUMNS} FROM batches WHERE number > ? ORDER BY number"  # noqa: S608
-        with closing(self._connection.execute(ask, (-1 if after is None else after.number,))) as rows:
-            yield from checked(self.name, rows, after, head and head[0])
+        first = 0 if after is None else after.number + 1
+        with closing(self._read(FIELDS, "WHERE number >= ?", (first,))) as rows:
+            (head,) = next(rows)
+            yield from Chain(self.name, self.version, after).batches(rows, head)
 
     def batch(self, number: int) -> Batch | None:
         """Return the batch with this number; None if there is none."""
-        with self._as_journal_errors():
-            ask = f"SELECT {_COLUMNS} FROM batches WHERE number = ?"  # noqa: S608
-            return checked_row(self.name, self._connection.execute(ask, (number,)).fetchone())
+        with closing(self._read(FIELDS, "WHERE number = ?", (number,))) as rows:
+            next(rows)
+            row = next(rows, None)
+        return None if row is None else Chain(self.name, self.version).batch(row)
 
     def blocks(self, start: int, end: int) -> list[bytes]:
         """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
-        with self._as_journal_errors():
-            ask = "SELECT block FROM batches WHERE number >= ? AND number < ? ORDER BY number"
-            return [block for (block,) in self._connection.execute(ask, (start, end))]
+        names = FIELDS if self.version == 1 else (*HEAD_ROWS, "block")
+        with closing(self._read(names, "WHERE number >= ? AND number < ?", (start, end))) as rows:
+            next(rows)
+            return list(Chain(self.name, self.version).blocks(rows, start, end))
 
-    def heads(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the fields of each batch, blocks apart, without checking anything."""
-        ask = f"SELECT {', '.join(_HEAD.values())} FROM batches ORDER BY number"  # noqa: S608
-        with self._as_journal_errors():
-            for row in self._connection.execute(ask):
-                yield dict(zip(_HEAD, row, strict=True))
-
-    def times(self) -> list[tuple[int, int]]:
-        """Return where each batch ends and when it was written, in order."""
-        with self._as_journal_errors():
-            ask = "SELECT end_seq, written_at FROM batches ORDER BY number"
-            return self._connection.execute(ask).fetchall()
+    def heads(self) -> Generator[Mapping[str, Any]]:
+        """Yield the fields of each batch and the lengths of its blocks, without the blocks."""
+        with closing(self._read(FIELDS if self.version == 1 else HEAD_ROWS)) as rows:
+            (head,) = next(rows)
+            yield from Chain(self.name, self.version).heads(rows, head)
 
     def rewrite(self, batch: Batch) -> None:
         """Keep ``batch`` in place of the one with its number."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE batches SET texts = ?, checksum = ? WHERE number = ?",
-                (batch.texts, batch.checksum, batch.number),
-            )
+        self._roll_back()
+        names = ["texts", "checksum"] + (["texts_checksum"] if self.version > 1 else [])
+        self._ask(
+            f"UPDATE batches SET {', '.join(f'{name} = ?' for name in names)} WHERE number = ?",  # noqa: S608
+            [*(getattr(batch, name) for name in names), batch.number],
+        )
 
     def compact(self) -> None:
         """Give back room, and leave no trace of what was written over."""
-        with self._as_journal_errors():
-            if self._copier:
-                self._copier.wait()
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._connection.execute("VACUUM")
-            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._roll_back()
+        if self._copier:
+            self._copier.wait()
+        self._ask("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._ask("VACUUM")
+        (busy, _, _) = self._one("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
             raise JournalError(
                 f"{self.name}: a reader keeps the write-ahead log, and with it what was written over; "

@@ -90,7 +90,7 @@ impl Arrival {
 
     #[inline]
     fn receive_valid(hasher: &Hasher, policy: &Policy, text: &str, start: usize) -> Self {
-        if text.len() > Key::MAX_TEXT {
+        if text.len() > policy.longest_text() {
             return Self::too_long(text);
         }
         let probe = hasher.probe(text);
@@ -112,9 +112,11 @@ impl Arrival {
     }
 
     /// Returns why the text, if there is one, is not held.
-    pub fn exceeded(&self) -> Option<Error> {
+    pub fn exceeded(&self, policy: &Policy) -> Option<Error> {
         match self.standing {
-            Standing::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit: Key::MAX_TEXT }),
+            Standing::TooLong => {
+                Some(Error::TextTooLong { bytes: self.hash as usize, limit: policy.longest_text() })
+            }
             Standing::NoMemory => Some(Error::NoMemory),
             Standing::Missing | Standing::Invalid | Standing::Valid(_) => None,
         }

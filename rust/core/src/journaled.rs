@@ -7,6 +7,8 @@
 //! 3. A resolver made of a journal's steps equals the one that recorded them.
 
 use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::forest::{Forest, Marks, Node, Nodes};
@@ -109,12 +111,40 @@ pub enum Stored<'a> {
     },
 }
 
+impl Stored<'_> {
+    /// Returns how many bytes the text takes, with what says how to read it.
+    pub fn size(&self) -> usize {
+        let bytes = match self {
+            Self::Uuid(uuid) | Self::DeviceUuid(uuid) => uuid.len(),
+            Self::Text(text) => text.len(),
+            Self::Forgotten { .. } => 0,
+        };
+        bytes + size_of::<u8>() + size_of::<i32>()
+    }
+}
+
 /// Steps that are not in the journal yet, and the texts of the IDs that they name for the first time.
 pub struct Pending<'a> {
     /// The steps.
     pub steps: Steps<'a>,
     /// The numbers of the IDs.
-    pub ids: std::ops::Range<u32>,
+    pub ids: Range<u32>,
+}
+
+impl Pending<'_> {
+    /// Returns the steps of this range, which are the first to name the IDs of these numbers.
+    #[must_use]
+    pub fn part(&self, steps: Range<usize>, ids: Range<u32>) -> Self {
+        Self { steps: self.steps.before(steps.end).behind(steps.start), ids }
+    }
+
+    /// Returns as many of the steps, at least one, as fit in `room` bytes with the texts of the IDs that they name
+    /// first.
+    #[must_use]
+    pub fn fitting(&self, core: &Resolver, room: usize) -> Self {
+        let (steps, next) = self.steps.fitting(self.ids.start, room, |id| core.store(id, |text| text.size()));
+        self.part(0..steps, self.ids.start..next)
+    }
 }
 
 /// Why two IDs were not kept apart.
@@ -159,6 +189,10 @@ pub struct Change {
     pub new: Id,
 }
 
+/// The longest text, in bytes, of an ID that a journal takes: the two of a step stand in one block, and no
+/// database keeps a gigabyte in one value.
+pub const LONGEST_TEXT: usize = 1 << 28;
+
 /// How many texts ahead the index is asked for.
 const AHEAD: usize = 16;
 
@@ -171,6 +205,7 @@ impl Resolver {
     /// Records every step for a journal from now on; to be called before the first one.
     pub fn keep_record(&mut self) {
         self.journaled = Some(Journaled::default());
+        Arc::make_mut(&mut self.policy).limit_texts(LONGEST_TEXT);
     }
 
     /// Returns how many links and acts there were.

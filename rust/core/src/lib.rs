@@ -77,7 +77,7 @@ pub use history::Edge;
 pub use id::Id;
 pub use index::{Guess, Hashes, Index};
 pub use interner::Hasher;
-pub use journaled::{Change, NotApart, NotRetracted, Pending, Stored};
+pub use journaled::{Change, LONGEST_TEXT, NotApart, NotRetracted, Pending, Stored};
 pub use key::Text;
 pub use link::{Kind, Operand, Outcome, Step};
 pub use machine::prefetch_address;

@@ -48,6 +48,8 @@ pub struct Policy {
     /// The longest ID allowed, in characters; None for no limit.
     pub max_id_length: Option<usize>,
     blocked: Blocked,
+    /// The longest text, in bytes, that whoever keeps it has room for; no rule of a policy's.
+    longest_text: usize,
 }
 
 impl Default for Policy {
@@ -60,6 +62,7 @@ impl Default for Policy {
             alias_once: true,
             max_id_length: Some(255),
             blocked: Blocked::default(),
+            longest_text: Key::MAX_TEXT,
         }
     }
 }
@@ -86,6 +89,17 @@ impl Policy {
     pub fn blocking<T: AsRef<str>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
         self.blocked = Blocked::new(ids);
         self
+    }
+
+    /// Lets no text be longer than so many bytes from now on.
+    pub(crate) fn limit_texts(&mut self, bytes: usize) {
+        self.longest_text = bytes;
+    }
+
+    /// Returns the most bytes that a text may have, whatever the rules.
+    #[inline]
+    pub(crate) fn longest_text(&self) -> usize {
+        self.longest_text
     }
 
     /// Returns whether `text` can be an ID at all (SPEC 2, step 2).

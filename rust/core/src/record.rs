@@ -40,7 +40,40 @@ pub struct Steps<'a> {
     pub second: &'a [u32],
 }
 
+/// Bytes that a step takes.
+const STEP: usize = 9;
+
 impl Steps<'_> {
+    /// Returns how many steps, at least one, fit in `room` bytes together with the texts of the IDs that they
+    /// name first, and the number behind these IDs. They begin at the number `next`; `size` is that of a text.
+    pub(crate) fn fitting(&self, mut next: u32, room: usize, size: impl Fn(Id) -> usize) -> (usize, u32) {
+        let mut used = 0;
+        for step in 0..self.codes.len() {
+            let before = next;
+            used += STEP;
+            for id in Recorded::read(self.codes[step], self.first[step], self.second[step])
+                .map_or([None; 2], Recorded::named)
+                .into_iter()
+                .flatten()
+            {
+                if id.number() == next {
+                    next += 1;
+                    used += size(id);
+                }
+            }
+            if used > room && step > 0 {
+                return (step, before);
+            }
+        }
+        (self.codes.len(), next)
+    }
+
+    /// Returns the steps before number `end`.
+    pub(crate) fn before(self, end: usize) -> Self {
+        let Self { codes, first, second } = self;
+        Self { codes: &codes[..end], first: &first[..end], second: &second[..end] }
+    }
+
     /// Returns the steps behind the first `taken` ones.
     pub(crate) fn behind(self, taken: usize) -> Self {
         let Self { codes, first, second } = self;
@@ -48,7 +81,7 @@ impl Steps<'_> {
     }
 
     /// Returns how many positions these steps take.
-    pub(crate) fn positions(&self) -> u64 {
+    pub fn positions(&self) -> u64 {
         self.codes.iter().filter(|&&code| code & 0xf != OBSERVE).count() as u64
     }
 
@@ -72,6 +105,15 @@ pub(crate) enum Recorded {
 }
 
 impl Recorded {
+    /// Returns the IDs that the step may be the first to name, in their order.
+    fn named(self) -> [Option<Id>; 2] {
+        match self {
+            Self::Link(_, a, b) | Self::KeptApart(a, b) => [Some(a), Some(b)],
+            Self::Observed(id) => [Some(id), None],
+            Self::Refused(_) | Self::Retracted(_) | Self::Forgotten(_) => [None; 2],
+        }
+    }
+
     /// Returns the step that a code and two numbers say, unless they say none.
     #[inline]
     pub fn read(code: u8, first: u32, second: u32) -> Option<Self> {

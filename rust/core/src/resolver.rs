@@ -303,7 +303,8 @@ impl Resolver {
         arrivals: [&Arrival; N],
         buffers: [&str; N],
     ) -> Result<(), Error> {
-        if let Some(error) = arrivals.iter().find_map(|arrival| arrival.exceeded()) {
+        let exceeded = |arrival: &&Arrival| arrival.exceeded(&self.policy);
+        if let Some(error) = arrivals.iter().find_map(exceeded) {
             return Err(error);
         }
         let probes = arrivals.iter().zip(buffers).map(|(arrival, buffer)| arrival.probe(buffer));

@@ -12,6 +12,7 @@
 //! nothing to compress, and the other half would cost more time than it saves.
 
 use std::io::Cursor;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, UInt8Builder};
@@ -24,12 +25,48 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 use idmerge_core::{Id, Pending, Resolver, Steps, Stored};
 
 /// Returns the block of the texts of some IDs.
-pub fn write_texts(resolver: &Resolver, ids: std::ops::Range<u32>) -> Result<Vec<u8>, ArrowError> {
-    let (count, mostly_uuids) = (ids.len(), 16 * ids.len());
+///
+/// # Errors
+///
+/// The texts take more than Arrow's offsets of 32 bits can say.
+pub fn write_texts(resolver: &Resolver, ids: Range<u32>) -> Result<Vec<u8>, ArrowError> {
+    let beyond = || ArrowError::InvalidArgumentError("the texts of a batch exceed 2 GiB".to_owned());
+    write_texts_within(resolver, ids, i32::MAX as usize)?.ok_or_else(beyond)
+}
+
+/// Returns the blocks of texts and of steps of the most of `pending` that fits in `room` bytes, at least of one
+/// step, and that part.
+pub fn write_fitting<'a>(
+    resolver: &Resolver,
+    pending: Pending<'a>,
+    room: usize,
+) -> Result<(Vec<u8>, Vec<u8>, Pending<'a>), ArrowError> {
+    // Nearly always all of it fits, and texts need not be measured first.
+    let rest = room.checked_sub(9 * pending.steps.codes.len());
+    let all = rest.map(|room| write_texts_within(resolver, pending.ids.clone(), room)).transpose()?;
+    if let Some(texts) = all.flatten() {
+        return Ok((texts, write_steps(&pending)?, pending));
+    }
+    let part = pending.fitting(resolver, room);
+    Ok((write_texts(resolver, part.ids.clone())?, write_steps(&part)?, part))
+}
+
+/// Returns the block of the texts of some IDs, or None if they take more than `room` bytes.
+fn write_texts_within(
+    resolver: &Resolver,
+    ids: Range<u32>,
+    room: usize,
+) -> Result<Option<Vec<u8>>, ArrowError> {
+    let (count, mostly_uuids) = (ids.len(), (16 * ids.len()).min(room));
     let (mut forms, mut bytes) =
         (UInt8Builder::with_capacity(count), BinaryBuilder::with_capacity(count, mostly_uuids));
+    let mut taken = 0;
     for id in ids.map(Id::new) {
-        resolver.store(id, |text| {
+        let is_room = resolver.store(id, |text| {
+            taken += text.size();
+            if taken > room {
+                return false;
+            }
             let (form, text): (u8, Option<&[u8]>) = match &text {
                 Stored::Uuid(uuid) => (0, Some(uuid)),
                 Stored::DeviceUuid(uuid) => (1, Some(uuid)),
@@ -39,14 +76,18 @@ pub fn write_texts(resolver: &Resolver, ids: std::ops::Range<u32>) -> Result<Vec
             };
             forms.append_value(form);
             bytes.append_option(text);
+            true
         });
+        if !is_room {
+            return Ok(None);
+        }
     }
     let fields = [Field::new("form", DataType::UInt8, false), Field::new("bytes", DataType::Binary, true)];
-    write(fields.into(), vec![Arc::new(forms.finish()), Arc::new(bytes.finish())])
+    write(fields.into(), vec![Arc::new(forms.finish()), Arc::new(bytes.finish())]).map(Some)
 }
 
 /// Returns the block of some steps.
-pub fn write_steps(pending: &Pending) -> Result<Vec<u8>, ArrowError> {
+fn write_steps(pending: &Pending) -> Result<Vec<u8>, ArrowError> {
     let Steps { codes, first, second } = pending.steps;
     let number = |name| Field::new(name, DataType::UInt32, false);
     let fields = [Field::new("code", DataType::UInt8, false), number("first"), number("second")];

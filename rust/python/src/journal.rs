@@ -18,7 +18,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::blocks::{StepBlock, TextBlock, write_steps, write_texts};
+use crate::blocks::{StepBlock, TextBlock, write_fitting, write_texts};
 use crate::errors::{Failure, KeptApartError};
 use crate::memory::py_bytes;
 use crate::resolver::{Core, Resolver, unicode, unknown};
@@ -26,7 +26,8 @@ use crate::table::Table;
 
 /// A link as Python gets it: kind, first and second ID (None if forgotten), position, outcome.
 type Told = (u8, Option<String>, Option<String>, u64, u8);
-/// Blocks of texts and of steps, how many steps, the next number, the position behind them, retractions.
+/// Blocks of texts and of steps, how many steps, the next number, the position behind them, the retractions
+/// among them.
 type PendingBlocks<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, u32, u64, Vec<(u64, u64)>);
 
 impl From<Damage> for Failure {
@@ -140,21 +141,44 @@ impl Resolver {
         if is_known { Ok(()) } else { Err(unknown(distinct_id)) }
     }
 
-    /// Return what is not in the journal yet as blocks; None if that is nothing.
+    /// Return how many steps are not in the journal yet, and the number behind the IDs that they name.
     #[pyo3(name = "_pending")]
-    fn pending<'py>(&self, py: Python<'py>) -> PyResult<Option<PendingBlocks<'py>>> {
+    fn pending(&self, py: Python<'_>) -> PyResult<(usize, u32)> {
         let _turn = self.turn(py)?;
-        let blocks = py.detach(|| {
+        let core = self.read(py)?;
+        Ok(core.pending().map_or((0, 0), |pending| (pending.steps.codes.len(), pending.ids.end)))
+    }
+
+    /// Return as many of the pending steps of a range as fit in ``room`` bytes, at least one, as blocks. They
+    /// begin at the position ``seq``; ``ids`` is the range of the IDs that the range is the first to name.
+    #[pyo3(name = "_pending_blocks")]
+    fn pending_blocks<'py>(
+        &self,
+        py: Python<'py>,
+        steps: (usize, usize),
+        ids: (u32, u32),
+        seq: u64,
+        room: usize,
+    ) -> PyResult<PendingBlocks<'py>> {
+        let _turn = self.turn(py)?;
+        let (texts, block, count, next, end, retractions) = py.detach(|| {
             let core = self.read_detached()?;
-            let Some(pending) = core.pending().filter(|pending| !pending.steps.codes.is_empty()) else {
-                return Ok::<_, Failure>(None);
-            };
-            let (texts, steps) = (write_texts(&core, pending.ids.clone())?, write_steps(&pending)?);
-            let (count, next) = (pending.steps.codes.len(), pending.ids.end);
-            Ok(Some((texts, steps, count, next, core.position(), core.retractions().to_vec())))
+            let pending = core.pending().filter(|pending| {
+                steps.0 < steps.1
+                    && steps.1 <= pending.steps.codes.len()
+                    && ids.0 <= ids.1
+                    && ids.1 <= pending.ids.end
+            });
+            let none = || Failure::Value(format!("no steps are pending from {} to {}", steps.0, steps.1));
+            let pending = pending.ok_or_else(none)?.part(steps.0..steps.1, ids.0..ids.1);
+            let (texts, block, part) = write_fitting(&core, pending, room)?;
+            let end = seq + part.steps.positions();
+            let all = core.retractions();
+            let place = |position| all.partition_point(|&(by, _)| by < position);
+            let retractions = all[place(seq)..place(end)].to_vec();
+            Ok::<_, Failure>((texts, block, part.steps.codes.len(), part.ids.end, end, retractions))
         })?;
-        let Some((texts, steps, count, next, position, retractions)) = blocks else { return Ok(None) };
-        Ok(Some((py_bytes(py, &texts)?, py_bytes(py, &steps)?, count, next, position, retractions)))
+        Ok((py_bytes(py, &texts)?, py_bytes(py, &block)?, count, next, end, retractions))
     }
 
     /// Return the block of the texts of the IDs from one number to another.
@@ -173,7 +197,7 @@ impl Resolver {
     /// Note that the first ``steps`` pending ones, and the texts before number ``next``, are in the journal.
     #[pyo3(name = "_written")]
     fn written(&self, py: Python<'_>, batch: u64, steps: usize, next: u32) -> PyResult<()> {
-        let _turn = self.turn(py)?;
+        let _turn = self.turn_whoever(py)?;
         self.write(py)?.written(batch, steps, next);
         Ok(())
     }

@@ -1,0 +1,255 @@
+"""A batch of a journal: what it states, and what is checked of it.
+
+Each batch is whole by its checksums, and follows the one before. In format 2 what it states has a checksum
+of its own, and so has each of its blocks: whoever reads a part of it checks that part. In format 1 there is
+one checksum of everything, so whatever is wanted of a batch, all of it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from idmerge.errors import JournalError
+from idmerge.journal.protocol import FORMAT, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from types import UnionType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What was committed at once, or a part of it that can be read alone."""
+
+    number: int
+    """Its place, counted from 0."""
+    seq: int
+    """The position of its first link or act."""
+    end_seq: int
+    """The position behind its last one."""
+    first_id: int
+    """The number of the first ID that became known in it."""
+    end_id: int
+    """The number behind the last one."""
+    steps: int
+    """How many steps it holds, observations included."""
+    written_at: int
+    """When it was committed: microseconds since 1970 in UTC, by the writer's clock."""
+    offsets: str | None
+    """The positions in the sources that its commit changed, as JSON: null for a source that is gone. In
+    format 1 the positions of all sources. None if there are none to state."""
+    retractions: str | None
+    """The positions of its retractions and of what each takes back, as JSON; None for none."""
+    goes_on: int = 0
+    """1 if its commit goes on in the next batch, else 0; format 1 has no such mark."""
+    texts_checksum: int = 0
+    """That of ``texts``; 0 in format 1."""
+    block_checksum: int = 0
+    """That of ``block``; 0 in format 1."""
+    checksum: int = 0
+    """That of everything above, and of both blocks' lengths; in format 1 also of the blocks."""
+    block: bytes = field(repr=False)
+    """The block of the steps; empty if there is none."""
+    texts: bytes = field(repr=False)
+    """The block of the texts; empty if no step is there."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was committed, in UTC."""
+        return moment(self.written_at)
+
+    def head(self) -> dict[str, Any]:
+        """Return what the batch states beside its blocks, and how long they are."""
+        stated = {name: getattr(self, name) for name in HEADS}
+        return {**stated, "text_bytes": len(self.texts), "block_bytes": len(self.block)}
+
+    def without_blocks(self) -> Batch:
+        """Return the batch without its blocks, to be remembered."""
+        return replace(self, texts=b"", block=b"")
+
+    def sealed(self, version: int = FORMAT) -> Batch:
+        """Return the batch with the checksums that it must have in a journal of this format."""
+        if version == 1:
+            return replace(self, checksum=_checksum_1(self))
+        texts, block = zlib.crc32(self.texts), zlib.crc32(self.block)
+        head = {**self.head(), "texts_checksum": texts, "block_checksum": block}
+        return replace(self, texts_checksum=texts, block_checksum=block, checksum=_head_checksum(head))
+
+    def computed_checksum(self, version: int = FORMAT) -> int:
+        """Return the checksum that the batch must have (CRC-32)."""
+        return self.sealed(version).checksum
+
+    def check(self, version: int = FORMAT) -> None:
+        """Make sure that the batch is whole.
+
+        Raises:
+            JournalError: It is damaged; the message names it.
+        """
+        if version == 1:
+            _check_equal(self.number, self.checksum, _checksum_1(self))
+            return
+        check_block(self.number, self.texts, self.texts_checksum)
+        check_block(self.number, self.block, self.block_checksum)
+        _check_equal(self.number, self.checksum, _head_checksum(self.head()))
+
+
+FIELDS = tuple(field.name for field in fields(Batch))
+"""What a row of batches holds, in this order."""
+HEADS = tuple(name for name in FIELDS if name not in ("texts", "block"))
+"""The same without the blocks."""
+HEAD_ROWS = (*HEADS, "text_bytes", "block_bytes")
+"""What the head of a batch is: the same, and how long the blocks are."""
+SINCE_FORMAT_2 = ("goes_on", "texts_checksum", "block_checksum")
+"""What format 1 has no columns for."""
+_SUMMED = tuple(name for name in HEAD_ROWS if name != "checksum")
+_SUMMED_1 = tuple(name for name in HEADS if name not in ("checksum", *SINCE_FORMAT_2))
+
+
+def _checksum_1(batch: Batch) -> int:
+    """Return the checksum that a batch must have in format 1."""
+    head = [*(getattr(batch, name) for name in _SUMMED_1), len(batch.texts)]
+    return zlib.crc32(batch.block, zlib.crc32(batch.texts, zlib.crc32(json.dumps(head).encode())))
+
+
+def _head_checksum(head: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps([head[name] for name in _SUMMED]).encode())
+
+
+def _check_equal(number: int, stated: int, computed: int) -> None:
+    if stated != computed:
+        raise JournalError(f"batch {number} is damaged: its checksum is not that of its content")
+
+
+def check_block(number: int, block: bytes, checksum: int) -> None:
+    """Make sure that a block of the batch ``number`` is the one whose checksum the batch states.
+
+    Raises:
+        JournalError: It is damaged; the message names the batch.
+    """
+    _check_equal(number, checksum, zlib.crc32(block))
+
+
+_TYPES: dict[str, type | UnionType] = {
+    **dict.fromkeys(HEAD_ROWS, int),
+    **dict.fromkeys(("offsets", "retractions"), str | None),
+    **dict.fromkeys(("texts", "block"), bytes),
+}
+
+
+class Chain:
+    """What is checked of a journal's batches, one after the other.
+
+    Args:
+        name: How messages name the journal.
+        version: Its format.
+        after: The batch before the first one that is checked.
+    """
+
+    def __init__(self, name: str, version: int, after: Batch | None = None) -> None:
+        self._name = name
+        self._version = version
+        self._next = (0, 0, 0) if after is None else (after.number + 1, after.end_seq, after.end_id)
+        self._goes_on = 0
+
+    def batches(self, rows: Iterable[Sequence[Any]], head: int | None) -> Iterator[Batch]:
+        """Yield the batches in rows of `FIELDS`, each once it is whole and follows the one before.
+
+        Raises:
+            JournalError: A batch is damaged or missing, or ``head`` (-1: none) is not the last one.
+        """
+        for row in rows:
+            batch = self.batch(row)
+            self._follow(batch.head())
+            yield batch
+        self._end(head)
+
+    def heads(self, rows: Iterable[Sequence[Any]], head: int | None) -> Iterator[Mapping[str, Any]]:
+        """Yield the heads in rows of `HEAD_ROWS` likewise; in format 1 the rows hold whole batches."""
+        if self._version == 1:
+            yield from (batch.head() for batch in self.batches(rows, head))
+            return
+        for row in rows:
+            found = self._head(row)
+            self._follow(found)
+            yield found
+        self._end(head)
+
+    def blocks(self, rows: Iterable[Sequence[Any]], start: int, end: int) -> Iterator[bytes]:
+        """Yield the blocks of steps of the batches from number ``start`` to before ``end``, likewise.
+
+        The rows hold `HEAD_ROWS` and the block; in format 1 whole batches.
+        """
+        number = start
+        for row in rows:
+            batch = self.batch(row) if self._version == 1 else None
+            found = self._head(row[:-1]) if batch is None else batch.head()
+            block = row[-1] if batch is None else batch.block
+            with self._named():
+                if not isinstance(block, bytes):
+                    raise JournalError(f"batch {number} is damaged: its block is {block!r:.50}")
+                if batch is None:
+                    check_block(number, block, found["block_checksum"])
+            if number == start:  # Where it begins depends on batches that are not read.
+                self._next = (start, found["seq"], found["first_id"])
+            self._follow(found)
+            yield block
+            number += 1
+        if end > start:
+            self._end(end - 1)
+
+    def batch(self, row: Sequence[Any]) -> Batch:
+        """Return the batch in a row of `FIELDS`, known to be whole.
+
+        Raises:
+            JournalError: It is damaged; the message names it.
+        """
+        with self._named():
+            batch = Batch(**_typed(FIELDS, row))
+            batch.check(self._version)
+        return batch
+
+    def _head(self, row: Sequence[Any]) -> dict[str, Any]:
+        with self._named():
+            found = _typed(HEAD_ROWS, row)
+            _check_equal(found["number"], found["checksum"], _head_checksum(found))
+        return found
+
+    def _follow(self, head: Mapping[str, Any]) -> None:
+        number, seq, first_id = self._next
+        if (head["number"], head["seq"], head["first_id"]) != self._next:
+            raise JournalError(
+                f"{self._name}: batch {number} is missing: behind it comes batch {head['number']}, which "
+                f"begins at position {head['seq']} and ID {head['first_id']}, not at {seq} and {first_id}"
+            )
+        self._next = (number + 1, head["end_seq"], head["end_id"])
+        self._goes_on = head["goes_on"]
+
+    def _end(self, head: int | None) -> None:
+        """Make sure that the last batch was the one of this number, with which its commit ends."""
+        found = self._next[0] - 1
+        if found != head:
+            raise JournalError(f"{self._name}: the last batch must be {head}, found {found}")
+        if self._goes_on:
+            raise JournalError(
+                f"{self._name}: the commit of batch {found} goes on, and nothing comes behind it"
+            )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except JournalError as error:
+            raise JournalError(f"{self._name}: {error}") from error
+
+
+def _typed(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    found = dict(zip(names, row, strict=True))
+    for name, value in found.items():
+        if not isinstance(value, _TYPES[name]):
+            raise JournalError(f"batch {found['number']!r} is damaged: {name} is {value!r:.50}")
+    return found

@@ -147,7 +147,7 @@ def test_a_second_signal_at_once_does_not_disturb_the_cleaning_up() -> None:
     before = names()
     patch = SLOW_CLEANUP.format(0.5)
     with running(patched(patch, "resolve", "-", "-o", "out.csv")) as process:
-        wait_for(lambda: is_begun(process) and len(names()) > len(before), process)
+        wait_for(lambda: is_begun(process) and len(names()) == len(before) + 2, process)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == b"cleaning\n"
@@ -162,7 +162,7 @@ def test_a_second_signal_later_ends_a_command_that_does_not_come_to_an_end() -> 
     before = names()
     patch = SLOW_CLEANUP.format(1000)
     with running(patched(patch, "resolve", "-", "-o", "out.csv")) as process:
-        wait_for(lambda: is_begun(process) and len(names()) > len(before), process)
+        wait_for(lambda: is_begun(process) and len(names()) == len(before) + 2, process)
         process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
         assert process.stdout.readline() == b"cleaning\n"

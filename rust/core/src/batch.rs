@@ -111,12 +111,10 @@ impl Arrival {
         }
     }
 
-    /// Returns why the text, if there is one, is not held.
-    pub fn exceeded(&self, policy: &Policy) -> Option<Error> {
+    /// Returns why the text, if there is one, is not held; `limit` is the most bytes that a text may have.
+    pub fn exceeded(&self, limit: usize) -> Option<Error> {
         match self.standing {
-            Standing::TooLong => {
-                Some(Error::TextTooLong { bytes: self.hash as usize, limit: policy.longest_text() })
-            }
+            Standing::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit }),
             Standing::NoMemory => Some(Error::NoMemory),
             Standing::Missing | Standing::Invalid | Standing::Valid(_) => None,
         }

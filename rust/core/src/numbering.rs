@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::id::Id;
 use crate::index::{Hashes, Index};
 use crate::interner::{Hasher, Interner};
-use crate::key::Text;
+use crate::key::{Key, Text};
 use crate::machine::{Chunk, prefetch};
 use crate::policy::Policy;
 use crate::scout::{Scout, Search};
@@ -106,7 +106,7 @@ impl DistinctTexts {
             Standing::Missing => return Err(Reason::Missing),
             Standing::Invalid => return Err(Reason::NotUnicode),
             Standing::TooLong | Standing::NoMemory => {
-                return Err(arrival.exceeded().map_or(Reason::Missing, Reason::Limit));
+                return Err(arrival.exceeded(Key::MAX_TEXT).map_or(Reason::Missing, Reason::Limit));
             }
         }
         if let Some(id) = arrival.id() {

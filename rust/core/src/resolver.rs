@@ -303,8 +303,8 @@ impl Resolver {
         arrivals: [&Arrival; N],
         buffers: [&str; N],
     ) -> Result<(), Error> {
-        let exceeded = |arrival: &&Arrival| arrival.exceeded(&self.policy);
-        if let Some(error) = arrivals.iter().find_map(exceeded) {
+        let limit = self.policy.longest_text();
+        if let Some(error) = arrivals.iter().find_map(|arrival| arrival.exceeded(limit)) {
             return Err(error);
         }
         let probes = arrivals.iter().zip(buffers).map(|(arrival, buffer)| arrival.probe(buffer));
@@ -332,6 +332,7 @@ impl Resolver {
     /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
     pub fn resolve_batch<'a>(&'a self, batch: &'a mut Batch, mut answer: impl FnMut(Answer<'a>)) {
         let (ids, search) = (&self.ids, Search::begin(&self.ids, batch));
+        let limit = self.policy.longest_text();
         let Batch { sides, texts, .. } = batch;
         for start in (0..sides[0].len()).step_by(GROUP) {
             search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
@@ -347,7 +348,9 @@ impl Resolver {
             }
             for arrival in side.iter() {
                 answer(match arrival.id() {
-                    _ if !arrival.is_valid() => arrival.exceeded().map_or(Answer::Missing, Answer::Exceeded),
+                    _ if !arrival.is_valid() => {
+                        arrival.exceeded(limit).map_or(Answer::Missing, Answer::Exceeded)
+                    }
                     Some(canonical) => Answer::Other(ids.text(canonical)),
                     None => Answer::Itself(arrival.as_text(&texts[0])),
                 });

@@ -135,6 +135,7 @@ def test_changes_and_names_of_more_than_two_gibibytes_come_in_several_batches() 
     resolver = Resolver.open(":memory:", policy, canonical="first_seen")
     resolver.link_many(Kind.MERGE, [name] * rows, [f"ID {row}" for row in range(rows)])
     assert resolver.changes(0).num_rows == rows
+    resolver.commit()
     resolver.close()
     many = Resolver(canonical=lambda _: name)
     many.observe_many([f"ID {row}" for row in range(rows)])

@@ -130,10 +130,10 @@ impl Rules<'_> {
     pub fn forget<C: Clusters>(self, clusters: &mut C, state: &mut State, id: Id) {
         state.exceptions.forget(id);
         let root = clusters.root(id);
-        if clusters.canonical(root) == id {
-            if let Some(canonical) = self.heir(clusters, &mut state.exceptions, root, id) {
-                clusters.set_canonical(root, canonical);
-            }
+        if clusters.canonical(root) == id
+            && let Some(canonical) = self.heir(clusters, &mut state.exceptions, root, id)
+        {
+            clusters.set_canonical(root, canonical);
         }
     }
 }

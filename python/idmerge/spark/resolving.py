@@ -103,7 +103,7 @@ def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for
     components: Finder,
     links_a_task: int,
 ) -> DataFrame:
-    """Return the mapping of ``news``, which are persisted, so that to count them reads them once."""
+    """Return the mapping of ``news``, which are persisted, so that counting reads no input again."""
     count = _Count.of(news)
     if before is None and save is None and components == "auto" and count.links <= links_a_task:
         return kept(_replayed(news, 1, settings))

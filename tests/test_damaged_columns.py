@@ -281,5 +281,5 @@ def test_no_damaged_file_ends_a_process_or_shows_memory(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     counts = json.loads(run.stdout)
     assert counts["files"] == 16
-    assert counts["answered"] > 5
+    assert counts["answered"] > 2
     assert counts["refused"] > 10

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from idmerge.errors import JournalError
 from idmerge.journal.forks import watch
+from idmerge.naming import named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ class WriterLock:
         # Whoever forgets to release it does so when the collector comes.
         self._close = weakref.finalize(self, os.close, self._descriptor)
         try:
-            self._hold(journal)
+            self._hold(journal, kind)
         except BaseException:
             self._close()
             raise
@@ -78,7 +79,7 @@ class WriterLock:
         except OSError as error:
             if error.errno in _LINKS:
                 raise JournalError(
-                    f"{self._path} is a symbolic link, and is written to by whoever writes to the journal; "
+                    f"{named(self._path)} is a symbolic link, and is written to by whoever writes to the journal; "
                     "remove it"
                 ) from error
             raise
@@ -87,17 +88,17 @@ class WriterLock:
             return descriptor
         os.close(descriptor)
         raise JournalError(
-            f"{self._path} is no file of its own, and is written to by whoever writes to the journal; "
+            f"{named(self._path)} is no file of its own, and is written to by whoever writes to the journal; "
             "remove it"
         )
 
-    def _hold(self, journal: Path) -> None:
+    def _hold(self, journal: Path, kind: str) -> None:
         try:
             _try_lock(self._descriptor)
         except OSError as error:
             holder = self._holder()
             raise JournalError(
-                f"{journal} is open for writing by {holder}; {kind} has one writer at a time"
+                f"{named(journal)} is open for writing by {holder}; {kind} has one writer at a time"
             ) from error
         self._process = os.getpid()
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -136,6 +137,6 @@ def check_single_name(journal: Path) -> None:
         return
     if names > 1:
         raise JournalError(
-            f"{journal} is one of {names} hard links to one file, and each name would have a lock and a log "
+            f"{named(journal)} is one of {names} hard links to one file, and each name would have a lock and a log "
             "of its own; remove the others, or open a copy"
         )

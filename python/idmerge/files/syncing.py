@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from idmerge.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ def _each(sync: Callable[[str], None], paths: Sequence[str]) -> None:
         for path in paths:
             sync(path)
         return
-    pool = ThreadPoolExecutor(THREADS, "idmerge-sync")
+    pool = Pool(THREADS, "idmerge-sync")
     try:
         for _ in pool.map(sync, paths):
             pass

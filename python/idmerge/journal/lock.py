@@ -79,8 +79,8 @@ class WriterLock:
         except OSError as error:
             if error.errno in _LINKS:
                 raise JournalError(
-                    f"{named(self._path)} is a symbolic link, and is written to by whoever writes to the journal; "
-                    "remove it"
+                    f"{named(self._path)} is a symbolic link, and is written to by whoever writes to the "
+                    "journal; remove it"
                 ) from error
             raise
         found = os.fstat(descriptor)
@@ -137,6 +137,6 @@ def check_single_name(journal: Path) -> None:
         return
     if names > 1:
         raise JournalError(
-            f"{named(journal)} is one of {names} hard links to one file, and each name would have a lock and a log "
-            "of its own; remove the others, or open a copy"
+            f"{named(journal)} is one of {names} hard links to one file, and each name would have a lock and "
+            "a log of its own; remove the others, or open a copy"
         )

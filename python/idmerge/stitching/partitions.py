@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import pairwise
 from threading import Event, Lock
@@ -26,7 +25,7 @@ import numpy as np
 from idmerge.errors import FileFormatError
 from idmerge.jsoncolumns import free_name
 from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
-from idmerge.threads import threads_allowed
+from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -252,7 +251,7 @@ def _write_each(directory: Path, key: str, waiting: _Waiting) -> None:
     threads = min(threads_allowed(), MOST_THREADS)
     is_over = Event()
     written: deque[Future[None]] = deque()
-    with ThreadPoolExecutor(threads, "idmerge-write") as pool:
+    with Pool(threads, "idmerge-write") as pool:
         try:
             for value, partition in waiting.partitions.items():
                 place = directory / f"{key}={_escaped(value, LONGEST_NAME - len(key) - 1)}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import count
@@ -19,7 +18,7 @@ from idmerge.files import replacing, replacing_directory
 from idmerge.files.csvtext import csv_writer
 from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
 from idmerge.stitching.partitions import KEYS, check_key, write_partitions
-from idmerge.threads import threads_allowed
+from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sized
@@ -159,7 +158,7 @@ def _each_encoded(
     written: deque[Future[object]] = deque()
     gathered: list[pa.RecordBatch] = []
     pending = size = 0
-    with ThreadPoolExecutor(threads, "idmerge-write") as pool:
+    with Pool(threads, "idmerge-write") as pool:
         for batch in batches:
             gathered.append(batch)
             pending += batch.num_rows

@@ -26,10 +26,14 @@ SCHEMES = ("postgresql://", "postgres://")
 """How the URL of a journal begins, in upper or lower case."""
 HIDDEN = "…"
 
-_POSTGRES = r"postgres(?:ql)?(?:[+.-][a-z0-9+.-]*)?"
+# Each repetition has a bound or begins at one place of a word, or a search in a long ID would take hours.
+_POSTGRES = r"postgres(?:ql)?(?:[+.-][a-z0-9+.-]{0,40})?"
 # One slash is what is left of two in a `Path`; a single letter is a drive of Windows.
-_URL = re.compile(rf"(?:[a-z][a-z0-9+.-]+://|{_POSTGRES}:|{_POSTGRES}//(?=.*@))", re.IGNORECASE | re.DOTALL)
-_SECRET = re.compile(r"[a-z_]*pass(?:word|wd|phrase)?\s*=", re.IGNORECASE)
+_URL = re.compile(
+    rf"(?:(?<![a-z0-9+.-])[a-z0-9+.-]{{2,}}://|{_POSTGRES}:|{_POSTGRES}//(?=.{{0,1000}}@))",
+    re.IGNORECASE | re.DOTALL,
+)
+_SECRET = re.compile(r"pass(?:word|wd|phrase)?\s{0,40}=", re.IGNORECASE)
 _WORD = r"(?:[\w.~!$'()*+;-]|%[0-9a-f]{2})"
 _HOST = rf"(?:{_WORD}*|\[[0-9a-f:.]*\])(?::[0-9]{{0,5}})?"
 _READABLE = re.compile(

@@ -27,6 +27,7 @@ from zlib import crc32
 from idmerge.engage import Profile, stated_update
 from idmerge.errors import FileFormatError, JournalError, MalformedUpdateError, StoreError
 from idmerge.journal.lock import WriterLock
+from idmerge.naming import check_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -128,6 +129,7 @@ def sole_writer(path: str | os.PathLike[str]) -> Iterator[None]:
         StoreError: Another process has it; the message says which.
         OSError: No file can be made there; the error names ``path``.
     """
+    check_local(path)
     try:
         lock = WriterLock(Path(path).resolve(), "a store of profiles")
     except JournalError as error:

@@ -27,7 +27,7 @@ from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal import open_journal
 from idmerge.journal.lock import WriterLock
 from idmerge.journal.offsets import offsets_after, stated_offsets
-from idmerge.naming import is_journal_url, named
+from idmerge.naming import check_local, is_journal_url, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -103,6 +103,7 @@ def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: 
             with closing(open_journal(new, create=True, read_only=False)) as journal:
                 _fill(journal, old, verdict)
             return
+        check_local(new, "a journal's path or postgresql:// URL is needed")
         target = Path(new)
         _check_free(target)
         lock = WriterLock(target)  # Nobody else makes a journal there meanwhile.

@@ -6,6 +6,9 @@ import csv
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +150,50 @@ def test_a_store_keeps_profiles_from_run_to_run_and_hides_what_links_have_joined
     ]
 
 
+def run_into(stdout: int) -> int:
+    """Add 1 to a property in a process of its own that prints its table; return its exit code."""
+    ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])
+    command = [sys.executable, "-m", "idmerge", "profiles", "u", "--events", "links.csv", "--store", "kept"]
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert b"Traceback" not in done.stderr
+    return done.returncode
+
+
+def stored() -> Any:
+    return Profiles.load("kept", Resolver()).get("ana")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_updates_whose_table_cannot_be_printed_are_not_kept_and_count_once_when_run_again() -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        assert run_into(full.fileno()) == 1
+        assert not Path("kept").exists()
+        assert run_into(subprocess.DEVNULL) == 0
+        assert stored() == {"n": 1}
+        assert run_into(full.fileno()) == 1
+        assert stored() == {"n": 1}
+
+
+def test_updates_whose_table_has_lost_its_reader_are_not_kept() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert run_into(writing) == 1
+    finally:
+        os.close(writing)
+    assert not Path("kept").exists()
+
+
+def test_a_summary_that_cannot_be_printed_leaves_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("idmerge.cli.profiles._summary", fail)
+    ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])
+    run("profiles", "u", "--events", "links.csv", "--store", "kept", "-o", "p.csv", code=1)
+    assert not Path("kept").exists()
+
+
 def test_profiles_of_the_earlier_form_are_taken_over_as_updates() -> None:
     ndjson(
         "old", [{"$distinct_id": own, "$ignore_alias": True, "$set": {"n": own}} for own in ("ana", "phone")]
@@ -185,7 +232,7 @@ def test_two_runs_do_not_write_one_store_at_once(monkeypatch: pytest.MonkeyPatch
 
 def test_a_store_that_is_changed_during_a_run_is_not_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
     ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])
-    again = ["profiles", "u", "--events", "links.csv", "--store", "kept"]
+    again = ["profiles", "u", "--events", "links.csv", "--store", "kept", "-o", "p.csv"]
     update_many = Profiles.update_many
 
     def meanwhile(held: Profiles, updates: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -75,7 +76,8 @@ class Run:
     With --store the profiles of earlier runs go on from FILE, which is made if there is none, and this run's
     are kept there. When links have joined people meanwhile, the canonical ID's profile is shown and the
     others are hidden, or fill its gaps (--merge-profiles). An update that is read twice is applied twice.
-    FILE is replaced at once when the run ends, or stays as it was.
+    FILE is replaced at once when all else is done and printed, or stays as it was, also where the reader of
+    the table ends early (| head).
 
     \b
     Example:
@@ -152,12 +154,13 @@ def profiles(  # noqa: PLR0913 - click hands over each option
             table = people.table()
             if output and table_file:
                 write_mapping(table, output, table_file, csv_safe=csv_safe)
-        if store:  # Last, so that a run that ends before it can be repeated.
+        if not output:
+            print_csv(table, csv_safe=csv_safe)
+            sys.stdout.flush()
+        for line in _summary(run, people, perf_counter() - started):
+            click.echo(line, err=True)
+        if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
-    if not output:
-        print_csv(table, csv_safe=csv_safe)
-    for line in _summary(run, people, perf_counter() - started):
-        click.echo(line, err=True)
 
 
 def _read_links(path: str, resolver: Resolver, run: Run, bar: Progress, malformed: MalformedLines) -> None:

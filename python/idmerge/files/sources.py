@@ -23,7 +23,7 @@ SUFFIXES = (
 
 
 def expanded(paths: Sequence[Source], *, with_csv: bool = False) -> Iterator[Source]:
-    """Yield ``paths``, and for a directory the files of events in it and below, by name.
+    """Yield ``paths``, and for a directory the files of events that `files_in` finds there.
 
     ``with_csv`` says whether CSV files count, which hold links only.
 
@@ -35,11 +35,24 @@ def expanded(paths: Sequence[Source], *, with_csv: bool = False) -> Iterator[Sou
         if not isinstance(path, (str, os.PathLike)) or not os.path.isdir(path):  # noqa: PTH112 - '' is none
             yield path
             continue
-        found = sorted(
-            file
-            for file in Path(path).rglob("*")
-            if file.name.endswith(suffixes) and not file.name.startswith((".", "_")) and file.is_file()
-        )
+        found = files_in(Path(path), suffixes)
         if not found:
             raise FileFormatError(f"{path}: the directory holds no events: {', '.join(suffixes)}")
         yield from found
+
+
+def files_in(directory: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files in ``directory`` and below that end with one of ``suffixes``, sorted.
+
+    Files and directories whose names begin with ``.`` or ``_`` are passed over: what others are just writing
+    has such names.
+    """
+    found: list[Path] = []
+    for place, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if _counts(name)]
+        found += [Path(place, name) for name in names if name.endswith(suffixes) and _counts(name)]
+    return sorted(filter(Path.is_file, found))
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith((".", "_"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.files.arrow import check_intact, read_schema
 from idmerge.files.opening import PARQUET
+from idmerge.files.sources import files_in
 from idmerge.naming import check_local
 from idmerge.questions.running import run
 from idmerge.questions.statement import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
@@ -212,7 +213,7 @@ def _files_at(place: Path) -> list[Path]:
 
 
 def _parquet_in(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*.parquet") if not path.name.startswith((".", "_")))
+    return files_in(directory, (".parquet",))
 
 
 def is_parquet(file: Path) -> bool:

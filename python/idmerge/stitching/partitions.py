@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import deque
-from datetime import date
 from itertools import pairwise
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,8 +42,13 @@ LONGEST_NAME = 255
 """Bytes of the name of a directory."""
 NULL = "__HIVE_DEFAULT_PARTITION__"
 """What stands for a null in the name of a directory."""
+COLUMN_BYTES = 256
+"""Bytes that a column of a batch takes in memory beside its values."""
+PIECE_BYTES = 128
+"""Bytes that a partition takes in memory for each batch that has events of it."""
+A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
-Key = date | str | None
+Key = np.datetime64 | str | None
 
 
 def write_partitions(
@@ -66,8 +70,7 @@ def write_partitions(
         waiting = _Waiting(file, whole)
         for batch in batches:
             rows += batch.num_rows
-            keys = _dates(batch.column("time")) if key == "date" else batch.column("event")
-            waiting.take(pa.RecordBatch.from_arrays(batch.columns, names=names), keys)
+            waiting.take(pa.RecordBatch.from_arrays(batch.columns, names=names), *_keys(batch, key))
         _write_each(directory, key, waiting)
     return rows
 
@@ -86,16 +89,50 @@ def check_key(schema: pa.Schema, partition_by: str) -> None:
         )
 
 
-def _dates(times: Any) -> Any:
-    """Return the day of each time, in UTC."""
+def _keys(batch: pa.RecordBatch, key: str) -> tuple[list[Key], Any]:
+    """Return the keys of the partitions that ``batch`` has events of, and the place of each event's key there."""
+    column: Any = _days(batch.column("time")) if key == "date" else _names(batch.column("event"))
+    encoded = column.dictionary_encode("encode")
+    values = encoded.dictionary.to_pylist()
+    if key == "date":
+        keys = [None if day is None else np.datetime64(day, "D") for day in values]
+    else:
+        keys = [None if name is None else str(name) for name in values]
+    return keys, encoded.indices.to_numpy(zero_copy_only=False)
+
+
+def _days(times: Any) -> Any:
+    """Return the day of each time, in UTC, as a number from 1970 on: Python's dates end with the year 9999."""
     import pyarrow as pa  # noqa: PLC0415
 
-    if pa.types.is_timestamp(times.type):
-        times = times.cast(pa.timestamp(times.type.unit))
-    return times.cast(pa.date32())
+    if times.type == pa.date32():
+        return times.cast(pa.int32())
+    unit = times.type.unit if pa.types.is_timestamp(times.type) else "ms"
+    days = times.cast(pa.int64()).fill_null(0).to_numpy() // A_DAY[unit]
+    return pa.array(days, mask=times.is_null().to_numpy(zero_copy_only=False))
+
+
+def _names(names: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_dictionary(names.type):
+        names = names.dictionary_decode()
+    is_time = pa.types.is_date(names.type) or pa.types.is_timestamp(names.type)
+    return names.cast(pa.string()) if is_time else names
 
 
 # Events that wait
+
+
+class _Piece(NamedTuple):
+    """Events that stand one after another in a batch.
+
+    To slice it takes `COLUMN_BYTES` a column, and there may be thousands of pieces, so that waits.
+    """
+
+    batch: pa.RecordBatch
+    start: int
+    end: int
 
 
 class _Partition(NamedTuple):
@@ -104,7 +141,11 @@ class _Partition(NamedTuple):
     number: int
     spilled: list[tuple[int, int]]
     """Where each piece stands in the file, and how many bytes it has."""
-    waiting: list[pa.RecordBatch]
+    waiting: list[_Piece]
+
+    def batches(self) -> list[pa.RecordBatch]:
+        """Return the events that wait in memory."""
+        return [piece.batch.slice(piece.start, piece.end - piece.start) for piece in self.waiting]
 
 
 class _Waiting:
@@ -120,34 +161,25 @@ class _Waiting:
         self.schema = schema
         self.partitions: dict[Key, _Partition] = {}
 
-    def take(self, batch: pa.RecordBatch, keys: Any) -> None:
-        """Take events, each with the key of its partition.
+    def take(self, batch: pa.RecordBatch, keys: list[Key], places: Any) -> None:
+        """Take events, each with the place of its partition's key in ``keys``.
 
         Raises:
             FileFormatError: There are more than `MOST_PARTITIONS`.
             OSError: There is no room.
         """
-        import pyarrow as pa  # noqa: PLC0415
-
-        if pa.types.is_dictionary(keys.type):
-            keys = keys.dictionary_decode()
-        encoded: Any = keys.dictionary_encode("encode")
-        values = encoded.dictionary.to_pylist()
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
         batch = _without_nulls(batch)
-        if len(values) > 1:
-            order = np.argsort(codes, kind="stable")
-            batch, codes = batch.take(order), codes[order]
-        starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        for start, end in pairwise([*starts.tolist(), len(codes)]):
-            self._partition(values[codes[start]]).waiting.append(batch.slice(start, end - start))
-        self._bytes += batch.nbytes
+        if len(keys) > 1:
+            order = np.argsort(places, kind="stable")
+            batch, places = batch.take(order), places[order]
+        starts = np.flatnonzero(np.diff(places, prepend=-1))
+        for start, end in pairwise([*starts.tolist(), len(places)]):
+            self._partition(keys[places[start]]).waiting.append(_Piece(batch, start, end))
+        self._bytes += batch.nbytes + batch.num_columns * COLUMN_BYTES + len(starts) * PIECE_BYTES
         if self._bytes >= MOST_WAITING:
             self._spill()
 
-    def _partition(self, key: Any) -> _Partition:
-        if key is not None and not isinstance(key, date):
-            key = str(key)
+    def _partition(self, key: Key) -> _Partition:
         if key not in self.partitions:
             if len(self.partitions) == MOST_PARTITIONS:
                 raise FileFormatError(
@@ -160,7 +192,7 @@ class _Waiting:
         for partition in self.partitions.values():
             if not partition.waiting:
                 continue
-            table = _together(partition.waiting)
+            table = _together(partition.batches())
             step = max(1, table.num_rows * MOST_BYTES // max(table.nbytes, 1))
             for start in range(0, table.num_rows, step):
                 partition.spilled.append(self._append(_packed(table.slice(start, step))))
@@ -188,7 +220,7 @@ class _Waiting:
             table = pa.ipc.open_stream(text).read_all()
             yield self._whole(table), table.nbytes
         if partition.waiting:
-            table = _together(partition.waiting)
+            table = _together(partition.batches())
             whole = self._whole(table)
             for start in range(0, table.num_rows, ROWS):
                 yield whole.slice(start, ROWS), table.slice(start, ROWS).nbytes
@@ -278,7 +310,7 @@ def _write(path: Path, waiting: _Waiting, partition: _Partition, is_over: Event)
                 return
             gathered.append(table)
             rows += table.num_rows
-            size += added
+            size += added + table.num_columns * COLUMN_BYTES
             if rows >= ROWS or size >= MOST_BYTES:
                 writer.write_table(pa.concat_tables(gathered), row_group_size=ROWS)
                 gathered, rows, size = [], 0, 0
@@ -289,7 +321,7 @@ def _write(path: Path, waiting: _Waiting, partition: _Partition, is_over: Event)
 def _escaped(key: Key, longest: int) -> str:
     """Return what the name of a directory has for a key.
 
-    No two keys have the same, and every character is one that any file system takes. A text that is too long
+    No two keys have the same (but for a collision of hashes), and every character is one that any file system takes. A text that is too long
     ends in a hash.
     """
     if key is None:
@@ -306,7 +338,7 @@ def _escaped(key: Key, longest: int) -> str:
 
 
 def _quoted(name: str) -> str:
-    escaped = quote(name, safe="")
+    escaped = quote(name, safe="").replace("~", "%7E")  # Which stands before a hash only.
     if escaped == NULL:
         return f"%{ord(NULL[0]):02X}{NULL[1:]}"
     return f"{escaped[:-1]}%2E" if escaped.endswith(".") else escaped  # Windows drops it.

@@ -190,6 +190,60 @@ def test_partitions_by_date_are_read_back_whole(tmp_path: Path) -> None:
     assert set(found["properties.date"].to_pylist()) == {"d"}
 
 
+def test_a_partition_or_a_csv_that_cannot_be_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    stitched = idmerge.stitch(write(tmp_path / "e", {"event": "x", "properties": {}}))
+    with pytest.raises(ValueError, match="partition_by must be 'date', 'event' or None, got 'week'"):
+        stitched.write(tmp_path / "out", partition_by="week")  # type: ignore[arg-type]
+    for name, by in (("x.parquet", None), ("x.csv", "date"), ("out", None)):
+        with pytest.raises(ValueError, match="csv_safe is for CSV"):
+            stitched.write(tmp_path / name, partition_by=by, csv_safe=True)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["e"]
+
+
+def test_days_beyond_the_years_of_python_have_partitions(tmp_path: Path) -> None:
+    day = 86_400
+    times = [316_000_000_000, 316_000_000_000 + day, -70_000_000_000, -1, 0, None, 2**52]
+    column = pa.array(times, pa.timestamp("s", tz="UTC"))
+    ids = [f"u{n}" for n in range(len(times))]
+    table = pa.table({"event": ["x"] * len(times), "distinct_id": ids, "time": column})
+    names = {}
+    for suffix, write_table in (("parquet", parquet.write_table), ("arrow", write_arrow)):
+        chosen = table.slice(0, 6) if suffix == "parquet" else table  # Parquet has milliseconds at least.
+        write_table(chosen, tmp_path / f"e.{suffix}")
+        idmerge.stitch(tmp_path / f"e.{suffix}").write(tmp_path / suffix, partition_by="date")
+        files = files_in(tmp_path / suffix)
+        read = [parquet.ParquetFile(file).read()["distinct_id"].to_pylist() for file in files]
+        assert sorted(map(tuple, read)) == sorted((own,) for own in chosen["distinct_id"].to_pylist())
+        names[suffix] = {file.parent.name for file in files}
+    assert names["parquet"] == {
+        "date=11983-08-23",
+        "date=11983-08-24",
+        "date=-249-10-15",
+        "date=1969-12-31",
+        "date=1970-01-01",
+        "date=__HIVE_DEFAULT_PARTITION__",
+    }
+    assert names["parquet"] < names["arrow"]
+
+
+def write_arrow(table: pa.Table, path: Path, rows: int | None = None) -> None:
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows)
+
+
+def test_no_name_has_the_directory_of_another_that_is_too_long(tmp_path: Path) -> None:
+    long = "x" * 400
+    idmerge.stitch(write(tmp_path / "a", {"event": long, "properties": {}})).write(
+        tmp_path / "one", partition_by="event"
+    )
+    (file,) = files_in(tmp_path / "one")
+    short = file.parent.name.removeprefix("event_name=")
+    path = write(tmp_path / "b", *({"event": name, "properties": {}} for name in (long, short, "a~b")))
+    idmerge.stitch(path).write(tmp_path / "two", partition_by="event")
+    assert len({file.parent for file in files_in(tmp_path / "two")}) == 3
+    assert (tmp_path / "two" / "event_name=a%7Eb").is_dir()
+
+
 @pytest.mark.parametrize("most", [1, 2**28])
 def test_the_events_of_a_partition_stay_in_their_order(
     most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -315,6 +369,33 @@ def test_memory_grows_neither_with_the_partitions_nor_with_the_events(tmp_path: 
     count, grown = in_a_child(path, tmp_path / "out", "date", 2**23, 0)
     assert count == 60_000
     assert grown < 150 * 2**10
+
+
+WAITING = """
+import resource
+import pyarrow as pa
+from idmerge.stitching import partitions
+
+def batches(count):
+    for number in range(count):
+        columns = {f"p{n}": pa.array([number] * 300, pa.int32()) for n in range(100)}
+        yield pa.RecordBatch.from_pydict({"event": [f"e{n}" for n in range(300)], **columns})
+
+kept = []
+partitions._write_each = lambda directory, key, waiting: kept.append(waiting)
+partitions.write_partitions(".", next(batches(1)).schema, batches(1), "event")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+partitions.write_partitions(".", next(batches(1)).schema, batches(80), "event")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_events_that_wait_take_no_more_memory_where_their_partitions_are_many(tmp_path: Path) -> None:
+    """80 batches of 300 names and 100 properties hold 10 MB; to slice them would take hundreds."""
+    command = [sys.executable, "-c", WAITING]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 100 * 2**10, done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

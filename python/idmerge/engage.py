@@ -14,7 +14,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import MalformedUpdateError
-from idmerge.events import as_id
+from idmerge.events import as_id, shown
 from idmerge.indexedlist import IndexedList, likeness
 from idmerge.jsondecoding import decoded
 
@@ -60,7 +60,7 @@ def stated_update(update: Update) -> StatedUpdate:
     mapping = _mapping(update)
     distinct_id = as_id(mapping.get("$distinct_id"))
     if distinct_id is None:
-        got = _shown(mapping.get("$distinct_id"))
+        got = shown(mapping.get("$distinct_id"))
         raise MalformedUpdateError(f"$distinct_id must be a string or an integer, got {got}")
     operations = {name: _operand(name, mapping[name]) for name in OPERATIONS if name in mapping}
     if not operations:
@@ -103,7 +103,7 @@ def copied(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (int, float)):
         if not _is_finite(value):
             raise MalformedUpdateError(
-                f"a number must be finite and no larger than a double, got {_shown(value)}"
+                f"a number must be finite and no larger than a double, got {shown(value)}"
             )
         return int(value) if isinstance(value, int) else float(value)
     if depth > DEEPEST:
@@ -112,7 +112,7 @@ def copied(value: Any, depth: int = 0) -> Any:
         return {str.__str__(key): copied(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, IndexedList)):
         return [copied(item, depth + 1) for item in value]
-    raise MalformedUpdateError(f"a property must be a JSON value, got {_shown(value)}")
+    raise MalformedUpdateError(f"a property must be a JSON value, got {shown(value)}")
 
 
 def plain(profile: Profile) -> Profile:
@@ -149,15 +149,15 @@ def _operand(name: str, value: Any) -> Any:
         return None
     if name == "$unset":
         if not isinstance(value, (list, tuple)) or not all(isinstance(key, str) for key in value):
-            raise MalformedUpdateError(f"$unset must be a list of property names, got {_shown(value)}")
+            raise MalformedUpdateError(f"$unset must be a list of property names, got {shown(value)}")
         return [str.__str__(key) for key in value]
     if not isinstance(value, Mapping):
-        raise MalformedUpdateError(f"{name} must be an object of properties, got {_shown(value)}")
+        raise MalformedUpdateError(f"{name} must be an object of properties, got {shown(value)}")
     operand = copied(value, 1 if name == "$append" else 0)  # What is appended will lie in a list.
     wanted = {"$add": ("a number", _is_number), "$union": ("a list", _is_list)}.get(name)
     for key, item in operand.items() if wanted else ():
         if wanted and not wanted[1](item):
-            raise MalformedUpdateError(f"{name} of {key!r:.100} must be {wanted[0]}, got {_shown(item)}")
+            raise MalformedUpdateError(f"{name} of {key!r:.100} must be {wanted[0]}, got {shown(item)}")
     return operand
 
 
@@ -281,11 +281,3 @@ def _is_number(value: object) -> bool:
 
 def _is_list(value: object) -> bool:
     return isinstance(value, (list, IndexedList))
-
-
-def _shown(value: object) -> str:
-    """Return the beginning of the value's ``repr``, however large or deep the value is."""
-    try:
-        return f"{value!r:.100}"
-    except Exception:  # noqa: BLE001 - a repr may do anything
-        return f"a {type(value).__name__} that cannot be shown"

@@ -134,7 +134,7 @@ def _operands(name: str, kind: Kind, properties: Mapping[str, Any]) -> tuple[_Op
         return _operand(name, properties, first), _operand(name, properties, second)
     entries = properties.get(_BOTH_OPERANDS)
     if not isinstance(entries, (list, tuple)) or len(entries) != 2:  # noqa: PLR2004
-        wrong = f"$merge needs exactly two $distinct_ids, got {_shown(entries)}"
+        wrong = f"$merge needs exactly two $distinct_ids, got {shown(entries)}"
         return (None, wrong), (None, wrong)
     first_entry, second_entry = entries
     return _text(name, _BOTH_OPERANDS, first_entry), _text(name, _BOTH_OPERANDS, second_entry)
@@ -149,7 +149,7 @@ def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) ->
 
 def _text(name: str, key: str, value: object) -> _Operand:
     text = as_id(value)
-    wrong = f"{key} of {name} must be a string or an integer, got {_shown(value)}" if text is None else ""
+    wrong = f"{key} of {name} must be a string or an integer, got {shown(value)}" if text is None else ""
     return text, wrong
 
 
@@ -165,7 +165,7 @@ def as_id(value: object) -> str | None:
     return value.digits if isinstance(value, WrittenInteger) else None
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return the beginning of the value's ``repr``, however large or deep the value is."""
     try:
         return f"{value!r:.100}"

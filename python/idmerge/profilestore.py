@@ -10,7 +10,7 @@
 3. Equal profiles in the same order are the same bytes.
 4. A line is an update that makes its profile under that very ID, so a store is a file of updates, too.
 
-Reading and writing take one line at a time.
+Reading and writing take one line at a time. A profile, and so its line, is held whole, of whatever length.
 """
 
 from __future__ import annotations

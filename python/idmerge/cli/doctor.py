@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge.cli.journals import is_journal
-from idmerge.cli.options import FILES_HELP, POLICY_FIELDS, canonical_option, is_given, policy_options
+from idmerge.cli.options import FILES_HELP, canonical_option, check_rules_are_left_out, policy_options
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
@@ -128,10 +128,7 @@ def _check(files: Sequence[str], profiles: str | None, output: str | None) -> No
     if any(map(is_journal, files)):
         if len(files) > 1:
             raise click.UsageError("a journal is looked at alone, without other files")
-        if any(map(is_given, ("canonical", *POLICY_FIELDS))):
-            raise click.UsageError(
-                "a journal states its policy and its canonical strategy; leave out their options"
-            )
+        check_rules_are_left_out()
         if profiles:
             raise click.UsageError("--profiles goes with files of events, not with a journal")
     read = [*files, *([profiles] if profiles else [])]

@@ -225,9 +225,9 @@ def _naming(path: str, of: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        named = os.fspath(error.filename) if isinstance(error.filename, (str, Path)) else None
+        place = os.fspath(error.filename) if isinstance(error.filename, (str, Path)) else None
         if of is not None:
-            is_of = error.errno in _FULL if named is None else named.startswith(os.fspath(of))
+            is_of = error.errno in _FULL if place is None else place.startswith(os.fspath(of))
             if not is_of:
                 raise
         raise OSError(error.errno, os.strerror(error.errno), path) from error

@@ -90,7 +90,7 @@ def check_key(schema: pa.Schema, partition_by: str) -> None:
 
 
 def _keys(batch: pa.RecordBatch, key: str) -> tuple[list[Key], Any]:
-    """Return the keys of the partitions that ``batch`` has events of, and the place of each event's key there."""
+    """Return the keys of the partitions of ``batch``, and the place of each event's key among them."""
     column: Any = _days(batch.column("time")) if key == "date" else _names(batch.column("event"))
     encoded = column.dictionary_encode("encode")
     values = encoded.dictionary.to_pylist()
@@ -321,8 +321,8 @@ def _write(path: Path, waiting: _Waiting, partition: _Partition, is_over: Event)
 def _escaped(key: Key, longest: int) -> str:
     """Return what the name of a directory has for a key.
 
-    No two keys have the same (but for a collision of hashes), and every character is one that any file system takes. A text that is too long
-    ends in a hash.
+    No two keys have the same, but for a collision of hashes, and every character is one that any file system
+    takes. A text that is too long ends in a hash.
     """
     if key is None:
         return NULL

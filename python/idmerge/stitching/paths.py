@@ -16,7 +16,7 @@ from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import Duplicates, import_pyarrow
 from idmerge.stitching.lines import Lines
 from idmerge.stitching.tables import Wanted
-from idmerge.stitching.writing import can_encode, write_encoded, write_events
+from idmerge.stitching.writing import PARTITIONS, can_encode, write_encoded, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -191,8 +191,13 @@ class StitchedEvents:
         Raises:
             FileFormatError: A file is damaged or has changed, or the directory holds something else.
             OSError: There is no room, or no permission.
+            ValueError: ``partition_by`` is none of these, or ``csv_safe`` is wanted and the output is no CSV.
         """
         path = os.fspath(output)
+        if partition_by not in {None, *PARTITIONS}:
+            raise ValueError(f"partition_by must be 'date', 'event' or None, got {partition_by!r}")
+        if csv_safe and (partition_by is not None or not path.endswith(".csv")):
+            raise ValueError("csv_safe is for CSV; name an output that ends with .csv, without partition_by")
         encoding = self._encoding
         if encoding is not None and encoding.is_current and partition_by is None and can_encode(path):
             self._encoding = None  # It can be written once.

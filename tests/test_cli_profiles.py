@@ -150,6 +150,12 @@ def test_a_store_keeps_profiles_from_run_to_run_and_hides_what_links_have_joined
     ]
 
 
+def test_a_property_whose_column_is_renamed_is_told() -> None:
+    ndjson("u", [setting("ana", **{"a\0b": 1})])
+    done = run("profiles", "u", "--events", "links.csv")
+    assert "the property 'a\\x00b' has a NUL in its name; its column is a\ufffdb\n" in done.stderr
+
+
 def run_into(stdout: int) -> int:
     """Add 1 to a property in a process of its own that prints its table; return its exit code."""
     ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])

@@ -299,6 +299,15 @@ class Profiles:
         table: pa.Table = pyarrow.table(columns)
         return table
 
+    def renamed(self) -> dict[str, str]:
+        """Return the properties with a NUL in their names, with their columns in `table`: U+FFFD is there."""
+        from idmerge.jsoncolumns import column_names  # noqa: PLC0415
+
+        with self._lock:
+            shown = [self._shown(stored) or {} for stored in self._people().values()]
+        names = column_names(dict.fromkeys(name for profile in shown for name in profile), ["distinct_id"])
+        return {name: column for name, column in names.items() if "\0" in name}
+
     # Lasting.
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from idmerge.cli.wording import labelled, printable
 from idmerge.errors import MissingExtraError
 from idmerge.files.csvtext import write_csv
 from idmerge.naming import named, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
@@ -116,3 +117,13 @@ def write_mapping(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: boo
         write_csv(table, stream, csv_safe=csv_safe)
     else:
         WRITERS[suffix](table, stream)
+
+
+def tell_renamed(renamed: Mapping[str, str]) -> None:
+    """Say in one line that columns' names have no NUL: ``renamed`` are properties with their columns."""
+    for name, column in list(renamed.items())[:1]:
+        more = f", and {len(renamed) - 1:,} more likewise" if len(renamed) > 1 else ""
+        told = (
+            f"the property {printable(name)} has a NUL in its name; its column is {printable(column)}{more}"
+        )
+        click.echo(labelled("note", told), err=True)

@@ -27,6 +27,7 @@ from idmerge.cli.output import (
     check_suffix,
     csv_safe_option,
     print_csv,
+    tell_renamed,
     write_mapping,
 )
 from idmerge.cli.progress import Progress, progress, total_size
@@ -157,6 +158,8 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         if not output:
             print_csv(table, csv_safe=csv_safe)
             sys.stdout.flush()
+        if any("\ufffd" in name for name in table.column_names):
+            tell_renamed(people.renamed())
         for line in _summary(run, people, perf_counter() - started):
             click.echo(line, err=True)
         if store:  # After all that may fail, so that a run that did can be repeated.

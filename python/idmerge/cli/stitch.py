@@ -14,7 +14,7 @@ from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
-from idmerge.cli.output import check_csv_safe, csv_safe_option
+from idmerge.cli.output import check_csv_safe, csv_safe_option, tell_renamed
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.cli.wording import counted, labelled, printable
@@ -122,7 +122,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
             output=None if partition_by else output,
         )
     _tell_missing(properties, events)
-    _tell_renamed(events)
+    tell_renamed(events.renamed)
     run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
     with progress("writing", total) as bar:
         count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
@@ -171,16 +171,6 @@ def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
     for name in properties:
         if not {name, f"properties.{name}"} & {*events.column_names}:
             click.echo(labelled("note", f"no event has the property {printable(name)}"), err=True)
-
-
-def _tell_renamed(events: StitchedEvents) -> None:
-    """Say in one line that the names of columns have no NUL."""
-    for name, column in list(events.renamed.items())[:1]:
-        more = f", and {len(events.renamed) - 1:,} more likewise" if len(events.renamed) > 1 else ""
-        told = (
-            f"the property {printable(name)} has a NUL in its name; its column is {printable(column)}{more}"
-        )
-        click.echo(labelled("note", told), err=True)
 
 
 def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None:

@@ -94,6 +94,7 @@ def _keys(batch: pa.RecordBatch, key: str) -> tuple[list[Key], Any]:
     column: Any = _days(batch.column("time")) if key == "date" else _names(batch.column("event"))
     encoded = column.dictionary_encode("encode")
     values = encoded.dictionary.to_pylist()
+    keys: list[Key]
     if key == "date":
         keys = [None if day is None else np.datetime64(day, "D") for day in values]
     else:
@@ -102,7 +103,7 @@ def _keys(batch: pa.RecordBatch, key: str) -> tuple[list[Key], Any]:
 
 
 def _days(times: Any) -> Any:
-    """Return the day of each time, in UTC, as a number from 1970 on: Python's dates end with the year 9999."""
+    """Return the day of each time, in UTC, as a number since 1970: dates of Python end with the year 9999."""
     import pyarrow as pa  # noqa: PLC0415
 
     if times.type == pa.date32():

@@ -111,8 +111,8 @@ impl Cutter {
     #[inline]
     fn take(&mut self, byte: u8, lines: &mut Vec<u8>) -> Result<(), String> {
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-            if matches!(self.place, Place::Item | Place::ItemEnd) {
-                lines.push(b' ');
+            if self.place == Place::Item {
+                lines.push(b' '); // Between items any number may stand, and the line has none of them.
             }
             return Ok(());
         }

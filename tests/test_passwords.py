@@ -16,7 +16,7 @@ from every_command import Parameter, parameters
 from idmerge import Profiles, Resolver, StitchedEvents, doctor, questions
 from idmerge.cli.group import commands
 from idmerge.files import read, replacing, scan
-from idmerge.naming import named
+from idmerge.naming import check_local, named, without_secrets
 from idmerge.verify import Verdict, salvage, verify
 from postgres_server import Server, running_server
 
@@ -186,6 +186,42 @@ def test_a_journal_is_named_where_the_url_can_be_read_in_one_way_only() -> None:
     for url in URLS:
         assert not leaks(named(url))
         assert not leaks(named(f"/some/where/{url}"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "mapping-postgres-2026-11-28T16:56:00.csv",
+        "out/postgres:16/ids.csv",
+        "bypass=1.parquet",
+        "compass=n.csv",
+        "stitched/pass=*/*.parquet",
+        "host_name=3/event_name=a/x.parquet",
+        "bypass=1.idmerge",
+        "a//b.csv",
+    ],
+)
+def test_a_path_in_which_a_url_or_a_password_could_be_seen_is_a_path(path: str) -> None:
+    check_local(path)
+    check_local(Path(path))
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_is_no_path_wherever_a_part_of_one_begins_with_it(url: str) -> None:
+    for suffix in SUFFIXES:
+        for text in (url + suffix, f"./{url}{suffix}", f"/some/where/{url}{suffix}"):
+            for path in (text, Path(text)):
+                with pytest.raises(FileNotFoundError, match="a URL or a connection string"):
+                    check_local(path)
+
+
+def test_no_part_of_a_password_is_left_in_what_others_wrote() -> None:
+    for url in ("postgresql://u:zq7 zq8@h/db", "postgres://u:zq7'zq8\"zq9@h/db"):
+        assert not leaks(without_secrets(f"cannot open {url}: nope", []))
+    both = "see postgresql://u@h/db, or postgres://v:zq7@k/e: gone; ask me@example.com"
+    assert (
+        without_secrets(both, []) == "see postgresql://u@h/db, or postgres://v@k/e: gone; ask me@example.com"
+    )
 
 
 # Functions.

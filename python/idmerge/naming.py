@@ -1,7 +1,8 @@
 """Names of files and journals for messages: without what is secret, and without what steers a terminal.
 
 A journal's URL holds a password, and it may stand wherever a path is expected: by mistake, or because
-a command takes both. `named` is the only way in which a path gets into a message.
+a command takes both. `named` is how such a path gets into a message. Where a library or the system wrote
+the message, and paths stand in it as they are, `without_secrets` hides what `named` would have hidden.
 
 1. Of a URL the scheme is named, and user, hosts, ports and database only if the whole of it can be read
    in one way. An ``@``, ``/`` or ``:`` that is not percent-encoded may belong to a password, and then
@@ -34,14 +35,25 @@ _URL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SECRET = re.compile(r"pass(?:word|wd|phrase)?\s{0,40}=", re.IGNORECASE)
+_KEYWORDS = (
+    "host|hostaddr|port|dbname|user|password|passfile|service|options|application_name|connect_timeout|"
+    "target_session_attrs|ssl(?:mode|cert|key|password|rootcert)"
+)
+# What no file is called by chance, whereas `mapping-postgres-12:30.csv` and `bypass=1.parquet` are files.
+_NO_FILE = re.compile(
+    rf"(?:^|[/\\])(?:[a-z][a-z0-9+.:-]+://|(?:[a-z]+:)?{_POSTGRES}:(?:/|[^/@]{{0,1000}}@)|{_POSTGRES}//(?=.{{0,1000}}@))"
+    rf"|(?:^|[/\s])(?:{_KEYWORDS})\s{{0,40}}=",
+    re.IGNORECASE | re.DOTALL,
+)
 _WORD = r"(?:[\w.~!$'()*+;-]|%[0-9a-f]{2})"
 _HOST = rf"(?:{_WORD}*|\[[0-9a-f:.]*\])(?::[0-9]{{0,5}})?"
+_UNTIL_BLANK = re.compile(r"[^\s'\"]*")
 _READABLE = re.compile(
     rf"(?P<scheme>[a-z][a-z0-9+.-]+://)(?:(?P<user>{_WORD}*)(?::(?:{_WORD}|[,=&])*)?@)?"
     rf"(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<path>(?:/{_WORD}*)*)(?:\?[^#\s]*)?",
     re.IGNORECASE | re.ASCII,
 )
-_IN_TEXT = re.compile(rf"{_POSTGRES}:/[^\s'\"]*", re.IGNORECASE)
+_IN_TEXT = re.compile(rf"{_POSTGRES}:/(?:[^\n]{{0,1000}}@)?[^\s'\"]*", re.IGNORECASE)
 
 
 def is_journal_url(path: object) -> bool:
@@ -78,7 +90,7 @@ def check_local(path: object, wanted: str = "a file's path is needed") -> None:
     if not isinstance(path, (str, os.PathLike)):
         return
     text = os.fsdecode(path)
-    if (_URL.search(text) or _SECRET.search(text)) and not os.path.lexists(text):
+    if _NO_FILE.search(text) and not os.path.lexists(text):
         raise FileNotFoundError(
             errno.ENOENT, f"this is a URL or a connection string, and {wanted}", named(text)
         )
@@ -117,5 +129,13 @@ def _spellings(path: str) -> Iterable[str]:
 
 
 def _redacted_in_text(found: re.Match[str]) -> str:
-    url = found[0].rstrip(":,;.)")
-    return f"{_redacted(url)}{found[0][len(url) :]}"
+    text = found[0]
+    first = _UNTIL_BLANK.match(text)
+    assert first is not None  # noqa: S101
+    url = first[0].rstrip(":,;.)")
+    read = _READABLE.fullmatch(url)
+    if read is not None and _is_certain(read) and (read["user"] or "@" not in text):
+        # Another URL may stand behind this one.
+        return f"{_redacted(url)}{_IN_TEXT.sub(_redacted_in_text, text[len(url) :])}"
+    whole = text.rstrip(":,;.)")
+    return f"{text.partition(':')[0]}://{HIDDEN}{text[len(whole) :]}"

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyarrow import csv, parquet
 
+import idmerge
 from idmerge import Kind, Resolver
+from idmerge.files.syncing import WORTH_THREADS
+from idmerge.questions import SignupRate
 from idmerge.threads import Pool
 
 if TYPE_CHECKING:
@@ -25,11 +29,19 @@ if sys.platform == "win32":
 NO_MORE_THREADS = """
 import os, resource, sys, threading, warnings
 import numpy as np, pyarrow as pa
-import idmerge, idmerge.files
+import pkgutil, pandas
+import pyarrow.compute
+from importlib import import_module
+import duckdb, idmerge, idmerge.files, idmerge.questions, idmerge.stitching
+from pyarrow import parquet
 from idmerge import Kind, Resolver, durable
 from idmerge.compat import DisjointSet
 from idmerge.errors import CheckpointWarning
 from idmerge.files import blocks
+# The other user may not be allowed to read the home in which modules lie that are imported later.
+for package in (idmerge.files, idmerge.questions, idmerge.stitching):
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        import_module(module.name)
 def allow_no_more_threads():
     if os.getuid() == 0:  # Whom no limit binds.
         os.setgid(65534)
@@ -110,6 +122,52 @@ print(idmerge.stitch(path))
 """
     path.chmod(0o644)
     assert run(code, path) == ["16000 4000", "StitchedEvents(12,000 events, 6 columns)"]
+
+
+def events_in(directory: Path) -> Path:
+    path = directory / "events.ndjson"
+    line = '{"event": "%s", "properties": {"distinct_id": "a%d", "time": %d}}\n'
+    path.write_text("".join(line % (("Sign Up", "View")[row % 2], row, row * 4000) for row in range(900)))
+    path.chmod(0o644)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "partition_by"), [("s.csv", None), ("s.parquet", None), ("s", None), ("s", "date")]
+)
+def test_stitched_events_are_written_without_other_threads(
+    for_all: Path, name: str, partition_by: str | None
+) -> None:
+    events, output = events_in(for_all), for_all / name
+    code = f"""
+events, output = sys.argv[1:]
+allow_no_more_threads()
+stitched = idmerge.StitchedEvents([events], Resolver())
+stitched.learn(output=output)
+stitched.write(output, partition_by={partition_by!r})
+"""
+    run(code, events, output)
+    if output.is_file():
+        rows = csv.read_csv(output) if output.suffix == ".csv" else parquet.ParquetFile(output).read()
+        assert rows.num_rows == 900
+    else:
+        files = list(output.rglob("*.parquet"))
+        assert sum(parquet.ParquetFile(file).metadata.num_rows for file in files) == 900
+        assert (len(files) >= WORTH_THREADS) == (partition_by is not None)
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_question_is_answered_without_other_threads(for_all: Path, *, is_file: bool) -> None:
+    events = for_all / "stitched.parquet"
+    idmerge.stitch(events_in(for_all), output=events)
+    code = f"""
+events = sys.argv[1]
+table = parquet.ParquetFile(events).read()
+allow_no_more_threads()
+print(list(idmerge.questions.SignupRate().ask(events if {is_file} else table)))
+"""
+    events.chmod(0o644)
+    assert run(code, events) == [repr(list(SignupRate().ask(events)))]
 
 
 def test_a_journal_and_its_checkpoint_are_read_without_other_threads(for_all: Path) -> None:

@@ -1,7 +1,11 @@
 """Statements of DuckDB that an interrupt reaches.
 
 While DuckDB's own thread works, `execute` waits without looking for signals. So a statement runs in another
-thread, and the caller's thread, where Python handles signals, waits for that.
+thread, and the caller's thread, where Python handles signals, waits for that. Without a thread to be had, it
+runs in the caller's.
+
+What a statement reads from Python, such as the batches of a stream, is not interrupted: the statement ends
+once the batch that is being made is there.
 """
 
 from __future__ import annotations
@@ -44,11 +48,18 @@ class _Running(Thread):
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Wait for the rows."""
-        while not self._is_done.wait(AGAIN):
-            pass  # Python looks for signals; polars, once imported, lets none end a wait.
+        self._wait()
         if self._error is not None:
             raise self._error
         return self._rows
+
+    def _wait(self) -> None:
+        try:
+            self.start()
+        except RuntimeError:  # The system has no thread to spare.
+            self.run()
+        while not self._is_done.wait(AGAIN):
+            pass  # Python looks for signals; polars, once imported, lets none end a wait.
 
     def stop(self) -> None:
         """Interrupt the statement and wait for its end."""
@@ -66,7 +77,6 @@ def run(connection: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[Any
     """
     running = _Running(connection, statement)
     try:
-        running.start()
         return running.rows()
     finally:
         running.stop()

@@ -35,7 +35,7 @@ def written_once(
     path: Path, output: Path, resolver: Resolver | None = None, **wanted: Any
 ) -> tuple[StitchedEvents, bool]:
     """Stitch ``path`` to ``output``; return the events, and whether they were read once."""
-    events = StitchedEvents([path], resolver or Resolver(), **wanted)
+    events = StitchedEvents([path], Resolver() if resolver is None else resolver, **wanted)
     events.learn(output=output)
     passes: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from idmerge.errors import ColumnError
 from idmerge.files import replacing
 from idmerge.naming import named
 from idmerge.wording import counted, cut, printable
@@ -89,9 +90,18 @@ class Answer:
         for suffix, _ in VERSIONS:
             schema += [(measure.name + suffix, numbers[measure.form]) for measure in question.measures]
         names = [name for name, _ in schema]
-        table = pa.Table.from_pylist(
-            [dict(zip(names, row, strict=True)) for row in rows], schema=pa.schema(schema)
-        )
+        try:
+            table = pa.Table.from_pylist(
+                [dict(zip(names, row, strict=True)) for row in rows], schema=pa.schema(schema)
+            )
+        except pa.ArrowException as error:
+            if key is None or not key.is_date:
+                raise
+            # DuckDB hands over such a date as a text.
+            strange = next((row[0] for row in rows if isinstance(row[0], str)), "")
+            raise ColumnError(
+                f"the column 'time' has times beyond the years 1 to 9999: {strange or error}"
+            ) from error
         return cls(question.title, key, question.measures, question.charted, table, sql)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:

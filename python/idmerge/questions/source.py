@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
+from idmerge.errors import ColumnError, FileFormatError, IdmergeError, MissingExtraError
 from idmerge.files.arrow import check_intact, read_schema
 from idmerge.files.opening import PARQUET
 from idmerge.files.sources import files_in
@@ -42,22 +42,19 @@ def opened(events: Any, wanted: Sequence[str]) -> Iterator[tuple[duckdb.DuckDBPy
     """Open a connection in which ``events`` has the columns ``wanted``.
 
     Raises:
-        ColumnError: The events lack one of them, or their times are no timestamps.
+        ColumnError: The events lack one of them, their times are no timestamps, or the stream or DuckDB
+            fails.
         FileFormatError: A file is no Parquet, or DuckDB cannot read it.
+        MemoryError: They need more memory than DuckDB may take.
         MissingExtraError: DuckDB or pyarrow is not installed.
     """
     with _connected() as connection:
         files = _files(events)
-        if files is None:
-            yield connection, _load(connection, _stream(events, wanted), wanted)
-            return
-        columns = _view(connection, files, wanted)
-        import duckdb  # noqa: PLC0415
-
-        try:
-            yield connection, columns
-        except duckdb.Error as error:
-            raise _unreadable(files, error) from error
+        with _reading(files):
+            if files is None:
+                yield connection, _load(connection, _stream(events, wanted), wanted)
+            else:
+                yield connection, _view(connection, files, wanted)
 
 
 def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
@@ -68,9 +65,10 @@ def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
     """
     with _connected() as connection:
         files = _files(events)
-        if files is None:
-            return _columns(connection, _stream(events, wanted).schema, wanted)
-        return _view(connection, files, wanted)
+        with _reading(files):
+            if files is None:
+                return _columns(connection, _stream(events, wanted).schema, wanted)
+            return _view(connection, files, wanted)
 
 
 def event_names(events: Events) -> list[str]:
@@ -101,6 +99,29 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@contextmanager
+def _reading(files: Sequence[Path] | None) -> Iterator[None]:
+    """Turn what DuckDB and pyarrow raise while they read ``files``, or a stream, into errors of idmerge's."""
+    import duckdb  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryError(_reason(error)) from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        if isinstance(error, MemoryError):
+            raise
+        if files is not None:
+            raise _unreadable(files, error) from error
+        raise ColumnError(f"the events cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error's message; that of Python in a stream ends with a traceback."""
+    return str(error).partition("\n")[0].partition(". Detail: Python exception")[0]
+
+
 # Streams
 
 
@@ -110,9 +131,7 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
 
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(events, pandas.DataFrame):
-        check(list(map(str, events.columns)), wanted)
-        chosen = events.loc[:, [name in wanted for name in events.columns]]
-        return pa.Table.from_pandas(chosen, preserve_index=False).to_reader()
+        return _of_pandas(events, wanted).to_reader()
     if not hasattr(events, "__arrow_c_stream__"):
         raise TypeError(
             "events must be a table that exports an Arrow stream, a frame of pandas, a relation of DuckDB or "
@@ -132,6 +151,22 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
             kind = pa.timestamp("us", tz="UTC") if column.name == TIME else pa.string()
             schema = schema.set(place, column.with_type(kind))
     return stream if schema.equals(stream.schema) else stream.cast(schema)
+
+
+def _of_pandas(frame: Any, wanted: Sequence[str]) -> pa.Table:
+    """Return the columns ``wanted`` of a frame of pandas."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    check(list(map(str, frame.columns)), wanted)
+    columns = {}
+    for name in wanted:
+        if getattr(frame[name], "ndim", 1) > 1:
+            raise ColumnError(f"the events have the column {name!r} more than once")
+        try:
+            columns[name] = pa.array(frame[name], from_pandas=True)
+        except (pa.ArrowException, UnicodeEncodeError) as error:
+            raise ColumnError(f"the column {name!r} cannot be read: {_reason(error)}") from error
+    return pa.table(columns)
 
 
 def _load(
@@ -155,7 +190,11 @@ def _load(
     try:
         run(connection, f"CREATE TEMPORARY TABLE events AS SELECT {chosen} FROM stream")
     except duckdb.Error as error:
-        raise damage[0] if damage else error from error
+        if damage and isinstance(damage[0], (IdmergeError, MemoryError)):
+            raise damage[0] from error
+        if damage:
+            raise ColumnError(f"the events cannot be read: {_reason(damage[0])}") from damage[0]
+        raise
     connection.unregister("stream")
     return columns
 

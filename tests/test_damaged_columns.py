@@ -16,7 +16,7 @@ from pyarrow import parquet
 import idmerge
 from idmerge import Kind, Resolver, connected_components, questions
 from idmerge.errors import ColumnError, FileFormatError
-from idmerge.files import read
+from idmerge.files import LinkBatch, read
 from idmerge.files.arrow import opened
 
 TEXT = b"aaaabbbbccccddddeeeeffffgggghhhh"
@@ -283,3 +283,20 @@ def test_no_damaged_file_ends_a_process_or_shows_memory(tmp_path: Path) -> None:
     assert counts["files"] == 16
     assert counts["answered"] > 2
     assert counts["refused"] > 10
+
+
+def test_a_value_beyond_its_type_that_leads_nowhere_is_no_damage(tmp_path: Path) -> None:
+    days = pa.array([1, None], pa.date64())  # With a time of day.
+    times = pa.array([-1, None], pa.time64("us"))
+    links = {"kind": ["merge", "merge"], "left": ["a", "c"], "right": ["b", "d"]}
+    events = pa.table(
+        {"event": ["x", "y"], "time": [1, 2], "distinct_id": ["a", "b"], "day": days, "at": times}
+    )
+    assert idmerge.stitch(events)["day"].cast(pa.int64()).to_pylist() == [1, None]
+    path = tmp_path / "links.arrow"
+    with (
+        pa.OSFile(str(path), "w") as file,
+        pa.ipc.new_file(file, pa.table({**links, "day": days}).schema) as out,
+    ):
+        out.write_table(pa.table({**links, "day": days}))
+    assert [len(piece.lines) for piece in read(str(path)) if isinstance(piece, LinkBatch)] == [2]

@@ -10,6 +10,7 @@ import click
 
 from idmerge.cli.wording import labelled, printable
 from idmerge.errors import MissingExtraError
+from idmerge.files.arrow import is_text
 from idmerge.files.csvtext import write_csv
 from idmerge.naming import named, visible
 
@@ -60,7 +61,7 @@ def _visible(table: pa.Table) -> pa.Table:
 
     columns = [
         pa.array([text if text is None else visible(text) for text in column.to_pylist()], pa.large_string())
-        if pa.types.is_string(column.type)
+        if is_text(column.type)
         else column
         for column in table.columns
     ]

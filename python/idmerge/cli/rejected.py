@@ -1,7 +1,7 @@
 """Rejected links as a file: one row a link, with the place where it stands and the reason.
 
-The columns ``kind``, ``left`` and ``right`` are those of a file of links, so that the CSV can be read
-again: under another policy, or once the IDs are mended.
+The columns ``kind``, ``left`` and ``right`` are those of a file of links, so that a CSV written
+without --csv-safe can be read again: under another policy, or once the IDs are mended.
 """
 
 from __future__ import annotations

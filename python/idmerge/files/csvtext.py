@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from idmerge.files.arrow import is_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
@@ -88,11 +90,10 @@ def _plain(table: pa.Table) -> pa.Table:
 
 def _safe(table: pa.Table) -> pa.Table:
     """Return ``table`` with no formulas in its texts."""
-    import pyarrow as pa  # noqa: PLC0415
     import pyarrow.compute as pc  # noqa: PLC0415
 
     for place, field in enumerate(table.schema):
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+        if is_text(field.type):
             column = pc.replace_substring_regex(table.column(place), pattern=FORMULA, replacement=r"'\1")
             table = table.set_column(place, field, column)
     return table

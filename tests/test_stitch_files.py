@@ -543,3 +543,19 @@ def test_memory_does_not_grow_with_a_file_of_columns(tmp_path: Path) -> None:
     rows, grown = growth(tmp_path / "e.parquet", tmp_path / "out.parquet")
     assert rows == 400_000
     assert grown < 300
+
+
+def test_row_groups_with_dictionaries_of_their_own_become_a_file_of_arrow(tmp_path: Path) -> None:
+    def table(*values: str) -> pa.Table:
+        known = {"event": ["x", "y"], "time": [1, 2], "distinct_id": ["a", "b"]}
+        return pa.table({**known, "plan": pa.array(values).dictionary_encode()})
+
+    path, output = tmp_path / "e.parquet", tmp_path / "s.arrow"
+    with parquet.ParquetWriter(path, table("p", "q").schema) as writer:
+        writer.write_table(table("p", "q"))
+        writer.write_table(table("r", "s"))
+    events = StitchedEvents([path], Resolver())
+    events.learn()
+    assert events.write(output) == 4
+    with pa.OSFile(str(output)) as file, pa.ipc.open_file(file) as reader:
+        assert reader.read_all()["plan"].to_pylist() == ["p", "q", "r", "s"]

@@ -189,8 +189,16 @@ def _writer(
         with parquet.ParquetWriter(stream, schema, **parquet_options(schema)) as writer:
             yield lambda table: writer.write_table(table, row_group_size=2 * ROWS)
     elif output.endswith(".arrow"):
-        with pa.ipc.new_file(stream, schema) as writer:
-            yield writer.write_table
+        # A file of Arrow has one dictionary a column, and each row group of Parquet may have its own.
+        plain = pa.schema(
+            [
+                field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+                for field in schema
+            ],
+            schema.metadata,
+        )
+        with pa.ipc.new_file(stream, plain) as writer:
+            yield lambda table: writer.write_table(table if plain.equals(table.schema) else table.cast(plain))
     else:
         with csv_writer(stream, schema, csv_safe=csv_safe) as write:
             yield write

@@ -15,7 +15,7 @@ from idmerge.resolver import Resolver
 from idmerge.spark.components import check_finder, finder_named, kept
 from idmerge.spark.requirements import check_session
 from idmerge.spark.saved import Settings, claimed, opened, written
-from idmerge.spark.stated import IN_ORDER, stated
+from idmerge.spark.stated import IN_ORDER, stated, without_repeated_observations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,6 +76,7 @@ def resolve(  # noqa: PLR0913 - each by its name
         FileFormatError: ``previous`` is damaged: a file is missing, extra, or not what was written.
         FullRunError: ``previous`` does not allow an exact answer; the message says why.
         MissingExtraError: The session lacks GraphFrames.
+        OSError: The file system of ``save`` or ``previous`` cannot be reached.
         SparkSessionError: The session is one of Spark Connect.
     """
     check_session(links)
@@ -88,23 +89,26 @@ def resolve(  # noqa: PLR0913 - each by its name
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()
-    news = stated(links, order, settings.policy)
+    sent = stated(links, order, settings.policy)
     if before is not None:
-        before.check_order(news)
-    with nullcontext() if save is None else claimed(spark, save), _persisted(news):
-        return _resolved(news, settings, before, save, components, links_a_task)
+        before.check_order(sent)
+    claim = nullcontext() if save is None else claimed(spark, save)
+    with claim, _persisted(sent), _persisted(without_repeated_observations(sent)) as news:
+        count = _Count.of(news)
+        sent.unpersist()  # What is left of it is held by now.
+        return _resolved(news, count, settings, before, save, components, links_a_task)
 
 
 def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for
     news: DataFrame,
+    count: _Count,
     settings: Settings,
     before: Saved | None,
     save: str | None,
     components: Finder,
     links_a_task: int,
 ) -> DataFrame:
-    """Return the mapping of ``news``, which are persisted, so that counting reads no input again."""
-    count = _Count.of(news)
+    """Return the mapping of ``news``, which are persisted and counted."""
     if before is None and save is None and components == "auto" and count.links <= links_a_task:
         return kept(_replayed(news, 1, settings))
     cores = news.sparkSession.sparkContext.defaultParallelism
@@ -134,11 +138,11 @@ class _Count(NamedTuple):
 
 
 @contextmanager
-def _persisted(frame: DataFrame) -> Iterator[None]:
+def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
     """Keep ``frame`` in the executors, once it is computed, until the block ends."""
     frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        yield
+        yield frame
     finally:
         frame.unpersist()
 

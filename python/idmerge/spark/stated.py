@@ -58,7 +58,7 @@ def require(frame: DataFrame, *names: str) -> None:
 
 
 def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> DataFrame:
-    """Return the links that are not as if never sent, and the first observation of each ID.
+    """Return the links that are not as if never sent; observations are links of an ID with itself.
 
     The columns are those of `IN_ORDER`; several order columns become one struct.
 
@@ -84,7 +84,7 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
             T.StructField("right", T.StringType()),
         ]
     )
-    return _first_observations(plain.mapInArrow(partial(_sent, policy), schema))
+    return plain.mapInArrow(partial(_sent, policy), schema)
 
 
 def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -113,8 +113,11 @@ def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
     return of_rows
 
 
-def _first_observations(links: DataFrame) -> DataFrame:
-    """Keep the first of the links of each ID with itself: they make it known and do nothing else."""
+def without_repeated_observations(links: DataFrame) -> DataFrame:
+    """Keep the first of the links of each ID with itself: they make it known and do nothing else.
+
+    It reads ``links`` twice, so they are persisted first.
+    """
     first = F.min(F.struct("order", "kind")).alias("first")
     seen = links.where("left = right").groupBy("left").agg(first)
     observed = seen.select("first.order", "first.kind", "left", F.col("left").alias("right"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from benches import spark_state
 
+from idmerge import Policy
 from idmerge.errors import FileFormatError, FullRunError
 from spark_session import SKIPPED_WARNINGS, session
 from test_spark import SCHEMA, answer, expected, frame, workload
@@ -59,10 +61,16 @@ def saved(guarded: Path) -> Path:
     return guarded
 
 
-def go_on(spark: SparkSession, saved: Path | str, **options: Any) -> list[Any]:
+def go_on(spark: SparkSession, saved: Path | str, order: str = "at", **options: Any) -> list[Any]:
     from idmerge.spark import resolve
 
-    return answer(resolve(frame(spark, NEW), order="at", previous=str(saved), **options))
+    return answer(resolve(frame(spark, NEW), order=order, previous=str(saved), **options))
+
+
+def resolve_some(spark: SparkSession, **options: Any) -> None:
+    from idmerge.spark import resolve
+
+    resolve(frame(spark, NEW), order="at", **options)
 
 
 def a_file(saved: Path, part: str) -> Path:
@@ -275,6 +283,66 @@ def test_a_state_lies_at_any_path_that_hadoop_knows(spark: SparkSession, tmp_pat
         assert go_on(spark, place) == expected([*OLD, *NEW])
     with pytest.raises(ValueError, match=r"a path may hold none of \*\?\[\]\{\}, got '.*x\[1\]'"):
         resolve(frame(spark, OLD), order="at", save=f"{tmp_path}/x[1]")  # Spark would not find it again.
+
+
+LAKE = "viewfs://key:zq7zq8@lake"
+"""A file system of Hadoop whose URL holds a password."""
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Iterator[Path]:
+    """The directory that lies at ``LAKE/saved``, with a whole state."""
+    held = tmp_path / "saved"
+    shutil.copytree(template(tmp_path), held)
+    for checksums in held.rglob(".*.crc"):
+        checksums.unlink()
+    settings: Any = spark.sparkContext._jsc.hadoopConfiguration()
+    names = {
+        f"fs.viewfs.mounttable.{LAKE.partition('//')[2]}.link./lake": f"file:{tmp_path}",
+        "fs.viewfs.impl.disable.cache": "true",
+    }
+    for name, value in names.items():
+        settings.set(name, value)
+    yield held
+    for name in names:
+        settings.unset(name)
+
+
+def test_the_password_of_a_url_is_in_no_message_about_a_state(spark: SparkSession, lake: Path) -> None:
+    place, said = f"{LAKE}/lake/saved", "viewfs://key@lake/lake/saved"
+
+    def refused(previous: str, **options: Any) -> str:
+        with pytest.raises((OSError, ValueError)) as raised:
+            go_on(spark, previous, **options)
+        assert "zq" not in "".join(traceback.format_exception(raised.value))
+        return str(raised.value)
+
+    assert go_on(spark, place) == expected([*OLD, *NEW])
+    assert refused(place, save=place).startswith(f"{said} is there already")
+    assert refused(place, policy=Policy(alias_once=False)).startswith(f"{said} was resolved under")
+    assert refused(place, canonical="smallest").startswith(f"{said} has canonical=")
+    assert f"links of {said} are ordered by" in refused(place, order="left")
+    assert refused(f"{place}/no").startswith(f"{said}/no holds no whole result")
+    assert refused(place, save=f"{place}[1]").endswith("got 'viewfs://…'")
+    flip(a_file(lake, "mapping"))
+    assert refused(place).startswith(f"{said}/mapping/bucket=")
+    shutil.rmtree(lake / "links")
+    assert refused(place).startswith(f"{said} cannot be read whole: ")
+    flip(lake / "manifest.json")
+    assert refused(place).startswith(f"{said}/manifest.json is damaged")
+    (lake / "manifest.json").rename(lake / "_unfinished")
+    assert refused(place).startswith(f"{said} holds an unfinished save")
+
+
+@pytest.mark.parametrize("scheme", ["s3a", "file", "http", "ftp", "none-such"])
+def test_the_password_of_a_url_that_cannot_be_reached_is_in_no_message(
+    spark: SparkSession, scheme: str
+) -> None:
+    place = f"{scheme}://key:zq7zq8@127.0.0.1:1/state"
+    for options in ({"previous": place}, {"save": place}):
+        with pytest.raises((OSError, FileFormatError), match=f"{scheme}://key@127.0.0.1:1/state") as raised:
+            resolve_some(spark, **options)
+        assert "zq" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_of_some_damages_none_gives_a_wrong_answer(spark: SparkSession, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from idmerge.errors import FileFormatError, FullRunError
+from idmerge.naming import named
+from idmerge.spark.hadoop import FAILURES, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,7 +96,7 @@ class Manifest:
                 wrong = f"is no file of this state: {NAME} does not list it"
             else:
                 wrong = other.format(found=found[name], expected=expected[name])
-            raise FileFormatError(f"{self.path}/{name} {wrong}; {_ANEW}")
+            raise FileFormatError(f"{named(self.path)}/{name} {wrong}; {_ANEW}")
 
     def write(self, directory: Directory) -> None:
         """Write the manifest: from then on the state is whole."""
@@ -117,7 +117,7 @@ def read(directory: Directory) -> Manifest:
         FullRunError: There is none, or it is of another format.
         FileFormatError: It is damaged or was edited.
     """
-    path = directory.path
+    path = named(directory.path)
     if not directory.exists(NAME):
         found = (
             "an unfinished save" if directory.exists(CLAIM) else "no whole result of idmerge.spark.resolve"
@@ -135,7 +135,7 @@ def read(directory: Directory) -> Manifest:
     if digest != _digest(state):
         raise FileFormatError(f"{wrong}: its checksum does not match; {_ANEW}")
     files = {name: File(*file) for name, file in state["files"].items()}
-    return Manifest(path, state["rules"], state["schemas"], files)
+    return Manifest(directory.path, state["rules"], state["schemas"], files)
 
 
 def described(
@@ -150,16 +150,16 @@ def described(
     """
     sizes = _files(spark, path, PARTS, "length")
     checksums = _files(spark, path, PARTS, _CHECKSUM)
-    named = [
+    listed = [
         frame.select(F.lit(part), F.col("bucket"), F.col("_metadata.file_name")).toDF(
             "part", "bucket", "name"
         )
         for part, frame in frames.items()
     ]
-    counted = reduce(DataFrame.unionAll, named).groupBy("part", "bucket", "name").count().collect()
+    counted = reduce(DataFrame.unionAll, listed).groupBy("part", "bucket", "name").count().collect()
     rows = {f"{part}/bucket={bucket}/{name}": count for part, bucket, name, count in counted}
     if not rows.keys() == sizes.keys() == checksums.keys():
-        raise RuntimeError(f"another job wrote to {path} meanwhile; save to a directory of its own")
+        raise RuntimeError(f"another job wrote to {named(path)} meanwhile; save to a directory of its own")
     files = {name: File(sizes[name], rows[name], checksum) for name, checksum in checksums.items()}
     return Manifest(path, rules, {part: frame.schema.jsonValue() for part, frame in frames.items()}, files)
 
@@ -175,7 +175,7 @@ def _files(spark: SparkSession, path: str, places: Sequence[str], of: str) -> di
     files = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     try:
         rows = files.load([f"{path}/{place}" for place in places]).selectExpr("path", of).collect()
-    except (PySparkException, Py4JJavaError) as error:
-        reason = str(error).splitlines()[0]
-        raise FileFormatError(f"{path} cannot be read whole: {reason}; {_ANEW}") from error
+    except FAILURES as error:
+        reason, cause = failure(error, path)
+        raise FileFormatError(f"{named(path)} cannot be read whole: {reason}; {_ANEW}") from cause
     return {"/".join(name.split("/")[-3:]): value for name, value in rows}

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from idmerge.errors import CanonicalError, FullRunError
+from idmerge.naming import named
 from idmerge.policy import Policy
 from idmerge.spark import manifest
 from idmerge.spark.hadoop import Directory
@@ -55,13 +56,13 @@ class Settings:
         was = before.settings
         if policy not in (None, was.policy):
             raise FullRunError(
-                f"{before.path} was resolved under {was.policy}: links that were refused then may count now. "
-                "Resolve all links once more, without previous"
+                f"{named(before.path)} was resolved under {was.policy}: links that were refused then may "
+                "count now. Resolve all links once more, without previous"
             )
         if canonical not in (None, was.canonical):
             raise FullRunError(
-                f"{before.path} has canonical={was.canonical!r}, which does not tell whom {canonical!r} "
-                "names. Resolve all links once more, without previous"
+                f"{named(before.path)} has canonical={was.canonical!r}, which does not tell whom "
+                f"{canonical!r} names. Resolve all links once more, without previous"
             )
         return was
 
@@ -94,7 +95,7 @@ class Saved:
         was, now = (frame.schema["order"].dataType for frame in (self.links, news))
         if was.simpleString() != now.simpleString():
             raise FullRunError(
-                f"the links of {self.path} are ordered by {was.simpleString()}, the new ones by "
+                f"the links of {named(self.path)} are ordered by {was.simpleString()}, the new ones by "
                 f"{now.simpleString()}. Resolve all links once more, without previous"
             )
 
@@ -163,10 +164,10 @@ def claimed(spark: SparkSession, path: str) -> Iterator[None]:
     if directory.exists():
         if directory.exists(manifest.CLAIM) and not directory.exists(manifest.NAME):
             raise FileExistsError(
-                f"{path} holds an unfinished save, of a job that runs or was killed; "
+                f"{named(path)} holds an unfinished save, of a job that runs or was killed; "
                 "remove it if none runs, or save to a new directory"
             )
-        raise FileExistsError(f"{path} is there already; save to a new directory")
+        raise FileExistsError(f"{named(path)} is there already; save to a new directory")
     directory.create(manifest.CLAIM, b"")
     try:
         yield
@@ -212,7 +213,7 @@ def written(  # noqa: PLR0913, PLR0917 - a result in full
     frames = {part: _read(spark, path, part, frame.schema.jsonValue()) for part, (frame, _) in parts.items()}
     listed = manifest.described(spark, path, rules, frames)
     if listed.rows("links") != links:
-        raise RuntimeError(f"{path} was written with {listed.rows('links')} links, expected {links}")
+        raise RuntimeError(f"{named(path)} was written with {listed.rows('links')} links, expected {links}")
     listed.write(Directory(spark, path))
     return frames["mapping"].select(*_MAPPING)
 

@@ -44,6 +44,9 @@ def session() -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.driver.memory": "1g",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # It does not live long enough to gain.
+        # To compile code for each plan takes longer than to run it; benches/test_spark.py runs compiled code.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.shuffle.partitions": "4",
         "spark.default.parallelism": "4",
         "spark.log.level": "ERROR",

@@ -2,9 +2,10 @@
 
     python -m benches.salvages [KILLS] [--seed SEED]    default 250 kills
 
-A salvage is killed in front of a line of Python, drawn from its first one to its last.
+A salvage is killed in front of a line of Python, drawn from its first one to its last;
+every fourth time from the last 170, where the finished file gets its name.
 What is found then under the new name must hold every batch that was good, and one more salvage must go
-through, with nothing left beside it.
+through, or be refused because the name is taken, with nothing left beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 KILLS = 250
+END = 170
+"""Lines, the last ones of a salvage, that are aimed at apart."""
 
 
 class AtLine:
@@ -82,7 +85,9 @@ def kill(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
     expected = _found(folder / "first", verdict)
     drawn = random.Random(seed)
     while (number := counts["kills"]) < kills:
-        if not _is_killed(old, new, verdict, drawn.randrange(at.lines)):
+        # One in four behind the last batch, where the file gets its name.
+        first = at.lines - END if number % 4 == 0 else 0
+        if not _is_killed(old, new, verdict, drawn.randrange(first, at.lines)):
             counts["ended before"] += 1
             for path in folder.glob("new*"):
                 path.unlink()
@@ -92,13 +97,16 @@ def kill(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
             counts["whole"] += 1
             if _found(new, verdict) != expected:
                 raise AssertionError(f"kill {number}: {new} is another journal")
+            with suppress(FileExistsError):
+                salvage(old, new, verdict)
+                raise AssertionError(f"kill {number}: {new} was written over")
         else:
             counts["none"] += 1
             salvage(old, new, verdict)
             if _found(new, verdict) != expected:
                 raise AssertionError(f"kill {number}: {new} is another journal when it is salvaged again")
-            if left := [path.name for path in folder.glob(".*")]:
-                raise AssertionError(f"kill {number}: {left} is left")
+        if left := [path.name for path in folder.glob(".*")]:
+            raise AssertionError(f"kill {number}: {left} is left")
         for path in folder.glob("new*"):
             path.unlink()
     counts["lines"] = at.lines

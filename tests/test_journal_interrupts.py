@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from benches.salvages import kill
 
 from idmerge import DurableResolver, Kind, Resolver
 from idmerge.journal import commit, open_journal
+from idmerge.journal.sqlite import SqliteJournal
 from idmerge.verify import salvage, verify
 from test_laws import state
 
@@ -146,6 +148,37 @@ def test_a_salvage_that_is_killed_anywhere_leaves_a_whole_journal_or_none(tmp_pa
     counts = kill(8, tmp_path)
     assert counts["kills"] == 8
     assert counts["none"] > 0
+    assert counts["whole"] > 0  # Killed behind the line that gives the file its name.
+
+
+def test_a_salvage_whose_log_cannot_be_copied_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says nothing when it closes on a full disk: it keeps the log, and with it the batches."""
+    path, new = tmp_path / "journal", tmp_path / "new"
+    with Resolver.open(path) as resolver:
+        resolver.merge("a", "b")
+        resolver.commit()
+    close = SqliteJournal.close
+
+    def close_on_a_full_disk(journal: SqliteJournal) -> None:
+        reader = sqlite3.connect(journal._path) if journal._path else None
+        if reader:  # One more connection: nothing is copied, and the log stays.
+            reader.execute("SELECT * FROM head").fetchall()
+        close(journal)
+        kept.append(reader)
+
+    kept: list[sqlite3.Connection | None] = []
+    monkeypatch.setattr(SqliteJournal, "close", close_on_a_full_disk)
+    with pytest.raises(OSError, match=f"{new}") as raised:
+        salvage(path, new, verify(path))
+    assert raised.value.errno == errno.ENOSPC
+    assert {left.name for left in tmp_path.iterdir()} == {"journal", "journal-wal", "journal-shm"} | {
+        f"{name}-writer" for name in ("journal", "new")
+    }
+    for reader in kept:
+        if reader:
+            reader.close()
 
 
 def test_half_a_commit_is_not_salvaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ behind it has lost what it builds on.
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shutil
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from idmerge.durable import DurableResolver
 from idmerge.errors import JournalError
+from idmerge.files.exchanging import rename_to_free
 from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal import open_journal
 from idmerge.journal.lock import WriterLock
@@ -105,12 +107,13 @@ def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: 
             return
         check_local(new, "a journal's path or postgresql:// URL is needed")
         target = Path(new)
-        _check_free(target)
+        if not _left(target):  # Else they are removed first, and that takes the lock.
+            _check_free(target)
         lock = WriterLock(target)  # Nobody else makes a journal there meanwhile.
         try:
-            _check_free(target)
-            for left in target.parent.glob(f".{glob.escape(target.name)}-*{_UNFINISHED}"):
+            for left in _left(target):
                 shutil.rmtree(left, ignore_errors=True)  # By whoever was killed: the lock is ours.
+            _check_free(target)
             folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent))
             try:
                 with closing(open_journal(folder / target.name, create=True, read_only=False)) as journal:
@@ -124,6 +127,11 @@ def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: 
 
 _UNFINISHED = ".salvage"
 _SIDE_FILES = ("", "-wal", "-shm", "-checkpoint")
+
+
+def _left(target: Path) -> list[Path]:
+    """Return the folders of salvages to ``target`` that go on, or were killed."""
+    return list(target.parent.glob(f".{glob.escape(target.name)}-*{_UNFINISHED}"))
 
 
 def _check_free(target: Path) -> None:
@@ -161,13 +169,16 @@ def _converted(batches: Iterable[Batch], version: int, wanted: int) -> Iterator[
 
 
 def _put(made: Path, target: Path) -> None:
-    """Give a finished file its name, unless that is taken; when this returns, both are on disk."""
+    """Give a finished file its name, unless that is taken; when this returns, both are on disk.
+
+    It is renamed and not linked: a journal with two names, left by whoever is killed between the link and
+    the end of the other name, could not be opened to write. The lock keeps other journals away.
+    """
+    if made.with_name(f"{made.name}-wal").exists():
+        # SQLite copies its log when it closes, keeps it where that fails, and says nothing.
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: its log could not be copied", str(target))
     sync_file(made)
-    try:
-        os.link(made, target)
-    except FileExistsError:
-        raise FileExistsError(f"{named(target)} is there already; name a file that is not") from None
-    except OSError:  # A file system without hard links; the lock keeps other journals away.
+    if not rename_to_free(made, target):
         _check_free(target)
         made.replace(target)
     sync_directory(target.parent)

@@ -49,6 +49,11 @@ impl Feed {
     /// journal yet `grows`.
     pub fn advance(&mut self, core: &Resolver, batch: Steps, grows: bool) -> Result<bool, Damage> {
         self.then.extend(&core.ids);
+        // Steps that were taken while they were pending may be in the journal as several batches.
+        if !grows && self.taken > batch.codes.len() {
+            (self.batch, self.taken) = (self.batch + 1, self.taken - batch.codes.len());
+            return Ok(true);
+        }
         let (rest, until) = (batch.behind(self.taken), (&self.retracted, self.since));
         self.taken += self.then.take(core.rules(), &core.ids, until, rest, |_| ())?;
         let is_through = self.taken == batch.codes.len();

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from idmerge import DurableResolver, Kind, Policy, Resolver
+from idmerge import DurableResolver, Kind, Policy, Resolver, durable
 from idmerge.errors import CapacityError, JournalError, SealedError
 from idmerge.journal import Batch, commit, open_journal
 from test_laws import state
@@ -291,3 +291,41 @@ def test_a_journal_of_format_1_goes_on_in_its_old_meaning(path: Path) -> None:
     assert batches[-1].offsets == '{"users": "b", "more": 1}'
     with Resolver.open(path) as again:
         assert again.offsets == expected
+
+
+@pytest.mark.parametrize("asked", [0, 7, 60])
+def test_a_feed_goes_on_through_a_commit_that_became_several_batches(
+    monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    """It has taken as one piece, while they were pending, the steps that stand in many batches now."""
+    monkeypatch.setattr(commit, "BLOCK", 200)
+    resolver = Resolver.open(":memory:")
+    for number in range(60):
+        resolver.merge(f"a{number}", f"b{number}")
+    assert resolver.changes(asked).num_rows == 60 - asked
+    resolver.commit()
+    assert len(list(resolver._journal.heads())) > 5
+    for since in (asked, 60):
+        assert resolver.changes(since).num_rows == 60 - since
+    resolver.merge("a1", "a2")
+    assert resolver.changes(60).num_rows == 2
+
+
+@pytest.mark.parametrize("at_once", [2, 16])
+def test_the_past_may_begin_in_the_middle_of_a_commit(
+    path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(commit, "BLOCK", 30)
+    monkeypatch.setattr(durable, "BLOCKS_AT_ONCE", at_once)
+    with Resolver.open(path) as resolver:
+        for number in range(20):
+            resolver.merge("a", f"b{number}")
+        resolver.commit()
+        assert len(list(resolver._journal.heads())) >= 20
+    for position in range(21):
+        with Resolver.open(path, read_only=True, as_of=position, history=False) as past:
+            assert past.seq == position
+            assert past.changes(0).num_rows == position
+            if position:
+                assert past.why_not("a", "b0") == []
+                assert len(past.explain("a") or ()) == position

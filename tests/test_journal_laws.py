@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import DurableResolver, Kind, Link, Outcome, Policy, Resolver, reference
+from idmerge import DurableResolver, Kind, Link, Outcome, Policy, Resolver, durable, reference
 from idmerge.errors import UnknownIdError
 from idmerge.journal import commit as commit_module
 from strategies import friendly_ids, ids, kinds, policies, strategies
@@ -21,6 +21,9 @@ from test_laws import state
 
 _links = st.builds(Link, kinds, friendly_ids, friendly_ids, st.sampled_from(["import", "import", "track"]))
 _any_links = st.builds(Link, kinds, ids, ids, st.just("import"))
+
+_blocks = st.sampled_from([1, 30, 100, 300])
+"""Bytes behind which a commit goes on in another batch."""
 
 offsets = st.dictionaries(st.sampled_from("abc"), st.one_of(st.none(), st.integers(0, 3), st.just("x")))
 
@@ -34,7 +37,7 @@ steps = st.lists(
         st.tuples(st.just("retract"), st.integers(0, 30)),
         st.tuples(st.just("commit")),
         st.tuples(st.just("commit"), offsets),
-        st.tuples(st.just("block"), st.sampled_from([1, 30, 100, 300])),
+        st.tuples(st.just("block"), _blocks),
         st.tuples(st.just("reopen")),
         st.tuples(st.just("compact")),
         st.tuples(st.just("checkpoint")),
@@ -122,6 +125,7 @@ def test_the_change_feed_leads_from_any_position_to_now(
     policy: Policy, canonical: Any, told: list[Any], data: st.DataObject
 ) -> None:
     twins = Twins(":memory:", policy, canonical)
+    twins.tell("block", data.draw(_blocks))
     mapping: dict[str, str] = {}
     seq = 0
     moments = {0: dict[str, str]()}
@@ -165,12 +169,14 @@ def meaning(mapping: dict[str, str], known: dict[str, str]) -> dict[str, str]:
     return {text: mapping.get(text, text) for text in known}
 
 
-@given(policies, strategies, steps)
+@given(policies, strategies, steps, _blocks)
+@patch.object(durable, "BLOCKS_AT_ONCE", 2)
 def test_the_past_is_what_it_was(
-    tmp_path_factory: pytest.TempPathFactory, policy: Policy, canonical: Any, told: list[Any]
+    tmp_path_factory: pytest.TempPathFactory, policy: Policy, canonical: Any, told: list[Any], block: int
 ) -> None:
     path = tmp_path_factory.mktemp("j") / "journal"
     twins = Twins(path, policy, canonical)
+    twins.tell("block", block)
     seen: dict[int, Any] = {}
     for step in told:
         if step[0] in ("forget", "reopen", "compact"):

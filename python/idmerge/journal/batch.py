@@ -1,4 +1,4 @@
-"""A batch of a journal: what it states, and what is checked of it.
+"""A batch of a journal, its statements, and the checks of them.
 
 Each batch is whole by its checksums, and follows the one before. In format 2 what it states has a checksum
 of its own, and so has each of its blocks: whoever reads a part of it checks that part. In format 1 there is
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What was committed at once, or a part of it that can be read alone."""
+    """A commit, or a part of one that can be read alone."""
 
     number: int
     """Its place, counted from 0."""
@@ -142,7 +142,7 @@ _TYPES: dict[str, type | UnionType] = {
 
 
 class Chain:
-    """What is checked of a journal's batches, one after the other.
+    """The checks of a journal's batches, one after the other.
 
     Args:
         name: How messages name the journal.
@@ -199,8 +199,8 @@ class Chain:
             self._follow(found)
             yield block
             number += 1
-        if end > start:
-            self._end(end - 1)
+        if end > start:  # It may be in the middle of a commit.
+            self._end_at(end - 1)
 
     def batch(self, row: Sequence[Any]) -> Batch:
         """Return the batch in a row of `FIELDS`, known to be whole.
@@ -231,13 +231,17 @@ class Chain:
 
     def _end(self, head: int | None) -> None:
         """Make sure that the last batch was the one of this number, with which its commit ends."""
-        found = self._next[0] - 1
-        if found != head:
-            raise JournalError(f"{self._name}: the last batch must be {head}, found {found}")
+        self._end_at(head)
         if self._goes_on:
             raise JournalError(
-                f"{self._name}: the commit of batch {found} goes on, and nothing comes behind it"
+                f"{self._name}: the commit of batch {head} goes on, and nothing comes behind it"
             )
+
+    def _end_at(self, number: int | None) -> None:
+        """Make sure that the last batch was the one of this number."""
+        found = self._next[0] - 1
+        if found != number:
+            raise JournalError(f"{self._name}: the last batch must be {number}, found {found}")
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from data.make_journal import make, said
 from idmerge import Resolver
 from idmerge.journal import FORMAT
+from idmerge.verify import verify
 
 DATA = Path(__file__).parent / "data"
 FORMATS = range(1, FORMAT + 1)
@@ -49,3 +52,17 @@ def test_what_is_written_now_says_what_the_latest_that_is_kept_says(tmp_path: Pa
     make(tmp_path / "journal")
     with Resolver.open(tmp_path / "journal") as resolver:
         assert said(resolver) == json.loads((DATA / f"journal-{FORMAT}.json").read_text("utf-8"))
+
+
+def test_a_journal_of_format_1_without_facts_gets_those_of_its_format(tmp_path: Path) -> None:
+    """Whoever made it was killed before it stated them."""
+    path = Path(shutil.copy(DATA / "journal-1.idmerge", tmp_path))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in ("facts", "head", "batches"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    for number in range(2):
+        with Resolver.open(path) as resolver:
+            assert resolver.seq == number
+            resolver.merge("a", f"b{number}")
+            resolver.commit({"topic": number})
+    assert verify(path).damage is None

@@ -1,4 +1,4 @@
-"""What a journal states of itself, and what its caller asks for: the two must agree."""
+"""The facts that a journal states, which must be those that its caller asks for."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def settled_facts(
     if facts is None and read_only:
         raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
     if facts is None:
-        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable")
+        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable", format=journal.version)
         journal.state(facts)
     _check_facts(journal.name, facts, policy, canonical)
     return facts

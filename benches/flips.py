@@ -114,9 +114,14 @@ def _asked(path: Path) -> dict[str, Any]:
             continue
         answers.update({what: _attempt(ask, resolver) for what, ask in asked.items()})
         resolver.close()
-    answers["the doctor"] = _attempt(lambda: list(recorded_links(path, _AS_OF)))
+    answers["the doctor"] = _attempt(_recorded, path)
     answers["a retraction"] = _attempt(_retracted, path)
     return answers
+
+
+def _recorded(path: Path) -> list[Any]:
+    with Resolver.open(path, read_only=True, history=False) as resolver:
+        return list(recorded_links(path, resolver))
 
 
 def flip(flips: int, folder: Path, seed: int = 0, source: Path | None = None) -> Counter[str]:

@@ -104,11 +104,13 @@ def test_what_a_batch_states_is_checked_when_it_is_opened_by_a_checkpoint(
 
 
 def test_the_past_is_not_told_by_heads_that_are_damaged(path: Path) -> None:
-    damage(path, "retractions = '[[1, 0]]'", 2)
+    with Resolver.open(path, read_only=True) as resolver:
+        assert list(recorded_links(path, resolver))
+        damage(path, "retractions = '[[1, 0]]'", 2)
+        with pytest.raises(JournalError, match="batch 2 is damaged"):
+            list(recorded_links(path, resolver))
     with pytest.raises(JournalError, match="batch 2 is damaged"):
         Resolver.open(path, read_only=True, as_of=2)
-    with pytest.raises(JournalError, match="batch 2 is damaged"):
-        list(recorded_links(path, 2))
     damage(path, "retractions = '[[3, 2]]'", 2)
     late = datetime.now(UTC) + timedelta(days=1)
     damage(path, f"written_at = {10**17}", 1)

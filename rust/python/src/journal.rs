@@ -184,7 +184,14 @@ impl Resolver {
     /// Return the block of the texts of the IDs from one number to another.
     #[pyo3(name = "_texts_block")]
     fn texts_block<'py>(&self, py: Python<'py>, start: u32, end: u32) -> PyResult<Bound<'py, PyBytes>> {
-        let block = py.detach(|| Ok::<_, Failure>(write_texts(&*self.read_detached()?, start..end)?))?;
+        let block = py.detach(|| {
+            let core = self.read_detached()?;
+            let known = core.numbered();
+            if start > end || end as usize > known {
+                return Err(Failure::Value(format!("no IDs from {start} to {end}: {known} are known")));
+            }
+            Ok(write_texts(&core, start..end)?)
+        })?;
         py_bytes(py, &block)
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Arrival {
 }
 
 /// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a longer answer.
-const LONGEST_QUESTION: usize = i32::MAX as usize;
+pub(crate) const LONGEST_QUESTION: usize = i32::MAX as usize;
 
 /// How many rows go through the passes together. Measured: 32 to 128 do equally well.
 pub(crate) const GROUP: usize = 64;

@@ -20,7 +20,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::batch::{Act, Arrival, Batch, Door, GROUP, Standing, clamped_mut, refusal};
+use crate::batch::{Act, Arrival, Batch, Door, GROUP, LONGEST_QUESTION, Standing, clamped_mut, refusal};
 use crate::canonical::Strategy;
 use crate::error::{Error, Stopped};
 use crate::forest::{Forest, Marks, Node, Nodes};
@@ -332,7 +332,6 @@ impl Resolver {
     /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
     pub fn resolve_batch<'a>(&'a self, batch: &'a mut Batch, mut answer: impl FnMut(Answer<'a>)) {
         let (ids, search) = (&self.ids, Search::begin(&self.ids, batch));
-        let limit = self.policy.longest_text();
         let Batch { sides, texts, .. } = batch;
         for start in (0..sides[0].len()).step_by(GROUP) {
             search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
@@ -349,7 +348,7 @@ impl Resolver {
             for arrival in side.iter() {
                 answer(match arrival.id() {
                     _ if !arrival.is_valid() => {
-                        arrival.exceeded(limit).map_or(Answer::Missing, Answer::Exceeded)
+                        arrival.exceeded(LONGEST_QUESTION).map_or(Answer::Missing, Answer::Exceeded)
                     }
                     Some(canonical) => Answer::Other(ids.text(canonical)),
                     None => Answer::Itself(arrival.as_text(&texts[0])),

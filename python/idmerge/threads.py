@@ -1,4 +1,4 @@
-"""How many threads a call may use, and a pool that makes do with those that the system has to spare."""
+"""The number of threads that a call may use, and a pool that makes do with those that can be had."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ AT_ONCE = 100_000
 
 
 class Commit:
-    """What a commit writes, batch by batch, and which batches these were.
+    """A commit, written batch by batch, and the batches that it has written.
 
     Args:
         resolver: Whose steps are pending.

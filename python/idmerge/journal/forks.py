@@ -25,7 +25,7 @@ _watched: WeakSet[Forkable] = WeakSet()
 
 
 def watch(thing: Forkable) -> None:
-    """From now on let ``thing`` know when it is a forked child's copy."""
+    """Let ``thing`` know, from now on, when it is a forked child's copy."""
     _watched.add(thing)
 
 

@@ -1,4 +1,4 @@
-"""What the batches of a journal state together: when each was committed, and what was taken back."""
+"""The outline of a journal, by its batches' heads: the times of commits, and the retractions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Times:
-    """When each position was committed: 16 bytes a batch."""
+    """The time at which each position was committed: 16 bytes a batch."""
 
     def __init__(self) -> None:
         self._ends = array("q")
@@ -40,7 +40,7 @@ class Times:
 
 
 class Outline:
-    """What the heads of a journal's batches state, each of which was checked.
+    """The statements of the heads of a journal's batches, each of which was checked.
 
     Args:
         journal: Whose they are.

@@ -1,4 +1,4 @@
-//! Which link joined what: one edge for each merge, 20 bytes an ID.
+//! The links that merged clusters: one edge for each merge, 20 bytes an ID.
 //!
 //! A merge hangs one root under another, and no ID is hung twice; so the link that did it, and the root, have
 //! their place beside the ID that was hung.

@@ -198,7 +198,7 @@ pub(crate) fn in_effect(retractions: &[(u64, u64)]) -> HashSet<u64> {
     retracted
 }
 
-/// What is taken back while retractions are added one after another.
+/// The positions that are taken back while retractions are added one after another.
 ///
 /// A retraction costs the length of the chain of retractions that it stands on, nearly always one.
 #[derive(Default)]

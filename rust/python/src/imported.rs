@@ -74,7 +74,7 @@ pub fn check_sizes(column: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     })
 }
 
-/// What is wrong with an array.
+/// A fault of an array.
 enum Fault {
     Row(usize, &'static str),
     Whole(&'static str),

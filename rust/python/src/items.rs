@@ -41,7 +41,7 @@ impl Items {
     }
 }
 
-/// What came last in an array.
+/// The last thing read of an array.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Place {
     /// Its opening bracket.

@@ -21,7 +21,7 @@ thread_local! {
 /// No thread has this mark.
 const NOBODY: usize = 0;
 
-/// Whose turn it is.
+/// The turn, and its holder.
 #[derive(Default)]
 pub struct Turns {
     lock: Mutex<()>,

@@ -217,7 +217,7 @@ def test_work_can_neither_commit_nor_look_back(path: Path, call: Any) -> None:
 
     with Resolver.open(path) as resolver:
         resolver.merge("a", "b")
-        with pytest.raises(JournalError, match="commit_all is not over yet"):
+        with pytest.raises(SealedError, match="commit_all is not over yet"):
             resolver.commit_all(work())
     with Resolver.open(path) as again:
         assert again.seq == 1
@@ -329,3 +329,23 @@ def test_the_past_may_begin_in_the_middle_of_a_commit(
             if position:
                 assert past.why_not("a", "b0") == []
                 assert len(past.explain("a") or ()) == position
+
+
+def test_offsets_are_those_of_an_interrupted_commit_that_is_in_the_journal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked them before the next commit would have applied links twice."""
+    with Resolver.open(path) as resolver:
+        append = resolver._journal.append
+
+        def interrupted(batches: Any) -> None:
+            append(batches)
+            raise KeyboardInterrupt
+
+        resolver.merge("a", "b")
+        with monkeypatch.context() as patched:
+            patched.setattr(resolver._journal, "append", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                resolver.commit({"topic": 2})
+        assert resolver.offsets == {"topic": 2}
+        assert resolver.uncommitted == 0

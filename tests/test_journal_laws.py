@@ -169,8 +169,8 @@ def meaning(mapping: dict[str, str], known: dict[str, str]) -> dict[str, str]:
     return {text: mapping.get(text, text) for text in known}
 
 
-@given(policies, strategies, steps, _blocks)
 @patch.object(durable, "BLOCKS_AT_ONCE", 2)
+@given(policies, strategies, steps, _blocks)
 def test_the_past_is_what_it_was(
     tmp_path_factory: pytest.TempPathFactory, policy: Policy, canonical: Any, told: list[Any], block: int
 ) -> None:

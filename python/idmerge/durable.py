@@ -12,15 +12,15 @@ import threading
 import warnings
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Self
 
 from idmerge import _core
 from idmerge.canonical import Strategy, check_canonical
+from idmerge.committing import CommittingResolver
 from idmerge.errors import (
     CanonicalError,
-    IdmergeError,
     JournalError,
     PositionError,
     RetractionError,
@@ -28,23 +28,18 @@ from idmerge.errors import (
 )
 from idmerge.journal import Batch, Facts, Journal, open_journal
 from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
-from idmerge.journal.commit import Commit
 from idmerge.journal.facts import settled_facts, strategy_of
-from idmerge.journal.forks import orphaned, watch
-from idmerge.journal.offsets import check_offsets, offsets_after, stated_offsets
+from idmerge.journal.forks import check_process, orphaned, watch
 from idmerge.journal.outline import Outline, Times
 from idmerge.journal.protocol import MEMORY, microseconds
 from idmerge.losses import losses
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
-from idmerge.resolver import Resolver
 from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator
     from types import TracebackType
-
-    from idmerge.journal import Offsets
 
 
 WORTH_A_CHECKPOINT = 200_000
@@ -90,7 +85,7 @@ def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
     return resolver
 
 
-class DurableResolver(Resolver):
+class DurableResolver(CommittingResolver):
     """A `Resolver` with a journal; `Resolver.open` makes one.
 
     Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
@@ -98,29 +93,16 @@ class DurableResolver(Resolver):
 
     __slots__ = (
         "__weakref__",
-        "_batch",
         "_checkpointed",
         "_facts",
-        "_guard",
-        "_in_doubt",
         "_is_catching_up",
         "_is_closed",
-        "_is_committing",
         "_is_of_the_past",
-        "_journal",
         "_keeps_history",
-        "_offsets",
         "_process",
         "_read_only",
-        "_times",
     )
 
-    _journal: Journal
-    _batch: Batch | None
-    """The last batch that was read or written, without its blocks."""
-    _offsets: Offsets
-    _guard: threading.RLock
-    """Held by whoever reads or writes the journal."""
     _process: int
     _read_only: bool
     _keeps_history: bool
@@ -129,13 +111,8 @@ class DurableResolver(Resolver):
     """The position of the last checkpoint."""
     _is_closed: bool
     _is_of_the_past: bool
-    _in_doubt: list[Commit]
-    """Commits that may be in the journal, one of them at most: each was interrupted, or failed."""
     _is_catching_up: bool
     """Whether batches are being read back; if that was interrupted, which were is not known."""
-    _is_committing: bool
-    """Whether `commit_all` is not over yet."""
-    _times: Times
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -263,14 +240,11 @@ class DurableResolver(Resolver):
         self._note(batch.without_blocks() if goes_on else replace(batch.without_blocks(), offsets=None))
         return goes_on
 
-    def _note(self, head: Batch) -> None:
-        """Take note of a batch that is in the journal, and may be noted already."""
-        self._offsets = offsets_after(self._offsets, head.offsets, self._journal.version)
-        self._times.add(head.number, head.end_seq, head.written_at)
-        self._batch = head
-
     def refresh(self) -> int:
         """Read what was committed since; return the position up to which everything is known.
+
+        A commit of several batches is applied batch by batch: another thread may see a part of it meanwhile,
+        and so does everybody if a later batch of it is damaged; `offsets` are those of whole commits.
 
         Raises:
             JournalError: The journal is damaged.
@@ -282,121 +256,11 @@ class DurableResolver(Resolver):
             try:
                 self._catch_up()
             except JournalError:
-                self._release()  # It stays at the last step that was right.
+                self._release()  # It stays at the last step that was right, maybe amid a commit.
                 raise
             return self.seq
 
-    # Writing.
-
-    @property
-    def offsets(self) -> Offsets:
-        """The positions in the caller's sources as of the last commit, by the sources' names."""
-        return dict(self._offsets)
-
-    @property
-    def uncommitted(self) -> int:
-        """How many steps are not in the journal yet."""
-        if self._in_doubt:
-            with self._guard, suppress(OSError, IdmergeError):
-                self._settle_doubt()
-        return self._pending_count()
-
-    def commit(self, offsets: Mapping[str, int | str | None] | None = None) -> int:
-        """Write what was applied since the last commit; when this returns, it is on disk.
-
-        Args:
-            offsets: Positions in the caller's sources, kept with the links in one transaction and given back
-                by `offsets`, so that a source that can be read again is applied exactly once. Sources that
-                are not named keep their positions; None removes one.
-
-        Returns:
-            The position up to which everything is on disk.
-
-        Raises:
-            OSError: It could not be written. Nothing is lost: what was to be written still is.
-            SealedError: The resolver was opened to read, or is closed.
-        """
-        with self._guard:
-            stated = self._stated(offsets)
-            pending, _ = self._pending()
-            if pending or stated is not None:
-                commit = self._begin_commit()
-                self._in_doubt.append(commit)  # Whatever interrupts this: it may be written by then.
-                self._journal.append(commit.batches(stated))
-                self._settle(commit)
-            return 0 if self._batch is None else self._batch.end_seq
-
-    def commit_all(
-        self, work: Iterable[object], offsets: Mapping[str, int | str | None] | None = None
-    ) -> int:
-        """Write all that ``work`` applies while it is iterated, or nothing of it, as one commit.
-
-        Much is written while there is more to come, so that what is pending stays small; others see it when
-        all is written. What was pending before is committed first.
-
-        Args:
-            work: Applies some steps to this resolver before each of its items, which are dropped.
-            offsets: As for `commit`.
-
-        Returns:
-            The position up to which everything is on disk.
-
-        Raises:
-            OSError: It could not be written.
-            SealedError: The resolver was opened to read, or is closed.
-
-        Whatever is raised, also by ``work``, the resolver is closed then: it knows what its journal does not.
-        """
-        with self._guard:
-            self.commit()
-            stated = self._stated(offsets)
-            commit = self._begin_commit()
-            self._is_committing = True
-            try:
-                self._journal.append(commit.batches_of(work, lambda: stated))
-                if commit.heads:
-                    self._settle(commit)
-            except BaseException:
-                self._release()
-                raise
-            finally:
-                self._is_committing = False
-            return 0 if self._batch is None else self._batch.end_seq
-
-    def _stated(self, offsets: Mapping[str, int | str | None] | None) -> str | None:
-        """Return what a commit states of these offsets."""
-        if offsets is not None:
-            check_offsets(offsets)
-        self._settle_doubt()
-        return stated_offsets(self._offsets, offsets or {}, self._journal.version)
-
-    def _begin_commit(self) -> Commit:
-        now = microseconds(datetime.now(UTC))
-        return Commit(self, self._batch, written_at=now, version=self._journal.version)
-
-    def _settle(self, commit: Commit) -> None:
-        """Take note that ``commit`` is in the journal; if this is interrupted, it is done again."""
-        last = commit.heads[-1]
-        self._written(last.number, commit.steps, last.end_id)
-        for head in commit.heads:
-            self._note(head)
-        self._in_doubt.clear()
-
-    def _settle_doubt(self) -> None:
-        """Find out which commit got into the journal that was interrupted or failed, if any did."""
-        if self._is_committing:
-            raise JournalError(
-                f"{self._journal.name}: commit_all is not over yet; its work can only apply steps"
-            )
-        while self._in_doubt:
-            commit = self._in_doubt[-1]
-            if commit.is_whole:
-                last = commit.heads[-1]
-                found = self._journal.batch(last.number)
-                if found is not None and found.without_blocks() == last:
-                    self._settle(commit)
-                    return
-            self._in_doubt.pop()
+    # Checkpoints, and the end.
 
     def checkpoint(self) -> None:
         """Write what the resolver is beside the journal, so that it opens several times as fast.
@@ -446,16 +310,10 @@ class DurableResolver(Resolver):
         for warning in losses(left - doubtful, doubtful):
             warnings.warn(warning, stacklevel=2)
 
-    def _steps_in_doubt(self) -> int:
-        """Return how many steps may be in the journal or not, after asking it."""
-        try:
-            self._settle_doubt()
-        except (OSError, IdmergeError):
-            return max((commit.steps for commit in self._in_doubt if commit.is_whole), default=0)
-        return 0
-
     def _check_open(self) -> None:
         if self._is_closed:
+            if self._journal.name != MEMORY:
+                check_process(self._journal.name, self._process)
             raise SealedError(f"{self._journal.name} is closed")
 
     def _release(self) -> None:
@@ -508,6 +366,7 @@ class DurableResolver(Resolver):
         """Return why two IDs are one person, as `Resolver.explain` does, and when that was committed."""
         with self._guard:
             self._check_open()
+            self._settle_if_possible()  # It says when each link was committed.
             blocks = None if self._keeps_history else self._blocks()
             links = self._explain(a, b, blocks)
             return None if links is None else recorded(links, self._times.of)
@@ -555,7 +414,7 @@ class DurableResolver(Resolver):
         It takes as long as to write the journal anew.
 
         Raises:
-            OSError: There is no room for that; the journal is as it was.
+            OSError: There is no room for that. Some texts may be wiped already; no answer is another one.
             JournalError: A reader keeps the old pages; compact it again when that reader is gone.
         """
         with self._guard:

@@ -123,8 +123,8 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) < %(moment)s::xid8
 class PostgresJournal:
     """The journal in the current schema of the database at ``url``, as libpq reads it.
 
-    If the connection is lost while a batch is being committed, `append` raises OSError, and nobody can tell
-    whether it was. If it was not, the next append goes on from there; if it was, that raises JournalError.
+    If the connection is lost while a commit is being written, `append` raises OSError, and whether it is in
+    the journal is known when `batch` can be asked again. An `append` of what is there raises JournalError.
 
     Raises:
         FileNotFoundError: There is no journal, and ``create`` is false or ``read_only`` true; or no schema.

@@ -107,7 +107,7 @@ def moment(written_at: int) -> datetime:
 
 
 class Journal(Protocol):
-    """Where batches are kept. One writer at a time; whoever reads sees whole batches only."""
+    """A place of batches. One writer at a time; whoever reads sees whole commits only."""
 
     name: str
     """How messages name it."""

@@ -75,14 +75,8 @@ def kill(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
     counts: Counter[str] = Counter()
     old, new = folder / "old", folder / "new"
     verdict = damage(old)
-    salvage(old, folder / "first", verdict)  # What it imports is there from now on.
-    at = AtLine(None)
-    sys.settrace(at)
-    try:
-        salvage(old, folder / "second", verdict)
-    finally:
-        sys.settrace(None)
-    expected = _found(folder / "first", verdict)
+    _counted(old, new, verdict)  # What it imports and caches is there from now on.
+    at, expected = _counted(old, new, verdict)
     drawn = random.Random(seed)
     while (number := counts["kills"]) < kills:
         # One in four behind the last batch, where the file gets its name.
@@ -111,6 +105,20 @@ def kill(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
             path.unlink()
     counts["lines"] = at.lines
     return counts
+
+
+def _counted(old: Path, new: Path, verdict: Verdict) -> tuple[AtLine, Any]:
+    """Count the lines of a salvage; return them, and what it made, which is removed."""
+    at = AtLine(None)
+    sys.settrace(at)
+    try:
+        salvage(old, new, verdict)
+    finally:
+        sys.settrace(None)
+    found = _found(new, verdict)
+    for path in new.parent.glob("new*"):
+        path.unlink()
+    return at, found
 
 
 def _is_killed(old: Path, new: Path, verdict: Verdict, line: int) -> bool:

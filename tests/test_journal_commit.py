@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from idmerge import DurableResolver, Kind, Policy, Resolver, durable
-from idmerge.errors import CapacityError, JournalError, SealedError
+from idmerge.errors import CapacityError, SealedError
 from idmerge.journal import Batch, commit, open_journal
 from test_laws import state
 

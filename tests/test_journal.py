@@ -388,7 +388,7 @@ def test_a_clock_that_goes_back_does_not_bring_later_batches_into_the_past(
             return times[resolver.seq - 1]
 
     with Resolver.open(path) as resolver, monkeypatch.context() as patched:
-        patched.setattr("idmerge.durable.datetime", Clock)
+        patched.setattr("idmerge.committing.datetime", Clock)
         for number in range(3):
             resolver.merge("U", f"U{number}")
             resolver.commit()

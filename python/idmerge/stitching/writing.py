@@ -190,13 +190,10 @@ def _writer(
             yield lambda table: writer.write_table(table, row_group_size=2 * ROWS)
     elif output.endswith(".arrow"):
         # A file of Arrow has one dictionary a column, and each row group of Parquet may have its own.
-        plain = pa.schema(
-            [
-                field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-                for field in schema
-            ],
-            schema.metadata,
-        )
+        plain = schema
+        for place, field in enumerate(schema):
+            if pa.types.is_dictionary(field.type):
+                plain = plain.set(place, field.with_type(field.type.value_type))
         with pa.ipc.new_file(stream, plain) as writer:
             yield lambda table: writer.write_table(table if plain.equals(table.schema) else table.cast(plain))
     else:

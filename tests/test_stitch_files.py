@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,9 +25,10 @@ from pyarrow import parquet
 
 import idmerge
 from by_hand import ALWAYS, BEFORE, loaded, stitched_table
-from idmerge import Outcome, Resolver, StitchedEvents
+from idmerge import Outcome, Resolver, StitchedEvents, doctor
 from idmerge.errors import CanonicalError, FileFormatError
 from idmerge.files import BadLine, blocks
+from idmerge.questions import source
 from json_events import as_array, written, zstd
 from strategies import D1, D2, policies, strategies
 
@@ -297,6 +299,23 @@ def test_a_file_that_grows_while_it_is_written_gives_no_answer(tmp_path: Path) -
         file.write(json.dumps(page("y")) + "\n")
     with pytest.raises(FileFormatError, match="was changed"):
         next(batches)
+
+
+def test_what_another_writer_has_not_finished_in_a_directory_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "raw" / "e.ndjson"
+    (path.parent / ".raw.new").mkdir(parents=True)
+    path.write_text('{"event": "x", "properties": {"distinct_id": "u", "time": 1}}\n', encoding="utf-8")
+    whole = tmp_path / "lake" / "out"
+    whole.parent.mkdir()
+    stitched = idmerge.stitch(path)
+    stitched.write(whole, partition_by="event")
+    for name in (".out.idmerge-0.new", ".out.idmerge-0.old", "_temporary"):
+        shutil.copytree(whole, whole.with_name(name))
+    assert len(pa.table(idmerge.stitch(whole.parent, idmerge.Resolver()))) == 1
+    shutil.copy(path, path.parent / ".raw.new")
+    assert doctor.examine(path.parent).overview.events == 1
+    with source.opened(whole.parent, ("event", "time")) as (connection, _):
+        assert connection.sql("SELECT count(*) FROM events").fetchall() == [(1,)]
 
 
 def test_directories_stand_for_the_files_of_events_in_them(tmp_path: Path) -> None:

@@ -45,17 +45,19 @@ class Subject:
         from idmerge.spark import resolve
 
         draw = random.Random(seed)
-        links = [
-            (at, draw.randrange(3), f"device-{draw.randrange(150)}", f"user-{draw.randrange(60)}")
-            for at in range(300)
-        ]
+        links = []
+        for at in range(300):  # One world would be one component, which lies in one bucket.
+            world = draw.randrange(30)
+            device, user = f"device-{world}-{draw.randrange(5)}", f"user-{world}-{draw.randrange(2)}"
+            links.append((at, draw.randrange(3), device, user))
         self.path = folder / "state"
         frame = spark.createDataFrame(links, SCHEMA)
         resolve(frame, order="at", save=str(self.path), links_a_task=100)
         for path in folder.rglob(".*.crc"):
             path.unlink()
         self._spark = spark
-        self._news = spark.createDataFrame([(500, 2, f"user-{n}", f"device-{n}") for n in range(60)], SCHEMA)
+        news = [(500, 2, f"user-{world}-0", f"device-{world}-0") for world in range(10)]
+        self._news = spark.createDataFrame(news, SCHEMA)
         self.files = sorted(path for path in self.path.rglob("*") if path.is_file() and path.stat().st_size)
         self.said = self.read()
         self.answer = self.resolved()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results" / "spark.json"
 LINKS = 5_000_000
-HEAP = "4g"
+HEAP = "3g"
 _PIECE = 500_000
 _JUNK = "null"
 

@@ -100,7 +100,7 @@ def test_every_command_that_is_stopped_says_so_in_one_line_and_leaves_nothing(
     assert [line for line in stderr.splitlines() if not line.startswith("malformed: ")] == [
         f"idmerge: {word}"
     ]
-    assert names() == before
+    assert [name for name in names() if name != "store-writer"] == before  # A lock's file stays.
 
 
 DOING = """

@@ -146,14 +146,16 @@ def test_changes_and_names_of_more_than_two_gibibytes_come_in_several_batches() 
 
 
 def test_a_bug_in_a_look_up_is_an_exception_of_ours_and_poisons_nothing() -> None:
-    resolver = Resolver()
+    resolver = Resolver.open(":memory:")
     resolver.merge("a", "b")
     with pytest.raises(InternalError, match="a bug of idmerge, please report it: ") as raised:
-        resolver._texts_block(0, 10**6)
+        resolver._pending_blocks((0, 1), (0, 2), 2**64 - 1, 100)  # Positions overflow.
     assert isinstance(raised.value, IdmergeError)
     assert isinstance(raised.value, RuntimeError)
     assert resolver.resolve("b") == "a"
     assert resolver.merge("b", "c") is Outcome.MERGED
+    resolver.commit()
+    resolver.close()
 
 
 def test_a_bug_in_a_change_is_an_exception_of_ours_and_every_later_call_says_so() -> None:

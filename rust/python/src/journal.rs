@@ -256,7 +256,9 @@ impl Resolver {
         let wiped = py.detach(|| {
             let blocks = read_steps(&blocks)?;
             let mut core = self.core.write()?;
-            blocks.iter().for_each(|block| core.wipe_forgotten(block.steps()));
+            for block in &blocks {
+                core.wipe_forgotten(block.steps());
+            }
             Ok::<_, Failure>(())
         });
         Ok(wiped?)

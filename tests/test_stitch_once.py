@@ -436,6 +436,7 @@ def test_a_journal_names_the_events_that_it_took(tmp_path: Path) -> None:
     path = write(tmp_path / "e", *events)
     with Resolver.open(tmp_path / "j.idmerge") as resolver:
         _, is_once = written_once(path, tmp_path / "out.parquet", resolver)
+        resolver.commit()
     assert is_once
     assert parquet.read_table(tmp_path / "out.parquet").equals(stitched_table(events))
 

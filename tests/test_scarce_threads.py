@@ -30,7 +30,7 @@ NO_MORE_THREADS = """
 import os, resource, sys, threading, warnings
 import numpy as np, pyarrow as pa
 import pkgutil, pandas
-import pyarrow.compute
+import pyarrow.compute, pyarrow.csv
 from importlib import import_module
 import duckdb, idmerge, idmerge.files, idmerge.questions, idmerge.stitching
 from pyarrow import parquet

@@ -202,6 +202,7 @@ def test_an_answer_of_graphframes_is_taken_unless_a_link_leads_out_of_a_componen
 
 
 def test_components_are_found_in_one_task_up_to_so_many_links_and_by_stars_above() -> None:
+    pytest.importorskip("pyspark")
     from idmerge.spark import components
 
     most = components.ONE_TASK_EDGES
@@ -387,6 +388,7 @@ def test_the_extra_declares_what_graphframes_imports() -> None:
 
 
 def test_a_session_of_spark_connect_is_refused_in_one_line() -> None:
+    pytest.importorskip("pyspark")
     from pyspark.sql import DataFrame as AnyFrame
 
     from idmerge.spark import resolve

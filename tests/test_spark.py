@@ -149,7 +149,7 @@ def test_junk_leaves_before_components_are_found_and_observations_are_reduced_to
 
     rows: list[Row] = [(1, 2, "null", "a"), (2, 0, "b", ""), (3, 1, None, "c"), (4, 2, "d", "e")]
     rows += [(9, 2, "f", "f"), (5, 0, "f", "f"), (7, 1, "f", "f"), (6, 2, "undefined", "undefined")]
-    kept = without_repeated_observations(stated(frame(spark, rows), "at", Policy()))
+    kept = without_repeated_observations(stated(frame(spark, rows), "at", Policy()), 3)
     assert sorted(map(tuple, kept.collect())) == [(4, 2, "d", "e"), (5, 0, "f", "f")]
 
 
@@ -263,6 +263,38 @@ def test_tasks_follow_the_number_of_links_whatever_the_session_shuffles_into(spa
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", "4")
     assert [_tasks(links, 10**6, 16) for links in (0, 1_000, 10**6, 10**7, 10**8)] == [1, 1, 10, 16, 100]
+
+
+@pytest.mark.parametrize(
+    "way", ["at once", "without repeated observations", "by components", "saved", "further"]
+)
+def test_no_stage_has_more_tasks_than_the_links_are_worth(
+    spark: SparkSession, tmp_path: Path, way: str
+) -> None:
+    from idmerge.spark import resolve
+
+    rows = workload(8)
+    seen = [(at + len(rows), 2, left, left) for at, _, left, _ in rows * 2]
+    every, options = frame(spark, rows + seen), {"order": "at"}
+    if way == "further":
+        resolve(every, save=str(tmp_path / "before"), **options)
+        options["previous"] = str(tmp_path / "before")
+    chosen: dict[str, Any] = {
+        "without repeated observations": {"links_a_task": len(rows) + 50},
+        "by components": {"components": "stars"},
+        "saved": {"save": str(tmp_path / "saved")},
+    }
+    tracker = spark.sparkContext.statusTracker()
+    spark.sparkContext.setJobGroup(way, way)
+    spark.conf.set("spark.sql.shuffle.partitions", "200")
+    try:
+        assert answer(resolve(every, **options, **chosen.get(way, {}))) == expected(rows + seen)
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", "4")
+        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+    jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(way)]
+    stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+    assert max(stage.numTasks for stage in stages if stage) < 20
 
 
 # Incremental

@@ -93,10 +93,21 @@ def resolve(  # noqa: PLR0913 - each by its name
     if before is not None:
         before.check_order(sent)
     claim = nullcontext() if save is None else claimed(spark, save)
-    with claim, _persisted(sent), _persisted(without_repeated_observations(sent)) as news:
-        count = _Count.of(news)
-        sent.unpersist()  # What is left of it is held by now.
-        return _resolved(news, count, settings, before, save, components, links_a_task)
+    is_whole = before is None and save is None and components == "auto"
+    with claim, _persisted(sent):
+        count = _Count.of(sent)
+        if is_whole and count.links <= links_a_task:
+            return kept(_replayed(sent, 1, settings))
+        if count.links == count.edges:
+            return _resolved(sent, count, settings, before, save, components, links_a_task)
+        cores = spark.sparkContext.defaultParallelism
+        tasks = _tasks(count.links, links_a_task, cores)
+        with _persisted(without_repeated_observations(sent, tasks)) as news:
+            count = _Count.of(news)
+            sent.unpersist()  # What is left of it is held by now.
+            if is_whole and count.links <= links_a_task:
+                return kept(_replayed(news, 1, settings))
+            return _resolved(news, count, settings, before, save, components, links_a_task)
 
 
 def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for
@@ -108,11 +119,11 @@ def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for
     components: Finder,
     links_a_task: int,
 ) -> DataFrame:
-    """Return the mapping of ``news``, which are persisted and counted."""
-    if before is None and save is None and components == "auto" and count.links <= links_a_task:
-        return kept(_replayed(news, 1, settings))
+    """Return the mapping of ``news``, which are persisted and counted, by their components."""
     cores = news.sparkSession.sparkContext.defaultParallelism
     tagged, affected = _parts(news, finder_named(components, count.edges), before)
+    if before is None and save is None:
+        return kept(_replayed(tagged, _tasks(count.links, links_a_task, cores), settings))
     with _persisted(tagged):
         tasks = _tasks(tagged.count(), links_a_task, cores)
         mapping = _replayed(tagged, tasks, settings)

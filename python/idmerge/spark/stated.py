@@ -113,12 +113,13 @@ def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
     return of_rows
 
 
-def without_repeated_observations(links: DataFrame) -> DataFrame:
+def without_repeated_observations(links: DataFrame, tasks: int) -> DataFrame:
     """Keep the first of the links of each ID with itself: they make it known and do nothing else.
 
-    It reads ``links`` twice, so they are persisted first.
+    It reads ``links`` twice, so they are persisted first. At most ``tasks`` tasks look for the first ones:
+    Spark does not coalesce the partitions of a shuffle (200 by default) in a frame that is persisted.
     """
     first = F.min(F.struct("order", "kind")).alias("first")
-    seen = links.where("left = right").groupBy("left").agg(first)
+    seen = links.where("left = right").groupBy("left").agg(first).coalesce(tasks)
     observed = seen.select("first.order", "first.kind", "left", F.col("left").alias("right"))
     return links.where("left != right").unionAll(observed)

@@ -32,6 +32,18 @@ if TYPE_CHECKING:
 
 FLIPS = 2_000
 SCHEMA = "at long, kind int, left string, right string"
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.memory": "1g",
+    "spark.log.level": "OFF",
+    # Each job reads a few hundred rows: to compile it, or to cut it into tasks, takes longer than to run it.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.default.parallelism": "1",
+}
 _WHOLE_RUNS = 20
 """One damage of so many is also met by a whole `resolve`."""
 _OTHERS = 20
@@ -218,9 +230,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    builder = builder.config("spark.driver.memory", "1g").config("spark.log.level", "OFF")
-    spark = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
+    builder = SparkSession.builder.master("local[1]")
+    for name, value in SETTINGS.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
     folder, started = Path(tempfile.mkdtemp(prefix="idmerge-state-")), perf_counter()
     try:
         counts = damage(spark, folder, chosen.flips, chosen.seed)

@@ -275,7 +275,8 @@ def test_no_stage_has_more_tasks_than_the_links_are_worth(
 
     rows = workload(8)
     seen = [(at + len(rows), 2, left, left) for at, _, left, _ in rows * 2]
-    every, options = frame(spark, rows + seen), {"order": "at"}
+    every = frame(spark, rows + seen)
+    options: dict[str, Any] = {"order": "at"}
     if way == "further":
         resolve(every, save=str(tmp_path / "before"), **options)
         options["previous"] = str(tmp_path / "before")

@@ -1,0 +1,56 @@
+"""The Markdown: its links, and its length."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "examples/*.md")
+    for path in ROOT.glob(pattern)
+)
+CODE = r"^ *```.*?^ *```$"
+
+
+def text_of(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def without(text: str, *patterns: str) -> str:
+    """Return the text with empty lines in place of all that matches."""
+    pattern = re.compile("|".join(patterns), flags=re.DOTALL | re.MULTILINE)
+    return pattern.sub(lambda match: "\n" * match.group().count("\n"), text)
+
+
+def anchors_of(path: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub makes them."""
+    text = without(path.read_text(encoding="utf-8"), CODE)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links_of(document: str) -> list[tuple[str, str]]:
+    """Return the path and the anchor of each relative link."""
+    return re.findall(r"\]\((?!\w+:)([^)#\s]*)#?([^)\s]*)\)", without(text_of(document), CODE))
+
+
+def test_there_are_documents() -> None:
+    assert {"README.md", "ARCHITECTURE.md", "docs/SPEC.md", "docs/design/engine.md"} <= {*DOCUMENTS}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_relative_link_leads_to_a_file_and_a_heading(document: str) -> None:
+    source = ROOT / document
+    for path, anchor in links_of(document):
+        target = source.parent / path if path else source
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors_of(target), f"{path}#{anchor}"
+
+
+def test_the_architecture_fits_on_two_screens() -> None:
+    assert len(text_of("ARCHITECTURE.md").splitlines()) <= 150

@@ -1,4 +1,4 @@
-"""The Markdown: its links, and its length."""
+"""The Markdown: its links, and its lists of pages and exceptions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from idmerge import errors
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -54,3 +56,19 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(document: str) -> Non
 
 def test_the_architecture_fits_on_two_screens() -> None:
     assert len(text_of("ARCHITECTURE.md").splitlines()) <= 150
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {path for path, _ in links_of("docs/index.md")}
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert pages - {"index.md"} <= listed
+
+
+def test_the_page_on_errors_lists_every_exception_with_its_bases() -> None:
+    text = text_of("docs/errors.md")
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, errors.IdmergeError):
+            bases = [base.__name__ for base in error.__bases__ if base is not errors.IdmergeError]
+            row = f"| `{error.__name__}` | " + ", ".join(f"`{name}`" for name in bases) + " |"
+            assert error is errors.IdmergeError or row in text, row
+    assert "`CheckpointWarning`" in text

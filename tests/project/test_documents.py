@@ -1,4 +1,4 @@
-"""The Markdown: its links, and its lists of pages and exceptions."""
+"""The Markdown: its form, its links, and its lists of pages and exceptions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import pytest
 from idmerge import errors
 
 ROOT = Path(__file__).parents[2]
+WIDTH = 100
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "docs/**/*.md", "examples/*.md")
     for path in ROOT.glob(pattern)
 )
 CODE = r"^ *```.*?^ *```$"
+GENERATED = r"^<!-- generated: .*?^<!-- end -->$"
+ROW = r"^ *\|[^\n]*$"
 
 
 def text_of(document: str) -> str:
@@ -42,6 +45,13 @@ def links_of(document: str) -> list[tuple[str, str]]:
 
 def test_there_are_documents() -> None:
     assert {"README.md", "ARCHITECTURE.md", "docs/SPEC.md", "docs/design/engine.md"} <= {*DOCUMENTS}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_prose_is_wrapped_at_100_characters(document: str) -> None:
+    prose = without(text_of(document), CODE, GENERATED, ROW)
+    lines = enumerate(prose.splitlines(), start=1)
+    assert [number for number, line in lines if len(line) > WIDTH and " " in line.strip()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -1,7 +1,7 @@
 //! The core's kernels, each in a function of its own, for a program that counts instructions.
 //!
 //! ```sh
-//! python -m benches.instructions            # builds this, counts, compares with the recorded figures
+//! python -m benches.reports.instructions            # builds this, counts, compares with the recorded figures
 //! instructions KERNEL IDS                   # runs one kernel once and prints how many units it handled
 //! ```
 //!

@@ -1,0 +1,164 @@
+"""From a file of events to a resolver: ours, DuckDB that merely reads the file, and a Python loop.
+
+    python -m benches.peers.files [EVENTS [ROUNDS]]
+
+1,290,000 events are about 500 MB; the file is made first, in the shape of Mixpanel's raw export with
+the properties that its web SDK adds. Machines are noisy, so all take turns, and the ratios within a
+round count. Each reads the file from the page cache:
+
+- *idmerge*: `idmerge.files.scan` into a `Resolver`; *resolve*: the process ``idmerge resolve FILE -o``.
+- *DuckDB*: `read_json` told the few fields that matter, which it counts. It resolves nothing.
+- *Python*: `orjson.loads` of each line into `idmerge.reference.Resolver`, on the first lines only,
+  and so is compared by bytes a second.
+
+The answers are compared: with DuckDB the fields counted, with the loop the whole mapping.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import orjson
+
+import idmerge
+from idmerge import Resolver, reference, workload
+from idmerge.events import operand_keys
+from idmerge.files import BadLine, LinkBatch, StepBatch, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOPED = 50_000
+"""Events that the Python loop takes."""
+WEB = {
+    "$browser": "Chrome",
+    "$browser_version": 126,
+    "$city": "Zürich",
+    "$os": "Mac OS X",
+    "mp_country_code": "CH",
+    "$screen_height": 1080,
+    "$screen_width": 1920,
+    "mp_lib": "web",
+}
+
+
+def write_events(path: Path, count: int) -> None:
+    """Write ``count`` events to ``path``, one a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for event in workload.events(count):
+            shown = {**event, "properties": {**event["properties"], **WEB}}
+            file.write(json.dumps(shown, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+
+def ours(path: Path) -> tuple[Resolver, int]:
+    """Return a resolver of the file's events, and how many they are."""
+    resolver = Resolver()
+    count = 0
+    for piece in scan(path):
+        if isinstance(piece, BadLine | LinkBatch):
+            sys.exit(f"not expected: {piece}")
+        resolver.apply_steps(piece) if isinstance(piece, StepBatch) else resolver.apply_events(piece.events)
+        count += len(piece) if isinstance(piece, StepBatch) else len(piece.events)
+    return resolver, count
+
+
+def process(path: Path) -> str:
+    """Return what ``idmerge resolve`` says of the file."""
+    command = [sys.executable, "-m", "idmerge", "resolve", str(path), "-o", f"{path}.parquet"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stderr
+
+
+def read_by_duckdb(path: Path) -> tuple[Any, ...]:
+    """Return how many events DuckDB reads, and how many of each field that matters."""
+    keys = {key for _, _, groups in operand_keys() for group in groups for key in group}
+    fields = ", ".join(
+        f'"{key}" JSON' if key == "$distinct_ids" else f'"{key}" VARCHAR' for key in sorted(keys)
+    )
+    counts = ", ".join(f'count(properties."{key}")' for key in sorted(keys))
+    columns = f"{{event: 'VARCHAR', properties: 'STRUCT({fields})'}}"
+    source = f"read_json(?, format='newline_delimited', columns={columns})"
+    query = f"SELECT count(*), count(event), {counts} FROM {source}"  # noqa: S608
+    (row,) = duckdb.execute(query, [str(path)]).fetchall()
+    return tuple(row)
+
+
+def looped(path: Path) -> tuple[reference.Resolver, int]:
+    """Return the reference's resolver of the first `LOOPED` events, and their bytes."""
+    resolver = reference.Resolver()
+    length = 0
+    with path.open("rb") as file:
+        for line in islice(file, LOOPED):
+            resolver.apply(orjson.loads(line))
+            length += len(line)
+    return resolver, length
+
+
+def timed(work: Callable[[Path], Any], path: Path) -> tuple[float, Any]:
+    """Return the seconds that ``work`` takes, and its answer."""
+    gc.collect()
+    started = perf_counter()
+    answer = work(path)
+    return perf_counter() - started, answer
+
+
+def check(path: Path, count: int, read: tuple[Any, ...], loop: reference.Resolver) -> None:
+    """Exit unless all agree."""
+    if read[:2] != (count, count):
+        sys.exit(f"DuckDB reads {read[:2]} events, idmerge {count}")
+    prefix = path.with_name("prefix.ndjson")
+    with path.open("rb") as file:
+        prefix.write_bytes(b"".join(islice(file, LOOPED)))
+    if ours(prefix)[0].mapping().to_pydict() != loop.mapping():
+        sys.exit("the mappings differ")
+
+
+def main(events: int, rounds: int) -> None:
+    """Print the machine, each round's rates, and the medians of the ratios."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "events.ndjson"
+        write_events(path, events)
+        size = path.stat().st_size
+        print(f"idmerge {idmerge.__version__}, DuckDB {duckdb.__version__}, orjson {orjson.__version__}")
+        print(f"Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} processors")
+        print(f"{events:,} events, {size / 1e6:,.0f} MB, {size / events:.0f} bytes each; MB a second")
+        rates: dict[str, list[float]] = {}
+        for number in range(rounds + 1):
+            seconds, (_, count) = timed(ours, path)
+            whole, _ = timed(process, path)
+            duck, read = timed(read_by_duckdb, path)
+            loop, (looping, length) = timed(looped, path)
+            if number == 0:  # The first round fills the page cache, and is for the answers.
+                check(path, count, read, looping)
+                continue
+            this_round = {
+                "idmerge": size / seconds / 1e6,
+                "resolve": size / whole / 1e6,
+                "DuckDB": size / duck / 1e6,
+                "Python": length / loop / 1e6,
+            }
+            for name, rate in this_round.items():
+                rates.setdefault(name, []).append(rate)
+            print("  ".join(f"{name} {rate:,.0f}" for name, rate in this_round.items()))
+        print("medians: " + "  ".join(f"{name} {statistics.median(rates[name]):,.0f}" for name in rates))
+        for ours_name in ("idmerge", "resolve"):
+            for name in ("DuckDB", "Python"):
+                ratios = [a / b for a, b in zip(rates[ours_name], rates[name], strict=True)]
+                middle, least, most = statistics.median(ratios), min(ratios), max(ratios)
+                print(f"{ours_name} / {name}: median {middle:.2f} ({least:.2f} to {most:.2f})")
+
+
+if __name__ == "__main__":
+    arguments = [int(argument.replace("_", "")) for argument in sys.argv[1:]]
+    main(*(arguments + [300_000, 5][len(arguments) :]))

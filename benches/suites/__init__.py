@@ -1,0 +1,1 @@
+"""Suites of pytest-benchmark: each call timed, each answer checked."""

@@ -1,0 +1,1 @@
+"""The workload, and measurements in processes of their own."""

@@ -1,0 +1,233 @@
+"""``idmerge doctor``: formats, exit codes, and the page in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from idmerge import Resolver
+from idmerge.cli.group import commands
+from idmerge.workload import events
+from paths import DOCS
+
+D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
+D2 = "b81d64f7-0a92-4e3b-8c5d-71f6a3e0d294"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def identify(anonymous: str, user: str, number: int) -> dict[str, Any]:
+    properties = {"time": 1_704_067_200 + number, "$insert_id": str(number)}
+    return {
+        "event": "$identify",
+        "properties": {**properties, "distinct_id": user, "$anon_distinct_id": anonymous},
+    }
+
+
+HEALTHY = [identify(D1, "ada", 1), identify(D2, "grace", 2)]
+SHARED = [*HEALTHY, identify(D1, "grace", 3)]
+ANSWER = f"""\
+read        f.ndjson
+events      3
+IDs         4 in 2 clusters
+links       3, of which 1 rejected
+                    2  MERGED
+                    1  ANON_CLAIMED
+
+ERROR   shared-device
+  1 anonymous ID that a user had claimed came up with further users
+  0 events touched (0.0 %), 1 link
+    f.ndjson:3  {D1}  grace  (1 identify of 1 further user refused)
+  change: Call reset() when a user logs out, so that whoever comes next has an anonymous ID of their
+          own; until then only the first user of the device gets its anonymous events.
+
+not looked for
+  anonymous-profile: no profile updates were given (--profiles FILE)
+  merge-by-track: links in files count as imported; a journal knows the route of each
+"""
+
+
+def ndjson(stated: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(event) + "\n" for event in stated).encode()
+
+
+def run(*arguments: object, stdin: bytes = b"", code: int = 0) -> Result:
+    result = CliRunner().invoke(commands, ["doctor", *map(str, arguments)], input=stdin)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(autouse=True)
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.ndjson").write_bytes(ndjson(SHARED))
+    Path("healthy.ndjson").write_bytes(ndjson(HEALTHY))
+
+
+def test_text_is_readable_without_colour() -> None:
+    assert run("f.ndjson").stdout == ANSWER
+
+
+def test_standard_input_is_read_twice_too() -> None:
+    assert run("-", stdin=ndjson(SHARED)).stdout == ANSWER.replace("f.ndjson", "<stdin>")
+
+
+def test_a_healthy_file_is_told_so() -> None:
+    assert "Nothing is wrong here: every link holds" in run("healthy.ndjson").stdout
+
+
+def test_json_holds_what_the_document_lists() -> None:
+    told = json.loads(run("f.ndjson", "--format", "json").stdout)
+    assert list(told) == ["overview", "findings", "not_looked_for"]
+    document = (DOCS / "doctor.md").read_text(encoding="utf-8")
+    table = document[document.index("## As JSON") :]
+    (finding,) = told["findings"]
+    for field in [*told, *told["overview"], *finding, *finding["examples"][0]]:
+        assert f"`{field}`" in table, field
+    assert finding["examples"] == [
+        {
+            "ids": [D1, "grace"],
+            "note": "1 identify of 1 further user refused",
+            "file": "f.ndjson",
+            "line": 3,
+            "position": None,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "grade", "code"),
+    [("f.ndjson", "error", 1), ("f.ndjson", "warning", 1), ("healthy.ndjson", "warning", 0)],
+)
+def test_fail_on_makes_a_finding_an_exit_code(file: str, grade: str, code: int) -> None:
+    assert run(file, "--fail-on", grade, code=code).stdout.startswith(f"read        {file}\n")
+
+
+def test_a_warning_does_not_fail_where_only_errors_should() -> None:
+    Path("f.ndjson").write_bytes(ndjson([*HEALTHY, HEALTHY[0]]))
+    run("f.ndjson", "--fail-on", "error")
+    run("f.ndjson", "--fail-on", "warning", code=1)
+
+
+def test_a_file_takes_the_answer_and_is_whole_or_not_there() -> None:
+    assert run("f.ndjson", "-o", "answer.txt").stdout == ""
+    assert Path("answer.txt").read_text(encoding="utf-8") == ANSWER
+    run("missing.ndjson", "-o", "other.txt", code=1)
+    assert not Path("other.txt").exists()
+
+
+def test_what_is_read_is_not_written_over() -> None:
+    assert "would be read and written over" in run("f.ndjson", "-o", "f.ndjson", code=2).stderr
+    assert Path("f.ndjson").read_bytes() == ndjson(SHARED)
+
+
+def test_a_directory_is_read_as_its_files_are() -> None:
+    place = Path("exports/2024/b.ndjson")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(ndjson(SHARED))
+    Path("exports/notes.txt").write_text("no events")
+    assert run("exports").stdout == ANSWER.replace("f.ndjson", str(place))
+    assert "would be read and written over" in run("exports", "-o", place, code=2).stderr
+    Path("none").mkdir()
+    assert "none: the directory holds no events" in run("none", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "the files hold no events"), ("kind,left,right\nmerge,a,b\n", "links and no events")],
+)
+def test_what_holds_nothing_is_not_said_to_hold_links(text: str, reason: str) -> None:
+    name = "links.csv" if text else "empty.ndjson"
+    Path(name).write_text(text)
+    told = run(name).stdout
+    assert f"{reason}; read the files of events" in told
+    assert ("hold links" in told) == bool(text)
+
+
+def test_the_policy_and_the_limits_are_options() -> None:
+    assert "shared-device" not in run("f.ndjson", "--anon-guard", "off").stdout
+    assert "hub-id" in run("f.ndjson", "--partners", "1").stdout
+    run("f.ndjson", "--events-a-day", "0", code=2)
+
+
+def test_profiles_are_an_option() -> None:
+    Path("engage.json").write_text(
+        json.dumps([{"$distinct_id": f"$device:{D1}", "$set": {}}]), encoding="utf-8"
+    )
+    stdout = run("f.ndjson", "--profiles", "engage.json").stdout
+    assert f"engage.json:1  $device:{D1}  (by $set)" in stdout
+
+
+def test_a_journal_is_looked_at_alone() -> None:
+    with Resolver.open("ids.idmerge") as resolver:
+        resolver.identify(D1, "ada")
+        resolver.identify(D1, "grace")
+        resolver.commit()
+    assert f"  position 1  {D1}  grace  (" in run("ids.idmerge").stdout
+    assert "alone" in run("ids.idmerge", "f.ndjson", code=2).stderr
+    assert "leave out their options" in run("ids.idmerge", "--anon-guard", "off", code=2).stderr
+    assert "--profiles goes with files" in run("ids.idmerge", "--profiles", "f.ndjson", code=2).stderr
+
+
+class Tags(HTMLParser):
+    """Counts what is open, and keeps every attribute."""
+
+    VOID = ("meta",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_loads_nothing() -> None:
+    Path("f.ndjson").write_bytes(ndjson(list(events(5000))))
+    run("f.ndjson", "--format", "html", "-o", "f.html")
+    page = Path("f.html").read_text(encoding="utf-8")
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert not tags.tags & {"script", "img", "link", "iframe", "object", "a", "form"}
+    assert not {name for name, _ in tags.attributes} & {"src", "href", "onload", "onclick"}
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page
+    assert not re.search(r"url\(|@import|https?:", page)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_fits_a_narrow_and_a_wide_window(width: int) -> None:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    from matplotlib.image import imread
+
+    stated = list(events(5000))
+    stated += [identify("x" * 250, "y" * 250, number) for number in range(3)]  # What no space breaks.
+    Path("f.ndjson").write_bytes(ndjson(stated))
+    run("f.ndjson", "--format", "html", "-o", "f.html")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    command += [f"--user-data-dir={Path.cwd() / 'profile'}", f"--window-size={width},3000"]
+    command += ["--screenshot=f.png", Path("f.html").resolve().as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    picture = imread("f.png")
+    assert picture.shape[1] == width
+    margins = [picture[:, place] for place in (2, width - 3)]
+    background = margins[0][0]
+    assert all((margin == background).all() for margin in margins), "something reaches into the margin"
+    assert (picture != background).any(axis=(1, 2))[:2500].mean() > 0.5, "most of the page is there"

@@ -1,0 +1,68 @@
+"""What an earlier version wrote is read as it was meant."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idmerge import Resolver
+from idmerge.journal import FORMAT
+from idmerge.verify import verify
+from make_journal import make, said
+from paths import DATA
+
+FORMATS = range(1, FORMAT + 1)
+
+
+@pytest.fixture(params=FORMATS)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A copy of a journal that is kept, and what it said when it was made."""
+    path = DATA / f"journal-{request.param}.idmerge"
+    expected: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    return Path(shutil.copy(path, tmp_path)), expected
+
+
+@pytest.mark.parametrize("settings", [{}, {"read_only": True}, {"history": False}])
+def test_a_journal_of_each_format_says_what_it_said(
+    kept: tuple[Path, dict[str, Any]], settings: dict[str, Any]
+) -> None:
+    path, expected = kept
+    with Resolver.open(path, **settings) as resolver:
+        assert said(resolver) == expected
+
+
+def test_a_journal_of_each_format_goes_on(kept: tuple[Path, dict[str, Any]]) -> None:
+    path, _ = kept
+    with Resolver.open(path) as resolver:
+        resolver.retract(27)
+        resolver.merge("U1", "U9")
+        resolver.compact()
+        expected = said(resolver)
+    with Resolver.open(path) as again:
+        assert said(again) == expected
+
+
+def test_what_is_written_now_says_what_the_latest_that_is_kept_says(tmp_path: Path) -> None:
+    make(tmp_path / "journal")
+    with Resolver.open(tmp_path / "journal") as resolver:
+        assert said(resolver) == json.loads((DATA / f"journal-{FORMAT}.json").read_text("utf-8"))
+
+
+def test_a_journal_of_format_1_without_facts_gets_those_of_its_format(tmp_path: Path) -> None:
+    """Whoever made it was killed before it stated them."""
+    path = Path(shutil.copy(DATA / "journal-1.idmerge", tmp_path))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in ("facts", "head", "batches"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    for number in range(2):
+        with Resolver.open(path) as resolver:
+            assert resolver.seq == number
+            resolver.merge("a", f"b{number}")
+            resolver.commit({"topic": number})
+    assert verify(path).damage is None

@@ -1,0 +1,116 @@
+"""The package as a whole: what importing it costs, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import idmerge
+from paths import ROOT
+
+PACKAGE = Path(idmerge.__file__).parent
+CORE = ROOT / "rust" / "core"
+
+PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "indexedlist", "profilestore"]
+PLAIN += ["recorded", "reference"]
+FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
+ORIGINALS = {"scipy", "networkx"}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that the file at ``path`` imports, wherever it does."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively"
+            names.add(str(node.module))
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_the_version_is_one() -> None:
+    assert idmerge.__version__ == metadata.version("idmerge")
+
+
+def test_importing_idmerge_loads_no_library_but_numpy() -> None:
+    heavy = sorted(FRAMES | ORIGINALS | {"click", "graphframes", "psycopg", "pyspark", "rich"})
+    code = f"import sys, idmerge; print([name for name in {heavy} if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_is_plain_python_imports_neither_the_core_nor_a_frame_library(name: str) -> None:
+    found = imports(PACKAGE / f"{name}.py")
+    assert not {module for module in found if module.partition(".")[0] in FRAMES}
+    assert not {module for module in found if module.startswith(("idmerge._core", "idmerge.resolver"))}
+
+
+def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
+    doors = {path.name for path in PACKAGE.rglob("*.py") if {"idmerge._core"} & imports(path)}
+    # __init__ passes on its names, and columns names a type of it.
+    facades = {"resolver.py", "durable.py", "compat.py", "components.py"}
+    assert doors == facades | {
+        "scanning.py",
+        "jsontext.py",
+        "shape.py",
+        "flattening.py",
+        "encoding.py",
+        "lines.py",
+        "__init__.py",
+        "columns.py",
+    }
+
+
+def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("kind,left,right\nmerge,a,b\n", encoding="utf-8")
+    calls = [["resolve", "f.csv", "--journal", "j"], ["show", "a", "j"], ["why", "a", "b", "j"]]
+    code = "import sys; from idmerge.cli.group import commands\n"
+    code += f"for call in {calls}: commands(call, standalone_mode=False)\n"
+    code += "print([name for name in ('matplotlib', 'scipy') if name in sys.modules])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.endswith("\n[]\n")
+
+
+def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
+    commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
+    commands |= {"ask", "changes", "generate", "bench", "profiles", "doctor", "stitch"}
+    names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
+    names += ("doctor", "files.judging", "wording", "files.sources", "stitching.writing")
+    names += ("questions", "drawing", "naming", "files.arrow", "files.csvtext", "profilestore")
+    public = {"idmerge", *(f"idmerge.{name}" for name in names)}
+    for path in (PACKAGE / "cli").glob("*.py"):
+        for module in imports(path):
+            if module.startswith("idmerge.cli."):
+                known = module.split(".")[2]
+                assert known not in commands - {path.stem} or path.stem in ("__init__", "group"), (
+                    path.name,
+                    module,
+                )
+            elif module.partition(".")[0] == "idmerge":
+                assert module in public or module.rpartition(".")[0] in public, (path.name, module)
+
+
+def test_the_core_names_no_python() -> None:
+    for path in [*CORE.rglob("*.rs"), CORE / "Cargo.toml"]:
+        assert "pyo3" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_no_file_is_longer_than_a_reader_bears() -> None:
+    root = CORE.parent.parent
+    paths = [*root.glob("rust/*/src/**/*.rs"), *root.glob("rust/*/tests/**/*.rs")]
+    paths += [path for folder in ("python", "tests", "benches") for path in (root / folder).rglob("*.py")]
+    too_long = {
+        path.name: lines for path in paths if (lines := len(path.read_text("utf-8").splitlines())) > 600
+    }
+    assert too_long == {}
+    assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 300

@@ -1,0 +1,122 @@
+"""The documents: what the README shows is what happens, and what they link to is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from documents import README, blocks, promised_by
+from idmerge.cli.group import commands
+from paths import ROOT
+
+DOCUMENTS = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/SPEC.md",
+    "docs/change-feed.md",
+    "docs/doctor.md",
+    "docs/journal.md",
+    "docs/performance.md",
+    "docs/profiles.md",
+    "docs/questions.md",
+    "docs/scale.md",
+    "docs/stitching.md",
+    "examples/README.md",
+]
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_each_block_of_python_runs_and_prints_what_its_comment_says(
+    number: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    block = blocks("python")[number]
+    exec(compile(block, f"README.md, block {number}", "exec"), {})  # noqa: S102
+    promised = promised_by(block)
+    assert capsys.readouterr().out.splitlines() == promised
+
+
+@pytest.mark.parametrize("page", ["journal.md", "profiles.md", "stitching.md"])
+def test_a_page_does_what_it_shows(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    shown = blocks("python", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    for number, block in enumerate(shown):
+        exec(compile(block, f"{page}, block {number}", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block), block
+    assert len(shown) >= 6
+
+
+def test_the_page_on_questions_does_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    for command in blocks("sh", page)[0].splitlines():
+        assert CliRunner().invoke(commands, shlex.split(command)[1:]).exit_code == 0
+    asked, shown = blocks("sh", page)[1:], blocks("(?:text|sql)", page)
+    for command, promised in zip(asked, shown, strict=True):
+        name, *arguments = shlex.split(command)
+        assert name == "idmerge"
+        assert CliRunner().invoke(commands, arguments).stdout == promised, command
+    assert len(asked) >= 5
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks("python", page)):
+        exec(compile(block, f"questions.md, block {number}", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block), block
+
+
+def test_each_command_of_the_page_on_stitching_does_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("sh", (ROOT / "docs" / "stitching.md").read_text(encoding="utf-8"))
+    for command in block.splitlines():
+        name, *arguments = shlex.split(command)
+        assert name == "idmerge"
+        assert CliRunner().invoke(commands, arguments).exit_code == 0, command
+        assert Path(arguments[arguments.index("-o") + 1]).exists()
+
+
+def test_the_first_command_prints_what_the_readme_shows() -> None:
+    install, command = blocks("sh")[0].splitlines()[0].split(" && ")
+    assert install == "pip install '.[cli]'"
+    name, *arguments = shlex.split(command)
+    assert name == "idmerge"
+    run = subprocess.run(
+        [sys.executable, "-m", "idmerge", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith("distinct_id,canonical_id,cluster_size\n")
+    # The number of seconds is the machine's.
+    printed = re.sub(r"[\d.]+ s\b", "# s", run.stderr).splitlines()
+    shown = re.sub(r"[\d.]+ s\b", "# s", blocks("text")[0]).splitlines()
+    assert [line for line in shown if line.strip() != "…" and line not in printed] == []
+
+
+def test_the_second_command_runs_these_tests() -> None:
+    assert blocks("sh")[0].splitlines()[1:] == ["pip install '.[test]' && pytest"]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for block in blocks("sh"):
+        for command in block.strip().replace("\n", " && ").split(" && "):
+            assert command in ci, f"{command!r} is not what CI runs"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_a_document_links_to_is_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120

@@ -1,0 +1,132 @@
+"""The three questions answered in plain Python over stitched rows: obviously right, and slow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from idmerge import questions
+from idmerge.policy import DEFAULT_BLOCKED_IDS, DEVICE_PREFIX, ascii_lower
+from stitched_by_hand import BEFORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Row = dict[str, Any]
+
+MODELS = ("last-touch", "first-touch", "linear")
+MOST = 10**22
+"""What is no less is no amount."""
+
+
+def person_of(row: Row, *, stitched: bool) -> str | None:
+    own: str | None = row["distinct_id" if stitched else BEFORE]
+    if own is None or ascii_lower(own.removeprefix(DEVICE_PREFIX)) in {"", *DEFAULT_BLOCKED_IDS}:
+        return None
+    return own
+
+
+def signup_rate(rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up") -> dict[date | None, Row]:
+    """Return visitors and sign-ups by the Monday of the first event."""
+    theirs = defaultdict(list)
+    for row in rows:
+        person = person_of(row, stitched=stitched)
+        if person is not None:
+            theirs[person].append(row)
+    weeks: dict[date | None, Row] = defaultdict(lambda: {"visitors": 0, "sign_ups": 0})
+    for own in theirs.values():
+        times = [row["time"] for row in own if row["time"] is not None]
+        monday = min(times).date() - timedelta(days=min(times).weekday()) if times else None
+        weeks[monday]["visitors"] += 1
+        weeks[monday]["sign_ups"] += any(row["event"] == signup for row in own)
+    return weeks
+
+
+def attribution(
+    rows: list[Row], *, stitched: bool, model: str, campaign: str = "utm_campaign"
+) -> dict[str | None, Fraction]:
+    """Return the revenue of each campaign that is credited with a purchase."""
+    revenue: dict[str | None, Fraction] = defaultdict(Fraction)
+    for purchase in rows:
+        if purchase["event"] != "Purchase":
+            continue
+        person, paid = person_of(purchase, stitched=stitched), number(purchase["amount"])
+        touches = sorted(
+            (row["time"], row[campaign].encode(), row[campaign])
+            for row in rows
+            if row[campaign] is not None
+            and person is not None
+            and person_of(row, stitched=stitched) == person
+            and row["time"] is not None
+            and purchase["time"] is not None
+            and row["time"] <= purchase["time"]
+        )
+        if not touches:
+            revenue[None] += paid
+            continue
+        credited = {"last-touch": touches[-1:], "first-touch": touches[:1], "linear": touches}[model]
+        for *_, name in credited:
+            revenue[name] += paid / len(credited)
+    return revenue
+
+
+def number(amount: float | str | None) -> Fraction:
+    """Return what was paid; what is no number is nothing."""
+    try:
+        value = Decimal(str(amount).strip())
+    except InvalidOperation:
+        return Fraction(0)
+    return Fraction(round(value, 6)) if value.is_finite() and abs(value) < MOST else Fraction(0)
+
+
+def conversion(
+    rows: list[Row], *, stitched: bool, within: timedelta, by: str = "post"
+) -> dict[str | None, Row]:
+    """Return persons and those who converted, by the value of ``by``."""
+    persons, converted = defaultdict(set), defaultdict(set)
+    for start in rows:
+        person = person_of(start, stitched=stitched)
+        if start["event"] != "Read Post" or person is None:
+            continue
+        persons[start[by]].add(person)
+        if any(
+            goal["event"] == "Sign Up"
+            and person_of(goal, stitched=stitched) == person
+            and None not in (goal["time"], start["time"])
+            and timedelta(0) <= goal["time"] - start["time"] <= within
+            for goal in rows
+        ):
+            converted[start[by]].add(person)
+    return {
+        value: {"persons": len(them), "converted": len(converted[value])} for value, them in persons.items()
+    }
+
+
+# Rows to ask about
+
+
+COLUMNS = {
+    name: pa.string() for name in ("event", "distinct_id", BEFORE, "utm_campaign", "amount", "post")
+} | {"time": pa.timestamp("us", tz="UTC")}
+
+
+def rows_of(*rows: tuple[Any, ...]) -> pa.Table:
+    """Stitched rows: event, hour, person, campaign, amount, post."""
+    columns = ("event", "time", "distinct_id", "utm_campaign", "amount", "post")
+    made = []
+    for row in rows:
+        named = dict(zip(columns, (*row, *[None] * 6), strict=False))
+        if isinstance(named["time"], int):
+            named["time"] = datetime(2024, 3, 4, tzinfo=UTC) + timedelta(hours=named["time"])
+        made.append({**named, BEFORE: named["distinct_id"]})
+    schema = pa.schema([(name, COLUMNS[name]) for name in columns] + [(BEFORE, pa.string())])
+    return pa.Table.from_pylist(made, schema=schema)
+
+
+def revenue(table: Any, model: Any = "last-touch", **options: Any) -> dict[str | None, float]:
+    return {row["campaign"]: row["revenue"] for row in questions.attribution(table, model=model, **options)}

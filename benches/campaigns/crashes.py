@@ -12,8 +12,6 @@ say what a resolver says that took the same batches and was never interrupted.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import select
@@ -36,6 +34,7 @@ from benches.campaigns.journal_writer import (
     offsets_of,
     take_batch,
 )
+from benches.support.campaign import campaign_options, run_campaign
 from benches.support.paths import ROOT
 from idmerge import DurableResolver, Resolver
 
@@ -152,19 +151,11 @@ def _said_by(resolver: DurableResolver) -> list[Any]:
     return [*tables, resolver.seq, resolver.stats(), resolver.offsets]
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON; what does not hold is raised."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.crashes", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("kills", nargs="?", type=int, default=KILLS, help="default: 300")
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args(arguments)
-    started = monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        counts = crash(chosen.kills, Path(directory), chosen.seed)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    chosen = campaign_options("crashes", __doc__, "kills", KILLS).parse_args(arguments)
+    return run_campaign(lambda folder: (crash(chosen.kills, folder, chosen.seed), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -11,21 +11,18 @@ before, or an error of the package or the system.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import shutil
 import sys
-import tempfile
 import warnings
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from benches.campaigns.journal_writer import POLICY, offsets_of, take_batch
+from benches.support.campaign import campaign_options, run_campaign
 from idmerge import DurableResolver, Resolver
 from idmerge.doctor.journals import recorded_links
 from idmerge.errors import IdmergeError, RetractionError
@@ -172,21 +169,14 @@ def _answers(journal: bytes, checkpoint: Path | None, folder: Path) -> dict[str,
         return _asked(path)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON; what does not hold is raised."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.flips", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("flips", nargs="?", type=int, default=FLIPS, help="default: 2,000")
-    parser.add_argument("--seed", type=int, default=0)
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    parser = campaign_options("flips", __doc__, "flips", FLIPS)
     parser.add_argument("--folder", help="where to make journals; in memory it takes half as long")
     parser.add_argument("--journal", type=Path, help="flip bits of a copy of this one, without a checkpoint")
     chosen = parser.parse_args(arguments)
-    started = monotonic()
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        counts = flip(chosen.flips, Path(folder), chosen.seed, chosen.journal)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
+    return run_campaign(lambda folder: (flip(chosen.flips, folder, chosen.seed, chosen.journal), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,6 @@ crash, hang, take memory beyond all measure, nor raise anything but an exception
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
@@ -22,9 +21,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
+from benches.support.campaign import campaign_options, run_campaign
 from benches.support.paths import ROOT
 from idmerge import Kind, Resolver
 from idmerge.errors import CheckpointWarning, IdmergeError
@@ -166,25 +165,17 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, resource.RLIM_INFINITY))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON; what does not hold is raised."""
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
     if arguments[:1] == ["--meet"]:
         _, path, first, count = arguments
         if sys.platform == "linux":
             _bound_memory()
         print(json.dumps(meet(Path(path), int(first), int(count))))
-        return
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.forgeries", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("forgeries", nargs="?", type=int, default=FORGERIES, help="default: 2000")
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args(arguments)
-    started = monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        counts = forge(chosen.forgeries, Path(directory), chosen.seed)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
+        return 0
+    chosen = campaign_options("forgeries", __doc__, "forgeries", FORGERIES).parse_args(arguments)
+    return run_campaign(lambda folder: (forge(chosen.forgeries, folder, chosen.seed), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

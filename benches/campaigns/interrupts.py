@@ -14,8 +14,6 @@ interrupted: nothing is stuck, nothing lost, nothing doubled.
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import signal
 import sys
@@ -25,10 +23,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from benches.support.campaign import campaign_options, run_campaign
 from idmerge import DurableResolver, Kind, Resolver
 from idmerge.errors import RetractionError
 from idmerge.journal import commit
@@ -263,20 +262,13 @@ def _seconds_of(call: Call) -> float:
     return slowest
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON; what does not hold is raised."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.interrupts", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("interrupts", nargs="?", type=int, default=INTERRUPTS, help="default: 40,000")
-    parser.add_argument("--seed", type=int, default=0)
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    parser = campaign_options("interrupts", __doc__, "interrupts", INTERRUPTS)
     parser.add_argument("--folder", help="where to make journals; in memory it takes half as long")
     chosen = parser.parse_args(arguments)
-    started = monotonic()
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        counts = interrupt(chosen.interrupts, Path(folder), chosen.seed)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
+    return run_campaign(lambda folder: (interrupt(chosen.interrupts, folder, chosen.seed), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

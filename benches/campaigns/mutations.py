@@ -9,7 +9,6 @@ no version of it. Memory is filled with a marker first, which shows where foreig
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -23,12 +22,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from time import monotonic
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from benches.campaigns.mutated_files import Intact, damaged, intact_files
+from benches.support.campaign import campaign_options, run_campaign
 
 FILES = 2000
 READS = 50
@@ -115,7 +114,6 @@ def mutations(count: int, seed: int, kept: Path | None = None) -> tuple[Counter[
             counts["whole files" if read.is_whole else found.partition(":")[0]] += 1
             if not read.is_as_expected(found):
                 violations.append(f"{read.name}, {read.door.name}: {found}")
-                print(violations[-1], file=sys.stderr, flush=True)
                 if kept is not None:
                     (kept / read.name).write_bytes(read.content)
         os.chdir("/")
@@ -293,13 +291,9 @@ def _tables(file: str) -> int:
     return code
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON, and what must not have been; then the exit code is 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.mutations", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("count", nargs="?", type=int, default=FILES, help="default: 2000")
-    parser.add_argument("--seed", type=int, default=0)
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    parser = campaign_options("mutations", __doc__, "count", FILES)
     parser.add_argument(
         "--keep", type=Path, metavar="DIRECTORY", help="where files that show a fault are left"
     )
@@ -310,14 +304,11 @@ def main(arguments: Sequence[str]) -> None:
             [sys.executable, "-m", "benches.campaigns.mutations", *arguments],
             {**os.environ, **ENVIRONMENT},
         )
-    started = monotonic()
     kept = chosen.keep.resolve() if chosen.keep else None
     if kept is not None:
         kept.mkdir(parents=True, exist_ok=True)
-    counts, violations = mutations(chosen.count, chosen.seed, kept)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
-    sys.exit(1 if violations else 0)
+    return run_campaign(lambda _: mutations(chosen.count, chosen.seed, kept), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

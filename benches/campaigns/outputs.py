@@ -14,10 +14,8 @@ it back. After an interrupt nothing else may be left, and after a kill nothing o
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import gc
-import json
 import os
 import random
 import shutil
@@ -29,10 +27,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from types import FrameType
 from typing import Any, NamedTuple
 
+from benches.support.campaign import campaign_options, run_campaign
 from idmerge.files import exchanging, replacing, replacing_directory, syncing, temporary, writing
 
 COUNT = 1000
@@ -306,23 +305,13 @@ def campaign(count: int, folder: Path, seed: int = 0, step: int = 1) -> Counter[
     return counts
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON; what does not hold is raised."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.outputs", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("count", nargs="?", type=int, default=COUNT, help="default: 1000")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--step", type=int, default=1, help="Only every so many lines.")
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    parser = campaign_options("outputs", __doc__, "count", COUNT)
+    parser.add_argument("--step", type=int, default=1, help="only every so many lines")
     chosen = parser.parse_args(arguments)
-    started = monotonic()
-    folder = tempfile.mkdtemp()
-    try:
-        counts = campaign(chosen.count, Path(folder), chosen.seed, chosen.step)
-    finally:
-        shutil.rmtree(folder)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
+    return run_campaign(lambda folder: (campaign(chosen.count, folder, chosen.seed, chosen.step), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

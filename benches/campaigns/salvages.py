@@ -10,21 +10,18 @@ through, or be refused because the name is taken, with nothing left beside it.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import signal
 import sqlite3
 import sys
-import tempfile
 from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from benches.campaigns.flips import make
+from benches.support.campaign import campaign_options, run_campaign
 from idmerge import Resolver
 from idmerge.verify import Verdict, salvage, verify
 
@@ -139,19 +136,11 @@ def _found(path: Path, verdict: Verdict) -> Any:
         return [resolver.mapping().to_pydict(), resolver.seq, resolver.offsets, resolver.stats()]
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the counts as JSON; what does not hold is raised."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.salvages", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("kills", nargs="?", type=int, default=KILLS, help="default: 250")
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args(arguments)
-    started = monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        counts = kill(chosen.kills, Path(folder), chosen.seed)
-    print(json.dumps({**counts, "seconds": round(monotonic() - started, 1)}))
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    chosen = campaign_options("salvages", __doc__, "kills", KILLS).parse_args(arguments)
+    return run_campaign(lambda folder: (kill(chosen.kills, folder, chosen.seed), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

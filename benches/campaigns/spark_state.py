@@ -11,18 +11,16 @@ It prints figures and exits with code 1 if an answer was wrong, or an error not 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from benches.support.campaign import campaign_options, run_campaign
 from idmerge.errors import FileFormatError, FullRunError
 
 if TYPE_CHECKING:
@@ -219,31 +217,28 @@ def damage(spark: SparkSession, folder: Path, flips: int, seed: int) -> Counter[
     return counts
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print the figures; an answer that is wrong ends it with code 1."""
+def _on_spark(folder: Path, flips: int, seed: int) -> dict[str, int]:
+    """Damage a state by a session of Spark that ends with it."""
     from pyspark.sql import SparkSession
 
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.spark_state", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("flips", nargs="?", type=int, default=FLIPS)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args(arguments)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.master("local[1]")
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    folder, started = Path(tempfile.mkdtemp(prefix="idmerge-state-")), perf_counter()
     try:
-        counts = damage(spark, folder, chosen.flips, chosen.seed)
-    except AssertionError as error:
-        sys.exit(f"error: {error}; --seed {chosen.seed}")
+        return dict(sorted(damage(spark, folder, flips, seed).items()))
     finally:
         spark.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps({"seconds": round(perf_counter() - started), **dict(sorted(counts.items()))}))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the counts as JSON; return 1 if something did not hold."""
+    parser = campaign_options("spark_state", __doc__, "flips", FLIPS)
+    parser.set_defaults(seed=1)
+    chosen = parser.parse_args(arguments)
+    return run_campaign(lambda folder: (_on_spark(folder, chosen.flips, chosen.seed), []), chosen)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -11,18 +11,17 @@ after two of them at once, the store must hold the updates of whole runs, all th
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from benches.support.campaign import campaign_options, run_campaign
 from idmerge import Profiles, Resolver
 from idmerge.errors import FileFormatError
 
@@ -160,23 +159,19 @@ def kill(kills: int, directory: Path, seed: int = 0) -> tuple[Counter[str], list
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the counts as JSON, and what did not hold; return 1 if anything did not."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benches.campaigns.store", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("flips", nargs="?", type=int, default=FLIPS, help=f"default: {FLIPS}")
+    """Print the counts as JSON; return 1 if something did not hold."""
+    parser = campaign_options("store", __doc__, "flips", FLIPS)
     parser.add_argument("--kills", type=int, default=KILLS, help=f"default: {KILLS}")
-    parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
-    started = monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        damaged, wrong = damage(chosen.flips, Path(directory), chosen.seed)
-    with tempfile.TemporaryDirectory() as directory:
-        killed, lost = kill(chosen.kills, Path(directory), chosen.seed)
-    print(json.dumps({**damaged, **killed, "seconds": round(monotonic() - started, 1)}))
-    for what in (found := [*wrong, *lost])[:20]:
-        print(what, file=sys.stderr)
-    return 1 if found else 0
+
+    def both(folder: Path) -> tuple[dict[str, int], list[str]]:
+        (to_damage := folder / "damage").mkdir()
+        (to_kill := folder / "kill").mkdir()
+        damaged, wrong = damage(chosen.flips, to_damage, chosen.seed)
+        killed, lost = kill(chosen.kills, to_kill, chosen.seed)
+        return {**damaged, **killed}, [*wrong, *lost]
+
+    return run_campaign(both, chosen)
 
 
 if __name__ == "__main__":

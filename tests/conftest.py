@@ -1,6 +1,35 @@
-"""Settings for every test: hypothesis without deadlines, because machines are noisy."""
+"""Settings for every test: hypothesis without deadlines, and tests chosen by the rule that they check."""
 
+from __future__ import annotations
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+from spec_rules import covers, rules
+
+# Machines are noisy.
 settings.register_profile("idmerge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("idmerge")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rule", help="only tests of this rule of docs/SPEC.md: 2.identify.6, or all of 2.identify, or of 2"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    rule = config.getoption("--rule")
+    if rule is None:
+        return
+    known = rules()
+    if not any(covers(address, rule) for address in known):
+        message = f"--rule {rule} is no rule of docs/SPEC.md; those are {', '.join(known)}"
+        raise pytest.UsageError(message)
+    chosen = [
+        item
+        for item in items
+        if any(covers(a, rule) for mark in item.iter_markers("rule") for a in mark.args)
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen

@@ -73,6 +73,7 @@ def answers(path: Path, **wanted: Any) -> Any:
     return told
 
 
+@pytest.mark.rule("9.events as json")
 @settings(max_examples=300)
 @given(st.data(), items, st.sampled_from([*PACKED]), st.sampled_from([1, 2]), st.integers(1, 400))
 def test_lines_and_an_array_give_the_same_answers(  # noqa: PLR0913, PLR0917 - all that it must not depend on
@@ -136,6 +137,7 @@ VALUES = [
 ]
 
 
+@pytest.mark.rule("9.events as json")
 @pytest.mark.parametrize(("text", "value"), VALUES, ids=range(len(VALUES)))
 @pytest.mark.parametrize("other", ["1", "NaN"])
 def test_a_value_is_what_the_specification_says(text: str, value: Any, other: str, tmp_path: Path) -> None:
@@ -197,6 +199,7 @@ def test_the_process_limit_on_digits_changes_nothing(limit: int, tmp_path: Path)
         sys.set_int_max_str_digits(before)
 
 
+@pytest.mark.rule("9.events as json")
 @pytest.mark.parametrize("depth", [DEEPEST, DEEPEST + 1])
 def test_nesting_has_one_limit_whatever_the_caller_s_stack(depth: int, tmp_path: Path) -> None:
     whole = '{"properties":{"x":' + "[" * (depth - 2) + '"]]["' + "]" * (depth - 2) + "}}"

@@ -410,6 +410,7 @@ def test_a_moment_that_is_none_is_refused(path: Path, as_of: Any, message: str) 
 # Taking back.
 
 
+@pytest.mark.rule("8.retract")
 def test_what_cannot_be_taken_back_is_refused_with_the_reason(resolver: DurableResolver) -> None:
     resolver.forget("U2")
     resolver.retract(0)
@@ -426,6 +427,7 @@ def test_what_cannot_be_taken_back_is_refused_with_the_reason(resolver: DurableR
     assert (state(resolver), resolver.seq) == (before, seq)
 
 
+@pytest.mark.rule("8.retract")
 def test_a_link_that_was_rejected_because_of_another_is_accepted_without_it(
     resolver: DurableResolver,
 ) -> None:
@@ -436,6 +438,7 @@ def test_a_link_that_was_rejected_because_of_another_is_accepted_without_it(
     assert dict(zip(changes["distinct_id"], changes["new_canonical_id"], strict=True))[D1] == "U2"
 
 
+@pytest.mark.rule("8.retract")
 def test_a_retraction_that_is_taken_back_leaves_everything_as_it_was(resolver: DurableResolver) -> None:
     before = state(resolver)
     resolver.retract(0)
@@ -457,6 +460,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(resolver: DurableR
     assert resolver.retract(0).to_pydict() == said
 
 
+@pytest.mark.rule("8.keep apart")
 def test_ids_that_are_together_cannot_be_kept_apart(resolver: DurableResolver) -> None:
     before = (state(resolver), resolver.seq)
     with pytest.raises(KeptApartError, match=f"'{D1}' and 'U1' are together; take back the links"):

@@ -86,6 +86,7 @@ def test_a_reader_keeps_what_was_forgotten_and_compacting_says_so(
         assert _traces(path, "ada.lovelace@example.com") == set()
 
 
+@pytest.mark.rule("8.forget")
 def test_an_id_that_was_forgotten_can_come_back_as_another_one(path: Path) -> None:
     with Resolver.open(path) as resolver:
         resolver.identify(D1, "U1")
@@ -116,6 +117,7 @@ def test_ids_are_known_after_others_were_forgotten_and_the_journal_was_read_back
         assert [text for text in ids if text in again] == [text for text in ids if text not in ids[::3]]
 
 
+@pytest.mark.rule("8.forget")
 @given(
     st.sampled_from(["stable", "identified", "first_seen", "smallest"]),
     st.lists(

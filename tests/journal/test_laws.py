@@ -19,6 +19,7 @@ from resolver_state import state
 from strategies import friendly_ids, policies, strategies
 
 
+@pytest.mark.rule("8")
 @given(policies, strategies, steps)
 def test_with_a_journal_it_answers_as_the_reference(
     tmp_path_factory: pytest.TempPathFactory, policy: Policy, canonical: Any, told: list[Any]
@@ -82,6 +83,7 @@ def meaning(mapping: dict[str, str], known: dict[str, str]) -> dict[str, str]:
     return {text: mapping.get(text, text) for text in known}
 
 
+@pytest.mark.rule("6")
 @patch.object(durable, "BLOCKS_AT_ONCE", 2)
 @given(policies, strategies, steps, blocks)
 def test_the_past_is_what_it_was(
@@ -111,6 +113,7 @@ def test_the_past_is_what_it_was(
                     assert bare.explain(text) == past.explain(text)
 
 
+@pytest.mark.rule("8")
 @given(
     policy=policies,
     canonical=strategies,
@@ -147,6 +150,7 @@ def test_a_chain_of_links_explains_why_two_ids_are_one(
     assert [link.position for link in chain] == expected
 
 
+@pytest.mark.rule("8")
 @given(policies, strategies, steps, friendly_ids, friendly_ids)
 def test_every_rejected_link_between_two_clusters_is_told(
     policy: Policy, canonical: Any, told: list[Any], a: str, b: str

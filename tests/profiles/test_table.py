@@ -23,6 +23,7 @@ def columns(*people: dict[str, Any]) -> pa.Table:
     return profiles.table()
 
 
+@pytest.mark.rule("10.in columns")
 @pytest.mark.parametrize(
     ("values", "kind", "shown"),
     [
@@ -47,6 +48,7 @@ def test_a_column_has_the_type_that_its_values_share(values: list[Any], kind: An
     assert table["p"].to_pylist() == shown
 
 
+@pytest.mark.rule("10.in columns")
 def test_a_table_has_a_column_a_property_as_they_first_appear() -> None:
     table = columns(
         {"$email": "a@b", "n": 1},

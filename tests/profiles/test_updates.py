@@ -20,6 +20,9 @@ def made(profile: dict[str, Any] | None, operation: str, value: Any) -> tuple[An
     return profiles.get("u"), outcome.name
 
 
+@pytest.mark.rule(
+    "10.set", "10.set_once", "10.add", "10.append", "10.union", "10.remove", "10.unset", "10.delete"
+)
 @pytest.mark.parametrize(
     ("before", "operation", "value", "after"),
     [
@@ -53,6 +56,7 @@ def test_an_operation_does_what_is_documented(before: Any, operation: str, value
     assert (repr(shown), outcome) == (repr(after), "APPLIED")
 
 
+@pytest.mark.rule("10")
 @pytest.mark.parametrize("stays", ["x", True, None, {"b": 1}, 1e308])
 @pytest.mark.parametrize(
     ("operation", "value", "before", "after"),
@@ -76,6 +80,7 @@ def test_a_list_is_no_number_and_a_sum_beyond_every_double_is_not_made() -> None
     assert made({"a": 2**1023}, "$add", {"a": 2**1023}) == ({"a": 2**1023}, "MISMATCHED")
 
 
+@pytest.mark.rule("10.operations")
 def test_the_operations_of_one_update_have_an_order_that_is_not_theirs() -> None:
     profiles = Profiles(Resolver())
     both = [
@@ -86,6 +91,7 @@ def test_the_operations_of_one_update_have_an_order_that_is_not_theirs() -> None
     assert (profiles.get("u"), profiles.get("v")) == ({"n": 6}, None)
 
 
+@pytest.mark.rule("10")
 def test_what_is_no_operation_is_passed_over() -> None:
     profiles = Profiles(Resolver())
     update = {"$token": 1, "$time": 0, "$ip": "0", "$ignore_time": True, "mp_lib": "web", "$device_id": "d"}
@@ -96,6 +102,7 @@ def test_what_is_no_operation_is_passed_over() -> None:
 # What is no update
 
 
+@pytest.mark.rule("10")
 @pytest.mark.parametrize(
     ("update", "message"),
     [

@@ -29,6 +29,7 @@ def clusters(resolver: Resolver) -> list[list[str]]:
     return [resolver.members(canonical) for canonical in named]
 
 
+@pytest.mark.rule("7")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

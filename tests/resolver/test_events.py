@@ -19,6 +19,7 @@ def event(name: Any, **properties: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.rule("3.identify", "3.create_alias", "3.merge")
 @pytest.mark.parametrize(
     ("stated", "link"),
     [
@@ -47,6 +48,7 @@ def test_an_identity_event_states_a_link(stated: dict[str, Any], link: tuple[Kin
     assert parse(json.dumps(stated).encode(), source="track") == Link(*link, "track")
 
 
+@pytest.mark.rule("2.1", "3")
 @pytest.mark.parametrize(
     ("stated", "message"),
     [
@@ -83,6 +85,7 @@ def test_an_identity_event_without_two_ids_is_malformed(stated: dict[str, Any], 
         assert resolver.stats().outcomes == {Outcome.MALFORMED: 1}
 
 
+@pytest.mark.rule("3")
 @pytest.mark.parametrize(
     "stated",
     [
@@ -102,6 +105,7 @@ def test_an_ordinary_event_links_nothing_and_makes_its_distinct_id_known(stated:
         assert (len(resolver), "U1" in resolver) == (1, True)
 
 
+@pytest.mark.rule("3")
 @pytest.mark.parametrize("distinct_id", ["", "null", None, 1.5, ["U1"], True, "x" * 256])
 def test_an_event_of_nobody_makes_nothing_known(distinct_id: Any) -> None:
     resolver = Resolver()
@@ -110,6 +114,7 @@ def test_an_event_of_nobody_makes_nothing_known(distinct_id: Any) -> None:
     assert len(resolver) == 0
 
 
+@pytest.mark.rule("3")
 def test_an_integer_distinct_id_is_its_decimal_text() -> None:
     resolver = Resolver()
     resolver.apply(b'{"event": "Page View", "properties": {"distinct_id": 12345}}')
@@ -144,6 +149,7 @@ def test_a_broken_event_among_many_is_named_and_the_ones_before_it_are_applied()
         resolver.apply_events([5])  # type: ignore[list-item]
 
 
+@pytest.mark.rule("3.merge")
 def test_a_merge_from_the_track_route_is_not_allowed() -> None:
     for resolver in (Resolver(), reference.Resolver()):
         stated = event("$merge", __distinct_ids=["A", "B"])

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ def columns(stated: list[Link]) -> tuple[list[Kind], list[str], list[str]]:
     return [link.kind for link in stated], [link.first for link in stated], [link.second for link in stated]
 
 
+@pytest.mark.rule("2", "5")
 @given(policies, canonicals, many_links)
 def test_one_by_one_it_answers_as_the_reference(policy: Policy, canonical: Any, stated: list[Link]) -> None:
     ours, theirs = Resolver(policy, canonical), reference.Resolver(policy, canonical)
@@ -42,6 +44,7 @@ def test_the_three_named_calls_answer_as_the_reference(
     assert state(ours) == state(theirs)
 
 
+@pytest.mark.rule("2")
 @given(policies, canonicals, many_links, st.lists(st.integers(0, 40), max_size=4))
 def test_the_answer_does_not_depend_on_batch_size(
     policy: Policy, canonical: Any, stated: list[Link], cuts: list[int]
@@ -54,6 +57,7 @@ def test_the_answer_does_not_depend_on_batch_size(
     assert state(in_batches) == state(one_by_one)
 
 
+@pytest.mark.rule("3")
 @given(policies, canonicals, st.lists(events, max_size=25), st.sampled_from(["import", "track"]))
 def test_events_are_applied_as_by_the_reference(
     policy: Policy, canonical: Any, stated: list[Any], source: Any
@@ -77,6 +81,7 @@ def test_an_event_is_the_same_as_a_mapping_and_as_json(stated: list[Any]) -> Non
     assert state(as_text) == state(as_bytes) == state(as_mappings)
 
 
+@pytest.mark.rule("2")
 @given(policies, strategies, many_links, st.data())
 def test_a_rejected_link_leaves_every_cluster_and_claim_as_it_was(
     policy: Policy, canonical: Any, stated: list[Link], data: st.DataObject
@@ -98,6 +103,7 @@ def test_a_rejected_link_leaves_every_cluster_and_claim_as_it_was(
     assert state(resolver)["mapping"] == state(without)["mapping"]
 
 
+@pytest.mark.rule("3")
 @given(policies, strategies, many_links)
 def test_replaying_the_accepted_links_changes_nothing_more(
     policy: Policy, canonical: Any, stated: list[Link]
@@ -109,6 +115,7 @@ def test_replaying_the_accepted_links_changes_nothing_more(
     assert state(resolver)["mapping"] == before
 
 
+@pytest.mark.rule("3")
 @given(policies, strategies, many_links)
 def test_replaying_a_whole_log_merges_nothing_more(
     policy: Policy, canonical: Any, stated: list[Link]
@@ -121,6 +128,7 @@ def test_replaying_a_whole_log_merges_nothing_more(
     assert apart(resolver) == before
 
 
+@pytest.mark.rule("2.max_cluster_size")
 @given(policies, canonicals, many_links)
 def test_no_cluster_exceeds_the_limit(policy: Policy, canonical: Any, stated: list[Link]) -> None:
     resolver = Resolver(policy, canonical)

@@ -31,6 +31,7 @@ def partition(*groups: str) -> set[frozenset[str]]:
 # The flows of SPEC 7
 
 
+@pytest.mark.rule("7.1")
 def test_flow_1_a_new_user(make: Any) -> None:
     r = make()
     r.observe(D1)
@@ -40,6 +41,7 @@ def test_flow_1_a_new_user(make: Any) -> None:
     assert r.resolve(D1) == "U1"
 
 
+@pytest.mark.rule("7.2")
 def test_flow_2_a_returning_user_on_a_new_device(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -48,6 +50,7 @@ def test_flow_2_a_returning_user_on_a_new_device(make: Any) -> None:
     assert clusters(r) == partition("D1 D2 U1")
 
 
+@pytest.mark.rule("7.3")
 def test_flow_3_two_users_on_one_device_with_a_reset(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -55,6 +58,7 @@ def test_flow_3_two_users_on_one_device_with_a_reset(make: Any) -> None:
     assert clusters(r) == partition("D1 U1", "D2 U2")
 
 
+@pytest.mark.rule("7.4", "2.identify.6")
 def test_flow_4_two_users_on_one_device_without_a_reset(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -62,6 +66,7 @@ def test_flow_4_two_users_on_one_device_without_a_reset(make: Any) -> None:
     assert clusters(r) == partition("D1 U1", "U2")
 
 
+@pytest.mark.rule("7.5", "2.merge.6")
 def test_flow_5_a_merge_joins_claimed_devices(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -73,6 +78,7 @@ def test_flow_5_a_merge_joins_claimed_devices(make: Any) -> None:
 # The steps of SPEC 2
 
 
+@pytest.mark.rule("1")
 def test_a_device_and_its_prefixed_form_are_two_ids(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -80,6 +86,7 @@ def test_a_device_and_its_prefixed_form_are_two_ids(make: Any) -> None:
     assert r.members("U1") == [D1, "U1", f"$device:{D1}"]
 
 
+@pytest.mark.rule("2.3")
 @pytest.mark.parametrize("kind", Kind)
 def test_step_3_an_id_and_itself_are_same_ids_and_become_known(make: Any, kind: Kind) -> None:
     r = make()
@@ -87,11 +94,13 @@ def test_step_3_an_id_and_itself_are_same_ids_and_become_known(make: Any, kind: 
     assert "not-even-a-uuid" in r
 
 
+@pytest.mark.rule("2.identify.4")
 @pytest.mark.parametrize("anon_id", ANONYMOUS)
 def test_step_4_a_uuid4_of_either_case_is_anonymous(make: Any, anon_id: str) -> None:
     assert make().identify(anon_id, "U1") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.identify.4")
 @pytest.mark.parametrize("anon_id", NEAR_MISSES)
 def test_step_4_what_only_looks_like_a_uuid4_is_not(make: Any, anon_id: str) -> None:
     r = make()
@@ -100,6 +109,7 @@ def test_step_4_what_only_looks_like_a_uuid4_is_not(make: Any, anon_id: str) -> 
     assert not r.same(anon_id, "U1")
 
 
+@pytest.mark.rule("2.anon_format")
 @pytest.mark.parametrize(
     ("anon_id", "expected"),
     [
@@ -117,16 +127,19 @@ def test_the_sdk_format_is_five_groups(make: Any, anon_id: str, expected: Outcom
     assert make(Policy(anon_format="sdk")).identify(anon_id, "U1") is expected
 
 
+@pytest.mark.rule("2.anon_format")
 def test_any_format_is_any(make: Any) -> None:
     assert make(Policy(anon_format="any")).identify("line\nbreak", "U1") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.identify.4")
 def test_the_format_is_checked_before_the_cluster(make: Any) -> None:
     r = make()
     r.merge("A", "U1")
     assert r.identify("A", "U1") is Outcome.ANON_FORMAT
 
 
+@pytest.mark.rule("2.identify.5")
 def test_step_5_an_unchanged_identify_still_claims(make: Any) -> None:
     r = make()
     r.merge(D1, "U1")
@@ -134,6 +147,7 @@ def test_step_5_an_unchanged_identify_still_claims(make: Any) -> None:
     assert r.identify(D1, "U2") is Outcome.ANON_CLAIMED
 
 
+@pytest.mark.rule("2.identify.6", "2.anon_guard")
 def test_step_6_by_default_only_the_anonymous_id_itself_is_guarded(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -141,6 +155,7 @@ def test_step_6_by_default_only_the_anonymous_id_itself_is_guarded(make: Any) ->
     assert r.identify(D2, "U2") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.identify.6", "2.anon_guard")
 def test_step_6_the_guard_of_the_cluster_looks_at_every_member(make: Any) -> None:
     r = make(Policy(anon_guard="cluster"))
     r.identify(D1, "U1")
@@ -148,12 +163,14 @@ def test_step_6_the_guard_of_the_cluster_looks_at_every_member(make: Any) -> Non
     assert r.identify(D2, "U2") is Outcome.ANON_CLAIMED
 
 
+@pytest.mark.rule("2.identify.6", "2.anon_guard")
 def test_step_6_without_a_guard_a_device_joins_its_users(make: Any) -> None:
     r = make(Policy(anon_guard="off"))
     r.identify(D1, "U1")
     assert r.identify(D1, "U2") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.identify.7")
 def test_a_rejected_identify_claims_nothing(make: Any) -> None:
     r = make(Policy(max_cluster_size=2))
     r.merge("U1", "U2")
@@ -161,6 +178,7 @@ def test_a_rejected_identify_claims_nothing(make: Any) -> None:
     assert r.identify(D1, "U3") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.create_alias.5", "2.create_alias.7")
 def test_an_alias_is_used_once_and_chains_are_fine(make: Any) -> None:
     r = make()
     assert r.alias("A", "U1") is Outcome.MERGED
@@ -171,6 +189,7 @@ def test_an_alias_is_used_once_and_chains_are_fine(make: Any) -> None:
     assert clusters(r) == partition("A B C U1", "U2")
 
 
+@pytest.mark.rule("2.create_alias.5")
 def test_an_id_in_a_cluster_can_be_used_once_as_an_alias(make: Any) -> None:
     r = make()
     r.merge("A", "B")
@@ -178,6 +197,7 @@ def test_an_id_in_a_cluster_can_be_used_once_as_an_alias(make: Any) -> None:
     assert r.alias("A", "U2") is Outcome.ALIAS_TAKEN
 
 
+@pytest.mark.rule("2.create_alias.4")
 def test_an_unchanged_alias_is_recorded(make: Any) -> None:
     r = make()
     r.merge("A", "U1")
@@ -185,12 +205,14 @@ def test_an_unchanged_alias_is_recorded(make: Any) -> None:
     assert r.alias("A", "U2") is Outcome.ALIAS_TAKEN
 
 
+@pytest.mark.rule("2.alias_once")
 def test_aliases_can_be_used_often_if_the_policy_says_so(make: Any) -> None:
     r = make(Policy(alias_once=False))
     r.alias("A", "U1")
     assert r.alias("A", "U2") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.create_alias.7", "2.merge.6")
 def test_alias_and_merge_ignore_the_claim_on_an_anonymous_id(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -198,6 +220,7 @@ def test_alias_and_merge_ignore_the_claim_on_an_anonymous_id(make: Any) -> None:
     assert r.merge(D1, "U3") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.identify.8")
 def test_claims_survive_a_merge_and_are_not_transferred(make: Any) -> None:
     r = make()
     r.identify(D1, "U1")
@@ -206,6 +229,7 @@ def test_claims_survive_a_merge_and_are_not_transferred(make: Any) -> None:
     assert r.identify(D2, "U2") is Outcome.MERGED
 
 
+@pytest.mark.rule("2.max_cluster_size", "2.merge.5")
 @pytest.mark.parametrize("limit", [499, 500, 501])
 def test_a_cluster_may_reach_the_limit_and_not_exceed_it(make: Any, limit: int) -> None:
     r = make(Policy(max_cluster_size=limit))
@@ -214,6 +238,7 @@ def test_a_cluster_may_reach_the_limit_and_not_exceed_it(make: Any, limit: int) 
     assert r.size("center") == limit
 
 
+@pytest.mark.rule("2.max_cluster_size")
 def test_without_a_limit_a_cluster_grows_on(make: Any) -> None:
     r = make(Policy(max_cluster_size=None))
     for number in range(1000):
@@ -221,6 +246,7 @@ def test_without_a_limit_a_cluster_grows_on(make: Any) -> None:
     assert r.size("center") == 1001
 
 
+@pytest.mark.rule("3.merge")
 def test_a_merge_from_the_track_route_is_not_allowed_but_makes_its_ids_known(make: Any) -> None:
     r = make()
     assert r.link(Kind.MERGE, "A", "B", "track") is Outcome.MERGE_NOT_ALLOWED
@@ -232,6 +258,7 @@ def test_a_merge_from_the_track_route_is_not_allowed_but_makes_its_ids_known(mak
 # Which texts are IDs (SPEC 2, step 2, and SPEC 4)
 
 
+@pytest.mark.rule("2.2", "2.max_id_length")
 @pytest.mark.parametrize(
     "text",
     [
@@ -254,6 +281,7 @@ def test_a_strange_id_is_an_id(make: Any, text: str) -> None:
     assert r.members("U1") == [text, "U1"]
 
 
+@pytest.mark.rule("2.2", "2.max_id_length")
 @pytest.mark.parametrize("text", ["", "x" * 256, "é" * 256, "\U0001f98a" * 256, "\ud800", "a\udfffb"])
 def test_what_is_no_id_is_as_if_never_sent(make: Any, text: str) -> None:
     r = make()
@@ -262,6 +290,7 @@ def test_what_is_no_id_is_as_if_never_sent(make: Any, text: str) -> None:
     assert (len(r), text in r, r.resolve(text)) == (0, False, text)
 
 
+@pytest.mark.rule("4", "2.blocked_ids")
 @pytest.mark.parametrize("text", sorted(DEFAULT_BLOCKED_IDS))
 def test_a_blocked_id_is_blocked_in_either_case_and_after_the_prefix(make: Any, text: str) -> None:
     r = make()
@@ -271,16 +300,19 @@ def test_a_blocked_id_is_blocked_in_either_case_and_after_the_prefix(make: Any, 
     assert len(r) == 0
 
 
+@pytest.mark.rule("4")
 def test_the_prefix_itself_has_one_case(make: Any) -> None:
     assert make().merge("$DEVICE:null", "U1") is Outcome.MERGED
 
 
+@pytest.mark.rule("1")
 def test_case_matters_in_an_id_that_is_not_blocked(make: Any) -> None:
     r = make()
     r.merge("u1", "x")
     assert not r.same("U1", "u1")
 
 
+@pytest.mark.rule("2.blocked_ids", "2.max_id_length")
 def test_unrestricted_allows_what_can_be_allowed(make: Any) -> None:
     r = make(Policy.unrestricted())
     assert r.identify("null", "$device:") is Outcome.MERGED
@@ -291,6 +323,7 @@ def test_unrestricted_allows_what_can_be_allowed(make: Any) -> None:
 # Who names a cluster (SPEC 5)
 
 
+@pytest.mark.rule("5", "5.first_seen")
 @pytest.mark.parametrize(
     ("canonical", "expected"),
     [("stable", "U1"), ("identified", "U1"), ("first_seen", D1), ("smallest", D1), (max, "U1")],
@@ -302,6 +335,7 @@ def test_the_first_identify_names_the_cluster(make: Any, canonical: Any, expecte
     assert (r.resolve(D1), r.resolve("U1")) == (expected, expected)
 
 
+@pytest.mark.rule("5.stable")
 def test_stable_keeps_the_name_of_the_larger_cluster(make: Any) -> None:
     r = make()
     r.merge("A", "B")
@@ -311,6 +345,7 @@ def test_stable_keeps_the_name_of_the_larger_cluster(make: Any) -> None:
     assert r.resolve("U1") == "A"
 
 
+@pytest.mark.rule("5.stable")
 def test_stable_prefers_an_identified_cluster_of_equal_size(make: Any) -> None:
     r = make()
     r.merge("A", "B")
@@ -319,6 +354,7 @@ def test_stable_prefers_an_identified_cluster_of_equal_size(make: Any) -> None:
     assert r.resolve("B") == "U1"
 
 
+@pytest.mark.rule("5.stable")
 def test_stable_prefers_at_last_the_name_known_first(make: Any) -> None:
     r = make()
     r.observe_many(["B", "A"])
@@ -326,6 +362,7 @@ def test_stable_prefers_at_last_the_name_known_first(make: Any) -> None:
     assert r.resolve("A") == "B"
 
 
+@pytest.mark.rule("5.identified")
 def test_identified_changes_its_mind_when_a_member_becomes_identified(make: Any) -> None:
     r = make(canonical="identified")
     r.merge(D1, "U1")
@@ -334,6 +371,7 @@ def test_identified_changes_its_mind_when_a_member_becomes_identified(make: Any)
     assert r.resolve("U1") == "U1"
 
 
+@pytest.mark.rule("5.identified")
 def test_identified_takes_the_identified_id_known_first(make: Any) -> None:
     r = make(canonical="identified")
     r.observe_many(["U2", "U1"])
@@ -343,6 +381,7 @@ def test_identified_takes_the_identified_id_known_first(make: Any) -> None:
     assert r.resolve(D1) == "U2"
 
 
+@pytest.mark.rule("5.smallest")
 def test_smallest_compares_utf8_bytes(make: Any) -> None:
     r = make(canonical="smallest")
     for text in ("\U0001f98a", "\uffee", "é", "z"):
@@ -352,6 +391,7 @@ def test_smallest_compares_utf8_bytes(make: Any) -> None:
     assert r.resolve("z") == D1
 
 
+@pytest.mark.rule("1")
 def test_members_come_in_the_order_in_which_they_became_known(make: Any) -> None:
     r = make()
     r.observe("C")
@@ -360,6 +400,7 @@ def test_members_come_in_the_order_in_which_they_became_known(make: Any) -> None
     assert r.members("A") == ["C", "B", "A"]
 
 
+@pytest.mark.rule("5")
 def test_a_callable_sees_the_members_in_their_order_and_must_choose_one(make: Any) -> None:
     seen: list[list[str]] = []
 

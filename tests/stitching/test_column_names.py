@@ -80,6 +80,7 @@ def test_the_columns_of_odd_names_are_apart_and_the_same_whoever_opens_them(tmp_
         assert [table[name].to_pylist() for name in names[4:]] == [[place] for place in values]
 
 
+@pytest.mark.rule("9.events as json")
 @given(st.lists(st.text(alphabet="\0\ufffda\ud800", max_size=3), unique=True), st.booleans())
 def test_names_of_columns_are_unicode_without_nul_and_differ(names: list[str], is_taken: bool) -> None:  # noqa: FBT001
     taken = [*ALWAYS, *(["a", "\ufffd"] if is_taken else [])]

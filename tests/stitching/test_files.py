@@ -44,6 +44,7 @@ options = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.rule("6", "9.who", "9.as known", "9.duplicates", "9.events as json")
 @settings(max_examples=300)
 @given(written(), options, st.sampled_from([1, 2]), st.integers(1, 400))
 def test_the_table_is_that_of_plain_python(
@@ -72,6 +73,7 @@ def test_the_table_is_that_of_plain_python(
     assert stitched.events == len(texts)
 
 
+@pytest.mark.rule("9.events as json")
 def test_properties_stand_in_the_order_of_the_first_event_that_could_be_read(tmp_path: Path) -> None:
     texts = ['{"properties":{"c":1,"b":1', '{"properties":{"b":1},"properties":{"a":1,"b":2,"c":3,"a":4}}']
     (tmp_path / "e").write_text("\n".join([*texts, ""]), encoding="utf-8")
@@ -215,6 +217,7 @@ def test_no_events_are_a_table_without_rows(text: bytes, tmp_path: Path) -> None
     assert pa.table(stitched).to_pydict() == {name: [] for name in [*ALWAYS, "distinct_id_as_known"]}
 
 
+@pytest.mark.rule("9.duplicates")
 def test_only_chosen_properties_become_columns_and_duplicates_are_told_all_the_same(tmp_path: Path) -> None:
     event = page("x", a=1, b=2, event="e", **{"$insert_id": "i"})
     stitched = idmerge.stitch(write(tmp_path / "e", event, event), properties=["b", "none"], dedupe=True)
@@ -231,6 +234,7 @@ def test_only_chosen_properties_become_columns_and_duplicates_are_told_all_the_s
         idmerge.stitch(tmp_path / "e", properties="page")
 
 
+@pytest.mark.rule("9.events as json")
 def test_a_table_has_no_more_columns_than_a_table_can_have(tmp_path: Path) -> None:
     most = write(tmp_path / "most", page("x", **{f"p{n}": n for n in range(1999)}))
     assert len(idmerge.stitch(most).column_names) == 2003
@@ -245,6 +249,7 @@ def test_a_table_has_no_more_columns_than_a_table_can_have(tmp_path: Path) -> No
         idmerge.stitch(write(tmp_path / "e", page("x", **{"n" * 1001: 1})))
 
 
+@pytest.mark.rule("9.as known")
 def test_no_callable_is_asked_who_was_who(tmp_path: Path) -> None:
     path = write(tmp_path / "e", page(D1), LINK)
     with pytest.raises(CanonicalError, match="under a named strategy only"):
@@ -408,6 +413,7 @@ FLAT = [
 ]
 
 
+@pytest.mark.rule("9.tables")
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".stream.arrow"])
 @pytest.mark.parametrize(
     "wanted", [{}, {"as_known": True}, {"dedupe": True}, {"as_known": True, "dedupe": True}]
@@ -451,6 +457,7 @@ def test_properties_in_one_column_are_stitched_too(form: str, tmp_path: Path) ->
     )
 
 
+@pytest.mark.rule("9.tables")
 def test_files_with_different_columns_are_one_table(tmp_path: Path) -> None:
     parquet.write_table(columns_of(page(7, n=1)), tmp_path / "1.parquet")
     parquet.write_table(columns_of(page("U1"), LINK, page(D1, n=1.5, m="m")), tmp_path / "2.parquet")

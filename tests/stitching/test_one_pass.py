@@ -49,6 +49,7 @@ original = lines.flatten
 options = st.fixed_dictionaries({}, optional={"properties": st.just(["page", "event", "\ud800"])})
 
 
+@pytest.mark.rule("6", "9")
 @settings(max_examples=400)
 @given(
     written(),

@@ -145,6 +145,7 @@ options = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.rule("9.tables")
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(max_examples=40)
 @given(rows, options)
@@ -185,6 +186,7 @@ STRUCT = pa.struct([field for field in FLAT if field.name != "event"] + [pa.fiel
 MAP = pa.map_(pa.string(), pa.string())
 
 
+@pytest.mark.rule("9.tables")
 @pytest.mark.parametrize("flat_id", [False, True])
 @pytest.mark.parametrize("form", ["struct", "map", "text", "binary"])
 @settings(max_examples=50)
@@ -277,6 +279,7 @@ def test_the_type_of_text_stays() -> None:
         assert stitched.schema.field("distinct_id").type == kind
 
 
+@pytest.mark.rule("9.who")
 def test_integers_are_ids_by_their_digits() -> None:
     frame = pd.DataFrame({"event": ["$create_alias", "x"], "distinct_id": [7, 8], "alias": ["U1", None]})
     stitched = idmerge.stitch(frame, canonical="smallest")

@@ -27,7 +27,7 @@ def kept(profiles: Profiles, path: Path) -> dict[str, str]:
 # The laws
 
 
-@pytest.mark.rule("10.whose it is", "10.what is shown")
+@pytest.mark.rule("10.owner", "10.shown and hidden")
 @given(steps, modes)
 def test_what_is_shown_is_what_the_twin_shows(story: list[Any], mode: str) -> None:
     profiles, resolver, twin = played(story, mode)
@@ -67,7 +67,7 @@ def test_the_order_of_merges_changes_nothing_that_is_stored(
     assert kept(merged[0], path) == kept(merged[1], path) == kept(alone, path)
 
 
-@pytest.mark.rule("10.what is shown")
+@pytest.mark.rule("10.shown and hidden")
 @given(steps)
 def test_filling_only_fills_gaps_and_hiding_never_mixes(story: list[Any]) -> None:
     hiding, _, twin = played(story, "hide")
@@ -115,7 +115,7 @@ def test_many_updates_are_one_after_another(sent: list[Any]) -> None:
     }
 
 
-@pytest.mark.rule("10.whose it is")
+@pytest.mark.rule("10.owner")
 @given(st.one_of(ids, friendly_ids), policies)
 def test_an_update_belongs_to_nobody_exactly_when_a_link_would(own: str, policy: Policy) -> None:
     profiles = Profiles(Resolver(policy))
@@ -136,7 +136,7 @@ def test_profiles_never_change_the_resolver(kind: Kind, first: str, second: str)
     assert resolver.mapping().to_pydict() == before
 
 
-@pytest.mark.rule("10.whose it is")
+@pytest.mark.rule("10.owner")
 def test_an_alias_can_be_passed_over() -> None:
     resolver = Resolver()
     profiles = Profiles(resolver)
@@ -215,7 +215,7 @@ def test_nothing_is_shared_with_the_caller() -> None:
     assert profiles.hidden("u") == {"u": {"list": [1], "object": {"a": [1]}}}
 
 
-@pytest.mark.rule("10.what is shown")
+@pytest.mark.rule("10.shown and hidden")
 def test_a_person_whose_canonical_id_has_no_profile_shows_none_or_what_fills_it() -> None:
     resolver = Resolver()
     resolver.merge("U", "late")

@@ -44,7 +44,7 @@ options = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.rule("6", "9.who", "9.as known", "9.duplicates", "9.events as json")
+@pytest.mark.rule("6", "9.ids", "9.as known", "9.duplicates", "9.events as json")
 @settings(max_examples=300)
 @given(written(), options, st.sampled_from([1, 2]), st.integers(1, 400))
 def test_the_table_is_that_of_plain_python(

@@ -8,7 +8,7 @@ import pytest
 from idmerge import Resolver, stitch
 
 
-@pytest.mark.rule("9.who")
+@pytest.mark.rule("9.ids")
 def test_what_is_no_id_in_properties_belongs_to_nobody() -> None:
     ids = ["\ud800", 1.5, True, ["a"], 7, "a"]
     events = [{"event": "View", "properties": {"distinct_id": own}} for own in ids]

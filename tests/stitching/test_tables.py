@@ -279,7 +279,7 @@ def test_the_type_of_text_stays() -> None:
         assert stitched.schema.field("distinct_id").type == kind
 
 
-@pytest.mark.rule("9.who")
+@pytest.mark.rule("9.ids")
 def test_integers_are_ids_by_their_digits() -> None:
     frame = pd.DataFrame({"event": ["$create_alias", "x"], "distinct_id": [7, 8], "alias": ["U1", None]})
     stitched = idmerge.stitch(frame, canonical="smallest")

@@ -22,11 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idmerge import Kind, Outcome, Policy, Resolver
+from idmerge._formatting import shortened
 from idmerge.cli.group import commands
 from idmerge.cli.picture import svg
 from idmerge.cli.placing import Placing, placed
 from idmerge.cli.scene import MOST_NODES, Cluster, Role, Scene, scene
-from idmerge.cli.wording import shortened
 
 ANY = Policy.unrestricted()
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"

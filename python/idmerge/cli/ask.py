@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from idmerge import Policy, Resolver, StitchedEvents
+from idmerge._formatting import cut, printable
 from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
 from idmerge.cli.output import WRITERS, check_csv_safe, check_suffix, csv_safe_option, write_mapping
 from idmerge.cli.progress import progress, total_size
-from idmerge.cli.wording import cut, labelled, printable
 from idmerge.files import STDIN, BadLine, replacing
 from idmerge.files.sources import expanded
 from idmerge.naming import named

@@ -23,8 +23,9 @@ import numpy as np
 
 import idmerge
 from idmerge import Kind, Link, Outcome, Report, Resolver, parse
+from idmerge._formatting import counted
+from idmerge.cli.messages import labelled
 from idmerge.cli.plain_dict import DictResolver
-from idmerge.cli.wording import counted, labelled
 from idmerge.errors import IdmergeError, MalformedEventError
 from idmerge.files import replacing
 from idmerge.naming import check_local

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idmerge._formatting import counted
 from idmerge.cli.journals import Moment, opened_to_read
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
@@ -19,7 +20,6 @@ from idmerge.cli.output import (
     print_csv,
     write_mapping,
 )
-from idmerge.cli.wording import counted
 from idmerge.files import replacing
 from idmerge.naming import named
 

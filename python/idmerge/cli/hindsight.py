@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idmerge._formatting import aligned, printable, utc
+from idmerge.cli.messages import labelled
 from idmerge.cli.output import check_suffix
 from idmerge.cli.page import page
 from idmerge.cli.picture import svg
 from idmerge.cli.rules import RULES
 from idmerge.cli.scene import Cluster
-from idmerge.cli.wording import aligned, labelled, printable, utc
 from idmerge.files import replacing
 from idmerge.naming import named
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge import Policy
+from idmerge._formatting import aligned, counted, printable, utc
+from idmerge.cli.messages import labelled
 from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
-from idmerge.cli.wording import aligned, counted, labelled, printable, utc
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.protocol import moment

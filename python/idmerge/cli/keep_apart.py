@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from idmerge._formatting import printable
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
-from idmerge.cli.wording import printable
 from idmerge.errors import IdmergeError
 
 

@@ -1,4 +1,4 @@
-"""Messages on standard error: no secrets of the call in them, and no characters that steer a terminal."""
+"""Answers and messages as lines: no secrets of the call in them, and no characters that steer a terminal."""
 
 from __future__ import annotations
 
@@ -30,3 +30,8 @@ def shown(text: str, given: Sequence[str] | None = None) -> str:
 def tell(text: str) -> None:
     """Print one line to standard error."""
     click.echo(shown(text), err=True)
+
+
+def labelled(label: str, text: str) -> str:
+    """Return one line of an answer: the label, in bold where the terminal can, and the text."""
+    return f"{click.style(f'{label:<12}', bold=True)}{shown(text)}"

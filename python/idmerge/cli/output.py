@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from idmerge.cli.wording import labelled, printable
+from idmerge._formatting import printable
+from idmerge.cli.messages import labelled
 from idmerge.errors import MissingExtraError
 from idmerge.files.arrow import is_text
 from idmerge.files.csvtext import write_csv

@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from idmerge._formatting import counted, utc
 from idmerge.cli.picture import svg, whole
 from idmerge.cli.rules import RULES
-from idmerge.cli.wording import counted, utc
 from idmerge.drawing import page_of
 
 if TYPE_CHECKING:

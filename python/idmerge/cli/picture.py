@@ -10,8 +10,8 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from idmerge import Kind
+from idmerge._formatting import counted, cut, printable, utc
 from idmerge.cli.scene import Node, Role, Scene
-from idmerge.cli.wording import counted, cut, printable, utc
 from idmerge.drawing import own_style, svg_of
 
 if TYPE_CHECKING:

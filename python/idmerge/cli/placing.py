@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.spatial import KDTree
 
+from idmerge._formatting import shortened
 from idmerge.cli.labels import Box, Labels, Place, Spot
 from idmerge.cli.layout import stress_layout
 from idmerge.cli.scene import Node, Role, Scene
-from idmerge.cli.wording import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
+from idmerge._formatting import counted
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
     canonical_option,
     check_rules_are_left_out,
@@ -31,7 +33,6 @@ from idmerge.cli.output import (
     write_mapping,
 )
 from idmerge.cli.progress import Progress, progress, total_size
-from idmerge.cli.wording import counted, labelled
 from idmerge.errors import FileFormatError
 from idmerge.files import STDIN, BadLine, EventBatch, read, replacing, scan
 from idmerge.naming import named

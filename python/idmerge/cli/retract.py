@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from idmerge._formatting import counted
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import arrow_table, csv_safe_option, print_csv
-from idmerge.cli.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge import Kind
-from idmerge.cli.wording import counted
+from idmerge._formatting import counted
 from idmerge.policy import ANON_FORMATS
 
 if TYPE_CHECKING:

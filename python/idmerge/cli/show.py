@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
+from idmerge._formatting import aligned, counted, printable, shortened
 from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
 from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
     FILES_HELP,
     canonical_option,
@@ -19,7 +21,6 @@ from idmerge.cli.options import (
 )
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.scene import Cluster, scene
-from idmerge.cli.wording import aligned, counted, labelled, printable, shortened
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
 from idmerge.files.judging import JudgedLink, judged_links

@@ -11,13 +11,14 @@ import click
 import numpy as np
 
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
+from idmerge._formatting import counted, printable
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
+from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
 from idmerge.cli.output import check_csv_safe, csv_safe_option, tell_renamed
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
-from idmerge.cli.wording import counted, labelled, printable
 from idmerge.files import STDIN, BadLine
 from idmerge.files.judging import judged_links
 from idmerge.files.sources import expanded

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idmerge.cli.wording import counted, labelled, printable
+from idmerge._formatting import counted, printable
+from idmerge.cli.messages import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idmerge.cli.messages import tell
+from idmerge._formatting import counted, printable
+from idmerge.cli.messages import labelled, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import progress
-from idmerge.cli.wording import counted, labelled, printable
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.naming import named

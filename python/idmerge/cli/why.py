@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from idmerge._formatting import counted, printable, shortened
 from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import opened_to_read
+from idmerge.cli.messages import labelled
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.scene import Cluster, scene
-from idmerge.cli.wording import counted, labelled, printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

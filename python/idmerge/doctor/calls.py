@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from idmerge import Kind, Outcome, Resolver
+from idmerge._formatting import counted
 from idmerge.doctor.evidence import groups
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import DEVICE_PREFIX
-from idmerge.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idmerge import Kind, Outcome
+from idmerge._formatting import counted
 from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.evidence import groups
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.doctor.traffic import DAY
-from idmerge.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

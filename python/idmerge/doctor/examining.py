@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idmerge import Outcome, Resolver
+from idmerge._formatting import beginning
 from idmerge.doctor import calls, devices, junk, people, stream
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.diagnosis import Diagnosis, Example, NotLookedFor, Overview
@@ -28,7 +29,6 @@ from idmerge.files.shape import Shape
 from idmerge.files.sources import expanded
 from idmerge.naming import named
 from idmerge.stitching.columns import INSERT_ID, record_batch
-from idmerge.wording import beginning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

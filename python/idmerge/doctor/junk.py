@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idmerge import Outcome, Resolver
+from idmerge._formatting import counted
 from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.evidence import groups
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import is_unicode
-from idmerge.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
+from idmerge._formatting import beginning, counted
 from idmerge.doctor.diagnosis import Severity
 from idmerge.doctor.style import STYLE
 from idmerge.doctor.text import healthy, percent, touched
 from idmerge.outcome import Outcome
-from idmerge.wording import beginning, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idmerge import Kind
+from idmerge._formatting import counted
 from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import DEVICE_PREFIX
-from idmerge.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge import Outcome
+from idmerge._formatting import counted, printable
 from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.links import EXAMPLES
 from idmerge.doctor.traffic import day_of
-from idmerge.wording import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

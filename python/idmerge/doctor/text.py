@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from idmerge.wording import beginning, counted, printable
+from idmerge._formatting import beginning, counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

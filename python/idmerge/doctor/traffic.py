@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from idmerge._formatting import beginning
 from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.files.opening import import_pyarrow
 from idmerge.stitching.columns import BEFORE, INSERT_ID, Duplicates
-from idmerge.wording import beginning
 
 if TYPE_CHECKING:
     import pyarrow as pa

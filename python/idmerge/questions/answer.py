@@ -8,10 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from idmerge._formatting import counted, cut, printable
 from idmerge.errors import ColumnError
 from idmerge.files import replacing
 from idmerge.naming import named
-from idmerge.wording import counted, cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

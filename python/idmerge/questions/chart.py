@@ -6,9 +6,9 @@ import io
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from idmerge._formatting import counted, cut
 from idmerge.drawing import own_style, page_of, svg_of
 from idmerge.questions.answer import UNSTITCHED, VERSIONS, shortened_name, shown_name
-from idmerge.wording import counted, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

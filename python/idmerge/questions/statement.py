@@ -6,8 +6,8 @@ import textwrap
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from idmerge._formatting import counted
 from idmerge.policy import DEVICE_PREFIX, ascii_lower
-from idmerge.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""How numbers, IDs, times and rows read wherever people read them."""
+"""Numbers, IDs, times and rows as text for people, on a terminal, in a message or on a page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 UUID_SHOWN = 8
+"""Characters of a UUID in a label."""
 LONGEST_READ = 2000
-LONGEST_TOLD = 120
-"""Characters of a text that are shown of one that may be of any length."""
+"""Characters beyond which `cut` drops the rest of a text."""
+LONGEST_QUOTED = 120
+"""Characters beyond which `beginning` drops the rest of a text."""
 LONGEST, HEAD, TAIL = 20, 13, 6
-"""Characters of a label, and of a longer ID those that are left of its beginning and of its end."""
+"""Characters of a label; of a longer ID, those kept of its beginning and of its end."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -47,19 +49,19 @@ def shortened(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """Return ``text`` in full, unless it is longer than anybody reads."""
+    """Return ``text``; of one longer than `LONGEST_READ`, the beginning and the length."""
     if len(text) <= LONGEST_READ:
         return text
     return f"{text[:LONGEST_READ]}… ({len(text):,} characters)"
 
 
 def utc(time: datetime | None) -> str:
-    """Return a time in UTC to the second; what is in no journal yet has none."""
+    """Return a time in UTC to the second; a link that is not committed yet has none."""
     return "(not yet)" if time is None else time.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
-    """Yield an indented line a row, its columns but the last padded; those in ``right`` on their left."""
+    """Yield an indented line a row; all columns but the last are padded, those in ``right`` on the left."""
     rows = [[*map(visible, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -73,7 +75,7 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Itera
 
 
 def beginning(text: str | None) -> str:
-    """Return `printable` text, of a long one its beginning and how long it is."""
-    if text is None or len(text) <= LONGEST_TOLD:
+    """Return ``text`` `printable`; of one longer than `LONGEST_QUOTED`, the beginning and the length."""
+    if text is None or len(text) <= LONGEST_QUOTED:
         return printable(text)
-    return f"{printable(text[:LONGEST_TOLD])}… ({len(text):,} characters)"
+    return f"{printable(text[:LONGEST_QUOTED])}… ({len(text):,} characters)"

@@ -79,3 +79,16 @@ def beginning(text: str | None) -> str:
     if text is None or len(text) <= LONGEST_QUOTED:
         return printable(text)
     return f"{printable(text[:LONGEST_QUOTED])}… ({len(text):,} characters)"
+
+
+def middle_cut(text: str, longest: int) -> str:
+    """Return ``text``, or the beginning and the end of one of more than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 3
+    return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+
+
+def full(text: str | None) -> str:
+    """Return an ID `printable` and `cut`; None stands for one that was forgotten."""
+    return "(forgotten)" if text is None else cut(printable(text))

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from idmerge import Kind, Outcome, Policy, Resolver
 from idmerge._formatting import shortened
 from idmerge.cli.group import commands
-from idmerge.cli.picture import svg
-from idmerge.cli.placing import Placing, placed
-from idmerge.cli.scene import MOST_NODES, Cluster, Role, Scene, scene
+from idmerge.pages.diagram import svg
+from idmerge.pages.graph import MOST_NODES, Cluster, Graph, Role, graph_of
+from idmerge.pages.layout import Layout, laid_out
 
 ANY = Policy.unrestricted()
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
@@ -78,12 +78,12 @@ def grown(count: int, seed: int, star: float = 0.5, name: str = "user") -> Clust
     return Cluster(resolver.resolve(users[0]), resolver.members(users[0]), links)
 
 
-def drawn(cluster: Cluster, **options: Any) -> Scene:
-    return scene("A cluster", [cluster], **options)
+def drawn(cluster: Cluster, **options: Any) -> Graph:
+    return graph_of("A cluster", [cluster], **options)
 
 
-def labelled_nodes(placing: Placing) -> set[int]:
-    names = (name for name in placing.labels.placed if name.startswith("node-"))
+def labelled_nodes(layout: Layout) -> set[int]:
+    names = (name for name in layout.labels.placed if name.startswith("node-"))
     return {int(name.removeprefix("node-")) for name in names}
 
 
@@ -96,11 +96,11 @@ def test_up_to_thirty_ids_all_have_a_label_and_none_covers_another(
     count: int, seed: int, star: float
 ) -> None:
     shown = drawn(grown(count, seed, star))
-    placing = placed(shown)
-    assert labelled_nodes(placing) == set(range(len(shown.nodes)))
-    assert len(placing.labels.placed) == len(shown.nodes) + len(shown.edges)
-    boxes = [label.box for label in placing.labels.placed.values()]
-    boxes += [placing.box_of(node) for node in range(len(shown.nodes))]
+    layout = laid_out(shown)
+    assert labelled_nodes(layout) == set(range(len(shown.nodes)))
+    assert len(layout.labels.placed) == len(shown.nodes) + len(shown.edges)
+    boxes = [label.box for label in layout.labels.placed.values()]
+    boxes += [layout.box_of(node) for node in range(len(shown.nodes))]
     for one, other in combinations(boxes, 2):
         assert (
             one.right <= other.left
@@ -112,20 +112,20 @@ def test_up_to_thirty_ids_all_have_a_label_and_none_covers_another(
 
 def test_of_five_hundred_ids_only_the_canonical_and_identified_ones_have_labels() -> None:
     shown = drawn(grown(500, 1))
-    placing = placed(shown)
-    labelled = labelled_nodes(placing)
+    layout = laid_out(shown)
+    labelled = labelled_nodes(layout)
     roles = {shown.nodes[node].role for node in labelled if not shown.nodes[node].is_canonical}
     assert roles == {Role.IDENTIFIED}
     assert any(shown.nodes[node].is_canonical for node in labelled)
-    assert not any(name.startswith("link-") for name in placing.labels.placed)
+    assert not any(name.startswith("link-") for name in layout.labels.placed)
 
 
 @pytest.mark.parametrize("count", [31, 60, 120, 500])
 def test_nodes_of_large_clusters_do_not_hide_each_other(count: int) -> None:
     shown = drawn(grown(count, count))
-    placing = placed(shown)
-    nodes = sorted(placing.nodes)
-    size = placing.style.marker / 72
+    layout = laid_out(shown)
+    nodes = sorted(layout.nodes)
+    size = layout.style.marker / 72
     hidden = sum(
         abs(one[0] - other[0]) < size / 2 and abs(one[1] - other[1]) < size / 2
         for one, other in combinations(nodes, 2)
@@ -137,9 +137,9 @@ def test_a_chain_of_five_hundred_winds_rather_than_run_off_the_page() -> None:
     resolver = Resolver(ANY, history=True)
     for number in range(499):
         resolver.merge(f"u{number}", f"u{number + 1}")
-    placing = placed(drawn(Cluster("u0", resolver.members("u0"), resolver.explain("u0") or [])))
+    layout = laid_out(drawn(Cluster("u0", resolver.members("u0"), resolver.explain("u0") or [])))
     sides = [
-        max(place[axis] for place in placing.nodes) - min(place[axis] for place in placing.nodes)
+        max(place[axis] for place in layout.nodes) - min(place[axis] for place in layout.nodes)
         for axis in (0, 1)
     ]
     assert max(sides) < 4 * min(sides)
@@ -261,7 +261,7 @@ def test_links_between_the_same_ids_do_not_hide_each_other() -> None:
             Cluster(name, resolver.members(name), resolver.explain(name) or []) for name in ("ada", "grace")
         ]
         rejected = resolver.why_not("ada", "grace")
-    bends = placed(scene("Apart", clusters, rejected=rejected)).bends
+    bends = laid_out(graph_of("Apart", clusters, rejected=rejected)).bends
     assert len(set(bends[1:])) == 3
 
 
@@ -302,7 +302,7 @@ def test_of_a_giant_cluster_the_nearest_ids_and_the_chain_are_drawn() -> None:
     chain = resolver.explain(*ends)
     assert chain is not None
     cluster = Cluster("u0", resolver.members("u0"), resolver.explain("u0") or [])
-    shown = drawn(cluster, chain=chain, asked_for=ends)
+    shown = drawn(cluster, chain=chain, requested=ends)
     assert len(shown.nodes) == MOST_NODES
     assert shown.hidden == 2000 - MOST_NODES
     assert {edge.link.position for edge in shown.edges if edge.is_in_chain} == {
@@ -319,10 +319,10 @@ def test_what_is_drawn_of_a_giant_cluster_hangs_together_however_far_apart_it_is
         resolver.alias(f"a{number}", "ada")
     cluster = Cluster("ada", resolver.members("ada"), resolver.explain("ada") or [])
     for far in (50, 1990):
-        shown = drawn(cluster, asked_for=[f"u{far}"])
+        shown = drawn(cluster, requested=[f"u{far}"])
         assert len(shown.nodes) == MOST_NODES
         assert len(shown.edges) == MOST_NODES - 1
-        assert any(node.is_asked_for for node in shown.nodes)
+        assert any(node.is_requested for node in shown.nodes)
         assert any(node.is_canonical for node in shown.nodes) == (far == 50)
 
 
@@ -336,9 +336,9 @@ def test_of_a_giant_cluster_forgotten_ids_are_drawn_where_they_are_near() -> Non
         links = resolver.explain("u1")
         assert links is not None
         cluster = Cluster(resolver.resolve("u1"), resolver.members("u1"), links)
-    shown = drawn(cluster, asked_for=["u15"])
+    shown = drawn(cluster, requested=["u15"])
     assert [node.text for node in shown.nodes if node.role is Role.FORGOTTEN] == ["2 forgotten IDs"]
-    assert placed(shown).nodes
+    assert laid_out(shown).nodes
 
 
 # That no ID can do harm
@@ -389,6 +389,8 @@ def test_a_page_holds_hostile_ids_as_text_and_needs_nothing_else() -> None:
             "title",
             "style",
             "body",
+            "header",
+            "main",
             "h1",
             "figure",
             "p",
@@ -455,7 +457,7 @@ def test_the_same_scene_gives_the_same_bytes_whatever_the_settings(ids: str) -> 
 
 def test_two_large_clusters_are_drawn_side_by_side() -> None:
     clusters = [grown(150, 1, name="a"), grown(150, 2, name="b")]
-    assert svg(scene("Apart", clusters)).count(b"<title>") == 598
+    assert svg(graph_of("Apart", clusters)).count(b"<title>") == 598
 
 
 # What stands in the way

@@ -86,7 +86,7 @@ def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
     commands |= {"ask", "changes", "generate", "bench", "profiles", "doctor", "stitch"}
     names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
     names += ("doctor", "files.judging", "_formatting", "files.sources", "stitching.writing")
-    names += ("questions", "drawing", "naming", "files.arrow", "files.csvtext", "profilestore")
+    names += ("questions", "pages", "pages.graph", "naming", "files.arrow", "files.csvtext", "profilestore")
     public = {"idmerge", *(f"idmerge.{name}" for name in names)}
     for path in (PACKAGE / "cli").glob("*.py"):
         for module in imports(path):

@@ -22,7 +22,7 @@ from answers_by_hand import MODELS, revenue, rows_of
 from idmerge import questions
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.questions import Answer
-from idmerge.questions.running import run
+from idmerge.questions.execution import run
 from idmerge.workload import events as workload
 from stitched_by_hand import stitched_table
 

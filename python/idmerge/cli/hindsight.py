@@ -10,18 +10,17 @@ import click
 from idmerge._formatting import aligned, printable, utc
 from idmerge.cli.messages import labelled
 from idmerge.cli.output import check_suffix
-from idmerge.cli.page import page
-from idmerge.cli.picture import svg
 from idmerge.cli.rules import RULES
-from idmerge.cli.scene import Cluster
 from idmerge.files import replacing
 from idmerge.naming import named
+from idmerge.pages import clusters, diagram
+from idmerge.pages.graph import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from idmerge import DurableResolver, RecordedLink
-    from idmerge.cli.scene import Scene
+    from idmerge.pages.graph import Graph
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,15 +51,20 @@ def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> Non
         raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
 
 
-def draw(make: Callable[[], Scene], svg_file: str | None, html_file: str | None) -> None:
-    """Draw what ``make`` returns to the files that were asked for."""
-    wanted = [(file, render) for file, render in ((svg_file, svg), (html_file, page)) if file]
-    scene = make() if wanted else None
-    for file, render in wanted:
-        if scene:
-            drawing = render(scene)
-            with replacing(file) as stream:
-                stream.write(drawing)
+def draw(make: Callable[[], Graph], svg_file: str | None, html_file: str | None) -> None:
+    """Draw the graph that ``make`` returns to the files that are given."""
+    if not svg_file and not html_file:
+        return
+    graph = make()
+    if svg_file:
+        _write(diagram.svg(graph), svg_file)
+    if html_file:
+        _write(clusters.page(graph, RULES), html_file)
+
+
+def _write(content: bytes, path: str) -> None:
+    with replacing(path) as stream:
+        stream.write(content)
 
 
 def cluster_of(resolver: DurableResolver, distinct_id: str) -> Cluster:

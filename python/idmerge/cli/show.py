@@ -20,10 +20,10 @@ from idmerge.cli.options import (
     policy_options,
 )
 from idmerge.cli.progress import progress, total_size
-from idmerge.cli.scene import Cluster, scene
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
 from idmerge.files.judging import JudgedLink, judged_links
+from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,7 +108,7 @@ def _show_journal(
     for line in _journal_answer(cluster, rejected):
         click.echo(line)
     title = f"The cluster of {shortened(cluster.canonical)}: {counted(len(cluster.members), 'ID')}"
-    draw(lambda: scene(title, [cluster], rejected=rejected, asked_for=(distinct_id,)), svg_file, html_file)
+    draw(lambda: graph_of(title, [cluster], rejected=rejected, requested=(distinct_id,)), svg_file, html_file)
 
 
 def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Iterator[str]:

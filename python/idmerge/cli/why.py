@@ -11,7 +11,7 @@ from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_optio
 from idmerge.cli.journals import opened_to_read
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
-from idmerge.cli.scene import Cluster, scene
+from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | Non
         click.echo(line)
     title = f"Why {shortened(a)} and {shortened(b)} are {'apart' if chain is None else 'one person'}"
     draw(
-        lambda: scene(title, clusters, rejected=rejected, chain=chain or (), asked_for=(a, b)),
+        lambda: graph_of(title, clusters, rejected=rejected, chain=chain or (), requested=(a, b)),
         svg_file,
         html_file,
     )

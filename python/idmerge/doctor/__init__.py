@@ -14,8 +14,9 @@ forty bytes each) and by 16 bytes an event, by which events that come twice are 
 """
 
 from idmerge.doctor.catalogue import CATALOGUE
-from idmerge.doctor.diagnosis import Diagnosis, Example, Finding, NotLookedFor, Overview, Severity
+from idmerge.doctor.diagnosis import Diagnosis
 from idmerge.doctor.examining import examine, examine_journal
+from idmerge.doctor.findings import Example, Finding, NotLookedFor, Overview, Severity
 from idmerge.doctor.limits import Limits
 
 __all__ = [

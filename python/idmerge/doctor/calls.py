@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from idmerge.doctor.diagnosis import Finding
     from idmerge.doctor.evidence import Evidence
+    from idmerge.doctor.findings import Finding
 
 Looser = Literal["sdk", "any"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from idmerge.doctor.diagnosis import Severity
+from idmerge.doctor.findings import Severity
 
 
 class Entry(NamedTuple):

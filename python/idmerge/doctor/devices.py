@@ -8,8 +8,8 @@ import numpy as np
 
 from idmerge import Kind, Outcome
 from idmerge._formatting import counted
-from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.evidence import groups
+from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.doctor.traffic import DAY
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from idmerge.doctor.diagnosis import Finding
     from idmerge.doctor.evidence import Evidence
+    from idmerge.doctor.findings import Finding
 
 
 def shared_devices(evidence: Evidence) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from idmerge import Kind
 from idmerge.doctor.catalogue import CATALOGUE
-from idmerge.doctor.diagnosis import Example, Finding
+from idmerge.doctor.findings import Example, Finding
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX
 

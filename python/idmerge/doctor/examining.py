@@ -12,8 +12,9 @@ from idmerge import Outcome, Resolver
 from idmerge._formatting import beginning
 from idmerge.doctor import calls, devices, junk, people, stream
 from idmerge.doctor.catalogue import CATALOGUE
-from idmerge.doctor.diagnosis import Diagnosis, Example, NotLookedFor, Overview
+from idmerge.doctor.diagnosis import Diagnosis
 from idmerge.doctor.evidence import BadLines, Evidence
+from idmerge.doctor.findings import Example, NotLookedFor, Overview
 from idmerge.doctor.ids import NOBODY, Ids
 from idmerge.doctor.journals import recorded_links
 from idmerge.doctor.limits import Limits
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from idmerge import Policy
     from idmerge.canonical import Chooser, Strategy
-    from idmerge.doctor.diagnosis import Finding
+    from idmerge.doctor.findings import Finding
 
 Path = str | os.PathLike[str]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from idmerge import Outcome, Resolver
 from idmerge._formatting import counted
-from idmerge.doctor.diagnosis import Example
 from idmerge.doctor.evidence import groups
+from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import is_unicode
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from idmerge import Policy
-    from idmerge.doctor.diagnosis import Finding
     from idmerge.doctor.evidence import Evidence
+    from idmerge.doctor.findings import Finding
     from idmerge.doctor.links import Links
 
 

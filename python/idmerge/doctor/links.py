@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge import Kind, Outcome
-from idmerge.doctor.diagnosis import Example
+from idmerge.doctor.findings import Example
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,15 +9,15 @@ import numpy as np
 
 from idmerge import Kind
 from idmerge._formatting import counted
-from idmerge.doctor.diagnosis import Example
+from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
 from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from idmerge.doctor.diagnosis import Finding
     from idmerge.doctor.evidence import Evidence
+    from idmerge.doctor.findings import Finding
 
 
 def several_users(evidence: Evidence) -> Iterator[Finding]:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from idmerge import Outcome
 from idmerge._formatting import counted, printable
-from idmerge.doctor.diagnosis import Example
+from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
 from idmerge.doctor.traffic import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from idmerge.doctor.diagnosis import Finding
     from idmerge.doctor.evidence import Evidence
+    from idmerge.doctor.findings import Finding
 
 
 def busy_ids(evidence: Evidence) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A diagnosis for a terminal."""
+"""A diagnosis as text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,46 +8,48 @@ from typing import TYPE_CHECKING
 from idmerge._formatting import beginning, counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from idmerge.doctor.diagnosis import Diagnosis, Example, Finding, Overview
+    from idmerge.doctor.findings import Example, Finding, NotLookedFor, Overview
 
 WIDTH = 100
 INDENT = " " * 12
 
 
-def lines(diagnosis: Diagnosis) -> Iterator[str]:
+def lines(
+    overview: Overview, findings: Sequence[Finding], not_looked_for: Sequence[NotLookedFor]
+) -> Iterator[str]:
     """Yield the lines of a diagnosis."""
-    yield from _overview(diagnosis.overview)
-    if not diagnosis.findings:
+    yield from _overview(overview)
+    if not findings:
         yield ""
-        yield healthy(diagnosis)
-    for finding in diagnosis.findings:
+        yield healthy(overview)
+    for finding in findings:
         yield ""
         yield from _finding(finding)
-    if diagnosis.not_looked_for:
+    if not_looked_for:
         yield ""
         yield "not looked for"
-        for missing in diagnosis.not_looked_for:
+        for missing in not_looked_for:
             yield f"  {missing.code}: {printable(missing.reason)}"
 
 
-def healthy(diagnosis: Diagnosis) -> str:
-    """Return what is said when nothing was found."""
-    if diagnosis.overview.links:
+def healthy(overview: Overview) -> str:
+    """Return the sentence in place of findings if there are none."""
+    if overview.links:
         return "Nothing is wrong here: every link holds, and every ID looks as it should."
     return "Nothing is wrong here, but no link was seen either: nobody was identified."
 
 
 def touched(finding: Finding) -> str:
-    """Return how many events a finding touches, and their share; nothing where no events were read."""
+    """Return the number of events that a finding touches, and their share; nothing if no events were read."""
     if finding.events is None or finding.share is None:
         return ""
     return f"{counted(finding.events, 'event')} touched ({percent(finding.share)})"
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage; what is not nothing does not read as 0 %."""
+    """Return a share as a percentage; only 0 itself reads as 0 %."""
     return "under 0.1 %" if 0 < share < 0.001 else f"{share:.1%}".replace("%", " %")  # noqa: PLR2004
 
 
@@ -68,12 +70,12 @@ def _finding(finding: Finding) -> Iterator[str]:
     if any(facts):
         yield f"  {', '.join(filter(None, facts))}"
     for example in finding.examples:
-        yield f"    {told(example)}"
+        yield f"    {_example(example)}"
     yield from _wrapped("  change: ", finding.change)
 
 
-def told(example: Example) -> str:
-    """Return an example on one line: where, which IDs, and what is the matter."""
+def _example(example: Example) -> str:
+    """Return an example on one line: its place, its IDs, and what is wrong."""
     place = None if example.place is None else printable(example.place)
     ids = "  ".join(map(beginning, example.ids))
     return "  ".join(filter(None, [place, ids, f"({example.note})" if example.note else ""]))

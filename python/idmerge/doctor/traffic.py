@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge._formatting import beginning
-from idmerge.doctor.diagnosis import Example
+from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.events import IDENTITY_EVENTS

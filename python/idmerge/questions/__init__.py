@@ -7,7 +7,7 @@ that it ran is part of the answer. How ties, missing values and IDs of nobody ar
 
 from idmerge.questions.answer import Answer
 from idmerge.questions.campaigns import Attribution, Model, attribution
-from idmerge.questions.posts import Conversion, conversion
+from idmerge.questions.conversions import Conversion, conversion
 from idmerge.questions.question import Question
 from idmerge.questions.signups import Period, SignupRate, signup_rate
 from idmerge.questions.source import event_names, is_stitched

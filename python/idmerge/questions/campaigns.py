@@ -1,17 +1,18 @@
-"""How much revenue came from which campaign?"""
+"""Revenue by the campaigns that led to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.columns import Key, Measure
 from idmerge.questions.question import Question
-from idmerge.questions.statement import EVENT, TIME, facts, literal
+from idmerge.questions.sql import EVENT, TIME, facts, literal
 
 if TYPE_CHECKING:
+    from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
-    from idmerge.questions.statement import Columns
+    from idmerge.questions.sql import Columns
 
 Model = Literal["last-touch", "first-touch", "linear"]
 
@@ -65,7 +66,7 @@ MODELS: dict[Model, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution(Question):
-    """How the sum of ``amount`` over the events ``purchase`` came about, by campaigns.
+    """The sum of ``amount`` over the events ``purchase``, by the campaigns that are credited with it.
 
     A touch is an event of the same person that has a campaign, before the purchase or at the same time.
     """
@@ -79,7 +80,7 @@ class Attribution(Question):
     campaign: str = "utm_campaign"
     """The property that names a campaign."""
     model: Model = "last-touch"
-    """Who is credited with a purchase: its last touch, its first, or all of them in equal parts."""
+    """The touches that are credited with a purchase: the last, the first, or all in equal parts."""
 
     def __post_init__(self) -> None:
         """Check the model."""
@@ -90,7 +91,7 @@ class Attribution(Question):
 
     @property
     def title(self) -> str:
-        """What is asked, in a line."""
+        """The question in a line."""
         return f'Revenue of "{self.purchase}" by {self.campaign}, {self.model}'
 
     @property
@@ -158,7 +159,7 @@ def attribution(
     model: Model = "last-touch",
     **options: Any,
 ) -> Answer:
-    """Return how much revenue in ``events`` came from which campaign; see `Attribution` for the options.
+    """Return the revenue in ``events`` by campaign; see `Attribution` for the options.
 
     Raises:
         As `Question.ask`.

@@ -1,4 +1,4 @@
-"""What a question is: columns that it needs, a statement, and what its answer's columns mean."""
+"""The base of all questions: the columns that one needs, its statement, and the columns of its answer."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
-from idmerge.questions.answer import Answer, Key, Measure
-from idmerge.questions.running import run
+from idmerge.questions.answer import Answer
+from idmerge.questions.execution import run
 from idmerge.questions.source import Events, opened, schema_of
-from idmerge.questions.statement import STANDARD, Columns
+from idmerge.questions.sql import STANDARD, Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from idmerge.questions.columns import Key, Measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,9 @@ class Question(ABC):
         with opened(events, self._wanted()) as (connection, columns):
             sql = self.statement(columns)
             rows = run(connection, sql)
-        return Answer.of(rows, sql, self)
+        return Answer.of_rows(
+            rows, sql, title=self.title, key=self.key, measures=self.measures, charted=self.charted
+        )
 
     def sql(self, events: Events | None = None) -> str:
         """Return the statement that `ask` would run, and run nothing.
@@ -72,7 +76,7 @@ class Question(ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """What is asked, in a line."""
+        """The question in a line."""
 
     @property
     @abstractmethod
@@ -87,4 +91,4 @@ class Question(ABC):
     @property
     @abstractmethod
     def key(self) -> Key | None:
-        """The column that tells the answer's rows apart, or None if there is one row only."""
+        """The column that tells the answer's rows apart; None if there is one row only."""

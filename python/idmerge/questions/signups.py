@@ -1,24 +1,25 @@
-"""Which share of visitors signs up?"""
+"""The share of visitors that signs up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.columns import Key, Measure
 from idmerge.questions.question import Question
-from idmerge.questions.statement import EVENT, TIME, facts, literal
+from idmerge.questions.sql import EVENT, TIME, facts, literal
 
 if TYPE_CHECKING:
+    from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
-    from idmerge.questions.statement import Columns
+    from idmerge.questions.sql import Columns
 
 Period = Literal["day", "week", "month"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignupRate(Question):
-    """How many persons there are with at least one event, and how many of them have the event ``signup``."""
+    """The number of persons with at least one event, and of those among them with the event ``signup``."""
 
     measures: ClassVar = (
         Measure("visitors", "count"),
@@ -39,7 +40,7 @@ class SignupRate(Question):
 
     @property
     def title(self) -> str:
-        """What is asked, in a line."""
+        """The question in a line."""
         by = "" if self.by is None else f", by {self.by} of the first event"
         return f'Visitors who did "{self.signup}"{by}'
 
@@ -89,7 +90,7 @@ FROM people{grouped}"""
 def signup_rate(
     events: Events, *, signup: str = "Sign Up", by: Period | None = None, **options: Any
 ) -> Answer:
-    """Return which share of the visitors in ``events`` did ``signup``; see `SignupRate` for the options.
+    """Return the share of visitors in ``events`` with ``signup``; see `SignupRate` for the options.
 
     Raises:
         As `Question.ask`.

@@ -1,4 +1,4 @@
-"""Events, wherever they are, as the relation ``events`` of a DuckDB connection."""
+"""Events as the relation ``events`` of a DuckDB connection: from files, frames or streams."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from idmerge.files.arrow import check_intact, read_schema
 from idmerge.files.opening import PARQUET
 from idmerge.files.sources import files_in
 from idmerge.naming import check_local
-from idmerge.questions.running import run
-from idmerge.questions.statement import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
+from idmerge.questions.execution import run
+from idmerge.questions.sql import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Place = str | os.PathLike[str]
 
 Events = Any
-"""Stitched events: whatever exports an Arrow stream (pyarrow, polars, idmerge's own), a frame of pandas, a
-relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
+"""Stitched events: an object that exports an Arrow stream (of pyarrow, polars or idmerge), a frame of pandas,
+a relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
 
 TIMES = ("TIMESTAMP", "DATE")
 MANY = 30
@@ -72,7 +72,7 @@ def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
 
 
 def event_names(events: Events) -> list[str]:
-    """Return what ``events`` are called, the most frequent first.
+    """Return the names of ``events``, the most frequent first.
 
     Raises:
         As `opened`.
@@ -101,7 +101,7 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def _reading(files: Sequence[Path] | None) -> Iterator[None]:
-    """Turn what DuckDB and pyarrow raise while they read ``files``, or a stream, into errors of idmerge's."""
+    """Turn errors of DuckDB and pyarrow in reading ``files``, or a stream, into errors of idmerge."""
     import duckdb  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
@@ -328,7 +328,7 @@ def _unreadable(files: Sequence[Path], error: Exception) -> FileFormatError:
 
 
 def _found(relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str]) -> Columns:
-    """Return how ``relation``, whose columns are called ``names``, knows the columns ``wanted``."""
+    """Return the columns ``wanted`` as SQL calls them in ``relation``, whose columns are ``names``."""
     check(names, wanted)
     types = [str(kind) for kind in relation.types]
     known = {

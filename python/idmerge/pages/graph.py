@@ -1,8 +1,8 @@
-"""What a picture of clusters shows, before anything is drawn: IDs with their roles, and links between them.
+"""Clusters as a graph to draw: IDs with their roles are the nodes, links the edges.
 
-A role is what the links say of an ID: identified if it is the second operand of an identify; else anonymous
-if it is the first operand of one that was accepted; else an alias if it is the first operand of an alias;
-else anonymous if it looks like a UUIDv4.
+The links give an ID its role: identified if it is the second operand of an identify; else anonymous if it is
+the first operand of one that was accepted; else an alias if it is the first operand of an alias; else
+anonymous if it looks like a UUIDv4.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge import Kind
 from idmerge._formatting import counted
+from idmerge.events import Kind
 from idmerge.policy import ANON_FORMATS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from idmerge import RecordedLink
 
 MOST_NODES = 600
-"""IDs of one cluster that are drawn; of a larger one, those nearest to what was asked for."""
+"""IDs of one cluster that are drawn; of a larger one, those nearest to the requested ones."""
 MOST_BESIDE = 5
 """Links between the same two IDs that are drawn; of more, the first ones."""
 
@@ -31,7 +31,7 @@ _LOOKS_ANONYMOUS = re.compile(ANON_FORMATS["uuid4"])
 
 
 class Role(Enum):
-    """What an ID is to its cluster."""
+    """The role of an ID in its cluster."""
 
     IDENTIFIED = "identified"
     ANONYMOUS = "anonymous"
@@ -49,17 +49,17 @@ class Cluster(NamedTuple):
 
 
 class Node(NamedTuple):
-    """An ID in the picture; all forgotten ones of a cluster are one."""
+    """An ID in the diagram; all forgotten ones of a cluster are one."""
 
     text: str
     role: Role
     cluster: int
     is_canonical: bool
-    is_asked_for: bool
+    is_requested: bool
 
 
 class Edge(NamedTuple):
-    """A link in the picture, by the places of its two nodes."""
+    """A link in the diagram, by the places of its two nodes."""
 
     link: RecordedLink
     first: int
@@ -68,8 +68,8 @@ class Edge(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What a picture shows."""
+class Graph:
+    """The nodes and edges of a diagram, and the links of its table."""
 
     title: str
     nodes: Sequence[Node]
@@ -77,23 +77,26 @@ class Scene:
     links: Sequence[RecordedLink]
     """All links, those that are not drawn included."""
     chain: frozenset[int]
-    """The positions of the links that were asked for."""
+    """The positions of the highlighted links."""
     clusters: int
     hidden: int
-    """How many IDs are not drawn."""
+    """The number of IDs that are not drawn."""
     repeated: int
-    """How many links are not drawn, for there are too many between the same two IDs."""
+    """The number of links that are not drawn, for there are too many between the same two IDs."""
 
 
-def scene(
+def graph_of(
     title: str,
     clusters: Sequence[Cluster],
     *,
     rejected: Sequence[RecordedLink] = (),
     chain: Sequence[RecordedLink] = (),
-    asked_for: Sequence[str] = (),
-) -> Scene:
-    """Return what a picture of ``clusters`` shows, with ``rejected`` links and a highlighted ``chain``."""
+    requested: Sequence[str] = (),
+) -> Graph:
+    """Return the graph of ``clusters``, with ``rejected`` links and a highlighted ``chain``.
+
+    The IDs in ``requested`` are marked, and of a large cluster the IDs nearest to them are drawn.
+    """
     roles = _roles([link for cluster in clusters for link in cluster.links], rejected)
     chosen = frozenset(link.position for link in chain)
     nodes: list[Node] = []
@@ -101,7 +104,7 @@ def scene(
     where: dict[str, int] = {}
     hidden = 0
     for number, (canonical, members, links) in enumerate(clusters):
-        shown = _nearest([*asked_for, canonical], members, links)
+        shown = _nearest([*requested, canonical], members, links)
         hidden += len(members) - len(shown - {None})
         for text in members:
             if text not in shown:
@@ -109,7 +112,7 @@ def scene(
             places[number, text] = len(nodes)
             where[text] = number
             role = roles.get(text) or (Role.ANONYMOUS if _LOOKS_ANONYMOUS.fullmatch(text) else Role.OTHER)
-            nodes.append(Node(text, role, number, text == canonical, text in asked_for))
+            nodes.append(Node(text, role, number, text == canonical, text in requested))
         if None in shown:
             places[number, None] = len(nodes)
             count = len(links) + 1 - len(members)
@@ -129,7 +132,7 @@ def scene(
         if beside[frozenset((ends[0], ends[1]))] <= MOST_BESIDE:
             edges.append(Edge(link, ends[0], ends[1], link.position in chosen))
     links = sorted([*(link for _, link in drawn), *rejected])
-    return Scene(
+    return Graph(
         title=title,
         nodes=nodes,
         edges=edges,
@@ -158,9 +161,9 @@ def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> d
 
 
 def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[RecordedLink]) -> set[str | None]:
-    """Return which IDs are drawn (None: forgotten ones): all, or those on and near ways between ``starts``.
+    """Return the IDs to draw (None: forgotten ones): all, or those on and near paths between ``starts``.
 
-    What is drawn hangs together, for it grows from the first of ``starts`` that is a member.
+    They are connected, for the search begins at the first of ``starts`` that is a member.
     """
     beside: dict[str | None, list[str | None]] = {}
     for link in links:
@@ -168,7 +171,7 @@ def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[Reco
         beside.setdefault(link.right, []).append(link.left)
     if len(members) <= MOST_NODES:
         return {*members, *beside}
-    found = _ways([text for text in starts if text in beside], beside)
+    found = _paths([text for text in starts if text in beside], beside)
     waiting = deque(found)
     while waiting and len(found) < MOST_NODES:
         for other in beside[waiting.popleft()]:
@@ -178,8 +181,10 @@ def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[Reco
     return set(found)
 
 
-def _ways(starts: Sequence[str], beside: Mapping[str | None, Sequence[str | None]]) -> dict[str | None, None]:
-    """Return the IDs on the ways from the first of ``starts`` to the others, as far as they can be drawn."""
+def _paths(
+    starts: Sequence[str], beside: Mapping[str | None, Sequence[str | None]]
+) -> dict[str | None, None]:
+    """Return the IDs on the paths from the first of ``starts`` to the others, as far as they can be drawn."""
     before: dict[str | None, str | None] = {starts[0]: None}
     waiting: deque[str | None] = deque(starts[:1])
     while waiting:
@@ -190,8 +195,8 @@ def _ways(starts: Sequence[str], beside: Mapping[str | None, Sequence[str | None
                 waiting.append(other)
     found: dict[str | None, None] = {}
     for start in starts:
-        way: list[str | None] = [start]
-        while way[-1] != starts[0]:
-            way.append(before[way[-1]])
-        found.update(dict.fromkeys(reversed(way)))
+        path: list[str | None] = [start]
+        while path[-1] != starts[0]:
+            path.append(before[path[-1]])
+        found.update(dict.fromkeys(reversed(path)))
     return dict.fromkeys(list(found)[:MOST_NODES])

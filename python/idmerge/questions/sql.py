@@ -1,4 +1,4 @@
-"""SQL as it is written: names and values quoted, and what every statement begins with."""
+"""Building blocks of statements: quoted names and values, and the part that all begin with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WIDTH = 100
 
 
 class Column(NamedTuple):
-    """A column as SQL knows it."""
+    """A column as SQL calls it."""
 
     name: str
     """Where two names differ in case alone, DuckDB gives the later one a number."""
@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class Columns:
-    """How a statement writes the columns of ``events``; without any ``known``, as stitching makes them."""
+    """The columns of ``events`` in a statement; those that stitching makes, unless others are ``known``."""
 
     def __init__(self, known: Mapping[str, Column] | None = None) -> None:
         self._known = known
@@ -38,7 +38,7 @@ class Columns:
         return f"events.{identifier(self.known_as(name))}"
 
     def known_as(self, name: str) -> str:
-        """Return what SQL calls the column ``name``."""
+        """Return the name of the column ``name`` in SQL."""
         return name if self._known is None else self._known[name].name
 
     def text(self, name: str) -> str:
@@ -63,7 +63,7 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return ``text`` quoted as a value; what cannot be seen, or would end a statement, as its number."""
+    """Return ``text`` quoted as a value; a character that is not printed as its number."""
     quoted = "".join(
         character if character.isprintable() else f"' || chr({ord(character)}) || '"
         for character in text.replace("'", "''")
@@ -81,7 +81,7 @@ def interval(length: timedelta) -> str:
 
 
 def in_words(length: timedelta) -> str:
-    """Return a length of time as people say it: ``30 days``."""
+    """Return a length of time in words: ``30 days``."""
     for unit, noun in (
         (timedelta(days=1), "day"),
         (timedelta(hours=1), "hour"),

@@ -1,4 +1,7 @@
-"""Labels of a picture: short, and clear of everything else. Lengths are in inches, text sizes in points."""
+"""Label placement: each label clear of nodes and of other labels.
+
+Lengths are in inches, text sizes in points.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Place = tuple[float, float]
+Point = tuple[float, float]
 
 SPACE = 0.03
 """Around a label."""
 REACH = SPACE * 1.1
 """From a node to its label."""
 MUCH = 5
-"""Points of lines that are much to cover."""
+"""Points of lines beyond which a label covers too much."""
 SIDES = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
-"""Where a label may stand beside a node, the better ones first."""
+"""Sides of a node at which its label may stand, the better ones first."""
 
 
 class Box(NamedTuple):
@@ -35,11 +38,11 @@ class Box(NamedTuple):
     high: float
 
 
-class Spot(NamedTuple):
-    """A node, as its label sees it."""
+class Anchor(NamedTuple):
+    """A node that a label stands beside."""
 
-    place: Place
-    away: Place
+    place: Point
+    away: Point
     """The direction away from its neighbours."""
     radius: float
 
@@ -68,7 +71,7 @@ class Labels:
         self.placed: dict[str, Label] = {}
         self.missing = 0
         self.covering = 0
-        """How many labels cover much of a line."""
+        """The number of labels that cover more than `MUCH` of the lines."""
 
     def width_of(self, text: str, size: float, *, bold: bool = False) -> tuple[float, float]:
         """Return the width and the height of ``text``."""
@@ -77,11 +80,11 @@ class Labels:
         width, height, descent = measure(text, font, ismath=False)  # type: ignore[no-untyped-call]
         return width / 72, max(height + descent, size) / 72
 
-    def put_beside(  # noqa: PLR0913 - what, where and how
-        self, name: str, text: str, spot: Spot, size: float, *, bold: bool = False, must: bool = False
+    def put_beside(  # noqa: PLR0913 - a text, its place and its form
+        self, name: str, text: str, anchor: Anchor, size: float, *, bold: bool = False, must: bool = False
     ) -> None:
         """Put ``text`` beside a node, best on the side that lies away from its neighbours."""
-        place, away, radius = spot
+        place, away, radius = anchor
         width, height = self.width_of(text, size, bold=bold)
         length = math.hypot(*away) or 1.0
         boxes = []
@@ -98,7 +101,7 @@ class Labels:
             free = self._free(boxes, self._obstacles) or boxes
         self._put(name, text, [(box, fits - self._covered(box)) for box, fits in free], size, bold=bold)
 
-    def put_on_line(self, name: str, text: str, places: Sequence[Place], size: float) -> None:
+    def put_on_line(self, name: str, text: str, places: Sequence[Point], size: float) -> None:
         """Put ``text`` on one of ``places`` along a line, best on the first."""
         width, height = self.width_of(text, size)
         boxes = [(_around(place, width, height), -float(rank)) for rank, place in enumerate(places)]
@@ -125,12 +128,12 @@ class Labels:
         self.placed[name] = Label(text, box, size, bold)
 
     def _covered(self, box: Box) -> int:
-        """Return how many points of lines are in ``box``."""
+        """Return the number of points of lines in ``box``."""
         x, y = self._lines[:, 0], self._lines[:, 1]
         return int(np.count_nonzero((x > box.left) & (x < box.right) & (y > box.low) & (y < box.high)))
 
 
-def _around(middle: Place, width: float, height: float) -> Box:
+def _around(middle: Point, width: float, height: float) -> Box:
     half_width, half_height = width / 2 + SPACE, height / 2 + SPACE
     return Box(
         middle[0] - half_width, middle[1] - half_height, middle[0] + half_width, middle[1] + half_height

@@ -1,4 +1,4 @@
-"""Which of the things that people see or do leads them to a goal?"""
+"""Conversion to a goal by a property of an earlier event, such as the post that a person read."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from idmerge.questions.answer import Answer, Key, Measure
+from idmerge.questions.columns import Key, Measure
 from idmerge.questions.question import Question
-from idmerge.questions.statement import EVENT, TIME, facts, in_words, interval, literal
+from idmerge.questions.sql import EVENT, TIME, facts, in_words, interval, literal
 
 if TYPE_CHECKING:
+    from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
-    from idmerge.questions.statement import Columns
+    from idmerge.questions.sql import Columns
 
 MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion(Question):
-    """How many persons did ``start``, for each value of its property ``by``, and how many then ``goal``.
+    """The number of persons with the event ``start``, by its property ``by``, and of those with ``goal``.
 
     The goal counts if it comes ``within`` that time after the start, or at the same time.
     """
@@ -47,7 +48,7 @@ class Conversion(Question):
 
     @property
     def title(self) -> str:
-        """What is asked, in a line."""
+        """The question in a line."""
         return (
             f'Persons who did "{self.goal}" within {in_words(self.within)} after "{self.start}", by {self.by}'
         )
@@ -115,7 +116,7 @@ def conversion(
     within: timedelta = MONTH,
     **options: Any,
 ) -> Answer:
-    """Return which values of ``by`` lead people in ``events`` to ``goal``; see `Conversion` for the options.
+    """Return the share of persons that reached ``goal``, by ``by``; see `Conversion` for the options.
 
     Raises:
         As `Question.ask`.

@@ -1,7 +1,7 @@
-"""A picture of clusters: IDs by role, links by kind, as SVG with a title on each.
+"""A diagram of clusters as SVG: IDs by role, links by kind, a title on each.
 
-The same scene gives the same bytes, with the same libraries on the same machine: nothing is drawn by chance,
-and no date is kept. The rest of what draws is imported here and by `placed` only when something is drawn.
+The same graph gives the same bytes, with the same libraries on the same machine. matplotlib and scipy are
+imported only when something is drawn.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from idmerge import Kind
-from idmerge._formatting import counted, cut, printable, utc
-from idmerge.cli.scene import Node, Role, Scene
-from idmerge.drawing import own_style, svg_of
+from idmerge._formatting import counted, full, utc
+from idmerge.events import Kind
+from idmerge.pages.figures import INK, PAPER, own_settings, svg_of
+from idmerge.pages.graph import Role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from idmerge.cli.placing import Placing
+    from idmerge.pages.graph import Graph, Node
+    from idmerge.pages.layout import Layout
 
 MARKERS = {
     Role.IDENTIFIED: ("s", "#e69f00"),
@@ -32,58 +33,53 @@ LINES: dict[Kind, tuple[str, Literal["-", "-."]]] = {
     Kind.ALIAS: ("#00785a", "-."),
     Kind.MERGE: ("#a0529b", "-"),
 }
-REJECTED, CHAIN, INK, PAPER, TINT = "#d62728", "#ffd54a", "#222222", "#ffffff", "#f1f4f8"
+REJECTED, CHAIN, BACKGROUND = "#d62728", "#ffd54a", "#f1f4f8"
 
 RING, HALO = 6, 8
-"""Points that a canonical ID's ring, and what was asked for, add to a marker."""
+"""Points that the ring of a canonical ID and the halo of a requested one add to a marker."""
 MARGIN, HEADER, LEGEND_ROW, LEGEND_COLUMN, NARROWEST = 0.25, 0.5, 0.22, 1.25, 5.5
 """Inches."""
 
 
-def svg(scene: Scene) -> bytes:
-    """Return a picture of ``scene`` as SVG, in which each ID and each link has its whole text as a title.
+def svg(graph: Graph) -> bytes:
+    """Return ``graph`` as SVG, in which each ID and each link has its whole text as a title.
 
     Raises:
-        MissingExtraError: What draws is not installed.
+        MissingExtraError: matplotlib or scipy is not installed.
     """
-    with own_style("matplotlib", "scipy"):
-        return svg_of(*_drawn(scene))
+    with own_settings("matplotlib", "scipy"):
+        return svg_of(*_drawn(graph))
 
 
-def whole(text: str | None) -> str:
-    """Return an ID in full, unless it is longer than anybody reads."""
-    return "(forgotten)" if text is None else cut(printable(text))
-
-
-def _drawn(scene: Scene) -> tuple[Figure, dict[str, str]]:
-    """Return the figure, and the titles of what it shows by the names of their groups."""
+def _drawn(graph: Graph) -> tuple[Figure, dict[str, str]]:
+    """Return the figure, and the titles of its nodes and links by the names of their groups."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    from idmerge.cli.placing import placed  # noqa: PLC0415
+    from idmerge.pages.layout import laid_out  # noqa: PLC0415
 
-    placing = placed(scene)
-    boxes = [label.box for label in placing.labels.placed.values()]
-    boxes += [placing.box_of(node) for node in range(len(scene.nodes))]
+    layout = laid_out(graph)
+    boxes = [label.box for label in layout.labels.placed.values()]
+    boxes += [layout.box_of(node) for node in range(len(graph.nodes))]
     left, right = min(box.left for box in boxes) - MARGIN, max(box.right for box in boxes) + MARGIN
     low, high = min(box.low for box in boxes) - MARGIN, max(box.high for box in boxes) + MARGIN
-    heading = scene.title
-    if scene.hidden:
-        heading += f", without {counted(scene.hidden, 'ID')} further away"
-    if scene.repeated:
-        heading += f", without {counted(scene.repeated, 'link')} between the same IDs"
-    width = max(right - left, NARROWEST, placing.labels.width_of(heading, 11, bold=True)[0] + 2 * MARGIN)
+    heading = graph.title
+    if graph.hidden:
+        heading += f", without {counted(graph.hidden, 'ID')} further away"
+    if graph.repeated:
+        heading += f", without {counted(graph.repeated, 'link')} between the same IDs"
+    width = max(right - left, NARROWEST, layout.labels.width_of(heading, 11, bold=True)[0] + 2 * MARGIN)
     left -= (width - (right - left)) / 2
-    handles = _legend(scene)
+    handles = _legend(graph)
     columns = max(1, min(len(handles), int(width / LEGEND_COLUMN)))
     low -= math.ceil(len(handles) / columns) * LEGEND_ROW + 0.1
     high += HEADER
     figure = Figure(figsize=(width, high - low), facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(left, left + width), ylim=(low, high))
     axes.set_axis_off()
-    if scene.clusters > 1:
-        _tint(axes, scene, placing)
-    titles = _draw_lines(axes, scene, placing) | _draw_nodes(axes, scene, placing)
-    for name, label in placing.labels.placed.items():
+    if graph.clusters > 1:
+        _draw_backgrounds(axes, graph, layout)
+    titles = _draw_lines(axes, graph, layout) | _draw_nodes(axes, graph, layout)
+    for name, label in layout.labels.placed.items():
         x, y = (label.box.left + label.box.right) / 2, (label.box.low + label.box.high) / 2
         axes.text(
             x,
@@ -106,14 +102,14 @@ def _drawn(scene: Scene) -> tuple[Figure, dict[str, str]]:
     return figure, titles
 
 
-def _tint(axes: Axes, scene: Scene, placing: Placing) -> None:
-    """Lay a sheet under each cluster."""
+def _draw_backgrounds(axes: Axes, graph: Graph, layout: Layout) -> None:
+    """Draw a rounded box behind each cluster."""
     from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
 
-    for cluster in range(scene.clusters):
-        members = [place for place, node in enumerate(scene.nodes) if node.cluster == cluster]
-        labels = [placing.labels.placed.get(f"node-{place}") for place in members]
-        boxes = [*map(placing.box_of, members), *(label.box for label in labels if label)]
+    for cluster in range(graph.clusters):
+        members = [place for place, node in enumerate(graph.nodes) if node.cluster == cluster]
+        labels = [layout.labels.placed.get(f"node-{place}") for place in members]
+        boxes = [*map(layout.box_of, members), *(label.box for label in labels if label)]
         left, low = min(box.left for box in boxes), min(box.low for box in boxes)
         width, height = max(box.right for box in boxes) - left, max(box.high for box in boxes) - low
         axes.add_patch(
@@ -122,7 +118,7 @@ def _tint(axes: Axes, scene: Scene, placing: Placing) -> None:
                 width,
                 height,
                 boxstyle="round,pad=0.1,rounding_size=0.15",
-                facecolor=TINT,
+                facecolor=BACKGROUND,
                 edgecolor="#d5dbe3",
                 linewidth=0.8,
                 zorder=0,
@@ -130,19 +126,19 @@ def _tint(axes: Axes, scene: Scene, placing: Placing) -> None:
         )
 
 
-def _draw_lines(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
+def _draw_lines(axes: Axes, graph: Graph, layout: Layout) -> dict[str, str]:
     from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415
 
-    titles, style = {}, placing.style
-    for edge, bend in zip(scene.edges, placing.bends, strict=True):
+    titles, style = {}, layout.style
+    for edge, bend in zip(graph.edges, layout.bends, strict=True):
         link = edge.link
         colour, dashes = LINES[link.kind] if link.outcome.accepted else (REJECTED, "--")
         shape: dict[str, Any] = {
-            "posA": placing.nodes[edge.first],
-            "posB": placing.nodes[edge.second],
+            "posA": layout.nodes[edge.first],
+            "posB": layout.nodes[edge.second],
             "connectionstyle": f"arc3,rad={bend}",
-            "shrinkA": _reach(scene.nodes[edge.first], style.marker),
-            "shrinkB": _reach(scene.nodes[edge.second], style.marker) + 1,
+            "shrinkA": _reach(graph.nodes[edge.first], style.marker),
+            "shrinkB": _reach(graph.nodes[edge.second], style.marker) + 1,
         }
         if edge.is_in_chain:
             axes.add_patch(
@@ -165,24 +161,24 @@ def _draw_lines(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
         )
         titles[name] = (
             f"{link.kind.name.lower()} at position {link.position}, {utc(link.time)}, {link.outcome.name}: "
-            f"{whole(link.left)} → {whole(link.right)}"
+            f"{full(link.left)} → {full(link.right)}"
         )
     return titles
 
 
 def _reach(node: Node, marker: float) -> float:
-    """Return how far a node reaches with its rings, in points."""
-    return (marker + (RING if node.is_canonical else 0) + (HALO if node.is_asked_for else 0)) / 2
+    """Return the radius of a node with its rings, in points."""
+    return (marker + (RING if node.is_canonical else 0) + (HALO if node.is_requested else 0)) / 2
 
 
-def _draw_nodes(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
+def _draw_nodes(axes: Axes, graph: Graph, layout: Layout) -> dict[str, str]:
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
-    titles, style = {}, placing.style
-    for place, (node, (x, y)) in enumerate(zip(scene.nodes, placing.nodes, strict=True)):
+    titles, style = {}, layout.style
+    for place, (node, (x, y)) in enumerate(zip(graph.nodes, layout.nodes, strict=True)):
         marker, colour = MARKERS[node.role]
         size = style.marker * (0.85 if marker == "D" else 1)
-        if node.is_asked_for:
+        if node.is_requested:
             halo = size + HALO + (RING if node.is_canonical else 0)
             axes.add_line(Line2D([x], [y], marker="o", markersize=halo, color=CHAIN, zorder=2.5))
         if node.is_canonical:
@@ -206,16 +202,16 @@ def _draw_nodes(axes: Axes, scene: Scene, placing: Placing) -> dict[str, str]:
             )
         )
         role = f"{node.role.value}, canonical ID" if node.is_canonical else node.role.value
-        titles[name] = f"{whole(node.text)} ({role})"
+        titles[name] = f"{full(node.text)} ({role})"
     return titles
 
 
-def _legend(scene: Scene) -> list[Any]:
-    """Return an entry for each mark that the picture has."""
+def _legend(graph: Graph) -> list[Any]:
+    """Return an entry for each kind of mark in the diagram."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
     handles = []
-    roles = {node.role for node in scene.nodes}
+    roles = {node.role for node in graph.nodes}
     for role, (marker, colour) in MARKERS.items():
         if role in roles:
             handles.append(
@@ -235,12 +231,12 @@ def _legend(scene: Scene) -> list[Any]:
             label="canonical",
         )
     )
-    kinds = {edge.link.kind for edge in scene.edges if edge.link.outcome.accepted}
+    kinds = {edge.link.kind for edge in graph.edges if edge.link.outcome.accepted}
     for kind, (colour, dashes) in LINES.items():
         if kind in kinds:
             handles.append(Line2D([], [], color=colour, linestyle=dashes, label=kind.name.lower()))
-    if any(not edge.link.outcome.accepted for edge in scene.edges):
+    if any(not edge.link.outcome.accepted for edge in graph.edges):
         handles.append(Line2D([], [], color=REJECTED, linestyle="--", label="rejected"))
-    if any(edge.is_in_chain for edge in scene.edges):
+    if any(edge.is_in_chain for edge in graph.edges):
         handles.append(Line2D([], [], color=CHAIN, linewidth=6, label="the chain"))
     return handles

@@ -1,4 +1,4 @@
-"""How the page of a diagnosis looks, in a wide and in a narrow window, by day and by night."""
+"""The style sheet of every page: for wide and narrow windows, in light and dark colours."""
 
 STYLE = """
 :root {
@@ -6,26 +6,44 @@ STYLE = """
   --paper: #f5f6f8; --sheet: #fff; --ink: #1d2430; --soft: #5d6878; --line: #e0e4ea;
   --error: #b3261e; --warning: #9a5b00; --note: #2f5f9e; --fine: #1b7a47; --bar: #4a76b8;
   --error-tint: #fce8e6; --warning-tint: #fff1d6; --note-tint: #e5eefb; --fine-tint: #ddf3e6; --well: #edf0f4;
+  --mark: #fff4cc;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14171c; --sheet: #1d2128; --ink: #e6e9ee; --soft: #9aa5b5; --line: #323943;
     --error: #ff9d94; --warning: #f3bd66; --note: #93bdf5; --fine: #7ed6a5; --bar: #6f9bdc;
     --error-tint: #47201d; --warning-tint: #423013; --note-tint: #1d3150; --fine-tint: #16392a;
-    --well: #2a3039;
+    --well: #2a3039; --mark: #4a4013;
   }
 }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, sans-serif }
 header, main { max-width: 64rem; margin: 0 auto; padding: 0 1.5rem }
+.wide header, .wide main { max-width: 90rem }
 header { padding-top: 2.2rem }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 }
+main { padding-bottom: 2.5rem }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .8rem; overflow-wrap: anywhere }
 h2 { font-size: 1.1rem; margin: 2.2rem 0 .8rem }
 h2 small { color: var(--soft); font-weight: normal; font-size: .85rem; margin-left: .4rem }
 h3 { font-size: 1.05rem; line-height: 1.4; margin: .5rem 0 .3rem; overflow-wrap: anywhere }
 code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere }
-.sources { color: var(--soft); margin: .3rem 0 .8rem; overflow-wrap: anywhere }
+.sources { color: var(--soft); margin: -.5rem 0 .8rem; overflow-wrap: anywhere }
 .verdict { margin: 0 0 1.6rem }
+figure { margin: 0; padding: .8rem; overflow-x: auto; background: #fff; border: 1px solid var(--line);
+  border-radius: .6rem }
+table { display: block; overflow-x: auto; border-collapse: collapse; margin-top: 1.5rem;
+  font-variant-numeric: tabular-nums }
+th, td { text-align: right; vertical-align: top; padding: .2rem 0 .2rem 1.5rem;
+  border-bottom: 1px solid var(--line) }
+th[colspan] { text-align: center }
+th.name, td.name { text-align: left; padding-left: 0; min-width: 8rem; overflow-wrap: anywhere }
+.links th, .links td { text-align: left; padding: .2rem .8rem .2rem 0 }
+.links th:first-child, .links td:first-child { text-align: right }
+.links td:nth-child(4), .links td:nth-child(5) { font-family: ui-monospace, monospace; min-width: 12rem;
+  overflow-wrap: anywhere }
+.links .chain { background: var(--mark) }
+.links .rejected { color: var(--error) }
+pre { background: var(--well); border-radius: .6rem; padding: 1rem; overflow-x: auto; font-size: 13px }
 .pill { display: inline-block; border-radius: 1rem; padding: .05rem .7rem; font-size: .82rem;
   font-weight: 600 }
 .pill.error { color: var(--error); background: var(--error-tint) }
@@ -76,7 +94,7 @@ article p { margin: .3rem 0 }
 .change b { font-weight: 600; margin-right: .3rem }
 .healthy { background: var(--fine-tint); color: var(--fine); border-radius: .6rem; padding: 1rem 1.2rem;
   margin: 0 }
-.missing { color: var(--soft); padding-bottom: 2.5rem }
+.missing { color: var(--soft) }
 .missing dl { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; margin: 0; font-size: .9rem }
 .missing dd { margin: 0 }
 @media (max-width: 62rem) { .cards { grid-template-columns: repeat(3, 1fr) } }

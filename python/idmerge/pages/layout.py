@@ -1,4 +1,8 @@
-"""Where the nodes, lines and labels of a picture stand. Lengths are in inches, text sizes in points."""
+"""The layout of a diagram: positions of nodes, curves of edges, places of labels.
+
+Each cluster is laid out by `stress_layout`, turned towards the clusters that rejected links lead to, and set
+beside the one before. Lengths are in inches, text sizes in points.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,36 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from idmerge._formatting import shortened
-from idmerge.cli.labels import Box, Labels, Place, Spot
-from idmerge.cli.layout import stress_layout
-from idmerge.cli.scene import Node, Role, Scene
+from idmerge.pages.graph import Role
+from idmerge.pages.labels import Anchor, Box, Labels, Point
+from idmerge.pages.stress import stress_layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    Layout = tuple[list[int], NDArray[np.float64]]
-    """The nodes of a cluster, and where they stand."""
+    from idmerge.pages.graph import Graph, Node
+
+    ClusterLayout = tuple[list[int], NDArray[np.float64]]
+    """The nodes of a cluster, and their positions."""
 
 ALL_LABELLED = 30
-"""Nodes of which every one has a label, and every link its position."""
+"""Nodes up to which every node has a label, and every link its position."""
 LARGE = 120
-"""Nodes beyond which only IDs that were asked for, canonical and identified ones have labels."""
+"""Nodes beyond which only requested, canonical and identified IDs have labels."""
 
 UNIT, GROWTH, ROOMY_UNIT, LONGEST_UNIT = 1.0, 1.12, 2.4, 8.0
-"""A link on a small picture: at first, by how much it grows while labels cover lines or do not fit, up to
-which length it grows for the first reason, and up to which for the second."""
+"""The length of a link in a small diagram: at first; the factor by which it grows while labels cover lines or
+do not fit; the most for the first reason, and for the second."""
 GAP = 2.6
 """Between two clusters."""
 BEND = 0.28
 """Between lines that join the same nodes, in parts of their length."""
 SHIFTS = (0.0, 0.14, -0.14, 0.28, -0.28)
-"""By how much lines from one cluster to the other may bend to avoid nodes, the better ones first."""
+"""Additional bends of lines between clusters, tried in this order to avoid nodes."""
 ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)
-"""Where on a line its position may stand."""
+"""Parts of a line at which its label may stand, tried in this order."""
 LABEL_ORDER = (Role.IDENTIFIED, Role.FORGOTTEN, Role.ALIAS, Role.OTHER, Role.ANONYMOUS)
 
 
@@ -49,7 +55,7 @@ class Style(NamedTuple):
     text: float
     arrow: float
     clear: float
-    """From one node to its neighbours on a picture that is not small, in nodes."""
+    """From one node to its neighbours in a diagram that is not small, in nodes."""
 
     @classmethod
     def of(cls, count: int) -> Style:
@@ -65,13 +71,13 @@ class Style(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Placing:
-    """Where everything stands."""
+class Layout:
+    """Positions, bends and labels."""
 
     style: Style
-    nodes: Sequence[Place]
+    nodes: Sequence[Point]
     bends: Sequence[float]
-    """How much each line bends, in parts of its length."""
+    """The bend of each line, in parts of its length."""
     labels: Labels
 
     def box_of(self, node: int) -> Box:
@@ -80,42 +86,42 @@ class Placing:
         return Box(x - radius, y - radius, x + radius, y + radius)
 
 
-def placed(scene: Scene) -> Placing:
-    """Return where everything stands; on a small picture so far apart that each label has its place."""
-    style = Style.of(len(scene.nodes))
-    is_small = len(scene.nodes) <= ALL_LABELLED
-    layouts = _layouts(scene)
-    tried: list[Placing] = []
+def laid_out(graph: Graph) -> Layout:
+    """Return the layout of ``graph``; of a small one so far apart that each label fits."""
+    style = Style.of(len(graph.nodes))
+    is_small = len(graph.nodes) <= ALL_LABELLED
+    layouts = _cluster_layouts(graph)
+    tried: list[Layout] = []
     unit = UNIT if is_small else _unit(layouts, style)
     while True:
-        nodes = _side_by_side(scene, layouts, unit)
-        bends = _bends(scene, nodes, style.radius)
-        labels = _labels(scene, nodes, bends, style)
-        tried.append(Placing(style, nodes, bends, labels))
+        nodes = _side_by_side(graph, layouts, unit)
+        bends = _bends(graph, nodes, style.radius)
+        labels = _labels(graph, nodes, bends, style)
+        tried.append(Layout(style, nodes, bends, labels))
         if not is_small or not labels.missing + labels.covering or unit > LONGEST_UNIT:
             break
         if not labels.missing and unit > ROOMY_UNIT:
             break
         unit *= GROWTH
-    return min(tried, key=lambda placing: (placing.labels.missing, placing.labels.covering))
+    return min(tried, key=lambda layout: (layout.labels.missing, layout.labels.covering))
 
 
-def _layouts(scene: Scene) -> list[Layout]:
-    """Return where each cluster's nodes stand, in links; what was rejected looks at the other cluster."""
-    cluster_of = [node.cluster for node in scene.nodes]
+def _cluster_layouts(graph: Graph) -> list[ClusterLayout]:
+    """Return the layout of each cluster, in links; ends of rejected links face the other cluster."""
+    cluster_of = [node.cluster for node in graph.nodes]
     across = {
         end
-        for edge in scene.edges
+        for edge in graph.edges
         if cluster_of[edge.first] != cluster_of[edge.second]
         for end in (edge.first, edge.second)
     }
     layouts = []
-    for cluster in range(scene.clusters):
+    for cluster in range(graph.clusters):
         members = [place for place, of in enumerate(cluster_of) if of == cluster]
         row = {place: number for number, place in enumerate(members)}
         edges = [
             (row[edge.first], row[edge.second])
-            for edge in scene.edges
+            for edge in graph.edges
             if edge.link.outcome.accepted and edge.first in row
         ]
         places = stress_layout(len(members), edges)
@@ -127,9 +133,9 @@ def _layouts(scene: Scene) -> list[Layout]:
 
 
 def _turn(places: NDArray[np.float64], facing: NDArray[np.float64], direction: float) -> NDArray[np.float64]:
-    """Return the rotation that turns what is ``facing`` to ``direction``, or lays the longer side down."""
+    """Return the rotation that turns the points ``facing`` to ``direction``, or lays the longer side down."""
     x, y = facing.mean(axis=0) if len(facing) else (0.0, 0.0)
-    if math.hypot(x, y) > 0.1:  # noqa: PLR2004 - nearer to the middle they look nowhere
+    if math.hypot(x, y) > 0.1:  # noqa: PLR2004 - nearer to the middle there is no direction
         angle = math.atan2(y, x) - direction
     else:
         spread = places.T @ places
@@ -137,15 +143,15 @@ def _turn(places: NDArray[np.float64], facing: NDArray[np.float64], direction: f
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
-def _unit(layouts: list[Layout], style: Style) -> float:
-    """Return how long a link is, so that nearly all nodes stand clear of their neighbours."""
+def _unit(layouts: list[ClusterLayout], style: Style) -> float:
+    """Return the length of a link with which nearly all nodes stand clear of their neighbours."""
     nearest = np.concatenate([KDTree(places).query(places, 2)[0][:, 1] for _, places in layouts])
     nearest = nearest[np.isfinite(nearest)]
     return float(style.clear * style.marker / 72 / max(np.quantile(nearest, 0.1), 0.02))
 
 
-def _side_by_side(scene: Scene, layouts: list[Layout], unit: float) -> list[Place]:
-    nodes: list[Place] = [(0.0, 0.0)] * len(scene.nodes)
+def _side_by_side(graph: Graph, layouts: list[ClusterLayout], unit: float) -> list[Point]:
+    nodes: list[Point] = [(0.0, 0.0)] * len(graph.nodes)
     start = 0.0
     for members, layout in layouts:
         scaled = layout * unit
@@ -156,32 +162,32 @@ def _side_by_side(scene: Scene, layouts: list[Layout], unit: float) -> list[Plac
     return nodes
 
 
-def _bends(scene: Scene, nodes: Sequence[Place], radius: float) -> list[float]:
-    """Return how much each line bends: those between the same nodes differ, and all avoid other nodes."""
+def _bends(graph: Graph, nodes: Sequence[Point], radius: float) -> list[float]:
+    """Return the bend of each line: those between the same nodes differ, and all avoid other nodes."""
     beside: dict[frozenset[int], list[int]] = {}
-    for number, edge in enumerate(scene.edges):
+    for number, edge in enumerate(graph.edges):
         beside.setdefault(frozenset((edge.first, edge.second)), []).append(number)
-    bends = [0.0] * len(scene.edges)
+    bends = [0.0] * len(graph.edges)
     for ends, numbers in beside.items():
         first, second = sorted(ends)
         fan = [BEND * (rank - (len(numbers) - 1) / 2) for rank in range(len(numbers))]
-        if scene.nodes[first].cluster != scene.nodes[second].cluster:
+        if graph.nodes[first].cluster != graph.nodes[second].cluster:
             others = np.array([place for node, place in enumerate(nodes) if node not in ends]).reshape(-1, 2)
             fans = [[bend + shift for bend in fan] for shift in SHIFTS]
             fan = min(fans, key=lambda fan: _hit(others, nodes[first], nodes[second], fan, radius))
         for number, bend in zip(numbers, fan, strict=True):
-            bends[number] = bend if scene.edges[number].first == first else -bend
+            bends[number] = bend if graph.edges[number].first == first else -bend
     return bends
 
 
-def _hit(others: NDArray[np.float64], first: Place, second: Place, fan: list[float], radius: float) -> int:
-    """Return how many of the nodes at ``others`` are on a line of ``fan``."""
+def _hit(others: NDArray[np.float64], first: Point, second: Point, fan: list[float], radius: float) -> int:
+    """Return the number of nodes at ``others`` that a line of ``fan`` crosses."""
     points = np.array([_on_line(first, second, bend, step / 40) for bend in fan for step in range(41)])
     near = np.abs(others[:, None] - points[None]).max(axis=2) < radius
     return int(np.count_nonzero(near.any(axis=1)))
 
 
-def _on_line(first: Place, second: Place, bend: float, part: float) -> Place:
+def _on_line(first: Point, second: Point, bend: float, part: float) -> Point:
     """Return a point of the curve that matplotlib's ``arc3`` draws."""
     x, y = second[0] - first[0], second[1] - first[1]
     middle = (first[0] + x / 2 + bend * y, first[1] + y / 2 - bend * x)
@@ -192,40 +198,40 @@ def _on_line(first: Place, second: Place, bend: float, part: float) -> Place:
     return a, b
 
 
-def _labels(scene: Scene, nodes: Sequence[Place], bends: Sequence[float], style: Style) -> Labels:
+def _labels(graph: Graph, nodes: Sequence[Point], bends: Sequence[float], style: Style) -> Labels:
     count, radius = len(nodes), style.radius
     curves = [
-        (nodes[edge.first], nodes[edge.second], bend) for edge, bend in zip(scene.edges, bends, strict=True)
+        (nodes[edge.first], nodes[edge.second], bend) for edge, bend in zip(graph.edges, bends, strict=True)
     ]
     points = [_on_line(*curve, step / 24) for curve in curves for step in range(25)] if count <= LARGE else []
     labels = Labels(
         (Box(x - radius, y - radius, x + radius, y + radius) for x, y in nodes),
         np.array(points).reshape(-1, 2),
     )
-    for edge, curve in zip(scene.edges, curves, strict=True):
+    for edge, curve in zip(graph.edges, curves, strict=True):
         if count <= ALL_LABELLED or edge.is_in_chain:
             places = [_on_line(*curve, part) for part in ALONG]
             labels.put_on_line(
                 f"link-{edge.link.position}", f"{edge.link.position}", places, style.text - 1.5
             )
     away = np.zeros((count, 2))
-    for first, second in ((edge.first, edge.second) for edge in scene.edges):
+    for first, second in ((edge.first, edge.second) for edge in graph.edges):
         along = np.subtract(nodes[first], nodes[second])
         along /= max(float(np.hypot(*along)), 1e-9)
         away[first] += along
         away[second] -= along
-    for place in sorted(range(count), key=lambda place: _rank(scene.nodes[place])):
-        node = scene.nodes[place]
+    for place in sorted(range(count), key=lambda place: _rank(graph.nodes[place])):
+        node = graph.nodes[place]
         if count > LARGE and _rank(node) > _RANK_OF_IDENTIFIED:
             break
-        spot = Spot(nodes[place], (float(away[place, 0]), float(away[place, 1])), radius)
+        anchor = Anchor(nodes[place], (float(away[place, 0]), float(away[place, 1])), radius)
         labels.put_beside(
             f"node-{place}",
             shortened(node.text),
-            spot,
+            anchor,
             style.text,
             bold=node.is_canonical,
-            must=count > ALL_LABELLED and (node.is_canonical or node.is_asked_for),
+            must=count > ALL_LABELLED and (node.is_canonical or node.is_requested),
         )
     return labels
 
@@ -234,7 +240,7 @@ _RANK_OF_IDENTIFIED = 2
 
 
 def _rank(node: Node) -> int:
-    """Return how much a node needs its label: the smaller, the more."""
-    if node.is_asked_for:
+    """Return the priority of a node's label: the smaller, the earlier it is placed."""
+    if node.is_requested:
         return 0
     return 1 if node.is_canonical else _RANK_OF_IDENTIFIED + LABEL_ORDER.index(node.role)

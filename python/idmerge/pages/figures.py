@@ -1,8 +1,7 @@
-"""What is drawn, as SVG and as a page.
+"""Figures of matplotlib as SVG and PNG.
 
-The same figure gives the same bytes, with the same libraries on the same machine: nothing is drawn by chance,
-by the user's settings, or with a date. A page is one HTML file that needs nothing else, and a policy in its
-head keeps a browser from running or loading anything. What draws is imported only when something is drawn.
+The same figure gives the same bytes, with the same libraries on the same machine: nothing depends on chance,
+on the user's settings or on the date. matplotlib is imported only when something is drawn.
 """
 
 from __future__ import annotations
@@ -11,23 +10,24 @@ import importlib
 import io
 import warnings
 from contextlib import contextmanager
-from html import escape
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from idmerge.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from matplotlib.figure import Figure
 
-RULES = "default-src 'none'; style-src 'unsafe-inline'"
+INK, PAPER = "#222222", "#ffffff"
+"""The colours of text and of the ground in every figure."""
+DOTS_AN_INCH = 144
 
 
 @contextmanager
-def own_style(*libraries: str) -> Iterator[None]:
-    """Draw by matplotlib's own defaults, whatever the user's are, and without a word on rare letters.
+def own_settings(*libraries: str) -> Iterator[None]:
+    """Draw by matplotlib's defaults, whatever the user's settings are, without warnings of missing glyphs.
 
     Raises:
         MissingExtraError: One of ``libraries`` is not installed.
@@ -68,24 +68,8 @@ def svg_of(figure: Figure, titles: Mapping[str, str]) -> bytes:
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def page_of(title: str, style: str, drawing: bytes, below: Iterable[str]) -> bytes:
-    """Return an HTML page: ``title`` as text, the SVG ``drawing``, and lines of HTML below it."""
-    svg = drawing.decode()
-    lines = [
-        "<!doctype html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{RULES}">',
-        f"<title>{escape(title)}</title>",
-        f"<style>{style}</style>",
-        "</head>",
-        "<body>",
-        f"<h1>{escape(title)}</h1>",
-        f"<figure>{svg[svg.index('<svg') :]}</figure>",
-        *below,
-        "</body>",
-        "</html>",
-        "",
-    ]
-    return "\n".join(lines).encode()
+def png_of(figure: Figure) -> bytes:
+    """Return ``figure`` as PNG."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DOTS_AN_INCH, metadata={"Software": None})
+    return stream.getvalue()

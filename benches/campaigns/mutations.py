@@ -138,10 +138,10 @@ def _preload() -> None:
     import pyarrow.dataset
     import pyarrow.parquet  # noqa: F401
 
-    import idmerge.cli.ask
-    import idmerge.cli.group
-    import idmerge.cli.resolve
-    import idmerge.cli.stitch  # noqa: F401
+    import idmerge.cli.commands.ask
+    import idmerge.cli.commands.resolve
+    import idmerge.cli.commands.stitch
+    import idmerge.cli.group  # noqa: F401
 
 
 def _each(reads: Iterator[Read]) -> Iterator[tuple[Read, str]]:

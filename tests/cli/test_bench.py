@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 import idmerge
 from idmerge import Kind, Outcome, reference
-from idmerge.cli import bench
+from idmerge.cli.commands import bench
 from idmerge.cli.group import commands
 from idmerge.cli.plain_dict import DictResolver
 

@@ -89,5 +89,5 @@ def test_a_journal_is_not_written_over(command: list[str]) -> None:
     for output in ("j.csv", "./j.csv", "link.csv"):
         done = CliRunner().invoke(commands, [*command, "j.csv", "-o", output])
         assert done.exit_code == 2
-        assert f"{output!r} would be read and written over" in done.stderr
+        assert "'j.csv' would be read and written over" in done.stderr
     assert Path("j.csv").read_bytes() == before

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from idmerge import Kind, Outcome, Policy, Resolver, reference
-from idmerge.cli import resolve as resolve_command
+from idmerge.cli.commands import resolve as resolve_command
 from idmerge.cli.group import commands
 from idmerge.cli.rules import RULES
 from idmerge.journal import Facts, open_journal

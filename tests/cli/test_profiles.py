@@ -194,7 +194,7 @@ def test_a_summary_that_cannot_be_printed_leaves_the_store(monkeypatch: pytest.M
     def fail(*_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("idmerge.cli.profiles._summary", fail)
+    monkeypatch.setattr("idmerge.cli.commands.profiles._summary", fail)
     ndjson("u", [{"$distinct_id": "ana", "$add": {"n": 1}}])
     run("profiles", "u", "--events", "links.csv", "--store", "kept", "-o", "p.csv", code=1)
     assert not Path("kept").exists()

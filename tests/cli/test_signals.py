@@ -181,7 +181,7 @@ class Losing:
     def __del__(self):
         print("losing", flush=True)
         time.sleep(0.5)
-from idmerge.cli import resolve
+from idmerge.cli.commands import resolve
 original = resolve._read_all
 def losing(*given, **named):
     Losing()
@@ -223,7 +223,7 @@ def test_a_query_of_duckdb_is_stopped(number: signal.Signals, word: str) -> None
 
 SLOW_SCAN = """
 from idmerge.files import blocks
-from idmerge.cli import resolve
+from idmerge.cli.commands import resolve
 resolve.COMMIT_EVERY = {}
 blocks.BLOCK = 20_000
 original = resolve._report

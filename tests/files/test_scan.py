@@ -411,7 +411,7 @@ def test_the_answer_depends_neither_on_threads_nor_on_who_parses(
     Path("f").write_bytes(packed(TRAFFIC, packing))
     answers = []
     for reader in (scan, read):
-        monkeypatch.setattr(import_module("idmerge.cli.resolve"), "scan", reader)
+        monkeypatch.setattr(import_module("idmerge.cli.commands.resolve"), "scan", reader)
         result = CliRunner().invoke(commands, ["resolve", "f", "-o", "m.csv", "--rejected", "r.csv"])
         summary = [line for line in result.stderr.splitlines() if " in " not in line]
         answers.append((result.exit_code, summary, Path("m.csv").read_bytes(), Path("r.csv").read_bytes()))

@@ -81,25 +81,6 @@ def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
     assert run.stdout.endswith("\n[]\n")
 
 
-def test_a_command_uses_public_modules_and_knows_no_other_command() -> None:
-    commands = {"resolve", "show", "why", "journal", "verify", "retract", "keep_apart", "forget", "compact"}
-    commands |= {"ask", "changes", "generate", "bench", "profiles", "doctor", "stitch"}
-    names = ("errors", "files", "workload", "canonical", "policy", "journal", "journal.protocol", "verify")
-    names += ("doctor", "files.judging", "_formatting", "files.sources", "stitching.writing")
-    names += ("questions", "pages", "pages.graph", "naming", "files.arrow", "files.csvtext", "profilestore")
-    public = {"idmerge", *(f"idmerge.{name}" for name in names)}
-    for path in (PACKAGE / "cli").glob("*.py"):
-        for module in imports(path):
-            if module.startswith("idmerge.cli."):
-                known = module.split(".")[2]
-                assert known not in commands - {path.stem} or path.stem in ("__init__", "group"), (
-                    path.name,
-                    module,
-                )
-            elif module.partition(".")[0] == "idmerge":
-                assert module in public or module.rpartition(".")[0] in public, (path.name, module)
-
-
 def test_the_core_names_no_python() -> None:
     for path in [*CORE.rglob("*.rs"), CORE / "Cargo.toml"]:
         assert "pyo3" not in path.read_text(encoding="utf-8"), path.name

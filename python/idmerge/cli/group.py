@@ -1,4 +1,4 @@
-"""The group of commands, and how an error becomes one line."""
+"""The group of all commands; errors, signals and warnings become one line each."""
 
 from __future__ import annotations
 
@@ -38,12 +38,11 @@ COMMANDS = (
     "generate",
     "bench",
 )
-"""In the order of the help. Each is a function of its name, in a module of its name but for `ELSEWHERE`."""
-ELSEWHERE = {"mapping": "changes"}
+"""The commands in the order of the help: each a function of its name, in a module of its name."""
 
 
 class Failure(click.ClickException):
-    """What stands in the way, said in one line."""
+    """An error in one line."""
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
@@ -66,7 +65,7 @@ class Ended(click.ClickException):
 class Commands(click.Group):
     """Commands, each loaded when it is asked for, so that none waits for the others.
 
-    What idmerge and the system raise becomes a `Failure`, a signal `Ended`, and a warning a line.
+    An exception of idmerge or of the system becomes a `Failure`, a signal `Ended`, a warning a line.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -78,7 +77,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(import_module(f"idmerge.cli.{ELSEWHERE.get(name, name)}"), name)
+        command: click.Command = getattr(import_module(f"idmerge.cli.commands.{name}"), name)
         return command
 
     def make_context(
@@ -92,7 +91,7 @@ class Commands(click.Group):
         return context
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a pipe that the reader closed stays click's affair."""
+        """Run the command; click itself handles a pipe that the reader closed."""
         with _without_secrets(None):
             try:
                 return self._invoke(ctx)
@@ -158,4 +157,4 @@ def _in_one_line(error: OSError) -> str:
 )
 @click.version_option(idmerge.__version__, prog_name="idmerge")
 def commands() -> None:
-    """Hold the commands; the help says more."""
+    """The group; its help is above."""

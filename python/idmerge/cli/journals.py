@@ -1,4 +1,4 @@
-"""Journals as arguments: what is one, and which moment of it is meant."""
+"""Journals as arguments of commands, and moments in them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
 
 
 def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableResolver:
-    """Open the journal at ``path`` beside whoever writes to it."""
+    """Open the journal at ``path``; another process may write to it meanwhile."""
     return Resolver.open(path, read_only=True, as_of=as_of)
 
 

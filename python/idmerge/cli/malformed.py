@@ -1,4 +1,4 @@
-"""The lines that state nothing: counted, the first few shown, or the end of it all."""
+"""Counts malformed lines, prints ten, and ends the run at the first under ``--strict``."""
 
 from __future__ import annotations
 

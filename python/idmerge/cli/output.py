@@ -1,8 +1,9 @@
-"""A table as a file, such as the mapping: in the format that the file's suffix names."""
+"""Tables as files, in the format that the suffix names, or as CSV on standard output."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -11,12 +12,13 @@ import click
 from idmerge._formatting import printable
 from idmerge.cli.messages import labelled
 from idmerge.errors import MissingExtraError
+from idmerge.files import STDIN, replacing
 from idmerge.files.arrow import is_text
 from idmerge.files.csvtext import write_csv
 from idmerge.naming import named, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pyarrow as pa
 
@@ -112,7 +114,7 @@ def check_suffix(path: str | None, suffixes: tuple[str, ...]) -> str | None:
     raise click.BadParameter(f"'{named(path)}' has no suffix that names a format; expected one of {expected}")
 
 
-def write_mapping(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: bool) -> None:
+def write_table(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: bool) -> None:
     """Write ``table`` to ``stream`` in the format that ``path`` names."""
     suffix = next(suffix for suffix in WRITERS if path.endswith(suffix))
     if suffix == ".csv":
@@ -121,11 +123,43 @@ def write_mapping(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: boo
         WRITERS[suffix](table, stream)
 
 
+table_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
+    help=f"Write here instead of standard output; the suffix names the format: {', '.join(WRITERS)}.",
+)
+
+
+def write_or_print(table: pa.Table, output: str | None, *, csv_safe: bool) -> None:
+    """Write ``table`` to the file ``output``, or as CSV to standard output if there is none."""
+    if output is None:
+        print_csv(table, csv_safe=csv_safe)
+        return
+    with replacing(output) as stream:
+        write_table(table, output, stream, csv_safe=csv_safe)
+
+
+def check_overwriting(read: Iterable[str], written: Iterable[str | None]) -> None:
+    """Raise a usage error if a file or directory in ``read`` is, holds or lies in one in ``written``.
+
+    Standard input and output (``-`` or None) are passed over, and so is an empty path, which no file has.
+    """
+    outputs = [os.path.realpath(path) + os.sep for path in written if path]
+    for path in read:
+        real = os.path.realpath(path) + os.sep
+        if path in ("", STDIN):
+            continue
+        if any(real.startswith(of) or of.startswith(real) for of in outputs):
+            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
+
+
 def tell_renamed(renamed: Mapping[str, str]) -> None:
-    """Say in one line that columns' names have no NUL: ``renamed`` are properties with their columns."""
+    """Print that a NUL in a property's name was replaced; ``renamed`` are properties with their columns."""
     for name, column in list(renamed.items())[:1]:
         more = f", and {len(renamed) - 1:,} more likewise" if len(renamed) > 1 else ""
-        told = (
+        text = (
             f"the property {printable(name)} has a NUL in its name; its column is {printable(column)}{more}"
         )
-        click.echo(labelled("note", told), err=True)
+        click.echo(labelled("note", text), err=True)

@@ -1,4 +1,4 @@
-"""How far the reading is: a bar on a terminal, nothing elsewhere."""
+"""The progress of reading: a bar on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 

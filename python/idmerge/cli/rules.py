@@ -1,4 +1,4 @@
-"""What each rejection means, in one sentence (SPEC 2)."""
+"""The reason for each outcome that rejects a link, in one sentence (SPEC 2)."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ _signals = _Signals()
 
 
 def handle_signals() -> None:
-    """Let the signals end this process as a command ends, from here on."""
+    """Handle the signals from here on, so that each ends the process as a command ends."""
     for name in WORDS:
         number = getattr(signal, name, None)  # Windows has no SIGHUP.
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -111,7 +111,7 @@ def ended_by(error: BaseException) -> int | None:
 
 
 def line(number: int, notes: Iterable[str] = ()) -> str:
-    """Return what is printed of a command that a signal ended."""
+    """Return the line that is printed if a signal ends the command."""
     return "; ".join((WORDS[signal.Signals(number).name], *notes))
 
 

@@ -1,4 +1,4 @@
-"""What a person wants to know when a run is over."""
+"""The summary of a run on standard error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INDENT = " " * 12
 
 @dataclass
 class Run:
-    """What one run read, and how long it took."""
+    """Counts and duration of one run."""
 
     files: int
     events: int = 0

@@ -1,4 +1,4 @@
-"""``idmerge journal``: what a journal holds, batch by batch."""
+"""``idmerge journal``: list the policy and the batches of a journal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NUMBERS = (0, 2, 4, 5)
 @journal_argument
 @click.option("--all", "whole", is_flag=True, help=f"List all batches, not only the last {LATEST}.")
 def journal(*, path: str, whole: bool) -> None:
-    """Show what a journal holds; the help says more."""
+    """List the batches of a journal; the help says more."""
     with closing(open_journal(path, create=False, read_only=True)) as opened:
         facts = opened.facts()
         heads = [] if facts is None else list(opened.heads())
@@ -74,7 +74,7 @@ def _answer(
 
 
 def _policy(policy: Policy) -> Iterator[str]:
-    """Yield what differs from the default policy."""
+    """Yield the fields that differ from the default policy."""
     default = Policy()
     differing = [name for name in POLICY_FIELDS if getattr(policy, name) != getattr(default, name)]
     if not differing:
@@ -82,10 +82,10 @@ def _policy(policy: Policy) -> Iterator[str]:
     for name in differing:
         if name == "blocked_ids":
             more, fewer = policy.blocked_ids - default.blocked_ids, default.blocked_ids - policy.blocked_ids
-            told = [
+            parts = [
                 f"{word} {_some(sorted(ids))}" for word, ids in (("with", more), ("without", fewer)) if ids
             ]
-            yield f"{name}: the default ones {' and '.join(told)}"
+            yield f"{name}: the default ones {' and '.join(parts)}"
         else:
             yield f"{name}: {getattr(policy, name)}, not {getattr(default, name)}"
 

@@ -1,8 +1,7 @@
-"""``idmerge ask``: questions to stitched events, each answered with and without stitching."""
+"""``idmerge ask``: questions about stitched events, each answered with and without stitching."""
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import timedelta
 from functools import wraps
@@ -17,7 +16,14 @@ from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
-from idmerge.cli.output import WRITERS, check_csv_safe, check_suffix, csv_safe_option, write_mapping
+from idmerge.cli.output import (
+    WRITERS,
+    check_csv_safe,
+    check_overwriting,
+    check_suffix,
+    csv_safe_option,
+    write_table,
+)
 from idmerge.cli.progress import progress, total_size
 from idmerge.files import STDIN, BadLine, replacing
 from idmerge.files.sources import expanded
@@ -85,11 +91,11 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
     """,
 )
 def ask() -> None:
-    """Hold the questions; the help says more."""
+    """The group of questions; its help is above."""
 
 
 def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]:
-    """Make a subcommand of what builds a question from its own options."""
+    """Make a subcommand of a function that builds a question from its own options."""
 
     def command(build: Callable[..., Question]) -> click.Command:
         @wraps(build)
@@ -243,7 +249,7 @@ def conversion(*, start: str, goal: str, **options: Any) -> Question:
     return Conversion(start=start, goal=goal, **options)
 
 
-def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
+def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     asked: Question,
     events: Sequence[str],
     resolver: Resolver,
@@ -257,7 +263,7 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
         raise click.UsageError("Missing argument 'EVENTS...'.")
     if sql and (chart or output):
         raise click.UsageError("--sql runs nothing, so there is nothing for --chart or -o; leave one out")
-    _check_overwriting(events, chart, output)
+    check_overwriting(events, (chart, output))
     if sql:
         click.echo(asked.sql(stitched_relation(events, resolver) if events else None))
         return
@@ -265,7 +271,7 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
     answer = asked.ask(relation)
     if output:
         with replacing(output) as stream:
-            write_mapping(answer.table, output, stream, csv_safe=csv_safe)
+            write_table(answer.table, output, stream, csv_safe=csv_safe)
     if chart:
         drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
         with replacing(chart) as stream:
@@ -277,7 +283,7 @@ def _answer(  # noqa: PLR0913 - a question, and what is wanted of it
 
 
 def _tell_missing(asked: Question, relation: Any) -> None:
-    """Say which of the events that a question is about there are not."""
+    """Print the names of the question's events that do not occur."""
     known = event_names(relation)
     for name in asked.events:
         if name not in known:
@@ -316,10 +322,3 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
             ),
         )
     return events
-
-
-def _check_overwriting(events: Sequence[str], chart: str | None, output: str | None) -> None:
-    written = [os.path.realpath(path) + os.sep for path in (chart, output) if path]
-    for path in events:  # Or a directory of them.
-        if any(place.startswith(os.path.realpath(path) + os.sep) for place in written):
-            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")

@@ -1,4 +1,4 @@
-"""``idmerge resolve``: files of events in, the mapping from IDs to canonical IDs out."""
+"""``idmerge resolve``: write the mapping from IDs to canonical IDs of files of events."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from idmerge.cli.output import (
     WRITERS,
     arrow_table,
     check_csv_safe,
+    check_overwriting,
     check_suffix,
     csv_safe_option,
     print_csv,
-    write_mapping,
+    write_table,
 )
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
 from idmerge.cli.summary import Run, print_summary
-from idmerge.files import STDIN, BadLine, EventBatch, StepBatch, replacing, scan
+from idmerge.files import BadLine, EventBatch, StepBatch, replacing, scan
 from idmerge.files.judging import Batch, judged_links
 from idmerge.journal import Facts, open_journal
 from idmerge.naming import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 COMMIT_EVERY = 100_000
 """Steps that are applied before they are committed to a journal."""
@@ -107,7 +108,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
 ) -> None:
     """Judge the links in files and write the mapping; the help says more."""
     blocked_ids = click.get_current_context().params["blocked_ids"]
-    _check_overwriting([*files, *filter(None, [blocked_ids])], output, rejected, journal)
+    _check_paths(files, blocked_ids, {"--output": output, "--rejected": rejected, "--journal": journal})
     printed = [] if output or journal else [None]  # The mapping, to standard output.
     check_csv_safe(*filter(None, [output, rejected]), *printed, csv_safe=csv_safe)
     started = perf_counter()
@@ -131,7 +132,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
                 deque(reading, maxlen=0)
         table = arrow_table(resolver.mapping())
         if output and mapping_file:
-            write_mapping(table, output, mapping_file, csv_safe=csv_safe)
+            write_table(table, output, mapping_file, csv_safe=csv_safe)
     run.seconds = perf_counter() - started
     if printed:
         print_csv(table, csv_safe=csv_safe)
@@ -156,7 +157,7 @@ def _facts(path: str) -> Facts | None:
         return journal.facts()
 
 
-def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
+def _read_all(  # noqa: PLR0913 - the input, the resolver and two reports
     files: Sequence[str],
     total: int | None,
     resolver: Resolver,
@@ -165,7 +166,7 @@ def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
     *,
     strict: bool,
 ) -> Iterator[None]:
-    """Give every file's links to ``resolver``, and its rejected ones to ``writer``, piece by piece."""
+    """Apply the links of all files to ``resolver``, piece by piece; the rejected ones go to ``writer``."""
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
         for path in files:
@@ -182,7 +183,7 @@ def _read_all(  # noqa: PLR0913 - what is read, by whom, and what is told
 
 
 def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *, strict: bool) -> None:
-    """Read on and commit: now and then or, if nothing is to be written of what is malformed, at once."""
+    """Read on and commit: every `COMMIT_EVERY` steps, or under ``strict`` all at once at the end."""
     if strict:
         _note(run, resolver.commit_all(reading))
         return
@@ -198,7 +199,7 @@ def _note(run: Run, seq: int) -> None:
 
 @contextmanager
 def _keeping(run: Run, journal: str | None) -> Iterator[None]:
-    """Let an interrupt say what the journal keeps."""
+    """Add to an interrupt's message what the journal keeps."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -223,17 +224,11 @@ def _report(batch: Batch, report: Report, malformed: MalformedLines, writer: Rej
             writer.write(link)
 
 
-def _check_overwriting(
-    files: Sequence[str], output: str | None, rejected: str | None, journal: str | None
-) -> None:
-    """Raise a usage error if a file would be written over by another, or read and written."""
-    outputs = {"--output": output, "--rejected": rejected, "--journal": journal}
+def _check_paths(files: Sequence[str], blocked_ids: str | None, outputs: Mapping[str, str | None]) -> None:
+    """Raise a usage error if a file would be written over; ``outputs`` are those of options by name."""
     written: dict[str, str] = {}
     for option, path in outputs.items():
-        if path is None:
-            continue
-        before = written.setdefault(os.path.realpath(path), option)
-        if before != option:
+        if path is not None and (before := written.setdefault(os.path.realpath(path), option)) != option:
             raise click.UsageError(f"{before} and {option} name the same file")
     for path in files:
         if is_journal(path):
@@ -241,5 +236,4 @@ def _check_overwriting(
                 f"'{named(path)}' is a journal; name files of events or links, and --journal to keep "
                 "them there"
             )
-        if path != STDIN and os.path.realpath(path) in written:
-            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
+    check_overwriting([*files, *filter(None, [blocked_ids])], outputs.values())

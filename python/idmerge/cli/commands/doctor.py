@@ -1,20 +1,19 @@
-"""``idmerge doctor``: what is wrong with an implementation of identity."""
+"""``idmerge doctor``: find faults in an implementation of identity."""
 
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from idmerge.cli.journals import is_journal
 from idmerge.cli.options import FILES_HELP, canonical_option, check_rules_are_left_out, policy_options
+from idmerge.cli.output import check_overwriting
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
 from idmerge.files.sources import expanded
-from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,16 +123,14 @@ def doctor(  # noqa: PLR0913 - click hands over each option
 
 
 def _check(files: Sequence[str], profiles: str | None, output: str | None) -> None:
-    """Raise a usage error if a journal comes with what is not for it, or a file would be written over."""
+    """Raise a usage error if a journal comes with options for events, or a file would be written over."""
     if any(map(is_journal, files)):
         if len(files) > 1:
             raise click.UsageError("a journal is looked at alone, without other files")
         check_rules_are_left_out()
         if profiles:
             raise click.UsageError("--profiles goes with files of events, not with a journal")
-    read = [*files, *([profiles] if profiles else [])]
-    if output and os.path.realpath(output) in map(os.path.realpath, read):
-        raise click.UsageError(f"'{named(output)}' would be read and written over; name another file")
+    check_overwriting([*files, *filter(None, [profiles])], [output])
 
 
 def _write(text: str, output: str | None) -> None:

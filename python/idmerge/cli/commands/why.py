@@ -1,4 +1,4 @@
-"""``idmerge why``: the links that make two IDs one person, or that were rejected between them."""
+"""``idmerge why``: the links that join two IDs, or those rejected between them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from idmerge._formatting import counted, printable, shortened
-from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import opened_to_read
+from idmerge.cli.links import link_rows, rejected_rows
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 @journal_argument
 @picture_options
 def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | None) -> None:
-    """Tell why two IDs are one person or not; the help says more."""
+    """Print why two IDs are one person or not; the help says more."""
     if a == b:
         raise click.UsageError("A and B are the same ID")
     check_drawing(path, svg_file, html_file)
@@ -68,7 +69,7 @@ def _answer(
     if chain is not None:
         yield labelled("together", f"in {_named(clusters[0])}")
         yield labelled("chain", f"{counted(len(chain), 'link')} from {printable(a)} to {printable(b)}")
-        yield from rows(chain)
+        yield from link_rows(chain)
         return
     for label, text, cluster in zip(("apart", ""), (a, b), clusters, strict=True):
         yield labelled(label, f"{printable(text)} is in {_named(cluster)}")

@@ -1,4 +1,4 @@
-"""``idmerge keep-apart``: two IDs that no link may bring together."""
+"""``idmerge keep-apart``: forbid links to bring two IDs together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``idmerge verify``: whether a journal is whole, and what can be saved of one that is not."""
+"""``idmerge verify``: check a journal, and salvage the whole part of a damaged one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def verify(*, path: str, new: str | None) -> None:
 
 
 def _size(path: str) -> int | None:
-    """Return how many bytes there are to check, or None if damage hides it."""
+    """Return the number of bytes to check, or None if damage hides it."""
     with (
         closing(open_journal(path, create=False, read_only=True)) as journal,
         suppress(JournalError, OSError),

@@ -1,4 +1,4 @@
-"""``idmerge compact``: a journal written anew, without what was forgotten."""
+"""``idmerge compact``: write a journal anew, without forgotten IDs."""
 
 from __future__ import annotations
 

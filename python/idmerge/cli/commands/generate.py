@@ -1,4 +1,4 @@
-"""``idmerge generate``: events to try things on."""
+"""``idmerge generate``: write made-up events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``idmerge forget``: an ID that must leave no trace."""
+"""``idmerge forget``: wipe an ID from a journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``idmerge profiles``: updates of profiles in, one profile a person out."""
+"""``idmerge profiles``: apply updates of profiles, and write one profile a person."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from idmerge.cli.options import (
 from idmerge.cli.output import (
     WRITERS,
     check_csv_safe,
+    check_overwriting,
     check_suffix,
     csv_safe_option,
     print_csv,
     tell_renamed,
-    write_mapping,
+    write_table,
 )
 from idmerge.cli.progress import Progress, progress, total_size
 from idmerge.errors import FileFormatError
@@ -47,7 +48,7 @@ INDENT = " " * 12
 
 @dataclass
 class Run:
-    """What one run read and did."""
+    """Counts of one run."""
 
     files: int
     malformed: int = 0
@@ -57,7 +58,7 @@ class Run:
     operations: Counter[str] = field(default_factory=Counter)
 
     def count(self, report: UpdateReport) -> None:
-        """Count what ``report`` says."""
+        """Add the counts of ``report``."""
         self.outcomes.update(report.outcomes)
         self.operations.update(report.operations)
 
@@ -155,7 +156,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
             run.malformed = malformed.count
             table = people.table()
             if output and table_file:
-                write_mapping(table, output, table_file, csv_safe=csv_safe)
+                write_table(table, output, table_file, csv_safe=csv_safe)
         if not output:
             print_csv(table, csv_safe=csv_safe)
             sys.stdout.flush()
@@ -222,7 +223,7 @@ def _check_call(
     output: str | None,
     store: str | None,
 ) -> None:
-    """Raise a usage error unless it is clear whose links count, and no file is both read and written over."""
+    """Raise a usage error unless one source of links is named, and no file is both read and written over."""
     if bool(events) == bool(journal):
         raise click.UsageError(
             "name the files whose links say who is who by --events, or a journal by --journal"
@@ -233,12 +234,9 @@ def _check_call(
     read_only = [*updates, *events, *filter(None, [journal, blocked_ids])]
     if [*updates, *events].count(STDIN) > 1:
         raise click.UsageError("standard input can be read once; name files")
-    written = {os.path.realpath(path) for path in (output, store) if path}
-    if output and store and len(written) == 1:
+    if output and store and os.path.realpath(output) == os.path.realpath(store):
         raise click.UsageError("--output and --store name the same file")
     for path in (*updates, *events):
         if is_journal(path):
             raise click.UsageError(f"'{named(path)}' is a journal; name it by --journal")
-    for path in read_only:
-        if path != STDIN and os.path.realpath(path) in written:
-            raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
+    check_overwriting(read_only, (output, store))

@@ -1,8 +1,7 @@
-"""``idmerge stitch``: files of events in, the same events under one ID a person out."""
+"""``idmerge stitch``: write the events of files with one ID a person."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,10 @@ from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
-from idmerge.cli.output import check_csv_safe, csv_safe_option, tell_renamed
+from idmerge.cli.output import check_csv_safe, check_overwriting, csv_safe_option, tell_renamed
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
-from idmerge.files import STDIN, BadLine
+from idmerge.files import BadLine
 from idmerge.files.judging import judged_links
 from idmerge.files.sources import expanded
 from idmerge.naming import named
@@ -147,7 +146,7 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
             "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
         ),
         *(links_lines(run.outcomes) if events.applies else []),
-        *([labelled("malformed", _told(run.malformed))] if run.malformed else []),
+        *([labelled("malformed", _malformed(run.malformed))] if run.malformed else []),
         labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}"),
         *(
             [labelled("duplicates", f"{counted(events.duplicates, 'event')} dropped")]
@@ -162,13 +161,13 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
         click.echo(line, err=True)
 
 
-def _told(count: int) -> str:
+def _malformed(count: int) -> str:
     shown = " told above" if count <= SHOWN else f", the first {SHOWN} told above"
     return f"{counted(count, 'line')}{shown}"
 
 
 def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
-    """Say which of the ``properties`` to keep no event has."""
+    """Print the names of the ``properties`` to keep that no event has."""
     for name in properties:
         if not {name, f"properties.{name}"} & {*events.column_names}:
             click.echo(labelled("note", f"no event has the property {printable(name)}"), err=True)
@@ -176,15 +175,12 @@ def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
 
 def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None:
     """Raise a usage error if a file cannot be read as events, or would be written over."""
-    target = os.path.realpath(output)
     for path in paths:
         if is_journal(path):
             raise click.UsageError(
                 f"'{named(path)}' is a journal; name files of events, and give it by --journal"
             )
-    for path in [*paths, *([journal] if journal else [])]:
-        if path != STDIN and (os.path.realpath(path) + os.sep).startswith(target + os.sep):
-            raise click.UsageError(f"'{named(path)}' would be read and written over; name another output")
+    check_overwriting([*paths, *filter(None, [journal])], [output])
     if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():
         raise click.UsageError(
             f"'{named(output)}' has no suffix that names a format: {', '.join(SUFFIXES)}, or a directory"

@@ -47,10 +47,10 @@ def retract(*, positions: Sequence[int], path: str, dry_run: bool, csv_safe: boo
         table = arrow_table(resolver.retract(*positions, dry_run=dry_run))
         resolver.commit()
     print_csv(table, csv_safe=csv_safe)
-    told = ", ".join(f"{position:,}" for position in positions)
+    listed = ", ".join(f"{position:,}" for position in positions)
     if dry_run:
         changed = counted(table.num_rows, "canonical ID")
-        tell(f"taking back {told} would change {changed}; nothing was changed")
+        tell(f"taking back {listed} would change {changed}; nothing was changed")
         return
     by = f"{first:,}" if len(positions) == 1 else f"{first:,} to {first + len(positions) - 1:,}"
-    tell(f"took back {told}, by position {by}; {counted(table.num_rows, 'canonical ID')} changed")
+    tell(f"took back {listed}, by position {by}; {counted(table.num_rows, 'canonical ID')} changed")

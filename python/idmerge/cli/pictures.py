@@ -1,4 +1,4 @@
-"""What ``show`` and ``why`` share: links of a journal as lines, and clusters as a picture."""
+"""Pictures of clusters in a journal: the options that ask for one, and the files."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idmerge._formatting import aligned, printable, utc
-from idmerge.cli.messages import labelled
-from idmerge.cli.output import check_suffix
+from idmerge.cli.output import check_overwriting, check_suffix
 from idmerge.cli.rules import RULES
 from idmerge.files import replacing
-from idmerge.naming import named
 from idmerge.pages import clusters, diagram
 from idmerge.pages.graph import Cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
-    from idmerge import DurableResolver, RecordedLink
+    from idmerge import DurableResolver
     from idmerge.pages.graph import Graph
 
 
@@ -44,11 +41,9 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> None:
     """Raise a usage error if the journal at ``path`` or one picture would be written over."""
-    written = [os.path.realpath(file) for file in (svg_file, html_file) if file]
-    if len(set(written)) < len(written):
+    if svg_file and html_file and os.path.realpath(svg_file) == os.path.realpath(html_file):
         raise click.UsageError("--svg and --html name the same file")
-    if os.path.realpath(path) in written:
-        raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
+    check_overwriting([path], (svg_file, html_file))
 
 
 def draw(make: Callable[[], Graph], svg_file: str | None, html_file: str | None) -> None:
@@ -71,27 +66,3 @@ def cluster_of(resolver: DurableResolver, distinct_id: str) -> Cluster:
     """Return the cluster of an ID with the links that built it."""
     links = resolver.explain(distinct_id) or []
     return Cluster(resolver.resolve(distinct_id), resolver.members(distinct_id), links)
-
-
-def rows(links: Sequence[RecordedLink]) -> Iterator[str]:
-    """Yield a line for each accepted link."""
-    return aligned([(*_when(link), _ends(link)) for link in links], right=(0,))
-
-
-def rejected_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
-    """Yield a line for each rejected link, and then the rules behind the outcomes."""
-    yield from aligned(
-        [(*_when(link), link.outcome.name, link.outcome.failure_reason or "", _ends(link)) for link in links],
-        right=(0,),
-    )
-    for place, outcome in enumerate(sorted({link.outcome for link in links})):
-        yield labelled("" if place else "rules", f"{outcome.name}: {RULES[outcome]}")
-
-
-def _when(link: RecordedLink) -> tuple[str, str, str]:
-    return f"{link.position:,}", utc(link.time), link.kind.name.lower()
-
-
-def _ends(link: RecordedLink) -> str:
-    left, right = ("(forgotten)" if text is None else printable(text) for text in (link.left, link.right))
-    return f"{left}  {right}"

@@ -1,4 +1,4 @@
-"""``idmerge show``: one cluster, and the links that made it what it is."""
+"""``idmerge show``: one cluster and its links."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
 from idmerge._formatting import aligned, counted, printable, shortened
-from idmerge.cli.hindsight import check_drawing, cluster_of, draw, picture_options, rejected_rows, rows
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
+from idmerge.cli.links import link_rows, rejected_rows
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
@@ -19,6 +19,7 @@ from idmerge.cli.options import (
     files_argument,
     policy_options,
 )
+from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.cli.progress import progress, total_size
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
@@ -114,14 +115,14 @@ def _show_journal(
 def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Iterator[str]:
     yield from _head(cluster.canonical, cluster.members)
     yield labelled("links", f"{counted(len(cluster.links), 'link')} built the cluster")
-    yield from rows(cluster.links)
+    yield from link_rows(cluster.links)
     if rejected:
         yield labelled("rejected", f"{counted(len(rejected), 'link')} between its members")
         yield from rejected_rows(rejected)
 
 
 def _resolved(files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver) -> Resolver:
-    """Give every link to ``resolver``: the first pass, which finds the members."""
+    """Apply every link to ``resolver``: the first pass, which finds the members."""
     with progress("first pass", total_size(files)) as bar:
         malformed = MalformedLines(bar)
         for source in sources:

@@ -1,0 +1,48 @@
+"""``idmerge changes``: the IDs whose canonical ID changed in a journal since a position."""
+
+from __future__ import annotations
+
+import click
+
+from idmerge._formatting import counted
+from idmerge.cli.journals import opened_to_read
+from idmerge.cli.messages import tell
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.output import (
+    arrow_table,
+    check_csv_safe,
+    check_overwriting,
+    csv_safe_option,
+    table_option,
+    write_or_print,
+)
+
+
+@click.command(
+    short_help="Write whose canonical ID changed in a journal.",
+    help=f"""
+    Write the IDs that have another canonical ID now than at the position --since: distinct_id,
+    old_canonical_id, new_canonical_id, seq. They go to standard output as CSV, or with -o to a file; the
+    position to ask from next time goes to standard error, and is seq in each row.
+
+    docs/change-feed.md says how a table of events is brought up to date by it.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge changes ids.idmerge --since 1204 -o changes.parquet
+    """,
+)
+@journal_argument
+@click.option("--since", type=click.IntRange(min=0), required=True, help="The position asked from; 0: all.")
+@table_option
+@csv_safe_option
+def changes(*, path: str, since: int, output: str | None, csv_safe: bool) -> None:
+    """Write what changed in a journal; the help says more."""
+    check_overwriting([path], [output])
+    check_csv_safe(output, csv_safe=csv_safe)
+    with opened_to_read(path) as resolver:
+        table, seq = arrow_table(resolver.changes(since)), resolver.seq
+    write_or_print(table, output, csv_safe=csv_safe)
+    tell(f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {seq:,} next")

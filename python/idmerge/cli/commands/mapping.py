@@ -1,0 +1,56 @@
+"""``idmerge mapping``: the canonical ID of each ID in a journal, now or at an earlier moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from idmerge._formatting import counted
+from idmerge.cli.journals import Moment, opened_to_read
+from idmerge.cli.messages import tell
+from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.output import (
+    arrow_table,
+    check_csv_safe,
+    check_overwriting,
+    csv_safe_option,
+    table_option,
+    write_or_print,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@click.command(
+    short_help="Write which ID in a journal means whom.",
+    help=f"""
+    Write the mapping of the journal PATH: distinct_id, canonical_id, cluster_size, one row a known ID. It
+    goes to standard output as CSV, or with -o to a file.
+
+    {JOURNAL_HELP}
+
+    \b
+    Example:
+      idmerge mapping ids.idmerge -o mapping.parquet
+      idmerge mapping ids.idmerge --as-of 2026-11-25T09:30 > then.csv
+    """,
+)
+@journal_argument
+@click.option(
+    "--as-of",
+    type=Moment(),
+    metavar="POSITION|TIME",
+    help="As it was before the link at this position came, or at this time (UTC, ISO 8601).",
+)
+@table_option
+@csv_safe_option
+def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_safe: bool) -> None:
+    """Write the mapping of a journal; the help says more."""
+    check_overwriting([path], [output])
+    check_csv_safe(output, csv_safe=csv_safe)
+    with opened_to_read(path, as_of) as resolver:
+        table, seq = arrow_table(resolver.mapping()), resolver.seq
+    write_or_print(table, output, csv_safe=csv_safe)
+    tell(f"{counted(table.num_rows, 'ID')} as of position {seq:,}")

@@ -1,0 +1,38 @@
+"""Links of a journal as lines of text: position, time, kind and IDs; of rejected ones the rules too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idmerge._formatting import aligned, printable, utc
+from idmerge.cli.messages import labelled
+from idmerge.cli.rules import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from idmerge import RecordedLink
+
+
+def link_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
+    """Yield a line for each accepted link."""
+    return aligned([(*_when(link), _ends(link)) for link in links], right=(0,))
+
+
+def rejected_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
+    """Yield a line for each rejected link, and then the rules behind the outcomes."""
+    yield from aligned(
+        [(*_when(link), link.outcome.name, link.outcome.failure_reason or "", _ends(link)) for link in links],
+        right=(0,),
+    )
+    for place, outcome in enumerate(sorted({link.outcome for link in links})):
+        yield labelled("" if place else "rules", f"{outcome.name}: {RULES[outcome]}")
+
+
+def _when(link: RecordedLink) -> tuple[str, str, str]:
+    return f"{link.position:,}", utc(link.time), link.kind.name.lower()
+
+
+def _ends(link: RecordedLink) -> str:
+    left, right = ("(forgotten)" if text is None else printable(text) for text in (link.left, link.right))
+    return f"{left}  {right}"

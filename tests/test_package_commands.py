@@ -19,11 +19,16 @@ MODULES = {
 }
 
 ADD_ONS = ("doctor", "questions", "profiles", "stitching", "spark")
-USED = {"idmerge", "idmerge._formatting", "idmerge.naming", "idmerge.workload"}
+USED = {"idmerge", "idmerge._formatting", "idmerge.naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions", "verify")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".sources")}
 USED |= {"idmerge.journal", "idmerge.journal.protocol", "idmerge.profilestore", "idmerge.stitching.writing"}
-USED |= {"idmerge.pages.clusters", "idmerge.pages.diagram", "idmerge.pages.graph"}
+USED |= {
+    "idmerge._benchmark.measuring",
+    "idmerge.pages.clusters",
+    "idmerge.pages.diagram",
+    "idmerge.pages.graph",
+}
 """The modules that the command line may use: none that works inside the resolver or an add-on."""
 
 
@@ -75,6 +80,11 @@ def test_what_commands_share_knows_no_command(module: str) -> None:
 @pytest.mark.parametrize("module", rooms("cli"))
 def test_the_command_line_uses_public_modules_and_those_for_the_whole_package(module: str) -> None:
     assert not {name for name in imports(module) if not is_in(name, "cli")} - USED
+
+
+def test_nothing_but_its_command_uses_the_benchmark() -> None:
+    users = {module for module in MODULES if any(is_in(of, "_benchmark") for of in imports(module))}
+    assert users - {*rooms("_benchmark")} == {"idmerge.cli.commands.bench"}
 
 
 @pytest.mark.parametrize("module", rooms("pages"))

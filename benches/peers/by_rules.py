@@ -11,7 +11,7 @@ import pyarrow as pa
 from benches.peers.peer import Given, Peer
 from benches.support.digests import digest_of_numbers, digest_of_partition, digest_of_texts, labels_of_texts
 from idmerge import Policy, Resolver, reference
-from idmerge.cli.plain_dict import DictResolver
+from idmerge._benchmark.plain_dict import DictResolver
 
 if TYPE_CHECKING:
     from benches.support.workload import Columns

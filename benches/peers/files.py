@@ -33,7 +33,7 @@ import duckdb
 import orjson
 
 import idmerge
-from idmerge import Resolver, reference, workload
+from idmerge import Resolver, reference, testing
 from idmerge.events import operand_keys
 from idmerge.files import BadLine, LinkBatch, StepBatch, scan
 
@@ -57,7 +57,7 @@ WEB = {
 def write_events(path: Path, count: int) -> None:
     """Write ``count`` events to ``path``, one a line."""
     with path.open("w", encoding="utf-8") as file:
-        for event in workload.events(count):
+        for event in testing.events(count):
             shown = {**event, "properties": {**event["properties"], **WEB}}
             file.write(json.dumps(shown, separators=(",", ":"), ensure_ascii=False) + "\n")
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import idmerge
 from benches.support.workload import links
 from idmerge import Report, Resolver
-from idmerge.cli.plain_dict import DictResolver
+from idmerge._benchmark.plain_dict import DictResolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

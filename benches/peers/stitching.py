@@ -2,7 +2,7 @@
 
     python -m benches.peers.stitching [EVENTS [ROUNDS]]
 
-5,000,000 events of `idmerge.workload` are about 1 GB; the file is made first. Machines are noisy, so all
+5,000,000 events of `idmerge.testing` are about 1 GB; the file is made first. Machines are noisy, so all
 take turns, each in a process of its own, and the ratios within a round count:
 
 - *file*, *directory*: the process ``idmerge stitch FILE -o OUT``, which reads the links first.
@@ -38,7 +38,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import idmerge
-from idmerge import reference, workload
+from idmerge import reference, testing
 from idmerge.events import distinct_id_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ JOIN = """
 def write_events(path: Path, count: int) -> None:
     """Write ``count`` events to ``path``, one a line."""
     with path.open("w", encoding="utf-8") as file:
-        for event in workload.events(count):
+        for event in testing.events(count):
             file.write(json.dumps(event, separators=(",", ":")) + "\n")
 
 

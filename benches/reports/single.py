@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from benches.support.workload import cached_columns
 from idmerge import Kind, Outcome, Report, Resolver
-from idmerge.cli.plain_dict import DictResolver
+from idmerge._benchmark.plain_dict import DictResolver
 
 SMALL, LARGE = 1000, 1_000_000
 CALLS = 20_000

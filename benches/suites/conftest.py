@@ -11,7 +11,7 @@ import pytest
 
 from benches.support.workload import MILLION_LINKS, SMALL, Columns, Links, columns
 from idmerge import Report
-from idmerge.cli.plain_dict import DictResolver
+from idmerge._benchmark.plain_dict import DictResolver
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from benches.reports.large import Piece, Population, check, feed, permuted, permuted_back
 from benches.support.process import in_own_process
 from idmerge import Kind, Outcome
-from idmerge.cli.plain_dict import DictResolver
+from idmerge._benchmark.plain_dict import DictResolver
 
 FEW = 3000
 

@@ -15,7 +15,7 @@ from numpy.dtypes import StringDType
 
 from benches.support.workload import SMALL, Columns, Links, columns
 from idmerge import Report, Resolver, reference
-from idmerge.cli.plain_dict import DictResolver
+from idmerge._benchmark.plain_dict import DictResolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

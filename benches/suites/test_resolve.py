@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from benches.support.workload import Columns, Links
-    from idmerge.cli.plain_dict import DictResolver
+    from idmerge._benchmark.plain_dict import DictResolver
 
 LOOK_UPS = pytest.mark.benchmark(group="a million look-ups")
 

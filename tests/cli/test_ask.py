@@ -23,7 +23,7 @@ from pyarrow import parquet
 from idmerge import Policy, questions
 from idmerge.cli.group import commands
 from idmerge.errors import MissingExtraError
-from idmerge.workload import events
+from idmerge.testing import events
 from stitched_by_hand import stitched_table
 
 HOSTILE = [

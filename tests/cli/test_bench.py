@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 
 import idmerge
 from idmerge import Kind, Outcome, reference
+from idmerge._benchmark import measuring
+from idmerge._benchmark.plain_dict import DictResolver
 from idmerge.cli.commands import bench
 from idmerge.cli.group import commands
-from idmerge.cli.plain_dict import DictResolver
 
 FEW = ["--ids", "500"]
 
@@ -29,7 +30,7 @@ def run(*arguments: object, code: int = 0) -> Result:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "ROUNDS", 1)
+    monkeypatch.setattr(measuring, "ROUNDS", 1)
 
 
 def test_it_draws_every_way_with_its_rate_and_a_bar() -> None:
@@ -130,13 +131,13 @@ def test_a_wrong_call_is_refused(arguments: list[str], message: str) -> None:
 
 
 def test_the_links_are_the_same_each_time_and_of_every_kind() -> None:
-    links = bench.made_links(2000)
-    assert links == bench.made_links(2000)
+    links = measuring.made_links(2000)
+    assert links == measuring.made_links(2000)
     assert {link.kind for link in links} == set(Kind)
 
 
 def test_the_dict_resolver_answers_as_the_reference_does() -> None:
-    links = bench.made_links(5000)
+    links = measuring.made_links(5000)
     plain, judge = DictResolver(), reference.Resolver()
     columns = [link.kind for link in links], [link.first for link in links], [link.second for link in links]
     answered = plain.link_many(*columns)

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from idmerge import Resolver
 from idmerge.cli.group import commands
-from idmerge.workload import events
+from idmerge.testing import events
 from paths import DOCS
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"

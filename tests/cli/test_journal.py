@@ -20,7 +20,7 @@ from idmerge.cli.commands import resolve as resolve_command
 from idmerge.cli.group import commands
 from idmerge.cli.rules import RULES
 from idmerge.journal import Facts, open_journal
-from idmerge.workload import events
+from idmerge.testing import events
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
 D2 = "b81d64f7-0a92-4e3b-8c5d-71f6a3e0d294"

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import idmerge
 from idmerge.cli.group import COMMANDS, commands
-from idmerge.workload import events
+from idmerge.testing import events
 
 IDMERGE = [sys.executable, "-m", "idmerge"]
 

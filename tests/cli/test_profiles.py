@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from idmerge import Profiles, Resolver, reference
 from idmerge.cli.group import commands
-from idmerge.workload import events
+from idmerge.testing import events
 
 EVENTS = list(events(2000, seed=5, identity_share=0.2))
 OWN = [event["properties"]["distinct_id"] for event in EVENTS if "distinct_id" in event["properties"]]

@@ -17,7 +17,7 @@ from pyarrow import parquet
 from idmerge import Kind, Outcome, Policy, Resolver, reference
 from idmerge.cli import options
 from idmerge.cli.group import commands
-from idmerge.workload import events
+from idmerge.testing import events
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
 D2 = "b81d64f7-0a92-4e3b-8c5d-71f6a3e0d294"

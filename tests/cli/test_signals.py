@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from idmerge import Resolver
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says when a process handles signals")
 

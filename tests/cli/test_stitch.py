@@ -21,7 +21,7 @@ from idmerge import Policy
 from idmerge.cli.group import commands
 from idmerge.stitching import encoding, writing
 from idmerge.stitching.encoding import Encoding
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 from stitched_by_hand import stitched_table
 from strategies import D1, D2
 

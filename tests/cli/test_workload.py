@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from idmerge import Outcome, reference, workload
-from idmerge.workload import events
+from idmerge import Outcome, reference, testing
+from idmerge.testing import events
 
 UUID4 = re.compile(r"(\$device:)?[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 IDENTITY = ("$identify", "$create_alias", "$merge")
@@ -52,10 +53,13 @@ def test_the_same_seed_gives_the_same_events_on_every_python() -> None:
 
 
 def test_the_hash_seed_of_the_process_does_not_matter() -> None:
-    program = "from idmerge.workload import events; print(list(events(2000, seed=3)))"
+    program = "from idmerge.testing import events; print(list(events(2000, seed=3)))"
     answers = {
         subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
         ).stdout
         for seed in ("1", "2")
     }
@@ -194,5 +198,5 @@ def test_memory_does_not_grow_with_the_number_of_events(monkeypatch: pytest.Monk
         tracemalloc.stop()
         return highest
 
-    monkeypatch.setattr(workload, "MOST_VISITORS", 50)
+    monkeypatch.setattr(testing, "MOST_VISITORS", 50)
     assert peak(50_000) < 1.5 * peak(10_000)

@@ -16,7 +16,7 @@ from idmerge import Outcome, Policy, Resolver, files, reference
 from idmerge.doctor import CATALOGUE, Diagnosis, Finding, Limits, Severity, examine, examine_journal
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of, link_of
-from idmerge.workload import events
+from idmerge.testing import events
 from paths import DOCS
 
 DOCUMENT = DOCS / "doctor.md"

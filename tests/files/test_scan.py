@@ -23,7 +23,7 @@ from idmerge.events import Link, distinct_id_of, link_of
 from idmerge.files import BadLine, EventBatch, Piece, StepBatch, blocks, read, scan, scanning
 from idmerge.files.shape import Shape
 from idmerge.stitching.lines import event_count
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 from strategies import ids
 
 Stated = Link | str | None

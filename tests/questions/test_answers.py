@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import answers_by_hand as by_hand
 from answers_by_hand import COLUMNS, MODELS, revenue, rows_of
 from idmerge import Policy, questions
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 from stitched_by_hand import BEFORE, stitched_table
 
 VERSIONS = ((True, ""), (False, "_unstitched"))

@@ -23,7 +23,7 @@ from idmerge import questions
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
 from idmerge.questions import Answer
 from idmerge.questions.execution import run
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 from stitched_by_hand import stitched_table
 
 

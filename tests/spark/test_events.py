@@ -14,7 +14,7 @@ from idmerge import Kind, Policy, Resolver
 from idmerge.errors import ColumnError, MalformedEventError
 from idmerge.events import distinct_id_of, operand_names, parse
 from idmerge.policy import is_unicode
-from idmerge.workload import events as shop
+from idmerge.testing import events as shop
 from spark_session import SKIPPED_WARNINGS, session
 
 if TYPE_CHECKING:

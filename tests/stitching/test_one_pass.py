@@ -25,7 +25,7 @@ from idmerge.errors import FileFormatError
 from idmerge.files import blocks, scan
 from idmerge.files.shape import Shape
 from idmerge.stitching import encoding, lines, writing
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 from json_events import as_array, written
 from stitched_by_hand import ALWAYS, loaded, stitched_table
 from strategies import D1, D2, policies, strategies

@@ -28,7 +28,7 @@ from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError
 from idmerge.files import blocks
 from idmerge.stitching import partitions
-from idmerge.workload import events as workload
+from idmerge.testing import events as workload
 from json_events import event_texts
 from stitched_by_hand import loaded, stitched_table
 

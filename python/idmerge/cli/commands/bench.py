@@ -1,57 +1,26 @@
-"""``idmerge bench``: how fast it is on this machine, beside a dict with the same rules."""
+"""``idmerge bench``: measure the speed on this machine, and draw it."""
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
-import os
-import platform
 import shutil
 import sys
-from contextlib import suppress
-from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
-from random import Random
-from statistics import median
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-import idmerge
-from idmerge import Kind, Link, Outcome, Report, Resolver, parse
+from idmerge._benchmark.measuring import measure
 from idmerge._formatting import counted
 from idmerge.cli.messages import labelled
-from idmerge.cli.plain_dict import DictResolver
-from idmerge.errors import IdmergeError, MalformedEventError
 from idmerge.files import replacing
 from idmerge.naming import check_local
-from idmerge.workload import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-ROUNDS = 3
 FEWEST_IDS = 100
-REPEATED = 0.5
-"""So many of the links are sent again by a later login."""
 LABEL_WIDTH, RATE_WIDTH = 31, 12
 SHORTEST_BAR, LONGEST_BAR = 10, 50
-
-
-class WrongAnswerError(IdmergeError):
-    """Two ways to the same answer differ: a bug, whatever their speed."""
-
-
-class Way(NamedTuple):
-    """One way to an answer: work that returns it, in plain lists."""
-
-    label: str
-    work: Callable[[], Any]
-    ours: bool = True
 
 
 @click.command(
@@ -88,124 +57,6 @@ def bench(*, count: int, output: str | None) -> None:
             stream.write((json.dumps(figures, indent=1) + "\n").encode())
     for line in drawing(figures, shutil.get_terminal_size().columns):
         click.echo(line)
-
-
-def measure(count: int) -> dict[str, Any]:
-    """Return the figures for links between ``count`` IDs.
-
-    Raises:
-        WrongAnswerError: Two ways to the same answer differ.
-    """
-    links = made_links(count)
-    kinds = [link.kind for link in links]
-    left, right = [link.first for link in links], [link.second for link in links]
-    codes, arrow = np.array(kinds, np.uint8), _arrow(left, right)
-    before = _resident_bytes()
-    ours = Resolver()
-    report = ours.link_many(codes, left, right)
-    held = _resident_bytes() - before
-    plain = DictResolver()
-    plain.link_many(kinds, left, right)
-    mapping = {text: plain.resolve(text) for text in plain.parent}
-
-    linking = [
-        Way("link_many, lists", lambda: Resolver().link_many(codes, left, right)),
-        Way("one call a link", lambda: _one_by_one(Resolver(), links)),
-        Way("dict with the same rules", lambda: DictResolver().link_many(kinds, left, right), ours=False),
-    ]
-    looking_up = [
-        Way("resolve_many, list", lambda: ours.resolve_many(left)),
-        Way("one call a look-up", lambda: [ours.resolve(text) for text in left]),
-        Way("dict with the same rules", lambda: [plain.resolve(text) for text in left], ours=False),
-        Way("dict of the finished mapping", lambda: [mapping.get(text, text) for text in left], ours=False),
-    ]
-    if arrow:
-        linking.insert(0, Way("link_many, Arrow", lambda: Resolver().link_many(codes, *arrow)))
-        looking_up.insert(0, Way("resolve_many, Arrow", lambda: ours.resolve_many(arrow[0])))
-    return {
-        "versions": {"idmerge": idmerge.__version__, "python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "pyarrow") if find_spec(name)},
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "links": len(links),
-        "rejected": report.rejected,
-        "ids": len(ours),
-        "links_a_second": _in_turns(linking, len(links)),
-        "look_ups_a_second": _in_turns(looking_up, len(left)),
-        "bytes_an_id": round(held / len(ours), 1) if held > 0 else None,
-    }
-
-
-def made_links(count: int) -> list[Link]:
-    """Return the links of made-up visitors until ``count`` IDs are named, half of them twice, shuffled."""
-    stated: list[Link] = []
-    named: set[str] = set()
-    for event in events(None, identity_share=1.0):
-        try:
-            link = parse(event)
-        except MalformedEventError:
-            continue
-        if link is None:
-            continue
-        stated.append(link)
-        named.update((link.first, link.second))
-        if len(named) >= count:
-            break
-    draw = Random(0)  # noqa: S311
-    stated += draw.choices(stated, k=int(REPEATED * len(stated)))
-    draw.shuffle(stated)
-    return stated
-
-
-def _arrow(*columns: list[str]) -> list[Any] | None:
-    """Return the columns as Arrow's, or None without pyarrow."""
-    if find_spec("pyarrow") is None:
-        return None
-    import pyarrow as pa  # noqa: PLC0415
-
-    return [pa.array(column, pa.string()) for column in columns]
-
-
-def _one_by_one(resolver: Resolver, links: list[Link]) -> list[Outcome]:
-    call = {Kind.IDENTIFY: resolver.identify, Kind.ALIAS: resolver.alias, Kind.MERGE: resolver.merge}
-    return [call[link.kind](link.first, link.second) for link in links]
-
-
-def _in_turns(ways: list[Way], count: int) -> list[dict[str, Any]]:
-    """Return how many of ``count`` each way does in a second, by the median of turns; answers must agree."""
-    seconds: list[list[float]] = [[] for _ in ways]
-    answers: list[Any] = [None for _ in ways]
-    for _ in range(ROUNDS):
-        for number, way in enumerate(ways):
-            gc.collect()
-            started = perf_counter()
-            answers[number] = way.work()
-            seconds[number].append(perf_counter() - started)
-    for way, answer in zip(ways, answers, strict=True):
-        if _listed(answer) != _listed(answers[0]):
-            raise WrongAnswerError(f"{way.label!r} and {ways[0].label!r} differ in their answers")
-    return [
-        {"way": way.label, "ours": way.ours, "rate": round(count / median(taken))}
-        for way, taken in zip(ways, seconds, strict=True)
-    ]
-
-
-def _listed(answer: Any) -> list[Any]:
-    if isinstance(answer, Report):
-        answer = answer.outcomes.tolist()
-    listed: list[Any] = answer if isinstance(answer, list) else answer.to_pylist()
-    return listed
-
-
-def _resident_bytes() -> int:
-    """Return this process's resident size without what is free in it, or 0 where the system does not say."""
-    with suppress(AttributeError, TypeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)  # glibc's; elsewhere what is free counts too.
-    try:
-        pages = Path("/proc/self/statm").read_text("ascii").split()[1]
-    except OSError:
-        return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def drawing(figures: dict[str, Any], width: int) -> Iterator[str]:

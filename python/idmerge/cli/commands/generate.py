@@ -14,7 +14,7 @@ import click
 from idmerge.cli.output import check_suffix
 from idmerge.errors import MissingExtraError
 from idmerge.files import replacing
-from idmerge.workload import events as workload_events
+from idmerge.testing import events as workload_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,12 +1,18 @@
-"""Events as a shop's visitors would cause them: seeded, endless if need be, the same on every machine.
+"""Made-up events for tests and demonstrations: those of a shop's visitors, in the shape of raw exports.
 
-Each visitor lives one of `LIVES`: looks around and leaves, signs up, comes back on other devices,
-shares a device, loses the anonymous ID again and again, is merged with another account. A life is a
-generator of identity events; between them its visitor looks at pages. Every tick of the stream is
-either the next identity event of some visitor or a page that one looks at, by ``identity_share``.
+    from idmerge import Resolver
+    from idmerge.testing import events
 
-Memory holds the visitors who are there at the time, at most `MOST_VISITORS`; a stream is a prefix of
-any longer one with the same seed.
+    resolver = Resolver()
+    resolver.apply_events(events(100_000, seed=7))
+
+The same arguments give the same events on every machine and Python version, and a stream is a prefix
+of any longer one. Each visitor follows one of `_SCENARIOS`: looks around and leaves, signs up, comes
+back on other devices, shares a device, loses the anonymous ID again and again, is merged with another
+account, or has a broken client. So every outcome of a link occurs, as do retries, aliases and malformed
+events. Memory holds the visitors who are there at the time, at most `MOST_VISITORS`.
+
+``idmerge generate`` writes the same events as files.
 """
 
 from __future__ import annotations
@@ -16,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+__all__ = ["events"]
 
 T = TypeVar("T")
 
@@ -42,7 +50,7 @@ PAGES = ("/", "/shoes", "/shoes/trail-runner", "/jackets", "/jackets/rain", "/te
 POSTS = ("choosing-a-tent", "layering", "trail-food", "wet-socks", "packing-list", "first-overnighter")
 
 
-class Draw:
+class _Draw:
     """Draws that come out the same on every Python: all rest on `Random.random` and `getrandbits`."""
 
     def __init__(self, seed: int) -> None:
@@ -75,17 +83,17 @@ class Draw:
         return f"{self._random.getrandbits(64):016x}"
 
 
-class Identity(NamedTuple):
-    """An identity event that a life brings about: its name and its own properties."""
+class _Identity(NamedTuple):
+    """An identity event of a scenario: its name and its own properties."""
 
     name: str
     properties: dict[str, Any]
 
 
-class Visitor:
-    """One who is there now: a device, its anonymous ID, and a user ID once there is one."""
+class _Visitor:
+    """A visitor: a device, its anonymous ID, and a user ID once there is one."""
 
-    def __init__(self, draw: Draw, number: int) -> None:
+    def __init__(self, draw: _Draw, number: int) -> None:
         self.draw = draw
         self.number = number
         self.user: str | None = None
@@ -94,7 +102,7 @@ class Visitor:
         self.device = ""
         self.anonymous = ""
         self.new_device()
-        self.life: Iterator[Identity] = draw.one_of(LIVES)(self)
+        self.scenario: Iterator[_Identity] = draw.one_of(_SCENARIOS)(self)
 
     @property
     def distinct_id(self) -> str:
@@ -118,132 +126,132 @@ class Visitor:
         return f"user-{self.number}{suffix}"
 
 
-# Identity events
+# _Identity events
 
 
-def identify(visitor: Visitor, user: str) -> Identity:
+def _identify(visitor: _Visitor, user: str) -> _Identity:
     """Log ``user`` in on the visitor's device, in the documented spelling or in that of the SDKs."""
     anonymous = visitor.anonymous
     visitor.user = user
     if visitor.draw.chance(0.4):
-        return Identity("$identify", {"distinct_id": user, "$identified_id": user, "$anon_id": anonymous})
-    return Identity("$identify", {"distinct_id": user, "$anon_distinct_id": anonymous})
+        return _Identity("$identify", {"distinct_id": user, "$identified_id": user, "$anon_id": anonymous})
+    return _Identity("$identify", {"distinct_id": user, "$anon_distinct_id": anonymous})
 
 
-def create_alias(visitor: Visitor, alias: str, user: str) -> Identity:
+def _create_alias(visitor: _Visitor, alias: str, user: str) -> _Identity:
     """Give ``user`` another name; some exports hold the ID from before the rewriting."""
     if visitor.draw.chance(0.3):
-        return Identity(
+        return _Identity(
             "$create_alias", {"distinct_id": alias, "$distinct_id_before_identity": user, "alias": alias}
         )
-    return Identity("$create_alias", {"distinct_id": user, "alias": alias})
+    return _Identity("$create_alias", {"distinct_id": user, "alias": alias})
 
 
-# Lives
+# Scenarios
 
 
-def looks_around(_visitor: Visitor) -> Iterator[Identity]:
+def _looks_around(_visitor: _Visitor) -> Iterator[_Identity]:
     """Never says who it is."""
     yield from ()
 
 
-def signs_up(visitor: Visitor) -> Iterator[Identity]:
+def _signs_up(visitor: _Visitor) -> Iterator[_Identity]:
     """Signs up on the first device."""
     visitor.signed_up_now = True
-    yield identify(visitor, visitor.account())
+    yield _identify(visitor, visitor.account())
 
 
-def comes_back(visitor: Visitor) -> Iterator[Identity]:
+def _comes_back(visitor: _Visitor) -> Iterator[_Identity]:
     """Signs up, and logs in on one to three further devices."""
-    yield from signs_up(visitor)
+    yield from _signs_up(visitor)
     for _ in range(1 + visitor.draw.below(3)):
         visitor.new_device()
-        yield identify(visitor, visitor.account())
+        yield _identify(visitor, visitor.account())
 
 
-def resets_too_often(visitor: Visitor, least: int = 3) -> Iterator[Identity]:
+def _resets_too_often(visitor: _Visitor, least: int = 3) -> Iterator[_Identity]:
     """Loses the anonymous ID with every visit: a private window, a kiosk, an eager reset."""
-    yield from signs_up(visitor)
+    yield from _signs_up(visitor)
     for _ in range(visitor.draw.long_tailed(least, LONGEST_RESETTING)):
         visitor.reset()
-        yield identify(visitor, visitor.account())
+        yield _identify(visitor, visitor.account())
 
 
-def shares_with_reset(visitor: Visitor) -> Iterator[Identity]:
+def _shares_with_reset(visitor: _Visitor) -> Iterator[_Identity]:
     """Is logged out before somebody else logs in on the same device."""
-    yield from signs_up(visitor)
+    yield from _signs_up(visitor)
     visitor.reset()
-    yield identify(visitor, visitor.account("b"))
+    yield _identify(visitor, visitor.account("b"))
 
 
-def shares_without_reset(visitor: Visitor) -> Iterator[Identity]:
+def _shares_without_reset(visitor: _Visitor) -> Iterator[_Identity]:
     """Hands the device over without logging out: the anonymous ID is claimed already."""
-    yield from signs_up(visitor)
-    yield identify(visitor, visitor.account("b"))
+    yield from _signs_up(visitor)
+    yield _identify(visitor, visitor.account("b"))
 
 
-def has_two_accounts(visitor: Visitor) -> Iterator[Identity]:
+def _has_two_accounts(visitor: _Visitor) -> Iterator[_Identity]:
     """Signs up twice, and support merges the accounts."""
-    yield from shares_with_reset(visitor)
-    yield Identity("$merge", {"$distinct_ids": [visitor.account(), visitor.account("b")]})
+    yield from _shares_with_reset(visitor)
+    yield _Identity("$merge", {"$distinct_ids": [visitor.account(), visitor.account("b")]})
 
 
-def has_an_alias(visitor: Visitor) -> Iterator[Identity]:
+def _has_an_alias(visitor: _Visitor) -> Iterator[_Identity]:
     """Signs up, and the shop's mail system calls the user by another name."""
-    yield from signs_up(visitor)
-    yield create_alias(visitor, f"crm-{visitor.number}", visitor.account())
+    yield from _signs_up(visitor)
+    yield _create_alias(visitor, f"crm-{visitor.number}", visitor.account())
 
 
-def has_a_taken_alias(visitor: Visitor) -> Iterator[Identity]:
+def _has_a_taken_alias(visitor: _Visitor) -> Iterator[_Identity]:
     """Has an alias that is then given to another account."""
-    yield from has_an_alias(visitor)
-    yield create_alias(visitor, f"crm-{visitor.number}", visitor.account("b"))
+    yield from _has_an_alias(visitor)
+    yield _create_alias(visitor, f"crm-{visitor.number}", visitor.account("b"))
 
 
-def has_an_old_client(visitor: Visitor) -> Iterator[Identity]:
+def _has_an_old_client(visitor: _Visitor) -> Iterator[_Identity]:
     """Comes with a client whose anonymous IDs are no UUIDv4."""
     visitor.anonymous = f"{visitor.draw.hex16()}-{visitor.draw.hex16()[:12]}"
-    return signs_up(visitor)
+    return _signs_up(visitor)
 
 
-def is_everybody(visitor: Visitor) -> Iterator[Identity]:
-    """Comes with a client that calls every visitor the same."""
+def _sends_placeholder_devices(visitor: _Visitor) -> Iterator[_Identity]:
+    """Comes with a client that sends one placeholder for all anonymous IDs."""
     visitor.anonymous = visitor.draw.one_of(JUNK)
-    return signs_up(visitor)
+    return _signs_up(visitor)
 
 
-def becomes_everybody(visitor: Visitor) -> Iterator[Identity]:
-    """Is logged in by a client that calls every user the same, or that repeats the anonymous ID."""
-    yield identify(visitor, visitor.draw.one_of((*JUNK, visitor.anonymous)))
+def _sends_placeholder_users(visitor: _Visitor) -> Iterator[_Identity]:
+    """Is logged in by a client that sends a placeholder for the user, or repeats the anonymous ID."""
+    yield _identify(visitor, visitor.draw.one_of((*JUNK, visitor.anonymous)))
 
 
-def has_a_malformed_event(visitor: Visitor) -> Iterator[Identity]:
+def _has_a_malformed_event(visitor: _Visitor) -> Iterator[_Identity]:
     """Has a client that sends an identity event that lacks one of its two IDs."""
     yield visitor.draw.one_of(
         (
-            Identity("$identify", {"distinct_id": visitor.anonymous, "$identified_id": None}),
-            Identity("$create_alias", {"distinct_id": visitor.account()}),
-            Identity("$merge", {"$distinct_ids": [visitor.account()]}),
+            _Identity("$identify", {"distinct_id": visitor.anonymous, "$identified_id": None}),
+            _Identity("$create_alias", {"distinct_id": visitor.account()}),
+            _Identity("$merge", {"$distinct_ids": [visitor.account()]}),
         )
     )
 
 
-LIVES = (
-    *[looks_around] * 30,
-    *[signs_up] * 26,
-    *[comes_back] * 26,
-    *[resets_too_often] * 3,
-    *[shares_with_reset] * 4,
-    *[shares_without_reset] * 3,
-    *[has_two_accounts] * 2,
-    *[has_an_alias] * 4,
-    *[has_a_taken_alias] * 1,
-    *[has_an_old_client] * 1,
-    *[is_everybody] * 1,
-    *[becomes_everybody] * 1,
-    *[has_a_malformed_event] * 1,
+_SCENARIOS = (
+    *[_looks_around] * 30,
+    *[_signs_up] * 26,
+    *[_comes_back] * 26,
+    *[_resets_too_often] * 3,
+    *[_shares_with_reset] * 4,
+    *[_shares_without_reset] * 3,
+    *[_has_two_accounts] * 2,
+    *[_has_an_alias] * 4,
+    *[_has_a_taken_alias] * 1,
+    *[_has_an_old_client] * 1,
+    *[_sends_placeholder_devices] * 1,
+    *[_sends_placeholder_users] * 1,
+    *[_has_a_malformed_event] * 1,
 )
-"""Each life as often as it occurs among visitors, in parts of about a hundred."""
+"""The scenarios, each as often as it occurs among about a hundred visitors."""
 
 
 # The stream
@@ -262,11 +270,11 @@ def events(count: int | None, *, seed: int = 0, identity_share: float = 0.05) ->
         raise ValueError(f"count must be at least 0 or None, got {count}")
     if not 0 <= identity_share <= 1:
         raise ValueError(f"identity_share must be from 0 to 1, got {identity_share}")
-    return _events(count, Draw(seed), identity_share)
+    return _events(count, _Draw(seed), identity_share)
 
 
-def _events(count: int | None, draw: Draw, identity_share: float) -> Iterator[dict[str, Any]]:
-    street = _Street(draw)
+def _events(count: int | None, draw: _Draw, identity_share: float) -> Iterator[dict[str, Any]]:
+    visitors = _Visitors(draw)
     time = FIRST_SECOND
     made = 0
     event: dict[str, Any] = {}
@@ -274,17 +282,17 @@ def _events(count: int | None, draw: Draw, identity_share: float) -> Iterator[di
         retried = made > 0 and draw.chance(0.01)
         if not retried:
             time += draw.below(5)
-            name, properties = street.identity() if draw.chance(identity_share) else street.page()
+            name, properties = visitors.identity() if draw.chance(identity_share) else visitors.page()
             event = {"event": name, "properties": {"time": time, **properties, "$insert_id": draw.hex16()}}
         yield event
         made += 1
-        street.grow(made)
+        visitors.grow(made)
 
 
-class _Street:
-    """The visitors who are there now."""
+class _Visitors:
+    """The visitors who are there at the time; those who leave are replaced."""
 
-    def __init__(self, draw: Draw) -> None:
+    def __init__(self, draw: _Draw) -> None:
         self._draw = draw
         self._newcomers = 0
         self._visitors = [self._newcomer() for _ in range(FEWEST_VISITORS)]
@@ -295,13 +303,13 @@ class _Street:
         if made % TICKS_A_VISITOR == 0 and len(self._visitors) < MOST_VISITORS:
             self._visitors.append(self._newcomer())
 
-    def identity(self) -> Identity:
+    def identity(self) -> _Identity:
         """Return the next identity event of some visitor; those who have none left are replaced."""
         if self._draw.chance(0.12):
             return self._busy_identity()
         while True:
             place = self._draw.below(len(self._visitors))
-            identity = next(self._visitors[place].life, None)
+            identity = next(self._visitors[place].scenario, None)
             if identity is not None:
                 return identity
             self._visitors[place] = self._newcomer()
@@ -314,25 +322,25 @@ class _Street:
             self._visitors[place] = self._newcomer()
         return event
 
-    def _busy_identity(self) -> Identity:
+    def _busy_identity(self) -> _Identity:
         """Return the next identity event of the one who resets all day long."""
-        identity = next(self._busy.life, None)
+        identity = next(self._busy.scenario, None)
         while identity is None:
             self._busy = self._newcomer_who_resets()
-            identity = next(self._busy.life, None)
+            identity = next(self._busy.scenario, None)
         return identity
 
-    def _newcomer(self) -> Visitor:
+    def _newcomer(self) -> _Visitor:
         self._newcomers += 1
-        return Visitor(self._draw, 1000 + self._newcomers)
+        return _Visitor(self._draw, 1000 + self._newcomers)
 
-    def _newcomer_who_resets(self) -> Visitor:
+    def _newcomer_who_resets(self) -> _Visitor:
         visitor = self._newcomer()
-        visitor.life = resets_too_often(visitor, 20)
+        visitor.scenario = _resets_too_often(visitor, 20)
         return visitor
 
 
-def _ordinary_event(visitor: Visitor) -> tuple[str, dict[str, Any]]:
+def _ordinary_event(visitor: _Visitor) -> tuple[str, dict[str, Any]]:
     draw = visitor.draw
     properties: dict[str, Any] = {"distinct_id": visitor.distinct_id, "$device_id": visitor.device}
     if visitor.user is not None:

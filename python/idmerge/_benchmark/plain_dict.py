@@ -1,7 +1,8 @@
-"""What a good Python programmer writes without idmerge: a union-find in dicts, with the same policy.
+"""The baseline of the benchmarks: a union-find in Python dicts under the default policy.
 
-It keeps to the default policy and the "stable" strategy and does without everything that it can: no
-members, no reports, no statistics. Its answers are the reference's.
+It stands for the code that a good programmer writes without idmerge, and is no part of the product. It
+knows the "stable" strategy alone and leaves out all that it can: members, reports, statistics. Its
+outcomes and canonical IDs are those of the reference, which a test compares.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MAX_SIZE = 500
 
 
 class DictResolver:
-    """Joins IDs into identity clusters by a dict of parents."""
+    """A resolver by a dict of parents."""
 
     def __init__(self) -> None:
         self.parent: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Lets ``python -m idmerge`` do what ``idmerge`` does."""
+"""The command line as ``python -m idmerge``."""
 
 from idmerge.cli import main
 

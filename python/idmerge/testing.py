@@ -122,7 +122,7 @@ class _Visitor:
         self.user = None
 
     def account(self, suffix: str = "") -> str:
-        """Return the user ID of this visitor's account, or of the one told apart by ``suffix``."""
+        """Return the user ID of this visitor's account, or of another one, with ``suffix``."""
         return f"user-{self.number}{suffix}"
 
 
@@ -151,7 +151,7 @@ def _create_alias(visitor: _Visitor, alias: str, user: str) -> _Identity:
 
 
 def _looks_around(_visitor: _Visitor) -> Iterator[_Identity]:
-    """Never says who it is."""
+    """Looks at pages and never signs up."""
     yield from ()
 
 

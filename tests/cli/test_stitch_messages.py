@@ -70,7 +70,7 @@ def test_a_property_that_no_event_has_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "summary"), [(2, "2 lines told above"), (12, "12 lines, the first 10 told above")]
+    ("count", "summary"), [(2, "2 lines listed above"), (12, "12 lines, the first 10 listed above")]
 )
 def test_the_summary_says_how_many_malformed_lines_were_told(count: int, summary: str) -> None:
     Path("bad.ndjson").write_text("no JSON\n" * count + "{}\n")

@@ -155,7 +155,7 @@ def _listed(answer: Any) -> list[Any]:
 
 
 def _resident_bytes() -> int:
-    """Return this process's resident size without what is free in it, or 0 where the system does not say."""
+    """Return this process's resident size without free memory, or 0 where it cannot be read."""
     with suppress(AttributeError, TypeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)  # glibc's; elsewhere what is free counts too.
     try:

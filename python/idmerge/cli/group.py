@@ -141,7 +141,7 @@ def _in_one_line(error: OSError) -> str:
     Find out which IDs are the same person.
 
     Files hold events in Mixpanel's raw-export shape, or links as columns; see idmerge resolve --help. A
-    journal keeps links from run to run, and tells afterwards who was who, when and why.
+    journal keeps links from run to run, and shows afterwards who was who, when and why.
 
     \b
     Example:

@@ -42,7 +42,7 @@ def anon_format(evidence: Evidence) -> Iterator[Finding]:
     ]
     title = (
         f"{counted(len(devices), 'anonymous ID')} {'is' if len(devices) == 1 else 'are'} in no format "
-        f'that counts; {_what_if(evidence, looser)} with anon_format="{looser}"'
+        f'that counts; {_effect_of(evidence, looser)} with anon_format="{looser}"'
     )
     yield evidence.finding(
         "anon-format",
@@ -54,7 +54,7 @@ def anon_format(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _what_if(evidence: Evidence, looser: Looser) -> str:
+def _effect_of(evidence: Evidence, looser: Looser) -> str:
     """Return what judging all links again by a looser format would change."""
     links, texts = evidence.links, evidence.ids.texts
     if evidence.is_journal:  # It keeps no text of what was refused, and some of what it kept was taken back.
@@ -87,7 +87,7 @@ def swapped_identifies(evidence: Evidence) -> Iterator[Finding]:
     user_elsewhere = np.zeros(len(evidence.ids), np.bool_)
     others = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.counted)
     user_elsewhere[links.right[others]] = True
-    # Where users' IDs look like anonymous ones too, only the prefix tells them apart.
+    # Where users' IDs look like anonymous ones too, only the prefix distinguishes them.
     prefixed = np.array([texts[number].startswith(DEVICE_PREFIX) for number in links.right[rows]], np.bool_)
     swapped = rows[user_elsewhere[links.left[rows]] & (~looks[links.left[rows]] | prefixed)]
     yield from _each(
@@ -211,8 +211,8 @@ def _each(  # noqa: PLR0913 - what differs from finding to finding
         operands = dict.fromkeys((int(links.left[row]), int(links.right[row])))
         kind = Kind(int(links.kinds[row])).name.lower()
         outcome = Outcome(int(links.outcomes[row])).name
-        told = f"{kind}, {outcome}" + (f": {note}" if note else "")
-        examples.append(links.example(row, evidence.texts(operands), told))
+        note_ = f"{kind}, {outcome}" + (f": {note}" if note else "")
+        examples.append(links.example(row, evidence.texts(operands), note_))
     yield evidence.finding(
         code,
         title.format(counted(len(rows), *nouns)),

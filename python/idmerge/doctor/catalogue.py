@@ -1,4 +1,4 @@
-"""Every finding by its code: how grave it is, and what to change."""
+"""Every finding by its code, with its severity and its remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from idmerge.doctor.findings import Severity
 
 
 class Entry(NamedTuple):
-    """What is always the same about a finding."""
+    """The severity and the remedy of a finding."""
 
     severity: Severity
     change: str
@@ -20,7 +20,7 @@ CATALOGUE: dict[str, Entry] = {
     # Devices
     "shared-device": Entry(
         ERROR,
-        "Call reset() when a user logs out, so that whoever comes next has an anonymous ID of their own; "
+        "Call reset() when a user logs out, so that the next user has an anonymous ID of their own; "
         "until then only the first user of the device gets its anonymous events.",
     ),
     "reset-storm": Entry(
@@ -127,8 +127,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "no-insert-id": Entry(
         WARNING,
-        "Send a $insert_id that stays the same when an event is sent again: without it no retry can be told "
-        "from a second event.",
+        "Send a $insert_id that stays the same when an event is sent again: without it a retry looks like a "
+        "second event.",
     ),
     "no-distinct-id": Entry(
         WARNING,

@@ -18,7 +18,7 @@ class Severity(IntEnum):
     WARNING = 1
     """Reports are likely to be wrong."""
     NOTE = 2
-    """Worth to know, and often meant so."""
+    """Worth knowing, and often intended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Example:
     ids: tuple[str, ...] = ()
     """The IDs concerned, as they were sent; the finding is about the first."""
     note: str = ""
-    """What is wrong with them. IDs and names in it are quoted where they are not printable."""
+    """The fault in words. IDs and names in it are quoted where they are not printable."""
     file: str | None = None
     """The file, as messages name it."""
     line: int | None = None
@@ -48,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong with an implementation, or may be."""
+    """One fault of an implementation, or a possible one."""
 
     code: str
     """Its name, which stays: docs/doctor.md lists them."""
@@ -66,7 +66,7 @@ class Finding:
     examples: tuple[Example, ...]
     """Up to three, in the order in which they occurred or the largest first."""
     change: str
-    """What to change."""
+    """The remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

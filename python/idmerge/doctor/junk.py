@@ -98,7 +98,7 @@ def _invalid_finding(evidence: Evidence, rows: NDArray[np.int64], unknown: set[i
     sent = [
         number
         for number in sorted(unknown)
-        # An empty ID is how an event says that it belongs to nobody.
+        # An event that belongs to nobody has an empty ID.
         if traffic is not None and traffic.events_of[number] and _wrong(evidence, number, "")
     ]
     if len(rows) == 0 and not sent:

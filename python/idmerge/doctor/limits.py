@@ -1,4 +1,4 @@
-"""From how many on something is worth a finding."""
+"""Thresholds for reporting a finding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DAY_LIMIT = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """From how many on something is worth a finding; each at least 1.
+    """Thresholds for reporting a finding; each at least 1.
 
     Raises:
         ValueError: One is less than 1.

@@ -1,6 +1,6 @@
 """The links, as columns of numbers: some thirty bytes a link, beside the IDs' texts.
 
-`Ledger` takes links one by one as they were judged; `Links` is the finished book.
+`Ledger` takes links one by one as they were judged; `Links` is its finished form.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Ledger:
         self._is_event.append(is_event)
 
     def finish(self, event_times: NDArray[np.int64] | None) -> Links:
-        """Return the book; ``event_times`` are those of all identity events, in their order."""
+        """Return the links; ``event_times`` are those of all identity events, in their order."""
         is_event = np.array(self._is_event, np.bool_)
         times = np.full(len(is_event), UNKNOWN_TIME, np.int64)
         if event_times is not None:
@@ -108,7 +108,7 @@ class Links:
     times: NDArray[np.int64]
     """Microseconds since 1970 in UTC, as the event says; `UNKNOWN_TIME` where none does."""
     is_event: NDArray[np.bool_]
-    """Whether an event stated it, rather than a row of columns or a journal."""
+    """True for each link that an event stated, rather than a row of columns or a journal."""
     lines: NDArray[np.int64]
     """The line, or the position in a journal."""
     files: tuple[str, ...]
@@ -122,12 +122,12 @@ class Links:
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
-        """Whether each link holds."""
+        """True for each link that was accepted."""
         return np.less_equal(self.outcomes, Outcome.UNCHANGED)
 
     @property
     def counted(self) -> NDArray[np.bool_]:
-        """Whether each link names two different IDs that are valid: what came of it does not matter."""
+        """True for each link between two different valid IDs, accepted or rejected."""
         refused = np.isin(self.outcomes, (Outcome.MALFORMED, Outcome.INVALID_ID, Outcome.SAME_IDS))
         return ~refused & (self.left >= 0) & (self.right >= 0)
 

@@ -1,4 +1,4 @@
-"""Findings on who is who: several users in one cluster, users without a past, one user twice."""
+"""Findings on clusters: several users in one, users without anonymous events, one user in several."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def several_users(evidence: Evidence) -> Iterator[Finding]:
     yield evidence.finding(
         "several-users",
         f"{counted(len(several), 'cluster')} {'holds' if len(several) == 1 else 'hold'} several identified "
-        f"IDs (joined by: {by or 'links that cannot be told'})",
+        f"IDs (joined by: {by or 'unknown links'})",
         len(several),
         examples,
         links=len(joining),
@@ -137,14 +137,14 @@ def _plain(text: str) -> str:
 
 def _difference(evidence: Evidence, numbers: list[int]) -> str:
     texts = [evidence.text(number) for number in numbers]
-    told = []
+    differing = []
     if len({text.strip().removeprefix(DEVICE_PREFIX).strip() for text in texts}) > 1:
-        told.append("case")
+        differing.append("case")
     if any(text != text.strip() for text in texts):
-        told.append("spaces")
+        differing.append("spaces")
     if len({text.strip().startswith(DEVICE_PREFIX) for text in texts}) > 1:
-        told.append(f"the prefix {DEVICE_PREFIX}")
-    return f"differ in {' and '.join(told)}"
+        differing.append(f"the prefix {DEVICE_PREFIX}")
+    return f"differ in {' and '.join(differing)}"
 
 
 def anonymous_profiles(evidence: Evidence) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Findings on the events and lines themselves: too many, twice, without what they need."""
+"""Findings on events and lines: too many, duplicate, incomplete or malformed."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def busy_ids(evidence: Evidence) -> Iterator[Finding]:
 
 
 def events_without(evidence: Evidence) -> Iterator[Finding]:
-    """Find events that came before, and those that lack what tells them apart or whose they are."""
+    """Find duplicates, and events without a $insert_id or without a distinct_id."""
     traffic = evidence.traffic
     if traffic is None:
         return
-    told = (
+    counts = (
         (
             "duplicate-events",
             traffic.duplicates,
@@ -51,7 +51,7 @@ def events_without(evidence: Evidence) -> Iterator[Finding]:
         ("no-insert-id", traffic.without_insert_id, "{} no $insert_id", ("event has", "events have")),
         ("no-distinct-id", traffic.without_distinct_id, "{} no distinct_id", ("event has", "events have")),
     )
-    for code, count, title, nouns in told:
+    for code, count, title, nouns in counts:
         if count:
             title_ = title.format(counted(count, *nouns))
             yield evidence.finding(code, title_, count, traffic.examples[code], events=count)
@@ -68,9 +68,9 @@ def malformed(evidence: Evidence) -> Iterator[Finding]:
                 ids=reason.examples[0].ids,
                 file=reason.examples[0].file,
                 line=reason.examples[0].line,
-                note=f"{printable(told)}: {counted(reason.count, 'event')}",
+                note=f"{printable(message)}: {counted(reason.count, 'event')}",
             )
-            for told, reason in reasons[:EXAMPLES]
+            for message, reason in reasons[:EXAMPLES]
         ]
         why = f", in {counted(len(reasons), 'way')}" if reasons else ""
         yield evidence.finding(

@@ -1,6 +1,6 @@
 """An HTML page in one file, which loads nothing and runs nothing.
 
-A content security policy in its head keeps a browser from both, whatever an ID in it says.
+A content security policy in its head keeps a browser from both, even if an ID in it is HTML.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ DOTS_AN_INCH = 144
 
 @contextmanager
 def own_settings(*libraries: str) -> Iterator[None]:
-    """Draw by matplotlib's defaults, whatever the user's settings are, without warnings of missing glyphs.
+    """Draw by matplotlib's defaults, not by the user's settings, and without warnings of missing glyphs.
 
     Raises:
         MissingExtraError: One of ``libraries`` is not installed.

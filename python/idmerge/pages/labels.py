@@ -22,7 +22,7 @@ Point = tuple[float, float]
 SPACE = 0.03
 """Around a label."""
 REACH = SPACE * 1.1
-"""From a node to its label."""
+"""The distance from a node to its label."""
 MUCH = 5
 """Points of lines beyond which a label covers too much."""
 SIDES = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]

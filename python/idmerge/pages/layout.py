@@ -55,7 +55,7 @@ class Style(NamedTuple):
     text: float
     arrow: float
     clear: float
-    """From one node to its neighbours in a diagram that is not small, in nodes."""
+    """The distance from one node to its neighbours in a diagram that is not small, in nodes."""
 
     @classmethod
     def of(cls, count: int) -> Style:

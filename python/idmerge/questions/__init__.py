@@ -1,4 +1,4 @@
-"""Three questions to stitched events, each answered with and without stitching, side by side.
+"""Three questions about stitched events, each answered with and without stitching, side by side.
 
 Stitched events have the columns ``event``, ``time``, ``distinct_id`` (the person's canonical ID) and
 ``$distinct_id_before_identity`` (the ID that was sent), and one a property. DuckDB answers; the statement

@@ -37,7 +37,7 @@ class Answer:
     title: str
     """The question in a line."""
     key: Key | None
-    """The column that tells the rows apart, or None if there is one row only."""
+    """The column that distinguishes the rows; None if there is one row only."""
     measures: tuple[Measure, ...]
     charted: Measure
     """The measure that a chart shows."""

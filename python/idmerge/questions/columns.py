@@ -1,4 +1,4 @@
-"""The columns of an answer: one that tells its rows apart, and each measure with and without stitching."""
+"""The columns of an answer: its key, and each measure with and without stitching."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Measure(NamedTuple):
 
 
 class Key(NamedTuple):
-    """The column that tells an answer's rows apart, and its heading."""
+    """The column that distinguishes an answer's rows, and its heading."""
 
     name: str
     label: str

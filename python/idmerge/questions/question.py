@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Question(ABC):
-    """A question to stitched events: a setting, frozen, to be asked as often as you like.
+    """A question about stitched events: frozen settings, to be asked as often as you like.
 
     Raises:
         TypeError: ``blocked_ids`` is no collection of str.
-        ValueError: A name is no Unicode text, or the question makes no sense.
+        ValueError: A name is no Unicode text, or options contradict each other.
     """
 
     measures: ClassVar[tuple[Measure, ...]]
@@ -91,4 +91,4 @@ class Question(ABC):
     @property
     @abstractmethod
     def key(self) -> Key | None:
-        """The column that tells the answer's rows apart; None if there is one row only."""
+        """The column that distinguishes the answer's rows; None if there is one row only."""

@@ -23,7 +23,7 @@ class Column(NamedTuple):
     """A column as SQL calls it."""
 
     name: str
-    """Where two names differ in case alone, DuckDB gives the later one a number."""
+    """The name in DuckDB, which numbers the later of two names that differ in case alone."""
     type: str
 
 

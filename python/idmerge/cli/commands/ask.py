@@ -215,7 +215,7 @@ def attribution(**options: Any) -> Question:
     name="conversion",
     short_help="What leads people to a goal?",
     help=f"""
-    Which blog post leads to sign-ups, or which of whatever leads to whatever?
+    Which blog post leads to sign-ups, or which value of a property to another event?
 
     For each value of the property --by: how many persons did the event --from, and how many of them the event
     --to, at the same time or after it.
@@ -234,7 +234,7 @@ def attribution(**options: Any) -> Question:
     metavar="PROPERTY",
     default="post",
     show_default=True,
-    help="The property of --from to tell apart.",
+    help="The property of --from to count persons by.",
 )
 @click.option(
     "--within",

@@ -19,7 +19,7 @@ from idmerge.cli.output import (
 
 
 @click.command(
-    short_help="Write whose canonical ID changed in a journal.",
+    short_help="Write the canonical IDs that changed in a journal.",
     help=f"""
     Write the IDs that have another canonical ID now than at the position --since: distinct_id,
     old_canonical_id, new_canonical_id, seq. They go to standard output as CSV, or with -o to a file; the

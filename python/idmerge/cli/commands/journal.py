@@ -61,7 +61,7 @@ def _answer(
 ) -> Iterator[str]:
     yield labelled("journal", printable(name))
     if facts is None:
-        yield labelled("batches", "none, and no policy yet: whoever makes it has not come further")
+        yield labelled("batches", "none, and no policy yet: the process that makes it has not come further")
         return
     yield labelled("format", str(facts.format))
     yield labelled("canonical", facts.canonical)

@@ -17,8 +17,8 @@ from idmerge.errors import IdmergeError
     help=f"""
     Keep the IDs A and B apart in the journal PATH: from now on no link can bring them into one cluster.
 
-    If they are together, take back what joined them first: idmerge why tells it, idmerge retract takes it
-    back, and keeping apart as well.
+    If they are together, take back what joined them first: idmerge why shows it, idmerge retract takes it
+    back. It can take back a keep-apart as well.
 
     {JOURNAL_HELP}
 

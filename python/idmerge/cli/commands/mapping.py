@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Write which ID in a journal means whom.",
+    short_help="Write the canonical ID of each ID in a journal.",
     help=f"""
     Write the mapping of the journal PATH: distinct_id, canonical_id, cluster_size, one row a known ID. It
     goes to standard output as CSV, or with -o to a file.

@@ -49,9 +49,9 @@ COMMIT_EVERY = 100_000
 
 
 @click.command(
-    short_help="Write which ID means whom.",
+    short_help="Write the canonical ID of each ID.",
     help=f"""
-    Judge the links in FILEs, in their order, and write which ID means whom.
+    Judge the links in FILEs, in their order, and write the canonical ID of each ID.
 
     The mapping has a row for each ID: distinct_id, canonical_id, cluster_size. It goes to standard output
     as CSV, or with -o to a file; the summary goes to standard error.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     idmerge retract did. Later links that were rejected because of it are judged again.
 
     The IDs that have another canonical ID go to standard output as CSV: distinct_id, old_canonical_id,
-    new_canonical_id, seq. Positions are those that idmerge show and idmerge why tell. A retraction has a
+    new_canonical_id, seq. Positions are those that idmerge show and idmerge why print. A retraction has a
     position of its own, and can be taken back. A link that was sent twice has two positions; once the one is
-    taken back, the other one holds, and idmerge why tells it.
+    taken back, the other one holds, and idmerge why shows it.
 
     {JOURNAL_HELP}
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.argument("positions", metavar="POSITION...", nargs=-1, required=True, type=click.IntRange(min=0))
 @journal_argument
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--dry-run", is_flag=True, help="Only print what would change.")
 @csv_safe_option
 def retract(*, positions: Sequence[int], path: str, dry_run: bool, csv_safe: bool) -> None:
     """Take back positions; the help says more."""

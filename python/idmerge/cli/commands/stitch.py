@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 @click.option(
     "--journal",
     metavar="PATH",
-    help="Let this journal say who is who; links in FILEs are not added to it (see idmerge resolve).",
+    help="Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).",
 )
 @csv_safe_option
 @click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
@@ -97,7 +97,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
 ) -> None:
     """Stitch the events of files; the help says more."""
     if journal and (given_policy() or is_given("canonical") or as_known):
-        raise click.UsageError("--journal has a policy of its own, and tells no --as-known; leave these out")
+        raise click.UsageError("--journal has a policy of its own and no --as-known; leave these out")
     check_csv_safe("" if partition_by else output, csv_safe=csv_safe)
     started = perf_counter()
     paths = [str(path) for path in expanded(files)]
@@ -162,7 +162,7 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
 
 
 def _malformed(count: int) -> str:
-    shown = " told above" if count <= SHOWN else f", the first {SHOWN} told above"
+    shown = " listed above" if count <= SHOWN else f", the first {SHOWN} listed above"
     return f"{counted(count, 'line')}{shown}"
 
 

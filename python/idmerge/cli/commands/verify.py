@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     Check the journal PATH: that every batch is there, has the checksum of its content, follows the one
     before, and that its links, judged again, have the outcomes that were recorded.
 
-    If it is damaged, this says where and how, and what stands before the damage; the exit code is 1, also
-    with --salvage, which writes that to a new journal. A journal is checked beside whoever writes to it.
+    Of a damaged journal it prints the place and the kind of the damage, and what is whole before it; the exit
+    code is 1, also with --salvage, which writes the whole part to a new journal. Another process may write to
+    the journal meanwhile.
 
     {JOURNAL_HELP}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Tell why the IDs A and B are one person: the chain of links that joins them. Or why they are not: the
     links between their clusters that were sent and rejected, with Mixpanel's code and the rule behind it.
 
-    Links that changed nothing, for their IDs were together already, joined nothing and are not told.
+    Links that changed nothing, for their IDs were together already, joined nothing and are not shown.
 
     {JOURNAL_HELP}
 

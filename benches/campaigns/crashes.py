@@ -36,7 +36,7 @@ from benches.campaigns.journal_writer import (
 )
 from benches.support.campaign import campaign_options, run_campaign
 from benches.support.paths import ROOT
-from idmerge import DurableResolver, Resolver
+from idmerge import DurableResolver
 
 KILLS = 300
 _KILLS_A_JOURNAL = (1, 1, 4, 20)
@@ -105,7 +105,7 @@ def crash(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
         while counts["kills"] < kills:
             counts["journals"] += 1
             path = directory / f"journal {counts['journals']}"
-            with Resolver.open(":memory:", POLICY) as expected:
+            with DurableResolver.open(":memory:", POLICY) as expected:
                 written = -1
                 for turn in range(min(drawn.choice(_KILLS_A_JOURNAL), kills - counts["kills"])):
                     stage = drawn.choice((OPENED, "", "", COMPACTING)) if turn else OPENED
@@ -134,7 +134,7 @@ def _check(path: Path, acknowledged: int, expected: DurableResolver) -> int:
         for file in path.parent.glob(f"{path.name}*"):
             if not file.name.endswith("-shm"):
                 shutil.copy(file, directory)
-        with Resolver.open(Path(directory) / path.name, POLICY) as found:
+        with DurableResolver.open(Path(directory) / path.name, POLICY) as found:
             written = next_number(found) - 1
             if not acknowledged <= written <= acknowledged + 1:
                 raise AssertionError(f"{path}: {acknowledged} was acknowledged, {written} is there")
@@ -148,7 +148,7 @@ def _check(path: Path, acknowledged: int, expected: DurableResolver) -> int:
 
 def _said_by(resolver: DurableResolver) -> list[Any]:
     tables = [resolver.mapping().to_pydict(), resolver.changes(0).to_pydict()]
-    return [*tables, resolver.seq, resolver.stats(), resolver.offsets]
+    return [*tables, resolver.position, resolver.stats(), resolver.offsets]
 
 
 def main(arguments: Sequence[str]) -> int:

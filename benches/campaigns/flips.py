@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 from benches.campaigns.journal_writer import POLICY, offsets_of, take_batch
 from benches.support.campaign import campaign_options, run_campaign
-from idmerge import DurableResolver, Resolver
+from idmerge import DurableResolver
 from idmerge.doctor.journals import recorded_links
 from idmerge.errors import IdmergeError, RetractionError
 from idmerge.journal import commit
@@ -41,7 +41,7 @@ _PAIRS = (("user 1", "user 2"), ("user 7", "user 30"), ("user 11", "user 250"))
 
 def make(path: Path) -> None:
     """Make a journal whose larger commits are cut into blocks, with a checkpoint behind most of it."""
-    with patch.object(commit, "BLOCK", _BLOCK), Resolver.open(path, POLICY) as resolver:
+    with patch.object(commit, "BLOCK", _BLOCK), DurableResolver.open(path, POLICY) as resolver:
         for number in BATCHES:
             take_batch(resolver, number)
             resolver.commit(offsets_of(number))
@@ -59,7 +59,7 @@ def _links(resolver: DurableResolver) -> list[Any]:
 
 def _dry_run(resolver: DurableResolver) -> Any:
     """Return what the first retraction would change that is possible."""
-    for position in range(resolver.seq):
+    for position in range(resolver.position):
         with suppress(RetractionError):
             return resolver.retract(position, dry_run=True).to_pydict()
     return None
@@ -67,17 +67,17 @@ def _dry_run(resolver: DurableResolver) -> Any:
 
 def _retracted(path: Path) -> list[Any]:
     """Take something back, durably, and return what the journal says when it is opened again."""
-    with Resolver.open(path) as resolver:
-        for position in range(3, resolver.seq, 61):
+    with DurableResolver.open(path) as resolver:
+        for position in range(3, resolver.position, 61):
             with suppress(RetractionError):  # It may be taken back already, or forgotten.
                 resolver.retract(position)
         resolver.commit({"retracted": 1})
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         return _now(resolver)
 
 
 def _now(resolver: DurableResolver) -> list[Any]:
-    return [resolver.mapping().to_pydict(), resolver.seq, resolver.offsets, resolver.stats()]
+    return [resolver.mapping().to_pydict(), resolver.position, resolver.offsets, resolver.stats()]
 
 
 _READER: dict[str, Callable[[DurableResolver], Any]] = {"who is who": _now, "why, by the journal": _links}
@@ -106,7 +106,7 @@ def _asked(path: Path) -> dict[str, Any]:
     """Return the answers of a journal, or the errors in their place; the last one changes it."""
     answers = {}
     for options, asked in _OPENED:
-        resolver = _attempt(lambda options=options: Resolver.open(path, **options))
+        resolver = _attempt(lambda options=options: DurableResolver.open(path, **options))
         if isinstance(resolver, Exception):
             answers.update(dict.fromkeys(asked, resolver))
             continue
@@ -118,7 +118,7 @@ def _asked(path: Path) -> dict[str, Any]:
 
 
 def _recorded(path: Path) -> list[Any]:
-    with Resolver.open(path, read_only=True, history=False) as resolver:
+    with DurableResolver.open(path, read_only=True, history=False) as resolver:
         return list(recorded_links(path, resolver))
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from benches.support.campaign import campaign_options, run_campaign
 from benches.support.paths import ROOT
-from idmerge import Kind, Resolver
+from idmerge import DurableResolver, Kind
 from idmerge.errors import CheckpointWarning, IdmergeError
 
 FORGERIES = 2000
@@ -41,11 +41,11 @@ def journal(path: Path) -> list[str]:
     ids = [f"5c3c0e5d-9a1f-4c39-8f8e-{number:012x}" for number in range(200)]
     ids += [f"a text that is too long for a key, number {number}" for number in range(60)]
     ids += [f"short {number}" for number in range(240)]
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.link_many(Kind.MERGE, ids, [ids[number * 7 % 500 // 5 * 5] for number in range(500)])
         r.observe_many(["observed", "retracted only"])
         r.merge("retracted", "retracted too")
-        r.retract(r.seq - 1)
+        r.retract(r.position - 1)
         r.keep_apart("apart", "from this")
         r.forget(ids[3])
         r.commit()
@@ -111,7 +111,7 @@ def meet(path: Path, first: int, count: int) -> Counter[str]:
 def _opened(path: Path, ids: list[str]) -> str:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        r = Resolver.open(path)
+        r = DurableResolver.open(path)
     is_passed_over = any(warning.category is CheckpointWarning for warning in said)
     errors = set()
     for ask in questions(r, ids):

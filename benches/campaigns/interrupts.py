@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from benches.support.campaign import campaign_options, run_campaign
-from idmerge import DurableResolver, Kind, Resolver
+from idmerge import DurableResolver, Kind
 from idmerge.errors import RetractionError
 from idmerge.journal import commit
 
@@ -108,7 +108,7 @@ def _apply_some(resolver: DurableResolver, number: int) -> None:
     resolver.observe(f"seen {number}")
     if number % 5 == 4:
         with suppress(RetractionError):  # It may be taken back already, or forgotten.
-            resolver.retract(number % resolver.seq)
+            resolver.retract(number % resolver.position)
 
 
 def _apply_many(resolver: DurableResolver, number: int) -> None:
@@ -144,22 +144,22 @@ class Writers:
         self._calls = 0
         self._names = count()
         self.path: str | Path = ":memory:"
-        self.ours = self.twin = self._reader = Resolver.open(":memory:")
+        self.ours = self.twin = self._reader = DurableResolver.open(":memory:")
 
     def next(self) -> int:
         """Make sure that the journal is short; return the number of the next call."""
         if self._calls % _A_JOURNAL == 0:
             self.close()
             self.path = self._url() if self._url else self._folder / f"journal {next(self._names)}"
-            self.ours, self.twin = Resolver.open(self.path), Resolver.open(":memory:")
-            self._reader = Resolver.open(self.path, read_only=True)
+            self.ours, self.twin = DurableResolver.open(self.path), DurableResolver.open(":memory:")
+            self._reader = DurableResolver.open(self.path, read_only=True)
         self._calls += 1
         return self._calls
 
     def close(self) -> None:
         """Close them; what is there then is read from its beginning."""
         if self._calls:
-            with Resolver.open(self.path, read_only=True) as reader:
+            with DurableResolver.open(self.path, read_only=True) as reader:
                 if said(reader) != said(self.twin):
                     raise AssertionError(f"{self.path}: it is read back as something else")
         for resolver in (self.ours, self.twin, self._reader):
@@ -182,7 +182,7 @@ class Writers:
 
 
 def said(resolver: DurableResolver) -> Any:
-    return [resolver.mapping().to_pydict(), resolver.seq, resolver.offsets, resolver.stats()]
+    return [resolver.mapping().to_pydict(), resolver.position, resolver.offsets, resolver.stats()]
 
 
 def _interrupt_once(
@@ -252,7 +252,7 @@ def _sweep() -> Iterator[int]:
 
 def _seconds_of(call: Call) -> float:
     """Return how long a call takes at most, or so."""
-    with tempfile.TemporaryDirectory() as folder, Resolver.open(Path(folder) / "journal") as resolver:
+    with tempfile.TemporaryDirectory() as folder, DurableResolver.open(Path(folder) / "journal") as resolver:
         slowest = 0.0
         for number in range(1, 20):
             call.apply(resolver, number)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
-from idmerge import DurableResolver, Kind, Policy, Resolver
+from idmerge import DurableResolver, Kind, Policy
 from idmerge.errors import KeptApartError, RetractionError, UnknownIdError
 from idmerge.journal import commit, copying
 
@@ -76,8 +76,8 @@ def _take_step(
             resolver.keep_apart(user, other)
         elif step < 18:
             resolver.forget(user)
-        elif resolver.seq and retracts:
-            resolver.retract(drawn.randrange(resolver.seq))
+        elif resolver.position and retracts:
+            resolver.retract(drawn.randrange(resolver.position))
 
 
 def offsets_of(number: int) -> dict[str, int | str | None]:
@@ -101,7 +101,7 @@ def main() -> None:
     _say(READY)
     path = sys.stdin.readline().rstrip("\n")
     copying.LOG, commit.BLOCK, commit.AT_ONCE = _LOG, _BLOCK, 10
-    with Resolver.open(path, POLICY) as resolver:
+    with DurableResolver.open(path, POLICY) as resolver:
         _say(OPENED)
         for number in count(next_number(resolver)):
             if number % ALL_EVERY == 0:

@@ -114,13 +114,15 @@ def _ids(drawn: random.Random, prefix: str) -> list[str | None]:
 
 def _links(drawn: random.Random) -> dict[str, pa.Table]:
     kinds = [drawn.choice(("identify", "alias", "merge")) for _ in range(ROWS)]
-    left, right = _ids(drawn, "left"), _ids(drawn, "right")
+    left, right = _ids(drawn, "first"), _ids(drawn, "second")
     tables = {}
     for form, kind in _TEXTS.items():
         columns = [pa.array(column).cast(kind) for column in (kinds, left, right)]
-        tables[form] = pa.table(columns, names=["kind", "left", "right"])
+        tables[form] = pa.table(columns, names=["kind", "first", "second"])
     numbers = [drawn.randrange(ROWS) for _ in range(ROWS)]
-    tables["integers"] = pa.table({"kind": pa.array(numbers, pa.uint8()), "left": numbers, "right": numbers})
+    tables["integers"] = pa.table(
+        {"kind": pa.array(numbers, pa.uint8()), "first": numbers, "second": numbers}
+    )
     tables["integers"] = tables["integers"].set_column(0, "kind", pa.array([2] * ROWS, pa.uint8()))
     return tables
 

@@ -274,14 +274,14 @@ def _tables(file: str) -> int:
         return REFUSED
     resolver = idmerge.Resolver()
     takes: list[Callable[[], object]] = [
-        lambda: resolver.link_many(idmerge.Kind.MERGE, table["left"], table["right"]),
-        lambda: resolver.resolve_many(table["left"]).validate(full=True),
-        lambda: idmerge.connected_components(table["left"], table["right"]),
+        lambda: resolver.link_many(idmerge.Kind.MERGE, table["first"], table["second"]),
+        lambda: resolver.resolve_many(table["first"]).validate(full=True),
+        lambda: idmerge.connected_components(table["first"], table["second"]),
         lambda: resolver.observe_many(table["distinct_id"]),
         lambda: idmerge.stitch(table).validate(full=True),
     ]
     code = REFUSED
-    for take in takes[:3] if "left" in names else takes[3:]:
+    for take in takes[:3] if "first" in names else takes[3:]:
         try:
             take()
             code = 0

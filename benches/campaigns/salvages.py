@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from benches.campaigns.flips import make
 from benches.support.campaign import campaign_options, run_campaign
-from idmerge import Resolver
-from idmerge.verify import Verdict, salvage, verify
+from idmerge import DurableResolver
+from idmerge.journal.verify import Verdict, salvage, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,8 +132,8 @@ def _found(path: Path, verdict: Verdict) -> Any:
     again = verify(path)
     if again.damage is not None or again.batches != verdict.batches:
         raise AssertionError(f"{path}: {again} was salvaged of {verdict}")
-    with Resolver.open(path) as resolver:
-        return [resolver.mapping().to_pydict(), resolver.seq, resolver.offsets, resolver.stats()]
+    with DurableResolver.open(path) as resolver:
+        return [resolver.mapping().to_pydict(), resolver.position, resolver.offsets, resolver.stats()]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FLIPS = 2_000
-SCHEMA = "at long, kind int, left string, right string"
+SCHEMA = "at long, kind int, first string, second string"
 SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

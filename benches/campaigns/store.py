@@ -94,7 +94,7 @@ def _inputs(directory: Path) -> list[str]:
     """Write the files of a run that adds 1 to every profile, and return its command."""
     updates = ({"$distinct_id": f"id {number}", "$add": {"n": 1}} for number in range(_PEOPLE))
     (directory / "updates").write_text("".join(f"{json.dumps(update)}\n" for update in updates), "utf-8")
-    (directory / "links.csv").write_text("kind,left,right\n", "utf-8")
+    (directory / "links.csv").write_text("kind,first,second\n", "utf-8")
     arguments = ["profiles", "updates", "--events", "links.csv", "--store", "store", "-o", "out.ndjson"]
     return [sys.executable, "-m", "idmerge", *arguments]
 

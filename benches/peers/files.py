@@ -35,7 +35,7 @@ import orjson
 import idmerge
 from idmerge import Resolver, reference, testing
 from idmerge.events import operand_keys
-from idmerge.files import BadLine, LinkBatch, StepBatch, scan
+from idmerge.files import scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,10 +67,10 @@ def ours(path: Path) -> tuple[Resolver, int]:
     resolver = Resolver()
     count = 0
     for piece in scan(path):
-        if isinstance(piece, BadLine | LinkBatch):
+        if not len(piece):
             sys.exit(f"not expected: {piece}")
-        resolver.apply_steps(piece) if isinstance(piece, StepBatch) else resolver.apply_events(piece.events)
-        count += len(piece) if isinstance(piece, StepBatch) else len(piece.events)
+        piece.apply_to(resolver)
+        count += len(piece)
     return resolver, count
 
 

@@ -80,7 +80,7 @@ def one_round(links: Columns, size: int, folder: Path) -> dict[str, float]:
     at_once, report = timed(lambda: Resolver().link_many(links.kinds, links.left, links.right))
     memory = Resolver()
     batches, reports = timed(lambda: in_batches(memory, links, size, lambda: None))
-    lasting = Resolver.open(path)
+    lasting = DurableResolver.open(path)
     committed, lasting_reports = timed(lambda: in_batches(lasting, links, size, lasting.commit))
     expected = memory.mapping().to_pydict()
     _check(reports == lasting_reports, "outcomes")
@@ -88,11 +88,11 @@ def one_round(links: Columns, size: int, folder: Path) -> dict[str, float]:
     lasting.checkpoint()
     lasting.close()
     checkpoint = path.with_name("journal-checkpoint")
-    loading, loaded = timed(lambda: Resolver.open(path))
+    loading, loaded = timed(lambda: DurableResolver.open(path))
     _check(loaded.mapping().to_pydict() == expected, "mapping by the checkpoint")
     loaded.close()
     checkpoint.unlink()
-    reading, lasting = timed(lambda: Resolver.open(path))
+    reading, lasting = timed(lambda: DurableResolver.open(path))
     _check(lasting.mapping().to_pydict() == expected, "mapping that was read back")
     return {
         "in one call": count / at_once / 1e6,
@@ -123,14 +123,14 @@ def looking_back(lasting: DurableResolver, links: Columns, path: Path) -> dict[s
     _check(feed.to_pydict() == changes.to_pydict(), "feed")
     lasting.retract(len(links.kinds))
     lasting.commit()
-    lasting.changes(lasting.seq)
-    seq = lasting.seq
+    lasting.changes(lasting.position)
+    seq = lasting.position
     lasting.merge("somebody new", "and a new name")
     following, feed = timed(lambda: lasting.changes(seq))
     _check(len(feed) == 1, "next feed")
     lasting.commit()
     lasting.close()
-    with Resolver.open(path, read_only=True, history=False) as bare:
+    with DurableResolver.open(path, read_only=True, history=False) as bare:
         reading, again = timed(lambda: bare.explain(left, right))
     _check(again == chain, "explanation without history")
     return {

@@ -60,7 +60,7 @@ def write_links(folder: Path, links: int, junk: float) -> int:
         order = np.arange(first, first + len(piece.kinds))
         is_junk = pa.array(mixed(order.astype(np.uint64), 9) % 10_000 < round(junk * 10_000))
         right = pc.if_else(is_junk, _JUNK, piece.right)
-        columns = {"order": order, "kind": piece.kinds.astype(np.int8), "left": piece.left, "right": right}
+        columns = {"order": order, "kind": piece.kinds.astype(np.int8), "first": piece.left, "second": right}
         parquet.write_table(pa.table(columns), folder / f"{number:05}.parquet")
         first += len(order)
     return first
@@ -75,7 +75,7 @@ def on_one_machine(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """Resolve with one `Resolver` and write the mapping."""
     started = perf_counter()
     resolver = Resolver(policy_of(chosen))
-    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "left", "right"]):
+    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "first", "second"]):
         resolver.link_many(*batch.columns)
     mapping = pa.table(resolver.mapping())
     parquet.write_table(mapping, folder / "alone.parquet")
@@ -223,11 +223,11 @@ def check(folder: Path) -> int:
 def largest_component(folder: Path, policy: Policy) -> int:
     """Return how many IDs the largest component of stated links has, once those with no ID have left."""
     left, right = [], []
-    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "left", "right"]):
+    for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "first", "second"]):
         outcomes = Resolver(policy).link_many(*batch.columns).outcomes
         batch = batch.filter(pa.array(outcomes != Outcome.INVALID_ID))  # noqa: PLW2901 - what is left of it
-        left.append(batch.column("left"))
-        right.append(batch.column("right"))
+        left.append(batch.column("first"))
+        right.append(batch.column("second"))
     labels = connected_components(pa.chunked_array(left), pa.chunked_array(right)).labels
     return int(np.bincount(labels).max())
 

@@ -8,7 +8,7 @@ import pytest
 
 from benches.reports.journal import FIGURES, RATIOS, one_round
 from benches.support.workload import columns
-from idmerge import Kind, Resolver
+from idmerge import DurableResolver, Kind
 
 
 def test_every_figure_is_there_and_the_answers_agree(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_every_figure_is_there_and_the_answers_agree(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_a_commit(benchmark: object, tmp_path: Path, size: int) -> None:
-    r = Resolver.open(tmp_path / "journal")
+    r = DurableResolver.open(tmp_path / "journal")
     numbers = iter(range(10**9))
 
     def commit() -> None:
@@ -31,5 +31,5 @@ def test_a_commit(benchmark: object, tmp_path: Path, size: int) -> None:
 
     benchmark(commit)  # type: ignore[operator]
     r.close()
-    with Resolver.open(tmp_path / "journal") as again:
+    with DurableResolver.open(tmp_path / "journal") as again:
         assert len(again) == 2 * size * (next(numbers))

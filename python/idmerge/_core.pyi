@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from idmerge._columns import ArrowArray, ArrowStream, IdColumn, KindColumn, TextColumn
 from idmerge.canonical import Chooser, Strategy
-from idmerge.columns import ArrowArray, ArrowStream, IdColumn, KindColumn, TextColumn
 from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
@@ -43,7 +43,7 @@ __version__: Final[str]
 
 @disjoint_base
 class Resolver:
-    """Joins IDs into identity clusters, link by link, and says who is who."""
+    """Joins IDs into identity clusters, link by link, and resolves each ID to its canonical one."""
 
     def __new__(
         cls,
@@ -145,7 +145,7 @@ class Resolver:
 
     @property
     def cluster_count(self) -> int:
-        """How many clusters there are, those of one ID included."""
+        """The number of clusters, those of one ID included."""
 
     def mapping(self) -> Table:
         """Return every known ID with its canonical ID and the size of its cluster.
@@ -159,8 +159,8 @@ class Resolver:
         """
 
     @property
-    def seq(self) -> int:
-        """How many links and acts there were so far: the position that the next one gets.
+    def position(self) -> int:
+        """The number of links and acts so far: the position that the next one gets.
 
         Links are counted whatever became of them; acts are `keep_apart`, `forget` and retractions.
         """
@@ -216,7 +216,7 @@ class Resolver:
     def _counts(self) -> tuple[list[int], dict[int, int]]: ...
     def _pending(self) -> tuple[int, int]: ...
     def _pending_blocks(
-        self, steps: tuple[int, int], ids: tuple[int, int], seq: int, room: int
+        self, steps: tuple[int, int], ids: tuple[int, int], position: int, room: int
     ) -> tuple[bytes, bytes, int, int, int, list[tuple[int, int]]]: ...
     def _pending_count(self) -> int: ...
     def _written(self, batch: int, steps: int, next: int) -> None: ...  # noqa: A002
@@ -235,6 +235,9 @@ class Resolver:
     ) -> list[tuple[int, str | None, str | None, int, int]] | None: ...
     def _why_not(
         self, a: str, b: str, blocks: list[bytes]
+    ) -> list[tuple[int, str | None, str | None, int, int]]: ...
+    def _recorded_links(
+        self, block: bytes, position: int
     ) -> list[tuple[int, str | None, str | None, int, int]]: ...
     def _save(self, path: str, moment: Sequence[int]) -> bool: ...
     def _load(self, path: str, moment: Sequence[int]) -> None: ...
@@ -262,7 +265,7 @@ class Table:
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are: one a known ID."""
+        """The number of rows: one a known ID."""
 
     @property
     def column_names(self) -> Sequence[str]:
@@ -335,7 +338,7 @@ class Scan:
 
     @property
     def lines(self) -> int:
-        """How many lines were read, blank ones included."""
+        """The number of lines read, blank ones included."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -483,7 +486,7 @@ class Flat:
 
     @property
     def lines(self) -> int:
-        """How many lines there are, blank ones included."""
+        """The number of lines, blank ones included."""
 
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the lines that Python must read: their numbers, counted from 0, and their bytes."""
@@ -528,7 +531,7 @@ class DisjointSet(Partition):
 
     @property
     def n_subsets(self) -> int:
-        """How many subsets there are."""
+        """The number of subsets."""
 
     def __len__(self) -> int:
         """Return how many elements there are."""
@@ -555,7 +558,7 @@ class DisjointSet(Partition):
             KeyError: An element is not there.
         """
 
-    def merge_many(self, left: IdColumn, right: IdColumn) -> NDArray[np.bool_]:
+    def merge_many(self, first: IdColumn, second: IdColumn) -> NDArray[np.bool_]:
         """Merge the subsets of the two elements in each row, as `merge` would one row after another.
 
         Returns:
@@ -603,7 +606,7 @@ class UnionFind(Partition):
         The root of the largest set stays one; of equally large ones, the first in the order of a Python set.
         """
 
-    def merge_many(self, left: IdColumn, right: IdColumn) -> NDArray[np.bool_]:
+    def merge_many(self, first: IdColumn, second: IdColumn) -> NDArray[np.bool_]:
         """Join the sets of the two elements in each row, as `union` would one row after another.
 
         Returns:
@@ -622,5 +625,5 @@ def float_text(number: float) -> str:
     """Return a number in the shortest form that is read as the same one."""
 
 def _connected_components(
-    left: IdColumn, right: IdColumn
+    first: IdColumn, second: IdColumn
 ) -> tuple[int, Column | NDArray[Any], NDArray[np.int32], NDArray[np.int32]]: ...

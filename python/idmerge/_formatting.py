@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from idmerge.naming import visible
+from idmerge._naming import visible
 from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Who names a cluster: the strategies for its canonical ID (SPEC 5).
+"""Strategies for the canonical ID of a cluster (SPEC 5).
 
 The four named strategies run in the core. A callable is asked anew whenever an answer needs it,
 which costs a list of members and a Python call a cluster: right, and slow.

@@ -25,7 +25,7 @@ V = TypeVar("V")
 
 
 class _Elements:
-    """What both classes do alike, beside the base that they share in the core."""
+    """The methods that both classes share, beside their base in the core."""
 
     def __init__(self: Any, elements: Iterable[Hashable] | None = None) -> None:
         """Add the first elements."""
@@ -74,7 +74,7 @@ class UnionFind(_Elements, _core.UnionFind):
 
 
 class _View(Mapping[Hashable, V]):
-    """What is known of each element, in the order in which they were added."""
+    """A value for each element, in the order in which they were added."""
 
     def __init__(self, partition: _core.Partition, look_up: Callable[[Any], V]) -> None:
         self._partition = partition

@@ -1,4 +1,4 @@
-"""What is connected with what, without a policy: the components of links between IDs."""
+"""Connected components of links between IDs, without a policy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from idmerge.columns import IdColumn
+    from idmerge._columns import IdColumn
 
 
 class Components(NamedTuple):
-    """The components of links: numbered from 0 in the order of first appearance, left before right."""
+    """The components of links: numbered from 0 in the order of first appearance, first before second."""
 
     component_count: int
-    """How many components there are."""
+    """The number of components."""
     ids: _core.Column | NDArray[Any]
     """The n distinct IDs in the order of first appearance: text as an Arrow column, integers as an array
     of int64, or of uint64 if one is above ``2**63 - 1``."""
@@ -27,7 +27,7 @@ class Components(NamedTuple):
     """The component of each row; shape (rows,)."""
 
 
-def connected_components(left: IdColumn, right: IdColumn) -> Components:
+def connected_components(first: IdColumn, second: IdColumn) -> Components:
     """Return the connected components of the graph whose edges are the rows of two columns.
 
     Nothing is judged and nothing rejected; `Resolver` is for identities. Text is compared byte for
@@ -35,8 +35,8 @@ def connected_components(left: IdColumn, right: IdColumn) -> Components:
     read on two threads where there are two processors and ``IDMERGE_THREADS`` allows it.
 
     Args:
-        left: One end of each edge: a column of text or of integers.
-        right: The other end; of the same kind.
+        first: One end of each edge: a column of text or of integers.
+        second: The other end; of the same kind.
 
     Returns:
         How many components there are, the IDs, and the component of each ID and of each row.
@@ -46,4 +46,4 @@ def connected_components(left: IdColumn, right: IdColumn) -> Components:
         ValueError: Lengths differ; a row is null or no valid Unicode; an integer needs more than 64 bits.
         CapacityError: There are more than ``2**31 - 1`` distinct IDs.
     """
-    return Components(*_core._connected_components(left, right))
+    return Components(*_core._connected_components(first, second))

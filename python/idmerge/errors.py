@@ -5,7 +5,7 @@ files and exhausted limits. Each has `IdmergeError` as a base, and the built-in 
 expect as the other.
 """
 
-from idmerge.naming import visible
+from idmerge._naming import visible
 
 
 class IdmergeError(Exception):
@@ -96,7 +96,7 @@ class RetractionError(IdmergeError, ValueError):
 
 
 class NoHistoryError(IdmergeError, RuntimeError):
-    """Which link joined what was not kept; the message says how to keep it."""
+    """The history of links was not kept; the message says how to keep it."""
 
 
 class JournalError(IdmergeError, ValueError):

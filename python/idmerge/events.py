@@ -1,4 +1,4 @@
-"""Which events state a link, and between which two IDs (SPEC 3).
+"""Links as events state them (SPEC 3): the three identity events and their operands.
 
 Only the event's name makes a link; `$device_id`, `$user_id` or `$anon_id` on an ordinary event
 link nothing. The operands are found by key: a key that is present counts, even when its value is
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from enum import IntEnum
 from typing import Any, Literal, NamedTuple, get_args
 
+from idmerge._codes import Code
+from idmerge._json_decoding import WrittenInteger, decoded
 from idmerge.errors import MalformedEventError
-from idmerge.jsondecoding import WrittenInteger, decoded
 
 Source = Literal["import", "track"]
 """The route by which an event came: files and the import API, or the ``/track`` route of clients."""
@@ -22,12 +22,16 @@ Event = Mapping[str, Any] | str | bytes | bytearray
 """One event: a mapping of the raw-export shape, or its JSON text."""
 
 
-class Kind(IntEnum):
-    """Which of the three identity events states a link. The numbers are stable."""
+class Kind(Code):
+    """One of the three identity events that state a link; always true. The numbers are stable."""
 
     IDENTIFY = 0
     ALIAS = 1
     MERGE = 2
+
+    def __bool__(self) -> bool:
+        """Return True, also for `IDENTIFY`, whose number is 0."""
+        return True
 
 
 class Link(NamedTuple):

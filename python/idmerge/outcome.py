@@ -1,4 +1,4 @@
-"""What became of a link, and the report on many of them.
+"""Outcomes of links, reports on many of them, and a resolver in numbers.
 
 An `Outcome` is the answer to one link; a `Report` holds one outcome a link, in the order in which
 the links were given; `Stats` sums up a resolver's whole life.
@@ -7,10 +7,11 @@ the links were given; `Stats` sums up a resolver's whole life.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from idmerge._codes import Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Outcome(IntEnum):
-    """What became of one link. The numbers are stable: they are stored as uint8."""
+class Outcome(Code):
+    """The answer to one link; true if the link was accepted.
+
+    ``if resolver.merge(a, b):`` asks whether the two IDs are in one cluster now. ``str`` gives the name. The
+    numbers are stable: they are stored as uint8.
+    """
 
     MERGED = 0
     """The two clusters are one now."""
@@ -49,6 +54,10 @@ class Outcome(IntEnum):
         """Whether the link holds: it merged two clusters, or they were one already."""
         return self <= Outcome.UNCHANGED
 
+    def __bool__(self) -> bool:
+        """Return `accepted`."""
+        return self.accepted
+
     @property
     def failure_reason(self) -> str | None:
         """Mixpanel's own code for the rejection (`$failure_reason`), or None where it has none."""
@@ -67,12 +76,12 @@ _FAILURE_REASONS = {
 class Report:
     """The outcomes of many links, one a link, in their order. Frozen, comparable, picklable."""
 
-    __slots__ = ("_outcomes", "_positions")
+    __slots__ = ("_outcomes", "_rows")
 
-    def __init__(self, outcomes: Iterable[int], positions: Iterable[int] | None = None) -> None:
-        """Wrap ``outcomes``, codes of `Outcome`; ``positions`` defaults to the rows."""
+    def __init__(self, outcomes: Iterable[int], rows: Iterable[int] | None = None) -> None:
+        """Wrap ``outcomes``, codes of `Outcome`; ``rows`` defaults to 0, 1, 2, …."""
         self._outcomes: NDArray[np.uint8] = _frozen_array(outcomes, np.uint8)
-        self._positions = None if positions is None else _frozen_array(positions, np.int64)
+        self._rows = None if rows is None else _frozen_array(rows, np.int64)
 
     @property
     def outcomes(self) -> NDArray[np.uint8]:
@@ -80,30 +89,30 @@ class Report:
         return self._outcomes
 
     @property
-    def positions(self) -> NDArray[np.int64]:
-        """Where each link stood in what was given: an index of shape ``(links,)``.
+    def rows(self) -> NDArray[np.int64]:
+        """The row of each link in the input: a read-only int64 array of shape ``(links,)``.
 
-        From events, the index of the event, since ordinary events have no outcome; from columns,
-        the row.
+        From columns, the row of the column; from events, the number of the event counted from 0, since
+        ordinary events have no outcome.
         """
-        if self._positions is None:
+        if self._rows is None:
             return np.arange(len(self._outcomes), dtype=np.int64)
-        return self._positions
+        return self._rows
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
-        """How many links had each outcome; outcomes that did not occur are left out."""
+        """The number of links with each outcome; outcomes that did not occur are left out."""
         totals = np.bincount(self._outcomes, minlength=len(Outcome)).tolist()
         return {outcome: totals[outcome] for outcome in Outcome if totals[outcome]}
 
     @property
     def merged(self) -> int:
-        """How many links merged two clusters."""
+        """The number of links that merged two clusters."""
         return self.counts.get(Outcome.MERGED, 0)
 
     @property
     def rejected(self) -> int:
-        """How many links were rejected, for whatever reason."""
+        """The number of rejected links, for whatever reason."""
         return sum(count for outcome, count in self.counts.items() if not outcome.accepted)
 
     def __len__(self) -> int:
@@ -111,12 +120,10 @@ class Report:
         return len(self._outcomes)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both report the same outcomes at the same positions."""
+        """Return whether both report the same outcomes in the same rows."""
         if not isinstance(other, Report):
             return NotImplemented
-        return np.array_equal(self.outcomes, other.outcomes) and np.array_equal(
-            self.positions, other.positions
-        )
+        return np.array_equal(self.outcomes, other.outcomes) and np.array_equal(self.rows, other.rows)
 
     def __hash__(self) -> int:
         """Hash by the outcomes."""
@@ -124,7 +131,7 @@ class Report:
 
     def __reduce__(self) -> tuple[type[Report], tuple[Any, Any]]:
         """Pickle by the two arrays."""
-        return Report, (self._outcomes, self._positions)
+        return Report, (self._outcomes, self._rows)
 
     def __repr__(self) -> str:
         """Name the counts, as in ``Report(3 links: 2 MERGED, 1 SAME_IDS)``."""
@@ -149,7 +156,7 @@ class Stats:
     outcomes: Mapping[Outcome, int]
     """Links judged so far by outcome; outcomes that did not occur are left out."""
     cluster_sizes: Mapping[int, int]
-    """How many clusters have each size, by ascending size."""
+    """The number of clusters of each size, by ascending size."""
     near_limit: int
     """Clusters that hold at least 90 % of ``max_cluster_size`` IDs; 0 without a limit."""
 

@@ -17,7 +17,7 @@ AnonFormat = Literal["uuid4", "sdk", "any"]
 AnonGuard = Literal["anon", "cluster", "off"]
 
 DEVICE_PREFIX = "$device:"
-"""What SDKs put before an anonymous ID since 2023. It is part of the ID and never stripped."""
+"""The prefix of anonymous IDs from SDKs since 2023. It is part of the ID and never stripped."""
 
 DEFAULT_BLOCKED_IDS = frozenset(
     {
@@ -81,10 +81,10 @@ class Policy:
     max_cluster_size: int | None = DEFAULT_MAX_CLUSTER_SIZE
     """Largest cluster allowed, in IDs, inclusive; None for no limit."""
     anon_format: AnonFormat = "uuid4"
-    """What an ``anon_id`` must look like: ``"uuid4"``, ``"sdk"`` (five hyphenated groups of ASCII
+    """The format of an ``anon_id``: ``"uuid4"``, ``"sdk"`` (five hyphenated groups of ASCII
     letters or digits) or ``"any"``; the first two with an optional ``$device:`` before it."""
     anon_guard: AnonGuard = "anon"
-    """When an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify`` named it),
+    """The rule by which an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify`` named it),
     ``"cluster"`` (any member of its cluster is identified) or ``"off"``."""
     alias_once: bool = True
     """Whether an alias can be used only once."""

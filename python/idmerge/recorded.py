@@ -1,51 +1,52 @@
-"""A link as it is remembered."""
+"""Links that a resolver remembers, with their positions and outcomes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge.events import Kind
+from idmerge._steps import kind_of
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-Told = tuple[int, str | None, str | None, int, int]
-"""What the core says of a link: its kind, its operands, its position, its outcome."""
+    from idmerge.events import Kind, Source
 
-_TRACKED_MERGE = 3
+CoreLink = tuple[int, str | None, str | None, int, int]
+"""A link as the core returns it: its code, its operands, its position, its outcome."""
 
 
 class RecordedLink(NamedTuple):
-    """A link as it is remembered."""
+    """A link that a resolver remembers."""
 
     position: int
     """Its position among all links and acts: what `DurableResolver.retract` takes."""
     kind: Kind
-    left: str | None
+    first: str | None
     """The first operand; None if that ID was forgotten."""
-    right: str | None
+    second: str | None
     """The second operand; None if that ID was forgotten."""
     outcome: Outcome
-    """What became of it, as far as is known now."""
-    source: str
+    """Its outcome, as far as is known now."""
+    source: Source
     """The route by which it came: "track" for a merge that was not imported, else "import"."""
     time: datetime | None
-    """When it was committed to the journal, by the writer's clock; None if it is in none yet."""
+    """The time of its commit, by the writer's clock; None if it is in no journal yet."""
 
 
-def recorded(links: Iterable[Told], time: Callable[[int], datetime | None]) -> list[RecordedLink]:
-    """Return links as the core tells of them, with the time of each position."""
+def recorded(links: Iterable[CoreLink], time: Callable[[int], datetime | None]) -> list[RecordedLink]:
+    """Return links as the core returns them, with the time of each position."""
     return [
         RecordedLink(
             position=position,
-            kind=Kind.MERGE if code == _TRACKED_MERGE else Kind(code),
-            left=left,
-            right=right,
+            kind=kind,
+            first=first,
+            second=second,
             outcome=Outcome(outcome),
-            source="track" if code == _TRACKED_MERGE else "import",
+            source=source,
             time=time(position),
         )
-        for code, left, right, position, outcome in links
+        for code, first, second, position, outcome in links
+        for kind, source in (kind_of(code),)
     ]

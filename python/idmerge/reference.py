@@ -132,9 +132,9 @@ class Resolver:
         for member in smaller.named:
             self._clusters[member] = larger
 
-    def link_many(self, kind: Kind | Sequence[Kind], left: Sequence[Any], right: Sequence[Any]) -> Report:
-        kinds = [kind] * len(left) if isinstance(kind, int) else kind
-        links = [(Kind(kind), a, b) for kind, a, b in zip(kinds, left, right, strict=True)]
+    def link_many(self, kind: Kind | Sequence[Kind], first: Sequence[Any], second: Sequence[Any]) -> Report:
+        kinds = [kind] * len(first) if isinstance(kind, int) else kind
+        links = [(Kind(kind), a, b) for kind, a, b in zip(kinds, first, second, strict=True)]
         return Report([self._link(*link) for link in links])
 
     def observe(self, distinct_id: str) -> None:
@@ -164,7 +164,7 @@ class Resolver:
         return Report([outcome for outcome, _ in links], [position for _, position in links])
 
     @property
-    def seq(self) -> int:
+    def position(self) -> int:
         return sum(name != "observe" for name, *_ in self._log)
 
     def keep_apart(self, a: str, b: str) -> None:
@@ -208,7 +208,7 @@ class Resolver:
                 raise RetractionError(f"{position} cannot be taken back")
             acts.append(("retract", position))
         taken_back, position = _taken_back(acts), 0
-        log = [*self._log, *acts[self.seq :]]
+        log = [*self._log, *acts[self.position :]]
         self.__init__(self.policy, self.canonical)  # type: ignore[misc]
         for name, *arguments in log:
             if name not in ("observe", "retract") and position in taken_back:

@@ -1,7 +1,8 @@
-"""The resolver that people use: the core's, plus events, reports and callables.
+"""The resolver in memory: the core's, plus events, reports and callables.
 
-This module is the package's only door to `_core`. The calls for one link or one ID are the core's
-own methods, inherited, so that nothing stands between them and the caller.
+The calls for one link or one ID are the core's own methods, inherited, so that nothing stands between them
+and the caller. Pieces of files apply themselves to a resolver (`idmerge.files.Piece`), and a resolver with a
+journal is `idmerge.DurableResolver`.
 """
 
 from __future__ import annotations
@@ -12,34 +13,29 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from idmerge import _core
+from idmerge._columns import KindColumn, TextColumn, in_family_of
+from idmerge._steps import OBSERVE, code_of, step_of
+from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.columns import KindColumn, TextColumn, in_family_of
-from idmerge.errors import CanonicalError, MalformedEventError
-from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
+from idmerge.errors import MalformedEventError
+from idmerge.events import Event, Kind, Source, check_source, event_mapping
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
-from idmerge.threads import threads_allowed
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from idmerge.durable import DurableResolver
-    from idmerge.files import EventBatch, LinkBatch, StepBatch
 
-_TRACKED_MERGE = 3
-_OBSERVE = 4
 _EVENTS_AT_ONCE = 65_536
 
 C = TypeVar("C", bound=TextColumn)
 
 
 class Resolver(_core.Resolver):
-    """Joins IDs into identity clusters, link by link, and says who is who.
+    """Joins IDs into identity clusters, link by link, and resolves each ID to its canonical one.
 
     The answer depends on the links and their order and on nothing else. A resolver can be shared by
     threads: readers run side by side, a writer alone. It does not survive a fork of the process while
@@ -47,7 +43,7 @@ class Resolver(_core.Resolver):
 
     Args:
         policy: The rules by which links are judged; Mixpanel's by default.
-        canonical: Who names a cluster: a strategy's name, or a callable that takes the members in the
+        canonical: The strategy that names a cluster: its name, or a callable that takes the members in the
             order in which they became known and returns one of them (slow: it is asked for every answer).
         capacity: How many IDs to make room for at once, so that the index need not grow on the way.
         threads: How many threads a call on columns may use, the caller's among them; by default what the
@@ -87,57 +83,6 @@ class Resolver(_core.Resolver):
         self._canonical = canonical
         return self
 
-    @staticmethod
-    def open(  # noqa: PLR0913 - each by its name
-        path: str | os.PathLike[str],
-        policy: Policy | None = None,
-        canonical: Strategy | None = None,
-        *,
-        create: bool = True,
-        read_only: bool = False,
-        as_of: int | datetime | None = None,
-        history: bool = True,
-        threads: int | None = None,
-    ) -> DurableResolver:
-        """Open a resolver that lasts: one with a journal at ``path``.
-
-        Args:
-            path: A file of SQLite, ``":memory:"`` for a journal that ends with the process, or a
-                ``postgresql://`` or ``postgres://`` URL (``idmerge[postgres]``), whose journal lies in the
-                first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
-            policy: The rules by which links are judged; those of the journal, or Mixpanel's for a new one.
-            canonical: Who names a cluster; as the journal says, or ``"stable"`` for a new one.
-            create: Whether to make a journal if there is none.
-            read_only: Read while another process writes; `DurableResolver.refresh` catches up.
-            as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was committed
-                by then. Needs ``read_only``.
-            history: Whether to keep in memory which link joined what (20 bytes an ID); without it `explain`
-                reads the journal.
-            threads: As for `Resolver`.
-
-        Raises:
-            FileNotFoundError: There is no journal, and none is to be made.
-            JournalError: It is damaged, of another format, has another policy, or another writer.
-            OSError: The file or its directory cannot be read or written.
-            CanonicalError: ``canonical`` is no strategy's name.
-            MissingExtraError: What opens such a URL is not installed.
-            OSError: The journal cannot be reached.
-            PositionError: ``as_of`` is no position of the journal.
-            ValueError: ``as_of`` without ``read_only``, or without a time zone.
-        """
-        from idmerge.durable import open_durable  # noqa: PLC0415 - what it opens extends this class
-
-        return open_durable(
-            path,
-            policy,
-            canonical,
-            create=create,
-            read_only=read_only,
-            as_of=as_of,
-            history=history,
-            threads=threads,
-        )
-
     @property
     def policy(self) -> Policy:
         """The rules by which links are judged."""
@@ -145,7 +90,7 @@ class Resolver(_core.Resolver):
 
     @property
     def canonical(self) -> Strategy | Chooser:
-        """Who names a cluster."""
+        """The canonical strategy: a name, or a callable."""
         return self._canonical
 
     def link(self, kind: Kind, first: str, second: str, source: Source = "import") -> Outcome:
@@ -156,16 +101,16 @@ class Resolver(_core.Resolver):
             ValueError: ``kind`` or ``source`` is unknown.
         """
         check_source(source)
-        return self._link_coded(_code(Kind(kind), source), first, second)
+        return self._link_coded(code_of(Kind(kind), source), first, second)
 
-    def link_many(self, kind: KindColumn, left: TextColumn, right: TextColumn) -> Report:
+    def link_many(self, kind: KindColumn, first: TextColumn, second: TextColumn) -> Report:
         """Judge many links, in order, and report an outcome for each.
 
         Args:
             kind: One `Kind` for all links, or a column of them.
-            left: Each link's first operand: ``anon_id``, ``alias`` or ``first``. A missing value or, in a
+            first: Each link's first operand: ``anon_id``, ``alias`` or ``first``. A missing value or, in a
                 list, anything but text makes the link `Outcome.MALFORMED`.
-            right: Each link's second operand.
+            second: Each link's second operand.
 
         Raises:
             TypeError: A column is no column of text, or ``kind`` none of integers; nothing is applied.
@@ -173,7 +118,7 @@ class Resolver(_core.Resolver):
             CapacityError: The resolver is full; the message names the row, and those before it are applied.
             MemoryError: There is no memory for more IDs; likewise.
         """
-        return Report(self._link_columns(kind, left, right))
+        return Report(self._link_columns(kind, first, second))
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:
         """Apply one event (SPEC 3): judge the link that it states, or make its ``distinct_id`` known.
@@ -192,7 +137,7 @@ class Resolver(_core.Resolver):
         return Outcome(outcomes[0]) if len(outcomes) else None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
-        """Apply many events in order; the report has an outcome, and a position, for each link.
+        """Apply many events in order; the report has an outcome, and a row, for each link.
 
         Events are gathered and applied some ten thousands at a time, at the latest when the call ends.
 
@@ -204,71 +149,11 @@ class Resolver(_core.Resolver):
         check_source(source)
         steps = _Steps(self)
         try:
-            for position, event in enumerate(events):
-                steps.add(position, _mapping_at(position, event), source)
+            for row, event in enumerate(events):
+                steps.add(row, _mapping_at(row, event), source)
         finally:  # Whatever an iterator or an event raises, the events before it are applied.
             outcomes = steps.take()
-        return Report(np.concatenate(outcomes), steps.positions)
-
-    def apply_steps(self, steps: StepBatch) -> Report:
-        """Apply the events of a piece that `idmerge.files.scan` read; the report is that of `apply_events`.
-
-        Raises:
-            CapacityError: The resolver is full; the message names the event, and those before it are applied.
-        """
-        codes, left, right = _filled(steps)
-        return Report(*self._take_scan(*steps.rows, codes, left, right))
-
-    def apply_piece(self, piece: EventBatch | LinkBatch | StepBatch) -> Report:
-        """Apply a piece of a file, as `idmerge.files.read` and `scan` yield them, except for bad lines.
-
-        Raises:
-            CapacityError: The resolver is full; the message names the event, and those before it are applied.
-        """
-        from idmerge.files import EventBatch, LinkBatch  # noqa: PLC0415 - not needed without files
-
-        if isinstance(piece, LinkBatch):
-            return self.link_many(piece.kinds, piece.left, piece.right)
-        return self.apply_events(piece.events) if isinstance(piece, EventBatch) else self.apply_steps(piece)
-
-    def apply_rows(self, ids: Sequence[str | None], events: Mapping[int, Mapping[str, Any]]) -> Report:
-        """Apply the rows of a table, in order: those in ``events`` as events, the others as observations.
-
-        Args:
-            ids: The ``distinct_id`` of each row.
-            events: The events that may state links, by row.
-
-        Raises:
-            CapacityError: The resolver is full; the message names the row, and those before it are applied.
-        """
-        codes = bytearray([_OBSERVE]) * len(ids)
-        left: list[str | None] = list(ids)
-        right: list[str | None] = [None] * len(ids)
-        positions: list[int] = []
-        for row, event in events.items():
-            codes[row], left[row], right[row] = _step(event, "import")
-            if codes[row] != _OBSERVE:
-                positions.append(row)
-        return Report(self._take_steps(bytes(codes), left, right, 0), positions)
-
-    def follow_steps(self, steps: StepBatch, ids: Any) -> _core.Column:
-        """Apply a piece as `apply_steps` does, and return who its senders were thought to be (SPEC 6).
-
-        Args:
-            steps: A piece that `idmerge.files.scan` read.
-            ids: The ``distinct_id`` of each of its events, in an Arrow column of utf8.
-
-        Returns:
-            For each event the canonical ID before its own link, and those behind it, were applied.
-
-        Raises:
-            CapacityError: The resolver is full; those before the event that did not fit are applied.
-            CanonicalError: The canonical strategy is a callable, which cannot be followed.
-        """
-        if callable(self._canonical):
-            raise CanonicalError("who was who at each event can be told under a named strategy only")
-        codes, left, right = _filled(steps)
-        return self._follow_scan(ids, *steps.rows, codes, left, right)
+        return Report(np.concatenate(outcomes), steps.rows)
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
@@ -362,58 +247,36 @@ class _Steps:
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
         self.taken = 0
-        self.positions: list[int] = []
+        self.rows: list[int] = []
         self._outcomes: list[NDArray[np.uint8]] = []
         self._clear()
 
     def _clear(self) -> None:
         self.codes = bytearray()
-        self.left: list[str | None] = []
-        self.right: list[str | None] = []
+        self.first: list[str | None] = []
+        self.second: list[str | None] = []
 
-    def add(self, position: int, event: Mapping[str, Any], source: Source) -> None:
-        code, left, right = _step(event, source)
+    def add(self, row: int, event: Mapping[str, Any], source: Source) -> None:
+        code, first, second = step_of(event, source)
         self.codes.append(code)
-        self.left.append(left)
-        self.right.append(right)
-        if code != _OBSERVE:
-            self.positions.append(position)
+        self.first.append(first)
+        self.second.append(second)
+        if code != OBSERVE:
+            self.rows.append(row)
         if len(self.codes) >= _EVENTS_AT_ONCE:
             self.take()
 
     def take(self) -> list[NDArray[np.uint8]]:
         """Apply what was gathered and return the outcomes of all links so far, in pieces."""
-        codes, left, right, first = bytes(self.codes), self.left, self.right, self.taken
+        codes, first, second, first_row = bytes(self.codes), self.first, self.second, self.taken
         self.taken += len(codes)
         self._clear()
-        self._outcomes.append(self.resolver._take_steps(codes, left, right, first))
+        self._outcomes.append(self.resolver._take_steps(codes, first, second, first_row))
         return self._outcomes
 
 
-def _filled(steps: StepBatch) -> tuple[bytes, list[str | None], list[str | None]]:
-    """Return the codes and the operands of the events that Python read."""
-    filled = [_step(steps.events[index], "import") for index in sorted(steps.events)]
-    return bytes(code for code, _, _ in filled), [left for _, left, _ in filled], [r for _, _, r in filled]
-
-
-def _step(event: Mapping[str, Any], source: Source) -> tuple[int, str | None, str | None]:
-    """Return the code and the operands of what ``event`` states."""
-    try:
-        link = link_of(event, source)
-    except MalformedEventError:
-        return Kind.IDENTIFY, None, None
-    if link is None:
-        return _OBSERVE, distinct_id_of(event), None
-    return _code(link.kind, link.source), link.first, link.second
-
-
-def _mapping_at(position: int, event: Event) -> Mapping[str, Any]:
+def _mapping_at(row: int, event: Event) -> Mapping[str, Any]:
     try:
         return event_mapping(event)
     except (MalformedEventError, TypeError) as error:
-        raise type(error)(f"event {position}: {error}") from error
-
-
-def _code(kind: Kind, source: Source) -> int:
-    """Return the core's number for a link; its route matters to a merge only (SPEC 3)."""
-    return _TRACKED_MERGE if kind is Kind.MERGE and source != "import" else kind
+        raise type(error)(f"event {row}: {error}") from error

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pyarrow import csv, parquet
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.cli.group import commands
 
 IDS = "ids.idmerge"
@@ -25,7 +25,7 @@ def run(*arguments: object, code: int = 0) -> Result:
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three merges: the last one joins what the first two made."""
     monkeypatch.chdir(tmp_path)
-    with Resolver.open(IDS) as resolver:
+    with DurableResolver.open(IDS) as resolver:
         resolver.merge("ada", "ada@example.com")
         resolver.merge("grace", 'say "hi", grace')
         resolver.commit()
@@ -39,7 +39,7 @@ def told(stdout: str) -> dict[str, list[object]]:
 
 def test_the_mapping_is_that_of_the_resolver() -> None:
     result = run("mapping", IDS)
-    with Resolver.open(IDS, read_only=True) as resolver:
+    with DurableResolver.open(IDS, read_only=True) as resolver:
         assert told(result.stdout) == resolver.mapping().to_pydict()
     assert result.stderr == "4 IDs as of position 3\n"
 
@@ -57,7 +57,7 @@ def test_changes_are_those_since_a_position_and_say_where_to_go_on() -> None:
         "distinct_id": ["grace", 'say "hi", grace'],
         "old_canonical_id": ["grace", "grace"],
         "new_canonical_id": ["ada", "ada"],
-        "seq": [3, 3],
+        "position": [3, 3],
     }
     assert result.stderr == "2 canonical IDs changed since 2; ask since 3 next\n"
     assert run("changes", IDS, "--since", 3).stderr == "0 canonical IDs changed since 3; ask since 3 next\n"
@@ -81,7 +81,7 @@ def test_a_position_ahead_is_one_line() -> None:
 
 @pytest.mark.parametrize("command", [["mapping"], ["changes", "--since", "0"]])
 def test_a_journal_is_not_written_over(command: list[str]) -> None:
-    with Resolver.open("j.csv") as resolver:
+    with DurableResolver.open("j.csv") as resolver:
         resolver.merge("a", "b")
         resolver.commit()
     Path("link.csv").symlink_to("j.csv")

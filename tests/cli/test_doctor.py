@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.cli.group import commands
 from paths import DOCS
 
@@ -135,7 +135,7 @@ def test_a_directory_is_read_as_its_files_are() -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "the files hold no events"), ("kind,left,right\nmerge,a,b\n", "links and no events")],
+    [("", "the files hold no events"), ("kind,first,second\nmerge,a,b\n", "links and no events")],
 )
 def test_what_holds_nothing_is_not_said_to_hold_links(text: str, reason: str) -> None:
     name = "links.csv" if text else "empty.ndjson"
@@ -160,7 +160,7 @@ def test_profiles_are_an_option() -> None:
 
 
 def test_a_journal_is_looked_at_alone() -> None:
-    with Resolver.open("ids.idmerge") as resolver:
+    with DurableResolver.open("ids.idmerge") as resolver:
         resolver.identify(D1, "ada")
         resolver.identify(D1, "grace")
         resolver.commit()

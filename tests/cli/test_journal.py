@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from idmerge import Kind, Outcome, Policy, Resolver, reference
+from idmerge import DurableResolver, Kind, Outcome, Policy, reference
 from idmerge.cli.commands import resolve as resolve_command
 from idmerge.cli.group import commands
 from idmerge.cli.rules import RULES
@@ -48,11 +48,11 @@ def error_of(*arguments: object, code: int = 1) -> str:
 
 
 def csv_of(links: list[tuple[str, str, str]]) -> str:
-    return "kind,left,right\n" + "".join(f"{','.join(link)}\n" for link in links)
+    return "kind,first,second\n" + "".join(f"{','.join(link)}\n" for link in links)
 
 
 def mapping(path: str) -> dict[str, list[Any]]:
-    with Resolver.open(path, read_only=True) as resolver:
+    with DurableResolver.open(path, read_only=True) as resolver:
         return resolver.mapping().to_pydict()
 
 
@@ -65,9 +65,9 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def ids() -> str:
     """A journal of two batches, with offsets, that `LINKS` made."""
-    with Resolver.open("ids") as resolver:
-        for number, (kind, left, right) in enumerate(LINKS):
-            resolver.link(Kind[kind.upper()], left, right)
+    with DurableResolver.open("ids") as resolver:
+        for number, (kind, first, second) in enumerate(LINKS):
+            resolver.link(Kind[kind.upper()], first, second)
             if number == 2:
                 resolver.commit({"clicks": 12})
         resolver.commit()
@@ -145,7 +145,7 @@ def test_a_journal_is_not_written_over(option: list[str]) -> None:
 
 
 def test_a_second_writer_is_told_who_is_the_first(ids: str) -> None:
-    with Resolver.open(ids):
+    with DurableResolver.open(ids):
         assert "a journal has one writer at a time" in error_of("resolve", "links.csv", "--journal", ids)
         assert run("show", "ada", ids).stdout.startswith("canonical   ada\n")
 
@@ -154,7 +154,7 @@ def test_a_second_writer_is_told_who_is_the_first(ids: str) -> None:
 
 
 def test_a_journal_shows_its_rules_and_its_batches(ids: str) -> None:
-    with Resolver.open(ids) as resolver:
+    with DurableResolver.open(ids) as resolver:
         resolver.retract(2)
         resolver.commit()
     lines = run("journal", ids).stdout.splitlines()
@@ -179,7 +179,7 @@ def test_a_journal_shows_its_rules_and_its_batches(ids: str) -> None:
 
 def test_what_differs_from_the_default_policy_is_told() -> None:
     policy = Policy(max_cluster_size=None, blocked_ids=Policy().blocked_ids - {"null"} | set("abcde"))
-    Resolver.open("ids", policy, "smallest").close()
+    DurableResolver.open("ids", policy, "smallest").close()
     assert run("journal", "ids").stdout.splitlines()[2:6] == [
         "canonical   smallest",
         "policy      max_cluster_size: None, not 500",
@@ -189,7 +189,7 @@ def test_what_differs_from_the_default_policy_is_told() -> None:
 
 
 def test_the_last_twenty_batches_are_listed_or_all() -> None:
-    with Resolver.open("ids") as resolver:
+    with DurableResolver.open("ids") as resolver:
         for number in range(25):
             resolver.observe(f"u{number}")
             resolver.commit()
@@ -256,7 +256,7 @@ def test_damage_is_named_and_what_stands_before_it_is_saved(ids: str, statement:
     ]
     assert result.stderr.startswith("new was written: 1 batch\nidmerge: error: ids: ")
     assert run("verify", "new").stdout == "whole       1 batch, 3 links and acts, 4 IDs\n"
-    with Resolver.open("new") as resolver:
+    with DurableResolver.open("new") as resolver:
         assert resolver.offsets == {"clicks": 12}
         assert resolver.members("ada") == [D1, "ada", "crm-1"]
 
@@ -274,7 +274,7 @@ def test_steps_that_cannot_be_judged_again_are_damage_whatever_their_checksum(id
 
 
 def test_retractions_are_judged_again_too(ids: str) -> None:
-    with Resolver.open(ids) as resolver:
+    with DurableResolver.open(ids) as resolver:
         resolver.retract(0)
         resolver.identify(D1, "grace")
         resolver.commit()
@@ -335,7 +335,7 @@ def test_a_cluster_of_a_journal_is_shown_with_positions_and_times(ids: str) -> N
 
 
 def test_rejected_links_between_members_are_shown_with_their_rule(ids: str) -> None:
-    with Resolver.open(ids) as resolver:
+    with DurableResolver.open(ids) as resolver:
         resolver.merge("ada", "grace")
         resolver.commit()
     lines = run("show", "ada", ids).stdout.splitlines()
@@ -409,7 +409,7 @@ def test_why_asks_for_two_known_ids(ids: str) -> None:
 
 def test_a_retraction_is_told_as_csv_and_done_once(ids: str) -> None:
     before = mapping(ids)
-    expected = "distinct_id,old_canonical_id,new_canonical_id,seq\ncrm-1,ada,grace,6\n"
+    expected = "distinct_id,old_canonical_id,new_canonical_id,position\ncrm-1,ada,grace,6\n"
     dry = run("retract", 2, ids, "--dry-run")
     assert (dry.stdout, mapping(ids)) == (expected, before)
     assert dry.stderr == "taking back 2 would change 1 canonical ID; nothing was changed\n"
@@ -423,17 +423,19 @@ def test_a_retraction_is_told_as_csv_and_done_once(ids: str) -> None:
 def test_several_positions_are_taken_back_at_once(ids: str) -> None:
     result = run("retract", 0, 2, 0, ids)
     assert result.stderr.startswith("took back 0, 2, by position 5 to 6; ")
-    with Resolver.open(ids, read_only=True) as resolver:
-        assert (resolver.seq, resolver.same(D1, "ada")) == (7, False)
+    with DurableResolver.open(ids, read_only=True) as resolver:
+        assert (resolver.position, resolver.same(D1, "ada")) == (7, False)
 
 
 def test_changes_are_quoted_where_an_old_name_asks_for_it() -> None:
     Path("links.csv").write_text(
-        f'kind,left,right\nidentify,{D1},"a,""b"\nalias,c,"a,""b"\n', encoding="utf-8"
+        f'kind,first,second\nidentify,{D1},"a,""b"\nalias,c,"a,""b"\n', encoding="utf-8"
     )
     run("resolve", "links.csv", "--journal", "ids")
     rows = list(csv.DictReader(run("retract", 1, "ids").stdout.splitlines()))
-    assert rows == [{"distinct_id": "c", "old_canonical_id": 'a,"b', "new_canonical_id": "c", "seq": "3"}]
+    assert rows == [
+        {"distinct_id": "c", "old_canonical_id": 'a,"b', "new_canonical_id": "c", "position": "3"}
+    ]
 
 
 def test_what_cannot_be_taken_back_is_one_line(ids: str) -> None:
@@ -475,7 +477,7 @@ def test_a_forgotten_id_is_nowhere_in_the_files() -> None:
 
 
 def test_what_a_reader_kept_from_being_wiped_is_wiped_later(ids: str) -> None:
-    with Resolver.open(ids) as resolver:
+    with DurableResolver.open(ids) as resolver:
         resolver.forget("grace")
         resolver.commit()
     assert any(b"grace" in path.read_bytes() for path in Path().glob("ids*"))
@@ -485,7 +487,7 @@ def test_what_a_reader_kept_from_being_wiped_is_wiped_later(ids: str) -> None:
 
 def test_hostile_ids_cannot_steer_the_terminal() -> None:
     hostile = "\x1b[2Jada\u202e"
-    with Resolver.open("ids", Policy(anon_format="any")) as resolver:
+    with DurableResolver.open("ids", Policy(anon_format="any")) as resolver:
         resolver.identify(hostile, "grace")
         resolver.identify(hostile, "zoe")
         resolver.commit({hostile: hostile})
@@ -506,11 +508,11 @@ def test_hostile_ids_cannot_steer_the_terminal() -> None:
 
 def test_reading_commands_run_beside_a_writer(ids: str) -> None:
     over = threading.Event()
-    with Resolver.open(ids) as resolver:
+    with DurableResolver.open(ids) as resolver:
 
         def write() -> None:
             while not over.is_set():
-                resolver.merge("ada", f"u{resolver.seq}")
+                resolver.merge("ada", f"u{resolver.position}")
                 resolver.commit()
 
         writer = threading.Thread(target=write)
@@ -524,7 +526,7 @@ def test_reading_commands_run_beside_a_writer(ids: str) -> None:
 
 
 def test_a_journal_without_facts_says_that_it_is_unfinished() -> None:
-    Resolver.open("ids").close()
+    DurableResolver.open("ids").close()
     damage("DELETE FROM facts")
     damage("DELETE FROM head")
     assert "no policy yet" in run("journal", "ids").stdout

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 import idmerge
 from every_command import Parameter, parameters
-from idmerge import Profiles, Resolver, StitchedEvents, doctor, questions
+from idmerge import DurableResolver, Profiles, Resolver, StitchedEvents, doctor, questions
+from idmerge._naming import check_local, named, without_secrets
 from idmerge.cli.group import commands
 from idmerge.files import read, replacing, scan
-from idmerge.naming import check_local, named, without_secrets
-from idmerge.verify import Verdict, salvage, verify
+from idmerge.journal.verify import Verdict, salvage, verify
 from postgres_server import Server, running_server
 
 SECRET = ("zq7", "zq8", "zq9")
@@ -71,7 +71,7 @@ def in_a_folder_with_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def merge(journal: Any) -> None:
-    with Resolver.open(journal) as resolver:
+    with DurableResolver.open(journal) as resolver:
         resolver.merge("a", "b")
         resolver.commit()
 
@@ -238,7 +238,7 @@ def stitched(url: Any) -> None:
 
 
 def salvaged(url: Any) -> None:
-    salvage("ids.idmerge", url, Verdict(batches=1, seq=1, ids=2, offsets={}, damage="some"))
+    salvage("ids.idmerge", url, Verdict(batches=1, position=1, ids=2, offsets={}, damage="some"))
 
 
 def replaced(url: Any) -> None:
@@ -252,12 +252,12 @@ def drawn(url: Any) -> None:
 
 
 FUNCTIONS: list[Callable[[Any], Any]] = [
-    Resolver.open,
-    lambda url: Resolver.open(url, read_only=True),
-    lambda url: Resolver.open(url, create=False),
+    DurableResolver.open,
+    lambda url: DurableResolver.open(url, read_only=True),
+    lambda url: DurableResolver.open(url, create=False),
     verify,
     salvaged,
-    lambda url: salvage(url, "new.idmerge", Verdict(batches=1, seq=1, ids=2, offsets={}, damage="some")),
+    lambda url: salvage(url, "new.idmerge", Verdict(batches=1, position=1, ids=2, offsets={}, damage="some")),
     idmerge.stitch,
     lambda url: idmerge.stitch([url, "e.ndjson"]),
     lambda url: idmerge.stitch("e.ndjson", output=url),

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idmerge import Kind, Outcome, Policy, Resolver
+from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver
 from idmerge._formatting import shortened
 from idmerge.cli.group import commands
 from idmerge.pages.diagram import svg
@@ -165,9 +165,9 @@ def test_a_label_is_short(text: str, label: str) -> None:
 
 
 def journal(*links: tuple[str, str, str]) -> str:
-    with Resolver.open("ids") as resolver:
-        for kind, left, right in links:
-            resolver.link(Kind[kind.upper()], left, right)
+    with DurableResolver.open("ids") as resolver:
+        for kind, first, second in links:
+            resolver.link(Kind[kind.upper()], first, second)
         resolver.commit()
     return "ids"
 
@@ -256,7 +256,7 @@ def test_the_chain_is_highlighted_and_nothing_else(ids: str) -> None:
 
 def test_links_between_the_same_ids_do_not_hide_each_other() -> None:
     ids = journal(("identify", D1, "ada"), *[("identify", D1, "grace")] * 3)
-    with Resolver.open(ids, read_only=True) as resolver:
+    with DurableResolver.open(ids, read_only=True) as resolver:
         clusters = [
             Cluster(name, resolver.members(name), resolver.explain(name) or []) for name in ("ada", "grace")
         ]
@@ -285,7 +285,7 @@ def test_a_forgotten_id_keeps_its_place_without_its_name(ids: str) -> None:
 
 
 def test_an_id_without_links_is_drawn_alone() -> None:
-    with Resolver.open("ids") as resolver:
+    with DurableResolver.open("ids") as resolver:
         resolver.observe("lonely")
         resolver.commit()
     run("show", "lonely", "ids", "--svg", "x.svg", "--html", "x.html")
@@ -327,7 +327,7 @@ def test_what_is_drawn_of_a_giant_cluster_hangs_together_however_far_apart_it_is
 
 
 def test_of_a_giant_cluster_forgotten_ids_are_drawn_where_they_are_near() -> None:
-    with Resolver.open(":memory:", ANY) as resolver:
+    with DurableResolver.open(":memory:", ANY) as resolver:
         for number in range(1000):
             resolver.merge(f"u{number // 2}", f"u{number}")
         resolver.forget("u7")
@@ -365,7 +365,7 @@ class Tags(HTMLParser):
 
 def pages() -> Iterator[bytes]:
     """Yield pictures of hostile IDs, together and apart."""
-    with Resolver.open("hostile", ANY) as resolver:
+    with DurableResolver.open("hostile", ANY) as resolver:
         for text in HOSTILE:
             resolver.merge(HOSTILE[0], text)
         resolver.keep_apart(HOSTILE[0], "other")
@@ -422,7 +422,7 @@ def test_an_svg_of_hostile_ids_is_well_formed_and_titled() -> None:
 
 def test_an_id_longer_than_anybody_reads_is_cut_and_says_so() -> None:
     giant = "x" * 10**5
-    with Resolver.open("ids", ANY) as resolver:
+    with DurableResolver.open("ids", ANY) as resolver:
         resolver.merge("a", giant)
         resolver.commit()
     for command in (["show", giant, "ids"], ["why", "a", giant, "ids"]):

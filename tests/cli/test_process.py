@@ -143,7 +143,7 @@ def test_a_terminal_shows_a_bar_by_bytes_and_the_notes_whole(tmp_path: Path) -> 
 
 def test_a_terminal_shows_how_far_a_journal_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "ids"
-    with idmerge.Resolver.open(path) as resolver:
+    with idmerge.DurableResolver.open(path) as resolver:
         for start in range(0, 60_000, 10_000):
             resolver.observe_many([f"user-{number}" for number in range(start, start + 10_000)])
             resolver.commit()

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pyarrow import parquet
 
-from idmerge import Profiles, Resolver, reference
+from idmerge import DurableResolver, Profiles, Resolver, reference
 from idmerge.cli.group import commands
 from idmerge.testing import events
 
@@ -59,7 +59,7 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ndjson("updates.ndjson", UPDATES)
     ndjson("events.ndjson", EVENTS)
-    Path("links.csv").write_text("kind,left,right\nmerge,ana,phone\n", encoding="utf-8")
+    Path("links.csv").write_text("kind,first,second\nmerge,ana,phone\n", encoding="utf-8")
 
 
 def expected() -> pa.Table:
@@ -80,7 +80,7 @@ def test_updates_go_to_whom_all_events_say() -> None:
 def test_a_journal_says_the_same_as_its_events_and_is_only_read() -> None:
     run("resolve", "events.ndjson", "--journal", "ids")
     before = Path("ids").read_bytes()
-    with Resolver.open("ids"):  # A writer does not stand in the way.
+    with DurableResolver.open("ids"):  # A writer does not stand in the way.
         run("profiles", "updates.ndjson", "--journal", "ids", "-o", "p.arrow")
     assert pa.ipc.open_file("p.arrow").read_all().equals(expected())
     assert Path("ids").read_bytes() == before
@@ -131,7 +131,7 @@ def test_the_table_joins_with_the_mapping_in_duckdb() -> None:
 
 
 def test_a_store_keeps_profiles_from_run_to_run_and_hides_what_links_have_joined_since() -> None:
-    Path("none.csv").write_text("kind,left,right\n", encoding="utf-8")
+    Path("none.csv").write_text("kind,first,second\n", encoding="utf-8")
     ndjson("u", [setting("phone", plan="free", os="iOS"), setting("ana", plan="pro"), setting("ben")])
     first = run("profiles", "u", "--events", "none.csv", "--store", "kept")
     assert "profiles    3 shown, 0 hidden (hide)\n" in first.stderr
@@ -269,7 +269,7 @@ def test_the_summary_counts_updates_by_operation_and_what_was_left_out() -> None
     ndjson("u", sent)
     with Path("u").open("a", encoding="utf-8") as file:
         file.write("\noops\n")
-    Path("links.csv").write_text("kind,left,right\nmerge,ana,phone\nmerge,ana,ana\n", encoding="utf-8")
+    Path("links.csv").write_text("kind,first,second\nmerge,ana,phone\nmerge,ana,ana\n", encoding="utf-8")
     lines = run("profiles", "u", "--events", "links.csv").stderr.splitlines()
     assert lines[0].startswith("malformed: u:4: the update has no operation; expected one of $set, ")
     assert lines[1:3] == [
@@ -315,7 +315,7 @@ def test_options_of_the_policy_judge_the_links_and_say_who_is_nobody() -> None:
 
 
 def test_a_call_that_is_unclear_or_would_lose_a_file_is_refused() -> None:
-    Resolver.open("ids").close()
+    DurableResolver.open("ids").close()
     call = ["profiles", "updates.ndjson"]
     unclear = "name the files whose links say who is who by --events, or a journal by --journal"
     assert error_of(*call, code=2) == unclear

@@ -118,12 +118,12 @@ def test_links_in_columns_give_the_mapping_of_the_same_links(suffix: str, tmp_pa
     path = tmp_path / f"links.{suffix}"
     if suffix == "csv":
         path.write_text(
-            "kind,left,right\n" + "".join(f"{kind.name.lower()},{a},{b}\n" for kind, a, b in links)
+            "kind,first,second\n" + "".join(f"{kind.name.lower()},{a},{b}\n" for kind, a, b in links)
         )
     else:
         kinds, left, right = zip(*links, strict=True)
         parquet.write_table(
-            pa.table({"kind": [int(kind) for kind in kinds], "left": left, "right": right}), path
+            pa.table({"kind": [int(kind) for kind in kinds], "first": left, "second": right}), path
         )
     assert csv_rows(run("resolve", path).stdout) == [
         (name, "ada", 4) for name in (D1, "ada", "crm-1", "grace")
@@ -239,7 +239,7 @@ def test_the_rejected_links_stand_with_their_place_and_reason(tmp_path: Path) ->
 
 
 def test_the_rejected_links_of_columns_stand_with_their_row(tmp_path: Path) -> None:
-    table = {"kind": ["merge", "alias", "identify"], "left": ["a", None, ""], "right": ["a", "b", "c"]}
+    table = {"kind": ["merge", "alias", "identify"], "first": ["a", None, ""], "second": ["a", "b", "c"]}
     parquet.write_table(pa.table(table), tmp_path / "f.parquet")
     result = run("resolve", tmp_path / "f.parquet", "--rejected", tmp_path / "r.ndjson")
     assert [tuple(row.values())[1:6] for row in rejected_rows(tmp_path / "r.ndjson")] == [
@@ -247,15 +247,15 @@ def test_the_rejected_links_of_columns_stand_with_their_row(tmp_path: Path) -> N
         (2, "alias", None, "b", "MALFORMED"),
         (3, "identify", "", "c", "INVALID_ID"),
     ]
-    assert "f.parquet:2: left of alias must be a string, got null" in result.stderr
+    assert "f.parquet:2: first of alias must be a string, got null" in result.stderr
 
 
 def test_the_rejected_links_are_as_many_as_the_reference_rejects(shop: Path, tmp_path: Path) -> None:
     resolver = reference.Resolver()
     report = resolver.apply_events(EVENTS)
     expected = [
-        (int(position) + 1, Outcome(int(outcome)).name)
-        for position, outcome in zip(report.positions, report.outcomes, strict=True)
+        (int(row) + 1, Outcome(int(outcome)).name)
+        for row, outcome in zip(report.rows, report.outcomes, strict=True)
         if not Outcome(int(outcome)).accepted
     ]
     assert len(expected) > 10
@@ -269,16 +269,16 @@ def test_the_rejected_links_are_as_many_as_the_reference_rejects(shop: Path, tmp
 def test_a_rejected_csv_is_a_file_of_links_again(name: str, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(ndjson([identify(D1, "ada"), identify(D1, name)]))
     run("resolve", tmp_path / "f", "--rejected", tmp_path / "r.csv")
-    assert rejected_rows(tmp_path / "r.csv")[0]["right"] == name
+    assert rejected_rows(tmp_path / "r.csv")[0]["second"] == name
     assert [row[2] for row in csv_rows(run("resolve", tmp_path / "r.csv").stdout)] == [2, 2]
 
 
 def test_an_id_that_is_no_unicode_text_is_written_as_an_escape(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(ndjson([identify(D1, "a\ud800")]))
     run("resolve", tmp_path / "f", "--rejected", tmp_path / "r.csv")
-    assert rejected_rows(tmp_path / "r.csv")[0]["right"] == "a\\ud800"
+    assert rejected_rows(tmp_path / "r.csv")[0]["second"] == "a\\ud800"
     run("resolve", tmp_path / "f", "--rejected", tmp_path / "r.ndjson")
-    assert rejected_rows(tmp_path / "r.ndjson")[0]["right"] == "a\ud800"
+    assert rejected_rows(tmp_path / "r.ndjson")[0]["second"] == "a\ud800"
 
 
 # The summary
@@ -370,8 +370,8 @@ def test_strict_does_not_mind_rejected_links(tmp_path: Path) -> None:
             pa.Codec("zstd").compress(ndjson(EVENTS), asbytes=True)[:-9],
             "the zstd stream is cut off",
         ),
-        ("f.csv", b"kind,left\n", "needs the columns kind, left, right"),
-        ("f.csv", b"kind,left,right\nfuse,a,b\n", ":2: kind must be identify, alias, merge,"),
+        ("f.csv", b"kind,first\n", "needs the columns kind, first, second"),
+        ("f.csv", b"kind,first,second\nfuse,a,b\n", ":2: kind must be identify, alias, merge,"),
         ("f.parquet", b"no Parquet", "no readable Parquet"),
         ("f.json", b"[{}, oops]", ":2: the item is no JSON"),
         ("f.ndjson", ndjson(EVENTS).decode().encode("utf-16"), ":1: the text is UTF-16; convert it to UTF-8"),

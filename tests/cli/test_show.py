@@ -85,7 +85,7 @@ def test_links_stand_in_the_order_of_the_files() -> None:
 
 
 def test_links_of_columns_are_shown_with_their_row() -> None:
-    table = {"kind": ["merge", "merge", "alias"], "left": ["a", "c", None], "right": ["b", "d", "a"]}
+    table = {"kind": ["merge", "merge", "alias"], "first": ["a", "c", None], "second": ["b", "d", "a"]}
     parquet.write_table(pa.table(table), "f.parquet")
     stdout = run("a", "f.parquet").stdout
     assert "  f.parquet:1  merge  MERGED  a  b\n" in stdout
@@ -139,7 +139,7 @@ def test_a_directory_stands_for_the_files_in_it(tmp_path: Path) -> None:
     folder.mkdir()
     for name, part in (("a.ndjson", given[:150]), ("b.ndjson", given[150:])):
         (folder / name).write_text("".join(f"{json.dumps(event)}\n" for event in part), encoding="utf-8")
-    (folder / "c.csv").write_text("kind,left,right\nmerge,only,here\n", encoding="utf-8")
+    (folder / "c.csv").write_text("kind,first,second\nmerge,only,here\n", encoding="utf-8")
     (folder / "notes.txt").write_text("not read", encoding="utf-8")
     files = [str(folder / name) for name in ("a.ndjson", "b.ndjson", "c.csv")]
 

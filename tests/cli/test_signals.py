@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.testing import events as workload
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says when a process handles signals")
@@ -245,8 +245,8 @@ def test_an_interrupted_run_says_what_the_journal_keeps(every: int) -> None:
             assert process.stdout.readline() == b"read\n"
         process.send_signal(signal.SIGTERM)
         code, stderr = ended(process)
-    with Resolver.open("j.idmerge", read_only=True) as resolver:
-        kept = resolver.seq
+    with DurableResolver.open("j.idmerge", read_only=True) as resolver:
+        kept = resolver.position
     assert code == 143
     (line,) = stderr.splitlines()
     said = f"{kept:,} links and acts so far" if every == 1 else "what it held before"

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from pyarrow import parquet
 
 import idmerge
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError
 
@@ -44,14 +44,14 @@ def test_events_as_csv_are_refused_with_what_to_do() -> None:
     run("stitch", "story.ndjson", "-o", "stitched.csv")
     said = run("stitch", "stitched.csv", "-o", "again.parquet", code=1).stderr
     assert said == (
-        "idmerge: error: stitched.csv: holds events as columns, of which only links (kind, left, right) can "
-        "be read; give the events as JSON, Parquet or Arrow to idmerge stitch\n"
+        "idmerge: error: stitched.csv: holds events as columns, of which only links (kind, first, second) "
+        "can be read; give the events as JSON, Parquet or Arrow to idmerge stitch\n"
     )
     assert not Path("again.parquet").exists()
 
 
 def test_a_file_of_links_may_have_a_column_called_event() -> None:
-    Path("links.csv").write_text(f"event,kind,left,right\nlogin,identify,{DEVICE},ben\n")
+    Path("links.csv").write_text(f"event,kind,first,second\nlogin,identify,{DEVICE},ben\n")
     run("stitch", "links.csv", "story.ndjson", "-o", "out.parquet")
     assert parquet.read_table("out.parquet")["distinct_id"].to_pylist() == ["ben", "ana"]
 
@@ -80,7 +80,7 @@ def test_the_summary_says_how_many_malformed_lines_were_told(count: int, summary
 
 
 def test_a_journal_holds_no_events_to_ask_or_to_stitch() -> None:
-    with Resolver.open("ids.idmerge") as resolver:
+    with DurableResolver.open("ids.idmerge") as resolver:
         resolver.identify(DEVICE, "ana")
         resolver.commit()
     for command in (["ask", "signup-rate"], ["stitch", "-o", "out.parquet"]):

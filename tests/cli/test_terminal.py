@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from every_command import Parameter, parameters
-from idmerge import Resolver
+from idmerge import DurableResolver
+from idmerge._naming import named, visible
 from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError, IdmergeError, UnknownIdError
 from idmerge.files import read
-from idmerge.naming import named, visible
 
 HOSTILE = "x\x1b]0;t\x07\x1b[31m\x9b1m\u202eb\u2066\n\r\x7f\u200b\x08y"
 """A title, colours by C0 and C1, overrides of direction, ends of line, DEL, no width, a backspace."""
@@ -40,7 +40,7 @@ def in_a_folder_with_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         Path(name).write_text(text, encoding="utf-8", newline="")
     updates = [{"$distinct_id": HOSTILE, "$set": {f"p{HOSTILE}": HOSTILE}}, {"$distinct_id": HOSTILE}]
     Path("u.ndjson").write_text("".join(f"{json.dumps(update)}\n" for update in updates), encoding="utf-8")
-    with Resolver.open("ids.idmerge") as resolver:
+    with DurableResolver.open("ids.idmerge") as resolver:
         resolver.merge("a", HOSTILE)
         resolver.merge(HOSTILE, "b")
         resolver.identify(HOSTILE, "c")
@@ -71,7 +71,7 @@ def test_errors_show_names_and_ids_with_escapes() -> None:
         list(read(f"{HOSTILE}.csv"))
     assert str(raised.value).startswith(f"{SHOWN}.csv: ")
     with pytest.raises(FileNotFoundError) as missing:
-        Resolver.open(f"no {HOSTILE}", read_only=True)
+        DurableResolver.open(f"no {HOSTILE}", read_only=True)
     assert str(missing.value) == f"no {SHOWN}: there is no such journal"
 
 

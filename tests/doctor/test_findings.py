@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import Outcome, Policy, Resolver, files, reference
+from idmerge import DurableResolver, Outcome, Policy, files, reference
 from idmerge.doctor import CATALOGUE, Diagnosis, Finding, Limits, Severity, examine, examine_journal
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of, link_of
@@ -271,7 +271,7 @@ def test_lines_that_cannot_be_read_are_counted_and_the_first_are_shown(tmp_path:
 
 def test_columns_of_links_have_no_events_and_that_is_said(tmp_path: Path) -> None:
     path = tmp_path / "links.csv"
-    path.write_text(f"kind,left,right\nidentify,{D1},ada\nidentify,{D1},grace\n", encoding="utf-8")
+    path.write_text(f"kind,first,second\nidentify,{D1},ada\nidentify,{D1},grace\n", encoding="utf-8")
     diagnosis = examine(path)
     (finding,) = diagnosis.findings
     assert (finding.code, finding.events, finding.share) == ("shared-device", None, None)
@@ -281,7 +281,7 @@ def test_columns_of_links_have_no_events_and_that_is_said(tmp_path: Path) -> Non
 
 def test_a_journal_tells_of_its_links(tmp_path: Path) -> None:
     path = tmp_path / "ids.idmerge"
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.identify(f"$device:{D1}", "ada")
         resolver.identify(f"$device:{D1}", "grace")
         resolver.merge("ada", "eve")
@@ -301,7 +301,7 @@ def test_a_journal_tells_of_its_links(tmp_path: Path) -> None:
 
 def test_what_was_taken_back_or_forgotten_in_a_journal_is_not_told(tmp_path: Path) -> None:
     path = tmp_path / "ids.idmerge"
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.identify(D1, "ada")
         resolver.identify(D1, "grace")
         resolver.identify(D2, "ben")

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from every_command import leaves
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.cli.group import commands
 from idmerge.files import csvtext
 from idmerge.files.csvtext import safe, write_csv
@@ -59,7 +59,7 @@ def merged(texts: Iterable[str], path: str = "ids.idmerge") -> None:
     for left in Path().glob(f"{path}*"):
         left.unlink()
     first, *others = texts
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.observe(first)
         for other in others:
             resolver.merge(first, other)
@@ -117,7 +117,7 @@ def test_one_cell_and_a_column_are_made_safe_alike(texts: list[str | None]) -> N
 @given(TEXTS)
 def test_a_mapping_and_its_changes_read_back_as_they_were(texts: list[str]) -> None:
     merged(texts)
-    with Resolver.open("ids.idmerge", read_only=True) as resolver:
+    with DurableResolver.open("ids.idmerge", read_only=True) as resolver:
         tables: list[tuple[list[str], dict[str, Any]]] = [
             (["mapping", "ids.idmerge"], resolver.mapping().to_pydict()),
             (["changes", "ids.idmerge", "--since", "0"], resolver.changes(0).to_pydict()),
@@ -133,7 +133,7 @@ def test_a_mapping_and_its_changes_read_back_as_they_were(texts: list[str]) -> N
 
 @pytest.mark.parametrize("canonical", ["a,b", 'a"b', "a\nb", "a\rb"])
 def test_changes_are_written_where_only_a_canonical_id_needs_quotes(canonical: str) -> None:
-    with Resolver.open("ids.idmerge", canonical="smallest") as resolver:
+    with DurableResolver.open("ids.idmerge", canonical="smallest") as resolver:
         resolver.merge(canonical, "b")
         resolver.commit()
     (old,) = [row[1:3] for row in rows(run("changes", "ids.idmerge", "--since", 0).stdout_bytes)[1:]]
@@ -148,7 +148,7 @@ def test_changes_are_written_where_only_a_canonical_id_needs_quotes(canonical: s
 def test_what_is_taken_back_reads_back_as_it_was(texts: list[str]) -> None:
     merged([*texts, "last"])
     position = len(texts) - 1
-    with Resolver.open("ids.idmerge") as resolver:
+    with DurableResolver.open("ids.idmerge") as resolver:
         table = resolver.retract(position, dry_run=True).to_pydict()
     expected = [[*table], *([*map(str, row)] for row in zip(*table.values(), strict=True))]
     assert rows(run("retract", "--dry-run", position, "ids.idmerge").stdout_bytes) == expected

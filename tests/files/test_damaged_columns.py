@@ -126,7 +126,7 @@ def _check_refused(damaged: Any, rows: int) -> None:
 
 def test_integers_with_an_index_beyond_their_dictionary_are_refused() -> None:
     damaged = pa.DictionaryArray.from_arrays(pa.array([0, 9]), pa.array([1, 2]), safe=False)
-    with pytest.raises(ValueError, match="left is a damaged Arrow column: row 1 has an index beyond"):
+    with pytest.raises(ValueError, match="first is a damaged Arrow column: row 1 has an index beyond"):
         connected_components(damaged, pa.array([1, 2]))
 
 
@@ -171,11 +171,11 @@ def write_arrow(path: Path, table: pa.Table, *, way: str = "file") -> Path:
 def links_with(damaged: pa.Array[Any]) -> pa.Table:
     """Return links of which the last batch is damaged."""
     whole = pa.table(
-        {"kind": ["merge"] * 3, "left": pa.array(["x", "y", "z"], damaged.type), "right": ["r"] * 3}
+        {"kind": ["merge"] * 3, "first": pa.array(["x", "y", "z"], damaged.type), "second": ["r"] * 3}
     )
     rows = len(damaged)
     return pa.concat_tables(
-        [whole, pa.table({"kind": ["merge"] * rows, "left": damaged, "right": ["r"] * rows})]
+        [whole, pa.table({"kind": ["merge"] * rows, "first": damaged, "second": ["r"] * rows})]
     )
 
 
@@ -226,8 +226,8 @@ def test_a_wrong_index_is_found_also_in_a_batch_that_shares_its_dictionary(tmp_p
     table = pa.table(
         {
             "kind": ["merge"] * 9,
-            "left": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2] * 3), values),
-            "right": ["r"] * 9,
+            "first": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2] * 3), values),
+            "second": ["r"] * 9,
         }
     )
     path = write_arrow(tmp_path / "f.arrow", table)
@@ -240,11 +240,11 @@ def test_a_wrong_index_is_found_also_in_a_batch_that_shares_its_dictionary(tmp_p
 
 def test_a_dictionary_that_batches_share_is_validated_once(tmp_path: Path) -> None:
     values = pa.array([f"id-{number}" for number in range(5)])
-    table = pa.table({"left": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2] * 3), values)})
+    table = pa.table({"first": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2] * 3), values)})
     path = write_arrow(tmp_path / "f.arrow", table)
     with opened("f", str(path), "Arrow") as file:
         remembered = [
-            file._is_validated_dictionary("left", batch["left"]) for batch in file._reader.batches([], 9)
+            file._is_validated_dictionary("first", batch["first"]) for batch in file._reader.batches([], 9)
         ]
     assert remembered == [False, True, True]
 
@@ -296,7 +296,7 @@ def test_no_damaged_file_ends_a_process_or_shows_memory(tmp_path: Path) -> None:
 def test_a_value_beyond_its_type_that_leads_nowhere_is_no_damage(tmp_path: Path) -> None:
     days = pa.array([1, None], pa.date64())  # With a time of day.
     times = pa.array([-1, None], pa.time64("us"))
-    links = {"kind": ["merge", "merge"], "left": ["a", "c"], "right": ["b", "d"]}
+    links = {"kind": ["merge", "merge"], "first": ["a", "c"], "second": ["b", "d"]}
     events = pa.table(
         {"event": ["x", "y"], "time": [1, 2], "distinct_id": ["a", "b"], "day": days, "at": times}
     )

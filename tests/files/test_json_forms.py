@@ -17,11 +17,11 @@ from pyarrow import parquet
 
 import idmerge
 from idmerge import Resolver, StitchedEvents
+from idmerge._json_decoding import DEEPEST
 from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import parse
 from idmerge.files import BadLine, EventBatch, StepBatch, blocks, read, scan
-from idmerge.jsondecoding import DEEPEST
 from json_events import PACKED, as_array, event_texts
 from stitched_by_hand import loaded, stitched_table
 from strategies import D1
@@ -165,7 +165,7 @@ def test_a_number_has_the_digits_that_it_is_written_with_as_an_id(tmp_path: Path
         outcomes = [
             outcome.name
             for piece in scan(tmp_path / name)
-            for outcome in map(idmerge.Outcome, resolver.apply_piece(piece).outcomes.tolist())  # type: ignore[arg-type]
+            for outcome in map(idmerge.Outcome, piece.apply_to(resolver).outcomes.tolist())
         ]
         assert outcomes == ["MERGED", "ANON_CLAIMED", "INVALID_ID"]
         assert resolver.members(D1) == [D1, f"-{long}"]

@@ -1,4 +1,4 @@
-"""Files of links: CSV, Parquet and Arrow with the columns kind, left and right."""
+"""Files of links: CSV, Parquet and Arrow with the columns kind, first and second."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows_of(source: Path | io.BytesIO, name: str | None = None) -> tuple[list[Ro
     bad = []
     for piece in read(source, name=name):
         if isinstance(piece, LinkBatch):
-            assert len(piece.lines) == len(piece.kinds) == len(piece.left) == len(piece.right) <= 8192
+            assert len(piece.lines) == len(piece.kinds) == len(piece.first) == len(piece.second) <= 8192
             rows += [(line, *piece.link(index)) for index, line in enumerate(piece.lines)]
         else:
             assert isinstance(piece, BadLine)
@@ -78,7 +78,7 @@ WRITERS = [
 
 
 def test_a_kind_is_a_word_or_an_event_name_or_a_number() -> None:
-    text = "kind,left,right\n" + "".join(f"{name},a,b\n" for name in [*NAMES, "0", "1", "2"])
+    text = "kind,first,second\n" + "".join(f"{name},a,b\n" for name in [*NAMES, "0", "1", "2"])
     rows, bad = csv_rows(text)
     assert [kind for _, kind, _, _ in rows] == [*KINDS, *KINDS[:3]]
     assert bad == []
@@ -90,54 +90,54 @@ def test_a_kind_is_a_word_or_an_event_name_or_a_number() -> None:
 def test_every_text_comes_back_from_a_csv(pairs: list[tuple[str, str]]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerows([("kind", "left", "right"), *(("merge", left, right) for left, right in pairs)])
+    writer.writerows([("kind", "first", "second"), *(("merge", left, right) for left, right in pairs)])
     rows, bad = csv_rows(text.getvalue())
     assert [(left, right) for _, _, left, right in rows] == pairs
     assert bad == []
 
 
 def test_columns_stand_in_any_order_among_others() -> None:
-    rows, _ = csv_rows("note,right,kind,left\nx,b,alias,a\n")
+    rows, _ = csv_rows("note,second,kind,first\nx,b,alias,a\n")
     assert rows == [(2, Kind.ALIAS, "a", "b")]
 
 
 def test_an_empty_cell_is_an_empty_id() -> None:
-    assert csv_rows("kind,left,right\nmerge,,b\n")[0] == [(2, Kind.MERGE, "", "b")]
+    assert csv_rows("kind,first,second\nmerge,,b\n")[0] == [(2, Kind.MERGE, "", "b")]
 
 
 def test_a_bom_and_crlf_and_blank_lines_and_no_last_newline_are_fine() -> None:
-    rows, bad = csv_rows(b"\xef\xbb\xbfkind,left,right\r\n\r\nmerge,a,b\r\n\r\nmerge,c,d")
+    rows, bad = csv_rows(b"\xef\xbb\xbfkind,first,second\r\n\r\nmerge,a,b\r\n\r\nmerge,c,d")
     assert rows == [(3, Kind.MERGE, "a", "b"), (5, Kind.MERGE, "c", "d")]
     assert bad == []
 
 
 def test_a_row_of_another_width_is_a_bad_line_between_the_others() -> None:
-    text = "kind,left,right\nmerge,a,b\nmerge,a\nmerge,c,d\nmerge,e,f,g\n"
+    text = "kind,first,second\nmerge,a,b\nmerge,a\nmerge,c,d\nmerge,e,f,g\n"
     pieces = list(read(io.BytesIO(text.encode()), name="f.csv"))
     assert [type(piece) for piece in pieces] == [LinkBatch, BadLine, LinkBatch, BadLine]
     assert str(pieces[1]) == "f.csv:3: the row must have 3 cells like the header, got 2"
 
 
 def test_a_csv_is_read_through_gzip_and_in_batches() -> None:
-    text = "kind,left,right\n" + "".join(f"0,a{number},b\n" for number in range(20_000))
+    text = "kind,first,second\n" + "".join(f"0,a{number},b\n" for number in range(20_000))
     pieces = list(read(io.BytesIO(gzip.compress(text.encode())), name="f.csv.gz"))
     assert [len(piece.lines) for piece in pieces if isinstance(piece, LinkBatch)] == [8192, 8192, 3616]
 
 
-@pytest.mark.parametrize("header", ["", "kind,left\n", "kind,left,right,left\n", "event,id\n"])
+@pytest.mark.parametrize("header", ["", "kind,first\n", "kind,first,second,first\n", "event,id\n"])
 def test_a_header_without_each_column_once_is_an_error_that_names_them(header: str) -> None:
     message = csv_error(header)
-    assert message.startswith("f.csv: needs the columns kind, left, right, each once; wrong or missing: ")
+    assert message.startswith("f.csv: needs the columns kind, first, second, each once; wrong or missing: ")
     assert message.endswith("found: " + (header.strip().replace(",", ", ") or "none"))
 
 
 def test_a_header_cannot_steer_the_terminal() -> None:
-    assert csv_error("kind,left,\x1b[2J\n").endswith(r"found: kind, left, '\x1b[2J'")
+    assert csv_error("kind,first,\x1b[2J\n").endswith(r"found: kind, first, '\x1b[2J'")
 
 
 @pytest.mark.parametrize("kind", ["", "Identify", "3", "-1", "identify ", "x" * 1000])
 def test_an_unknown_kind_is_an_error_that_names_the_line(kind: str) -> None:
-    message = csv_error(f"kind,left,right\nmerge,a,b\n{kind},a,b\n")
+    message = csv_error(f"kind,first,second\nmerge,a,b\n{kind},a,b\n")
     assert message.startswith("f.csv:3: kind must be identify, alias, merge, ")
     assert len(message) < 250
 
@@ -145,14 +145,17 @@ def test_an_unknown_kind_is_an_error_that_names_the_line(kind: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'kind,left,right\nmerge,"a"x,b\n', "f.csv:2: the row is no CSV: "),
-        (b'kind,left,right\nmerge,"a,b\n', "f.csv:2: the row is no CSV: "),
-        (b"kind,left,right\nmerge,a\rb,c\n", "f.csv:2: the row is no CSV: "),
-        (b"kind,left,right\nmerge,a,\xff\n", "f.csv:2: the text is no UTF-8: "),
-        ("kind,left,right\n".encode("utf-16"), "f.csv:1: the text is UTF-16; convert it to UTF-8"),
-        (b"kind,left,right\nmerge,a," + b"b" * 17 * 2**20, "f.csv:2: the line is longer than 16777216 bytes"),
+        (b'kind,first,second\nmerge,"a"x,b\n', "f.csv:2: the row is no CSV: "),
+        (b'kind,first,second\nmerge,"a,b\n', "f.csv:2: the row is no CSV: "),
+        (b"kind,first,second\nmerge,a\rb,c\n", "f.csv:2: the row is no CSV: "),
+        (b"kind,first,second\nmerge,a,\xff\n", "f.csv:2: the text is no UTF-8: "),
+        ("kind,first,second\n".encode("utf-16"), "f.csv:1: the text is UTF-16; convert it to UTF-8"),
         (
-            gzip.compress(b"kind,left,right\nmerge,a,b\n")[:-3],
+            b"kind,first,second\nmerge,a," + b"b" * 17 * 2**20,
+            "f.csv:2: the line is longer than 16777216 bytes",
+        ),
+        (
+            gzip.compress(b"kind,first,second\nmerge,a,b\n")[:-3],
             "f.csv:3: here or a little later the gzip stream",
         ),
     ],
@@ -176,9 +179,9 @@ def test_columns_hold_text_of_every_layout_and_nulls(
         kinds = pa.array([int(kind) for kind in kinds], pa.int8())
     columns = {
         "other": [1.5] * 6,
-        "right": pa.array(right).cast(text),
+        "second": pa.array(right).cast(text),
         "kind": kinds,
-        "left": pa.array(left).cast(text),
+        "first": pa.array(left).cast(text),
     }
     rows, bad = rows_of(write(tmp_path / name, columns))
     assert rows == list(zip(range(1, 7), KINDS, left, right, strict=True))
@@ -188,13 +191,13 @@ def test_columns_hold_text_of_every_layout_and_nulls(
 @pytest.mark.parametrize(("write", "name"), WRITERS)
 def test_rows_are_numbered_through_the_batches(write: Any, name: str, tmp_path: Path) -> None:
     ids = [f"user-{number}" for number in range(20_000)]
-    rows, _ = rows_of(write(tmp_path / name, {"kind": [2] * 20_000, "left": ids, "right": ids}))
+    rows, _ = rows_of(write(tmp_path / name, {"kind": [2] * 20_000, "first": ids, "second": ids}))
     assert [(line, left) for line, _, left, _ in rows] == list(enumerate(ids, start=1))
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
 def test_an_integer_is_taken_by_its_decimal_digits(write: Any, name: str, tmp_path: Path) -> None:
-    rows, _ = rows_of(write(tmp_path / name, {"kind": ["merge"], "left": [-12], "right": [2**60]}))
+    rows, _ = rows_of(write(tmp_path / name, {"kind": ["merge"], "first": [-12], "second": [2**60]}))
     assert rows == [(1, Kind.MERGE, "-12", "1152921504606846976")]
 
 
@@ -202,15 +205,18 @@ def test_an_integer_is_taken_by_its_decimal_digits(write: Any, name: str, tmp_pa
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"kind": ["merge"], "left": ["a"]}, "wrong or missing: right; found: kind, left"),
-        ({"kind": ["merge"], "left": [1.5], "right": ["b"]}, "the column left must hold text, got double"),
-        ({"kind": ["merge"], "left": ["a"], "right": [b"b"]}, "the column right must hold text, got binary"),
-        ({"kind": ["merge", "fuse"], "left": ["a", "a"], "right": ["b", "b"]}, ":2: kind must be "),
-        ({"kind": ["merge", None], "left": ["a", "a"], "right": ["b", "b"]}, ":2: kind must be "),
-        ({"kind": [True], "left": ["a"], "right": ["b"]}, ":1: kind must be "),
-        ({"kind": [1.0], "left": ["a"], "right": ["b"]}, ":1: kind must be "),
-        ({"kind": [3], "left": ["a"], "right": ["b"]}, ":1: kind must be "),
-        ({"kind": pa.array([None], pa.null()), "left": ["a"], "right": ["b"]}, ":1: kind must be "),
+        ({"kind": ["merge"], "first": ["a"]}, "wrong or missing: second; found: kind, first"),
+        ({"kind": ["merge"], "first": [1.5], "second": ["b"]}, "the column first must hold text, got double"),
+        (
+            {"kind": ["merge"], "first": ["a"], "second": [b"b"]},
+            "the column second must hold text, got binary",
+        ),
+        ({"kind": ["merge", "fuse"], "first": ["a", "a"], "second": ["b", "b"]}, ":2: kind must be "),
+        ({"kind": ["merge", None], "first": ["a", "a"], "second": ["b", "b"]}, ":2: kind must be "),
+        ({"kind": [True], "first": ["a"], "second": ["b"]}, ":1: kind must be "),
+        ({"kind": [1.0], "first": ["a"], "second": ["b"]}, ":1: kind must be "),
+        ({"kind": [3], "first": ["a"], "second": ["b"]}, ":1: kind must be "),
+        ({"kind": pa.array([None], pa.null()), "first": ["a"], "second": ["b"]}, ":1: kind must be "),
     ],
 )
 def test_wrong_columns_are_an_error_that_names_them(
@@ -224,7 +230,7 @@ def test_wrong_columns_are_an_error_that_names_them(
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
 def test_a_file_that_is_cut_off_is_an_error(write: Any, name: str, tmp_path: Path) -> None:
-    path = write(tmp_path / name, {"kind": ["merge"] * 999, "left": ["a"] * 999, "right": ["b"] * 999})
+    path = write(tmp_path / name, {"kind": ["merge"] * 999, "first": ["a"] * 999, "second": ["b"] * 999})
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(FileFormatError, match=r"no readable .* get a whole copy of the file"):
         rows_of(path)
@@ -240,13 +246,13 @@ def test_a_file_that_only_has_the_name_is_an_error(name: str, content: bytes, tm
 
 @pytest.mark.parametrize(("write", "name"), WRITERS[:2])
 def test_a_parquet_or_arrow_file_is_known_by_its_bytes(write: Any, name: str, tmp_path: Path) -> None:
-    write(tmp_path / name, {"kind": ["merge"], "left": ["a"], "right": ["b"]}).rename(tmp_path / "renamed")
+    write(tmp_path / name, {"kind": ["merge"], "first": ["a"], "second": ["b"]}).rename(tmp_path / "renamed")
     assert rows_of(tmp_path / "renamed")[0] == [(1, Kind.MERGE, "a", "b")]
 
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
 def test_an_open_file_can_be_read_twice_and_stays_open(write: Any, name: str, tmp_path: Path) -> None:
-    with write(tmp_path / name, {"kind": ["merge"], "left": ["a"], "right": ["b"]}).open("rb") as stream:
+    with write(tmp_path / name, {"kind": ["merge"], "first": ["a"], "second": ["b"]}).open("rb") as stream:
         first = [piece.link(0) for piece in read(stream) if isinstance(piece, LinkBatch)]
         stream.seek(0)
         assert first == [piece.link(0) for piece in read(stream) if isinstance(piece, LinkBatch)]
@@ -255,7 +261,7 @@ def test_an_open_file_can_be_read_twice_and_stays_open(write: Any, name: str, tm
 
 @pytest.mark.parametrize(("write", "name"), WRITERS)
 def test_every_byte_is_told_once(write: Any, name: str, tmp_path: Path) -> None:
-    path = write(tmp_path / name, {"kind": [0] * 30_000, "left": ["a"] * 30_000, "right": ["b"] * 30_000})
+    path = write(tmp_path / name, {"kind": [0] * 30_000, "first": ["a"] * 30_000, "second": ["b"] * 30_000})
     told: list[int] = []
     for _ in read(path, on_bytes=told.append):
         pass
@@ -274,7 +280,7 @@ def test_parquet_from_a_pipe_is_an_error_that_says_what_to_do() -> None:
 def test_a_large_row_group_is_read_page_by_page(tmp_path: Path) -> None:
     ids = pa.array([f"{number:0200}" for number in range(200_000)])
     path = tmp_path / "f.parquet"
-    table = pa.table({"kind": pa.array([2] * len(ids), pa.int8()), "left": ids, "right": ids})
+    table = pa.table({"kind": pa.array([2] * len(ids), pa.int8()), "first": ids, "second": ids})
     parquet.write_table(table, path, row_group_size=len(ids), use_dictionary=False, compression="none")
     before = pa.total_allocated_bytes()
     held = [pa.total_allocated_bytes() - before for _ in read(path)]

@@ -47,14 +47,14 @@ class CountedReads(io.BufferedReader):
 @pytest.mark.parametrize("length", [131_073, MAX_LINE - len(b'merge,"",b\n')])
 def test_a_cell_is_as_long_as_its_line_may_be(length: int) -> None:
     cell = "x" * length
-    assert links_of(b'kind,left,right\nmerge,"%s",b\n' % cell.encode()) == [(2, cell, "b")]
-    assert links_of(b"kind,left,right\nmerge,a,b\nmerge,%s,b\n" % cell.encode())[1] == (3, cell, "b")
+    assert links_of(b'kind,first,second\nmerge,"%s",b\n' % cell.encode()) == [(2, cell, "b")]
+    assert links_of(b"kind,first,second\nmerge,a,b\nmerge,%s,b\n" % cell.encode())[1] == (3, cell, "b")
 
 
 def test_the_limit_that_others_have_set_for_csv_stays_as_it_was() -> None:
     before = csv.field_size_limit(7)
     try:
-        rows = read(io.BytesIO(b"kind,left,right\nmerge,a2345678,b\n"), name="f.csv")
+        rows = read(io.BytesIO(b"kind,first,second\nmerge,a2345678,b\n"), name="f.csv")
         assert [type(piece) for piece in rows] == [LinkBatch]
         with pytest.raises(csv.Error, match="field larger than field limit .7."):
             list(csv.reader(["12345678"]))
@@ -66,9 +66,9 @@ def test_the_limit_that_others_have_set_for_csv_stays_as_it_was() -> None:
 def test_a_row_over_many_lines_is_no_longer_than_a_line_may_be() -> None:
     lines = b"merge," + b'"%s\n",' % (b"x" * 2**20) * 17
     with pytest.raises(FileFormatError, match=f"f.csv:17: the row is longer than {MAX_LINE} bytes"):
-        links_of(b"kind,left,right\n" + lines)
+        links_of(b"kind,first,second\n" + lines)
     with pytest.raises(FileFormatError, match=f"f.csv:2: the line is longer than {MAX_LINE} bytes"):
-        links_of(b"kind,left,right\nmerge," + b"x" * MAX_LINE)
+        links_of(b"kind,first,second\nmerge," + b"x" * MAX_LINE)
 
 
 # Blank lines
@@ -98,7 +98,7 @@ def test_a_bad_line_behind_many_blank_lines_is_named_with_its_line() -> None:
 @pytest.mark.parametrize("blank", [b"\n", b"\r\n"])
 def test_blank_lines_of_a_csv_are_passed_over_but_for_those_in_a_cell(blank: bytes) -> None:
     many = blank * MANY
-    header = b"kind,left,right\n"
+    header = b"kind,first,second\n"
     assert links_of(many + header + many + b"merge,a,b\n" + many) == [(2 * MANY + 2, "a", "b")]
     cell = b"\n" * 40
     found = links_of(many + header + b'merge,"a' + cell + b'z",b\n' + many + b"merge,c,d\n")
@@ -107,7 +107,7 @@ def test_blank_lines_of_a_csv_are_passed_over_but_for_those_in_a_cell(blank: byt
 
 def test_a_line_of_blanks_alone_is_a_row_of_a_csv() -> None:
     pieces = list(
-        read(io.BytesIO(b"kind,left,right\n" + b"\n" * 99 + b"  \n" * 3 + b"merge,a,b\n"), name="f.csv")
+        read(io.BytesIO(b"kind,first,second\n" + b"\n" * 99 + b"  \n" * 3 + b"merge,a,b\n"), name="f.csv")
     )
     assert [str(piece).partition(" the row")[0] for piece in pieces[:3]] == [
         f"f.csv:{n}:" for n in (101, 102, 103)

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import threading
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import Link, distinct_id_of, link_of
 from idmerge.files import BadLine, EventBatch, Piece, StepBatch, blocks, read, scan, scanning
 from idmerge.files.shape import Shape
-from idmerge.stitching.lines import event_count
 from idmerge.testing import events as workload
 from strategies import ids
 
@@ -39,7 +39,7 @@ def stated(event: dict[str, Any]) -> Stated:
     return link if seen is None else f"observed: {seen}"
 
 
-def told(pieces: list[StepBatch | Piece]) -> list[tuple[int, Stated]]:
+def told(pieces: Sequence[Piece]) -> list[tuple[int, Stated]]:
     """Return the line of each event and bad line, and what it states."""
     lines: list[tuple[int, Stated]] = []
     for piece in pieces:
@@ -77,7 +77,7 @@ def by_columns(content: bytes) -> list[tuple[int, Stated]]:
         return len(scans) < 3  # From then on without.
 
     pieces = list(scan(io.BytesIO(content), name="f", shape=Shape([*KEYS, "x", "n", ""]), on_columns=take))
-    rows = sum(map(event_count, pieces))
+    rows = sum(map(len, pieces))
     assert len(scans) == 3 or sum(size[0] for size in map(_core.Scan.columns_size, scans) if size) == rows
     return told(pieces)
 
@@ -422,11 +422,11 @@ def test_the_answer_depends_neither_on_threads_nor_on_who_parses(
 
 def test_reports_are_those_of_apply_events() -> None:
     ours, theirs = Resolver(), Resolver()
-    reports = [ours.apply_steps(piece) for piece in scan(io.BytesIO(TRAFFIC)) if isinstance(piece, StepBatch)]
+    reports = [piece.apply_to(ours) for piece in scan(io.BytesIO(TRAFFIC))]
     whole = [piece.events for piece in read(io.BytesIO(TRAFFIC)) if isinstance(piece, EventBatch)]
     expected = theirs.apply_events([event for batch in whole for event in batch])
     assert [code for report in reports for code in report.outcomes.tolist()] == expected.outcomes.tolist()
-    assert reports[0].positions.tolist() == expected.positions.tolist()[: len(reports[0])]
+    assert reports[0].rows.tolist() == expected.rows.tolist()[: len(reports[0])]
     assert ours.mapping().to_pydict() == theirs.mapping().to_pydict()
 
 

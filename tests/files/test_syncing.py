@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.files import replacing, replacing_directory, syncing, writing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a descriptor is")
@@ -78,7 +78,7 @@ def test_all_files_of_a_directory_are_flushed_and_all_directories(
 
 
 def test_a_checkpoint_is_flushed_then_renamed_then_its_directory_is_flushed(steps: list[str]) -> None:
-    with Resolver.open("j.idmerge") as resolver:
+    with DurableResolver.open("j.idmerge") as resolver:
         resolver.merge("a", "b")
         resolver.commit()
         steps.clear()

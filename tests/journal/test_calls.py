@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def resolver() -> Iterator[DurableResolver]:
     """One in memory, with {D1, U1} and {D2, U2}, and a rejected link between them at position 2."""
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     resolver.identify(D1, "U1")
     resolver.identify(D2, "U2")
     assert resolver.identify(D1, "U2") is Outcome.ANON_CLAIMED
@@ -53,17 +53,17 @@ def resolver() -> Iterator[DurableResolver]:
 
 
 def test_a_commit_returns_the_position_up_to_which_everything_is_on_disk(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         assert resolver.commit() == 0
         resolver.merge("U1", "U2")
         resolver.observe("U3")
-        assert (resolver.seq, resolver.uncommitted) == (1, 2)
+        assert (resolver.position, resolver.uncommitted) == (1, 2)
         assert resolver.commit() == 1
         assert resolver.uncommitted == 0
 
 
 def test_a_commit_of_nothing_writes_nothing(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("U1", "U2")
         resolver.commit()
         before = [file.read_bytes() for file in sorted(path.parent.iterdir())]
@@ -72,20 +72,20 @@ def test_a_commit_of_nothing_writes_nothing(path: Path) -> None:
 
 
 def test_offsets_are_kept_by_source_until_they_are_named_again(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         assert resolver.offsets == {}
         resolver.commit({"orders": 7, "logins": "0000-0001"})
         resolver.merge("U1", "U2")
         resolver.commit()
         resolver.commit({"orders": 8})
         assert resolver.offsets == {"orders": 8, "logins": "0000-0001"}
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         assert resolver.offsets == {"orders": 8, "logins": "0000-0001"}
 
 
 @pytest.mark.parametrize("offsets", [{1: 1}, {"orders": 1.5}, {None: 1}, [1]])
 def test_offsets_of_another_type_are_refused_and_nothing_is_committed(path: Path, offsets: Any) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("U1", "U2")
         with pytest.raises(TypeError, match="offsets must map str to int or str"):
             resolver.commit(offsets)
@@ -97,17 +97,23 @@ def test_offsets_of_another_type_are_refused_and_nothing_is_committed(path: Path
 
 
 def test_leaving_with_commits_nothing_and_warns_of_what_is_lost(path: Path) -> None:
-    with pytest.warns(UserWarning, match="1 step was not committed and is lost"), Resolver.open(path) as r:
+    with (
+        pytest.warns(UserWarning, match="1 step was not committed and is lost"),
+        DurableResolver.open(path) as r,
+    ):
         r.merge("U1", "U2")
     r.close()  # Once is enough.
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert len(again) == 0
 
 
 def test_an_error_on_its_way_is_not_joined_by_a_warning(path: Path) -> None:
-    with pytest.raises(UnknownIdError), Resolver.open(path) as resolver:  # A warning would be an error.
+    with (
+        pytest.raises(UnknownIdError),
+        DurableResolver.open(path) as resolver,
+    ):  # A warning would be an error.
         _merge_and_fail(resolver)
-    Resolver.open(path).close()
+    DurableResolver.open(path).close()
 
 
 def _merge_and_fail(resolver: DurableResolver) -> None:
@@ -143,23 +149,23 @@ _LOOKS_BACK: list[Callable[[DurableResolver], Any]] = [
 def test_when_closed_it_takes_no_change_and_no_look_back_and_says_why(
     path: Path, call: Callable[[DurableResolver], Any]
 ) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("U1", "U2")
         resolver.commit({"orders": 0})
         before = state(resolver)
     with pytest.raises(SealedError, match=f"^{path} is closed$"):
         call(resolver)
-    assert (state(resolver), resolver.offsets, resolver.seq) == (before, {"orders": 0}, 1)
+    assert (state(resolver), resolver.offsets, resolver.position) == (before, {"orders": 0}, 1)
 
 
 @pytest.mark.parametrize("call", _CHANGES)
 def test_when_opened_to_read_it_takes_no_change_and_says_why(
     path: Path, call: Callable[[DurableResolver], Any]
 ) -> None:
-    with Resolver.open(path) as writer:
+    with DurableResolver.open(path) as writer:
         writer.merge("U1", "U2")
         writer.commit()
-    with Resolver.open(path, read_only=True) as reader:
+    with DurableResolver.open(path, read_only=True) as reader:
         before = state(reader)
         with pytest.raises(SealedError, match=f"^{path} was opened to read$"):
             call(reader)
@@ -186,15 +192,15 @@ def test_a_resolver_with_a_journal_has_no_duplicate(
 
 
 def test_a_second_writer_in_this_process_is_refused_and_told_who_writes(path: Path) -> None:
-    with Resolver.open(path):
+    with DurableResolver.open(path):
         who = f"{path} is open for writing by process {os.getpid()} on .* since 20"
         with pytest.raises(JournalError, match=who):
-            Resolver.open(path)
-    Resolver.open(path).close()
+            DurableResolver.open(path)
+    DurableResolver.open(path).close()
 
 
 def test_a_writer_in_another_process_has_it_until_it_dies(path: Path) -> None:
-    code = "import sys, idmerge; r = idmerge.Resolver.open(sys.argv[1]); print(flush=True); input()"
+    code = "import sys, idmerge; r = idmerge.DurableResolver.open(sys.argv[1]); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
@@ -202,20 +208,20 @@ def test_a_writer_in_another_process_has_it_until_it_dies(path: Path) -> None:
         holder.stdout.readline()
         started = time.monotonic()
         with pytest.raises(JournalError, match=f"is open for writing by process {holder.pid} on "):
-            Resolver.open(path)
+            DurableResolver.open(path)
         assert time.monotonic() - started < 5
         holder.kill()
         holder.wait()
-        Resolver.open(path).close()
+        DurableResolver.open(path).close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
 def test_a_forked_process_is_refused_and_does_not_keep_the_journal(path: Path) -> None:
     code = """
 import os, sys
-from idmerge import Resolver
+from idmerge import DurableResolver, Resolver
 from idmerge.errors import SealedError
-resolver = Resolver.open(sys.argv[1])
+resolver = DurableResolver.open(sys.argv[1])
 resolver.merge("U1", "U2")
 reading, writing = os.pipe()
 if os.fork() == 0:
@@ -230,12 +236,12 @@ if os.fork() == 0:
 os.read(reading, 1)
 resolver.commit()
 resolver.close()
-again = Resolver.open(sys.argv[1])
+again = DurableResolver.open(sys.argv[1])
 print(again.same("U1", "U2"), flush=True)
 sys.stdin.close()
 os.wait()
 try:
-    Resolver.open(sys.argv[1])
+    DurableResolver.open(sys.argv[1])
 except ValueError as error:
     print(error)
 """
@@ -253,7 +259,7 @@ except ValueError as error:
 
 
 def test_threads_link_while_another_commits(path: Path) -> None:
-    resolver, enough, sent = Resolver.open(path), threading.Event(), []
+    resolver, enough, sent = DurableResolver.open(path), threading.Event(), []
 
     def link(name: str) -> None:
         for number in itertools.count():
@@ -271,10 +277,10 @@ def test_threads_link_while_another_commits(path: Path) -> None:
     enough.set()
     for thread in linking:
         thread.join()
-    assert resolver.commit({"commits": 30}) == resolver.seq == sum(sent)
+    assert resolver.commit({"commits": 30}) == resolver.position == sum(sent)
     before = state(resolver)
     resolver.close()
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert (state(again), again.offsets) == (before, {"commits": 30})
 
 
@@ -282,22 +288,22 @@ def test_threads_link_while_another_commits(path: Path) -> None:
 
 
 def test_another_policy_is_refused_and_what_differs_is_named(path: Path) -> None:
-    with Resolver.open(path, Policy(max_cluster_size=7)) as resolver:
+    with DurableResolver.open(path, Policy(max_cluster_size=7)) as resolver:
         assert resolver.policy == Policy(max_cluster_size=7)
     with pytest.raises(JournalError, match=f"^{path} was made with another policy: ") as raised:
-        Resolver.open(path, Policy(max_cluster_size=8, alias_once=False))
+        DurableResolver.open(path, Policy(max_cluster_size=8, alias_once=False))
     differing = str(raised.value).split(": ")[1].split(". ")[0]
     assert differing == "max_cluster_size is 7, not 8; alias_once is True, not False"
     for same in (None, Policy(max_cluster_size=7)):
-        with Resolver.open(path, same) as resolver:
+        with DurableResolver.open(path, same) as resolver:
             assert resolver.policy == Policy(max_cluster_size=7)
 
 
 def test_another_canonical_strategy_is_refused_and_both_are_named(path: Path) -> None:
-    Resolver.open(path, canonical="smallest").close()
+    DurableResolver.open(path, canonical="smallest").close()
     with pytest.raises(JournalError, match=f"^{path} was made with canonical='smallest', not 'stable'"):
-        Resolver.open(path, canonical="stable")
-    with Resolver.open(path) as resolver:
+        DurableResolver.open(path, canonical="stable")
+    with DurableResolver.open(path) as resolver:
         assert resolver.canonical == "smallest"
 
 
@@ -319,7 +325,7 @@ def test_a_setting_that_a_journal_cannot_have_is_refused_and_no_file_is_made(
     path: Path, settings: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        Resolver.open(path, **settings)
+        DurableResolver.open(path, **settings)
     assert list(path.parent.iterdir()) == []
 
 
@@ -329,7 +335,7 @@ def test_a_journal_that_is_not_there_is_only_made_by_whoever_wants_to(
 ) -> None:
     for name in (path, ":memory:"):
         with pytest.raises(FileNotFoundError, match=f"^{name}: there is no such journal$"):
-            Resolver.open(name, **settings)
+            DurableResolver.open(name, **settings)
     assert list(path.parent.iterdir()) == []
 
 
@@ -338,16 +344,16 @@ def test_a_path_is_a_str_or_a_path_and_may_be_relative_or_odd(
 ) -> None:
     monkeypatch.chdir(path.parent)
     for name in ("plain", "a b?mode=ro#%41", "ünïcödé"):
-        with Resolver.open(name) as resolver:
+        with DurableResolver.open(name) as resolver:
             resolver.merge("U1", "U2")
             resolver.commit()
-        with Resolver.open(path.with_name(name), create=False) as again:
+        with DurableResolver.open(path.with_name(name), create=False) as again:
             assert again.same("U1", "U2")
 
 
 def test_a_journal_in_memory_has_hindsight_and_ends_with_its_resolver() -> None:
     for _ in range(2):
-        with Resolver.open(":memory:") as resolver:
+        with DurableResolver.open(":memory:") as resolver:
             assert len(resolver) == 0
             resolver.merge("U1", "U2")
             resolver.commit({"orders": 1})
@@ -361,7 +367,7 @@ def test_a_journal_in_memory_has_hindsight_and_ends_with_its_resolver() -> None:
 
 
 def test_at_an_earlier_time_what_was_committed_by_then_is_known(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("U1", "U2")
         resolver.commit({"orders": 1})
         time.sleep(0.002)
@@ -370,10 +376,10 @@ def test_at_an_earlier_time_what_was_committed_by_then_is_known(path: Path) -> N
         resolver.merge("U1", "U3")
         resolver.commit({"orders": 2})
     for as_of in (between, between.astimezone()):
-        with Resolver.open(path, read_only=True, as_of=as_of) as past:
-            assert (past.seq, past.offsets, "U3" in past) == (1, {"orders": 1}, False)
-    with Resolver.open(path, read_only=True, as_of=between - timedelta(days=1)) as past:
-        assert (past.seq, len(past)) == (0, 0)
+        with DurableResolver.open(path, read_only=True, as_of=as_of) as past:
+            assert (past.position, past.offsets, "U3" in past) == (1, {"orders": 1}, False)
+    with DurableResolver.open(path, read_only=True, as_of=between - timedelta(days=1)) as past:
+        assert (past.position, len(past)) == (0, 0)
 
 
 def test_a_clock_that_goes_back_does_not_bring_later_batches_into_the_past(
@@ -385,15 +391,15 @@ def test_a_clock_that_goes_back_does_not_bring_later_batches_into_the_past(
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             assert tz is UTC
-            return times[resolver.seq - 1]
+            return times[resolver.position - 1]
 
-    with Resolver.open(path) as resolver, monkeypatch.context() as patched:
-        patched.setattr("idmerge.committing.datetime", Clock)
+    with DurableResolver.open(path) as resolver, monkeypatch.context() as patched:
+        patched.setattr("idmerge.journal.committing.datetime", Clock)
         for number in range(3):
             resolver.merge("U", f"U{number}")
             resolver.commit()
-    with Resolver.open(path, read_only=True, as_of=times[2]) as past:
-        assert past.seq == 1
+    with DurableResolver.open(path, read_only=True, as_of=times[2]) as past:
+        assert past.position == 1
 
 
 @pytest.mark.parametrize(
@@ -401,10 +407,10 @@ def test_a_clock_that_goes_back_does_not_bring_later_batches_into_the_past(
     [(datetime(2026, 1, 1), "a time needs a time zone"), (-1, "at least 0, got -1")],  # noqa: DTZ001
 )
 def test_a_moment_that_is_none_is_refused(path: Path, as_of: Any, message: str) -> None:
-    Resolver.open(path).close()
+    DurableResolver.open(path).close()
     with pytest.raises(ValueError, match=message):
-        Resolver.open(path, read_only=True, as_of=as_of)
-    Resolver.open(path).close()
+        DurableResolver.open(path, read_only=True, as_of=as_of)
+    DurableResolver.open(path).close()
 
 
 # Taking back.
@@ -414,7 +420,7 @@ def test_a_moment_that_is_none_is_refused(path: Path, as_of: Any, message: str) 
 def test_what_cannot_be_taken_back_is_refused_with_the_reason(resolver: DurableResolver) -> None:
     resolver.forget("U2")
     resolver.retract(0)
-    before, seq = state(resolver), resolver.seq
+    before, position = state(resolver), resolver.position
     for position, message in [
         (99, "there is nothing at position 99: positions go from 0 to"),
         (0, "position 0 was taken back already, at position 4; take that back to restore it"),
@@ -424,7 +430,7 @@ def test_what_cannot_be_taken_back_is_refused_with_the_reason(resolver: DurableR
             resolver.retract(position)
     with pytest.raises(RetractionError):
         resolver.retract(2, 99)  # All or nothing.
-    assert (state(resolver), resolver.seq) == (before, seq)
+    assert (state(resolver), resolver.position) == (before, position)
 
 
 @pytest.mark.rule("8.retract")
@@ -434,7 +440,7 @@ def test_a_link_that_was_rejected_because_of_another_is_accepted_without_it(
     changes = resolver.retract(0).to_pydict()
     assert resolver.same(D1, "U2")
     assert "U1" not in resolver
-    assert changes["seq"] == [4] * len(changes["seq"])
+    assert changes["position"] == [4] * len(changes["position"])
     assert dict(zip(changes["distinct_id"], changes["new_canonical_id"], strict=True))[D1] == "U2"
 
 
@@ -445,24 +451,24 @@ def test_a_retraction_that_is_taken_back_leaves_everything_as_it_was(resolver: D
     assert state(resolver) != before
     resolver.retract(3)
     assert state(resolver) == before
-    assert resolver.seq == 5
+    assert resolver.position == 5
 
 
 def test_several_positions_are_taken_back_at_once(resolver: DurableResolver) -> None:
     resolver.retract(0, 1, 2)
-    assert (len(resolver), resolver.seq) == (0, 6)
+    assert (len(resolver), resolver.position) == (0, 6)
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(resolver: DurableResolver) -> None:
-    before = (state(resolver), resolver.seq, resolver.uncommitted)
+    before = (state(resolver), resolver.position, resolver.uncommitted)
     said = resolver.retract(0, dry_run=True).to_pydict()
-    assert (state(resolver), resolver.seq, resolver.uncommitted) == before
+    assert (state(resolver), resolver.position, resolver.uncommitted) == before
     assert resolver.retract(0).to_pydict() == said
 
 
 @pytest.mark.rule("8.keep apart")
 def test_ids_that_are_together_cannot_be_kept_apart(resolver: DurableResolver) -> None:
-    before = (state(resolver), resolver.seq)
+    before = (state(resolver), resolver.position)
     with pytest.raises(KeptApartError, match=f"'{D1}' and 'U1' are together; take back the links"):
         resolver.keep_apart(D1, "U1")
     with pytest.raises(ValueError, match="'U1' cannot be kept apart from itself"):
@@ -472,7 +478,7 @@ def test_ids_that_are_together_cannot_be_kept_apart(resolver: DurableResolver) -
             resolver.keep_apart("U1", wrong)
     with pytest.raises(TypeError):
         resolver.keep_apart("U1", None)  # type: ignore[arg-type]
-    assert (state(resolver), resolver.seq) == before
+    assert (state(resolver), resolver.position) == before
     resolver.keep_apart("U1", "U2")
     assert resolver.merge("U1", "U2") is Outcome.KEPT_APART
 
@@ -481,7 +487,7 @@ def test_ids_that_are_together_cannot_be_kept_apart(resolver: DurableResolver) -
 
 
 def test_with_and_without_history_it_explains_the_same(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.identify(D1, "U1")
         resolver.alias("A1", "U1")
         resolver.identify(D2, "U1")
@@ -490,9 +496,9 @@ def test_with_and_without_history_it_explains_the_same(path: Path) -> None:
         resolver.alias("A1", D2)
         kept = [resolver.explain("A1", D1), resolver.explain("U1"), resolver.explain("A1", "U1")]
         resolver.commit()
-    with Resolver.open(path, history=False) as without, pytest.raises(UnknownIdError):
+    with DurableResolver.open(path, history=False) as without, pytest.raises(UnknownIdError):
         without.explain("A1", "U9")
-    with Resolver.open(path, history=False) as without:
+    with DurableResolver.open(path, history=False) as without:
         read = [without.explain("A1", D1), without.explain("U1"), without.explain("A1", "U1")]
     assert [[link[:6] for link in links or ()] for links in read] == [
         [link[:6] for link in links or ()] for links in kept

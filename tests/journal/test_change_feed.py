@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idmerge import DurableResolver, Kind, Link, Resolver
+from idmerge import DurableResolver, Kind, Link
 from idmerge.errors import UnknownIdError
 from paths import DOCS
 from postgres_server import Server, running_server
@@ -124,7 +124,7 @@ def follow(events: Events, resolver: DurableResolver, told: list[Any]) -> None:
             for own in waiting:
                 events.execute(add, own, resolver.resolve(own))
             check(events, resolver, set())
-            since, then, waiting, forgotten = resolver.seq, as_dict(resolver), [], set()
+            since, then, waiting, forgotten = resolver.position, as_dict(resolver), [], set()
         elif name == "forget":
             with suppress(UnknownIdError):
                 resolver.forget(*arguments)
@@ -149,7 +149,7 @@ def as_dict(resolver: DurableResolver) -> dict[str, str]:
 
 @given(strategies, told)
 def test_events_in_duckdb_follow_by_the_statement_on_the_page(canonical: Any, told: list[Any]) -> None:
-    follow(DuckdbEvents(), Resolver.open(":memory:", canonical=canonical), told)
+    follow(DuckdbEvents(), DurableResolver.open(":memory:", canonical=canonical), told)
 
 
 @settings(max_examples=50)
@@ -158,11 +158,11 @@ def test_events_in_postgresql_follow_by_the_statement_on_the_page(
     server: Server, canonical: Any, told: list[Any]
 ) -> None:
     with psycopg.connect(server.url(server.new_schema()), autocommit=True) as connection:
-        follow(PostgresEvents(connection), Resolver.open(":memory:", canonical=canonical), told)
+        follow(PostgresEvents(connection), DurableResolver.open(":memory:", canonical=canonical), told)
 
 
 def test_rows_that_are_right_are_left_alone(server: Server) -> None:
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     resolver.merge("a", "b")
     changes = resolver.changes(0)
     with psycopg.connect(server.url(server.new_schema()), autocommit=True) as connection:
@@ -177,14 +177,14 @@ def test_rows_that_are_right_are_left_alone(server: Server) -> None:
 
 def test_a_feed_has_the_columns_that_the_page_names() -> None:
     named = re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE)
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     assert resolver.changes(0).column_names == named
 
 
 def test_a_resolver_that_was_opened_to_read_gives_feeds(tmp_path: Path) -> None:
     with (
-        Resolver.open(tmp_path / "journal") as writer,
-        Resolver.open(tmp_path / "journal", read_only=True) as reader,
+        DurableResolver.open(tmp_path / "journal") as writer,
+        DurableResolver.open(tmp_path / "journal", read_only=True) as reader,
     ):
         writer.merge("a", "b")
         assert len(reader.changes(0)) == 0
@@ -195,6 +195,6 @@ def test_a_resolver_that_was_opened_to_read_gives_feeds(tmp_path: Path) -> None:
             "distinct_id": ["b"],
             "old_canonical_id": ["b"],
             "new_canonical_id": ["a"],
-            "seq": [1],
+            "position": [1],
         }
         writer.commit()

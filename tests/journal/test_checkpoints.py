@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from idmerge import DurableResolver, Kind, Resolver
-from idmerge import durable as durable_module
+from idmerge import DurableResolver, Kind
+from idmerge.journal import durable as durable_module
 from idmerge.journal.checkpoint import CheckpointWarning
 from resolver_state import state
 
@@ -19,7 +19,7 @@ LONG = "an ID too long to be packed into sixteen bytes, number"
 
 def journal(path: Path) -> dict[str, Any]:
     """Make a journal with a checkpoint in its middle; return what it says."""
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         names = [f"{LONG} {number}" for number in range(300)]
         r.link_many(Kind.MERGE, names[:-1:2], names[1::2])
         r.link_many(Kind.ALIAS, [f"short-{number}" for number in range(40)], names[:40])
@@ -42,7 +42,7 @@ def opened(path: Path, **options: Any) -> DurableResolver:
     """Open without being passed over."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return Resolver.open(path, **options)
+        return DurableResolver.open(path, **options)
 
 
 def test_what_came_after_a_checkpoint_is_read_back(path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_retraction_of_what_came_before_the_checkpoint_is_seen(path: Path) -> 
         expected = state(r)
     with opened(path) as r:
         assert state(r) == expected
-        assert r.seq == 194
+        assert r.position == 194
 
 
 def test_any_bit_that_differs_is_seen_and_the_journal_read_back(path: Path) -> None:
@@ -89,7 +89,7 @@ def test_any_bit_that_differs_is_seen_and_the_journal_read_back(path: Path) -> N
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
         checkpoint.write_bytes(flipped)
-        with pytest.warns(CheckpointWarning, match="is passed over"), Resolver.open(path) as r:
+        with pytest.warns(CheckpointWarning, match="is passed over"), DurableResolver.open(path) as r:
             assert state(r) == expected
 
 
@@ -99,23 +99,23 @@ def test_a_checkpoint_that_is_cut_off_or_goes_on_is_passed_over(path: Path) -> N
     whole = checkpoint.read_bytes()
     for text in (b"", whole[:7], whole[:40], whole[: len(whole) // 2], whole[:-1], whole + b"x", whole * 2):
         checkpoint.write_bytes(text)
-        with pytest.warns(CheckpointWarning), Resolver.open(path) as r:
+        with pytest.warns(CheckpointWarning), DurableResolver.open(path) as r:
             assert state(r) == expected
 
 
 def test_one_of_another_journal_is_passed_over(path: Path, tmp_path: Path) -> None:
     expected = journal(path)
-    with Resolver.open(tmp_path / "other") as r:
+    with DurableResolver.open(tmp_path / "other") as r:
         r.merge("a", "b")
         r.commit()
         r.checkpoint()
     shutil.copy(tmp_path / "other-checkpoint", tmp_path / "journal-checkpoint")
-    with pytest.warns(CheckpointWarning, match="not of this journal"), Resolver.open(path) as r:
+    with pytest.warns(CheckpointWarning, match="not of this journal"), DurableResolver.open(path) as r:
         assert state(r) == expected
 
 
 def test_one_that_is_ahead_of_the_journal_is_passed_over(path: Path, tmp_path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit()
         shutil.copy(path, tmp_path / "old")
@@ -125,23 +125,23 @@ def test_one_that_is_ahead_of_the_journal_is_passed_over(path: Path, tmp_path: P
         r.checkpoint()
     shutil.copy(tmp_path / "journal-checkpoint", tmp_path / "old-checkpoint")
     with pytest.warns(CheckpointWarning, match="after batch 1, which the journal does not hold"):
-        old = Resolver.open(tmp_path / "old")
+        old = DurableResolver.open(tmp_path / "old")
     assert old.members("a") == ["a", "b"]
     old.close()
 
 
 def test_one_without_history_is_no_use_to_who_wants_it(path: Path) -> None:
-    with Resolver.open(path, history=False) as r:
+    with DurableResolver.open(path, history=False) as r:
         r.merge("a", "b")
         r.commit()
         r.checkpoint()
-    with pytest.warns(CheckpointWarning, match="without history"), Resolver.open(path) as r:
+    with pytest.warns(CheckpointWarning, match="without history"), DurableResolver.open(path) as r:
         assert r.explain("a", "b") is not None
     opened(path, history=False).close()
 
 
 def test_what_is_not_committed_is_in_no_checkpoint(path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         with pytest.raises(ValueError, match="call commit"):
             r.checkpoint()
@@ -153,8 +153,8 @@ def test_closing_writes_one_when_the_last_is_old(path: Path, monkeypatch: pytest
     monkeypatch.setattr(durable_module, "WORTH_A_CHECKPOINT", 3)
     checkpoint = path.with_name("journal-checkpoint")
     for expected in (False, False, True):
-        with Resolver.open(path) as r:
-            r.merge("a", f"b{r.seq}")
+        with DurableResolver.open(path) as r:
+            r.merge("a", f"b{r.position}")
             r.commit()
         assert checkpoint.exists() is expected
     written = checkpoint.read_bytes()
@@ -166,7 +166,7 @@ def test_closing_writes_one_when_the_last_is_old(path: Path, monkeypatch: pytest
 
 def test_compacting_leaves_none_that_holds_what_was_forgotten(path: Path) -> None:
     wiped = "somebody who wants to be forgotten"
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge(wiped, "a")
         r.commit()
         r.checkpoint()

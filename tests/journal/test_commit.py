@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from idmerge import DurableResolver, Kind, Policy, Resolver, durable
+from idmerge import DurableResolver, Kind, Policy
 from idmerge.errors import CapacityError, SealedError
-from idmerge.journal import Batch, commit, open_journal
+from idmerge.journal import Batch, commit, durable, open_journal
 from paths import DATA
 from resolver_state import state
 
@@ -42,7 +42,7 @@ def merge_many(resolver: DurableResolver, name: str = "user", count: int = 500) 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_large_commit_is_cut_into_batches_of_which_only_the_last_ends_it(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         merge_many(resolver)
         resolver.observe("somebody")
         assert resolver.commit({"topic": 1}) == 499
@@ -54,7 +54,7 @@ def test_a_large_commit_is_cut_into_batches_of_which_only_the_last_ends_it(path:
     assert len({batch.written_at for batch in found}) == 1
     # Beyond the bytes that are counted stands what Arrow says of a block.
     assert all(len(batch.texts) + len(batch.block) < 1000 + 2500 for batch in found)
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert (state(again), again.offsets) == (expected, {"topic": 1})
         assert again.explain("user 1 with a long name", "user 400 with a long name") is not None
         assert again.changes(250).num_rows > 0
@@ -62,7 +62,7 @@ def test_a_large_commit_is_cut_into_batches_of_which_only_the_last_ends_it(path:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_reader_sees_a_large_commit_as_a_whole(path: Path) -> None:
-    with Resolver.open(path) as writer, Resolver.open(path, read_only=True) as reader:
+    with DurableResolver.open(path) as writer, DurableResolver.open(path, read_only=True) as reader:
         seen = []
         ask = writer._journal.append
 
@@ -84,7 +84,7 @@ def test_a_reader_sees_a_large_commit_as_a_whole(path: Path) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_who_was_who_at_a_time_is_told_by_whole_commits(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         merge_many(resolver)
         resolver.commit()
         merge_many(resolver, "other")
@@ -93,13 +93,13 @@ def test_who_was_who_at_a_time_is_told_by_whole_commits(path: Path) -> None:
     assert len(moments) == 2
     for moment, seq in zip(moments, (499, 998), strict=True):
         as_of = datetime.fromtimestamp(moment / 1e6 + 1e-5, UTC)
-        with Resolver.open(path, read_only=True, as_of=as_of) as past:
-            assert past.seq == seq
+        with DurableResolver.open(path, read_only=True, as_of=as_of) as past:
+            assert past.position == seq
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_commit_that_fails_in_the_middle_leaves_nothing_and_is_written_once_later(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         resolver.commit({"topic": 1})
         merge_many(resolver)
@@ -119,12 +119,12 @@ def test_a_commit_that_fails_in_the_middle_leaves_nothing_and_is_written_once_la
             with pytest.raises(OSError, match="the disk is full"):
                 resolver.commit({"topic": 2})
             assert (resolver.uncommitted, resolver.offsets) == (499, {"topic": 1})
-            with Resolver.open(path, read_only=True) as reader:
-                assert reader.seq == 1
+            with DurableResolver.open(path, read_only=True) as reader:
+                assert reader.position == 1
         resolver._journal.append = append  # type: ignore[method-assign]
         assert resolver.commit({"topic": 2}) == 500
         expected = state(resolver)
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert (state(again), again.offsets) == (expected, {"topic": 2})
 
 
@@ -132,7 +132,7 @@ def test_a_commit_takes_the_memory_of_a_block_and_not_of_everything(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "BLOCK", 2**20)
-    with Resolver.open(path, Policy(max_id_length=None)) as resolver:
+    with DurableResolver.open(path, Policy(max_id_length=None)) as resolver:
         resolver.observe_many([f"{number}{'x' * 2**18}" for number in range(200)])
         tracemalloc.start()
         resolver.commit()
@@ -143,7 +143,7 @@ def test_a_commit_takes_the_memory_of_a_block_and_not_of_everything(
 
 
 def test_an_id_beyond_what_a_batch_takes_is_refused_at_the_door(path: Path) -> None:
-    with Resolver.open(path, Policy(max_id_length=None)) as resolver:
+    with DurableResolver.open(path, Policy(max_id_length=None)) as resolver:
         for call in (resolver.observe, lambda text: resolver.link_many(Kind.MERGE, ["a"], [text])):
             with pytest.raises(CapacityError, match="exceeds the limit of 268435456 bytes"):
                 call("x" * (2**28 + 1))
@@ -166,11 +166,11 @@ def test_what_is_read_is_committed_at_once_and_little_of_it_is_pending(
         for number in range(30):
             merge_many(resolver, f"user {number} of", 11)
             most = max(most, resolver.uncommitted)
-            with Resolver.open(path, read_only=True) as reader:
-                assert reader.seq == 1
+            with DurableResolver.open(path, read_only=True) as reader:
+                assert reader.position == 1
             yield
 
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         assert resolver.commit_all(work(), {"topic": 2}) == 301
         assert resolver.uncommitted == 0
@@ -178,7 +178,7 @@ def test_what_is_read_is_committed_at_once_and_little_of_it_is_pending(
         merge_many(resolver, "later")
         resolver.commit()
         expected = state(resolver)
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert (state(again), again.offsets) == (expected, {"topic": 2})
     assert sum(not batch.goes_on for batch in batches_of(path)) == 3
 
@@ -194,15 +194,15 @@ def test_work_that_fails_leaves_the_journal_as_it_was_and_the_resolver_closed(
             yield
         raise ValueError("a bad line")
 
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         resolver.commit({"topic": 1})
         with pytest.raises(ValueError, match="a bad line"):
             resolver.commit_all(work(), {"topic": 2})
         with pytest.raises(SealedError, match="is closed"):
             resolver.merge("a", "c")
-    with Resolver.open(path) as again:
-        assert (again.seq, again.offsets) == (1, {"topic": 1})
+    with DurableResolver.open(path) as again:
+        assert (again.position, again.offsets) == (1, {"topic": 1})
 
 
 @pytest.mark.parametrize(
@@ -214,17 +214,17 @@ def test_work_can_neither_commit_nor_look_back(path: Path, call: Any) -> None:
         call(resolver)
         yield
 
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         with pytest.raises(SealedError, match="commit_all is not over yet"):
             resolver.commit_all(work())
-    with Resolver.open(path) as again:
-        assert again.seq == 1
+    with DurableResolver.open(path) as again:
+        assert again.position == 1
 
 
 @pytest.mark.parametrize("work", [[], [None]])
 def test_of_no_work_nothing_is_written(path: Path, work: list[None]) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         assert resolver.commit_all(work) == 0
         assert resolver.commit_all(work, {"topic": 1}) == 0
     (batch,) = batches_of(path)
@@ -235,7 +235,7 @@ def test_of_no_work_nothing_is_written(path: Path, work: list[None]) -> None:
 
 
 def test_a_commit_states_the_offsets_that_changed_and_no_others(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.commit({f"key {number}": number for number in range(100)})
         resolver.commit({"key 3": 3, "key 4": "4", "key 5": 5})
         resolver.commit({"key 6": None, "key 999": None})
@@ -244,38 +244,38 @@ def test_a_commit_states_the_offsets_that_changed_and_no_others(path: Path) -> N
 
 
 def test_a_source_that_is_removed_is_gone_and_may_come_back(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         resolver.commit({"x": 1, "y": 2})
         resolver.merge("b", "c")
         resolver.commit({"x": None})
         assert resolver.offsets == {"y": 2}
         resolver.checkpoint()
-    with Resolver.open(path) as resolver:  # By the checkpoint.
+    with DurableResolver.open(path) as resolver:  # By the checkpoint.
         assert resolver.offsets == {"y": 2}
         resolver.merge("c", "d")
         resolver.commit({"x": "again"})
     for as_of, expected in ((1, {"x": 1, "y": 2}), (2, {"y": 2}), (3, {"x": "again", "y": 2})):
-        with Resolver.open(path, read_only=True, as_of=as_of) as past:
+        with DurableResolver.open(path, read_only=True, as_of=as_of) as past:
             assert past.offsets == expected
 
 
 def test_a_thousand_sources_do_not_make_each_commit_state_a_thousand(path: Path) -> None:
     keys = [f"a topic with a name, partition {number}" for number in range(1000)]
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.commit(dict.fromkeys(keys, 0))
         for number, key in enumerate(keys):
             resolver.merge("a", f"b {number}")
             resolver.commit({key: number + 1})
         expected = resolver.offsets
     assert sum(len(batch.offsets or "") for batch in batches_of(path)) < 150_000
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert again.offsets == expected
 
 
 def test_a_journal_of_format_1_goes_on_in_its_old_meaning(path: Path) -> None:
     shutil.copy(DATA / "journal-1.idmerge", path)
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         before = resolver.offsets
         resolver.merge("new", "newer")
         resolver.commit({"more": 1})
@@ -288,7 +288,7 @@ def test_a_journal_of_format_1_goes_on_in_its_old_meaning(path: Path) -> None:
     batches = batches_of(path)
     assert batches[-2].offsets == '{"events": 4, "users": "b", "more": 1}'
     assert batches[-1].offsets == '{"users": "b", "more": 1}'
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert again.offsets == expected
 
 
@@ -298,7 +298,7 @@ def test_a_feed_goes_on_through_a_commit_that_became_several_batches(
 ) -> None:
     """It has taken as one piece, while they were pending, the steps that stand in many batches now."""
     monkeypatch.setattr(commit, "BLOCK", 200)
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     for number in range(60):
         resolver.merge(f"a{number}", f"b{number}")
     assert resolver.changes(asked).num_rows == 60 - asked
@@ -316,14 +316,14 @@ def test_the_past_may_begin_in_the_middle_of_a_commit(
 ) -> None:
     monkeypatch.setattr(commit, "BLOCK", 30)
     monkeypatch.setattr(durable, "BLOCKS_AT_ONCE", at_once)
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         for number in range(20):
             resolver.merge("a", f"b{number}")
         resolver.commit()
         assert len(list(resolver._journal.heads())) >= 20
     for position in range(21):
-        with Resolver.open(path, read_only=True, as_of=position, history=False) as past:
-            assert past.seq == position
+        with DurableResolver.open(path, read_only=True, as_of=position, history=False) as past:
+            assert past.position == position
             assert past.changes(0).num_rows == position
             if position:
                 assert past.why_not("a", "b0") == []
@@ -334,7 +334,7 @@ def test_offsets_are_those_of_an_interrupted_commit_that_is_in_the_journal(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever asked them before the next commit would have applied links twice."""
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         append = resolver._journal.append
 
         def interrupted(batches: Any) -> None:

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idmerge import Kind, Resolver
+from idmerge import DurableResolver, Kind
 from idmerge.journal import copying
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def test_the_log_begins_anew_while_commits_go_on(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(copying, "LOG", 100_000)
     path, log = tmp_path / "journal", tmp_path / "journal-wal"
     largest = 0
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         for number in range(COMMITS):
             names = [f"user {number} with a long name {row}" for row in range(200)]
             r.link_many(Kind.MERGE, names[:-1], names[1:])
@@ -29,7 +29,7 @@ def test_the_log_begins_anew_while_commits_go_on(tmp_path: Path, monkeypatch: py
     assert path.stat().st_size > 1_500_000
     assert largest < 1_500_000
     assert not [thread for thread in threading.enumerate() if thread.name == "idmerge-journal"]
-    with Resolver.open(path, read_only=True) as again:
+    with DurableResolver.open(path, read_only=True) as again:
         assert again.mapping().to_pydict() == expected
 
 
@@ -38,11 +38,11 @@ def test_a_reader_in_the_middle_costs_nothing_but_room(
 ) -> None:
     monkeypatch.setattr(copying, "LOG", 50_000)
     path = tmp_path / "journal"
-    with Resolver.open(path) as r, Resolver.open(path, read_only=True) as reader:
+    with DurableResolver.open(path) as r, DurableResolver.open(path, read_only=True) as reader:
         for number in range(50):
             r.link_many(Kind.MERGE, [f"a{number}-{row}" for row in range(500)], ["b"] * 500)
             r.commit()
-            assert reader.refresh() == r.seq
+            assert reader.refresh() == r.position
         batches = reader._journal.batches()
         next(batches)  # A snapshot that keeps the log from beginning anew.
         for number in range(50):

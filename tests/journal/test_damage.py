@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from idmerge import DurableResolver, Policy, Resolver
+from idmerge import DurableResolver, Policy
 from idmerge.errors import JournalError
 from idmerge.journal import sqlite
 from resolver_state import state
@@ -31,12 +31,12 @@ _BATCHES: list[Callable[[DurableResolver], Any]] = [
 
 
 def said(resolver: DurableResolver) -> Any:
-    return state(resolver), resolver.seq, resolver.offsets
+    return state(resolver), resolver.position, resolver.offsets
 
 
 def written(path: Path) -> tuple[DurableResolver, list[Any]]:
     """A resolver that has committed some batches, and what it said before the first and after each."""
-    resolver = Resolver.open(path, POLICY)
+    resolver = DurableResolver.open(path, POLICY)
     told = [said(resolver)]
     for number, take in enumerate(_BATCHES):
         take(resolver)
@@ -67,7 +67,7 @@ def found_in(path: Path, main: bytes, log: bytes = b"", *, read_only: bool = Fal
     if log:
         Path(f"{path}-wal").write_bytes(log)
     try:
-        with Resolver.open(path, read_only=read_only) as resolver:
+        with DurableResolver.open(path, read_only=read_only) as resolver:
             return said(resolver)
     except (JournalError, OSError) as error:
         assert str(path) in str(error)  # noqa: PT017 - it may be refused, and may be not
@@ -145,13 +145,13 @@ def test_a_flipped_bit_in_the_file_changes_no_answer_now_or_later(folder: Path) 
 def _check_that_it_can_go_on(path: Path) -> None:
     """What is committed to a journal that opens is there afterwards, with all before it."""
     try:
-        with Resolver.open(path) as resolver:
+        with DurableResolver.open(path) as resolver:
             resolver.merge("U5", "U6")
             resolver.commit({"source": 9})
             now = said(resolver)
     except (JournalError, OSError):
         return
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         assert said(resolver) == now
 
 
@@ -188,15 +188,15 @@ def test_a_commit_to_a_full_disk_loses_nothing_and_can_be_tried_again(small_disk
         uncommitted, now = resolver.uncommitted, state(resolver)
         for _ in range(2):
             with pytest.raises(OSError, match=f"{path}: .*full"):
-                resolver.commit({"source": resolver.seq})
+                resolver.commit({"source": resolver.position})
         assert (resolver.uncommitted, state(resolver)) == (uncommitted, now)
         resolver.merge("U7", "U8")
         ballast.unlink()
-        assert resolver.commit({"source": resolver.seq}) == resolver.seq
+        assert resolver.commit({"source": resolver.position}) == resolver.position
         assert resolver.uncommitted == 0
     told = said(resolver)
     resolver.close()
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert said(again) == told
 
 
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_a_journal_as_it_was_before_it_is_compacted(small_dis
     ballast.unlink()
     resolver.compact()
     resolver.close()
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert said(again) == told
 
 
@@ -222,14 +222,14 @@ def test_on_a_full_disk_no_journal_is_made_and_later_it_is(small_disk: Path) -> 
     path.with_name("journal-writer").write_text("x" * 100, "ascii")
     ballast = _fill(small_disk)
     with pytest.raises(OSError, match=f"{path}: .*full"):
-        Resolver.open(path)
+        DurableResolver.open(path)
     assert not path.exists()
     ballast.unlink()
     written(path)[0].close()
 
 
 def _add_many(resolver: DurableResolver) -> None:
-    resolver.observe_many([f"user {resolver.seq} {number}" for number in range(5000)])
+    resolver.observe_many([f"user {resolver.position} {number}" for number in range(5000)])
     resolver.merge("user 1", "user 2")
 
 
@@ -252,7 +252,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 resolver.commit({"source": 10})
 told = damage.said(resolver)
 resolver.close()
-with damage.Resolver.open(path) as again:
+with damage.DurableResolver.open(path) as again:
     assert damage.said(again) == told
 """
     pytest.importorskip("resource")
@@ -309,14 +309,14 @@ def test_what_is_no_journal_is_refused_and_stays_as_it_was(
     make(path)
     before = path.read_bytes() if path.is_file() else None
     with pytest.raises(error, match=f"^{path}.* {message}"):
-        Resolver.open(path, read_only=read_only)
+        DurableResolver.open(path, read_only=read_only)
     assert (path.read_bytes() if path.is_file() else None) == before
 
 
 def test_batches_without_their_journal_are_not_taken_for_those_of_a_new_one(tmp_path: Path) -> None:
     _without_its_rest(tmp_path / "journal")
     with pytest.raises(JournalError, match=f"{tmp_path / 'journal-wal'} is there without its journal.*put"):
-        Resolver.open(tmp_path / "journal")
+        DurableResolver.open(tmp_path / "journal")
     assert (tmp_path / "journal-wal").read_bytes() == b"frames"
 
 
@@ -324,8 +324,8 @@ def test_a_journal_that_states_nothing_yet_is_not_read_but_can_be_written(tmp_pa
     path = tmp_path / "journal"
     _without_facts(path)
     with pytest.raises(JournalError, match=f"{path} is not finished yet .*open it again later"):
-        Resolver.open(path, read_only=True)
-    with Resolver.open(path, POLICY) as resolver:
+        DurableResolver.open(path, read_only=True)
+    with DurableResolver.open(path, POLICY) as resolver:
         assert resolver.policy == POLICY
 
 
@@ -367,17 +367,17 @@ def _allowed(folder: Path) -> Iterator[None]:
 def test_a_protected_journal_is_not_opened_to_write(nobody: Path) -> None:
     path = nobody / "journal"
     with pytest.raises(PermissionError, match=f"{path} is write-protected; open it with read_only=True"):
-        Resolver.open(path)
+        DurableResolver.open(path)
     with pytest.raises(PermissionError, match=f"{nobody / 'new'}"):
-        Resolver.open(nobody / "new")
+        DurableResolver.open(nobody / "new")
 
 
 def test_a_journal_in_a_protected_directory_is_read_unless_a_log_hides_its_last_commits(nobody: Path) -> None:
     path = nobody / "journal"
     expected = written(Path(":memory:"))[1][-1]
-    with Resolver.open(path, read_only=True) as resolver:
+    with DurableResolver.open(path, read_only=True) as resolver:
         assert said(resolver) == expected
     with _allowed(nobody):
         path.with_name("journal-wal").write_bytes(b"a commit")
     with pytest.raises(PermissionError, match="journal-wal holds commits .*; copy the two files"):
-        Resolver.open(path, read_only=True)
+        DurableResolver.open(path, read_only=True)

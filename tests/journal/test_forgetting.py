@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import Kind, Outcome, Policy, Resolver, reference
+from idmerge import DurableResolver, Kind, Outcome, Policy, reference
 from idmerge.errors import JournalError, UnknownIdError
 from idmerge.journal import sqlite
 from resolver_state import state
@@ -39,14 +39,14 @@ def _traces(path: Path, text: str) -> set[str]:
 @pytest.mark.parametrize("text", _FORGOTTEN)
 @pytest.mark.parametrize("reopened", [False, True])
 def test_after_compacting_no_byte_of_a_forgotten_id_is_left(path: Path, text: str, *, reopened: bool) -> None:
-    resolver = Resolver.open(path)
+    resolver = DurableResolver.open(path)
     resolver.link_many(Kind.MERGE, ["U1"] * 200, [f"user {number}" for number in range(200)])
     resolver.merge("U1", text)
     resolver.keep_apart(text, "U9")
     resolver.commit()
     if reopened:  # Now it lies in the file, not in the log.
         resolver.close()
-        resolver = Resolver.open(path)
+        resolver = DurableResolver.open(path)
     resolver.forget(text)
     resolver.commit()
     assert ("journal" if reopened else "journal-wal") in _traces(path, text)
@@ -56,13 +56,13 @@ def test_after_compacting_no_byte_of_a_forgotten_id_is_left(path: Path, text: st
     before = state(resolver)
     resolver.close()
     assert _traces(path, text) == set()
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert state(again) == before
         assert text not in again
 
 
 def test_a_text_that_is_forgotten_before_it_is_committed_is_never_written(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("U1", "ada.lovelace@example.com")
         resolver.forget("ada.lovelace@example.com")
         resolver.commit()
@@ -73,7 +73,7 @@ def test_a_reader_keeps_what_was_forgotten_and_compacting_says_so(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY", 0.05)
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("U1", "ada.lovelace@example.com")
         resolver.commit()
         resolver.forget("ada.lovelace@example.com")
@@ -88,7 +88,7 @@ def test_a_reader_keeps_what_was_forgotten_and_compacting_says_so(
 
 @pytest.mark.rule("8.forget")
 def test_an_id_that_was_forgotten_can_come_back_as_another_one(path: Path) -> None:
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.identify(D1, "U1")
         resolver.commit()
         resolver.forget(D1)
@@ -99,7 +99,7 @@ def test_an_id_that_was_forgotten_can_come_back_as_another_one(path: Path) -> No
         before = state(resolver)
         with pytest.raises(UnknownIdError):
             resolver.forget("U9")
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert state(again) == before
         assert again.members("U1") == ["U1"]
         assert again.same(D1, "U2")
@@ -108,12 +108,12 @@ def test_an_id_that_was_forgotten_can_come_back_as_another_one(path: Path) -> No
 def test_ids_are_known_after_others_were_forgotten_and_the_journal_was_read_back(path: Path) -> None:
     # The index lost IDs when it grew while those that were forgotten were read back.
     ids = [f"user {number}" for number in range(2000)]
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.observe_many(ids)
         for text in ids[::3]:
             resolver.forget(text)
         resolver.commit()
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert [text for text in ids if text in again] == [text for text in ids if text not in ids[::3]]
 
 
@@ -132,7 +132,7 @@ def test_in_a_large_cluster_the_same_one_comes_next_as_in_the_reference(
     canonical: Any, told: list[tuple[str, int]]
 ) -> None:
     policy = Policy(max_cluster_size=None, anon_guard="off", anon_format="any")
-    ours, theirs = Resolver.open(":memory:", policy, canonical), reference.Resolver(policy, canonical)
+    ours, theirs = DurableResolver.open(":memory:", policy, canonical), reference.Resolver(policy, canonical)
     everyone = [f"u{number}" for number in range(141)]
     for number in range(140):
         for resolver in (ours, theirs):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from idmerge import Resolver, StitchedEvents
+from idmerge import DurableResolver, StitchedEvents
 from idmerge.cli.group import commands
 from idmerge.doctor import examine_journal
 from idmerge.errors import UnknownIdError
@@ -57,7 +57,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     if request.param == "postgresql":
         server = request.getfixturevalue("server")
         path = server.url(server.new_schema())
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge(GONE, "ada")
         resolver.identify(D1, GONE)
         resolver.commit()
@@ -68,7 +68,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         resolver.identify("no uuid", GONE)
         resolver.commit()
         resolver.checkpoint()
-        assert resolver.seq == POSITIONS
+        assert resolver.position == POSITIONS
         resolver.forget(GONE)
         resolver.commit()
     return path
@@ -84,7 +84,7 @@ def test_no_command_names_it_before_the_journal_is_compacted(journal: str, call:
 
 def test_no_moment_names_it(journal: str) -> None:
     for moment in [*range(POSITIONS + 2), datetime.now(UTC)]:
-        with Resolver.open(journal, read_only=True, as_of=moment) as then:
+        with DurableResolver.open(journal, read_only=True, as_of=moment) as then:
             assert GONE not in then
             assert GONE not in str(then.mapping().to_pydict())
             with pytest.raises(UnknownIdError):
@@ -98,12 +98,12 @@ def test_each_moment_is_what_it_is_once_the_journal_is_compacted(journal: str) -
     def moments() -> list[object]:
         found = []
         for moment in range(POSITIONS + 2):
-            with Resolver.open(journal, read_only=True, as_of=moment) as then:
+            with DurableResolver.open(journal, read_only=True, as_of=moment) as then:
                 found.append(state(then))
         return found
 
     before = moments()
-    with Resolver.open(journal) as resolver:
+    with DurableResolver.open(journal) as resolver:
         resolver.compact()
     assert moments() == before
 
@@ -111,16 +111,16 @@ def test_each_moment_is_what_it_is_once_the_journal_is_compacted(journal: str) -
 def test_the_doctor_finds_what_it_finds_once_the_journal_is_compacted(journal: str) -> None:
     before = examine_journal(journal)
     assert GONE not in repr(before)
-    with Resolver.open(journal) as resolver:
+    with DurableResolver.open(journal) as resolver:
         resolver.compact()
     assert examine_journal(journal) == before
 
 
 def test_an_id_that_comes_again_is_not_taken_for_the_forgotten_one(journal: str) -> None:
-    with Resolver.open(journal) as resolver:
+    with DurableResolver.open(journal) as resolver:
         resolver.merge("stranger", GONE)
         resolver.commit()
-    with Resolver.open(journal, read_only=True, as_of=POSITIONS) as then:
+    with DurableResolver.open(journal, read_only=True, as_of=POSITIONS) as then:
         assert GONE not in then
     findings = examine_journal(journal).findings
     places = [example.place for finding in findings for example in finding.examples if GONE in example.ids]
@@ -128,10 +128,10 @@ def test_an_id_that_comes_again_is_not_taken_for_the_forgotten_one(journal: str)
 
 
 def test_an_open_reader_names_it_no_more_once_it_has_caught_up(journal: str) -> None:
-    with Resolver.open(journal) as writer:
+    with DurableResolver.open(journal) as writer:
         writer.merge(D2, "ada")
         writer.commit()
-        with Resolver.open(journal, read_only=True) as reader:
+        with DurableResolver.open(journal, read_only=True) as reader:
             assert D2 in reader
             writer.forget(D2)
             writer.commit()

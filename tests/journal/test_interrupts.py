@@ -15,10 +15,10 @@ import pytest
 
 from benches.campaigns.interrupts import BeforeBytecode, interrupt
 from benches.campaigns.salvages import kill
-from idmerge import DurableResolver, Kind, Resolver
+from idmerge import DurableResolver, Kind
 from idmerge.journal import commit, open_journal
 from idmerge.journal.sqlite import SqliteJournal
-from idmerge.verify import salvage, verify
+from idmerge.journal.verify import salvage, verify
 from resolver_state import state
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has neither such timers nor forks")
@@ -32,7 +32,7 @@ def test_a_commit_or_compaction_that_is_interrupted_anywhere_goes_through_later(
 
 def test_every_bytecode_of_the_writing_of_a_batch_may_be_the_last(tmp_path: Path) -> None:
     """Between BEGIN and COMMIT an interruption once left the transaction open for good."""
-    with Resolver.open(tmp_path / "journal") as resolver:
+    with DurableResolver.open(tmp_path / "journal") as resolver:
         journal = resolver._journal
         with closing(open_journal(tmp_path / "journal", create=False, read_only=True)) as reader:
             for number in range(10_000):
@@ -49,7 +49,7 @@ def test_every_bytecode_of_the_writing_of_a_batch_may_be_the_last(tmp_path: Path
                     break
         assert number > 20
         expected = state(resolver)
-    with Resolver.open(tmp_path / "journal") as again:
+    with DurableResolver.open(tmp_path / "journal") as again:
         assert state(again) == expected
 
 
@@ -61,7 +61,7 @@ def _next(resolver: DurableResolver) -> Iterator[object]:
 
 def test_an_interruption_is_not_forgotten_by_who_holds_its_traceback(tmp_path: Path) -> None:
     """A reading that an interruption left suspended once rolled back what came later."""
-    with Resolver.open(tmp_path / "journal") as resolver:
+    with DurableResolver.open(tmp_path / "journal") as resolver:
         resolver.merge("a", "b")
         resolver.commit()
         reading = resolver._journal.batches()
@@ -79,12 +79,12 @@ def test_an_interruption_is_not_forgotten_by_who_holds_its_traceback(tmp_path: P
         resolver._journal.append = closing_the_reading  # type: ignore[method-assign, assignment]
         resolver.merge("b", "c")
         assert resolver.commit() == 2
-    with Resolver.open(tmp_path / "journal") as again:
-        assert again.seq == 2
+    with DurableResolver.open(tmp_path / "journal") as again:
+        assert again.position == 2
 
 
 def test_closing_after_an_interrupted_commit_counts_only_what_is_lost(tmp_path: Path) -> None:
-    resolver = Resolver.open(tmp_path / "journal")
+    resolver = DurableResolver.open(tmp_path / "journal")
     resolver.merge("a", "b")
     append = resolver._journal.append
 
@@ -96,20 +96,20 @@ def test_closing_after_an_interrupted_commit_counts_only_what_is_lost(tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         resolver.commit()
     resolver.close()  # A warning would be an error.
-    with Resolver.open(tmp_path / "journal") as again:
-        assert again.seq == 1
+    with DurableResolver.open(tmp_path / "journal") as again:
+        assert again.position == 1
 
 
 def test_a_reader_that_was_interrupted_catches_up(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    with Resolver.open(path) as writer, Resolver.open(path, read_only=True) as reader:
+    with DurableResolver.open(path) as writer, DurableResolver.open(path, read_only=True) as reader:
         for number in range(2000):
             writer.merge("a", f"b{number}")
             if number % 7 == 3:
                 writer.retract(number // 2)
             writer.commit({"topic": number})
             was = BeforeBytecode(number * 61).interrupts(reader.refresh)
-            assert reader.refresh() == writer.seq
+            assert reader.refresh() == writer.position
             assert (state(reader), reader.offsets) == (state(writer), writer.offsets)
             if not was:
                 break
@@ -156,7 +156,7 @@ def test_a_salvage_whose_log_cannot_be_copied_is_an_error_and_leaves_nothing(
 ) -> None:
     """SQLite says nothing when it closes on a full disk: it keeps the log, and with it the batches."""
     path, new = tmp_path / "journal", tmp_path / "new"
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         resolver.commit()
     close = SqliteJournal.close
@@ -184,7 +184,7 @@ def test_a_salvage_whose_log_cannot_be_copied_is_an_error_and_leaves_nothing(
 def test_half_a_commit_is_not_salvaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commit, "BLOCK", 500)
     path, new = tmp_path / "journal", tmp_path / "new"
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")
         resolver.commit({"topic": 1})
         resolver.link_many(Kind.MERGE, [f"x{n}" for n in range(200)], [f"y{n}" for n in range(200)])
@@ -194,7 +194,7 @@ def test_half_a_commit_is_not_salvaged(tmp_path: Path, monkeypatch: pytest.Monke
         assert last > 5
         connection.execute("UPDATE batches SET seq = 0 WHERE number = ?", (last - 1,))
     verdict = verify(path)
-    assert (verdict.batches, verdict.seq, verdict.offsets) == (1, 1, {"topic": 1})
+    assert (verdict.batches, verdict.position, verdict.offsets) == (1, 1, {"topic": 1})
     salvage(path, new, verdict)
-    with Resolver.open(new) as again:
-        assert (again.seq, again.offsets) == (1, {"topic": 1})
+    with DurableResolver.open(new) as again:
+        assert (again.position, again.offsets) == (1, {"topic": 1})

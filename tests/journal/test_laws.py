@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver, durable
+from idmerge import DurableResolver, Kind, Outcome, Policy
 from idmerge.errors import UnknownIdError
+from idmerge.journal import durable
 from journal_twins import Twins, blocks, steps
 from resolver_state import state
 from strategies import friendly_ids, policies, strategies
@@ -27,7 +28,7 @@ def test_with_a_journal_it_answers_as_the_reference(
     twins = Twins(tmp_path_factory.mktemp("j") / "journal", policy, canonical)
     for step in told:
         twins.tell(*step)
-        assert twins.ours.seq == twins.theirs.seq
+        assert twins.ours.position == twins.theirs.position
         assert state(twins.ours) == state(twins.theirs)
     twins.tell("reopen")
     assert state(twins.ours) == state(twins.theirs)
@@ -50,10 +51,10 @@ def test_the_change_feed_leads_from_any_position_to_now(
             for copy in (mapping, *moments.values()):
                 copy.pop(step[1], None)
         now = current(twins.ours)
-        moments[twins.ours.seq] = now
+        moments[twins.ours.position] = now
         if data.draw(st.booleans()):
             follow(mapping, twins.ours, seq)
-            seq = twins.ours.seq
+            seq = twins.ours.position
             assert meaning(mapping, now) == now
     since = data.draw(st.sampled_from(sorted(moments)))
     then = dict(moments[since])
@@ -97,19 +98,19 @@ def test_the_past_is_what_it_was(
         if step[0] in ("forget", "reopen", "compact"):
             continue  # What was forgotten has no past.
         twins.tell(*step)
-        seen[twins.ours.seq] = state(twins.ours)["mapping"]
+        seen[twins.ours.position] = state(twins.ours)["mapping"]
     twins.ours.commit()
     twins.ours.close()
     for seq, mapping in seen.items():
-        with Resolver.open(path, read_only=True, as_of=seq) as past:
-            assert past.seq == seq
+        with DurableResolver.open(path, read_only=True, as_of=seq) as past:
+            assert past.position == seq
             assert past.mapping().to_pydict() == mapping
             then: dict[str, str] = {}
             follow(then, past, 0)
             assert meaning(then, current(past)) == current(past)
             for text in mapping["distinct_id"]:
                 assert past.why_not(text, mapping["distinct_id"][0]) is not None
-                with Resolver.open(path, read_only=True, as_of=seq, history=False) as bare:
+                with DurableResolver.open(path, read_only=True, as_of=seq, history=False) as bare:
                     assert bare.explain(text) == past.explain(text)
 
 
@@ -140,7 +141,7 @@ def test_a_chain_of_links_explains_why_two_ids_are_one(
     built = twins.ours.explain(a)
     assert chain is not None
     assert built is not None
-    graph = nx.Graph((link.left, link.right, {"position": link.position}) for link in built)
+    graph = nx.Graph((link.first, link.second, {"position": link.position}) for link in built)
     graph.add_node(a)
     assert set(graph) == set(twins.ours.members(a))
     assert graph.number_of_edges() == len(built) == twins.ours.size(a) - 1
@@ -155,23 +156,23 @@ def test_a_chain_of_links_explains_why_two_ids_are_one(
 def test_every_rejected_link_between_two_clusters_is_told(
     policy: Policy, canonical: Any, told: list[Any], a: str, b: str
 ) -> None:
-    resolver = Resolver.open(":memory:", policy, canonical)
+    resolver = DurableResolver.open(":memory:", policy, canonical)
     rejected = []
     for name, *arguments in told:
         if name == "link":
             link = arguments[0]
             outcome = resolver.link(*link)
             if not outcome.accepted and outcome not in (Outcome.INVALID_ID, Outcome.MALFORMED):
-                rejected.append((resolver.seq - 1, *link[:3], outcome, link.source))
+                rejected.append((resolver.position - 1, *link[:3], outcome, link.source))
         elif name == "keep_apart":
             with suppress(ValueError):
                 resolver.keep_apart(*arguments)
     expected = [
-        (position, kind, left, right, outcome)
-        for position, kind, left, right, outcome, _ in rejected
+        (position, kind, first, second, outcome)
+        for position, kind, first, second, outcome, _ in rejected
         if a in resolver and b in resolver
-        if (resolver.same(left, a) and resolver.same(right, b))
-        or (resolver.same(left, b) and resolver.same(right, a))
+        if (resolver.same(first, a) and resolver.same(second, b))
+        or (resolver.same(first, b) and resolver.same(second, a))
     ]
     if a not in resolver or b not in resolver:
         with pytest.raises(UnknownIdError):
@@ -188,13 +189,13 @@ def test_a_reader_catches_up_with_the_writer(
 ) -> None:
     path = tmp_path_factory.mktemp("j") / "journal"
     twins = Twins(path, policy, canonical)
-    with Resolver.open(path, read_only=True) as reader:
+    with DurableResolver.open(path, read_only=True) as reader:
         for step in told:
             if step[0] in ("reopen", "compact"):
                 continue
             twins.tell(*step)
             if step[0] == "commit":
-                assert reader.refresh() == twins.ours.seq
+                assert reader.refresh() == twins.ours.position
                 assert state(reader) == state(twins.ours)
         twins.ours.commit()
         reader.refresh()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.errors import CheckpointWarning, JournalError, SealedError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def made(path: Path) -> Path:
     """A journal with one link that nobody has open."""
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit()
     return path
@@ -47,7 +47,7 @@ def open_within(path: Path, seconds: float) -> None:
     end = monotonic() + seconds
     while True:
         try:
-            Resolver.open(path).close()
+            DurableResolver.open(path).close()
         except JournalError:
             if monotonic() > end:
                 raise
@@ -60,8 +60,8 @@ def open_within(path: Path, seconds: float) -> None:
 def test_a_killed_writer_leaves_the_lock_though_its_children_live(path: Path) -> None:
     code = """
 import multiprocessing, os, sys, time
-from idmerge import Resolver
-r = Resolver.open(sys.argv[1])
+from idmerge import DurableResolver, Resolver
+r = DurableResolver.open(sys.argv[1])
 children = [os.fork() or time.sleep(60) or os._exit(0)]
 context = multiprocessing.get_context("fork")
 other = context.Process(target=time.sleep, args=(60,), daemon=True)
@@ -73,7 +73,7 @@ time.sleep(60)
         assert writer.stdout is not None
         children = [int(child) for child in writer.stdout.readline().split()]
         with pytest.raises(JournalError, match=f"open for writing by process {writer.pid} on "):
-            Resolver.open(path)
+            DurableResolver.open(path)
         writer.kill()
         writer.wait()
         try:
@@ -106,7 +106,7 @@ CALLS = {
     "keep_apart": 'r.keep_apart("a", "x")',
     "forget": 'r.forget("a")',
     "compact": "r.compact()",
-    "seq": "r.seq",
+    "position": "r.position",
 }
 
 
@@ -115,10 +115,10 @@ CALLS = {
 def test_in_a_forked_child_every_call_is_refused_and_the_parent_goes_on(made: Path, opened: str) -> None:
     code = f"""
 import os, sys, threading, warnings
-from idmerge import Resolver
+from idmerge import DurableResolver, Resolver
 from idmerge.errors import SealedError
 warnings.simplefilter("error")
-r = Resolver.open(sys.argv[1], {opened})
+r = DurableResolver.open(sys.argv[1], {opened})
 held, go_on = threading.Event(), threading.Event()
 def hold():  # As another thread may at the moment of the fork.
     with r._guard:
@@ -138,7 +138,7 @@ if not child:
     os._exit(0)
 os.waitpid(child, 0)
 go_on.set()
-print(r.resolve("a"), r.seq, flush=True)
+print(r.resolve("a"), r.position, flush=True)
 if {opened.endswith("False")}:
     r.merge("a", "z")
     r.commit()
@@ -153,24 +153,24 @@ print(os.getpid())
     why = f"opened by process {parent}, of which this is a fork; open it anew in this process"
     assert refused == [f"{name} {why}" for name in CALLS]
     assert of_parent == "a 1"
-    with Resolver.open(made) as r:
+    with DurableResolver.open(made) as r:
         assert r.same("a", "b")
 
 
 @forks
 def test_a_child_opens_the_journal_anew_and_writes_when_its_parent_has_closed_it(made: Path) -> None:
-    r = Resolver.open(made)
+    r = DurableResolver.open(made)
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe()
     closed = context.Event()
 
     def in_child() -> None:
         try:
-            Resolver.open(made)
+            DurableResolver.open(made)
         except JournalError as error:
             sending.send(str(error))
         closed.wait()
-        with Resolver.open(made) as mine:
+        with DurableResolver.open(made) as mine:
             mine.merge("b", "of the child")
             sending.send(mine.commit())
 
@@ -185,7 +185,7 @@ def test_a_child_opens_the_journal_anew_and_writes_when_its_parent_has_closed_it
 
 @forks
 def test_a_journal_in_memory_is_the_childs_own() -> None:
-    r = Resolver.open(":memory:")
+    r = DurableResolver.open(":memory:")
     r.merge("a", "b")
     if os.fork() == 0:
         r.merge("b", "c")
@@ -201,17 +201,17 @@ def test_a_journal_with_a_second_name_is_not_written_to_under_either(made: Path)
     other.hardlink_to(made)
     for name in (made, other):
         with pytest.raises(JournalError, match=f"{name} is one of 2 hard links to one file"):
-            Resolver.open(name)
+            DurableResolver.open(name)
     other.unlink()
-    Resolver.open(made).close()
+    DurableResolver.open(made).close()
 
 
 def test_a_second_name_that_is_made_while_it_is_open_lets_nobody_else_in(made: Path) -> None:
     other = made.with_name("other")
-    with Resolver.open(made) as r:
+    with DurableResolver.open(made) as r:
         other.hardlink_to(made)
         with pytest.raises(JournalError, match="hard links"):
-            Resolver.open(other)
+            DurableResolver.open(other)
         r.merge("b", "c")
         assert r.commit() == 2
 
@@ -222,8 +222,8 @@ def test_two_symbolic_links_to_a_journal_have_one_lock(made: Path, tmp_path: Pat
     links = [tmp_path / "link", elsewhere / "link"]
     for link in links:
         link.symlink_to(made)
-    with Resolver.open(links[0]), pytest.raises(JournalError, match="is open for writing by process"):
-        Resolver.open(links[1])
+    with DurableResolver.open(links[0]), pytest.raises(JournalError, match="is open for writing by process"):
+        DurableResolver.open(links[1])
 
 
 @pytest.mark.parametrize("link", ["symbolic", "dangling", "hard"])
@@ -237,11 +237,11 @@ def test_what_a_lock_file_leads_to_is_not_written_over(made: Path, link: str) ->
     else:
         lock.symlink_to(victim)
     with pytest.raises(JournalError, match=f"{lock.name} is .*remove it"):
-        Resolver.open(made)
+        DurableResolver.open(made)
     assert (victim.read_bytes() if victim.exists() else b"precious") == b"precious"
     assert victim.exists() == (link != "dangling")
     lock.unlink()
-    Resolver.open(made).close()
+    DurableResolver.open(made).close()
 
 
 @pytest.mark.parametrize("suffix", ["checkpoint", "checkpoint-new"])
@@ -251,11 +251,11 @@ def test_what_a_checkpoint_leads_to_is_not_written_over(made: Path, suffix: str)
     link.symlink_to(victim)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CheckpointWarning)
-        r = Resolver.open(made)
+        r = DurableResolver.open(made)
     with r:
         r.checkpoint()
     assert victim.read_bytes() == b"precious"
-    with Resolver.open(made) as r:
+    with DurableResolver.open(made) as r:
         assert r.same("a", "b")
 
 
@@ -263,7 +263,7 @@ def test_a_new_journal_is_not_made_where_a_link_leads(path: Path) -> None:
     victim = path.with_name("victim")
     victim.write_bytes(b"precious")
     path.with_name(f"{path.name}-new").symlink_to(victim)
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit()
     assert victim.read_bytes() == b"precious"
@@ -273,7 +273,7 @@ def test_a_new_journal_is_not_made_where_a_link_leads(path: Path) -> None:
 def test_a_checkpoint_that_is_a_pipe_keeps_nobody_waiting(made: Path) -> None:
     os.mkfifo(made.with_name(f"{made.name}-checkpoint"))
     with pytest.warns(CheckpointWarning, match="is passed over, .*: it is no file"):
-        Resolver.open(made).close()
+        DurableResolver.open(made).close()
 
 
 # Errors on the way
@@ -283,7 +283,7 @@ def test_a_checkpoint_that_is_a_pipe_keeps_nobody_waiting(made: Path) -> None:
 def test_a_path_that_is_no_unicode_opens_and_lets_go_of_its_lock(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff\xfe-journal")
     for _ in range(2):
-        with Resolver.open(path) as r:
+        with DurableResolver.open(path) as r:
             r.merge("a", "b")
             r.commit()
 
@@ -298,10 +298,10 @@ def test_an_error_of_any_kind_while_it_is_opened_lets_go_of_the_lock(
     with monkeypatch.context() as patch:
         patch.setattr(f"idmerge.journal.sqlite.SqliteJournal.{broken}", fail)
         try:
-            Resolver.open(path)
+            DurableResolver.open(path)
         except (UnicodeEncodeError, JournalError) as error:
             kept = error  # With its traceback, and so with all that is in it.
-    Resolver.open(path).close()
+    DurableResolver.open(path).close()
     assert kept
 
 
@@ -310,13 +310,13 @@ def test_an_error_of_any_kind_while_it_is_opened_lets_go_of_the_lock(
 READ = """
 import os, sys
 import idmerge.journal.sqlite
-from idmerge import Resolver
+from idmerge import DurableResolver, Resolver
 if os.getuid() == 0:  # Who may write anywhere.
     os.setgid(65534)
     os.setuid(65534)
 try:
-    with Resolver.open(sys.argv[1], read_only=True) as r:
-        print(r.resolve("a"), r.seq, flush=True)
+    with DurableResolver.open(sys.argv[1], read_only=True) as r:
+        print(r.resolve("a"), r.position, flush=True)
         for _ in sys.stdin:
             print(r.refresh(), flush=True)
 except Exception as error:
@@ -329,7 +329,7 @@ def protected() -> Iterator[Path]:
     """A journal in a directory where nobody but its owner may make a file."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "journal"
-        with Resolver.open(path) as r:
+        with DurableResolver.open(path) as r:
             r.merge("a", "b")
             r.commit()
         path.chmod(0o444)
@@ -354,8 +354,8 @@ def test_commits_in_a_log_that_cannot_be_read_are_missed_loudly(protected: Path)
     protected.chmod(0o644)
     code = """
 import os, sys
-from idmerge import Resolver
-r = Resolver.open(sys.argv[1])
+from idmerge import DurableResolver, Resolver
+r = DurableResolver.open(sys.argv[1])
 r.merge("b", "c")
 r.commit()
 os.kill(os.getpid(), 9)
@@ -384,7 +384,7 @@ def test_a_reader_of_a_protected_directory_sees_what_a_writer_adds(protected: Pa
         assert reader.stdout.readline() == "a 1\n"
         protected.parent.chmod(0o755)
         protected.chmod(0o644)
-        with Resolver.open(protected) as r:
+        with DurableResolver.open(protected) as r:
             r.merge("b", "c")
             r.commit()
         protected.parent.chmod(0o555)
@@ -415,7 +415,7 @@ def dropping(r: Any, *, arrives: bool) -> None:
 
 @pytest.mark.parametrize("arrives", [True, False])
 def test_closing_asks_what_became_of_a_commit_that_was_cut_off(path: Path, *, arrives: bool) -> None:
-    r = Resolver.open(path)
+    r = DurableResolver.open(path)
     r.merge("a", "b")
     dropping(r, arrives=arrives)
     with pytest.raises(LostError):
@@ -425,12 +425,12 @@ def test_closing_asks_what_became_of_a_commit_that_was_cut_off(path: Path, *, ar
         r.close()
     lost = [] if arrives else ["1 step was not committed and is lost; call commit() before close()"]
     assert [str(warning.message) for warning in said] == lost
-    with Resolver.open(path) as again:
-        assert again.seq == int(arrives)
+    with DurableResolver.open(path) as again:
+        assert again.position == int(arrives)
 
 
 def test_closing_says_that_nobody_knows_when_the_journal_cannot_be_asked(path: Path) -> None:
-    r = Resolver.open(path)
+    r = DurableResolver.open(path)
     r.merge("a", "b")
     dropping(r, arrives=True)
     with pytest.raises(LostError):
@@ -450,12 +450,12 @@ def test_closing_says_that_nobody_knows_when_the_journal_cannot_be_asked(path: P
     ]
     with pytest.raises(SealedError):
         r.merge("c", "d")
-    with Resolver.open(path) as again:
-        assert again.seq == 1
+    with DurableResolver.open(path) as again:
+        assert again.position == 1
 
 
 def test_a_connection_to_a_still_file_says_so_only_where_it_must(made: Path) -> None:
-    with Resolver.open(made, read_only=True) as r:
+    with DurableResolver.open(made, read_only=True) as r:
         assert r._journal._still is None  # type: ignore[attr-defined]
         connection: sqlite3.Connection = r._journal._connection  # type: ignore[attr-defined]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.journal import FORMAT
-from idmerge.verify import verify
+from idmerge.journal.verify import verify
 from make_journal import make, said
 from paths import DATA
 
@@ -33,24 +33,24 @@ def test_a_journal_of_each_format_says_what_it_said(
     kept: tuple[Path, dict[str, Any]], settings: dict[str, Any]
 ) -> None:
     path, expected = kept
-    with Resolver.open(path, **settings) as resolver:
+    with DurableResolver.open(path, **settings) as resolver:
         assert said(resolver) == expected
 
 
 def test_a_journal_of_each_format_goes_on(kept: tuple[Path, dict[str, Any]]) -> None:
     path, _ = kept
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.retract(27)
         resolver.merge("U1", "U9")
         resolver.compact()
         expected = said(resolver)
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert said(again) == expected
 
 
 def test_what_is_written_now_says_what_the_latest_that_is_kept_says(tmp_path: Path) -> None:
     make(tmp_path / "journal")
-    with Resolver.open(tmp_path / "journal") as resolver:
+    with DurableResolver.open(tmp_path / "journal") as resolver:
         assert said(resolver) == json.loads((DATA / f"journal-{FORMAT}.json").read_text("utf-8"))
 
 
@@ -61,8 +61,8 @@ def test_a_journal_of_format_1_without_facts_gets_those_of_its_format(tmp_path: 
         for table in ("facts", "head", "batches"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
     for number in range(2):
-        with Resolver.open(path) as resolver:
-            assert resolver.seq == number
+        with DurableResolver.open(path) as resolver:
+            assert resolver.position == number
             resolver.merge("a", f"b{number}")
             resolver.commit({"topic": number})
     assert verify(path).damage is None

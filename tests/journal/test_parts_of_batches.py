@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benches.campaigns.flips import flip
-from idmerge import DurableResolver, Resolver
+from idmerge import DurableResolver
 from idmerge.doctor.journals import recorded_links
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
@@ -25,7 +25,7 @@ from strategies import D1, D2
 def path(tmp_path: Path) -> Path:
     """A journal of four batches, all of which a checkpoint spares reading."""
     path = tmp_path / "journal"
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.identify(D1, "U1")
         resolver.commit({"topic": 1})
         resolver.identify(D1, "U2")
@@ -60,11 +60,11 @@ def test_who_looks_back_checks_the_blocks_that_a_checkpoint_hid(
     # The same length, and steps that can be judged.
     with closing(sqlite3.connect(path)) as connection:
         (block,) = connection.execute("SELECT block FROM batches WHERE number = 1").fetchone()
-    with Resolver.open(path, history=False, read_only=True) as resolver:
+    with DurableResolver.open(path, history=False, read_only=True) as resolver:
         assert resolver.changes(0).num_rows > 0
     place = len(block) - 90
     changed = block[:place] + bytes([block[place] ^ 1]) + block[place + 1 :]
-    with Resolver.open(path, history=False) as resolver:
+    with DurableResolver.open(path, history=False) as resolver:
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE batches SET block = ? WHERE number = 1", (changed,))
         with pytest.raises(JournalError, match=f"{path}: batch 1 is damaged: its checksum"):
@@ -79,7 +79,7 @@ def test_a_batch_that_is_missing_is_missed_by_who_looks_back(
     for number in (0, 1, 3):
         copy = path.with_name(f"without {number}")
         shutil.copy(path, copy)
-        with Resolver.open(copy, history=False) as resolver:
+        with DurableResolver.open(copy, history=False) as resolver:
             with closing(sqlite3.connect(copy)) as connection, connection:
                 connection.execute("DELETE FROM batches WHERE number = ?", (number,))
             with pytest.raises(JournalError, match=r"batch \d is missing|the last batch must be 3"):
@@ -99,28 +99,28 @@ def test_what_a_batch_states_is_checked_when_it_is_opened_by_a_checkpoint(
     damage(path, change, number)
     for options in ({}, {"read_only": True}):
         with pytest.raises(JournalError, match=f"batch {number} is damaged"):
-            Resolver.open(path, **options)  # type: ignore[arg-type]
+            DurableResolver.open(path, **options)  # type: ignore[arg-type]
 
 
 def test_the_past_is_not_told_by_heads_that_are_damaged(path: Path) -> None:
-    with Resolver.open(path, read_only=True) as resolver:
+    with DurableResolver.open(path, read_only=True) as resolver:
         assert list(recorded_links(path, resolver))
         damage(path, "retractions = '[[1, 0]]'", 2)
         with pytest.raises(JournalError, match="batch 2 is damaged"):
             list(recorded_links(path, resolver))
     with pytest.raises(JournalError, match="batch 2 is damaged"):
-        Resolver.open(path, read_only=True, as_of=2)
+        DurableResolver.open(path, read_only=True, as_of=2)
     damage(path, "retractions = '[[3, 2]]'", 2)
     late = datetime.now(UTC) + timedelta(days=1)
     damage(path, f"written_at = {10**17}", 1)
     with pytest.raises(JournalError, match="batch 1 is damaged"):
-        Resolver.open(path, read_only=True, as_of=late)
+        DurableResolver.open(path, read_only=True, as_of=late)
 
 
 def test_a_journal_of_format_1_is_checked_by_its_whole_batches(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     shutil.copy(DATA / "journal-1.idmerge", path)
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         resolver.checkpoint()
         damage(path, "texts = zeroblob(length(texts))", 0)
         with pytest.raises(JournalError, match="batch 0 is damaged"):

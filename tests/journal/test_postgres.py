@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 
-from idmerge import DurableResolver, Policy, Resolver, reference
+from idmerge import DurableResolver, Policy, reference
 from idmerge.errors import JournalError, MissingExtraError, SealedError
 from idmerge.journal import open_journal
 from journal_twins import Twins, steps
@@ -76,7 +76,7 @@ def test_with_a_journal_in_postgresql_it_answers_as_the_reference(
     twins = Twins(server.url(server.new_schema()), policy, canonical)
     for step in told:
         twins.tell(*step)
-        assert twins.ours.seq == twins.theirs.seq
+        assert twins.ours.position == twins.theirs.position
         assert state(twins.ours) == state(twins.theirs)
     twins.tell("reopen")
     assert state(twins.ours) == state(twins.theirs)
@@ -90,13 +90,13 @@ def test_a_reader_catches_up_with_the_writer(
 ) -> None:
     url = server.url(server.new_schema())
     twins = Twins(url, policy, canonical)
-    with Resolver.open(url, read_only=True) as reader:
+    with DurableResolver.open(url, read_only=True) as reader:
         for step in [*told, ("commit",)]:
             if step[0] in ("reopen", "compact"):
                 continue
             twins.tell(*step)
             if step[0] == "commit":
-                assert reader.refresh() == twins.ours.seq
+                assert reader.refresh() == twins.ours.position
                 assert state(reader) == state(twins.ours)
     twins.ours.close()
 
@@ -105,37 +105,37 @@ def test_a_reader_catches_up_with_the_writer(
 
 
 def test_offsets_survive_reopening(url: str) -> None:
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         resolver.identify("user", "anonymous")
         resolver.commit({"topic-0": 17, "a \0 in \N{FOX FACE}": "cursor"})
-    with Resolver.open(url, create=False) as resolver:
+    with DurableResolver.open(url, create=False) as resolver:
         assert resolver.offsets == {"topic-0": 17, "a \0 in \N{FOX FACE}": "cursor"}
 
 
 def test_both_schemes_name_the_same_journal(url: str) -> None:
     known = written(url)
-    with Resolver.open(url.replace("postgresql://", "postgres://"), read_only=True) as resolver:
+    with DurableResolver.open(url.replace("postgresql://", "postgres://"), read_only=True) as resolver:
         assert state(resolver) == known
 
 
 @pytest.mark.parametrize("how", [{"read_only": True}, {"create": False}])
 def test_where_no_journal_is_none_is_made(server: Server, schema: str, how: dict[str, bool]) -> None:
     with pytest.raises(FileNotFoundError, match=f"schema {schema}: there is no such journal"):
-        Resolver.open(server.url(schema), **how)
+        DurableResolver.open(server.url(schema), **how)
     assert server.execute("SELECT 1 FROM pg_tables WHERE schemaname = %s", schema) == []
 
 
 def test_a_schema_is_not_made(server: Server) -> None:
     with pytest.raises(FileNotFoundError, match="there is no schema to keep a journal in"):
-        Resolver.open(server.url("nowhere"))
+        DurableResolver.open(server.url("nowhere"))
 
 
 def test_the_journal_of_a_later_schema_in_the_path_is_another_one(server: Server) -> None:
     first, second = server.new_schema(), server.new_schema()
     known = written(server.url(second))
-    with Resolver.open(server.url(f"{first},{second}")) as resolver:
+    with DurableResolver.open(server.url(f"{first},{second}")) as resolver:
         assert len(resolver) == 0
-    with Resolver.open(server.url(f"nowhere,{second},{first}"), create=False) as resolver:
+    with DurableResolver.open(server.url(f"nowhere,{second},{first}"), create=False) as resolver:
         assert state(resolver) == known
 
 
@@ -143,7 +143,7 @@ def test_a_schema_may_have_any_name(server: Server) -> None:
     server.execute('CREATE SCHEMA "a ""quoted"" {name} of 100%"')
     url = server.url(quote('"a ""quoted"" {name} of 100%"').replace("%20", "%5C%20"))
     known = written(url)
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         assert state(resolver) == known
         resolver.compact()
 
@@ -153,21 +153,21 @@ def test_another_format_is_refused(server: Server, url: str, schema: str) -> Non
     change(server, schema, "UPDATE idmerge_head SET format = 7")
     for read_only in (True, False):
         with pytest.raises(JournalError, match=f"schema {schema} has format 7, and this version reads"):
-            Resolver.open(url, read_only=read_only)
+            DurableResolver.open(url, read_only=read_only)
 
 
 def test_tables_of_somebody_else_are_no_journal(server: Server, url: str, schema: str) -> None:
     for table in ("facts", "head", "batches"):
         change(server, schema, f"CREATE TABLE idmerge_{table} (mine INTEGER)")
     with pytest.raises(JournalError, match=f"schema {schema} is no journal, or is damaged: "):
-        Resolver.open(url)
+        DurableResolver.open(url)
 
 
 def test_without_psycopg_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "idmerge.journal.postgres")
     with pytest.raises(MissingExtraError, match=r"pip install 'idmerge\[postgres\]'"):
-        Resolver.open("postgresql:///anywhere")
+        DurableResolver.open("postgresql:///anywhere")
 
 
 def test_a_closed_journal_does_not_connect_again(url: str) -> None:
@@ -195,7 +195,7 @@ def test_a_damaged_row_is_named(server: Server, url: str, schema: str, damage: s
     written(url)
     change(server, schema, f"UPDATE idmerge_batches {damage} WHERE number = 1")
     with pytest.raises(JournalError, match=f"schema {schema}: {told}"):
-        Resolver.open(url, read_only=True)
+        DurableResolver.open(url, read_only=True)
 
 
 @pytest.mark.parametrize(
@@ -205,17 +205,17 @@ def test_a_missing_row_is_missed(server: Server, url: str, schema: str, number: 
     written(url)
     change(server, schema, "DELETE FROM idmerge_batches WHERE number = %s", number)
     with pytest.raises(JournalError, match=f"schema {schema}: {told}"):
-        Resolver.open(url)
+        DurableResolver.open(url)
 
 
 def test_a_missing_head_or_table_is_missed(server: Server, url: str, schema: str) -> None:
     written(url)
     change(server, schema, "DELETE FROM idmerge_head")
     with pytest.raises(JournalError, match="its head is missing"):
-        Resolver.open(url, read_only=True)
+        DurableResolver.open(url, read_only=True)
     change(server, schema, "DROP TABLE idmerge_head")
     with pytest.raises(JournalError, match="its table idmerge_head is missing"):
-        Resolver.open(url)
+        DurableResolver.open(url)
 
 
 # One writer.
@@ -223,37 +223,37 @@ def test_a_missing_head_or_table_is_missed(server: Server, url: str, schema: str
 
 def test_a_second_writer_is_told_who_writes(server: Server, schema: str) -> None:
     url = server.url(schema, over_tcp=True)
-    with Resolver.open(url) as first:
+    with DurableResolver.open(url) as first:
         with pytest.raises(JournalError) as refused:
-            Resolver.open(url)
+            DurableResolver.open(url)
         message = str(refused.value)
         assert f"'idmerge, process {os.getpid()} on " in message
         assert f"process {process_of(first)} of the server, from 127.0.0.1, since 2" in message
-        with Resolver.open(url, read_only=True) as reader:
+        with DurableResolver.open(url, read_only=True) as reader:
             assert len(reader) == 0
     written(url)
 
 
 def test_a_second_writer_is_told_the_name_of_an_application(url: str) -> None:
     with (
-        Resolver.open(f"{url}&application_name=nightly"),
+        DurableResolver.open(f"{url}&application_name=nightly"),
         pytest.raises(JournalError, match="for writing by 'nightly', process .* the server's machine"),
     ):
-        Resolver.open(url)
+        DurableResolver.open(url)
 
 
 def test_who_may_not_see_of_others_is_told_what_is_shown(server: Server, url: str, schema: str) -> None:
     server.execute(f"GRANT ALL ON SCHEMA {schema} TO with_password")
-    with Resolver.open(url) as first:
+    with DurableResolver.open(url) as first:
         server.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO with_password")
         with pytest.raises(JournalError, match=f"process {process_of(first)} of the server; a journal has"):
-            Resolver.open(server.url(schema, "with_password"))
+            DurableResolver.open(server.url(schema, "with_password"))
 
 
 def test_journals_in_two_schemas_have_two_writers(server: Server) -> None:
     with (
-        Resolver.open(server.url(server.new_schema())) as one,
-        Resolver.open(server.url(server.new_schema())) as other,
+        DurableResolver.open(server.url(server.new_schema())) as one,
+        DurableResolver.open(server.url(server.new_schema())) as other,
     ):
         for resolver, name in ((one, "one"), (other, "other")):
             resolver.merge(name, "person")
@@ -263,9 +263,9 @@ def test_journals_in_two_schemas_have_two_writers(server: Server) -> None:
 
 
 def test_whatever_became_of_the_locks_two_writers_cannot_both_append(url: str) -> None:
-    first = Resolver.open(url)
+    first = DurableResolver.open(url)
     first._journal._connection.execute("SELECT pg_advisory_unlock_all()")  # type: ignore[attr-defined]
-    second = Resolver.open(url)
+    second = DurableResolver.open(url)
     for resolver in (first, second):
         resolver.merge("a", "b")
     second.commit()
@@ -280,7 +280,7 @@ def test_the_lock_is_released_before_the_connection_is(
     server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server lets go of a closed connection when it has time to."""
-    resolver = Resolver.open(url)
+    resolver = DurableResolver.open(url)
     connection = resolver._journal._connection  # type: ignore[attr-defined]
     close, process, held = connection.close, process_of(resolver), []
 
@@ -305,15 +305,15 @@ def test_a_reader_cannot_write(url: str) -> None:
 def test_what_is_forbidden_is_an_error_of_permission(server: Server, url: str, schema: str) -> None:
     theirs = server.url(schema, "with_password")
     with pytest.raises(FileNotFoundError, match="no schema"):
-        Resolver.open(theirs)
+        DurableResolver.open(theirs)
     server.execute(f"GRANT USAGE ON SCHEMA {schema} TO with_password")
     with pytest.raises(PermissionError, match=f"permission denied for schema {schema}"):
-        Resolver.open(theirs)
+        DurableResolver.open(theirs)
     known = written(url)
     server.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO with_password")
-    with Resolver.open(theirs, read_only=True) as reader:
+    with DurableResolver.open(theirs, read_only=True) as reader:
         assert state(reader) == known
-    with Resolver.open(theirs) as resolver:
+    with DurableResolver.open(theirs) as resolver:
         resolver.observe("somebody")
         with pytest.raises(PermissionError, match="permission denied for table idmerge_batches"):
             resolver.commit()
@@ -325,13 +325,13 @@ def test_what_is_forbidden_is_an_error_of_permission(server: Server, url: str, s
 
 @pytest.mark.parametrize(("asked", "had"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
 def test_a_commit_is_synchronous_whatever_the_session_was_told(url: str, asked: str, had: str) -> None:
-    with Resolver.open(f"{url}%20-csynchronous_commit%3D{asked}") as resolver:
+    with DurableResolver.open(f"{url}%20-csynchronous_commit%3D{asked}") as resolver:
         connection = resolver._journal._connection  # type: ignore[attr-defined]
         assert connection.execute("SHOW synchronous_commit").fetchone() == (had,)
 
 
 def test_a_writer_whose_machine_vanished_is_missed_after_a_minute(server: Server, schema: str) -> None:
-    with Resolver.open(server.url(schema, over_tcp=True)) as resolver:
+    with DurableResolver.open(server.url(schema, over_tcp=True)) as resolver:
         connection = resolver._journal._connection  # type: ignore[attr-defined]
         names = ("idle", "interval", "count")
         idle, interval, count = (
@@ -354,7 +354,7 @@ def tracebacks(act: Callable[[], Any]) -> str:
     "secret", [PASSWORD, "s3cret@", "s3cret/", "1/s3cret", "@[s3cret", "?s3cret", "%zzs3cret", "/s3cret?"]
 )
 def test_a_password_that_is_not_encoded_is_in_no_message(secret: str) -> None:
-    told = tracebacks(lambda: Resolver.open(f"postgresql://user:{secret}@localhost:1/postgres"))
+    told = tracebacks(lambda: DurableResolver.open(f"postgresql://user:{secret}@localhost:1/postgres"))
     for part in (secret, "s3cret", "ss/w:rd", "w:rd"):
         assert part not in told
 
@@ -367,12 +367,15 @@ def test_a_password_is_in_no_message(server: Server, url: str, schema: str) -> N
     unreachable = f"postgresql://user:{encoded}@127.0.0.1:1/postgres"
     wrong = url.replace(encoded, f"{encoded}-not")
     in_query = unreachable.replace(f":{encoded}@", "@") + f"?password={encoded}"
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         name = resolver._journal.name
         told = [
             name,
             repr(resolver),
-            *(tracebacks(lambda url=url: Resolver.open(url)) for url in (url, unreachable, wrong, in_query)),
+            *(
+                tracebacks(lambda url=url: DurableResolver.open(url))
+                for url in (url, unreachable, wrong, in_query)
+            ),
         ]
         kill(server, process_of(resolver))
         resolver.observe("somebody")
@@ -391,7 +394,7 @@ def test_a_password_is_in_no_message(server: Server, url: str, schema: str) -> N
 
 def test_a_server_that_cannot_be_reached_is_an_os_error_of_one_line() -> None:
     with pytest.raises(OSError, match="^postgresql://me@127.0.0.1:1/people: .*refused") as raised:
-        Resolver.open("postgresql://me@127.0.0.1:1/people")
+        DurableResolver.open("postgresql://me@127.0.0.1:1/people")
     assert "\n" not in str(raised.value)
 
 
@@ -399,7 +402,7 @@ def test_a_server_that_cannot_be_reached_is_an_os_error_of_one_line() -> None:
 
 
 def test_a_connection_that_dies_during_a_commit_loses_nothing(server: Server, url: str, schema: str) -> None:
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         resolver.merge("a", "b")
         resolver.commit({"topic": 1})
         committed = state(resolver)
@@ -425,7 +428,7 @@ def test_a_connection_that_dies_during_a_commit_loses_nothing(server: Server, ur
         assert "terminating connection" in str(errors[0])
         assert resolver.uncommitted == 1
         assert resolver.offsets == {"topic": 1}
-        with Resolver.open(url, read_only=True) as reader:
+        with DurableResolver.open(url, read_only=True) as reader:
             assert state(reader) == committed
             assert reader.offsets == {"topic": 1}
             # The next commit connects anew, and takes the lock with it.
@@ -433,17 +436,17 @@ def test_a_connection_that_dies_during_a_commit_loses_nothing(server: Server, ur
             assert resolver.commit({"topic": 2}) == 3
             assert process_of(resolver) != process
             with pytest.raises(JournalError, match=f"process {process_of(resolver)} of the server"):
-                Resolver.open(url)
+                DurableResolver.open(url)
             assert reader.refresh() == 3
             assert state(reader) == state(resolver)
             assert reader.offsets == {"topic": 2}
 
 
 def test_who_was_cut_off_does_not_write_while_another_one_does(server: Server, url: str) -> None:
-    cut_off = Resolver.open(url)
+    cut_off = DurableResolver.open(url)
     cut_off.merge("a", "b")
     kill(server, process_of(cut_off))
-    with Resolver.open(url) as other:
+    with DurableResolver.open(url) as other:
         with pytest.raises(OSError, match="terminating connection"):
             cut_off.commit()
         with pytest.raises(JournalError, match=f"process {process_of(other)} of the server"):
@@ -455,7 +458,7 @@ def test_who_was_cut_off_does_not_write_while_another_one_does(server: Server, u
         cut_off.commit()
     with pytest.warns(UserWarning, match="1 step was not committed"):
         cut_off.close()
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         assert state(resolver) == known
 
 
@@ -463,7 +466,7 @@ def test_a_server_that_has_lost_batches_gets_none_behind_the_gap(
     server: Server, url: str, schema: str
 ) -> None:
     """As after a failover to a replica that was behind."""
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         for number in range(3):
             resolver.merge("person", str(number))
             resolver.commit()
@@ -483,7 +486,7 @@ def test_a_server_that_has_lost_batches_gets_none_behind_the_gap(
 def test_a_journal_that_was_dropped_is_not_made_anew_under_a_writer(
     server: Server, url: str, schema: str
 ) -> None:
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         kill(server, process_of(resolver))
         change(server, schema, "DROP TABLE idmerge_facts, idmerge_head, idmerge_batches")
         with pytest.raises(OSError, match="terminating connection"):
@@ -493,7 +496,7 @@ def test_a_journal_that_was_dropped_is_not_made_anew_under_a_writer(
 
 
 def test_a_reader_that_was_cut_off_catches_up(server: Server, url: str) -> None:
-    with Resolver.open(url) as writer, Resolver.open(url, read_only=True) as reader:
+    with DurableResolver.open(url) as writer, DurableResolver.open(url, read_only=True) as reader:
         kill(server, process_of(reader))
         writer.merge("a", "b")
         writer.commit()
@@ -505,9 +508,9 @@ def test_a_reader_that_was_cut_off_catches_up(server: Server, url: str) -> None:
 
 WRITER = """
 import sys
-from idmerge import Resolver
-resolver = Resolver.open(sys.argv[1])
-start = resolver.seq
+from idmerge import DurableResolver, Resolver
+resolver = DurableResolver.open(sys.argv[1])
+start = resolver.position
 for number in range(start, start + 10**9):
     resolver.merge("person", str(number))
     if number % 3 == 2:
@@ -526,11 +529,11 @@ def test_a_killed_writer_leaves_whole_batches_and_no_lock(url: str) -> None:
         # The last line may be cut off.
         committed = int([line for line in told if line.endswith("\n")][-1])
         resolver = opened_in_the_end(url)
-        assert resolver.seq >= committed
-        assert resolver.offsets == {"numbers": resolver.seq}
-        assert resolver.seq % 3 == 0
+        assert resolver.position >= committed
+        assert resolver.offsets == {"numbers": resolver.position}
+        assert resolver.position % 3 == 0
         expected = reference.Resolver()
-        for number in range(resolver.seq):
+        for number in range(resolver.position):
             expected.merge("person", str(number))
         assert resolver.mapping().to_pydict() == expected.mapping()
         resolver.close()
@@ -542,7 +545,7 @@ def opened_in_the_end(url: str) -> DurableResolver:
 
     def opens() -> bool:
         with suppress(JournalError):
-            opened.append(Resolver.open(url))
+            opened.append(DurableResolver.open(url))
         return bool(opened)
 
     eventually(opens)

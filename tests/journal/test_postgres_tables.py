@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from idmerge.errors import JournalError
 from idmerge.journal import FORMAT, Batch, open_journal, postgres
 from idmerge.journal.batch import FIELDS, Chain
@@ -40,7 +40,7 @@ def url(server: Server, schema: str) -> str:
 
 def test_what_is_read_is_one_snapshot(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "ROOM", 1)  # So that each batch is fetched by itself.
-    with Resolver.open(url) as writer:
+    with DurableResolver.open(url) as writer:
         for number in range(3):
             writer.merge("person", str(number))
             writer.commit()
@@ -56,7 +56,7 @@ def test_what_is_read_is_one_snapshot(url: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_head_is_that_of_the_same_snapshot(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Resolver.open(url) as writer:
+    with DurableResolver.open(url) as writer:
         writer.merge("a", "b")
         writer.commit()
         reader = postgres.PostgresJournal(url, create=False, read_only=True)
@@ -156,7 +156,7 @@ def traces(server: Server, text: str) -> int:
 
 def test_what_is_forgotten_is_in_no_file_of_a_table_once_compacted(server: Server, url: str) -> None:
     text = "somebody.to.be.forgotten@example.com"
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         resolver.merge("person", text)
         resolver.commit()
         server.execute("ANALYZE")
@@ -167,7 +167,7 @@ def test_what_is_forgotten_is_in_no_file_of_a_table_once_compacted(server: Serve
         resolver.compact()
         assert traces(server, text) == 0
         known = state(resolver)
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         assert state(resolver) == known
 
 
@@ -187,7 +187,7 @@ def test_an_older_transaction_keeps_what_was_written_over_and_compacting_says_so
     monkeypatch.setattr(postgres, "PATIENCE", 0.1)
     text = f"somebody.else.to.be.forgotten@{role}.example.com"
     server.execute(f"GRANT ALL ON SCHEMA {schema} TO with_password")
-    with Resolver.open(server.url(schema, role)) as resolver:
+    with DurableResolver.open(server.url(schema, role)) as resolver:
         resolver.merge("person", text)
         resolver.commit()
         with psycopg.connect(server.url("public")) as older:
@@ -203,7 +203,7 @@ def test_an_older_transaction_keeps_what_was_written_over_and_compacting_says_so
 
 def test_a_reader_keeps_the_table_and_compacting_says_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "PATIENCE", 0.1)
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         resolver.merge("a", "b")
         resolver.commit()
         reader = open_journal(url, create=False, read_only=True)

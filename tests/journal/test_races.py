@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from idmerge import DurableResolver, Kind, Resolver
+from idmerge import DurableResolver, Kind
 from idmerge.errors import JournalError, SealedError
 from resolver_state import state
 
@@ -44,7 +44,7 @@ def interrupting(method: Any, *, after: bool) -> Any:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_commit_that_was_interrupted_is_written_once(path: Path, *, after: bool) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit({"source": 1})
         r.merge("b", "c")
@@ -55,14 +55,14 @@ def test_a_commit_that_was_interrupted_is_written_once(path: Path, *, after: boo
         assert r.commit({"source": 3}) == 3
         assert r.uncommitted == 0
         expected = state(r)
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert state(again) == expected
-        assert (again.seq, again.offsets) == (3, {"source": 3})
+        assert (again.position, again.offsets) == (3, {"source": 3})
 
 
 def test_a_checkpoint_holds_nothing_that_the_journal_does_not(path: Path) -> None:
     """Links of another thread came in between the question and the writing."""
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         stop = threading.Event()
 
         def link() -> None:
@@ -81,24 +81,24 @@ def test_a_checkpoint_holds_nothing_that_the_journal_does_not(path: Path) -> Non
             except ValueError:
                 continue
             written += 1
-            with Resolver.open(path, read_only=True) as reader:
-                assert reader.seq == committed
+            with DurableResolver.open(path, read_only=True) as reader:
+                assert reader.position == committed
                 assert len(reader) == 2 * committed
         stop.set()
         thread.join()
         r.commit()
         r.checkpoint()
         expected = state(r)["mapping"]
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert again.mapping().to_pydict() == expected
 
 
 def test_a_reader_sees_no_moment_that_never_was_while_it_catches_up(path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.link_many(Kind.MERGE, [f"x{row}" for row in range(20_000)], [f"y{row}" for row in range(20_000)])
         r.commit()
-        with Resolver.open(path, read_only=True) as reader:
+        with DurableResolver.open(path, read_only=True) as reader:
             r.retract(0)
             r.commit()
             r.merge("b", "c")
@@ -120,10 +120,10 @@ def test_a_reader_sees_no_moment_that_never_was_while_it_catches_up(path: Path) 
 
 
 def test_a_refresh_that_fails_in_the_middle_is_as_if_it_had_not_begun(path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit()
-        with Resolver.open(path, read_only=True) as reader:
+        with DurableResolver.open(path, read_only=True) as reader:
             r.retract(0)
             r.commit()
             r.merge("b", "c")
@@ -146,15 +146,18 @@ def test_a_refresh_that_fails_in_the_middle_is_as_if_it_had_not_begun(path: Path
 
 
 def test_who_looks_back_does_not_catch_up(path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.link_many(Kind.MERGE, ["a", "c", "e"], ["b", "d", "f"])
         r.commit()
-    with Resolver.open(path, read_only=True, as_of=1) as then, pytest.raises(SealedError, match="as_of"):
+    with (
+        DurableResolver.open(path, read_only=True, as_of=1) as then,
+        pytest.raises(SealedError, match="as_of"),
+    ):
         then.refresh()
 
 
 def test_closing_loses_nothing_in_silence(path: Path) -> None:
-    r = Resolver.open(path)
+    r = DurableResolver.open(path)
     answered = 0
 
     def link() -> None:
@@ -168,7 +171,7 @@ def test_closing_loses_nothing_in_silence(path: Path) -> None:
 
     thread = threading.Thread(target=link)
     thread.start()
-    while r.seq < 2000:
+    while r.position < 2000:
         pass
     committed = r.commit()
     while not r.uncommitted:
@@ -181,29 +184,29 @@ def test_closing_loses_nothing_in_silence(path: Path) -> None:
 
 
 def test_a_resolver_that_is_dropped_lets_others_write(path: Path) -> None:
-    r: DurableResolver | None = Resolver.open(path)
+    r: DurableResolver | None = DurableResolver.open(path)
     assert r is not None
     r.merge("a", "b")
     r.commit()
     del r
     gc.collect()
-    with Resolver.open(path) as again:
+    with DurableResolver.open(path) as again:
         assert again.same("a", "b")
 
 
 def test_what_a_checkpoint_spares_reading_is_checked_all_the_same(path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit({"topic": 100})
         r.checkpoint()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE batches SET offsets = ?", (json.dumps({"topic": 900}),))
     with pytest.raises(JournalError, match="batch 0 is damaged"):
-        Resolver.open(path)
+        DurableResolver.open(path)
 
 
 def test_what_a_batch_says_of_itself_is_what_it_holds(path: Path) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         r.commit()
         (batch,) = list(r._journal.batches())
@@ -213,12 +216,12 @@ def test_what_a_batch_says_of_itself_is_what_it_holds(path: Path) -> None:
             "UPDATE batches SET end_seq = 50, end_id = 70, checksum = ?", (wrong.computed_checksum(),)
         )
     with pytest.raises(JournalError, match="batch 0 ends at position 1 and ID 2, not at 50 and 70"):
-        Resolver.open(path)
+        DurableResolver.open(path)
 
 
 @pytest.mark.parametrize("place", range(0, 400, 7))
 def test_a_block_that_is_none_is_an_error_and_no_end(path: Path, place: int) -> None:
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         r.merge("a", "b")
         steps, ids = r._pending()
         texts, block, *_ = r._pending_blocks((0, steps), (0, ids), 0, 1 << 20)
@@ -226,24 +229,24 @@ def test_a_block_that_is_none_is_an_error_and_no_end(path: Path, place: int) -> 
             for which in (0, 1):
                 blocks = [texts, block]
                 blocks[which] = blocks[which][:place] + value + blocks[which][place + 8 :]
-                other = Resolver.open(":memory:")
+                other = DurableResolver.open(":memory:")
                 try:
                     other._restore(*blocks, set(), None, is_checked=True)
                 except JournalError:
                     pass
                 else:
-                    assert other.seq == 1
+                    assert other.position == 1
         r.commit()
 
 
 @pytest.mark.parametrize("commits", [3, 30])
 def test_a_last_batch_that_is_hidden_is_missed(path: Path, commits: int) -> None:
     """Few batches are read by one thread, many by two; both ask for what comes behind the last one."""
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         for number in range(commits):
             r.merge("a", f"b{number}")
             r.commit()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM batches WHERE number = ?", (commits - 1,))
     with pytest.raises(JournalError, match=f"the last batch must be {commits - 1}, found {commits - 2}"):
-        Resolver.open(path)
+        DurableResolver.open(path)

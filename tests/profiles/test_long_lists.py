@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import Profiles, Resolver, engage, indexedlist
-from idmerge.indexedlist import IndexedList, likeness
+from idmerge import Profiles, Resolver
+from idmerge.profiles import indexedlist, updates
+from idmerge.profiles.indexedlist import IndexedList, likeness
 
 _scalars = st.sampled_from(
     [0, 1, -0.0, 1.0, True, False, None, "1", "a", "", "\ud83d\ude00", "😀", 2**60, 2.0**60]
@@ -94,7 +95,7 @@ def test_an_update_of_a_list_costs_the_update_and_not_the_list(
         return likeness(given)
 
     monkeypatch.setattr(indexedlist, "likeness", counting)
-    monkeypatch.setattr(engage, "likeness", counting)
+    monkeypatch.setattr(updates, "likeness", counting)
     profiles = Profiles(Resolver())
     count = 2000
     for number in range(count):

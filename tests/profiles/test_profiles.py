@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import Kind, Outcome, Policy, Profiles, Resolver, UpdateOutcome, reference
+from idmerge import DurableResolver, Kind, Outcome, Policy, Profiles, Resolver, UpdateOutcome, reference
 from profiles_by_hand import OPERATIONS, PEOPLE, deep, merges, modes, played, steps, updates
 from strategies import friendly_ids, ids, kinds, policies
 
@@ -232,7 +232,7 @@ def test_a_person_whose_canonical_id_has_no_profile_shows_none_or_what_fills_it(
 
 
 def test_to_forget_an_id_is_to_forget_it_twice() -> None:
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     profiles = Profiles(resolver, merge_profiles="fill")
     for own in ("ana", "ana@example.com"):
         profiles.update({"$distinct_id": own, "$set": {own: 1}})

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from benches.campaigns.store import content, damage, kill, profiles
 from idmerge import Profiles, Resolver
 from idmerge.errors import FileFormatError, StoreError
-from idmerge.profilestore import read_store, sole_writer, write_store
+from idmerge.profiles.store import read_store, sole_writer, write_store
 
 _texts = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"]), st.just("\0")), max_size=6)
 _numbers = st.one_of(st.integers(-(2**1000), 2**1000), st.floats(allow_nan=False, allow_infinity=False))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import duckdb
@@ -13,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import idmerge
-from idmerge import Kind, Outcome, Policy, Report, Resolver, Stats, _core, reference
+from idmerge import Kind, Outcome, Policy, Report, Resolver, Stats, UpdateOutcome, _core, reference
 from idmerge.errors import CanonicalError, CapacityError, IdmergeError, PolicyError, UnknownIdError
 from strategies import D1, D2
 
@@ -161,6 +164,35 @@ def test_outcomes_carry_mixpanels_reason_where_it_has_one() -> None:
     assert [outcome for outcome in Outcome if outcome.accepted] == [Outcome.MERGED, Outcome.UNCHANGED]
 
 
+def test_an_outcome_is_true_if_the_link_was_accepted_and_prints_its_name() -> None:
+    for code in (*Outcome, *UpdateOutcome):
+        assert bool(code) is code.accepted
+        assert (str(code), f"{code:>20}") == (code.name, code.name.rjust(20))
+        assert code == int(code)
+    r = Resolver()
+    assert r.merge("a", "b")
+    assert not r.merge("a", "a")
+
+
+def test_a_kind_is_true_and_prints_its_name() -> None:
+    assert [(bool(kind), str(kind), f"{kind}") for kind in Kind] == [
+        (True, name, name) for name in ("IDENTIFY", "ALIAS", "MERGE")
+    ]
+    assert json.dumps([*Kind, *Outcome][:4]) == "[0, 1, 2, 0]"
+
+
+def test_the_public_names_are_listed_and_loaded_when_asked_for() -> None:
+    code = "import sys, idmerge; print(*dir(idmerge)); print('idmerge.stitching' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, is_loaded = run.stdout.splitlines()
+    assert {"stitch", "questions", "doctor", "StitchedEvents", *idmerge.__all__} <= set(names.split())
+    assert is_loaded == "False"
+    assert idmerge.doctor.examine
+    assert idmerge.questions.signup_rate
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        idmerge.nothing  # noqa: B018
+
+
 def test_the_numbers_of_outcomes_and_kinds_are_stable() -> None:
     assert [outcome.name for outcome in sorted(Outcome)] == [
         "MERGED", "UNCHANGED", "SAME_IDS", "ANON_FORMAT", "ANON_CLAIMED",
@@ -179,7 +211,7 @@ def test_a_report_counts_and_cannot_be_changed() -> None:
         Outcome.MALFORMED: 1,
     }
     assert (len(report), report.merged, report.rejected) == (4, 1, 2)
-    assert report.positions.tolist() == [0, 1, 2, 3]
+    assert report.rows.tolist() == [0, 1, 2, 3]
     assert repr(report) == "Report(4 links: 1 MERGED, 1 UNCHANGED, 1 SAME_IDS, 1 MALFORMED)"
     assert repr(Report([])) == "Report(0 links)"
     with pytest.raises(ValueError, match="read-only"):
@@ -187,11 +219,11 @@ def test_a_report_counts_and_cannot_be_changed() -> None:
 
 
 def test_reports_compare_and_pickle() -> None:
-    report = Report([0, 1], positions=[3, 5])
+    report = Report([0, 1], rows=[3, 5])
     assert pickle.loads(pickle.dumps(report)) == report
     assert hash(pickle.loads(pickle.dumps(report))) == hash(report)
     assert report != Report([0, 1])
-    assert report != Report([0, 2], positions=[3, 5])
+    assert report != Report([0, 2], rows=[3, 5])
     assert report != "a report"
     assert not pickle.loads(pickle.dumps(report)).outcomes.flags.writeable
 
@@ -323,9 +355,8 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 def test_the_reference_has_the_same_names() -> None:
-    """But for what files and tables bring, and for journals: what explains is tested by its laws."""
-    files = {"apply_steps", "apply_piece", "apply_rows", "follow_steps"}
-    ours = {name for name in dir(Resolver) if not name.startswith("_")} - files - {"open", "explain"}
+    """All but `explain`, which is tested by its laws."""
+    ours = {name for name in dir(Resolver) if not name.startswith("_")} - {"explain"}
     theirs = {name for name in dir(reference.Resolver()) if not name.startswith("_")}
     assert theirs - {"retract"} == ours
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from idmerge import Outcome, Resolver
 from idmerge.cli.group import commands
-from idmerge.files import EventBatch, read
+from idmerge.files import read
 from paths import EXAMPLES
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
@@ -19,8 +19,7 @@ U2 = "grace@example.com"
 def resolved(name: str) -> Resolver:
     resolver = Resolver()
     for piece in read(EXAMPLES / name):
-        assert isinstance(piece, EventBatch)
-        resolver.apply_events(piece.events)
+        piece.apply_to(resolver)
     return resolver
 
 

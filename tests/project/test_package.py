@@ -16,8 +16,8 @@ from paths import ROOT
 PACKAGE = Path(idmerge.__file__).parent
 CORE = ROOT / "rust" / "core"
 
-PLAIN = ["errors", "outcome", "policy", "canonical", "events", "engage", "indexedlist", "profilestore"]
-PLAIN += ["recorded", "reference"]
+PLAIN = ["errors", "outcome", "policy", "canonical", "events", "recorded", "reference"]
+PLAIN += ["profiles/indexedlist", "profiles/store", "profiles/updates"]
 FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
 ORIGINALS = {"scipy", "networkx"}
 
@@ -54,23 +54,22 @@ def test_what_is_plain_python_imports_neither_the_core_nor_a_frame_library(name:
 
 
 def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
-    doors = {path.name for path in PACKAGE.rglob("*.py") if {"idmerge._core"} & imports(path)}
-    # __init__ passes on its names, and columns names a type of it.
-    facades = {"resolver.py", "durable.py", "compat.py", "components.py"}
-    assert doors == facades | {
-        "scanning.py",
-        "jsontext.py",
-        "shape.py",
-        "flattening.py",
-        "encoding.py",
-        "lines.py",
-        "__init__.py",
-        "columns.py",
+    core = {"idmerge._core"}
+    doors = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if core & imports(path)}
+    # __init__ passes on its names; _columns, tables and lines name a type of it.
+    facades = {"__init__.py", "resolver.py", "journal/durable.py", "compat.py", "components.py"}
+    files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
+    stitching = {"encoding", "lines"}
+    assert doors == {
+        "_columns.py",
+        *facades,
+        *(f"files/{name}.py" for name in files),
+        *(f"stitching/{name}.py" for name in stitching),
     }
 
 
 def test_the_commands_load_what_draws_only_to_draw(tmp_path: Path) -> None:
-    (tmp_path / "f.csv").write_text("kind,left,right\nmerge,a,b\n", encoding="utf-8")
+    (tmp_path / "f.csv").write_text("kind,first,second\nmerge,a,b\n", encoding="utf-8")
     calls = [["resolve", "f.csv", "--journal", "j"], ["show", "a", "j"], ["why", "a", "b", "j"]]
     code = "import sys; from idmerge.cli.group import commands\n"
     code += f"for call in {calls}: commands(call, standalone_mode=False)\n"

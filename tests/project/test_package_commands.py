@@ -19,7 +19,7 @@ MODULES = {
 }
 
 ADD_ONS = ("doctor", "questions", "profiles", "stitching", "spark")
-USED = {"idmerge", "idmerge._formatting", "idmerge.naming", "idmerge.testing"}
+USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions", "verify")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".sources")}
 USED |= {"idmerge.journal", "idmerge.journal.protocol", "idmerge.profilestore", "idmerge.stitching.writing"}

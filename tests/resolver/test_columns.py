@@ -197,19 +197,19 @@ def test_arrow_text_that_is_no_utf8_is_an_invalid_id_and_no_undefined_behaviour(
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("text", r"left must be a list, a numpy array or an Arrow column of text, got str"),
+        ("text", r"first must be a list, a numpy array or an Arrow column of text, got str"),
         ({"a", "b"}, r"got set"),
         (iter(["a"]), r"got list_iterator"),
-        (np.array([1, 2]), r"left must be a column of text, got numpy int64"),
-        (np.array([["a", "b"]]), r"left must have one dimension, got 2"),
-        (pa.array([1, 2]), r"left must be a column of text, got Arrow Int64"),
-        (pa.array([b"a", b"b"]), r"left must be a column of text, got Arrow Binary"),
-        (pa.array([1, 2]).dictionary_encode(), r"left must be a column of text, got Arrow Dictionary"),
-        (pa.table({"a": ["x", "y"]}), r"left must be a column of text, got Arrow Struct"),
-        (pl.DataFrame({"a": ["x", "y"]}), r"left must be a column of text, got Arrow Struct"),
+        (np.array([1, 2]), r"first must be a column of text, got numpy int64"),
+        (np.array([["a", "b"]]), r"first must have one dimension, got 2"),
+        (pa.array([1, 2]), r"first must be a column of text, got Arrow Int64"),
+        (pa.array([b"a", b"b"]), r"first must be a column of text, got Arrow Binary"),
+        (pa.array([1, 2]).dictionary_encode(), r"first must be a column of text, got Arrow Dictionary"),
+        (pa.table({"a": ["x", "y"]}), r"first must be a column of text, got Arrow Struct"),
+        (pl.DataFrame({"a": ["x", "y"]}), r"first must be a column of text, got Arrow Struct"),
         (None, r"got NoneType"),
-        (np.ma.array(["a", "b"], mask=[True, False]), r"left must not have a mask; pass a list with None"),
-        (np.array("a"), r"left must have one dimension, got 0"),
+        (np.ma.array(["a", "b"], mask=[True, False]), r"first must not have a mask; pass a list with None"),
+        (np.array("a"), r"first must have one dimension, got 0"),
         (np.array([("a", 1)], dtype=[("x", "U1"), ("y", "i4")]), r"got numpy \[\('x'"),
         (
             pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"])),
@@ -291,7 +291,7 @@ def test_kinds_come_as_any_column_of_integers(kinds: Any) -> None:
         (pa.array(["0", "1"]), TypeError, r"got Arrow Utf8"),
         (np.array([[0, 1]]), TypeError, r"got ndarray"),
         (None, TypeError, r"got NoneType"),
-        ([0], ValueError, r"the same length: kind has 1, left has 2, right has 2 rows"),
+        ([0], ValueError, r"the same length: kind has 1, first has 2, second has 2 rows"),
         (pa.array([0, 1, 2]), ValueError, r"kind has 3"),
     ],
     ids=repr,
@@ -307,7 +307,9 @@ def test_a_wrong_kind_is_refused_before_the_first_link(
 
 def test_columns_of_different_lengths_are_refused_before_the_first_link() -> None:
     resolver = Resolver()
-    with pytest.raises(ValueError, match=r"columns must have the same length: left has 2, right has 1 rows"):
+    with pytest.raises(
+        ValueError, match=r"columns must have the same length: first has 2, second has 1 rows"
+    ):
         resolver.link_many(Kind.MERGE, ["a", "b"], ["c"])
     assert len(resolver) == 0
 

@@ -203,14 +203,14 @@ def test_many_merges_with_an_unknown_element_merge_nothing() -> None:
 @pytest.mark.parametrize(
     ("left", "right", "error", "message"),
     [
-        ([1], ["a"], TypeError, "left and right must both be text or both be integers"),
-        ([1], [1.5], TypeError, "left and right must both be text or both be integers"),
-        ([1, 1.5], [1, 2], TypeError, "left must hold integers only, got float in row 1"),
-        ([1, None], [1, 2], ValueError, "row 1 of left is null"),
-        (["a", "b"], ["a", None], ValueError, "row 1 of right is null"),
-        ([1], [1, 2], ValueError, "columns must have the same length: left has 1, right has 2 rows"),
-        ([2**64], [1], ValueError, "left must hold integers of 64 bits, got a wider one in row 0"),
-        ([-1], [2**63], ValueError, "left holds a negative integer"),
+        ([1], ["a"], TypeError, "first and second must both be text or both be integers"),
+        ([1], [1.5], TypeError, "first and second must both be text or both be integers"),
+        ([1, 1.5], [1, 2], TypeError, "first must hold integers only, got float in row 1"),
+        ([1, None], [1, 2], ValueError, "row 1 of first is null"),
+        (["a", "b"], ["a", None], ValueError, "row 1 of second is null"),
+        ([1], [1, 2], ValueError, "columns must have the same length: first has 1, second has 2 rows"),
+        ([2**64], [1], ValueError, "first must hold integers of 64 bits, got a wider one in row 0"),
+        ([-1], [2**63], ValueError, "first holds a negative integer"),
     ],
 )
 @pytest.mark.parametrize("cls", CLASSES)

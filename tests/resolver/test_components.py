@@ -149,7 +149,7 @@ def test_many_long_texts_are_numbered_in_order_on_any_number_of_threads(
 
 @pytest.mark.parametrize("make", [list, pa.array])
 def test_a_missing_text_far_down_is_named_by_its_row(make: Callable[[list[str | None]], Any]) -> None:
-    with pytest.raises(ValueError, match="^row 8765 of right is null$"):
+    with pytest.raises(ValueError, match="^row 8765 of second is null$"):
         connected_components(LONG, make([*LONG[:8765], None, *LONG[8766:]]))
 
 
@@ -164,14 +164,14 @@ def test_no_rows_are_no_components(empty: Any) -> None:
 @pytest.mark.parametrize(
     ("left", "message"),
     [
-        (["a", None], "row 1 of left is null"),
-        (["a", "\ud800"], "row 1 of left is not valid Unicode"),
-        (pa.array(["a", None]), "row 1 of left is null"),
-        (pa.chunked_array([["a"], [None]], "string"), "row 1 of left is null"),
-        (pa.array(["a", None]).dictionary_encode(), "row 1 of left is null"),
-        (np.array([b"a", b"\xff"]), "row 1 of left is not valid Unicode"),
-        (pl.Series([None, None]), "row 0 of left is null"),
-        ([None, None], "row 0 of left is null"),
+        (["a", None], "row 1 of first is null"),
+        (["a", "\ud800"], "row 1 of first is not valid Unicode"),
+        (pa.array(["a", None]), "row 1 of first is null"),
+        (pa.chunked_array([["a"], [None]], "string"), "row 1 of first is null"),
+        (pa.array(["a", None]).dictionary_encode(), "row 1 of first is null"),
+        (np.array([b"a", b"\xff"]), "row 1 of first is not valid Unicode"),
+        (pl.Series([None, None]), "row 0 of first is null"),
+        ([None, None], "row 0 of first is null"),
     ],
 )
 def test_a_text_that_is_missing_or_broken_is_refused_by_its_row(left: Any, message: str) -> None:
@@ -192,7 +192,7 @@ def test_a_text_that_is_missing_or_broken_is_refused_by_its_row(left: Any, messa
     ],
 )
 def test_a_missing_integer_is_refused_by_its_row(left: Any) -> None:
-    with pytest.raises(ValueError, match="row 1 of left is null"):
+    with pytest.raises(ValueError, match="row 1 of first is null"):
         connected_components(left, [1, 2])
 
 
@@ -200,10 +200,10 @@ def test_a_missing_integer_is_refused_by_its_row(left: Any) -> None:
     "left", [1, "ab", [1.5], np.array([1.5]), np.array([[1]]), pa.array([1.5]), np.ma.array([1])]
 )
 def test_what_is_no_column_of_ids_is_a_type_error(left: Any) -> None:
-    with pytest.raises(TypeError, match="left"):
+    with pytest.raises(TypeError, match="first"):
         connected_components(left, [1])
 
 
 def test_text_and_integers_do_not_mix() -> None:
-    with pytest.raises(TypeError, match="left and right must both be text or both be integers"):
+    with pytest.raises(TypeError, match="first and second must both be text or both be integers"):
         connected_components(["1"], [1])

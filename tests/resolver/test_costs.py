@@ -39,7 +39,7 @@ def assert_linear(prepare: Callable[[int], Callable[[], object]], count: int) ->
 
 def pairs(count: int) -> DurableResolver:
     """A resolver that joined so many pairs."""
-    resolver = Resolver.open(":memory:", FREE)
+    resolver = DurableResolver.open(":memory:", FREE)
     for number in range(count):
         resolver.merge(f"a{number}", f"b{number}")
     return resolver
@@ -115,7 +115,7 @@ def test_forgetting_all_members_of_a_cluster_costs_each_the_same(canonical: str)
 def test_opening_a_journal_of_many_batches_costs_no_more_where_much_is_taken_back(tmp_path: Path) -> None:
     def prepare(count: int) -> Callable[[], object]:
         path = tmp_path / f"{count} {len(list(tmp_path.iterdir()))}"
-        with Resolver.open(path, FREE) as resolver:
+        with DurableResolver.open(path, FREE) as resolver:
             for number in range(count):
                 resolver.merge(f"a{number}", f"b{number}")
                 if number % 10 == 0:
@@ -123,7 +123,7 @@ def test_opening_a_journal_of_many_batches_costs_no_more_where_much_is_taken_bac
             resolver.retract(*range(count))
             resolver.commit()
         path.with_name(f"{path.name}-checkpoint").unlink(missing_ok=True)
-        return lambda: Resolver.open(path, read_only=True).close()
+        return lambda: DurableResolver.open(path, read_only=True).close()
 
     assert_linear(prepare, 2000)
 

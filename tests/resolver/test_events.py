@@ -173,7 +173,7 @@ def test_a_report_on_events_says_which_event_each_outcome_answers() -> None:
     ]
     for resolver in (Resolver(), reference.Resolver()):
         report = resolver.apply_events(iter(stated))
-        assert report.positions.tolist() == [1, 3, 4]
+        assert report.rows.tolist() == [1, 3, 4]
         assert report.outcomes.tolist() == [Outcome.MERGED, Outcome.MALFORMED, Outcome.UNCHANGED]
         assert resolver.members(D1) == [D1, "U1"]
 
@@ -184,5 +184,5 @@ def test_more_events_than_are_applied_at_once_keep_their_positions() -> None:
         for n in range(70_000)
     ]
     report = Resolver().apply_events(stated)
-    assert report.positions.tolist() == list(range(0, 70_000, 7))
+    assert report.rows.tolist() == list(range(0, 70_000, 7))
     assert report.merged == 10_000

@@ -125,7 +125,7 @@ def test_a_stream_that_fails_is_a_value_error() -> None:
 
     reader = pa.RecordBatchReader.from_batches(pa.schema([("a", pa.string())]), batches())
     r = Resolver()
-    with pytest.raises(ValueError, match="left cannot be read"):
+    with pytest.raises(ValueError, match="first cannot be read"):
         r.link_many(Kind.MERGE, reader, ["b"])
     assert len(r) == 0
 

@@ -67,7 +67,7 @@ def test_events_are_applied_as_by_the_reference(
     expected = judge.apply_events(stated, source)
     assert at_once.apply_events(stated, source) == expected
     outcomes = [one_by_one.apply(event, source) for event in stated]
-    assert Report([outcome for outcome in outcomes if outcome is not None], expected.positions) == expected
+    assert Report([outcome for outcome in outcomes if outcome is not None], expected.rows) == expected
     assert state(at_once) == state(one_by_one) == state(judge)
 
 

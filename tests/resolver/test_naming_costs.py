@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from idmerge.naming import named, without_secrets
+from idmerge._naming import named, without_secrets
 
 PIECES = [
     "x",

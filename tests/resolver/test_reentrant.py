@@ -12,9 +12,9 @@ import pytest
 
 PREPARE = """
 import gc, sys, threading
-from idmerge import Kind, Resolver
+from idmerge import DurableResolver, Kind, Resolver
 from idmerge.errors import IdmergeError
-r = Resolver.open(":memory:")
+r = DurableResolver.open(":memory:")
 r.merge("known", "also known")
 calls = []
 def call():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benches.campaigns.forgeries import forge
-from idmerge import Kind, Outcome, Policy, Resolver, _core
+from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver, _core
 from idmerge.errors import IdmergeError, InternalError, PoisonedError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems count 
 
 FULL = """
 import json, resource, sys
-from idmerge import Kind, Resolver
-import idmerge.durable, idmerge.journal.sqlite
+from idmerge import DurableResolver, Kind, Resolver
+import idmerge.journal.durable, idmerge.journal.sqlite
 extra, text, kind = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 def limit(beyond):
     with open("/proc/self/statm") as file:
@@ -31,7 +31,7 @@ def limit(beyond):
 def piece(number):
     rows = range(10_000 * number, 10_000 * (number + 1))
     return [text % row for row in rows], [text % (row // 3 * 3) for row in rows]
-r = Resolver(threads=2) if kind == "plain" else Resolver.open(":memory:", threads=2)
+r = Resolver(threads=2) if kind == "plain" else DurableResolver.open(":memory:", threads=2)
 pieces, message = 0, ""
 limit(extra)
 while not message:
@@ -76,7 +76,7 @@ def test_a_resolver_for_which_there_is_no_more_memory_keeps_what_it_has_and_goes
 def test_a_capacity_for_which_there_is_no_memory_is_a_hint_and_no_more() -> None:
     code = """
 import resource
-from idmerge import Resolver
+from idmerge import DurableResolver, Resolver
 resource.setrlimit(resource.RLIMIT_AS, (2**31, resource.RLIM_INFINITY))
 r = Resolver(capacity=2**31)
 print(r.merge("a", "b").name)
@@ -88,7 +88,7 @@ print(r.merge("a", "b").name)
 GIANT = """
 import mmap
 import pyarrow as pa
-from idmerge import Resolver
+from idmerge import DurableResolver, Resolver
 r = Resolver()
 r.merge("a", "b")
 def attempt(ids):
@@ -132,7 +132,7 @@ def test_changes_and_names_of_more_than_two_gibibytes_come_in_several_batches() 
     # As one array their offsets would not fit in 32 bits.
     name, rows = "n" * (48 << 10), 46_000
     policy = Policy(max_id_length=None, max_cluster_size=None)
-    resolver = Resolver.open(":memory:", policy, canonical="first_seen")
+    resolver = DurableResolver.open(":memory:", policy, canonical="first_seen")
     resolver.link_many(Kind.MERGE, [name] * rows, [f"ID {row}" for row in range(rows)])
     assert resolver.changes(0).num_rows == rows
     resolver.commit()
@@ -146,7 +146,7 @@ def test_changes_and_names_of_more_than_two_gibibytes_come_in_several_batches() 
 
 
 def test_a_bug_in_a_look_up_is_an_exception_of_ours_and_poisons_nothing() -> None:
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     resolver.merge("a", "b")
     with pytest.raises(InternalError, match="a bug of idmerge, please report it: ") as raised:
         resolver._pending_blocks((0, 1), (0, 2), 2**64 - 1, 100)  # Positions overflow.
@@ -159,7 +159,7 @@ def test_a_bug_in_a_look_up_is_an_exception_of_ours_and_poisons_nothing() -> Non
 
 
 def test_a_bug_in_a_change_is_an_exception_of_ours_and_every_later_call_says_so() -> None:
-    resolver = Resolver.open(":memory:")
+    resolver = DurableResolver.open(":memory:")
     resolver.merge("a", "b")
     with pytest.raises(InternalError):
         resolver._written(0, 99, 99)

@@ -15,9 +15,9 @@ from pyarrow import csv, parquet
 
 import idmerge
 from idmerge import Kind, Resolver
+from idmerge._threads import Pool
 from idmerge.files.syncing import WORTH_THREADS
 from idmerge.questions import SignupRate
-from idmerge.threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,8 @@ import pyarrow.compute, pyarrow.csv
 from importlib import import_module
 import duckdb, idmerge, idmerge.files, idmerge.questions, idmerge.stitching
 from pyarrow import parquet
-from idmerge import Kind, Resolver, durable
+from idmerge import DurableResolver, Kind, Resolver
+from idmerge.journal import durable
 from idmerge.compat import DisjointSet
 from idmerge.errors import CheckpointWarning
 from idmerge.files import blocks
@@ -116,7 +117,7 @@ assert os.path.getsize(path) > blocks.BLOCK
 allow_no_more_threads()
 r = Resolver(threads=4)
 for piece in idmerge.files.scan(path):
-    r.apply_piece(piece)
+    piece.apply_to(r)
 print(len(r), r.cluster_count)
 print(idmerge.stitch(path))
 """
@@ -174,7 +175,7 @@ def test_a_journal_and_its_checkpoint_are_read_without_other_threads(for_all: Pa
     path = for_all / "journal"
     code = """
 path = sys.argv[1]
-with Resolver.open(path) as r:
+with DurableResolver.open(path) as r:
     for start in range(0, rows, 2000):
         r.link_many(Kind.MERGE, left[start:start + 2000], right[start:start + 2000])
         r.commit()
@@ -186,7 +187,7 @@ for directory, _, files in os.walk(os.path.dirname(path)):
 warnings.simplefilter("error", CheckpointWarning)
 allow_no_more_threads()
 for _ in range(2):
-    with Resolver.open(path) as r:
+    with DurableResolver.open(path) as r:
         print(len(r), r.cluster_count, r.merge("a0", "a3").name)
     os.path.exists(path + "-checkpoint") and os.unlink(path + "-checkpoint")
 """

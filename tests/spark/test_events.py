@@ -66,7 +66,7 @@ def test_lines_of_json_state_what_parse_says(spark: SparkSession) -> None:
     lines = [json.dumps(event) for event in events]
     lines += ["", "no JSON", "[1]", '{"event": "$merge", "properties": {"$distinct_ids": ["a", "b"]']
     frame = spark.createDataFrame(list(enumerate(lines)), "at long, value string").repartition(3)
-    found = {row.at: (row.kind, row.left, row.right) for row in links(frame, order="at").collect()}
+    found = {row.at: (row.kind, row.first, row.second) for row in links(frame, order="at").collect()}
     expected = {at: said(event) for at, event in enumerate(events)}
     assert found == {at: step for at, step in expected.items() if step is not None}
     assert {kind for kind, _, _ in found.values()} == set(Kind)

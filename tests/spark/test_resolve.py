@@ -74,7 +74,7 @@ def test_several_columns_order_links_and_kinds_may_be_names(spark: SparkSession)
     from idmerge.spark import resolve
 
     rows = [("b", 1, "merge", "x", "y"), ("a", 2, "$identify", "y", "z"), ("a", 1, "alias", "z", "y")]
-    links = spark.createDataFrame(rows, "day string, at int, kind string, left string, right string")
+    links = spark.createDataFrame(rows, "day string, at int, kind string, first string, second string")
     mapping = resolve(links, order=["day", "at"], canonical="first_seen", components="stars")
     assert answer(mapping) == [("x", "z", 3), ("y", "z", 3), ("z", "z", 3)]
 
@@ -276,7 +276,7 @@ def test_an_earlier_result_that_allows_no_exact_answer_is_refused_with_the_reaso
     with pytest.raises(FullRunError, match="canonical='stable', which does not tell whom 'smallest'"):
         resolve(links, order="at", canonical="smallest", components="stars", previous=saved)
     with pytest.raises(FullRunError, match="ordered by bigint, the new ones by string"):
-        resolve(links, order="left", components="stars", previous=saved)
+        resolve(links, order="first", components="stars", previous=saved)
     (tmp_path / "saved" / "manifest.json").unlink()
     with pytest.raises(FullRunError, match="holds no whole result"):
         resolve(links, order="at", components="stars", previous=saved)
@@ -299,10 +299,10 @@ def test_wrong_columns_are_named(spark: SparkSession) -> None:
     from idmerge.spark import resolve
 
     links = frame(spark, [(1, 2, "a", "b")])
-    with pytest.raises(ColumnError, match="expected the column when, got at, kind, left, right"):
+    with pytest.raises(ColumnError, match="expected the column when, got at, kind, first, second"):
         resolve(links, order="when", components="stars")
-    with pytest.raises(ColumnError, match="the column left must hold text, got bigint; cast it to string"):
-        resolve(links.withColumn("left", links["at"]), order="at", components="stars")
+    with pytest.raises(ColumnError, match="the column first must hold text, got bigint; cast it to string"):
+        resolve(links.withColumn("first", links["at"]), order="at", components="stars")
     with pytest.raises(ColumnError, match="must hold numbers or names of kinds, got double"):
         resolve(links.withColumn("kind", links["kind"].cast("double")), order="at", components="stars")
     with pytest.raises(ValueError, match="components must be 'auto', .* or 'graphframes', got 'x'"):

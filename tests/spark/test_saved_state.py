@@ -321,7 +321,7 @@ def test_the_password_of_a_url_is_in_no_message_about_a_state(spark: SparkSessio
     assert refused(place, save=place).startswith(f"{said} is there already")
     assert refused(place, policy=Policy(alias_once=False)).startswith(f"{said} was resolved under")
     assert refused(place, canonical="smallest").startswith(f"{said} has canonical=")
-    assert f"links of {said} are ordered by" in refused(place, order="left")
+    assert f"links of {said} are ordered by" in refused(place, order="first")
     assert refused(f"{place}/no").startswith(f"{said}/no holds no whole result")
     assert refused(place, save=f"{place}[1]").endswith("got 'viewfs://…'")
     flip(a_file(lake, "mapping"))

@@ -16,9 +16,9 @@ from pyarrow import csv, dataset, feather, parquet
 
 import idmerge
 from idmerge import Profiles
+from idmerge._json_columns import column_names
 from idmerge.cli.group import commands
 from idmerge.files.shape import ALWAYS
-from idmerge.jsoncolumns import column_names
 
 NAMES = ["a\0b", "a\ufffdb", "a", "\0", "", "\ud800", "properties.a\ufffdb", "time\0"]
 

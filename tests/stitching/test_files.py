@@ -196,8 +196,8 @@ def test_a_resolver_that_is_given_decides_alone_and_stays_as_it_was(tmp_path: Pa
 
 
 def test_links_of_other_files_count_where_they_stand(tmp_path: Path) -> None:
-    (tmp_path / "links.csv").write_text(f"kind,left,right\nidentify,{D1},U1\n", encoding="utf-8")
-    table = pa.table({"kind": ["identify"], "left": [D2], "right": ["U1"]})
+    (tmp_path / "links.csv").write_text(f"kind,first,second\nidentify,{D1},U1\n", encoding="utf-8")
+    table = pa.table({"kind": ["identify"], "first": [D2], "second": ["U1"]})
     parquet.write_table(table, tmp_path / "links.parquet")
     before = write(tmp_path / "before.ndjson", page(D1), page(D2))
     after = write(tmp_path / "after.ndjson", page(D1), page(D2))
@@ -461,7 +461,7 @@ def test_properties_in_one_column_are_stitched_too(form: str, tmp_path: Path) ->
 def test_files_with_different_columns_are_one_table(tmp_path: Path) -> None:
     parquet.write_table(columns_of(page(7, n=1)), tmp_path / "1.parquet")
     parquet.write_table(columns_of(page("U1"), LINK, page(D1, n=1.5, m="m")), tmp_path / "2.parquet")
-    (tmp_path / "links.csv").write_text("kind,left,right\nmerge,7,U1\n", encoding="utf-8")
+    (tmp_path / "links.csv").write_text("kind,first,second\nmerge,7,U1\n", encoding="utf-8")
     paths = [tmp_path / "1.parquet", tmp_path / "links.csv", tmp_path / "2.parquet"]
     table = pa.table(idmerge.stitch(paths, canonical="smallest", as_known=True))
     assert table["distinct_id"].to_pylist() == [D1, D1, None, D1]
@@ -496,7 +496,7 @@ def test_what_columns_cannot_say_is_told_with_the_file(tmp_path: Path) -> None:
     refused(
         "0.parquet: the column distinct_id must hold text", pa.table({"event": ["x"], "distinct_id": [0.5]})
     )
-    refused("0.parquet: needs the columns kind, left, right", pa.table({"x": ["x"]}))
+    refused("0.parquet: needs the columns kind, first, second", pa.table({"x": ["x"]}))
     refused("differ in type", columns_of(page("x", n=1)), columns_of(page("x", n="n")))
     refused("0.parquet: no readable Parquet", b"PAR1 nonsense")
     write(tmp_path / "e.ndjson", page("x"))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import idmerge
-from idmerge import Resolver, StitchedEvents, _core
+from idmerge import DurableResolver, Resolver, StitchedEvents, _core
 from idmerge.errors import FileFormatError
 from idmerge.files import blocks, scan
 from idmerge.files.shape import Shape
@@ -311,7 +311,7 @@ def test_ids_that_a_resolver_took_wait_as_its_numbers(tmp_path: Path) -> None:
     shape = Shape()
     scans: list[_core.Scan] = []
     for piece in scan(io.BytesIO(text), shape=shape, on_columns=lambda found: scans.append(found) or True):
-        resolver.apply_piece(piece)
+        piece.apply_to(resolver)
     spool = _core.Spool(str(tmp_path), [], [])
     events = spool.encode(scans, shape.columns(), resolver._era())
     assert events is not None
@@ -335,7 +335,7 @@ def test_a_piece_that_another_resolver_takes_too_names_nobody_otherwise(tmp_path
         own.observe(name)
     own.identify(D1, "a")
     stitched = StitchedEvents([write(tmp_path / "e", *USERS)], own)
-    stitched.learn(on_piece=lambda piece, _report: other.apply_piece(piece), output=tmp_path / "out.parquet")  # type: ignore[arg-type]
+    stitched.learn(on_piece=lambda piece, _report: piece.apply_to(other), output=tmp_path / "out.parquet")
     stitched.write(tmp_path / "out.parquet")
     assert parquet.read_table(tmp_path / "out.parquet")["distinct_id"].to_pylist() == ["u0", "u1", "u2"]
 
@@ -371,7 +371,7 @@ def test_links_between_learning_and_writing_count(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_files_of_events_and_of_links_are_read_once_in_their_order(tmp_path: Path) -> None:
     events = list(workload(600, seed=8))
-    (tmp_path / "b.csv").write_text("kind,left,right\nmerge,x,y\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("kind,first,second\nmerge,x,y\n", encoding="utf-8")
     write(tmp_path / "a", *events[:300])
     write(tmp_path / "c", page(distinct_id="x"), *events[300:])
     (tmp_path / "c").write_text("{}\n7\n" * 50 + (tmp_path / "c").read_text())
@@ -435,7 +435,7 @@ def test_files_can_be_learned_anew(tmp_path: Path) -> None:
 def test_a_journal_names_the_events_that_it_took(tmp_path: Path) -> None:
     events = list(workload(1000, seed=5))
     path = write(tmp_path / "e", *events)
-    with Resolver.open(tmp_path / "j.idmerge") as resolver:
+    with DurableResolver.open(tmp_path / "j.idmerge") as resolver:
         _, is_once = written_once(path, tmp_path / "out.parquet", resolver)
         resolver.commit()
     assert is_once

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 import idmerge
 from idmerge import Policy, Resolver, reference
-from idmerge.errors import CanonicalError
+from idmerge.errors import CanonicalError, ColumnError
 from idmerge.events import as_id, distinct_id_of
+from idmerge.files.rows import Rows
 from stitched_by_hand import AS_KNOWN, BEFORE, sent, unicode
 from strategies import BLOCKED, D1, D2, D3, policies, strategies
 
@@ -342,21 +343,21 @@ WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "IDs twice": (
         pa.table([["x"], ["a"], ["b"]], names=["event", "distinct_id", "distinct_id"]),
         {},
-        ValueError,
-        "the column distinct_id more than once",
+        ColumnError,
+        "the column 'distinct_id' more than once",
     ),
     "IDs twice in pandas": (
         pd.DataFrame([["x", "a", "b"]], columns=["event", "distinct_id", "distinct_id"]),
         {},
-        ValueError,
-        "the column distinct_id more than once",
+        ColumnError,
+        "the column 'distinct_id' more than once",
     ),
     "floats": (small(distinct_id=[1.0, 2.0]), {}, TypeError, "distinct_id must hold text, got double"),
     "mixed": (
         pd.DataFrame({"event": ["x", "y"], "distinct_id": ["a", 7]}, dtype=object),
         {},
-        TypeError,
-        "distinct_id must hold text",
+        ColumnError,
+        "the column 'distinct_id' cannot be read",
     ),
     "properties": (
         small(properties=[1, 2]),
@@ -399,7 +400,7 @@ def test_a_column_of_nothing_is_no_reason_to_refuse() -> None:
 
 
 def test_steps_are_followed_one_after_another(tmp_path: Any) -> None:
-    from idmerge.files import LinkBatch, scan
+    from idmerge.files import StepBatch, scan
 
     path = tmp_path / "e.ndjson"
     link = {"event": "$identify", "properties": {"$anon_id": D1, "distinct_id": "U1"}}
@@ -408,17 +409,17 @@ def test_steps_are_followed_one_after_another(tmp_path: Any) -> None:
         "".join(f"{json.dumps(e)}\n" for e in [page, link, page, {"event": "x"}]), encoding="utf-8"
     )
     (piece,) = scan(path)
-    assert not isinstance(piece, LinkBatch)
+    assert isinstance(piece, StepBatch)
     resolver = Resolver()
     own = pa.array([D1, "U1", D1, None])
-    assert resolver.follow_steps(piece, own).to_pylist() == [D1, "U1", "U1", None]
+    assert piece.follow(resolver, own).to_pylist() == [D1, "U1", "U1", None]
     assert resolver.identify(D1, "U1").name == "UNCHANGED"
     with pytest.raises(ValueError, match="1 ids came for the rows"):
-        Resolver().follow_steps(piece, own.slice(0, 1))
+        piece.follow(Resolver(), own.slice(0, 1))
     with pytest.raises(TypeError, match="utf8"):
-        Resolver().follow_steps(piece, pa.array([1, 2, 3, 4]))
+        piece.follow(Resolver(), pa.array([1, 2, 3, 4]))
     with pytest.raises(CanonicalError, match="named strategy"):
-        Resolver(canonical=min).follow_steps(piece, own)
+        piece.follow(Resolver(canonical=min), own)
 
 
 def test_seen_tells_rows_apart_by_all_their_columns() -> None:
@@ -440,15 +441,23 @@ def test_seen_tells_rows_apart_by_all_their_columns() -> None:
 
 def test_rows_are_applied_in_order() -> None:
     resolver = Resolver()
-    report = resolver.apply_rows(
-        [D1, None, "", "U2"],
+    table = pa.table(
         {
-            1: {"event": "$identify", "properties": {"$anon_id": D1, "$identified_id": "U1"}},
-            3: {"event": "$merge", "properties": {}},
-        },
+            "event": ["view", "$identify", "view", "$merge"],
+            "distinct_id": [D1, None, "", "U2"],
+            "$anon_id": [None, D1, None, None],
+            "$identified_id": [None, "U1", None, None],
+        }
     )
+    rows = Rows(table, "f.parquet", first_line=11)
+    report = rows.apply_to(resolver)
+    assert len(rows) == 4
     assert [
-        (outcome.name, int(position))
-        for outcome, position in zip(map(idmerge.Outcome, report.outcomes), report.positions, strict=True)
+        (outcome.name, int(row))
+        for outcome, row in zip(map(idmerge.Outcome, report.outcomes), report.rows, strict=True)
     ] == [("MERGED", 1), ("MALFORMED", 3)]
     assert resolver.members(D1) == [D1, "U1"]
+    assert [(link.path, link.line, link.first, link.message) for link in rows.judged(report)] == [
+        ("f.parquet", 12, D1, None),
+        ("f.parquet", 14, None, "$merge needs exactly two $distinct_ids, got None"),
+    ]

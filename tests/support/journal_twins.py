@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from idmerge import DurableResolver, Kind, Link, Outcome, Policy, Resolver, reference
+from idmerge import DurableResolver, Kind, Link, Outcome, Policy, reference
 from idmerge.errors import UnknownIdError
 from idmerge.journal import commit as commit_module
 from strategies import friendly_ids, ids, kinds
@@ -57,7 +57,7 @@ class Twins:
     """Bytes behind which a commit goes on in another batch."""
 
     def __post_init__(self) -> None:
-        self.ours = Resolver.open(self.path, self.policy, self.canonical, history=self.history)
+        self.ours = DurableResolver.open(self.path, self.policy, self.canonical, history=self.history)
         self.theirs = reference.Resolver(self.policy, self.canonical)
 
     def tell(self, name: str, *arguments: Any) -> None:
@@ -82,7 +82,7 @@ class Twins:
         elif name == "reopen":
             self.ours.commit()
             self.ours.close()
-            self.ours = Resolver.open(self.path, history=self.history)
+            self.ours = DurableResolver.open(self.path, history=self.history)
             assert self.ours.offsets == self.offsets
         elif name == "link":
             (link,) = arguments

@@ -11,12 +11,9 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from idmerge import Kind, Policy, Resolver
-
-if TYPE_CHECKING:
-    from idmerge import DurableResolver
+from idmerge import DurableResolver, Kind, Policy
 
 POLICY = Policy(max_cluster_size=5, blocked_ids=frozenset({"nobody", "ñadie"}))
 DEVICES = [f"{number:08x}-0000-4000-8000-0000000000{number:02x}" for number in range(16)]
@@ -25,7 +22,7 @@ LONG = "somebody-with-a-long-name@example.com"
 
 def make(path: Path) -> None:
     """Write every kind of step to a new journal."""
-    with Resolver.open(path, POLICY, "stable") as resolver:
+    with DurableResolver.open(path, POLICY, "stable") as resolver:
         resolver.identify(DEVICES[0], "U1")  # Position 0.
         resolver.identify(f"$device:{DEVICES[1]}", "U1")
         resolver.identify(DEVICES[0], "U2")  # Rejected: claimed.
@@ -67,7 +64,7 @@ def said(resolver: DurableResolver) -> dict[str, Any]:
         "changes": resolver.changes(14).to_pydict(),
         "links": [[link[:6] for link in found or ()] for found in links],
         "outcomes": {outcome.name: count for outcome, count in resolver.stats().outcomes.items()},
-        "seq": resolver.seq,
+        "position": resolver.position,
         "offsets": resolver.offsets,
         "canonical": resolver.canonical,
         "policy": {**asdict(resolver.policy), "blocked_ids": sorted(resolver.policy.blocked_ids)},
@@ -80,7 +77,7 @@ def main(path: Path) -> None:
     """Write the journal and what it says."""
     path.unlink(missing_ok=True)
     make(path)
-    with Resolver.open(path) as resolver:
+    with DurableResolver.open(path) as resolver:
         path.with_suffix(".json").write_text(
             json.dumps(said(resolver), ensure_ascii=False, indent=1) + "\n", "utf-8"
         )

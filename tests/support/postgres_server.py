@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from idmerge import Resolver
+from idmerge import DurableResolver
 from resolver_state import state
 
 PASSWORD = "p@ss/w:rd"  # noqa: S105 - of a server that lives as long as a test
@@ -131,7 +131,7 @@ def _free_port() -> int:
 
 def written(url: str, commits: int = 3) -> dict[str, Any]:
     """Make a journal of some batches; return what its resolver says."""
-    with Resolver.open(url) as resolver:
+    with DurableResolver.open(url) as resolver:
         for number in range(commits):
             resolver.merge(f"person {number}", f"person {number % 2}")
             resolver.commit({"topic": number})

@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from idmerge import Profiles, Resolver, reference
-from idmerge.engage import DEEPEST
+from idmerge import DurableResolver, Profiles, Resolver, reference
 from idmerge.errors import RetractionError
+from idmerge.profiles.updates import DEEPEST
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -120,7 +120,7 @@ def take(resolver: Any, step: tuple[Any, ...]) -> None:
 
 
 def played(story: list[Any], mode: Any) -> tuple[Profiles, Resolver, Twin]:
-    resolver, twin = Resolver.open(":memory:"), Twin()
+    resolver, twin = DurableResolver.open(":memory:"), Twin()
     profiles = Profiles(resolver, merge_profiles=mode)
     for step in story:
         if isinstance(step, dict):

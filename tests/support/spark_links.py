@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Row = tuple[int, int, str | None, str | None]
-SCHEMA = "at long, kind int, left string, right string"
+SCHEMA = "at long, kind int, first string, second string"
 POLICIES = [
     Policy(),
     Policy(max_cluster_size=3),
@@ -53,8 +53,8 @@ def workload(seed: int, cases: int = 60) -> list[Row]:
 
 
 def in_order(row: Row) -> tuple[Any, ...]:
-    at, kind, left, right = row
-    return at, kind, (left or "").encode(), (right or "").encode()
+    at, kind, first, second = row
+    return at, kind, (first or "").encode(), (second or "").encode()
 
 
 def expected(rows: Iterable[Row], policy: Policy | None = None, canonical: Any = "stable") -> list[Any]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from idmerge import reference
+from idmerge._json_decoding import WrittenInteger
 from idmerge.events import distinct_id_of
-from idmerge.jsondecoding import WrittenInteger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -98,9 +98,9 @@ class DictResolver:
         if gone in identified:
             identified.add(keep)
 
-    def link_many(self, kinds: Iterable[Kind], left: Iterable[str], right: Iterable[str]) -> list[Outcome]:
+    def link_many(self, kinds: Iterable[Kind], first: Iterable[str], second: Iterable[str]) -> list[Outcome]:
         link = self.link
-        return [link(kind, a, b) for kind, a, b in zip(kinds, left, right, strict=True)]
+        return [link(kind, a, b) for kind, a, b in zip(kinds, first, second, strict=True)]
 
     def resolve(self, text: str) -> str:
         return self.canonical[self.find(text)] if text in self.parent else text

@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 import idmerge
+from idmerge._naming import named
 from idmerge.cli import signals
 from idmerge.cli.messages import remember, shown, tell
 from idmerge.errors import IdmergeError
-from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

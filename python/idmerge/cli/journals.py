@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from idmerge import DurableResolver, Resolver
-from idmerge.naming import is_journal_url
+from idmerge import DurableResolver
+from idmerge._naming import is_journal_url
 
 SQLITE = b"SQLite format 3\0"
 """The first bytes of every file of SQLite."""
@@ -43,9 +43,9 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
 
 def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableResolver:
     """Open the journal at ``path``; another process may write to it meanwhile."""
-    return Resolver.open(path, read_only=True, as_of=as_of)
+    return DurableResolver.open(path, read_only=True, as_of=as_of)
 
 
 def opened_to_write(path: str) -> DurableResolver:
     """Open the journal at ``path``, which must be there."""
-    return Resolver.open(path, create=False)
+    return DurableResolver.open(path, create=False)

@@ -34,5 +34,5 @@ def _when(link: RecordedLink) -> tuple[str, str, str]:
 
 
 def _ends(link: RecordedLink) -> str:
-    left, right = ("(forgotten)" if text is None else printable(text) for text in (link.left, link.right))
-    return f"{left}  {right}"
+    first, second = ("(forgotten)" if text is None else printable(text) for text in (link.first, link.second))
+    return f"{first}  {second}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idmerge.naming import visible, without_secrets
+from idmerge._naming import visible, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

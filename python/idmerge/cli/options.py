@@ -10,10 +10,10 @@ import click
 from click.core import ParameterSource
 
 from idmerge import Policy
+from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
 from idmerge.errors import PolicyError
 from idmerge.files.sources import expanded
-from idmerge.naming import named
 from idmerge.policy import AnonFormat, AnonGuard
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ ANON_GUARDS: tuple[str, ...] = get_args(AnonGuard)
 
 FILES_HELP = """
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard
-    input. Or it holds links in columns kind, left and right: .csv, .parquet or .arrow, where kind is
+    input. Or it holds links in columns kind, first and second: .csv, .parquet or .arrow, where kind is
     identify, alias or merge. Or it is a directory of such files, which are read in the order of their names.
 """
 
 
 JOURNAL_HELP = """
-    PATH is a journal: a file that idmerge resolve --journal or idmerge.Resolver.open made, or a
+    PATH is a journal: a file that idmerge resolve --journal or idmerge.DurableResolver.open made, or a
     postgresql:// URL.
 """
 

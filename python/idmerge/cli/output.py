@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from idmerge._formatting import printable
+from idmerge._naming import named, visible
 from idmerge.cli.messages import labelled
 from idmerge.errors import MissingExtraError
 from idmerge.files import STDIN, replacing
 from idmerge.files.arrow import is_text
 from idmerge.files.csvtext import write_csv
-from idmerge.naming import named, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -1,6 +1,6 @@
 """Rejected links as a file: one row a link, with the place where it stands and the reason.
 
-The columns ``kind``, ``left`` and ``right`` are those of a file of links, so that a CSV written
+The columns ``kind``, ``first`` and ``second`` are those of a file of links, so that a CSV written
 without --csv-safe can be read again: under another policy, or once the IDs are mended.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from idmerge.files.judging import JudgedLink
 
-COLUMNS = ("file", "line", "kind", "left", "right", "outcome", "failure_reason")
+COLUMNS = ("file", "line", "kind", "first", "second", "outcome", "failure_reason")
 SUFFIXES = (".csv", ".ndjson", ".jsonl")
 
 
@@ -79,8 +79,8 @@ def _row(link: JudgedLink) -> tuple[str | int | None, ...]:
         link.path,
         link.line,
         link.kind.name.lower(),
-        link.left,
-        link.right,
+        link.first,
+        link.second,
         link.outcome.name,
         link.outcome.failure_reason,
     )

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from idmerge import Kind, Outcome, Resolver
 from idmerge._formatting import counted
 from idmerge.doctor.evidence import groups
 from idmerge.doctor.links import EXAMPLES
+from idmerge.events import Kind
+from idmerge.outcome import Outcome
 from idmerge.policy import DEVICE_PREFIX
+from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +30,14 @@ def anon_format(evidence: Evidence) -> Iterator[Finding]:
     """Find anonymous IDs in another format, and what a looser one would change."""
     links = evidence.links
     refused = links.where(Outcome.ANON_FORMAT)
-    devices = groups(links.left, refused)
+    devices = groups(links.first, refused)
     if not devices:
         return
     looser: Looser = "sdk" if evidence.policy.anon_format == "uuid4" else "any"
     examples = [
         links.example(
             int(rows[0]),
-            evidence.texts([device, *dict.fromkeys(links.right[rows].tolist())]),
+            evidence.texts([device, *dict.fromkeys(links.second[rows].tolist())]),
             f"{counted(len(rows), 'identify', 'identifies')} refused",
         )
         for device, rows in devices[:EXAMPLES]
@@ -59,12 +61,12 @@ def _effect_of(evidence: Evidence, looser: Looser) -> str:
     links, texts = evidence.links, evidence.ids.texts
     if evidence.is_journal:  # It keeps no text of what was refused, and some of what it kept was taken back.
         return "more links might be accepted"
-    left, right = (
+    first, second = (
         [texts[number] if number >= 0 else None for number in operands.tolist()]
-        for operands in (links.left, links.right)
+        for operands in (links.first, links.second)
     )
     # The same IDs become known, so each merge more is a cluster fewer.
-    again = Resolver(replace(evidence.policy, anon_format=looser)).link_many(links.kinds, left, right)
+    again = Resolver(replace(evidence.policy, anon_format=looser)).link_many(links.kinds, first, second)
     accepted = int(np.count_nonzero(again.outcomes <= Outcome.UNCHANGED)) - int(links.accepted.sum())
     merged = again.merged - len(links.where(Outcome.MERGED))
     if not accepted and not merged:
@@ -83,13 +85,13 @@ def swapped_identifies(evidence: Evidence) -> Iterator[Finding]:
     links = evidence.links
     looks, texts = evidence.looks_anonymous, evidence.ids.texts
     rows = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.counted)
-    rows = rows[looks[links.right[rows]]]
+    rows = rows[looks[links.second[rows]]]
     user_elsewhere = np.zeros(len(evidence.ids), np.bool_)
     others = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.counted)
-    user_elsewhere[links.right[others]] = True
+    user_elsewhere[links.second[others]] = True
     # Where users' IDs look like anonymous ones too, only the prefix distinguishes them.
-    prefixed = np.array([texts[number].startswith(DEVICE_PREFIX) for number in links.right[rows]], np.bool_)
-    swapped = rows[user_elsewhere[links.left[rows]] & (~looks[links.left[rows]] | prefixed)]
+    prefixed = np.array([texts[number].startswith(DEVICE_PREFIX) for number in links.second[rows]], np.bool_)
+    swapped = rows[user_elsewhere[links.first[rows]] & (~looks[links.first[rows]] | prefixed)]
     yield from _each(
         evidence,
         "swapped-identify",
@@ -135,16 +137,16 @@ def merges_for_identify(evidence: Evidence) -> Iterator[Finding]:
 def _between_anonymous_and_user(evidence: Evidence, kind: Kind) -> NDArray[np.int64]:
     links, looks = evidence.links, evidence.looks_anonymous
     rows = np.flatnonzero(links.of_kind(kind) & links.counted)
-    return np.compress(looks[links.left[rows]] != looks[links.right[rows]], rows)
+    return np.compress(looks[links.first[rows]] != looks[links.second[rows]], rows)
 
 
 def _claimed_before(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return whether an identify had claimed the anonymous operand of each of ``rows`` before it."""
     links = evidence.links
     first = np.full(len(evidence.ids), len(links))
-    claims = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.accepted & (links.left >= 0))
-    first[links.left[claims[::-1]]] = claims[::-1]
-    anonymous = np.where(evidence.looks_anonymous[links.left[rows]], links.left[rows], links.right[rows])
+    claims = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.accepted & (links.first >= 0))
+    first[links.first[claims[::-1]]] = claims[::-1]
+    anonymous = np.where(evidence.looks_anonymous[links.first[rows]], links.first[rows], links.second[rows])
     before: NDArray[np.bool_] = first[anonymous] < rows
     return before
 
@@ -165,13 +167,13 @@ def taken_aliases(evidence: Evidence) -> Iterator[Finding]:
     """Find aliases that were given twice."""
     links = evidence.links
     refused = links.where(Outcome.ALIAS_TAKEN)
-    aliases = groups(links.left, refused)
+    aliases = groups(links.first, refused)
     if not aliases:
         return
     examples = [
         links.example(
             int(rows[0]),
-            evidence.texts([alias, *dict.fromkeys(links.right[rows].tolist())]),
+            evidence.texts([alias, *dict.fromkeys(links.second[rows].tolist())]),
             f"{counted(len(rows), 'further alias', 'further aliases')} refused",
         )
         for alias, rows in aliases[:EXAMPLES]
@@ -183,7 +185,7 @@ def taken_aliases(evidence: Evidence) -> Iterator[Finding]:
         len(aliases),
         examples,
         links=len(refused),
-        touched=links.right[refused].tolist(),
+        touched=links.second[refused].tolist(),
     )
 
 
@@ -208,7 +210,7 @@ def _each(  # noqa: PLR0913 - what differs from finding to finding
     links = evidence.links
     examples = []
     for row in rows[:EXAMPLES].tolist():
-        operands = dict.fromkeys((int(links.left[row]), int(links.right[row])))
+        operands = dict.fromkeys((int(links.first[row]), int(links.second[row])))
         kind = Kind(int(links.kinds[row])).name.lower()
         outcome = Outcome(int(links.outcomes[row])).name
         note_ = f"{kind}, {outcome}" + (f": {note}" if note else "")
@@ -219,5 +221,5 @@ def _each(  # noqa: PLR0913 - what differs from finding to finding
         len(rows),
         examples,
         links=len(rows),
-        touched=[*links.left[rows].tolist(), *links.right[rows].tolist()],
+        touched=[*links.first[rows].tolist(), *links.second[rows].tolist()],
     )

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idmerge import Kind, Outcome
 from idmerge._formatting import counted
 from idmerge.doctor.evidence import groups
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.doctor.traffic import DAY
+from idmerge.events import Kind
+from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +27,16 @@ def shared_devices(evidence: Evidence) -> Iterator[Finding]:
     """Find anonymous IDs that several users tried to claim."""
     links = evidence.links
     refused = links.where(Outcome.ANON_CLAIMED)
-    devices = groups(links.left, refused)
+    devices = groups(links.first, refused)
     if not devices:
         return
     examples = []
     for device, rows in devices[:EXAMPLES]:
-        users = np.unique(links.right[rows])
+        users = np.unique(links.second[rows])
         note = (
             f"{counted(len(rows), 'identify', 'identifies')} of {counted(len(users), 'further user')} refused"
         )
-        ids = evidence.texts([device, *dict.fromkeys(links.right[rows].tolist())])
+        ids = evidence.texts([device, *dict.fromkeys(links.second[rows].tolist())])
         examples.append(links.example(int(rows[0]), ids, note))
     yield evidence.finding(
         "shared-device",
@@ -52,10 +53,10 @@ def reset_storms(evidence: Evidence) -> Iterator[Finding]:
     links, limit = evidence.links, evidence.limits.anon_ids_a_day
     rows = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.counted & (links.times != UNKNOWN_TIME))
     storms = []
-    for user, of_user in groups(links.right, rows):
+    for user, of_user in groups(links.second, rows):
         if len(of_user) <= limit:
             break
-        firsts = _first_of_each(links.left, of_user[np.argsort(links.times[of_user], kind="stable")])
+        firsts = _first_of_each(links.first, of_user[np.argsort(links.times[of_user], kind="stable")])
         times = links.times[firsts]
         within = np.arange(1, len(times) + 1) - np.searchsorted(times, times - DAY, side="right")
         if len(within) and within.max() > limit:
@@ -68,14 +69,14 @@ def reset_storms(evidence: Evidence) -> Iterator[Finding]:
         note = f"{most:,} anonymous IDs within 24 hours, {ever:,} in all{_fill(evidence, user)}"
         examples.append(links.example(row, evidence.texts([user]), note))
     users = np.array([user for _, user, _, _ in storms])
-    of_users = rows[np.isin(links.right[rows], users)]
+    of_users = rows[np.isin(links.second[rows], users)]
     yield evidence.finding(
         "reset-storm",
         f"{counted(len(storms), 'user')} came under more than {limit:,} anonymous IDs within 24 hours",
         len(storms),
         examples,
         links=len(of_users),
-        touched=[*users, *links.left[of_users]],
+        touched=[*users, *links.first[of_users]],
     )
 
 
@@ -97,13 +98,13 @@ def too_many_ids(evidence: Evidence) -> Iterator[Finding]:
     """Find users whose clusters are full."""
     links = evidence.links
     refused = links.where(Outcome.TOO_MANY_IDS)
-    users = groups(links.right, refused)
+    users = groups(links.second, refused)
     if not users:
         return
     examples = [
         links.example(
             int(rows[0]),
-            evidence.texts([user, *dict.fromkeys(links.left[rows].tolist())]),
+            evidence.texts([user, *dict.fromkeys(links.first[rows].tolist())]),
             f"{counted(len(rows), 'link')} refused{_fill(evidence, user)}",
         )
         for user, rows in users[:EXAMPLES]
@@ -114,7 +115,7 @@ def too_many_ids(evidence: Evidence) -> Iterator[Finding]:
         len(users),
         examples,
         links=len(refused),
-        touched=links.left[refused].tolist(),
+        touched=links.first[refused].tolist(),
     )
 
 

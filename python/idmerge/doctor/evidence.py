@@ -1,4 +1,4 @@
-"""What the findings are drawn from: the links, who is who, and how many events each ID has."""
+"""Evidence for findings: the links, the clusters, and the number of events of each ID."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idmerge import Kind
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.findings import Example, Finding
 from idmerge.doctor.links import EXAMPLES
+from idmerge.events import Kind
 from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from idmerge import Policy, Resolver
     from idmerge.doctor.ids import Ids
     from idmerge.doctor.limits import Limits
     from idmerge.doctor.links import Links, Reason
     from idmerge.doctor.traffic import Traffic
     from idmerge.files import BadLine
+    from idmerge.policy import Policy
+    from idmerge.resolver import Resolver
 
 SHOWN_IDS = 4
 
@@ -69,12 +70,12 @@ class Evidence:
     @cached_property
     def was_anonymous(self) -> NDArray[np.bool_]:
         """Whether a link named each ID as the anonymous one, whatever came of it."""
-        return self._named(self.links.left, self.links.of_kind(Kind.IDENTIFY) & self.links.counted)
+        return self._named(self.links.first, self.links.of_kind(Kind.IDENTIFY) & self.links.counted)
 
     @cached_property
     def identified(self) -> NDArray[np.bool_]:
         """Whether each ID is identified: an accepted link named it as the user's."""
-        return self._named(self.links.right, self.links.of_kind(Kind.IDENTIFY) & self.links.accepted)
+        return self._named(self.links.second, self.links.of_kind(Kind.IDENTIFY) & self.links.accepted)
 
     def _named(self, operands: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.bool_]:
         named = np.zeros(len(self.ids), np.bool_)
@@ -83,7 +84,7 @@ class Evidence:
 
     @cached_property
     def size(self) -> NDArray[np.int64]:
-        """How many known IDs the cluster has that each ID names; 0 for an ID that names none."""
+        """The number of known IDs in the cluster that each ID names; 0 for an ID that names none."""
         return np.bincount(self.cluster[self.cluster >= 0], minlength=len(self.ids)).astype(np.int64)
 
     def in_clusters(self, canonical: Iterable[int]) -> NDArray[np.int64]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idmerge import Outcome, Resolver
 from idmerge._formatting import beginning
+from idmerge._naming import named
 from idmerge.doctor import calls, devices, junk, people, stream
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.diagnosis import Diagnosis
@@ -21,15 +21,17 @@ from idmerge.doctor.limits import Limits
 from idmerge.doctor.links import EXAMPLES, Ledger
 from idmerge.doctor.traffic import tallied
 from idmerge.errors import FileFormatError
-from idmerge.files import BadLine, EventBatch, LinkBatch, RereadableFile, read, rereadable, scan
+from idmerge.files import BadLine, RereadableFile, read_updates, rereadable, scan
 from idmerge.files.flattening import Flattening, flattener_of
-from idmerge.files.judging import judged_links
+from idmerge.files.names import INSERT_ID
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
 from idmerge.files.shape import Shape
 from idmerge.files.sources import expanded
-from idmerge.naming import named
-from idmerge.stitching.columns import INSERT_ID, record_batch
+from idmerge.files.tables import record_batch
+from idmerge.journal import DurableResolver
+from idmerge.outcome import Outcome
+from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from idmerge import Policy
     from idmerge.canonical import Chooser, Strategy
     from idmerge.doctor.findings import Finding
+    from idmerge.policy import Policy
 
 Path = str | os.PathLike[str]
 
@@ -92,7 +94,7 @@ def examine(  # noqa: PLR0913 - each by its name
         policy: The rules by which links are judged; Mixpanel's by default.
         canonical: Who names a cluster, as for `Resolver`.
         profiles: A file of profile updates: one JSON object a line or in an array, with ``$distinct_id``.
-        limits: From how many on something is worth a finding.
+        limits: Thresholds for reporting a finding.
         on_bytes: Called with the number of bytes read since its last call; each file is read twice.
 
     Raises:
@@ -145,7 +147,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
     import_pyarrow("reading a journal's links")
     ids = Ids()
     ledger = Ledger(ids)
-    with Resolver.open(path, read_only=True, history=False) as resolver:
+    with DurableResolver.open(path, read_only=True, history=False) as resolver:
         for link in recorded_links(path, resolver):
             ledger.add_recorded(*link)
         cluster_ids, canonical_ids = _mapping(resolver, ids)
@@ -184,12 +186,11 @@ def _linked(
                 bad += 1
                 first += [piece] if len(first) < EXAMPLES else []
                 continue
-            report = resolver.apply_piece(piece)
-            is_event = not isinstance(piece, LinkBatch)
-            if not isinstance(piece, LinkBatch):
-                events += len(piece.events) if isinstance(piece, EventBatch) else len(piece)
-                identity_events += len(report)
-            for link in judged_links(piece, report, range(len(report))):
+            report = piece.apply_to(resolver)
+            is_event = len(piece) > 0
+            events += len(piece)
+            identity_events += len(report) if is_event else 0
+            for link in piece.judged(report):
                 ledger.add(link, is_event=is_event)
     return ledger, BadLines(count=bad, first=tuple(first)), (events, identity_events)
 
@@ -201,18 +202,16 @@ def _record_batches(
     flattening = Flattening(flattener_of(shape), record_batch)
     for source in sources:
         for piece in flatten(source.path, flattening, name=source.name, on_bytes=on_bytes):
-            if not isinstance(piece, LinkBatch):
+            if piece.table is not None:
                 yield piece.table
 
 
 def _updates(path: Path, ids: Ids) -> dict[int, Example]:
     """Return the first profile update of each ID."""
     updates: dict[int, Example] = {}
-    for piece in read(path):
+    for piece in read_updates(path):
         if isinstance(piece, BadLine):
-            raise FileFormatError(f"{piece.path}:{piece.line}: {piece.message}")
-        if isinstance(piece, LinkBatch):
-            raise FileFormatError(f"{piece.path}: holds links, expected profile updates with $distinct_id")
+            raise FileFormatError(str(piece))
         for line, update in zip(piece.lines, piece.events, strict=True):
             sent = update.get("$distinct_id")
             if not isinstance(sent, str):

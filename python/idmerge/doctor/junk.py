@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idmerge import Outcome, Resolver
 from idmerge._formatting import counted
 from idmerge.doctor.evidence import groups
 from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES
+from idmerge.outcome import Outcome
 from idmerge.policy import is_unicode
+from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from idmerge import Policy
     from idmerge.doctor.evidence import Evidence
     from idmerge.doctor.findings import Finding
     from idmerge.doctor.links import Links
+    from idmerge.policy import Policy
 
 
 def junk_ids(evidence: Evidence) -> Iterator[Finding]:
@@ -31,7 +32,7 @@ def junk_ids(evidence: Evidence) -> Iterator[Finding]:
     links, refused = evidence.links, evidence.links.where(Outcome.INVALID_ID)
     unknown = set(np.flatnonzero(evidence.cluster < 0).tolist())
     blocked = _blocked(evidence, sorted(unknown))
-    both = np.concatenate([links.left[refused], links.right[refused]])
+    both = np.concatenate([links.first[refused], links.second[refused]])
     named = np.isin(both, blocked) & (both >= 0)
     of_blocked = refused[named[: len(refused)] | named[len(refused) :]]
     yield from _blocked_finding(evidence, blocked, both, np.tile(refused, 2))
@@ -89,7 +90,7 @@ def _blocked_finding(
 
 def _partners(links: Links, rows: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """Return the other IDs that the links in ``rows`` name."""
-    both = np.concatenate([links.left[rows], links.right[rows]])
+    both = np.concatenate([links.first[rows], links.second[rows]])
     return np.setdiff1d(both, (NOBODY, number))
 
 
@@ -105,7 +106,7 @@ def _invalid_finding(evidence: Evidence, rows: NDArray[np.int64], unknown: set[i
         return
     examples = []
     for row in rows[:EXAMPLES].tolist():
-        operands = [int(links.left[row]), int(links.right[row])]
+        operands = [int(links.first[row]), int(links.second[row])]
         wrong = [_wrong(evidence, number, "is empty") for number in operands if number >= 0]
         note = f"an ID {' and '.join(filter(None, wrong)) or 'can be none'}"
         examples.append(links.example(row, evidence.texts(operands), note))
@@ -138,8 +139,8 @@ def hub_ids(evidence: Evidence) -> Iterator[Finding]:
     """Find IDs that are not blocked and were linked with very many others."""
     links, most = evidence.links, evidence.limits.partners
     rows = np.flatnonzero(links.counted)
-    left, right = links.left[rows], links.right[rows]
-    ends = np.concatenate([np.stack([left, right], 1), np.stack([right, left], 1)])
+    first, second = links.first[rows], links.second[rows]
+    ends = np.concatenate([np.stack([first, second], 1), np.stack([second, first], 1)])
     pairs = np.unique(ends, axis=0)
     partners = np.bincount(pairs[:, 0], minlength=len(evidence.ids))
     hubs = np.flatnonzero(partners > most)
@@ -148,10 +149,10 @@ def hub_ids(evidence: Evidence) -> Iterator[Finding]:
     hubs = hubs[np.argsort(-partners[hubs], kind="stable")]
     is_hub = np.zeros(len(evidence.ids), np.bool_)
     is_hub[hubs] = True
-    own = rows[is_hub[left] | is_hub[right]]
+    own = rows[is_hub[first] | is_hub[second]]
     examples = []
     for hub in hubs[:EXAMPLES].tolist():
-        of_hub = own[(links.left[own] == hub) | (links.right[own] == hub)]
+        of_hub = own[(links.first[own] == hub) | (links.second[own] == hub)]
         refused = int(np.count_nonzero(~links.accepted[of_hub]))
         note = f"linked with {partners[hub]:,} other IDs; {counted(refused, 'link')} refused"
         examples.append(links.example(int(of_hub[0]), evidence.texts([hub]), note))

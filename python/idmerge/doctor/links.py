@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idmerge import Kind, Outcome
 from idmerge.doctor.findings import Example
+from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from idmerge.doctor.ids import Ids
+    from idmerge.events import Kind
     from idmerge.files.judging import JudgedLink
 
 EXAMPLES = 3
@@ -39,7 +40,7 @@ class Ledger:
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
         self._kinds, self._outcomes = array("B"), array("B")
-        self._left, self._right, self._lines = array("q"), array("q"), array("q")
+        self._first, self._second, self._lines = array("q"), array("q"), array("q")
         self._is_event = array("B")
         self._files: list[str] = []
         self._starts: list[int] = []
@@ -52,27 +53,34 @@ class Ledger:
 
     def add(self, link: JudgedLink, *, is_event: bool) -> None:
         """Take a link of a file."""
-        self._append(link.kind, link.left, link.right, link.outcome, link.line, is_event=is_event)
+        self._append(link.kind, link.first, link.second, link.outcome, link.line, is_event=is_event)
         if link.message is not None:
             # What came instead differs from event to event, and may hold anything.
             reason = self.reasons.setdefault(link.message.partition(", got ")[0], Reason())
             reason.count += 1
             if len(reason.examples) < EXAMPLES:
-                ids = tuple(text for text in (link.left, link.right) if text is not None)
+                ids = tuple(text for text in (link.first, link.second) if text is not None)
                 reason.examples.append(Example(ids=ids, file=link.path, line=link.line))
 
     def add_recorded(
-        self, kind: Kind, left: str | None, right: str | None, outcome: Outcome, position: int
+        self, kind: Kind, first: str | None, second: str | None, outcome: Outcome, position: int
     ) -> None:
         """Take a link of a journal."""
-        self._append(kind, left, right, outcome, position, is_event=False)
+        self._append(kind, first, second, outcome, position, is_event=False)
 
     def _append(  # noqa: PLR0913 - a row
-        self, kind: Kind, left: str | None, right: str | None, outcome: Outcome, place: int, *, is_event: bool
+        self,
+        kind: Kind,
+        first: str | None,
+        second: str | None,
+        outcome: Outcome,
+        place: int,
+        *,
+        is_event: bool,
     ) -> None:
         self._kinds.append(kind)
-        self._left.append(self._ids.number(left))
-        self._right.append(self._ids.number(right))
+        self._first.append(self._ids.number(first))
+        self._second.append(self._ids.number(second))
         self._outcomes.append(outcome)
         self._lines.append(place)
         self._is_event.append(is_event)
@@ -85,8 +93,8 @@ class Ledger:
             times[is_event] = event_times
         return Links(
             kinds=np.array(self._kinds, np.uint8),
-            left=np.array(self._left, np.int64),
-            right=np.array(self._right, np.int64),
+            first=np.array(self._first, np.int64),
+            second=np.array(self._second, np.int64),
             outcomes=np.array(self._outcomes, np.uint8),
             times=times,
             is_event=is_event,
@@ -101,9 +109,9 @@ class Links:
     """All links in their order; each array has a row a link."""
 
     kinds: NDArray[np.uint8]
-    left: NDArray[np.int64]
+    first: NDArray[np.int64]
     """The number of the first operand; `NOBODY` where a link has none, or it was forgotten."""
-    right: NDArray[np.int64]
+    second: NDArray[np.int64]
     outcomes: NDArray[np.uint8]
     times: NDArray[np.int64]
     """Microseconds since 1970 in UTC, as the event says; `UNKNOWN_TIME` where none does."""
@@ -129,7 +137,7 @@ class Links:
     def counted(self) -> NDArray[np.bool_]:
         """True for each link between two different valid IDs, accepted or rejected."""
         refused = np.isin(self.outcomes, (Outcome.MALFORMED, Outcome.INVALID_ID, Outcome.SAME_IDS))
-        return ~refused & (self.left >= 0) & (self.right >= 0)
+        return ~refused & (self.first >= 0) & (self.second >= 0)
 
     def of_kind(self, kind: Kind) -> NDArray[np.bool_]:
         """Return whether each link is of ``kind``."""

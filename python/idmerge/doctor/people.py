@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idmerge import Kind
 from idmerge._formatting import counted
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
+from idmerge.events import Kind
 from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def several_users(evidence: Evidence) -> Iterator[Finding]:
     kinds = Counter(Kind(int(links.kinds[row])).name.lower() for row in joining)
     by_cluster: dict[int, list[int]] = {}
     for row in joining:
-        by_cluster.setdefault(int(evidence.cluster[links.left[row]]), []).append(row)
+        by_cluster.setdefault(int(evidence.cluster[links.first[row]]), []).append(row)
     in_order = sorted(by_cluster.items(), key=lambda pair: (-len(pair[1]), pair[1][0]))
     examples = []
     for canonical, rows in in_order[:EXAMPLES]:
@@ -40,7 +40,7 @@ def several_users(evidence: Evidence) -> Iterator[Finding]:
         kind = Kind(int(links.kinds[row])).name.lower()
         held = users[evidence.cluster[users] == canonical]
         note = f"joined by this {kind}; {counted(len(held), 'identified ID')} in the cluster"
-        examples.append(links.example(row, evidence.texts([links.left[row], links.right[row]]), note))
+        examples.append(links.example(row, evidence.texts([links.first[row], links.second[row]]), note))
     by = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
     yield evidence.finding(
         "several-users",
@@ -66,9 +66,9 @@ def _joining(evidence: Evidence) -> list[int]:
         return number
 
     joining = []
-    rows = np.flatnonzero(links.accepted & (links.left >= 0) & (links.right >= 0))
+    rows = np.flatnonzero(links.accepted & (links.first >= 0) & (links.second >= 0))
     for row, first, second in zip(
-        rows.tolist(), links.left[rows].tolist(), links.right[rows].tolist(), strict=True
+        rows.tolist(), links.first[rows].tolist(), links.second[rows].tolist(), strict=True
     ):
         a, b = root(first), root(second)
         if a == b:

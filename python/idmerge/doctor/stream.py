@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmerge import Outcome
 from idmerge._formatting import counted, printable
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
 from idmerge.doctor.traffic import day_of
+from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the events themselves tell: how many an ID has, on which days, twice, and without what.
+"""Counts of the events themselves: by ID and day, duplicates, and those that lack an ID.
 
 Events come as record batches (pyarrow's) with the columns ``event``, ``time``, ``$insert_id`` and
 ``$distinct_id_before_identity``, the ID as sent; others are passed over. Memory grows with the IDs and the
@@ -19,8 +19,9 @@ from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.events import IDENTITY_EVENTS
+from idmerge.files.duplicates import Duplicates
+from idmerge.files.names import BEFORE, EVENT, INSERT_ID, TIME
 from idmerge.files.opening import import_pyarrow
-from idmerge.stitching.columns import BEFORE, INSERT_ID, Duplicates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,13 +44,13 @@ class Traffic:
 
     events: int
     events_of: NDArray[np.int64]
-    """How many events each ID has, as sent, by its number."""
+    """The number of events that each ID sent, by the ID's number."""
     busy: tuple[tuple[int, int, int], ...]
     """ID, day since 1970 and events, for days with more than the limit; the busiest first."""
     identity_times: NDArray[np.int64]
     """The times of the identity events in their order."""
     duplicates: int
-    """Events that came before (`idmerge.stitching.columns.Duplicates`)."""
+    """Events that came before (`idmerge.files.duplicates.Duplicates`)."""
     without_insert_id: int
     without_distinct_id: int
     """Ordinary events alone: an identity event may say its IDs otherwise."""
@@ -80,7 +81,7 @@ class Tally:
         if batch.num_rows == 0:
             return
         self._events += batch.num_rows
-        names, sent = self._texts(batch, "event"), self._texts(batch, BEFORE)
+        names, sent = self._texts(batch, EVENT), self._texts(batch, BEFORE)
         inserts, times = self._texts(batch, INSERT_ID), self._microseconds(batch)
         numbers = self._numbers(sent)
         self._count(numbers, times)
@@ -123,9 +124,9 @@ class Tally:
         return batch.column(name).cast(self._pa.large_string())
 
     def _microseconds(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
-        if "time" not in batch.schema.names:
+        if TIME not in batch.schema.names:
             return np.full(batch.num_rows, UNKNOWN_TIME)
-        time = batch.column("time").cast(self._pa.timestamp("us", "UTC"), safe=False)
+        time = batch.column(TIME).cast(self._pa.timestamp("us", "UTC"), safe=False)
         whole = time.cast(self._pa.int64()).fill_null(UNKNOWN_TIME)
         numbers: NDArray[np.int64] = whole.to_numpy(zero_copy_only=False)
         return numbers

@@ -126,7 +126,7 @@ def read_schema(name: str, path: str, file_format: Format) -> pa.Schema:
 class _Reader(Protocol):
     schema: pa.Schema
     rows: int
-    """How many there are; 0 where the file does not tell."""
+    """The number of rows; 0 where the file does not tell."""
 
     def batches(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Return an iterator of batches with at least ``columns``, as they are in the file."""

@@ -13,9 +13,9 @@ from collections import deque
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from idmerge._threads import Pool, threads_allowed
 from idmerge.errors import FileFormatError
 from idmerge.files.pieces import MAX_LINE
-from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     import io
@@ -37,9 +37,9 @@ class Block(NamedTuple):
     head: bytes
     """The beginning of the first line."""
     text: bytes
-    """What follows the head."""
+    """The bytes behind the head."""
     end: int
-    """How much of the text counts."""
+    """The length of the text that counts."""
 
 
 def blocks_of(stream: io.BufferedReader, head: bytes) -> Iterator[Block]:

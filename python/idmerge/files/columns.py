@@ -1,4 +1,4 @@
-"""Links as columns: CSV, Parquet and Arrow files with the columns ``kind``, ``left`` and ``right``.
+"""Links as columns: CSV, Parquet and Arrow files with the columns ``kind``, ``first`` and ``second``.
 
 Other columns are passed over. An empty cell of a CSV is an empty ID, which no ID may be; a null of
 Parquet or Arrow is a missing operand.
@@ -16,7 +16,8 @@ import numpy as np
 from idmerge.errors import FileFormatError
 from idmerge.files.arrow import is_text, opened
 from idmerge.files.jsontext import UTF16, numbered_lines
-from idmerge.files.pieces import BATCH, BATCH_BYTES, MAX_LINE, BadLine, LinkBatch, kind_named
+from idmerge.files.kinds import kind_named
+from idmerge.files.pieces import BATCH, BATCH_BYTES, MAX_LINE, BadLine, LinkBatch
 
 if TYPE_CHECKING:
     import io
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
     from idmerge.files.arrow import Format
 
-COLUMNS = ("kind", "left", "right")
+COLUMNS = ("kind", "first", "second")
 CSV = (".csv", ".csv.gz", ".csv.zst")
-"""What CSV files are called; nothing in them tells."""
+"""The suffixes of CSV files; nothing in them tells."""
 NO_CELL = re.compile(rb"[\r\n]*")
-"""What a line without a cell is."""
+"""A line without a cell."""
 NO_LINE = re.compile(rb"(?!)")
 KINDS = "identify, alias, merge, $identify, $create_alias, $merge, 0, 1 or 2"
 
@@ -53,12 +54,12 @@ def read_csv(path: str, stream: io.BufferedReader) -> Iterator[LinkBatch | BadLi
         if bad:
             yield bad
             continue
-        kind, left, right = (cells[place] for place in places)
+        kind, first, second = (cells[place] for place in places)
         lines.append(line)
         columns[0].append(_kind_number(path, line, kind))
-        columns[1].append(left)
-        columns[2].append(right)
-        length += len(left) + len(right)
+        columns[1].append(first)
+        columns[2].append(second)
+        length += len(first) + len(second)
     if lines:
         yield _link_batch(path, lines, *columns)
 
@@ -138,8 +139,8 @@ def read_columns(
         for batch in file.batches(COLUMNS, BATCH, size, on_bytes):
             lines = range(row, row + batch.num_rows)
             kinds = _kind_numbers(path, row, batch.column("kind"))
-            left, right = (_texts(path, name, batch.column(name)) for name in COLUMNS[1:])
-            yield LinkBatch(path, lines, kinds, left, right)
+            first, second = (_texts(path, name, batch.column(name)) for name in COLUMNS[1:])
+            yield LinkBatch(path, lines, kinds, first, second)
             row += batch.num_rows
 
 
@@ -195,9 +196,9 @@ def _places(path: str, names: list[str]) -> list[int]:
 
 
 def _link_batch(
-    path: str, lines: list[int], kinds: list[int], left: list[str], right: list[str]
+    path: str, lines: list[int], kinds: list[int], first: list[str], second: list[str]
 ) -> LinkBatch:
-    return LinkBatch(path, lines, np.array(kinds, dtype=np.uint8), left, right)
+    return LinkBatch(path, lines, np.array(kinds, dtype=np.uint8), first, second)
 
 
 def _kind_number(path: str, line: int, name: str) -> int:

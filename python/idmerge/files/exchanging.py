@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from idmerge.naming import named
+from idmerge._naming import named
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,13 +14,14 @@ from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.events import operand_keys
 from idmerge.files.blocks import blocks_of, each_block
-from idmerge.files.pieces import MAX_LINE
+from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.scanning import StepBatch, pieces_of, plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from idmerge.files.jsontext import Text
+    from idmerge.files.pieces import LinkBatch
     from idmerge.files.shape import Shape
 
 T = TypeVar("T")
@@ -34,20 +35,22 @@ def flattener_of(shape: Shape) -> _core.Flattener:
 class Flattened(NamedTuple, Generic[T]):
     """Events that stand one after another in a file, as a table."""
 
-    table: T
-    """What was made of their table."""
+    table: T | None
+    """The result of `Flattening.finish`; None for links, which are no events."""
     steps: Sequence[StepBatch]
-    """The same events as what they state, if that was wanted."""
+    """The same events as steps, if these were wanted."""
+    links: LinkBatch | None = None
+    """Links that stand in the file, instead of events."""
 
 
 class Flattening(NamedTuple, Generic[T]):
-    """How events become tables."""
+    """The way in which events become tables."""
 
     flattener: _core.Flattener
     finish: Callable[[_core.Table], T]
-    """What is made of each table, in any thread."""
+    """A function applied to each table, in any thread."""
     with_steps: bool = False
-    """Whether it is wanted what the events state."""
+    """Whether the steps of the events are wanted too."""
 
     def of_lines(self, path: str, text: Text, *, ahead: bool) -> Iterator[Flattened[T]]:
         """Yield the lines of ``text`` as tables.
@@ -74,7 +77,7 @@ class Flattening(NamedTuple, Generic[T]):
         steps: list[StepBatch] = []
         if self.with_steps:
             scan = _core.Scanner(operand_keys(), MAX_LINE).scan(head, text, end)
-            steps = [piece for piece in pieces_of(path, 1, scan) if isinstance(piece, StepBatch)]
+            steps = [piece for piece in pieces_of(path, 1, scan) if not isinstance(piece, BadLine)]
         return flat.lines, Flattened(self.finish(flat.table), steps)
 
     def _table(self, path: str, head: bytes, text: bytes, end: int) -> _core.Flat:

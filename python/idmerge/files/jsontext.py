@@ -13,10 +13,10 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from idmerge._core import Items
+from idmerge._json_decoding import decoded
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, event_batches
-from idmerge.jsondecoding import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,7 @@ class Text(NamedTuple):
 
     stream: io.BufferedReader
     passed: int
-    """How many lines it began with, blank ones."""
+    """The number of blank lines at its beginning."""
     head: bytes
     """The beginning of the line behind them."""
     is_array: bool

@@ -1,73 +1,59 @@
-"""What became of the links of a file, told with file and line."""
+"""Links where they stand in a file, each with its outcome."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge import Kind, Link, Outcome, Report, parse
 from idmerge.errors import FileFormatError, MalformedEventError
-from idmerge.files import EventBatch, LinkBatch, StepBatch, kind_named
+from idmerge.events import Kind, Link, parse
+from idmerge.files.kinds import kind_named
+from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-Batch = EventBatch | LinkBatch | StepBatch
+    from idmerge.outcome import Report
 
 
 class JudgedLink(NamedTuple):
-    """One link where it stands in a file, and what became of it."""
+    """A link where it stands in a file, and its outcome."""
 
     path: str
     line: int
     kind: Kind
-    left: str | None
+    first: str | None
     """The first operand; None where a malformed link has none."""
-    right: str | None
+    second: str | None
     """The second operand; None where a malformed link has none."""
     outcome: Outcome
     message: str | None
     """Why the link is malformed; None for every other outcome."""
 
 
-def judged_links(batch: Batch, report: Report, indices: Iterable[int]) -> Iterator[JudgedLink]:
-    """Yield the links at ``indices`` of the ``report`` on ``batch``."""
-    outcomes, positions = report.outcomes, report.positions
-    for index in indices:
-        outcome, position = Outcome(int(outcomes[index])), int(positions[index])
-        if isinstance(batch, LinkBatch):
-            yield _of_row(batch, position, outcome)
-        elif isinstance(batch, EventBatch):
-            yield _of_event(batch.path, batch.lines[position], batch.events[position], outcome)
-        elif position in batch.events:
-            yield _of_event(batch.path, batch.line(position), batch.events[position], outcome)
-        else:
-            yield _of_link(batch.path, batch.line(position), batch.link(position), outcome)
+def outcomes_by_row(report: Report, links: Iterable[int] | None) -> Iterator[tuple[int, Outcome]]:
+    """Yield the row and the outcome of each of ``links``, which are indices of ``report``; None for all."""
+    outcomes, rows = report.outcomes, report.rows
+    for index in range(len(report)) if links is None else links:
+        yield int(rows[index]), Outcome(int(outcomes[index]))
 
 
-def _of_event(path: str, line: int, event: dict[str, object], outcome: Outcome) -> JudgedLink:
+def judged_event(path: str, line: int, event: Mapping[str, Any], outcome: Outcome) -> JudgedLink:
+    """Return the link that the identity event ``event`` states; a malformed one has what it has."""
     try:
-        return _of_link(path, line, parse(event), outcome)
+        return judged_link(path, line, parse(event), outcome)
     except MalformedEventError as error:
         return JudgedLink(path, line, _kind_of(event), *error.operands, outcome, str(error))
 
 
-def _of_link(path: str, line: int, link: Link | None, outcome: Outcome) -> JudgedLink:
+def judged_link(path: str, line: int, link: Link | None, outcome: Outcome) -> JudgedLink:
+    """Return ``link`` with its place and its outcome."""
     if link is None:
         raise AssertionError(f"{path}:{line}: an ordinary event has no outcome")
     return JudgedLink(path, line, link.kind, link.first, link.second, outcome, None)
 
 
-def _kind_of(event: dict[str, object]) -> Kind:
+def _kind_of(event: Mapping[str, Any]) -> Kind:
     kind = kind_named(event["event"])
     if kind is None:
         raise FileFormatError(f"{event['event']!r} is no identity event")
     return kind
-
-
-def _of_row(batch: LinkBatch, index: int, outcome: Outcome) -> JudgedLink:
-    kind, left, right = batch.link(index)
-    message = None
-    if outcome is Outcome.MALFORMED:
-        missing = " and ".join(name for name, value in (("left", left), ("right", right)) if value is None)
-        message = f"{missing} of {kind.name.lower()} must be a string, got null"
-    return JudgedLink(batch.path, batch.lines[index], kind, left, right, outcome, message)

@@ -1,7 +1,7 @@
 """A file's bytes: counted as they are read, unpacked if they are compressed.
 
-What a compressed stream is shows in its first bytes, not in the file's name: exports are renamed more
-often than they are repacked.
+The first bytes of a stream name its compression, not the file's name: exports are renamed more often than
+they are repacked.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class CountedBytes(io.RawIOBase):
 
 
 class UnpackedBytes(io.RawIOBase):
-    """What the compressed ``stream`` unpacks to; damage in it is a `FileFormatError`."""
+    """The bytes to which the compressed ``stream`` unpacks; damage in it is a `FileFormatError`."""
 
     def __init__(self, stream: Any, codec: str) -> None:
         super().__init__()

@@ -1,11 +1,17 @@
-"""What a file is read into, and how large a piece may be."""
+"""Pieces of files, and how large one may be.
+
+A piece has its number of events, applies itself to a resolver, and has the links of the report on it with
+their lines. Nobody needs to ask of which class a piece is, but for a `BadLine`, where it is to be reported.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.events import Kind
+from idmerge.files.judging import JudgedLink, judged_event, outcomes_by_row
+from idmerge.outcome import Outcome, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from idmerge.resolver import Resolver
 
 BATCH = 8192
 """Events or links in a batch, at most."""
@@ -22,9 +30,35 @@ MAX_LINE = 16 * 2**20
 """Longest line, or item of a JSON array, in bytes, its end included."""
 
 
+class Piece(Protocol):
+    """Events or links that stand one after another in a file."""
+
+    @property
+    def path(self) -> str:
+        """The file as messages name it."""
+
+    def __len__(self) -> int:
+        """Return the number of events; the rows of a file of links are none."""
+
+    def apply_to(self, resolver: Resolver) -> Report:
+        """Apply the piece to ``resolver``, in order, and report on its links.
+
+        Raises:
+            CapacityError: The resolver is full; the message names the row, and those before it are applied.
+        """
+
+    def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
+        """Yield links of the piece with their lines and their outcomes.
+
+        Args:
+            report: The report that `apply_to` returned.
+            links: The links wanted, as indices of the report; by default all.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events that stand one after another in a file."""
+    """Events as dicts, from lines or items of JSON."""
 
     path: str
     """The file as messages name it."""
@@ -32,10 +66,23 @@ class EventBatch:
     """The line of each event."""
     events: list[dict[str, Any]]
 
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.events)
+
+    def apply_to(self, resolver: Resolver) -> Report:
+        """Apply the events to ``resolver`` (`Piece.apply_to`)."""
+        return resolver.apply_events(self.events)
+
+    def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
+        """Yield links of the ``report`` (`Piece.judged`)."""
+        for row, outcome in outcomes_by_row(report, links):
+            yield judged_event(self.path, self.lines[row], self.events[row], outcome)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinkBatch:
-    """Links that stand one after another in a file, as columns."""
+    """Links as columns, from CSV, Parquet or Arrow."""
 
     path: str
     """The file as messages name it."""
@@ -43,45 +90,62 @@ class LinkBatch:
     """The line of each link."""
     kinds: NDArray[np.uint8]
     """The number of each link's `Kind`."""
-    left: list[str] | pa.Array[Any]
+    first: list[str] | pa.Array[Any]
     """The first operand of each link; null where the file has none."""
-    right: list[str] | pa.Array[Any]
+    second: list[str] | pa.Array[Any]
     """The second operand of each link; null where the file has none."""
+
+    def __len__(self) -> int:
+        """Return 0: rows of links are no events."""
+        return 0
 
     def link(self, index: int) -> tuple[Kind, str | None, str | None]:
         """Return the link at ``index``; an operand that the file lacks is None."""
-        return Kind(int(self.kinds[index])), _text(self.left[index]), _text(self.right[index])
+        return Kind(int(self.kinds[index])), _text(self.first[index]), _text(self.second[index])
+
+    def apply_to(self, resolver: Resolver) -> Report:
+        """Apply the links to ``resolver`` (`Piece.apply_to`)."""
+        return resolver.link_many(self.kinds, self.first, self.second)
+
+    def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
+        """Yield links of the ``report`` (`Piece.judged`)."""
+        for row, outcome in outcomes_by_row(report, links):
+            kind, first, second = self.link(row)
+            message = None
+            if outcome is Outcome.MALFORMED:
+                operands = (("first", first), ("second", second))
+                missing = " and ".join(name for name, value in operands if value is None)
+                message = f"{missing} of {kind.name.lower()} must be a string, got null"
+            yield JudgedLink(self.path, self.lines[row], kind, first, second, outcome, message)
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be read. Nothing of it counts."""
+    """A line that cannot be read: a piece without events or links."""
 
     path: str
     """The file as messages name it."""
     line: int
     message: str
-    """What is wrong with it."""
+    """The reason, without file and line."""
     is_no_json: bool = field(default=False, compare=False, repr=False)
     """Whether it is no JSON at all, so that what follows it in an array cannot be trusted."""
+
+    def __len__(self) -> int:
+        """Return 0."""
+        return 0
+
+    def apply_to(self, resolver: Resolver) -> Report:  # noqa: ARG002 - every piece takes one
+        """Apply nothing."""
+        return Report([])
+
+    def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:  # noqa: ARG002
+        """Yield nothing."""
+        return iter(())
 
     def __str__(self) -> str:
         """Return ``path:line: message``."""
         return f"{self.path}:{self.line}: {self.message}"
-
-
-Piece = EventBatch | LinkBatch | BadLine
-
-_KINDS: dict[str | int, Kind] = {
-    **dict.fromkeys(("identify", "$identify", "0", 0), Kind.IDENTIFY),
-    **dict.fromkeys(("alias", "$create_alias", "1", 1), Kind.ALIAS),
-    **dict.fromkeys(("merge", "$merge", "2", 2), Kind.MERGE),
-}
-
-
-def kind_named(name: object) -> Kind | None:
-    """Return the kind that a file calls ``name``: its word, its event's name or its number."""
-    return _KINDS.get(name) if isinstance(name, (str, int)) and not isinstance(name, bool) else None
 
 
 def event_batches(

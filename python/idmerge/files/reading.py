@@ -1,4 +1,4 @@
-"""What a file is, and who reads it."""
+"""Files by their format: `read`, `scan` and `flatten` pick the reader of each."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from idmerge._naming import check_local
 from idmerge.errors import FileFormatError
 from idmerge.files.columns import CSV, read_columns, read_csv
+from idmerge.files.flattening import Flattened
 from idmerge.files.jsontext import checked, read_json, text_of
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
-from idmerge.files.pieces import BadLine
+from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps
-from idmerge.naming import check_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from idmerge.files.flattening import Flattened, Flattening
-    from idmerge.files.pieces import LinkBatch, Piece
+    from idmerge.files.flattening import Flattening
     from idmerge.files.shape import Shape
 
 STDIN = "-"
@@ -36,7 +36,7 @@ Source = str | os.PathLike[str] | BinaryIO
 
 def read(
     source: Source, *, name: str | None = None, on_bytes: Callable[[int], object] = lambda _count: None
-) -> Iterator[Piece]:
+) -> Iterator[EventBatch | LinkBatch | BadLine]:
     """Yield the events or links of ``source`` in batches, and its bad lines, in their order.
 
     ``name`` is what messages call the file, by default its path; ``on_bytes`` is called with the
@@ -51,6 +51,21 @@ def read(
     return _read(path, source, on_bytes, lambda stream, _ahead: read_json(path, stream))
 
 
+def read_updates(
+    source: Source, *, on_bytes: Callable[[int], object] = lambda _count: None
+) -> Iterator[EventBatch | BadLine]:
+    """Yield the profile updates of ``source``, JSON as events are, in batches; and its bad lines.
+
+    Raises:
+        FileFormatError: The file is damaged, or holds links in columns.
+        OSError: It cannot be opened.
+    """
+    for piece in read(source, on_bytes=on_bytes):
+        if isinstance(piece, LinkBatch):
+            raise FileFormatError(f"{piece.path}: the file holds links in columns; updates must be JSON")
+        yield piece
+
+
 def scan(
     source: Source,
     *,
@@ -58,10 +73,10 @@ def scan(
     on_bytes: Callable[[int], object] = lambda _count: None,
     shape: Shape | None = None,
     on_columns: OnColumns | None = None,
-) -> Iterator[Piece | StepBatch]:
+) -> Iterator[StepBatch | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
-    ``Resolver.apply_steps`` takes them. Several threads may read; ``on_bytes`` is called in the caller's.
+    Several threads may read; ``on_bytes`` is called in the caller's.
     A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with events of
     JSON as columns too, when these have been yielded, until it returns False.
 
@@ -80,8 +95,8 @@ def flatten(
     *,
     name: str | None = None,
     on_bytes: Callable[[int], object] = lambda _count: None,
-) -> Iterator[Flattened[T] | LinkBatch]:
-    """Yield the events of ``source`` as tables; bad lines are passed over.
+) -> Iterator[Flattened[T]]:
+    """Yield the events of ``source`` as tables, and its links as they are; bad lines are passed over.
 
     Raises:
         FileFormatError: The file is damaged, or not what it was when its shape was learned.
@@ -89,7 +104,9 @@ def flatten(
     """
     path = name_of(source) if name is None else name
     for piece in _told(partial(_read, path, source), partial(_flatten_json, path, flattening), on_bytes):
-        if not isinstance(piece, BadLine):
+        if isinstance(piece, LinkBatch):
+            yield Flattened(None, [], piece)
+        elif not isinstance(piece, BadLine):
             yield piece
 
 
@@ -114,7 +131,7 @@ def _scan_json(
     on_columns: OnColumns | None,
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
-) -> Iterator[Piece | StepBatch]:
+) -> Iterator[StepBatch | BadLine]:
     text = text_of(path, stream)
     yield from checked(text, read_steps(path, text, ahead=ahead, shape=shape, on_columns=on_columns))
 

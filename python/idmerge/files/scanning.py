@@ -1,9 +1,9 @@
-"""Events as lines of JSON, read by the core: the way for large files.
+"""Events as lines of JSON, scanned by the core: the way for large files.
 
-The core finds what each line states and says which lines it left alone; those are read here as
-`idmerge.files.jsontext` reads all of them, so that both ways give the same answers and messages.
+The core finds the step that each line states, and lists the lines that it leaves to Python; those are read
+here as `idmerge.files.jsontext` reads all of them, so that both ways give the same answers and messages.
 
-Reading, scanning and what the caller does with a piece go on at the same time (`idmerge.files.blocks`).
+Reading, scanning and the caller's work on a piece go on at the same time (`idmerge.files.blocks`).
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
-from idmerge.errors import FileFormatError
+from idmerge._json_decoding import decoded_for_tables
+from idmerge._steps import step_columns
+from idmerge.errors import CanonicalError, FileFormatError
 from idmerge.events import Kind, Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
 from idmerge.files.jsontext import event_or_bad_line
+from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.shape import Shape, line_of
-from idmerge.jsondecoding import decoded_for_tables
+from idmerge.outcome import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from idmerge.files.jsontext import Text
+    from idmerge.files.judging import JudgedLink
+    from idmerge.resolver import Resolver
 
 OnColumns = Callable[[_core.Scan], bool]
 """Takes events as columns; returns whether it takes more."""
@@ -34,7 +39,7 @@ OnColumns = Callable[[_core.Scan], bool]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepBatch:
-    """Events that stand one after another in a file, as what they state.
+    """Events as the steps that they state, from lines of JSON.
 
     An event that the core left to Python is in ``events``; of the others only the IDs are kept.
     """
@@ -46,11 +51,6 @@ class StepBatch:
     _scan: _core.Scan
     _first_line: int
     _rows: range
-
-    @property
-    def rows(self) -> tuple[_core.Scan, tuple[int, int]]:
-        """What `Resolver.apply_steps` takes: a scan, and which of its rows."""
-        return self._scan, (self._rows.start, self._rows.stop)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -68,6 +68,41 @@ class StepBatch:
         """Return the link at ``index``; None where the event is an ordinary one, or in ``events``."""
         link = self._scan.link(self._rows[index])
         return None if link is None else Link(Kind(link[0]), link[1], link[2])
+
+    def apply_to(self, resolver: Resolver) -> Report:
+        """Apply the events to ``resolver`` (`Piece.apply_to`)."""
+        return Report(*resolver._take_scan(*self._steps()))
+
+    def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
+        """Yield links of the ``report`` (`Piece.judged`)."""
+        for row, outcome in outcomes_by_row(report, links):
+            if row in self.events:
+                yield judged_event(self.path, self.line(row), self.events[row], outcome)
+            else:
+                yield judged_link(self.path, self.line(row), self.link(row), outcome)
+
+    def follow(self, resolver: Resolver, ids: Any) -> _core.Column:
+        """Apply the events to ``resolver``, and return whom their IDs meant when each event came (SPEC 6).
+
+        Args:
+            resolver: A resolver that has the links before this piece.
+            ids: The ``distinct_id`` of each event, in an Arrow column of utf8.
+
+        Returns:
+            For each event the canonical ID before its own link, and those behind it, were applied.
+
+        Raises:
+            CapacityError: The resolver is full; those before the event that did not fit are applied.
+            CanonicalError: The canonical strategy is a callable, which cannot be followed.
+        """
+        if callable(resolver.canonical):
+            raise CanonicalError("who was who at each event can be told under a named strategy only")
+        return resolver._follow_scan(ids, *self._steps())
+
+    def _steps(self) -> tuple[_core.Scan, tuple[int, int], bytes, list[str | None], list[str | None]]:
+        """Return the scan, its rows, and the steps of those that Python read."""
+        read = step_columns(self.events[index] for index in sorted(self.events))
+        return self._scan, (self._rows.start, self._rows.stop), *read
 
     def distinct_id(self, index: int) -> str | None:
         """Return the ID of the ordinary event at ``index``; None where it has none, or is in ``events``."""

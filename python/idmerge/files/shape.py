@@ -1,4 +1,4 @@
-"""Which properties events have, and of which kinds: what a table must know before its first row."""
+"""Schema inference: the properties of events and the kinds of their values, ahead of a table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from idmerge._core import float_text
+from idmerge._json_columns import column_names, unicode_text
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of
-from idmerge.jsoncolumns import column_names, unicode_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -19,7 +19,7 @@ SUFFIXES = (
     *(f"{kind}{packed}" for kind in (".ndjson", ".jsonl", ".json") for packed in ("", ".gz", ".zst")),
     *COLUMNS,
 )
-"""What files of events are called; others in a directory are passed over."""
+"""The suffixes of files of events; other files in a directory are passed over."""
 
 
 def expanded(paths: Sequence[Source], *, with_csv: bool = False) -> Iterator[Source]:

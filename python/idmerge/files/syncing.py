@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from idmerge.threads import Pool
+from idmerge._threads import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

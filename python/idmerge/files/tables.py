@@ -1,4 +1,4 @@
-"""Events in the columns of Parquet and Arrow files, as record batches."""
+"""Events in columns, as record batches of pyarrow's."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING
 
 from idmerge.errors import FileFormatError
 from idmerge.files.arrow import opened, read_schema
-from idmerge.files.opening import ARROW, MAGIC_LENGTH, PARQUET
+from idmerge.files.opening import ARROW, MAGIC_LENGTH, PARQUET, import_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
+    from idmerge._core import Table
     from idmerge.files.arrow import Format
-    from idmerge.files.twice import RereadableFile
+    from idmerge.files.rereadable import RereadableFile
 
 ROWS = 2**14
 """Rows of a batch, at most."""
+
+
+def record_batch(table: Table) -> pa.RecordBatch:
+    """Return a table of the core's, which has one batch, as pyarrow has it."""
+    reader = import_pyarrow("tables of events").RecordBatchReader
+    batch: pa.RecordBatch = reader.from_stream(table).read_next_batch()
+    return batch
 
 
 def format_of(file: RereadableFile) -> Format | None:

@@ -21,10 +21,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from idmerge._naming import check_local, named
 from idmerge.files.exchanging import exchange
 from idmerge.files.syncing import sync_directory, sync_file, sync_tree
 from idmerge.files.temporary import ATTEMPTS, TAKEN, TemporaryNames, abandoned, discard
-from idmerge.naming import check_local, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

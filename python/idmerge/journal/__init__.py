@@ -8,36 +8,11 @@ given back byte for byte.
 `open_journal` opens one by its path or URL: a file of SQLite, or tables of PostgreSQL.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from idmerge.journal.batch import Batch
-from idmerge.journal.protocol import FORMAT, Facts, Journal, Offsets
-from idmerge.naming import check_local, is_journal_url
+from idmerge.journal.durable import DurableResolver
+from idmerge.journal.facts import FORMAT, Facts
+from idmerge.journal.offsets import Offsets
+from idmerge.journal.opening import open_journal
+from idmerge.journal.protocol import Journal
 
-if TYPE_CHECKING:
-    import os
-
-__all__ = ["FORMAT", "Batch", "Facts", "Journal", "Offsets", "open_journal"]
-
-
-def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool) -> Journal:
-    """Open the journal at ``path``: a file's path, or a ``postgresql://`` or ``postgres://`` URL.
-
-    A new one has no facts yet.
-
-    Raises:
-        FileNotFoundError: There is none, and ``create`` is false or ``read_only`` true.
-        JournalError: It is in use by another writer, no journal, or damaged.
-        MissingExtraError: It is a URL, and psycopg is not installed.
-        OSError: It cannot be reached.
-    """
-    if is_journal_url(path):
-        from idmerge.journal.postgres import PostgresJournal  # noqa: PLC0415 - needs an extra
-
-        return PostgresJournal(str(path), create=create, read_only=read_only)
-    check_local(path, "a journal's path or postgresql:// URL is needed")
-    from idmerge.journal.sqlite import SqliteJournal  # noqa: PLC0415
-
-    return SqliteJournal(path, create=create, read_only=read_only)
+__all__ = ["FORMAT", "Batch", "DurableResolver", "Facts", "Journal", "Offsets", "open_journal"]

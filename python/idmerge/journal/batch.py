@@ -1,8 +1,8 @@
 """A batch of a journal, its statements, and the checks of them.
 
 Each batch is whole by its checksums, and follows the one before. In format 2 what it states has a checksum
-of its own, and so has each of its blocks: whoever reads a part of it checks that part. In format 1 there is
-one checksum of everything, so whatever is wanted of a batch, all of it is read.
+of its own, and so has each of its blocks: a reader of a part checks that part. In format 1 there is one
+checksum of everything, so to read a part of a batch is to read all of it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,34 @@ import json
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError
-from idmerge.journal.protocol import FORMAT, moment
+from idmerge.journal.facts import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
     from types import UnionType
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time as a batch states it.
+
+    Raises:
+        ValueError: ``time`` has no time zone.
+    """
+    if time.tzinfo is None:
+        raise ValueError(f"a time needs a time zone, got {time!r}")
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(written_at: int) -> datetime:
+    """Return the time that a batch states, in UTC."""
+    return _EPOCH + timedelta(microseconds=written_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +56,9 @@ class Batch:
     end_id: int
     """The number behind the last one."""
     steps: int
-    """How many steps it holds, observations included."""
+    """The number of steps, observations included."""
     written_at: int
-    """When it was committed: microseconds since 1970 in UTC, by the writer's clock."""
+    """The time of its commit: microseconds since 1970 in UTC, by the writer's clock."""
     offsets: str | None
     """The positions in the sources that its commit changed, as JSON: null for a source that is gone. In
     format 1 the positions of all sources. None if there are none to state."""
@@ -60,7 +79,7 @@ class Batch:
 
     @property
     def time(self) -> datetime:
-        """When it was committed, in UTC."""
+        """The time of its commit, in UTC."""
         return moment(self.written_at)
 
     def head(self) -> dict[str, Any]:
@@ -99,13 +118,13 @@ class Batch:
 
 
 FIELDS = tuple(field.name for field in fields(Batch))
-"""What a row of batches holds, in this order."""
+"""The columns of a row of batches, in this order; ``seq`` is the stored name of a position."""
 HEADS = tuple(name for name in FIELDS if name not in ("texts", "block"))
 """The same without the blocks."""
 HEAD_ROWS = (*HEADS, "text_bytes", "block_bytes")
-"""What the head of a batch is: the same, and how long the blocks are."""
+"""The columns of a head: the same, and the lengths of the blocks."""
 SINCE_FORMAT_2 = ("goes_on", "texts_checksum", "block_checksum")
-"""What format 1 has no columns for."""
+"""The fields for which format 1 has no columns."""
 _SUMMED = tuple(name for name in HEAD_ROWS if name != "checksum")
 _SUMMED_1 = tuple(name for name in HEADS if name not in ("checksum", *SINCE_FORMAT_2))
 
@@ -220,11 +239,12 @@ class Chain:
         return found
 
     def _follow(self, head: Mapping[str, Any]) -> None:
-        number, seq, first_id = self._next
+        number, position, first_id = self._next
         if (head["number"], head["seq"], head["first_id"]) != self._next:
             raise JournalError(
                 f"{self._name}: batch {number} is missing: behind it comes batch {head['number']}, which "
-                f"begins at position {head['seq']} and ID {head['first_id']}, not at {seq} and {first_id}"
+                f"begins at position {head['seq']} and ID {head['first_id']}, "
+                f"not at {position} and {first_id}"
             )
         self._next = (number + 1, head["end_seq"], head["end_id"])
         self._goes_on = head["goes_on"]

@@ -1,4 +1,4 @@
-"""The file beside a journal that spares reading it back: what the resolver was after some batch.
+"""Checkpoints: a resolver's state after some batch, in a file that spares reading the journal back.
 
 It is never trusted over the journal: it must have been written after a batch that the journal still holds,
 by the same version, and be whole to the last bit. Whatever else it is, it is passed over with a warning.
@@ -12,14 +12,15 @@ import warnings
 import zlib
 from typing import TYPE_CHECKING
 
+from idmerge._naming import named, visible
 from idmerge.errors import CheckpointWarning, JournalError
-from idmerge.naming import named, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from idmerge.journal.batch import Batch
-    from idmerge.journal.protocol import Facts, Journal
+    from idmerge.journal.facts import Facts
+    from idmerge.journal.protocol import Journal
     from idmerge.resolver import Resolver
 
 _HEAD = struct.Struct("<6Q")

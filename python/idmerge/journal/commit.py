@@ -27,7 +27,7 @@ class Commit:
     """A commit, written batch by batch, and the batches that it has written.
 
     Args:
-        resolver: Whose steps are pending.
+        resolver: The resolver whose steps are pending.
         before: The last batch of the journal.
         written_at: When it is committed.
         version: The journal's format.
@@ -41,7 +41,7 @@ class Commit:
         self.heads: list[Batch] = []
         """The batches, without their blocks."""
         self.steps = 0
-        """How many of the pending steps they hold."""
+        """The number of pending steps that they hold."""
         self.is_whole = False
         """Whether the last batch is among them: without it, the commit cannot be in the journal."""
 
@@ -64,15 +64,15 @@ class Commit:
     def _cut(self, offsets: str | None, *, goes_on: bool) -> Iterator[Batch]:
         steps, ids = self._resolver._pending()
         while self.steps < steps:
-            number, seq, first_id = self._next()
+            number, position, first_id = self._next()
             texts, block, count, end_id, end_seq, retractions = self._resolver._pending_blocks(
-                (self.steps, steps), (first_id, ids), seq, BLOCK
+                (self.steps, steps), (first_id, ids), position, BLOCK
             )
             is_last = self.steps + count == steps and not goes_on
             yield self._add(
                 Batch(
                     number=number,
-                    seq=seq,
+                    seq=position,
                     end_seq=end_seq,
                     first_id=first_id,
                     end_id=end_id,
@@ -93,11 +93,11 @@ class Commit:
 
     def _empty(self, offsets: str | None) -> Batch:
         """Return the next batch, without steps."""
-        number, seq, first_id = self._next()
+        number, position, first_id = self._next()
         return Batch(
             number=number,
-            seq=seq,
-            end_seq=seq,
+            seq=position,
+            end_seq=position,
             first_id=first_id,
             end_id=first_id,
             steps=0,

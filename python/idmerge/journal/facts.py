@@ -1,16 +1,82 @@
-"""The facts that a journal states, which must be those that its caller asks for."""
+"""Facts that hold for a whole journal: its format, its policy and its canonical strategy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import zlib
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from idmerge.canonical import STRATEGIES, Strategy
-from idmerge.errors import JournalError
-from idmerge.journal.protocol import Facts
+from idmerge.errors import JournalError, PolicyError
 from idmerge.policy import Policy
 
 if TYPE_CHECKING:
-    from idmerge.journal.protocol import Journal
+    from collections.abc import Mapping
+
+FORMAT = 2
+"""The version of the format of new journals."""
+FORMATS = range(1, FORMAT + 1)
+"""The versions that are read, and written to as they are: a journal keeps the format that it was made in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Facts that hold for a whole journal."""
+
+    policy: Policy
+    """The rules by which its links are judged."""
+    canonical: str
+    """The name of its canonical strategy."""
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """Return the facts as JSON, with their checksum."""
+        policy = {**asdict(self.policy), "blocked_ids": sorted(self.policy.blocked_ids)}
+        stated = {"format": self.format, "canonical": self.canonical, "policy": policy}
+        return json.dumps({**stated, "checksum": _checksum(stated)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Facts:
+        """Return the facts that ``text`` states.
+
+        Raises:
+            JournalError: It states none, or those of another format.
+        """
+        try:
+            stated = json.loads(text)
+            found = stated["format"]
+            checksum = stated.pop("checksum", None)
+            check_format("the journal", found)
+            if checksum != _checksum(stated):
+                raise JournalError("the journal's facts are damaged: their checksum is another one")
+            known = {field.name for field in fields(Policy)}
+            if set(stated["policy"]) != known:
+                found = sorted(stated["policy"])
+                raise JournalError(f"the journal's policy has the fields {found}, expected {sorted(known)}")
+            policy = Policy(**{**stated["policy"], "blocked_ids": frozenset(stated["policy"]["blocked_ids"])})
+            return cls(policy=policy, canonical=stated["canonical"], format=found)
+        except (ValueError, TypeError, KeyError, PolicyError) as error:
+            if isinstance(error, JournalError):
+                raise
+            raise JournalError(f"the journal's facts are damaged: {error!r}") from error
+
+
+def check_format(name: str, found: object) -> None:
+    """Make sure that this version reads a journal's format.
+
+    Raises:
+        JournalError: It does not; the message says which it reads.
+    """
+    if found not in FORMATS:
+        raise JournalError(
+            f"{name} has format {found!r}, and this version reads formats "
+            f"{' and '.join(map(str, FORMATS))}; read it with the version of idmerge that wrote it"
+        )
+
+
+def _checksum(stated: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(stated).encode())
 
 
 def strategy_of(facts: Facts) -> Strategy:
@@ -25,40 +91,3 @@ def strategy_of(facts: Facts) -> Strategy:
     raise JournalError(
         f"the journal's canonical strategy is {facts.canonical!r}, expected one of {', '.join(STRATEGIES)}"
     )
-
-
-def settled_facts(
-    journal: Journal, policy: Policy | None, canonical: str | None, *, read_only: bool
-) -> Facts:
-    """Return what the journal states, after stating it if the journal is new.
-
-    Raises:
-        JournalError: It states another policy or strategy than these, or is to be read and not finished.
-    """
-    facts = journal.facts()
-    if facts is None and read_only:
-        raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
-    if facts is None:
-        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable", format=journal.version)
-        journal.state(facts)
-    _check_facts(journal.name, facts, policy, canonical)
-    return facts
-
-
-def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str | None) -> None:
-    """Make sure that what the caller asks for is what the journal states."""
-    if policy is not None and policy != facts.policy:
-        differing = [
-            f"{field} is {getattr(facts.policy, field)!r}, not {getattr(policy, field)!r}"
-            for field in Policy.__dataclass_fields__
-            if getattr(policy, field) != getattr(facts.policy, field)
-        ]
-        raise JournalError(
-            f"{name} was made with another policy: {'; '.join(differing)}. Open it without a policy, "
-            "or apply its links to a new journal"
-        )
-    if canonical is not None and canonical != facts.canonical:
-        raise JournalError(
-            f"{name} was made with canonical={facts.canonical!r}, not {canonical!r}. Open it without, "
-            "or apply its links to a new journal"
-        )

@@ -12,9 +12,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from idmerge._naming import named
 from idmerge.errors import JournalError
 from idmerge.journal.forks import watch
-from idmerge.naming import named
 
 if TYPE_CHECKING:
     from pathlib import Path

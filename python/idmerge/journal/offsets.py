@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from idmerge.journal.protocol import Offsets
+Offsets = dict[str, int | str]
+"""Positions in the caller's sources, by the sources' names."""
 
 
 def check_offsets(given: Mapping[Any, Any]) -> None:

@@ -9,15 +9,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import JournalError
+from idmerge.journal.batch import moment
 from idmerge.journal.offsets import offsets_after
-from idmerge.journal.protocol import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from idmerge.journal.batch import Batch
-    from idmerge.journal.protocol import Journal, Offsets
+    from idmerge.journal.offsets import Offsets
+    from idmerge.journal.protocol import Journal
 
 
 class Times:
@@ -50,11 +51,11 @@ class Outline:
 
     def __init__(self, journal: Journal, latest: int | None = None, known: Batch | None = None) -> None:
         self.batches = 0
-        """How many batches there are."""
-        self.end_seq = 0
+        """The number of batches."""
+        self.end_position = 0
         """The position behind them."""
         self.times = Times()
-        """When those up to ``known`` were committed."""
+        """The times of the commits up to ``known``."""
         self.offsets: Offsets = {}
         """The positions in the sources after ``known``."""
         self._retractions: list[tuple[int, int]] = []
@@ -64,7 +65,7 @@ class Outline:
                     return
                 self._retractions += _retractions(journal.name, head)
                 self.batches += 1
-                self.end_seq = head["end_seq"]
+                self.end_position = head["end_seq"]
                 if known and head["number"] <= known.number:
                     self.times.add(head["number"], head["end_seq"], head["written_at"])
                     self.offsets = offsets_after(self.offsets, head["offsets"], journal.version)

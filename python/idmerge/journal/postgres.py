@@ -26,11 +26,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, LiteralString
 from urllib.parse import quote
 
+from idmerge._naming import named, visible
 from idmerge.errors import JournalError, MissingExtraError, SealedError
 from idmerge.journal.batch import FIELDS, HEAD_ROWS, SINCE_FORMAT_2, Chain
+from idmerge.journal.facts import FORMAT, Facts, check_format
 from idmerge.journal.forks import check_process
-from idmerge.journal.protocol import FORMAT, Facts, check_format
-from idmerge.naming import named, visible
 
 try:
     import psycopg

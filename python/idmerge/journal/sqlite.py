@@ -15,20 +15,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from idmerge._naming import named
 from idmerge.errors import JournalError, SealedError
 from idmerge.journal.batch import FIELDS, HEAD_ROWS, SINCE_FORMAT_2, Batch, Chain
 from idmerge.journal.copying import LogCopier
+from idmerge.journal.facts import FORMAT, Facts, check_format
 from idmerge.journal.forks import check_process, watch
 from idmerge.journal.lock import WriterLock
-from idmerge.journal.protocol import FORMAT, MEMORY, Facts, check_format
+from idmerge.journal.protocol import MEMORY
 from idmerge.journal.still import Still
-from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
 
 APPLICATION = 0x69646D67
-"""What SQLite's header says of the file: "idmg"."""
+"""The application ID in SQLite's header: "idmg"."""
 PAGE = 16_384
 """Bytes a page: a batch of some hundred kilobytes is a few writes."""
 BUSY = 10.0
@@ -88,7 +89,7 @@ class SqliteJournal:
         self._is_closed = False
         self._copier: LogCopier | None = None
         self._reading: object | None = None
-        """Who has the transaction that is open, if it is one that reads."""
+        """The reader whose transaction is open, if there is one."""
         self._process = os.getpid()
         self._still: Still | None = None
         self._path = None if str(path) == MEMORY else Path(path).resolve()

@@ -41,8 +41,8 @@ def _row(link: RecordedLink, rules: Mapping[Outcome, str], *, is_in_chain: bool)
         str(link.position),
         utc(link.time),
         link.kind.name.lower(),
-        full(link.left),
-        full(link.right),
+        full(link.first),
+        full(link.second),
         link.outcome.name if accepted else _rejection(link.outcome, rules),
     )
     mark = "chain" if is_in_chain else "accepted" if accepted else "rejected"

@@ -161,7 +161,7 @@ def _draw_lines(axes: Axes, graph: Graph, layout: Layout) -> dict[str, str]:
         )
         titles[name] = (
             f"{link.kind.name.lower()} at position {link.position}, {utc(link.time)}, {link.outcome.name}: "
-            f"{full(link.left)} → {full(link.right)}"
+            f"{full(link.first)} → {full(link.second)}"
         )
     return titles
 

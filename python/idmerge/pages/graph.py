@@ -124,7 +124,7 @@ def graph_of(
     for of, link in between:
         ends = [
             places.get((where.get(text or "", -1) if of is None else of, text))
-            for text in (link.left, link.right)
+            for text in (link.first, link.second)
         ]
         if ends[0] is None or ends[1] is None or ends[0] == ends[1]:
             continue
@@ -148,11 +148,11 @@ def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> d
     identified, anonymous, aliases = set(), set(), set()
     for link in [*built, *rejected]:
         if link.kind is Kind.IDENTIFY:
-            identified.add(link.right)
+            identified.add(link.second)
             if link.outcome.accepted:
-                anonymous.add(link.left)
+                anonymous.add(link.first)
         elif link.kind is Kind.ALIAS:
-            aliases.add(link.left)
+            aliases.add(link.first)
     return {
         **dict.fromkeys(aliases, Role.ALIAS),
         **dict.fromkeys(anonymous, Role.ANONYMOUS),
@@ -167,8 +167,8 @@ def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[Reco
     """
     beside: dict[str | None, list[str | None]] = {}
     for link in links:
-        beside.setdefault(link.left, []).append(link.right)
-        beside.setdefault(link.right, []).append(link.left)
+        beside.setdefault(link.first, []).append(link.second)
+        beside.setdefault(link.second, []).append(link.first)
     if len(members) <= MOST_NODES:
         return {*members, *beside}
     found = _paths([text for text in starts if text in beside], beside)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from idmerge._formatting import cut, printable
+from idmerge._naming import named
 from idmerge.errors import ColumnError
 from idmerge.files import replacing
-from idmerge.naming import named
 from idmerge.pages import bars
 from idmerge.pages.document import document_bytes, figure
 from idmerge.questions.columns import VERSIONS, shown_name

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from idmerge._naming import check_local
 from idmerge.errors import ColumnError, FileFormatError, IdmergeError, MissingExtraError
 from idmerge.files.arrow import check_intact, read_schema
+from idmerge.files.frames import pandas_columns
 from idmerge.files.opening import PARQUET
 from idmerge.files.sources import files_in
-from idmerge.naming import check_local
 from idmerge.questions.execution import run
 from idmerge.questions.sql import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
 
@@ -131,7 +132,8 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
 
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(events, pandas.DataFrame):
-        return _of_pandas(events, wanted).to_reader()
+        check(list(map(str, events.columns)), wanted)
+        return pandas_columns(events, wanted).to_reader()
     if not hasattr(events, "__arrow_c_stream__"):
         raise TypeError(
             "events must be a table that exports an Arrow stream, a frame of pandas, a relation of DuckDB or "
@@ -151,22 +153,6 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
             kind = pa.timestamp("us", tz="UTC") if column.name == TIME else pa.string()
             schema = schema.set(place, column.with_type(kind))
     return stream if schema.equals(stream.schema) else stream.cast(schema)
-
-
-def _of_pandas(frame: Any, wanted: Sequence[str]) -> pa.Table:
-    """Return the columns ``wanted`` of a frame of pandas."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    check(list(map(str, frame.columns)), wanted)
-    columns = {}
-    for name in wanted:
-        if getattr(frame[name], "ndim", 1) > 1:
-            raise ColumnError(f"the events have the column {name!r} more than once")
-        try:
-            columns[name] = pa.array(frame[name], from_pandas=True)
-        except (pa.ArrowException, UnicodeEncodeError) as error:
-            raise ColumnError(f"the column {name!r} cannot be read: {_reason(error)}") from error
-    return pa.table(columns)
 
 
 def _load(

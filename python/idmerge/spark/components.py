@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Finder = Literal["auto", "one-task", "stars", "graphframes"]
-"""How components are found: ``"auto"`` is ``"one-task"`` up to `ONE_TASK_EDGES`, ``"stars"`` above."""
+"""The ways to find components: ``"auto"`` is ``"one-task"`` up to `ONE_TASK_EDGES`, ``"stars"`` above."""
 ONE_TASK_EDGES = 20_000_000
 """Edges that ``"auto"`` gives to one task."""
 ARTIFACT = "io.graphframes:graphframes-spark4_2.13"

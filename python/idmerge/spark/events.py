@@ -1,4 +1,4 @@
-"""What a DataFrame of events says: the links that it states (SPEC 3), and who sent each event.
+"""DataFrames of events: the links that they state (SPEC 3), and the sender of each event.
 
 Events come in one of three shapes: lines of JSON in a column ``value`` (text), as ``spark.read.text`` has
 them; columns ``event`` and ``properties`` (a struct, a map, or JSON text); or a column for each property.
@@ -16,10 +16,10 @@ from pyspark.sql.pandas.functions import arrow_udf
 
 from idmerge.errors import ColumnError, MalformedEventError
 from idmerge.events import Kind, distinct_id_of, event_mapping, link_of, operand_names
+from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
+from idmerge.files.rows import Rows
 from idmerge.policy import is_unicode
 from idmerge.spark.stated import column, order_columns
-from idmerge.stitching.columns import BEFORE, ID
-from idmerge.stitching.tables import EVENT, PROPERTIES, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,8 +31,8 @@ LINE = "value"
 """The column that holds lines of JSON."""
 _LINK = [
     T.StructField("kind", T.ByteType()),
-    T.StructField("left", T.StringType()),
-    T.StructField("right", T.StringType()),
+    T.StructField("first", T.StringType()),
+    T.StructField("second", T.StringType()),
 ]
 
 
@@ -40,8 +40,8 @@ class Step(NamedTuple):
     """A link; or an observation, stated as a merge of an ID with itself."""
 
     kind: Kind
-    left: str
-    right: str
+    first: str
+    second: str
 
 
 def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
@@ -57,7 +57,7 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
         order: The column, or the columns, by which events are ordered. They are passed on.
 
     Returns:
-        The order columns, ``kind`` (a `Kind`), ``left`` and ``right``.
+        The order columns, ``kind`` (a `Kind`), ``first`` and ``second``.
 
     Raises:
         ColumnError: A column is missing.
@@ -111,7 +111,7 @@ def _steps(columns: Mapping[str, pa.Array[Any]]) -> Iterator[Step | None]:
             yield None if event is None else _step(event, distinct_id_of(event))
         return
     rows = _rows(columns)
-    may_link = rows.links()
+    may_link = rows.links
     for row, own in enumerate(rows.sent().to_pylist()):
         yield _step(may_link.get(row), own)
 
@@ -137,10 +137,10 @@ def _step(event: Mapping[str, Any] | None, own: str | None) -> Step | None:
         link = None if event is None else link_of(event, "import")
     except MalformedEventError:
         return None
-    left, right = (own, own) if link is None else (link.first, link.second)
-    if left is None or right is None or not is_unicode(left) or not is_unicode(right):
+    first, second = (own, own) if link is None else (link.first, link.second)
+    if first is None or second is None or not is_unicode(first) or not is_unicode(second):
         return None  # No policy takes what is no Unicode text.
-    return Step(Kind.MERGE if link is None else link.kind, left, right)
+    return Step(Kind.MERGE if link is None else link.kind, first, second)
 
 
 def sender(events: DataFrame) -> Column:

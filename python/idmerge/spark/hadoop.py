@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
+from idmerge._naming import named, visible, without_secrets
 from idmerge.errors import FileFormatError
-from idmerge.naming import named, visible, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from idmerge._naming import named
 from idmerge.errors import FileFormatError, FullRunError
-from idmerge.naming import named
 from idmerge.spark.hadoop import FAILURES, failure
 
 if TYPE_CHECKING:

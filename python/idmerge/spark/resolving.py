@@ -1,4 +1,4 @@
-"""Who is who, from a DataFrame of links."""
+"""The mapping from IDs to canonical IDs, from a DataFrame of links."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def resolve(  # noqa: PLR0913 - each by its name
     It runs at once. What it returns lies in the executors, or in ``save``.
 
     Args:
-        links: ``kind`` (a `Kind` or its name), ``left`` and ``right`` (text), as `links` returns them. A
+        links: ``kind`` (a `Kind` or its name), ``first`` and ``second`` (text), as `links` returns them. A
             link between an ID and itself makes the ID known.
         order: The column, or the columns, by which links are ordered. Links that agree in it are ordered by
-            kind, left and right, so the answer never depends on where they are stored.
+            kind, first and second, so the answer never depends on where they are stored.
         policy: The rules; those of ``previous``, or Mixpanel's.
         canonical: Who names a cluster; as in ``previous``, or ``"stable"``.
         previous: What an earlier call saved. Its links count too, and only those of components that
@@ -143,7 +143,7 @@ class _Count(NamedTuple):
 
     @classmethod
     def of(cls, news: DataFrame) -> _Count:
-        edges = F.count_if(F.col("left") != F.col("right"))
+        edges = F.count_if(F.col("first") != F.col("second"))
         row = news.agg(F.count("*"), edges).collect()[0]
         return cls(row[0], row[1])
 
@@ -167,7 +167,7 @@ class _Parts(NamedTuple):
 
 
 def _parts(news: DataFrame, finder: Callable[[DataFrame], DataFrame], before: Saved | None) -> _Parts:
-    ends = news.withColumn("source", F.xxhash64("left")).withColumn("target", F.xxhash64("right"))
+    ends = news.withColumn("source", F.xxhash64("first")).withColumn("target", F.xxhash64("second"))
     affected = None
     if before is not None:  # What was one component is one vertex now: its label.
         touched = kept(before.components_of(ends.select("source").union(ends.select("target"))))
@@ -199,7 +199,7 @@ def _replayed(links: DataFrame, tasks: int, settings: Settings) -> DataFrame:
     parts = links.coalesce(1) if tasks == 1 else links.repartition(tasks, "component")
     replay = partial(_mapping_of, settings.policy, settings.canonical)
     in_order = parts.sortWithinPartitions(*IN_ORDER)
-    return in_order.select("kind", "left", "right").mapInArrow(replay, MAPPING)
+    return in_order.select("kind", "first", "second").mapInArrow(replay, MAPPING)
 
 
 def _mapping_of(

@@ -1,4 +1,4 @@
-"""What one run leaves to the next: its links by component, its mapping, and by which rules they came.
+"""The state that one run leaves to the next: its links by component, its mapping, and its rules.
 
 A directory of two parts and a manifest: ``links`` and ``mapping``, Parquet in buckets (of the component, and
 of the ID). The manifest comes last and lists every file, so a directory without it is no state, and no file
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from idmerge._naming import named
 from idmerge.errors import CanonicalError, FullRunError
-from idmerge.naming import named
 from idmerge.policy import Policy
 from idmerge.spark import manifest
 from idmerge.spark.hadoop import Directory
@@ -78,7 +78,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Saved:
-    """What an earlier run left at ``path``; its files are those that the manifest lists."""
+    """The state of an earlier run at ``path``; its files are those that the manifest lists."""
 
     path: str
     settings: Settings
@@ -193,7 +193,7 @@ def written(  # noqa: PLR0913, PLR0917 - a result in full
     Raises:
         RuntimeError: Other than so many were written.
     """
-    ids = tagged.select("component", F.explode(F.array("left", "right")).alias("distinct_id")).distinct()
+    ids = tagged.select("component", F.explode(F.array("first", "second")).alias("distinct_id")).distinct()
     mapping = mapping.join(ids, "distinct_id").select(*_MAPPING, "component")
     if before is not None and affected is not None:
         tagged = tagged.unionAll(before.links_without(affected))

@@ -1,4 +1,4 @@
-"""Links as Spark has them: whose columns are right, whose IDs can be IDs, which observations count."""
+"""Links as Spark has them: checks of their columns and IDs, and the observations that count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from idmerge.errors import ColumnError
-from idmerge.files import kind_named
+from idmerge.files.kinds import kind_named
 from idmerge.outcome import Outcome
 from idmerge.resolver import Resolver
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from idmerge.policy import Policy
 
-IN_ORDER = ["order", "kind", "left", "right"]
+IN_ORDER = ["order", "kind", "first", "second"]
 """The columns of links, in the order in which they sort links."""
 _NEVER_SENT = (Outcome.INVALID_ID, Outcome.MALFORMED)
 
@@ -66,8 +66,8 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
         ColumnError: A column is missing, or its type is wrong.
     """
     orders = order_columns(links, order)
-    require(links, "kind", "left", "right")
-    for name in ("left", "right"):
+    require(links, "kind", "first", "second")
+    for name in ("first", "second"):
         if not isinstance(links.schema[name].dataType, T.StringType):
             found = links.schema[name].dataType.simpleString()
             raise ColumnError(f"the column {name} must hold text, got {found}; cast it to string")
@@ -75,13 +75,13 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
     if not isinstance(kind, (T.StringType, T.IntegralType)):
         raise ColumnError(f"the column kind must hold numbers or names of kinds, got {kind.simpleString()}")
     place = orders[0] if len(orders) == 1 else F.struct(*orders)
-    plain = links.select(place.alias("order"), "kind", "left", "right")
+    plain = links.select(place.alias("order"), "kind", "first", "second")
     schema = T.StructType(
         [
             plain.schema["order"],
             T.StructField("kind", T.ByteType()),
-            T.StructField("left", T.StringType()),
-            T.StructField("right", T.StringType()),
+            T.StructField("first", T.StringType()),
+            T.StructField("second", T.StringType()),
         ]
     )
     return plain.mapInArrow(partial(_sent, policy), schema)
@@ -92,10 +92,10 @@ def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
     import pyarrow as pa  # noqa: PLC0415
 
     for batch in batches:
-        order, kind, left, right = batch.columns
+        order, kind, first, second = batch.columns
         kinds = _kind_numbers(kind)
-        outcomes = Resolver(policy, threads=1).link_many(kinds, left, right).outcomes
-        plain = [order, pa.array(kinds.astype(np.int8)), left, right]
+        outcomes = Resolver(policy, threads=1).link_many(kinds, first, second).outcomes
+        plain = [order, pa.array(kinds.astype(np.int8)), first, second]
         counts = pa.array(~np.isin(outcomes, _NEVER_SENT))
         yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(counts)
 
@@ -119,7 +119,8 @@ def without_repeated_observations(links: DataFrame, tasks: int) -> DataFrame:
     It reads ``links`` twice, so they are persisted first. At most ``tasks`` tasks look for the first ones:
     Spark does not coalesce the partitions of a shuffle (200 by default) in a frame that is persisted.
     """
-    first = F.min(F.struct("order", "kind")).alias("first")
-    seen = links.where("left = right").groupBy("left").agg(first).coalesce(tasks)
-    observed = seen.select("first.order", "first.kind", "left", F.col("left").alias("right"))
-    return links.where("left != right").unionAll(observed)
+    is_observation = F.col("first") == F.col("second")
+    earliest = F.min(F.struct("order", "kind")).alias("earliest")
+    seen = links.where(is_observation).groupBy("first").agg(earliest).coalesce(tasks)
+    observed = seen.select("earliest.order", "earliest.kind", "first", F.col("first").alias("second"))
+    return links.where(~is_observation).unionAll(observed)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from idmerge.files.names import BEFORE, ID
 from idmerge.spark.events import links, sender
 from idmerge.spark.resolving import resolve
 from idmerge.spark.stated import column, require
-from idmerge.stitching.columns import BEFORE, ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

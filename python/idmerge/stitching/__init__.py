@@ -1,14 +1,13 @@
 """Events under one ID a person (SPEC 9).
 
-`stitch` takes events wherever they are, and answers in the same family. What a file's events become is
-said by `StitchedEvents`; of tables only the column of IDs is replaced, and a column or two added.
+`stitch` takes events wherever they are, and answers in the same family. `StitchedEvents` describes the table
+that files become; of tables only the column of IDs is replaced, and a column or two added.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from idmerge.files.sources import expanded
 from idmerge.resolver import Resolver
@@ -17,12 +16,40 @@ from idmerge.stitching.paths import StitchedEvents
 from idmerge.stitching.tables import Wanted, stitched_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.policy import Policy
 
 __all__ = ["StitchedEvents", "stitch"]
+
+T = TypeVar("T")
+
+
+@overload
+def stitch(
+    events: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    resolver: Resolver | None = None,
+    *,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    as_known: bool = False,
+    dedupe: bool = False,
+    properties: Collection[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> StitchedEvents: ...
+
+
+@overload
+def stitch(
+    events: T,
+    resolver: Resolver | None = None,
+    *,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    as_known: bool = False,
+    dedupe: bool = False,
+) -> T: ...
 
 
 def stitch(  # noqa: PLR0913 - each says what is wanted
@@ -47,7 +74,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             text). Or paths: one or a list of files of events (NDJSON or a JSON array, plain, gzip or zstd) or
             directories of these; files of links in columns count too. Parquet or Arrow files of events are
             opened as tables first.
-        resolver: Who knows which IDs are one person, as it is. By default the links in ``events`` say so.
+        resolver: A resolver that has the links already, as it is. By default those in ``events`` count.
         policy: The rules, where no resolver is given.
         canonical: Who names a cluster, where no resolver is given.
         as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event came, so that
@@ -65,6 +92,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         TypeError: ``events`` is none of these.
         ValueError: A column is missing, ``resolver`` is given together with what only links can say, or
             ``properties`` or ``output`` together with a table.
+        ColumnError: A column is there twice or cannot be read, or a table is damaged.
         CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.

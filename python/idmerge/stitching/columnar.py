@@ -1,18 +1,19 @@
-"""Events in the columns of Parquet or Arrow files, stitched: what is read the first time, and the second."""
+"""Events in the columns of Parquet or Arrow files, stitched: the first and the second reading."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+from idmerge._json_columns import column_names
 from idmerge.errors import CapacityError, FileFormatError
-from idmerge.files import EventBatch, LinkBatch, scan
+from idmerge.files import scan
 from idmerge.files.columns import COLUMNS, CSV
+from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES, TIME
+from idmerge.files.rows import as_text
 from idmerge.files.tables import check_names, format_of, record_batches, schema_of
-from idmerge.jsoncolumns import column_names
-from idmerge.outcome import Report
-from idmerge.stitching.columns import AS_KNOWN, BEFORE, ID, Duplicates, import_pyarrow
-from idmerge.stitching.tables import EVENT, PROPERTIES, TIME, Stitcher, Wanted, as_text
+from idmerge.stitching.columns import AS_KNOWN, import_pyarrow
+from idmerge.stitching.tables import Stitcher, Wanted
 from idmerge.stitching.unchanged import Marks
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from idmerge.files import Piece, RereadableFile, StepBatch
+    from idmerge.files import Piece, RereadableFile
+    from idmerge.files.duplicates import Duplicates
+    from idmerge.outcome import Report
 
 TEXTS = (ID, BEFORE)
 """Columns that are text, whatever they are in a file."""
@@ -65,34 +68,21 @@ class Columns:
             if properties is None or name in {*properties, EVENT, TIME, *TEXTS}
         ]
 
-    def learn(
-        self, on_bytes: Callable[[int], object]
-    ) -> Iterator[tuple[int, Piece | StepBatch, Report | None]]:
-        """Read the files and yield each piece, the number of its events and the report on its links.
-
-        Of the events in columns a piece has those that may state links.
-        """
+    def learn(self, on_bytes: Callable[[int], object]) -> Iterator[tuple[Piece, Report | None]]:
+        """Read the files and yield each piece and the report on its links, None if they do not count."""
         stitcher = Stitcher(self._wanted)
         for file in self._files:
             self._marks.take(file)
             if file.path not in self._schemas:
                 for piece in scan(file.path, name=file.name, on_bytes=on_bytes):
-                    applies = self._wanted.apply and isinstance(piece, LinkBatch)
-                    yield 0, piece, self._wanted.resolver.apply_piece(piece) if applies else None  # type: ignore[arg-type]
+                    yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             else:
                 row = 1
+                resolver = self._wanted.resolver if self._wanted.apply else None
                 for table in self._tables(file, self._looked_at, on_bytes):
-                    links: dict[int, dict[str, Any]] = {}
-                    report = None
-                    if self._wanted.apply:
-                        judged, links = _told(file, stitcher.learn, table)
-                        report = Report(judged.outcomes, list(range(len(links))))
-                    yield (
-                        table.num_rows,
-                        EventBatch(file.name, [row + place for place in links], list(links.values())),
-                        report,
-                    )
-                    row += table.num_rows
+                    piece = _told(file, stitcher.rows, table, file.name, row)
+                    yield piece, None if resolver is None else _told(file, piece.apply_to, resolver)
+                    row += len(piece)
             self._marks.check(file)
 
     def column_names(self) -> list[str]:
@@ -156,7 +146,7 @@ class Columns:
         """Raise ValueError if a file has not the columns that all must have."""
         stitcher = Stitcher(self._wanted)
         if self._wanted.apply:
-            stitcher.learn(schema.empty_table())
+            stitcher.rows(schema.empty_table()).apply_to(self._wanted.resolver)
         stitcher.answers(schema.empty_table())
 
     def _check_links(self, file: RereadableFile) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
-from idmerge.threads import Pool, threads_allowed
+from idmerge._threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -193,7 +193,7 @@ class Encoding:
 
     @property
     def group_count(self) -> int:
-        """How many row groups wait."""
+        """The number of row groups that wait."""
         return len(self._encoded)
 
     @property

@@ -1,4 +1,4 @@
-"""Events as JSON text, stitched: what is read of their files the first time, and the second."""
+"""Events as JSON text, stitched: the first and the second reading of their files."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import FileFormatError
-from idmerge.files import BadLine, EventBatch, LinkBatch, scan
+from idmerge.files import BadLine, scan
 from idmerge.files.flattening import Flattening, flattener_of
+from idmerge.files.names import BEFORE, ID, INSERT_ID
 from idmerge.files.reading import flatten
 from idmerge.files.shape import ALWAYS, Shape
+from idmerge.files.tables import record_batch
 from idmerge.resolver import Resolver
-from idmerge.stitching.columns import (
-    AS_KNOWN,
-    BEFORE,
-    ID,
-    INSERT_ID,
-    Duplicates,
-    import_pyarrow,
-    record_batch,
-    resolved,
-    with_column,
-)
+from idmerge.stitching.columns import AS_KNOWN, import_pyarrow, resolved, with_column
 from idmerge.stitching.encoding import Encoding
 from idmerge.stitching.following import followed
 from idmerge.stitching.unchanged import Marks
@@ -32,7 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge._core import Table
-    from idmerge.files import Piece, RereadableFile, StepBatch
+    from idmerge.files import Piece, RereadableFile
+    from idmerge.files.duplicates import Duplicates
     from idmerge.outcome import Report
     from idmerge.stitching.tables import Wanted
 
@@ -68,8 +61,8 @@ class Lines:
 
     def learn(
         self, on_bytes: Callable[[int], object], encoding: Encoding | None = None
-    ) -> Iterator[tuple[int, Piece | StepBatch, Report | None]]:
-        """Read the files and yield each piece, the number of its events and the report on its links.
+    ) -> Iterator[tuple[Piece, Report | None]]:
+        """Read the files and yield each piece and the report on its links, None if they do not count.
 
         The events are encoded meanwhile if there is an ``encoding``.
 
@@ -88,14 +81,11 @@ class Lines:
                 shape=self._shape,
                 on_columns=encoding.take if encoding is not None and encoding.is_whole else None,
             ):
-                report = None
                 if isinstance(piece, BadLine):
                     bad = bad or piece
                 else:
                     is_read = True
-                if self._wanted.apply and not isinstance(piece, BadLine):
-                    report = self._wanted.resolver.apply_piece(piece)
-                yield event_count(piece), piece, report
+                yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             self._marks.check(file)
             if bad is not None and not is_read:
                 raise FileFormatError(
@@ -139,11 +129,11 @@ class Lines:
             for piece in self._marks.checked(
                 file, flatten(file.path, flattening, name=file.name, on_bytes=on_bytes)
             ):
-                if isinstance(piece, LinkBatch):
-                    if follower is not None:
-                        follower.apply_piece(piece)
-                    continue
                 batch = piece.table
+                if batch is None:
+                    if follower is not None and piece.links is not None:
+                        piece.links.apply_to(follower)
+                    continue
                 if is_late:
                     sent = batch.column(ID)
                     if follower is not None:
@@ -156,13 +146,6 @@ class Lines:
                     batch = resolved(resolver, batch)
                 if batch.num_rows:
                     yield batch
-
-
-def event_count(piece: Piece | StepBatch) -> int:
-    """Return how many events a piece of a file has."""
-    if isinstance(piece, EventBatch):
-        return len(piece.events)
-    return 0 if isinstance(piece, (BadLine, LinkBatch)) else len(piece)
 
 
 def _resolved_batch(resolver: Resolver, table: Table) -> pa.RecordBatch:

@@ -21,10 +21,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from idmerge._json_columns import free_name
+from idmerge._threads import Pool, threads_allowed
 from idmerge.errors import FileFormatError
-from idmerge.jsoncolumns import free_name
 from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
-from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEYS = {"date": "date", "event": "event_name"}
-"""What a partition is made for, and the column that the names of its directories hold."""
+"""The ways to partition, each with the column that the names of its directories hold."""
 MOST_PARTITIONS = 10_000
 MOST_WAITING = 2**28
 """Bytes of events in memory from which on they are spilled."""
 LONGEST_NAME = 255
 """Bytes of the name of a directory."""
 NULL = "__HIVE_DEFAULT_PARTITION__"
-"""What stands for a null in the name of a directory."""
+"""The name of a directory for null."""
 COLUMN_BYTES = 256
 """Bytes that a column of a batch takes in memory beside its values."""
 PIECE_BYTES = 128
@@ -141,7 +141,7 @@ class _Partition(NamedTuple):
 
     number: int
     spilled: list[tuple[int, int]]
-    """Where each piece stands in the file, and how many bytes it has."""
+    """The place of each piece in the file, and its number of bytes."""
     waiting: list[_Piece]
 
     def batches(self) -> list[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Files of events, stitched: two passes over them, however large they are."""
+"""Files of events, stitched: read twice, or once where JSON becomes Parquet, however large they are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from idmerge._naming import check_local
 from idmerge.errors import CanonicalError
 from idmerge.files import rereadable
+from idmerge.files.duplicates import Duplicates
 from idmerge.files.opening import check_pyarrow
-from idmerge.naming import check_local
 from idmerge.stitching.columnar import Columns, has_columns_of_events
-from idmerge.stitching.columns import Duplicates, import_pyarrow
+from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.lines import Lines
 from idmerge.stitching.tables import Wanted
 from idmerge.stitching.writing import PARTITIONS, can_encode, write_encoded, write_events
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from idmerge.files import Piece, Source, StepBatch
+    from idmerge.files import Piece, Source
     from idmerge.outcome import Outcome, Report
     from idmerge.resolver import Resolver
     from idmerge.stitching.encoding import Encoding
@@ -72,15 +73,15 @@ class StitchedEvents:
         self._encoding: Encoding | None = None
         self._bytes = 0
         self.events = 0
-        """How many events the files hold."""
+        """The number of events in the files."""
         self.duplicates = 0
-        """How many events were dropped as duplicates when the files were read the last time."""
+        """The number of events dropped as duplicates when the files were read the last time."""
         self.outcomes: Counter[Outcome] = Counter()
         """The links in the files by outcome; none if the resolver was given."""
 
     @property
     def resolver(self) -> Resolver:
-        """Who knows which IDs are one person."""
+        """The resolver that gives each sender's canonical ID."""
         return self._wanted.resolver
 
     @property
@@ -115,15 +116,15 @@ class StitchedEvents:
     def learn(
         self,
         on_bytes: Callable[[int], object] = lambda _count: None,
-        on_piece: Callable[[Piece | StepBatch, Report | None], object] = lambda _piece, _report: None,
+        on_piece: Callable[[Piece, Report | None], object] = lambda _piece, _report: None,
         *,
         output: str | os.PathLike[str] | None = None,
     ) -> None:
         """Read the files for the first time: their links, and which properties their events have.
 
         A second call reads them anew. ``on_piece`` is called with each piece and the report on its links,
-        None for a bad line. Given the ``output``, events of JSON that become Parquet are encoded meanwhile,
-        in a file without a name beside it, and `write` seldom has to read the files once more.
+        None if a resolver was given. Given the ``output``, events of JSON that become Parquet are encoded
+        meanwhile, in a file without a name beside it, and `write` seldom has to read the files once more.
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
@@ -147,8 +148,8 @@ class StitchedEvents:
                 if encoding is not None:
                     stack.enter_context(closing(encoding))
                 learning = self._source.learn(on_these, encoding)
-            for count, piece, report in learning:
-                self.events += count
+            for piece, report in learning:
+                self.events += len(piece)
                 if report is not None:
                     self.outcomes.update(report.counts)
                 on_piece(piece, report)

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was read before."""
+"""Detection of files that change between two readings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Mark(NamedTuple):
-    """What changes when somebody writes to a file, or puts another one in its place."""
+    """The attributes of a file that change when it is written to or replaced."""
 
     inode: int
     size: int
     written: int
-    """When, in nanoseconds."""
+    """The time of the last change, in nanoseconds."""
 
     @classmethod
     def of(cls, path: str) -> Mark:

@@ -13,12 +13,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from idmerge._threads import Pool, threads_allowed
 from idmerge.errors import FileFormatError
 from idmerge.files import replacing, replacing_directory
 from idmerge.files.csvtext import csv_writer
 from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
 from idmerge.stitching.partitions import KEYS, check_key, write_partitions
-from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sized

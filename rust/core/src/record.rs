@@ -80,6 +80,23 @@ impl Steps<'_> {
         Self { codes: &codes[taken..], first: &first[taken..], second: &second[taken..] }
     }
 
+    /// Returns the links among the steps, of which the first one has the given position: each with its
+    /// position, its IDs unless an operand can be none, and the outcome that was recorded.
+    pub fn links(self, position: u64) -> impl Iterator<Item = (u64, Kind, Option<[Id; 2]>, Outcome)> {
+        let Self { codes, first, second } = self;
+        let acts = codes.iter().zip(first).zip(second).filter(|((code, _), _)| *code & 0xf != OBSERVE);
+        (position..).zip(acts).filter_map(|(position, ((&code, &first), &second))| {
+            let kind = Kind::from_code(code & 0xf)?;
+            match Recorded::read(code, first, second)? {
+                Recorded::Link(_, first, second) => {
+                    Some((position, kind, Some([first, second]), Outcome::from_code(code >> 4)?))
+                }
+                Recorded::Refused(outcome) => Some((position, kind, None, outcome)),
+                _ => None,
+            }
+        })
+    }
+
     /// Returns how many positions these steps take.
     pub fn positions(&self) -> u64 {
         self.codes.iter().filter(|&&code| code & 0xf != OBSERVE).count() as u64

@@ -16,10 +16,10 @@ type Labels<'py> = Bound<'py, PyArray1<i32>>;
 #[pyo3(name = "_connected_components")]
 pub fn connected_components<'py>(
     py: Python<'py>,
-    left: &Bound<'py, PyAny>,
-    right: &Bound<'py, PyAny>,
+    first: &Bound<'py, PyAny>,
+    second: &Bound<'py, PyAny>,
 ) -> PyResult<(u32, Bound<'py, PyAny>, Labels<'py>, Labels<'py>)> {
-    let numbered = Links::from_python(left, right)?.number(py)?;
+    let numbered = Links::from_python(first, second)?.number(py)?;
     let (count, labels, rows) = py.detach(|| {
         let Components { count, labels } = Components::of(numbered.len(), numbered.links());
         let labels: Vec<i32> = labels.into_iter().map(u32::cast_signed).collect();

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use arrow_schema::ArrowError;
-use idmerge_core::{Damage, Edge, Feed, Judged, Moment, NotApart, NotRetracted, Part};
+use idmerge_core::{Damage, Edge, Feed, Id, Judged, Moment, NotApart, NotRetracted, Part};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -94,7 +94,7 @@ fn text<'a>(distinct_id: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
 impl Resolver {
     /// How many links and acts there were so far: the position that the next one gets.
     #[getter]
-    fn seq(&self, py: Python<'_>) -> PyResult<u64> {
+    fn position(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.read(py)?.position())
     }
 
@@ -150,14 +150,14 @@ impl Resolver {
     }
 
     /// Return as many of the pending steps of a range as fit in ``room`` bytes, at least one, as blocks. They
-    /// begin at the position ``seq``; ``ids`` is the range of the IDs that the range is the first to name.
+    /// begin at ``position``; ``ids`` is the range of the IDs that the range is the first to name.
     #[pyo3(name = "_pending_blocks")]
     fn pending_blocks<'py>(
         &self,
         py: Python<'py>,
         steps: (usize, usize),
         ids: (u32, u32),
-        seq: u64,
+        position: u64,
         room: usize,
     ) -> PyResult<PendingBlocks<'py>> {
         let _turn = self.turn(py)?;
@@ -172,10 +172,10 @@ impl Resolver {
             let none = || Failure::Value(format!("no steps are pending from {} to {}", steps.0, steps.1));
             let pending = pending.ok_or_else(none)?.part(steps.0..steps.1, ids.0..ids.1);
             let (texts, block, part) = write_fitting(&core, pending, room)?;
-            let end = seq + part.steps.positions();
+            let end = position + part.steps.positions();
             let all = core.retractions();
-            let place = |position| all.partition_point(|&(by, _)| by < position);
-            let retractions = all[place(seq)..place(end)].to_vec();
+            let place = |end| all.partition_point(|&(by, _)| by < end);
+            let retractions = all[place(position)..place(end)].to_vec();
             Ok::<_, Failure>((texts, block, part.steps.codes.len(), part.ids.end, end, retractions))
         })?;
         Ok((py_bytes(py, &texts)?, py_bytes(py, &block)?, count, next, end, retractions))
@@ -413,6 +413,25 @@ impl Resolver {
             };
             core.look_back_to_now(blocks.iter().map(StepBlock::steps), false, watch)?;
             Ok::<_, Failure>(rejected)
+        });
+        Ok(links?)
+    }
+
+    /// Return the links in a journal's block of steps that begins at ``position``, as they were recorded.
+    #[pyo3(name = "_recorded_links")]
+    fn recorded_links(&self, py: Python<'_>, block: PyBackedBytes, position: u64) -> PyResult<Vec<Told>> {
+        let links = py.detach(|| {
+            let block = StepBlock::read(&block)?;
+            let core = self.read_detached()?;
+            let named = |id: Id| {
+                let is_numbered = (id.number() as usize) < core.numbered();
+                is_numbered.then(|| core.named(id)).flatten().map(|text| text.as_str().to_owned())
+            };
+            let links = block.steps().links(position).map(|(position, kind, ids, outcome)| {
+                let [first, second] = ids.map_or([None, None], |ids| ids.map(named));
+                (kind as u8, first, second, position, outcome as u8)
+            });
+            Ok::<_, Failure>(links.collect())
         });
         Ok(links?)
     }

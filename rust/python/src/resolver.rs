@@ -261,7 +261,7 @@ fn same_length(kinds: Option<usize>, left: usize, right: usize) -> PyResult<()> 
     }
     let kinds = kinds.map(|kinds| format!("kind has {kinds}, ")).unwrap_or_default();
     Err(PyValueError::new_err(format!(
-        "columns must have the same length: {kinds}left has {left}, right has {right} rows"
+        "columns must have the same length: {kinds}first has {left}, second has {right} rows"
     )))
 }
 
@@ -374,8 +374,8 @@ impl Resolver {
         right: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         let kinds = Kinds::from_python(kind)?;
-        let left = Column::from_python(left, "left", Elements::Operands)?;
-        let right = Column::from_python(right, "right", Elements::Operands)?;
+        let left = Column::from_python(left, "first", Elements::Operands)?;
+        let right = Column::from_python(right, "second", Elements::Operands)?;
         same_length(kinds.len(), left.len(), right.len())?;
         let outcomes = self.take(py, Acts::Links(&kinds), &[&left, &right], 0)?;
         Ok(PyArray1::from_vec(py, outcomes))
@@ -396,8 +396,8 @@ impl Resolver {
                 "a step's code must be at most {OBSERVE}, got {code}"
             )));
         }
-        let left = Column::from_python(left, "left", Elements::Operands)?;
-        let right = Column::from_python(right, "right", Elements::Operands)?;
+        let left = Column::from_python(left, "first", Elements::Operands)?;
+        let right = Column::from_python(right, "second", Elements::Operands)?;
         same_length(Some(codes.len()), left.len(), right.len())?;
         let outcomes = self.take(py, Acts::Coded(codes), &[&left, &right], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))

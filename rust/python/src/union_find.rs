@@ -217,11 +217,11 @@ impl UnionFind {
     /// Join the sets of the two elements in each row and return for each whether they were two.
     fn merge_many<'py>(
         slf: &Bound<'py, Self>,
-        left: &Bound<'py, PyAny>,
-        right: &Bound<'py, PyAny>,
+        first: &Bound<'py, PyAny>,
+        second: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<bool>>> {
         let (py, partition) = (slf.py(), slf.as_super().get());
-        let links = Links::from_python(left, right)?;
+        let links = Links::from_python(first, second)?;
         let links = links.numbers(py, |elements| {
             partition.of_each(elements, State::find_or_add, Partition::find_or_add)
         })?;

@@ -12,6 +12,7 @@ import click
 
 from idmerge import Policy, Resolver, StitchedEvents
 from idmerge._formatting import cut, printable
+from idmerge._naming import named
 from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
@@ -27,7 +28,6 @@ from idmerge.cli.output import (
 from idmerge.cli.progress import progress, total_size
 from idmerge.files import STDIN, BadLine, replacing
 from idmerge.files.sources import expanded
-from idmerge.naming import named
 from idmerge.questions import (
     Attribution,
     Conversion,

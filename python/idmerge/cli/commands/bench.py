@@ -11,9 +11,9 @@ import click
 
 from idmerge._benchmark.measuring import measure
 from idmerge._formatting import counted
+from idmerge._naming import check_local
 from idmerge.cli.messages import labelled
 from idmerge.files import replacing
-from idmerge.naming import check_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

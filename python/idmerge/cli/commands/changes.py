@@ -22,8 +22,8 @@ from idmerge.cli.output import (
     short_help="Write the canonical IDs that changed in a journal.",
     help=f"""
     Write the IDs that have another canonical ID now than at the position --since: distinct_id,
-    old_canonical_id, new_canonical_id, seq. They go to standard output as CSV, or with -o to a file; the
-    position to ask from next time goes to standard error, and is seq in each row.
+    old_canonical_id, new_canonical_id, position. They go to standard output as CSV, or with -o to a file; the
+    position to ask from next time goes to standard error, and is position in each row.
 
     docs/change-feed.md says how a table of events is brought up to date by it.
 
@@ -43,6 +43,6 @@ def changes(*, path: str, since: int, output: str | None, csv_safe: bool) -> Non
     check_overwriting([path], [output])
     check_csv_safe(output, csv_safe=csv_safe)
     with opened_to_read(path) as resolver:
-        table, seq = arrow_table(resolver.changes(since)), resolver.seq
+        table, position = arrow_table(resolver.changes(since)), resolver.position
     write_or_print(table, output, csv_safe=csv_safe)
-    tell(f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {seq:,} next")
+    tell(f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {position:,} next")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
-from idmerge.naming import named
 
 
 @click.command(

@@ -14,7 +14,7 @@ from idmerge.cli.messages import labelled
 from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
-from idmerge.journal.protocol import moment
+from idmerge.journal.batch import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -34,7 +34,7 @@ def keep_apart(*, a: str, b: str, path: str) -> None:
     """Keep two IDs apart; the help says more."""
     with opened_to_write(path) as resolver:
         unknown = [text for text in (a, b) if text not in resolver]
-        position = resolver.seq
+        position = resolver.position
         try:
             resolver.keep_apart(a, b)
         except IdmergeError:

@@ -51,6 +51,6 @@ def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_
     check_overwriting([path], [output])
     check_csv_safe(output, csv_safe=csv_safe)
     with opened_to_read(path, as_of) as resolver:
-        table, seq = arrow_table(resolver.mapping()), resolver.seq
+        table, position = arrow_table(resolver.mapping()), resolver.position
     write_or_print(table, output, csv_safe=csv_safe)
-    tell(f"{counted(table.num_rows, 'ID')} as of position {seq:,}")
+    tell(f"{counted(table.num_rows, 'ID')} as of position {position:,}")

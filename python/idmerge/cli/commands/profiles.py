@@ -14,6 +14,7 @@ import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
+from idmerge._naming import named
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
@@ -34,10 +35,8 @@ from idmerge.cli.output import (
     write_table,
 )
 from idmerge.cli.progress import Progress, progress, total_size
-from idmerge.errors import FileFormatError
-from idmerge.files import STDIN, BadLine, EventBatch, read, replacing, scan
-from idmerge.naming import named
-from idmerge.profilestore import sole_writer
+from idmerge.files import STDIN, BadLine, read_updates, replacing, scan
+from idmerge.profiles.store import sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -173,18 +172,16 @@ def _read_links(path: str, resolver: Resolver, run: Run, bar: Progress, malforme
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message)
             continue
-        report = resolver.apply_piece(piece)
+        report = piece.apply_to(resolver)
         run.links += len(report)
         run.rejected_links += report.rejected
 
 
 def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines) -> None:
-    for piece in read(path, on_bytes=bar.advance):
+    for piece in read_updates(path, on_bytes=bar.advance):
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message.replace("the event ", "the update ", 1))
             continue
-        if not isinstance(piece, EventBatch):
-            raise FileFormatError(f"{piece.path}: the file holds links in columns; updates must be JSON")
         report = people.update_many(piece.events)
         run.count(report)
         for position, message in report.malformed.items():

@@ -13,6 +13,7 @@ import click
 import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
+from idmerge._naming import named
 from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
@@ -36,10 +37,8 @@ from idmerge.cli.output import (
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
 from idmerge.cli.summary import Run, print_summary
-from idmerge.files import BadLine, EventBatch, StepBatch, replacing, scan
-from idmerge.files.judging import Batch, judged_links
+from idmerge.files import BadLine, Piece, replacing, scan
 from idmerge.journal import Facts, open_journal
-from idmerge.naming import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -145,7 +144,7 @@ def _opened(path: str, canonical: Any) -> DurableResolver:
     if given:
         facts = _facts(path)
         policy = replace(facts.policy if facts else Policy(), **given)
-    return Resolver.open(path, policy, canonical if is_given("canonical") else None)
+    return DurableResolver.open(path, policy, canonical if is_given("canonical") else None)
 
 
 def _facts(path: str) -> Facts | None:
@@ -174,8 +173,8 @@ def _read_all(  # noqa: PLR0913 - the input, the resolver and two reports
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue
-                run.events += _event_count(piece)
-                report = resolver.apply_piece(piece)
+                run.events += len(piece)
+                report = piece.apply_to(resolver)
                 run.outcomes.update(report.counts)
                 _report(piece, report, malformed, writer)
                 yield
@@ -193,8 +192,8 @@ def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *,
     _note(run, resolver.commit())
 
 
-def _note(run: Run, seq: int) -> None:
-    run.journal = f"{seq:,} links and acts so far"
+def _note(run: Run, position: int) -> None:
+    run.journal = f"{position:,} links and acts so far"
 
 
 @contextmanager
@@ -209,15 +208,9 @@ def _keeping(run: Run, journal: str | None) -> Iterator[None]:
         raise
 
 
-def _event_count(batch: Batch) -> int:
-    if isinstance(batch, StepBatch):
-        return len(batch)
-    return len(batch.events) if isinstance(batch, EventBatch) else 0
-
-
-def _report(batch: Batch, report: Report, malformed: MalformedLines, writer: RejectedWriter | None) -> None:
+def _report(piece: Piece, report: Report, malformed: MalformedLines, writer: RejectedWriter | None) -> None:
     wanted = report.outcomes > Outcome.UNCHANGED if writer else report.outcomes == Outcome.MALFORMED
-    for link in judged_links(batch, report, np.flatnonzero(wanted).tolist()):
+    for link in piece.judged(report, np.flatnonzero(wanted).tolist()):
         if link.message is not None:
             malformed.add(link.path, link.line, link.message)
         if writer:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     idmerge retract did. Later links that were rejected because of it are judged again.
 
     The IDs that have another canonical ID go to standard output as CSV: distinct_id, old_canonical_id,
-    new_canonical_id, seq. Positions are those that idmerge show and idmerge why print. A retraction has a
-    position of its own, and can be taken back. A link that was sent twice has two positions; once the one is
-    taken back, the other one holds, and idmerge why shows it.
+    new_canonical_id, position. Positions are those that idmerge show and idmerge why print. A retraction has
+    a position of its own, and can be taken back. A link that was sent twice has two positions; once the one
+    is taken back, the other one holds, and idmerge why shows it.
 
     {JOURNAL_HELP}
 
@@ -43,7 +43,7 @@ def retract(*, positions: Sequence[int], path: str, dry_run: bool, csv_safe: boo
     """Take back positions; the help says more."""
     positions = list(dict.fromkeys(positions))
     with opened_to_write(path) as resolver:
-        first = resolver.seq
+        first = resolver.position
         table = arrow_table(resolver.retract(*positions, dry_run=dry_run))
         resolver.commit()
     print_csv(table, csv_safe=csv_safe)

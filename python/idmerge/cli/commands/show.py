@@ -23,12 +23,14 @@ from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_option
 from idmerge.cli.progress import progress, total_size
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
-from idmerge.files.judging import JudgedLink, judged_links
+from idmerge.files.judging import JudgedLink
 from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    from idmerge.files.judging import JudgedLink
 
 
 @click.command(
@@ -130,7 +132,7 @@ def _resolved(files: Sequence[str], sources: Sequence[RereadableFile], resolver:
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                 else:
-                    resolver.apply_piece(piece)
+                    piece.apply_to(resolver)
     return resolver
 
 
@@ -142,11 +144,8 @@ def _touching(
     with progress("second pass", total_size(files)) as bar:
         for source in sources:
             for piece in scan(source.path, name=source.name, on_bytes=bar.advance):
-                if isinstance(piece, BadLine):
-                    continue
-                report = resolver.apply_piece(piece)
-                links = judged_links(piece, report, range(len(report)))
-                touching += (link for link in links if link.left in members or link.right in members)
+                links = piece.judged(piece.apply_to(resolver))
+                touching += (link for link in links if link.first in members or link.second in members)
     return touching
 
 
@@ -178,7 +177,7 @@ def _rows(links: Sequence[JudgedLink]) -> Iterator[str]:
                 f"{link.path}:{link.line}",
                 link.kind.name.lower(),
                 link.outcome.name,
-                f"{printable(link.left)}  {printable(link.right)}",
+                f"{printable(link.first)}  {printable(link.second)}",
             )
             for link in links
         ]

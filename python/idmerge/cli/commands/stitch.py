@@ -11,6 +11,7 @@ import numpy as np
 
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge._formatting import counted, printable
+from idmerge._naming import named
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.messages import labelled
@@ -19,9 +20,7 @@ from idmerge.cli.output import check_csv_safe, check_overwriting, csv_safe_optio
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.files import BadLine
-from idmerge.files.judging import judged_links
 from idmerge.files.sources import expanded
-from idmerge.naming import named
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _tell(piece: Any, report: Any, malformed: MalformedLines) -> None:
         malformed.add(piece.path, piece.line, piece.message)
     elif report is not None:
         wrong = np.flatnonzero(report.outcomes == Outcome.MALFORMED).tolist()
-        for link in judged_links(piece, report, wrong):
+        for link in piece.judged(report, wrong):
             malformed.add(link.path, link.line, str(link.message))
 
 

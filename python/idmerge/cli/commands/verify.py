@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from idmerge._formatting import counted, printable
+from idmerge._naming import named
 from idmerge.cli.messages import labelled, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import progress
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
-from idmerge.naming import named
-from idmerge.verify import Verdict, salvage
-from idmerge.verify import verify as verdict_on
+from idmerge.journal.verify import Verdict, salvage
+from idmerge.journal.verify import verify as verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,11 +77,11 @@ def _size_of(batch: Batch) -> int:
 
 def _answer(verdict: Verdict) -> Iterator[str]:
     batches = counted(verdict.batches, "batch", "batches")
-    found = f"{batches}, {verdict.seq:,} links and acts, {counted(verdict.ids, 'ID')}"
+    found = f"{batches}, {verdict.position:,} links and acts, {counted(verdict.ids, 'ID')}"
     if verdict.damage is None:
         yield labelled("whole", found)
         return
     yield labelled("damaged", f"at batch {verdict.batches:,}: {printable(verdict.damage)}")
-    yield labelled("good", f"{found}: everything before position {verdict.seq:,}")
+    yield labelled("good", f"{found}: everything before position {verdict.position:,}")
     for place, (source, offset) in enumerate(verdict.offsets.items()):
         yield labelled("" if place else "offsets", f"{printable(source)}: {printable(str(offset))}")

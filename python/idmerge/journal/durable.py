@@ -1,8 +1,8 @@
-"""A resolver that lasts: every step is in a journal, and a resolver is what its journal says.
+"""A resolver with a journal: every step is kept, and the resolver is the replay of its journal.
 
-Steps are applied in memory as ever, and written when `commit` is called. What a journal adds beyond lasting
-is hindsight: what changed since, why two IDs are one person or are not, who was who at another time, and to
-take back what should not have been sent.
+Steps are applied in memory as ever, and written when `commit` is called. Beyond lasting, a journal answers
+questions about the past (changes since a position, the chain of links between two IDs, the clusters at an
+earlier time) and takes back links that should not have been sent.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Self
 
 from idmerge import _core
+from idmerge._threads import Pool, threads_allowed
 from idmerge.canonical import Strategy, check_canonical
-from idmerge.committing import CommittingResolver
 from idmerge.errors import (
     CanonicalError,
     JournalError,
@@ -26,16 +26,17 @@ from idmerge.errors import (
     RetractionError,
     SealedError,
 )
-from idmerge.journal import Batch, Facts, Journal, open_journal
+from idmerge.journal.batch import Batch, microseconds
 from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
-from idmerge.journal.facts import settled_facts, strategy_of
+from idmerge.journal.committing import CommittingResolver
+from idmerge.journal.facts import Facts, strategy_of
 from idmerge.journal.forks import check_process, orphaned, watch
+from idmerge.journal.losses import losses
+from idmerge.journal.opening import open_journal, settled_facts
 from idmerge.journal.outline import Outline, Times
-from idmerge.journal.protocol import MEMORY, microseconds
-from idmerge.losses import losses
+from idmerge.journal.protocol import MEMORY, Journal
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
-from idmerge.threads import Pool, threads_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -50,43 +51,8 @@ WORTH_A_THREAD = 8
 """Batches that are worth a thread that reads them ahead."""
 
 
-def open_durable(  # noqa: PLR0913 - `Resolver.open` says what each is
-    path: str | os.PathLike[str],
-    policy: Policy | None = None,
-    canonical: Strategy | None = None,
-    *,
-    create: bool = True,
-    read_only: bool = False,
-    as_of: int | datetime | None = None,
-    history: bool = True,
-    threads: int | None = None,
-) -> DurableResolver:
-    """Open a resolver with a journal; `Resolver.open` says how."""
-    if as_of is not None and not read_only:
-        raise ValueError("as_of looks back at a journal, which read_only=True must allow")
-    if not isinstance(as_of, int | datetime | None) or isinstance(as_of, bool):
-        raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
-    if not isinstance(policy, Policy | None):
-        raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
-    if canonical is not None:
-        check_canonical(canonical)
-        if not isinstance(canonical, str):
-            raise CanonicalError("a journal keeps the name of a canonical strategy, and a callable has none")
-    journal = open_journal(path, create=create, read_only=read_only)
-    try:
-        facts = settled_facts(journal, policy, canonical, read_only=read_only)
-        resolver = DurableResolver(journal, facts, history=history, threads=threads, read_only=read_only)
-        resolver._read_back(as_of)
-    except BaseException:
-        journal.close()
-        raise
-    if read_only:
-        resolver._seal(f"{journal.name} was opened to read")
-    return resolver
-
-
 class DurableResolver(CommittingResolver):
-    """A `Resolver` with a journal; `Resolver.open` makes one.
+    """A `Resolver` with a journal; `open` makes one.
 
     Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
     """
@@ -96,7 +62,6 @@ class DurableResolver(CommittingResolver):
         "_checkpointed",
         "_facts",
         "_is_catching_up",
-        "_is_closed",
         "_is_of_the_past",
         "_keeps_history",
         "_process",
@@ -109,7 +74,6 @@ class DurableResolver(CommittingResolver):
     _facts: Facts
     _checkpointed: int
     """The position of the last checkpoint."""
-    _is_closed: bool
     _is_of_the_past: bool
     _is_catching_up: bool
     """Whether batches are being read back; if that was interrupted, which were is not known."""
@@ -142,6 +106,68 @@ class DurableResolver(CommittingResolver):
             watch(self)
         return self
 
+    @classmethod
+    def open(  # noqa: PLR0913 - each by its name
+        cls,
+        path: str | os.PathLike[str],
+        policy: Policy | None = None,
+        canonical: Strategy | None = None,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        as_of: int | datetime | None = None,
+        history: bool = True,
+        threads: int | None = None,
+    ) -> Self:
+        """Open a resolver whose journal is at ``path``.
+
+        Args:
+            path: A file of SQLite, ``":memory:"`` for a journal that ends with the process, or a
+                ``postgresql://`` or ``postgres://`` URL (``idmerge[postgres]``), whose journal lies in the
+                first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
+            policy: The rules by which links are judged; those of the journal, or Mixpanel's for a new one.
+            canonical: Who names a cluster; as the journal says, or ``"stable"`` for a new one.
+            create: Whether to make a journal if there is none.
+            read_only: Read while another process writes; `refresh` catches up.
+            as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was committed
+                by then. Needs ``read_only``.
+            history: Whether to keep in memory which link joined what (20 bytes an ID); without it `explain`
+                reads the journal.
+            threads: As for `Resolver`.
+
+        Raises:
+            FileNotFoundError: There is no journal, and none is to be made.
+            JournalError: It is damaged, of another format, has another policy, or another writer.
+            OSError: The file or its directory cannot be read or written, or the server cannot be reached.
+            CanonicalError: ``canonical`` is no strategy's name.
+            MissingExtraError: What opens such a URL is not installed.
+            PositionError: ``as_of`` is no position of the journal.
+            ValueError: ``as_of`` without ``read_only``, or without a time zone.
+        """
+        if as_of is not None and not read_only:
+            raise ValueError("as_of looks back at a journal, which read_only=True must allow")
+        if not isinstance(as_of, int | datetime | None) or isinstance(as_of, bool):
+            raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
+        if not isinstance(policy, Policy | None):
+            raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
+        if canonical is not None:
+            check_canonical(canonical)
+            if not isinstance(canonical, str):
+                raise CanonicalError(
+                    "a journal keeps the name of a canonical strategy, and a callable has none"
+                )
+        journal = open_journal(path, create=create, read_only=read_only)
+        try:
+            facts = settled_facts(journal, policy, canonical, read_only=read_only)
+            resolver = cls(journal, facts, history=history, threads=threads, read_only=read_only)
+            resolver._read_back(as_of)
+        except BaseException:
+            journal.close()
+            raise
+        if read_only:
+            resolver._seal(f"{journal.name} was opened to read")
+        return resolver
+
     def _forked(self) -> None:
         self._orphan(orphaned(self._journal.name, self._process))
         self._guard = threading.RLock()  # Another thread may have held it.
@@ -157,9 +183,9 @@ class DurableResolver(CommittingResolver):
         known = self._load_checkpoint() if as_of is None else None
         # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
         outline = Outline(self._journal, latest, known)
-        if until is not None and until > outline.end_seq:
+        if until is not None and until > outline.end_position:
             raise PositionError(
-                f"as_of must be at most {outline.end_seq}, where the journal ends, got {until}"
+                f"as_of must be at most {outline.end_position}, where the journal ends, got {until}"
             )
         if known is not None:
             self._times, self._offsets = outline.times, outline.offsets
@@ -228,12 +254,12 @@ class DurableResolver(CommittingResolver):
         if batch.block:
             try:
                 within = _within(retracted, batch)
-                goes_on, seq, ids = self._restore(batch.texts, batch.block, within, until, is_checked)
+                goes_on, position, ids = self._restore(batch.texts, batch.block, within, until, is_checked)
             except JournalError as error:
                 raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
-            if goes_on and (seq, ids) != (batch.end_seq, batch.end_id):
+            if goes_on and (position, ids) != (batch.end_seq, batch.end_id):
                 raise JournalError(
-                    f"{self._journal.name}: batch {batch.number} ends at position {seq} and ID {ids}, "
+                    f"{self._journal.name}: batch {batch.number} ends at position {position} and ID {ids}, "
                     f"not at {batch.end_seq} and {batch.end_id}"
                 )
         # What a batch says of offsets came later than the position at which it is left.
@@ -258,7 +284,7 @@ class DurableResolver(CommittingResolver):
             except JournalError:
                 self._release()  # It stays at the last step that was right, maybe amid a commit.
                 raise
-            return self.seq
+            return self.position
 
     # Checkpoints, and the end.
 
@@ -302,7 +328,7 @@ class DurableResolver(CommittingResolver):
                 doubtful = 0 if is_done else self._steps_in_doubt()
                 self._seal(f"{self._journal.name} is closed")  # From here on nothing is added.
                 left = 0 if is_done else self._pending_count()
-                if not is_done and not left and self.seq - self._checkpointed >= WORTH_A_CHECKPOINT:
+                if not is_done and not left and self.position - self._checkpointed >= WORTH_A_CHECKPOINT:
                     with suppress(OSError, JournalError):  # Nothing depends on it.
                         self._write_checkpoint()
             finally:
@@ -315,11 +341,6 @@ class DurableResolver(CommittingResolver):
             if self._journal.name != MEMORY:
                 check_process(self._journal.name, self._process)
             raise SealedError(f"{self._journal.name} is closed")
-
-    def _release(self) -> None:
-        self._is_closed = True
-        self._journal.close()
-        self._seal(f"{self._journal.name} is closed")
 
     def __enter__(self) -> Self:
         """Return the resolver; at the end of the ``with`` it is closed, and commits nothing by itself."""
@@ -335,7 +356,7 @@ class DurableResolver(CommittingResolver):
             with self._guard:
                 self._release()
 
-    # Hindsight.
+    # The past.
 
     def _blocks(self, start: int = 0) -> list[bytes]:
         self._settle_doubt()
@@ -346,10 +367,10 @@ class DurableResolver(CommittingResolver):
 
         Returns:
             A table of ``distinct_id``, ``old_canonical_id`` (null if that ID was forgotten),
-            ``new_canonical_id`` (utf8) and ``seq`` (int64, the position as of which it is so), one row an ID;
-            an ID that is not known at one of the two moments stands for itself there. Applied to a mapping as
-            of ``since``, it gives the mapping as of ``seq``. A forgotten ID is in no row: whoever has copied
-            it must erase it there too.
+            ``new_canonical_id`` (utf8) and ``position`` (int64, the position as of which it is so), one row
+            an ID; an ID that is not known at one of the two moments stands for itself there. Applied to a
+            mapping as of ``since``, it gives the mapping as of ``position``. A forgotten ID is in no row:
+            erase it from every copy of the mapping too.
 
         Raises:
             PositionError: ``since`` lies ahead, or is negative.
@@ -357,8 +378,8 @@ class DurableResolver(CommittingResolver):
         with self._guard:
             if not isinstance(since, int):
                 raise TypeError(f"since must be a position, got {since!r}")
-            if not 0 <= since <= self.seq:
-                raise PositionError(f"since must be between 0 and {self.seq}, got {since}")
+            if not 0 <= since <= self.position:
+                raise PositionError(f"since must be between 0 and {self.position}, got {since}")
             self._settle_doubt()
             return self._changes(self._blocks(self._feed_start(since)))
 
@@ -397,9 +418,9 @@ class DurableResolver(CommittingResolver):
             for position in positions:
                 if isinstance(position, bool) or not isinstance(position, int):
                     raise TypeError(f"a position must be an int, got {position!r}")
-                if not 0 <= position < self.seq:
+                if not 0 <= position < self.position:
                     raise RetractionError(
-                        f"there is nothing at position {position}: positions go from 0 to {self.seq - 1}"
+                        f"there is nothing at position {position}: positions go from 0 to {self.position - 1}"
                     )
             return self._retract(self._blocks(), list(positions), dry_run)
 

@@ -1,4 +1,4 @@
-"""What a profile update of Mixpanel's ``/engage`` states, and what it does to a profile (SPEC 10).
+"""Profile updates as Mixpanel's ``/engage`` takes them, and their effect on a profile (SPEC 10).
 
 A profile is a dict of properties. Values are JSON: numbers are finite and no larger than a double can be,
 and whoever reads an update copies its values, so that nothing is shared with the caller.
@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from idmerge._json_decoding import decoded
 from idmerge.errors import MalformedUpdateError
 from idmerge.events import as_id, shown
-from idmerge.indexedlist import IndexedList, likeness
-from idmerge.jsondecoding import decoded
+from idmerge.profiles.indexedlist import IndexedList, likeness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ Update = Mapping[str, Any] | str | bytes | bytearray
 """One update: a mapping of the shape that ``/engage`` takes, or its JSON text."""
 
 DEEPEST = 100
-"""How many objects and lists may lie within each other."""
+"""The greatest depth of objects and lists within each other."""
 
 LONGEST_SEARCHED = 16
 """The longest list that is searched value by value."""
@@ -37,7 +37,7 @@ DELETE = "$delete"
 
 
 class StatedUpdate(NamedTuple):
-    """What an update states."""
+    """An update, read and checked."""
 
     distinct_id: str
     exactly: bool

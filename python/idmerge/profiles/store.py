@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zlib import crc32
 
-from idmerge.engage import Profile, stated_update
+from idmerge._naming import check_local
 from idmerge.errors import FileFormatError, JournalError, MalformedUpdateError, StoreError
 from idmerge.journal.lock import WriterLock
-from idmerge.naming import check_local
+from idmerge.profiles.updates import Profile, stated_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SCHEMES = ("postgresql://", "postgres://")
-"""How the URL of a journal begins, in upper or lower case."""
+"""The beginning of a journal's URL, in upper or lower case."""
 HIDDEN = "…"
 
 # Each repetition has a bound or begins at one place of a word, or a search in a long ID would take hours.

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from idmerge._naming import check_local
 from idmerge.files.reading import STDIN, Source, name_of, opened
-from idmerge.naming import check_local
 
 PIECE = 2**20
 
@@ -19,7 +19,7 @@ class RereadableFile(NamedTuple):
 
     path: str
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     copy: Any = None
     """The copy that stands in for what can be read only once; it goes when this does."""
 

@@ -18,6 +18,6 @@ def losses(lost: int, doubtful: int) -> list[str]:
         those = "1 step is" if doubtful == 1 else f"{doubtful} steps are"
         warnings.append(
             f"it is not known whether {those} in the journal: the commit was interrupted, and the journal "
-            "cannot be asked now; open it again and look at seq and offsets"
+            "cannot be asked now; open it again and look at position and offsets"
         )
     return warnings

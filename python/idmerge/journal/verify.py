@@ -1,8 +1,8 @@
-"""Whether a journal is whole, and what is left of one that is not.
+"""Verification of a journal, and salvage of the good part of a damaged one.
 
 A batch is good if its checksum is that of its content, it follows the one before, and its steps can be
-judged again with the outcomes that were recorded. Batches are good up to the first that is not: what stands
-behind it has lost what it builds on.
+judged again with the outcomes that were recorded. Batches are good up to the first that is not: those behind
+it build on what is lost.
 
     verdict = verify("ids.idmerge")
     if verdict.damage:
@@ -22,42 +22,44 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idmerge.durable import DurableResolver
+from idmerge._naming import check_local, is_journal_url, named
 from idmerge.errors import JournalError
 from idmerge.files.exchanging import rename_to_free
 from idmerge.files.syncing import sync_directory, sync_file
-from idmerge.journal import open_journal
+from idmerge.journal.durable import DurableResolver
 from idmerge.journal.lock import WriterLock
 from idmerge.journal.offsets import offsets_after, stated_offsets
-from idmerge.naming import check_local, is_journal_url, named
+from idmerge.journal.opening import open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from idmerge.journal import Batch, Journal, Offsets
+    from idmerge.journal.batch import Batch
+    from idmerge.journal.offsets import Offsets
+    from idmerge.journal.protocol import Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found in a journal."""
+    """The result of verifying a journal."""
 
     batches: int
-    """How many batches are good, from the first on."""
-    seq: int
+    """The number of good batches, from the first on."""
+    position: int
     """The position behind their last link or act."""
     ids: int
-    """How many IDs they name, forgotten ones included."""
+    """The number of IDs that they name, forgotten ones included."""
     offsets: Offsets
     """The positions in the sources as of the last good batch."""
     damage: str | None
-    """What is wrong behind the last good batch; None if the journal is whole."""
+    """The damage behind the last good batch; None if the journal is whole."""
 
 
 def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lambda _: None) -> Verdict:
-    """Read the journal at ``path``, judge its steps again, and say how much of it is good.
+    """Read the journal at ``path``, judge its steps again, and return how much of it is good.
 
     Args:
-        path: As for `Resolver.open`. The journal is read while others may write to it.
+        path: As for `DurableResolver.open`. The journal is read while others may write to it.
         on_batch: Called with each good batch, to show progress.
 
     Raises:
@@ -68,7 +70,7 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
     with closing(open_journal(path, create=False, read_only=True)) as journal:
         facts = journal.facts()
         if facts is None:  # Whoever makes it has not come further yet.
-            return Verdict(batches=0, seq=0, ids=0, offsets={}, damage=None)
+            return Verdict(batches=0, position=0, ids=0, offsets={}, damage=None)
         resolver = DurableResolver(journal, facts, history=False, threads=None, read_only=True)
         last: Batch | None = None
         retracts, damage = False, None
@@ -83,7 +85,7 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
             damage = str(error)
         return Verdict(
             batches=0 if last is None else last.number + 1,
-            seq=0 if last is None else last.end_seq,
+            position=0 if last is None else last.end_seq,
             ids=0 if last is None else last.end_id,
             offsets=resolver.offsets,
             damage=damage,

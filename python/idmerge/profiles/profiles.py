@@ -15,14 +15,14 @@ import os
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
-from idmerge.engage import Profile, StatedUpdate, Update, copied, plain, stated_update, updated
+from idmerge._codes import Code
+from idmerge._naming import check_local
 from idmerge.errors import MalformedUpdateError, StoreError
-from idmerge.naming import check_local
 from idmerge.policy import Policy, can_be_id
-from idmerge.profilestore import last_line, read_store, write_store
+from idmerge.profiles.store import last_line, read_store, write_store
+from idmerge.profiles.updates import Profile, StatedUpdate, Update, copied, plain, stated_update, updated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MergeProfiles = Literal["hide", "fill"]
-"""What becomes of the profiles of one person's other IDs: hidden, or filling the gaps."""
+"""The use of the profiles of one person's other IDs: hidden, or filling the gaps."""
 
 
 class WhoIsWho(Protocol):
-    """What profiles ask of a resolver: `Resolver`, `DurableResolver` and `reference.Resolver` have it.
+    """The part of a resolver that profiles need: `Resolver` and `DurableResolver` have it.
 
     If it has a ``policy``, that says which IDs belong to nobody; else Mixpanel's does.
     """
@@ -50,8 +50,8 @@ class WhoIsWho(Protocol):
         """Return whether the ID is known."""
 
 
-class UpdateOutcome(IntEnum):
-    """What became of a profile update. The numbers are stable."""
+class UpdateOutcome(Code):
+    """The answer to a profile update; true if it was applied, but for mismatches. The numbers are stable."""
 
     APPLIED = 0
     """Every operation was applied."""
@@ -67,17 +67,21 @@ class UpdateOutcome(IntEnum):
         """Whether the update was applied, but for mismatches."""
         return self <= UpdateOutcome.MISMATCHED
 
+    def __bool__(self) -> bool:
+        """Return `accepted`."""
+        return self.accepted
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """What became of many updates."""
+    """The outcomes of many updates."""
 
     outcomes: Counter[UpdateOutcome] = field(default_factory=Counter)
-    """How many updates came out how."""
+    """The number of updates with each outcome."""
     operations: Counter[str] = field(default_factory=Counter)
-    """How many accepted updates had each operation: ``{"$set": 3}``."""
+    """The number of accepted updates with each operation: ``{"$set": 3}``."""
     malformed: dict[int, str] = field(default_factory=dict)
-    """What is wrong with each malformed update, by its place among those given."""
+    """The fault of each malformed update, by its row among those given."""
 
     def __len__(self) -> int:
         """Return the number of updates."""
@@ -119,18 +123,18 @@ class Profiles:
 
     @property
     def resolver(self) -> WhoIsWho:
-        """Who says who is who."""
+        """The resolver by which profiles are stored and shown."""
         return self._resolver
 
     @property
     def merge_profiles(self) -> MergeProfiles:
-        """What is shown of a person with several profiles."""
+        """The rule for a person with several profiles."""
         return self._merge_profiles
 
     # Updating.
 
     def update(self, update: Update) -> UpdateOutcome:
-        """Apply one update of the shape that ``/engage`` takes; `idmerge.engage` has each operation's rules.
+        """Apply one update of the shape that ``/engage`` takes.
 
         It goes to the profile stored under the ID to which its ``$distinct_id`` resolves now, or with
         ``"$ignore_alias": true`` under that very ID.
@@ -208,7 +212,7 @@ class Profiles:
 
     @property
     def hidden_count(self) -> int:
-        """How many stored profiles are not their person's canonical ID's."""
+        """The number of stored profiles that are not their person's canonical ID's."""
         with self._lock:
             return sum(map(str.__ne__, self._stored, self._canonicals()))
 
@@ -278,14 +282,14 @@ class Profiles:
         """Return the profiles that are shown as columns: ``distinct_id``, then one a property.
 
         Rows stand in the order in which the profiles came, properties as they first appear; a property called
-        ``distinct_id`` is in the column ``properties.distinct_id``. Types: `idmerge.jsoncolumns`. The
+        ``distinct_id`` is in the column ``properties.distinct_id``. Types: `idmerge._json_columns`. The
         IDs are canonical ones, so the table joins with what has been resolved.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
         """
+        from idmerge._json_columns import column_names, json_column, unicode_text  # noqa: PLC0415
         from idmerge.files.opening import import_pyarrow  # noqa: PLC0415 - who needs no table loads no files
-        from idmerge.jsoncolumns import column_names, json_column, unicode_text  # noqa: PLC0415
 
         pyarrow = import_pyarrow("a table of profiles")
         with self._lock:
@@ -301,7 +305,7 @@ class Profiles:
 
     def renamed(self) -> dict[str, str]:
         """Return the properties with a NUL in their names, with their columns in `table`: U+FFFD is there."""
-        from idmerge.jsoncolumns import column_names  # noqa: PLC0415
+        from idmerge._json_columns import column_names  # noqa: PLC0415
 
         with self._lock:
             shown = [self._shown(stored) or {} for stored in self._people().values()]
@@ -313,7 +317,7 @@ class Profiles:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all stored profiles to ``path``, hidden ones too, in place of an older file.
 
-        `idmerge.profilestore` has the form: each line has a checksum, and the end one over all. The file is
+        `idmerge.profiles.store` has the form: each line has a checksum, and the end one over all. The file is
         there whole or not at all; once this returns it is on disk. Where these profiles were loaded from
         ``path``, or saved there, the file must still be that one.
 

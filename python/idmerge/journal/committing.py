@@ -11,17 +11,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from idmerge.errors import IdmergeError, SealedError
+from idmerge.journal.batch import microseconds
 from idmerge.journal.commit import Commit
 from idmerge.journal.offsets import check_offsets, offsets_after, stated_offsets
-from idmerge.journal.protocol import microseconds
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Mapping
 
-    from idmerge.journal import Batch, Journal, Offsets
+    from idmerge.journal.batch import Batch
+    from idmerge.journal.offsets import Offsets
     from idmerge.journal.outline import Times
+    from idmerge.journal.protocol import Journal
 
 
 class CommittingResolver(Resolver):
@@ -31,6 +33,7 @@ class CommittingResolver(Resolver):
         "_batch",
         "_guard",
         "_in_doubt",
+        "_is_closed",
         "_is_committing",
         "_journal",
         "_offsets",
@@ -42,9 +45,10 @@ class CommittingResolver(Resolver):
     """The last batch that was read or written, without its blocks."""
     _offsets: Offsets
     _guard: threading.RLock
-    """Held by whoever reads or writes the journal."""
+    """Held while the journal is read or written."""
     _in_doubt: list[Commit]
     """Commits that may be in the journal, one of them at most: each was interrupted, or failed."""
+    _is_closed: bool
     _is_committing: bool
     """Whether `commit_all` is not over yet."""
     _times: Times
@@ -63,7 +67,7 @@ class CommittingResolver(Resolver):
 
     @property
     def uncommitted(self) -> int:
-        """How many steps are not in the journal yet."""
+        """The number of steps that are not in the journal yet."""
         self._settle_if_possible()
         return self._pending_count()
 
@@ -181,5 +185,7 @@ class CommittingResolver(Resolver):
         return 0
 
     def _release(self) -> None:
-        """Let go of the journal."""
-        raise NotImplementedError
+        """Let go of the journal, and refuse every change from here on."""
+        self._is_closed = True
+        self._journal.close()
+        self._seal(f"{self._journal.name} is closed")

@@ -1,0 +1,52 @@
+"""Steps as the core takes them: a code and two operands for each event or link.
+
+A code is the number of a link's `Kind`, or one of the two below. The core's `record` module has the whole
+table, since a journal keeps these codes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from idmerge.errors import MalformedEventError
+from idmerge.events import Kind, Source, distinct_id_of, link_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+TRACKED_MERGE = 3
+"""The code of a merge that came by another route than the import."""
+OBSERVE = 4
+"""The code of an ordinary event, which makes its ID known."""
+
+Step = tuple[int, str | None, str | None]
+"""A code and two operands; None for an operand that is missing."""
+StepColumns = tuple[bytes, list[str | None], list[str | None]]
+"""Codes, first operands and second operands."""
+
+
+def code_of(kind: Kind, source: Source) -> int:
+    """Return the code of a link; its route matters to a merge only (SPEC 3)."""
+    return TRACKED_MERGE if kind is Kind.MERGE and source != "import" else kind
+
+
+def kind_of(code: int) -> tuple[Kind, Source]:
+    """Return the kind and the route of the link with this code."""
+    return (Kind.MERGE, "track") if code == TRACKED_MERGE else (Kind(code), "import")
+
+
+def step_of(event: Mapping[str, Any], source: Source) -> Step:
+    """Return the step that ``event`` states; a malformed identity event is a link without operands."""
+    try:
+        link = link_of(event, source)
+    except MalformedEventError:
+        return Kind.IDENTIFY, None, None
+    if link is None:
+        return OBSERVE, distinct_id_of(event), None
+    return code_of(link.kind, link.source), link.first, link.second
+
+
+def step_columns(events: Iterable[Mapping[str, Any]]) -> StepColumns:
+    """Return the steps that imported ``events`` state, as columns."""
+    steps = [step_of(event, "import") for event in events]
+    return bytes(code for code, _, _ in steps), [step[1] for step in steps], [step[2] for step in steps]

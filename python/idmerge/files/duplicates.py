@@ -1,0 +1,40 @@
+"""Events that came before (SPEC 9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from idmerge._core import Seen
+from idmerge.files.names import EVENT, INSERT_ID, TIME
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Duplicates:
+    """Events that came before, as Mixpanel tells them: by name, time, ID as sent and `$insert_id`.
+
+    The first one stays. An event without `$insert_id` is no duplicate. 16 bytes are kept for each.
+    """
+
+    def __init__(self) -> None:
+        self._seen = Seen()
+        self.count = 0
+        """The number of events dropped."""
+
+    def are_new(self, event: Any, time: Any, sent: Any, insert_id: Any) -> Any:
+        """Return which rows stay, given their four columns; ``sent`` holds each event's ID as it came."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        are_new = self._seen.are_new([column.cast(pa.string()) for column in (event, time, sent, insert_id)])
+        self.count += len(are_new) - int(are_new.sum())
+        return are_new
+
+    def dropped_from(self, batch: pa.RecordBatch, sent: Any) -> pa.RecordBatch:
+        """Return ``batch`` without its duplicates."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        if INSERT_ID not in batch.schema.names:
+            return batch
+        are_new = self.are_new(batch.column(EVENT), batch.column(TIME), sent, batch.column(INSERT_ID))
+        return batch if are_new.all() else batch.filter(pa.array(are_new))

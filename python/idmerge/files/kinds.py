@@ -1,0 +1,16 @@
+"""Names of kinds in files: words, names of events, and numbers."""
+
+from __future__ import annotations
+
+from idmerge.events import Kind
+
+_KINDS: dict[str | int, Kind] = {
+    **dict.fromkeys(("identify", "$identify", "0", 0), Kind.IDENTIFY),
+    **dict.fromkeys(("alias", "$create_alias", "1", 1), Kind.ALIAS),
+    **dict.fromkeys(("merge", "$merge", "2", 2), Kind.MERGE),
+}
+
+
+def kind_named(name: object) -> Kind | None:
+    """Return the kind that a file calls ``name``: its word, its event's name or its number."""
+    return _KINDS.get(name) if isinstance(name, (str, int)) and not isinstance(name, bool) else None

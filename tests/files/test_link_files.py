@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from idmerge import Kind
+from idmerge import Kind, Resolver
 from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, LinkBatch, read
 
@@ -286,3 +286,16 @@ def test_a_large_row_group_is_read_page_by_page(tmp_path: Path) -> None:
     held = [pa.total_allocated_bytes() - before for _ in read(path)]
     assert len(held) == 25
     assert max(held) < table.nbytes / 4
+
+
+def test_a_piece_without_events_is_true_and_applies_what_it_has() -> None:
+    pieces = list(read(io.BytesIO(b"kind,first,second\nmerge,a,b\nmerge\n"), name="f.csv"))
+    resolver = Resolver()
+    assert [(len(piece), bool(piece)) for piece in pieces] == [(0, True), (0, True)]
+    reports = [piece.apply_to(resolver) for piece in pieces]
+    assert [report.outcomes.tolist() for report in reports] == [[0], []]
+    judged = [list(piece.judged(report)) for piece, report in zip(pieces, reports, strict=True)]
+    assert [[(link.line, link.first, link.second) for link in links] for links in judged] == [
+        [(2, "a", "b")],
+        [],
+    ]

@@ -420,7 +420,7 @@ def test_a_moment_that_is_none_is_refused(path: Path, as_of: Any, message: str) 
 def test_what_cannot_be_taken_back_is_refused_with_the_reason(resolver: DurableResolver) -> None:
     resolver.forget("U2")
     resolver.retract(0)
-    before, position = state(resolver), resolver.position
+    before, end = state(resolver), resolver.position
     for position, message in [
         (99, "there is nothing at position 99: positions go from 0 to"),
         (0, "position 0 was taken back already, at position 4; take that back to restore it"),
@@ -430,7 +430,7 @@ def test_what_cannot_be_taken_back_is_refused_with_the_reason(resolver: DurableR
             resolver.retract(position)
     with pytest.raises(RetractionError):
         resolver.retract(2, 99)  # All or nothing.
-    assert (state(resolver), resolver.position) == (before, position)
+    assert (state(resolver), resolver.position) == (before, end)
 
 
 @pytest.mark.rule("8.retract")

@@ -31,7 +31,7 @@ MAX_LINE = 16 * 2**20
 
 
 class Piece(Protocol):
-    """Events or links that stand one after another in a file."""
+    """Events or links that stand one after another in a file; true, also without events."""
 
     @property
     def path(self) -> str:
@@ -99,6 +99,10 @@ class LinkBatch:
         """Return 0: rows of links are no events."""
         return 0
 
+    def __bool__(self) -> bool:
+        """Return True: a piece without events is one all the same."""
+        return True
+
     def link(self, index: int) -> tuple[Kind, str | None, str | None]:
         """Return the link at ``index``; an operand that the file lacks is None."""
         return Kind(int(self.kinds[index])), _text(self.first[index]), _text(self.second[index])
@@ -134,6 +138,10 @@ class BadLine:
     def __len__(self) -> int:
         """Return 0."""
         return 0
+
+    def __bool__(self) -> bool:
+        """Return True: a piece without events is one all the same."""
+        return True
 
     def apply_to(self, resolver: Resolver) -> Report:  # noqa: ARG002 - every piece takes one
         """Apply nothing."""

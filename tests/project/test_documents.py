@@ -10,6 +10,7 @@ import pytest
 from idmerge import errors
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "python" / "idmerge"
 WIDTH = 100
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -82,3 +83,20 @@ def test_the_page_on_errors_lists_every_exception_with_its_bases() -> None:
             row = f"| `{error.__name__}` | " + ", ".join(f"`{name}`" for name in bases) + " |"
             assert error is errors.IdmergeError or row in text, row
     assert "`CheckpointWarning`" in text
+
+
+def test_every_path_that_the_architecture_names_is_there() -> None:
+    bases = [ROOT, PACKAGE, *ROOT.glob("rust/*/src")]
+    named = set(re.findall(r"`([\w./]+(?:\.py|\.rs|\.md|/))`", text_of("ARCHITECTURE.md")))
+    files = {path.name for base in bases[1:] for path in base.rglob("*.*")}
+    lost = {path for path in named if path not in files and not any((base / path).exists() for base in bases)}
+    assert len(named) > 30
+    assert lost == set()
+
+
+def test_the_architecture_names_every_module_of_the_core_and_every_public_one_of_the_package() -> None:
+    words = {*re.findall(r"\w+", text_of("ARCHITECTURE.md"))}
+    modules = {path.stem for path in ROOT.glob("rust/core/src/**/*.rs")} - {"lib", "mod"}
+    modules |= {path.stem for path in PACKAGE.glob("[!_]*") if path.suffix in {"", ".py"}}
+    assert len(modules) > 40
+    assert modules - words == set()

@@ -1,4 +1,4 @@
-"""A process that writes to a journal is killed, again and again; after each kill the journal is read back.
+"""Killed writers to a journal: after each kill the journal is read back and compared.
 
     python -m benches.campaigns.crashes [KILLS] [--seed SEED]    default 300 kills
 
@@ -42,7 +42,7 @@ KILLS = 300
 _KILLS_A_JOURNAL = (1, 1, 4, 20)
 """One of these: a new journal is killed while it is made, or soon after, and an old one holds more."""
 _SECONDS = {OPENED: 0.03, "": 0.1, COMPACTING: 0.02}
-"""How long at most after the beginning of each stage a process lives: opening, writing, compacting."""
+"""Seconds at most that a process lives after the beginning of each stage: opening, writing, compacting."""
 _PATIENCE = 300.0
 
 

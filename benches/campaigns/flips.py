@@ -1,4 +1,4 @@
-"""One bit of a journal is flipped, again and again; after each it is asked everything that it can be asked.
+"""Flipped bits in a journal: after each one, every question that a journal answers is asked.
 
     python -m benches.campaigns.flips [FLIPS] [--seed SEED] [--journal PATH]
 
@@ -92,7 +92,7 @@ _OPENED: list[tuple[dict[str, Any], dict[str, Callable[[DurableResolver], Any]]]
     ({"read_only": True, "as_of": _AS_OF}, _PAST),
     ({}, _WRITER),
 ]
-"""What is asked of the same resolver, and how that is opened."""
+"""The question to the same resolver, and how that is opened."""
 
 
 def _attempt(ask: Callable[..., Any], *given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Checkpoints are forged: words of them are changed, and the checksums made right again.
+"""Forged checkpoints: words of them are changed, and the checksums made right again.
 
     python -m benches.campaigns.forgeries [FORGERIES] [--seed SEED]    default 2000 forgeries
 

@@ -1,4 +1,4 @@
-"""Commits and compactions are interrupted, again and again; after each the writer must be as good as before.
+"""Interrupted commits and compactions: after each one the writer must be as good as before.
 
     python -m benches.campaigns.interrupts [INTERRUPTS] [--seed SEED] [--folder FOLDER]
 

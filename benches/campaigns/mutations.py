@@ -38,7 +38,7 @@ MEMORY = 3 * 2**29
 """Address space of a process."""
 MARKER = b"FOREIGN-MEMORY."
 FRESH = b"ZZZZZZZZ"
-"""What glibc fills new memory with, if told to."""
+"""The bytes with which glibc fills new memory under ``MALLOC_PERTURB_``."""
 ENVIRONMENT = {
     "MALLOC_PERTURB_": "165",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -90,7 +90,7 @@ class Read(NamedTuple):
     content: bytes
     door: Door
     versions: list[bytes] | None
-    """Where the bytes of each ID must stand; None where they may be packed."""
+    """The versions in which the bytes of each ID must stand; None where they may be packed."""
     is_whole: bool
 
     def is_as_expected(self, found: str) -> bool:

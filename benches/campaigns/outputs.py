@@ -1,4 +1,4 @@
-"""Writers of outputs are killed and interrupted, again and again; each time the output is whole.
+"""Killed and interrupted writers of outputs: each time the output is whole.
 
     python -m benches.campaigns.outputs [COUNT] [--seed SEED]    default 1000
 

@@ -1,4 +1,4 @@
-"""Salvages of a damaged journal are killed, again and again; after each there is a whole journal or none.
+"""Killed salvages of a damaged journal: after each there is a whole journal or none.
 
     python -m benches.campaigns.salvages [KILLS] [--seed SEED]    default 250 kills
 

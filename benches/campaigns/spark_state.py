@@ -1,4 +1,4 @@
-"""Saved states of Spark are damaged, again and again: each damage is an error, or the answer is the same.
+"""Damaged saved states of Spark: each damage is an error, or the answer is the same.
 
     python -m benches.campaigns.spark_state [FLIPS] [--seed SEED]    default 2,000 flipped bits
 

@@ -1,4 +1,4 @@
-"""A store of profiles is damaged, its writers are killed, and two write at once; each time it is loaded.
+"""A damaged store of profiles, killed writers, and two at once: each time the store is loaded.
 
     python -m benches.campaigns.store [COUNT] [--kills KILLS] [--seed SEED]
 

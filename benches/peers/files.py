@@ -1,4 +1,4 @@
-"""From a file of events to a resolver: ours, DuckDB that merely reads the file, and a Python loop.
+"""Reading a file of events into a resolver: ours, DuckDB that merely reads it, and a Python loop.
 
     python -m benches.peers.files [EVENTS [ROUNDS]]
 

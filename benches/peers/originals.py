@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Labels = tuple[int, "NDArray[np.int32]"]
-"""How many components there are, and the component of each row."""
+"""The number of components, and the component of each row."""
 
 
 class Drawn(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a peer is: a way to answer one of three questions, what of it is timed, and its answer."""
+"""A peer: a way to answer one of three questions, the part of it that is timed, and its answer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from benches.support.workload import Columns
 
 Question = Literal["link", "link without rules", "resolve", "observe"]
-"""Who is with whom under the default policy; the same with every link accepted; who a known ID is; which
-IDs there are."""
+"""The clusters under the default policy; the same with every link accepted; the canonical IDs of known ones;
+the known IDs."""
 Given = Literal["Arrow", "list", "numbers", "polars", "pandas"]
-"""What the clock starts with; "numbers" are IDs that somebody has turned into integers before."""
+"""The input when the clock starts; "numbers" are IDs that were turned into integers before."""
 
 LOOK_UPS = 1_000_000
 """At most so many IDs are looked up, whatever the number of links."""
@@ -31,17 +31,17 @@ class Peer:
     """One way to answer a question. Each run is a process of its own."""
 
     name: str
-    """How the command line and the results call it."""
+    """Its name on the command line and in results."""
     label: str
-    """How tables and charts call it."""
+    """Its name in tables and charts."""
     question: Question
     given: Given
     until: str
-    """What there is when the clock stops."""
+    """The output when the clock stops."""
     prepare: Callable[[Columns], Any]
     """Makes what is given; not timed."""
     work: Callable[[Any], Any]
-    """What is timed."""
+    """The part that is timed."""
     answer: Callable[[Any, Columns], Mapping[str, str]]
     """Returns digests of the work's result, to be compared with the others'; not timed."""
     needs: tuple[str, ...] = ()

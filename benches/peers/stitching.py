@@ -1,4 +1,4 @@
-"""From a file of events to stitched Parquet: ours, and DuckDB with a mapping that is ready already.
+"""Stitching a file of events to Parquet: ours, and DuckDB with a mapping that is ready already.
 
     python -m benches.peers.stitching [EVENTS [ROUNDS]]
 

@@ -1,4 +1,4 @@
-"""What one more ID costs while a resolver grows: every call timed, the worst ones named.
+"""The cost of one more ID while a resolver grows: every call timed, the worst ones named.
 
     python -m benches.reports.growth [IDS [CAPACITY]]
 

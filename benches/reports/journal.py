@@ -1,4 +1,4 @@
-"""What lasting costs: commits, reopening, checkpoints, and looking back, beside the same links in memory.
+"""The costs of a journal: commits, reopening, checkpoints, and looking back, beside memory alone.
 
     python -m benches.reports.journal [DISTINCT_IDS [ROUNDS [LINKS_A_COMMIT]]]
 

@@ -1,4 +1,4 @@
-"""As many IDs as a machine holds: one resolver, fed piece by piece from links that are never all there.
+"""As many IDs as a machine holds: one resolver, fed piece by piece with generated links.
 
     python -m benches.reports.large [IDS] [--record]    default 5e7 IDs, 7.5e7 links
 

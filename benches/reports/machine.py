@@ -1,4 +1,4 @@
-"""What machine and versions a run was made on, and how fast that machine reads memory at random.
+"""The machine and the versions of a run, and how fast that machine reads memory at random.
 
     python -m benches.reports.machine
 

@@ -1,4 +1,4 @@
-"""What the suites share: the workload, its answer, and what a recorded run keeps.
+"""Fixtures of the suites: the workload and its answer; and the figures that a recorded run keeps.
 
 A recorded run keeps the figures and the kind of machine, not its name and not every round.
 """

@@ -40,7 +40,7 @@ MILLION, SMALL = 1_000_000, 5_000
 
 @pytest.fixture(scope="module")
 def count(request: pytest.FixtureRequest) -> int:
-    """How many elements and links there are; few when nothing is timed."""
+    """The number of elements and links; few when nothing is timed."""
     return SMALL if request.config.getoption("benchmark_disable") else MILLION
 
 

@@ -1,4 +1,4 @@
-"""What one more ID costs while a resolver grows: the whole growth timed, its worst calls noted."""
+"""The cost of one more ID while a resolver grows: the whole growth timed, its worst calls noted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the tools and said of it; the counting itself needs valgrind."""
+"""Reading and reporting instruction counts; the counting itself needs valgrind."""
 
 from __future__ import annotations
 

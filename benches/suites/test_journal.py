@@ -1,4 +1,4 @@
-"""What lasting costs, on a few links: the answers are compared on the way."""
+"""The costs of a journal, on a few links: the answers are compared on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The links of the largest run: what must come of them, and that they are the same however they are cut."""
+"""The links of the largest run: their answer, and the same links however they are cut."""
 
 from __future__ import annotations
 

@@ -62,5 +62,5 @@ def test_get_from_the_finished_mapping(benchmark: BenchmarkFixture) -> None:
 
 
 def test_a_batch_of_one(benchmark: BenchmarkFixture, warm: Resolver) -> None:
-    """What a batch costs before its first link."""
+    """The cost of a batch before its first link."""
     assert benchmark(warm.link_many, Kind.IDENTIFY, [D1], ["U1"]).counts == {Outcome.UNCHANGED: 1}

@@ -28,7 +28,7 @@ _GLANCE_SECONDS = 0.05
 
 
 class Cost(NamedTuple):
-    """What a piece of work took."""
+    """The cost of a piece of work."""
 
     seconds: float
     before_bytes: int

@@ -1,4 +1,4 @@
-"""``idmerge bench``: what it draws, what it saves, and that it tells a wrong answer from a fast one."""
+"""``idmerge bench``: its charts, its files, and its check that a fast answer is right."""
 
 from __future__ import annotations
 

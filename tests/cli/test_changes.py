@@ -1,4 +1,4 @@
-"""``idmerge mapping`` and ``changes``: who is who in a journal, all of it or what is new, as files."""
+"""``idmerge mapping`` and ``changes``: the mapping of a journal, whole or since a position, as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line on journals: what is kept, shown, checked, taken back, and what broken ones say."""
+"""The command line on journals: showing, checking, retracting, forgetting, and broken journals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The password of a journal's URL is in no output, whatever command, option or function it was given to."""
+"""Passwords in URLs of journals: they are in no output of any command, option or function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of clusters: what they show, that they can be read, and that no ID can do harm in them."""
+"""Pictures of clusters: their content, their legibility, and IDs that try to do harm in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``idmerge resolve``: the mapping, the rejected links, the summary, and what happens to broken files."""
+"""``idmerge resolve``: the mapping, the rejected links, the summary, and broken files."""
 
 from __future__ import annotations
 

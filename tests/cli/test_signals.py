@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command in one line, with an exit code each, and leave nothing."""
+"""Signals: Ctrl-C, SIGTERM and SIGHUP end a command in one line, with an exit code each."""
 
 from __future__ import annotations
 

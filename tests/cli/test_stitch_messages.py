@@ -1,4 +1,4 @@
-"""``idmerge stitch``: what it says to its user, and what it refuses."""
+"""``idmerge stitch``: its messages, and the calls that it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that came from outside steers a terminal: every character in a message is one that is printed."""
+"""Control characters in input: every character of a message is one that is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor: what it finds, what it leaves alone, and whether its counts are right."""
+"""Findings of the doctor: those that it reports, those that it must not, and their counts."""
 
 from __future__ import annotations
 

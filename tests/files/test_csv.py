@@ -1,4 +1,4 @@
-"""CSV that any command writes: read back by Python's csv it is what was written, whatever the texts are."""
+"""CSV of every command: Python's csv reads back what was written, whatever the texts are."""
 
 from __future__ import annotations
 

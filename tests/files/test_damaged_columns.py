@@ -1,4 +1,4 @@
-"""Damaged columns, in files and in memory, are errors: nothing outside of their buffers is read."""
+"""Damaged columns, in files and in memory, are errors: no byte outside their buffers is read."""
 
 from __future__ import annotations
 

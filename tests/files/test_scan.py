@@ -27,7 +27,7 @@ from idmerge.testing import events as workload
 from strategies import ids
 
 Stated = Link | str | None
-"""What an event states: a link, what is wrong with it or whom it observes after a sign, or nothing."""
+"""The statement of an event: a link, its error or the ID that it observes behind a sign, or nothing."""
 
 
 def stated(event: dict[str, Any]) -> Stated:
@@ -69,7 +69,7 @@ def by_core(content: bytes) -> list[tuple[int, Stated]]:
 
 
 def by_columns(content: bytes) -> list[tuple[int, Stated]]:
-    """What the core tells when it makes columns too."""
+    """The statements of the core when it makes columns too."""
     scans: list[_core.Scan] = []
 
     def take(scan: _core.Scan) -> bool:

@@ -1,4 +1,4 @@
-"""What takes the place of something else is on disk before, and its name after."""
+"""Replacing a file: its content is on disk before the rename, and its name after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outputs take their place whole, under names that nobody else has, and leave nothing behind."""
+"""Outputs take their place whole, under temporary names of their own, and leave nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writers that die at any line leave the old output or the new one, and nothing after the next writer."""
+"""Killed writers of outputs: the old output or the new one is whole, and the next writer cleans up."""
 
 from __future__ import annotations
 

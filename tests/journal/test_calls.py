@@ -1,4 +1,4 @@
-"""What a resolver with a journal promises, call by call; test_journal_laws has what always holds."""
+"""Promises of a resolver with a journal, call by call; `test_laws` has the properties."""
 
 from __future__ import annotations
 

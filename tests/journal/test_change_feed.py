@@ -97,7 +97,7 @@ told = st.lists(
     min_size=10,
     max_size=30,
 )
-"""What a resolver and a table of events are told, in order; a feed is folded now and then."""
+"""Steps for a resolver and a table of events, in order; a feed is folded now and then."""
 
 
 def follow(events: Events, resolver: DurableResolver, told: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint spares time and decides nothing: whatever is wrong with it, the journal is read back."""
+"""Checkpoints spare time and decide nothing: behind a damaged one the journal is read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commit of any size is written in blocks, and is there as a whole or not at all."""
+"""Commits of any size are written in blocks, and are there as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -333,7 +333,7 @@ def test_the_past_may_begin_in_the_middle_of_a_commit(
 def test_offsets_are_those_of_an_interrupted_commit_that_is_in_the_journal(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asked them before the next commit would have applied links twice."""
+    """A caller that read the offsets before the next commit would have applied links twice."""
     with DurableResolver.open(path) as resolver:
         append = resolver._journal.append
 

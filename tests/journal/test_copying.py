@@ -1,4 +1,4 @@
-"""SQLite's log is copied into the journal's file while commits go on, and does not grow for ever."""
+"""SQLite's write-ahead log is copied into the journal's file while commits go on, so it stays small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever is killed while writing to a journal leaves what was committed, and nothing else."""
+"""Killed writers: the journal holds every commit that was acknowledged, and whole batches only."""
 
 from __future__ import annotations
 

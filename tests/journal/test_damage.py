@@ -1,4 +1,4 @@
-"""A journal on a file system that fails: what is read back was committed, or an error says that it is not."""
+"""A journal on a file system that fails: committed batches are read back, or an error is raised."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def found_in(path: Path, main: bytes, log: bytes = b"", *, read_only: bool = False) -> Any:
-    """What a journal of these bytes says, or None if it is refused."""
+    """The answers of a journal of these bytes, or None if it is refused."""
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     path.write_bytes(main)
@@ -143,7 +143,7 @@ def test_a_flipped_bit_in_the_file_changes_no_answer_now_or_later(folder: Path) 
 
 
 def _check_that_it_can_go_on(path: Path) -> None:
-    """What is committed to a journal that opens is there afterwards, with all before it."""
+    """Commit to a journal that opens; the commit is there afterwards, with all before it."""
     try:
         with DurableResolver.open(path) as resolver:
             resolver.merge("U5", "U6")

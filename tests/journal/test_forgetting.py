@@ -1,4 +1,4 @@
-"""An ID that is forgotten is in no file any more, and everything else is as it was."""
+"""Forgotten IDs are in no file after compacting, and all other answers are as they were."""
 
 from __future__ import annotations
 

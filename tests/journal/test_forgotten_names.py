@@ -1,4 +1,4 @@
-"""A forgotten ID is named nowhere from then on, though the journal keeps its text until it is compacted."""
+"""Forgotten IDs are in no answer, though the journal keeps their text until it is compacted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from strategies import D1, D2
 
 GONE = "gone@example.com"
 POSITIONS = 6
-"""How many positions there are before the ID is forgotten."""
+"""Number of positions before the ID is forgotten."""
 CALLS = [
     ["doctor", "{}"],
     ["doctor", "{}", "--format", "json"],

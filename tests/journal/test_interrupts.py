@@ -1,4 +1,4 @@
-"""Whatever Ctrl-C interrupts, the writer is as good as before, and nothing is lost or doubled."""
+"""Interrupted commits and compactions: the writer goes on, and nothing is lost or doubled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of a journal: whatever the steps, the answer is the reference's, now and in hindsight."""
+"""Properties of a journal: after any steps its answers are the reference's, present and past."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def follow(mapping: dict[str, str], resolver: DurableResolver, since: int) -> No
 
 
 def meaning(mapping: dict[str, str], known: dict[str, str]) -> dict[str, str]:
-    """What a copy says of IDs that are known: who is not in it stands for itself."""
+    """The canonical IDs of known IDs by a copy of the mapping; an ID that it lacks stands for itself."""
     return {text: mapping.get(text, text) for text in known}
 
 

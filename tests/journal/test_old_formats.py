@@ -1,4 +1,4 @@
-"""What an earlier version wrote is read as it was meant."""
+"""Journals of earlier formats, kept as files: they give the answers that were kept with them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_written_now_says_what_the_latest_that_is_kept_says(tmp_path: Pa
 
 
 def test_a_journal_of_format_1_without_facts_gets_those_of_its_format(tmp_path: Path) -> None:
-    """Whoever made it was killed before it stated them."""
+    """The process that made it was killed before it stated them."""
     path = Path(shutil.copy(DATA / "journal-1.idmerge", tmp_path))
     with closing(sqlite3.connect(path)) as connection, connection:
         for table in ("facts", "head", "batches"):

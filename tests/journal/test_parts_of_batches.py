@@ -1,4 +1,4 @@
-"""Whoever reads a part of a batch checks that part, whatever a checkpoint has spared reading."""
+"""Reading a part of a batch checks that part, also where a checkpoint spares reading the rest."""
 
 from __future__ import annotations
 

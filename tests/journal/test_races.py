@@ -1,4 +1,4 @@
-"""A journal among threads and interruptions: each of these once lost a link, or told of none that was."""
+"""A journal among threads and interrupts: each case once lost a link, or reported a false one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Interrupted(BaseException):
-    """What Ctrl-C raises, anywhere."""
+    """The exception of Ctrl-C, raised anywhere."""
 
 
 def interrupting(method: Any, *, after: bool) -> Any:

@@ -18,7 +18,7 @@ from strategies import friendly_ids, ids, kinds, policies
 
 
 def kept(profiles: Profiles, path: Path) -> dict[str, str]:
-    """What is stored, by ID, as text: text tells 1, 1.0 and true apart."""
+    """The stored profiles by ID, as text, which tells 1, 1.0 and true apart."""
     profiles.save(path)
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:-1]]
     return {line["$distinct_id"]: json.dumps(line["$set"], sort_keys=True) for line in lines}

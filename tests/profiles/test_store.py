@@ -1,4 +1,4 @@
-"""The store of profiles: what is loaded is what was saved, or an error says what to do."""
+"""The store of profiles: loading gives what was saved, or an error that says what to do."""
 
 from __future__ import annotations
 

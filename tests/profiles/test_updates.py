@@ -12,7 +12,7 @@ from profiles_by_hand import OPERATIONS, deep
 
 
 def made(profile: dict[str, Any] | None, operation: str, value: Any) -> tuple[Any, str]:
-    """What an operation makes of a profile, and its outcome."""
+    """The profile after an operation, and the outcome."""
     profiles = Profiles(Resolver())
     if profile is not None:
         profiles.update({"$distinct_id": "u", "$set": profile})

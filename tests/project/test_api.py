@@ -1,4 +1,4 @@
-"""The public interface: what each call gives, and what a wrong call raises."""
+"""The public interface: the answer of each call, and the errors of wrong calls."""
 
 from __future__ import annotations
 

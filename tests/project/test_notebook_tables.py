@@ -1,4 +1,4 @@
-"""What a notebook shows of answers and of a diagnosis."""
+"""The tables that a notebook shows for answers and for a diagnosis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shipped brings the licences of all that its compiled core links."""
+"""The shipped package has the licences of all crates that its compiled core links."""
 
 from __future__ import annotations
 

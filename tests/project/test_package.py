@@ -1,4 +1,4 @@
-"""The package as a whole: what importing it costs, and who may import whom."""
+"""The package as a whole: the cost of importing it, and the direction of its imports."""
 
 from __future__ import annotations
 

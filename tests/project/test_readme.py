@@ -1,4 +1,4 @@
-"""The documents: what the README shows is what happens, and what they link to is there."""
+"""The documents: their code runs and prints what they show, and their links lead somewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to stitched events: their answers are those of plain Python, wherever the events come from."""
+"""Answers to questions: those of plain Python, wherever the events come from."""
 
 from __future__ import annotations
 

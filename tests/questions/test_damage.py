@@ -1,4 +1,4 @@
-"""Events that cannot be read as a question needs them: one error of idmerge's, which says the reason."""
+"""Events that cannot be read as a question needs them: one error, with the reason."""
 
 from __future__ import annotations
 

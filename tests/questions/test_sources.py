@@ -1,4 +1,4 @@
-"""Questions to stitched events, wherever those are: the same answers, and what stands in the way."""
+"""Sources of stitched events for questions: the same answers from each, and clear errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def every_way(shop: pa.Table, folder: Path) -> dict[str, Any]:
 
 
 class Stream:
-    """Whatever exports an Arrow stream and nothing else."""
+    """An object that exports an Arrow stream and nothing else."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""The public interface in any order of calls: the resolver and the reference never part."""
+"""The public interface in any order of calls: the resolver answers as the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Costs that do not grow with what a call has nothing to do with: each is measured at n and at 4n.
+"""Costs that grow with the call alone: each is measured at n and at 4n.
 
 Where work grows with n, it is some 4 times as much; where it grows with the square, 16 times. The clock is
 the process's own, and of several attempts the fastest counts.
@@ -17,7 +17,7 @@ from idmerge import DurableResolver, Policy, Profiles, Resolver
 
 FREE = Policy(max_cluster_size=None)
 BETWEEN = 9
-"""What is between 4 and 16."""
+"""A ratio between 4 and 16."""
 
 
 def seconds(act: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""Which events state a link: each row of SPEC 3."""
+"""The links that events state: each row of SPEC 3."""
 
 from __future__ import annotations
 

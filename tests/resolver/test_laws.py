@@ -1,4 +1,4 @@
-"""The laws: whatever the links, the policy and the way in, the answer is the reference's."""
+"""Properties: for any links, policy and way in, the answer is the reference's."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ LAYOUTS = {
     "read-only": lambda array: np.broadcast_to(array, array.shape),
 }
 SOMETHING = [5, object()]
-"""What may stand for a missing value in StringDType and is no missing ID."""
+"""Values that stand for a missing one in StringDType and are no missing ID."""
 MISSING = [None, float("nan"), pd.NA, "", "U1", *SOMETHING]
 
 # An array of fixed width cannot hold a text that ends in NUL; it does hold lone surrogates.

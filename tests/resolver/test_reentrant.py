@@ -1,4 +1,4 @@
-"""Python that runs in the middle of a call, and calls the same resolver: it is served, and nothing hangs.
+"""Re-entrant calls: Python that runs in the middle of a call may call the same resolver.
 
 A finalizer runs when garbage is collected or a reference is dropped, a `__repr__` when an error is worded.
 """

@@ -1,4 +1,4 @@
-"""A system without a thread to spare: every call answers as it does with many."""
+"""A system without a thread to spare: every call answers as with many."""
 
 from __future__ import annotations
 

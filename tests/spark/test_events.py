@@ -1,4 +1,4 @@
-"""`idmerge.spark.links` and `stitch`: what events state, and who sent them, in every shape of a table."""
+"""`idmerge.spark.links` and `stitch`: links and canonical IDs from every shape of a table of events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def odd_events() -> list[Any]:
 
 
 def said(event: Any) -> tuple[int, str, str] | None:
-    """What an event states, in words of the columns."""
+    """The statement of an event, in words of the columns."""
     try:
         link = parse(event)
     except MalformedEventError:

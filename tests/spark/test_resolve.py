@@ -1,4 +1,4 @@
-"""`idmerge.spark.resolve`: the mapping is that of one resolver, whatever holds the links."""
+"""`idmerge.spark.resolve`: the mapping is that of one resolver, however the links are spread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved state of `idmerge.spark.resolve` is whole, or refused in one line before anything comes of it."""
+"""Saved states of `idmerge.spark.resolve`: whole, or refused in one line before they are used."""
 
 from __future__ import annotations
 

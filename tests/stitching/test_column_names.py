@@ -1,4 +1,4 @@
-"""A property may have any name: where no column can have it, the column has one close to it (SPEC 9)."""
+"""Names of properties that no column can have: the column has a name close to it (SPEC 9)."""
 
 from __future__ import annotations
 

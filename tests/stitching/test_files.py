@@ -1,4 +1,4 @@
-"""Files of events, stitched: the table is that of plain Python, however the events are written."""
+"""Stitched files of events: the table is that of plain Python, however the events are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Among the properties of a table, what is no text is nobody's ID (SPEC 3), and so is what is no Unicode."""
+"""IDs in a table's properties that are no text or no Unicode belong to nobody (SPEC 9)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Events that are encoded while their links are read: the Parquet is that of plain Python."""
+"""Stitching in one pass: events are encoded while their links are read, and come out as by hand."""
 
 from __future__ import annotations
 

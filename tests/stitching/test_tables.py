@@ -1,4 +1,4 @@
-"""Tables of events, stitched in their own family: the IDs are plain Python's, all else is as it was."""
+"""Stitched tables of events, in their own family: IDs as by plain Python, all else as it was."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 MODELS = ("last-touch", "first-touch", "linear")
 MOST = 10**22
-"""What is no less is no amount."""
+"""Numbers from here on are no amounts."""
 
 
 def person_of(row: Row, *, stitched: bool) -> str | None:

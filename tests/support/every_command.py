@@ -20,7 +20,7 @@ VALID = {
     "B": "b",
     "OUT": "out.csv",
 }
-"""What a required parameter can be, by its metavar; a new one is added here."""
+"""A value for each required parameter, by its metavar; a new one is added here."""
 NO_PATHS = {"ID", "A", "B", "EVENT", "PROPERTY", "NAME", "LENGTH", "N|none", "POSITION|TIME", "POSITION..."}
 """The metavars of texts that are no paths; whatever else takes text is taken for one."""
 BESIDE = {
@@ -39,7 +39,7 @@ class Parameter(NamedTuple):
     beside: tuple[str, ...]
     """Arguments and options that make a whole call, but for this one."""
     place: int
-    """Where among these it goes."""
+    """Its position among these."""
     flag: str | None
     """The option's name; None for an argument."""
     takes_path: bool

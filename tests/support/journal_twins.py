@@ -38,7 +38,7 @@ steps = st.lists(
     ),
     max_size=30,
 )
-"""What happens to a resolver with a journal, in order; what is not possible is refused by both."""
+"""Steps of a resolver with a journal, in order; both twins refuse what is not possible."""
 
 
 @dataclass

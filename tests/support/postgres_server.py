@@ -42,7 +42,7 @@ class Server:
     """A server that runs, and schemas in its database."""
 
     folder: Path
-    """Where its socket is, and its data."""
+    """The folder of its socket and its data."""
     port: int
     _schemas: Iterator[int] = field(default_factory=itertools.count)
 

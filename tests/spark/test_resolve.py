@@ -20,7 +20,7 @@ from idmerge.canonical import STRATEGIES
 from idmerge.errors import CanonicalError, ColumnError, FullRunError, MissingExtraError, SparkSessionError
 from paths import DOCS, ROOT
 from spark_links import POLICIES, SCHEMA, Row, answer, expected, frame, workload
-from spark_session import PACKAGE, SKIPPED_WARNINGS, finders, session
+from spark_session import FINDERS, PACKAGE, SKIPPED_WARNINGS, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -33,11 +33,20 @@ def spark() -> SparkSession:
     return session()
 
 
-@finders
-@pytest.mark.parametrize("seed", range(len(POLICIES)))
-def test_the_mapping_is_that_of_one_resolver_row_for_row(
+@pytest.mark.parametrize("seed", range(0, len(POLICIES), 2))
+def test_one_task_gives_the_mapping_of_one_resolver_row_for_row(spark: SparkSession, seed: int) -> None:
+    check_mapping(spark, seed, "auto", links_a_task=10**6)  # No component is looked for.
+
+
+@pytest.mark.parametrize("components", FINDERS)
+@pytest.mark.parametrize("seed", range(1, len(POLICIES), 2))
+def test_many_tasks_give_the_mapping_of_one_resolver_row_for_row(
     spark: SparkSession, seed: int, components: Any
 ) -> None:
+    check_mapping(spark, seed, components, links_a_task=100)
+
+
+def check_mapping(spark: SparkSession, seed: int, components: Any, *, links_a_task: int) -> None:
     from idmerge.spark import resolve
 
     policy, canonical = POLICIES[seed % len(POLICIES)], STRATEGIES[(seed + seed // 4) % 4]
@@ -50,7 +59,7 @@ def test_the_mapping_is_that_of_one_resolver_row_for_row(
             policy=policy,
             canonical=canonical,
             components=components,
-            links_a_task=100 if seed % 2 else 10**6,
+            links_a_task=links_a_task,
         )
         assert answer(mapping) == expected(rows, policy, canonical)
     finally:
@@ -90,7 +99,7 @@ def test_junk_leaves_before_components_are_found_and_observations_are_reduced_to
     assert sorted(map(tuple, kept.collect())) == [(4, 2, "d", "e"), (5, 0, "f", "f")]
 
 
-@finders
+@pytest.mark.parametrize("components", FINDERS)
 def test_components_are_found_in_chains_hubs_and_rings(spark: SparkSession, components: Any) -> None:
     from idmerge.spark.components import finder_named
 

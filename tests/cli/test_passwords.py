@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +64,24 @@ def server() -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_with_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of events, updates and a journal, made once."""
+    folder = tmp_path_factory.mktemp("template")
+    (folder / "e.ndjson").write_text("".join(f"{json.dumps(event)}\n" for event in EVENTS), encoding="utf-8")
+    update = '{"$distinct_id": "a", "$set": {"name": "Ada"}}\n'
+    (folder / "u.ndjson").write_text(update, encoding="utf-8")
+    merge(folder / "ids.idmerge")
+    return folder
+
+
+@pytest.fixture
+def in_a_folder_with_events(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    Path("e.ndjson").write_text("".join(f"{json.dumps(event)}\n" for event in EVENTS), encoding="utf-8")
-    Path("u.ndjson").write_text('{"$distinct_id": "a", "$set": {"name": "Ada"}}\n', encoding="utf-8")
-    merge(Path("ids.idmerge"))
+
+
+in_the_folder = pytest.mark.usefixtures("in_a_folder_with_events")
 
 
 def merge(journal: Any) -> None:
@@ -129,6 +143,7 @@ def test_the_commands_that_take_paths_are_found() -> None:
     }
 
 
+@in_the_folder
 @pytest.mark.parametrize("parameter", OF_A_PATH, ids=str)
 def test_no_command_shows_the_password_of_a_url_where_it_takes_a_path(parameter: Parameter) -> None:
     for number, url in enumerate(URLS):
@@ -137,6 +152,7 @@ def test_no_command_shows_the_password_of_a_url_where_it_takes_a_path(parameter:
             check(call)
 
 
+@in_the_folder
 @pytest.mark.parametrize("parameter", [p for p in parameters() if not p.takes_path], ids=str)
 def test_no_message_shows_the_password_of_a_url_where_no_path_is_taken(parameter: Parameter) -> None:
     for url in (URLS[0], URLS[6], URLS[8], URLS[9], URLS[20]):
@@ -145,6 +161,7 @@ def test_no_message_shows_the_password_of_a_url_where_no_path_is_taken(parameter
             assert not leaks(told), (call, told)
 
 
+@in_the_folder
 @pytest.mark.parametrize("url", URLS)
 def test_no_usage_error_shows_the_password_of_a_url(url: str) -> None:
     for call in ([url], [f"--{url}"], [f"-{url}"], ["journal", "ids.idmerge", url], ["journal", f"--{url}"]):
@@ -153,6 +170,7 @@ def test_no_usage_error_shows_the_password_of_a_url(url: str) -> None:
         check(call)
 
 
+@in_the_folder
 @pytest.mark.parametrize("parameter", OF_A_PATH, ids=str)
 def test_no_command_shows_the_password_of_a_journal_that_it_reaches(
     server: Server, parameter: Parameter
@@ -166,6 +184,7 @@ def test_no_command_shows_the_password_of_a_journal_that_it_reaches(
     check(parameter.calls(url)[0])
 
 
+@in_the_folder
 @pytest.mark.parametrize("form", ["text", "json", "html"])
 def test_the_doctor_names_a_journal_without_its_password(server: Server, form: str) -> None:
     url = f"postgresql://postgres:{ENCODED}@127.0.0.1:{server.port}/postgres"
@@ -246,9 +265,13 @@ def replaced(url: Any) -> None:
         pass
 
 
+@cache
+def answer() -> Any:
+    return questions.signup_rate(idmerge.stitch("e.ndjson"))
+
+
 def drawn(url: Any) -> None:
-    table = idmerge.stitch("e.ndjson")
-    questions.signup_rate(table).chart(url)
+    answer().chart(url)
 
 
 FUNCTIONS: list[Callable[[Any], Any]] = [
@@ -275,6 +298,7 @@ FUNCTIONS: list[Callable[[Any], Any]] = [
 ]
 
 
+@in_the_folder
 @pytest.mark.parametrize("number", range(len(FUNCTIONS)))
 @pytest.mark.parametrize("kind", [str, Path])
 def test_no_function_shows_the_password_of_a_url(number: int, kind: Callable[[str], Any]) -> None:

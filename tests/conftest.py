@@ -1,10 +1,11 @@
-"""Settings for every test: hypothesis without deadlines, and tests chosen by the rule that they check."""
+"""Settings for every test: no deadlines, names that last, and tests chosen by the rule that they check."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from parameter_names import is_stable
 from spec_rules import covers, rules
 
 # Machines are noisy.
@@ -16,6 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rule", help="only tests of this rule of docs/SPEC.md: 2.identify.6, or all of 2.identify, or of 2"
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if not is_stable(item.nodeid):
+        raise pytest.UsageError(f"{item.nodeid[:300]}: name its parameters, with ids=parameter_names.stable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from idmerge import Profiles, Resolver, UpdateOutcome
 from idmerge.errors import IdmergeError, MalformedUpdateError
+from parameter_names import stable
 from profiles_by_hand import OPERATIONS, deep
 
 
@@ -129,7 +130,7 @@ def test_what_is_no_operation_is_passed_over() -> None:
         ({"$distinct_id": "u", "$unset": "n"}, "$unset must be a list of property names, got 'n'"),
         ({"$distinct_id": "u", "$unset": [1]}, "$unset must be a list of property names, got [1]"),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_a_malformed_update_says_what_is_wrong_and_changes_nothing(update: Any, message: str) -> None:
     profiles = Profiles(Resolver())

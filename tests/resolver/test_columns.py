@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.dtypes import StringDType
 
 from idmerge import Column, Kind, Outcome, Resolver, reference
+from parameter_names import stable
 from strategies import D1, D2, ids
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def test_arrow_text_that_is_no_utf8_is_an_invalid_id_and_no_undefined_behaviour(
             r"got Arrow RunEndEnc",
         ),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_a_column_of_another_type_is_refused(column: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
@@ -236,7 +237,7 @@ def test_a_column_of_another_type_is_refused(column: Any, message: str) -> None:
         "text",
         7,
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_resolving_what_is_no_column_of_text_is_a_type_error(ids: Any) -> None:
     with pytest.raises(TypeError):
@@ -294,7 +295,7 @@ def test_kinds_come_as_any_column_of_integers(kinds: Any) -> None:
         ([0], ValueError, r"the same length: kind has 1, first has 2, second has 2 rows"),
         (pa.array([0, 1, 2]), ValueError, r"kind has 3"),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_a_wrong_kind_is_refused_before_the_first_link(
     kinds: Any, error: type[Exception], message: str
@@ -314,6 +315,8 @@ def test_columns_of_different_lengths_are_refused_before_the_first_link() -> Non
     assert len(resolver) == 0
 
 
-@pytest.mark.parametrize("kinds", [[], np.array([], np.uint8), Kind.MERGE, pa.array([], pa.int8())], ids=repr)
+@pytest.mark.parametrize(
+    "kinds", [[], np.array([], np.uint8), Kind.MERGE, pa.array([], pa.int8())], ids=stable
+)
 def test_no_links_at_all_make_an_empty_report(kinds: Any) -> None:
     assert len(Resolver().link_many(kinds, [], [])) == 0

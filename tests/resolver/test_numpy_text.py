@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.dtypes import StringDType
 
 from idmerge import Kind, Outcome, Resolver
+from parameter_names import stable
 from strategies import D1, ids
 
 Answers = tuple[list[int], dict[str, list[Any]]]
@@ -61,7 +62,7 @@ def test_fixed_width_in_any_layout_answers_as_a_list(layout: str, texts: list[st
     assert answer.dtype == np.array(answer.tolist(), dtype=np.str_).dtype
 
 
-@pytest.mark.parametrize("missing", MISSING, ids=repr)
+@pytest.mark.parametrize("missing", MISSING, ids=stable)
 @given(texts=unicode_texts, data=st.data())
 def test_string_dtype_with_any_missing_value_answers_as_a_list(
     missing: Any, texts: list[str], data: st.DataObject
@@ -79,7 +80,7 @@ def test_string_dtype_with_any_missing_value_answers_as_a_list(
             assert answer.tolist() == resolver.resolve_many(mixed)  # Also one and the same NaN.
 
 
-@pytest.mark.parametrize("wrong", SOMETHING, ids=repr)
+@pytest.mark.parametrize("wrong", SOMETHING, ids=stable)
 def test_a_missing_value_that_stands_for_something_is_no_id(wrong: Any) -> None:
     column = np.array(["U1", wrong], dtype=StringDType(na_object=wrong))
     message = f"ids must hold str or None, got {type(wrong).__name__} in row 1"

@@ -1,0 +1,20 @@
+"""Names of parameters in the names of tests, the same in each process."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-f]+")
+LONGEST = 400
+"""Characters that a name of a test may have at most."""
+
+
+def stable(value: Any) -> str:
+    """Return ``repr(value)`` without addresses in memory, and cut."""
+    return _ADDRESS.sub("", repr(value))[:80]
+
+
+def is_stable(name: str) -> bool:
+    """Return whether a test can be chosen by its name in another process."""
+    return len(name) <= LONGEST and not _ADDRESS.search(name)

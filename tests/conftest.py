@@ -19,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    rule, known = config.getoption("--rule"), rules()
+    if rule is not None and not any(covers(address, rule) for address in known):
+        message = f"--rule {rule} is no rule of docs/SPEC.md; those are {', '.join(known)}"
+        raise pytest.UsageError(message)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     if not is_stable(item.nodeid):
         raise pytest.UsageError(f"{item.nodeid[:300]}: name its parameters, with ids=parameter_names.stable")
@@ -26,16 +33,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     rule = config.getoption("--rule")
-    if rule is None:
-        return
-    known = rules()
-    if not any(covers(address, rule) for address in known):
-        message = f"--rule {rule} is no rule of docs/SPEC.md; those are {', '.join(known)}"
-        raise pytest.UsageError(message)
-    chosen = [
-        item
-        for item in items
-        if any(covers(a, rule) for mark in item.iter_markers("rule") for a in mark.args)
-    ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    if rule is not None:
+        chosen = [item for item in items if any(covers(address, rule) for address in _rules_of(item))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
+
+
+def _rules_of(item: pytest.Item) -> list[str]:
+    return [address for mark in item.iter_markers("rule") for address in mark.args]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -37,6 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in items if any(covers(address, rule) for address in _rules_of(item))]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
         items[:] = chosen
+
+
+def pytest_collection_finish() -> None:
+    """Leave what collecting made out of later garbage collections, which many tests ask for."""
+    gc.collect()
+    gc.freeze()
 
 
 def _rules_of(item: pytest.Item) -> list[str]:

@@ -33,6 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "ROUNDS", 1)
 
 
+@pytest.mark.usefixtures("quick")
 def test_it_draws_every_way_with_its_rate_and_a_bar() -> None:
     lines = run(*FEW).stdout.splitlines()
     assert lines[0].startswith(f"versions    idmerge {idmerge.__version__}, python ")
@@ -98,6 +99,7 @@ def test_the_drawing_keeps_to_the_width_of_the_terminal(width: int) -> None:
     assert max(map(len, (line for line in lines if "\x1b" not in line))) <= width
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_wrong_answer_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(self: DictResolver, kind: Kind, first: str, second: str) -> Outcome:
         del self, kind, first, second

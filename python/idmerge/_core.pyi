@@ -20,6 +20,7 @@ from idmerge.policy import Policy
 __all__ = [
     "Column",
     "DisjointSet",
+    "DistinctRows",
     "EncodedEvents",
     "EncodedFile",
     "Flat",
@@ -29,8 +30,7 @@ __all__ = [
     "Resolver",
     "Scan",
     "Scanner",
-    "Seen",
-    "Sent",
+    "SentIds",
     "Spool",
     "Table",
     "UnionFind",
@@ -209,7 +209,7 @@ class Resolver:
         left: list[str | None],
         right: list[str | None],
     ) -> Column: ...
-    def _resolve_sent(self, sent: Sent) -> Column: ...
+    def _resolve_sent(self, sent: SentIds) -> Column: ...
     def _era(self) -> int: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
@@ -403,7 +403,7 @@ class Spool:
             ValueError: A scan has no columns, or they were taken.
         """
 
-    def sent(self, events: EncodedEvents) -> Sent:
+    def sent(self, events: EncodedEvents) -> SentIds:
         """Return the IDs that were sent with encoded events."""
 
     def name(self, ids: ArrowArray | ArrowStream, events: EncodedEvents) -> None:
@@ -424,7 +424,7 @@ class EncodedEvents:
         """Return whether all columns have the types that the kinds of their properties ask for."""
 
 @final
-class Sent:
+class SentIds:
     """The IDs that were sent with encoded events, as a resolver's numbers or as texts."""
 
     def texts(self) -> Column:
@@ -492,14 +492,14 @@ class Flat:
         """Return the lines that Python must read: their numbers, counted from 0, and their bytes."""
 
 @final
-class Seen:
-    """Rows of text that were seen before: 16 bytes a row, whatever stands in it."""
+class DistinctRows:
+    """The distinct rows of text so far: 16 bytes a row, whatever stands in it."""
 
     def __new__(cls) -> Self: ...
-    def are_new(self, columns: list[ArrowArray]) -> NDArray[np.bool_]:
-        """Return, for each row of utf8 ``columns``, whether none like it came before.
+    def add(self, columns: list[ArrowArray]) -> NDArray[np.bool_]:
+        """Add the rows of utf8 ``columns``, and return for each whether no row before it was equal.
 
-        A row that is null in the last of them is like no other.
+        A row that is null in the last of them equals no other.
 
         Raises:
             TypeError: A column is no utf8.
@@ -507,7 +507,7 @@ class Seen:
         """
 
     def __len__(self) -> int:
-        """Return how many different rows were seen."""
+        """Return the number of distinct rows."""
 
 @disjoint_base
 class Partition:

@@ -422,21 +422,21 @@ def test_steps_are_followed_one_after_another(tmp_path: Any) -> None:
         piece.follow(Resolver(canonical=min), own)
 
 
-def test_seen_tells_rows_apart_by_all_their_columns() -> None:
-    from idmerge._core import Seen
+def test_distinct_rows_differ_in_any_of_their_columns() -> None:
+    from idmerge._core import DistinctRows
 
-    seen = Seen()
+    rows = DistinctRows()
     columns = [pa.array(["a", "ab", "a", None, "a"]), pa.array(["bc", "c", "bc", "i", None])]
-    assert seen.are_new(columns).tolist() == [True, True, False, True, True]
-    assert seen.are_new(columns).tolist() == [False, False, False, False, True]
-    assert len(seen) == 3
-    assert seen.are_new([pa.array([], pa.string())]).tolist() == []
+    assert rows.add(columns).tolist() == [True, True, False, True, True]
+    assert rows.add(columns).tolist() == [False, False, False, False, True]
+    assert len(rows) == 3
+    assert rows.add([pa.array([], pa.string())]).tolist() == []
     with pytest.raises(ValueError, match="no columns"):
-        seen.are_new([])
+        rows.add([])
     with pytest.raises(ValueError, match="same length"):
-        seen.are_new([pa.array(["a"]), pa.array(["a", "b"])])
+        rows.add([pa.array(["a"]), pa.array(["a", "b"])])
     with pytest.raises(TypeError, match="must be utf8"):
-        seen.are_new([pa.array([1])])
+        rows.add([pa.array([1])])
 
 
 def test_rows_are_applied_in_order() -> None:

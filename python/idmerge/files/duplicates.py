@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from idmerge._core import Seen
+from idmerge._core import DistinctRows
 from idmerge.files.names import EVENT, INSERT_ID, TIME
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Duplicates:
     """
 
     def __init__(self) -> None:
-        self._seen = Seen()
+        self._rows = DistinctRows()
         self.count = 0
         """The number of events dropped."""
 
@@ -26,7 +26,7 @@ class Duplicates:
         """Return which rows stay, given their four columns; ``sent`` holds each event's ID as it came."""
         import pyarrow as pa  # noqa: PLC0415
 
-        are_new = self._seen.are_new([column.cast(pa.string()) for column in (event, time, sent, insert_id)])
+        are_new = self._rows.add([column.cast(pa.string()) for column in (event, time, sent, insert_id)])
         self.count += len(are_new) - int(are_new.sum())
         return are_new
 

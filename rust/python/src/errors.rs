@@ -1,6 +1,6 @@
 //! The core's errors as Python's exceptions.
 
-use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
@@ -23,6 +23,10 @@ pub enum Failure {
     Memory(String),
     /// A value cannot be taken; the text names it.
     Value(String),
+    /// A row is not there; the text names it.
+    Index(String),
+    /// A column is of another type than is accepted; the text names both.
+    Type(String),
     /// An earlier call panicked while it changed the resolver.
     Poisoned,
     /// The resolver takes no changes; the text says why.
@@ -71,6 +75,23 @@ impl From<idmerge_core::Stopped> for Failure {
     }
 }
 
+impl From<idmerge_events::Error> for Failure {
+    fn from(error: idmerge_events::Error) -> Self {
+        match error {
+            idmerge_events::Error::Value(text) => Self::Value(text),
+            idmerge_events::Error::Index(text) => Self::Index(text),
+            idmerge_events::Error::Type(text) => Self::Type(text),
+            idmerge_events::Error::Io(error) => Self::System(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
 impl<T> From<std::sync::PoisonError<T>> for Failure {
     fn from(_: std::sync::PoisonError<T>) -> Self {
         Self::Poisoned
@@ -83,6 +104,8 @@ impl From<Failure> for PyErr {
             Failure::Limit(text) => CapacityError::new_err(text),
             Failure::Memory(text) => PyMemoryError::new_err(text),
             Failure::Value(text) => PyValueError::new_err(text),
+            Failure::Index(text) => PyIndexError::new_err(text),
+            Failure::Type(text) => PyTypeError::new_err(text),
             Failure::Sealed(reason) => SealedError::new_err(reason),
             Failure::Damaged(text) => JournalError::new_err(text),
             Failure::Retraction(text) => RetractionError::new_err(text),
@@ -101,7 +124,7 @@ impl From<Failure> for PyErr {
 }
 
 /// Returns an `OSError` with the system's number and its words, as Python's own are.
-pub fn system_error(error: &std::io::Error) -> PyErr {
+fn system_error(error: &std::io::Error) -> PyErr {
     let text = error.to_string();
     match error.raw_os_error() {
         Some(code) => {

@@ -12,13 +12,13 @@ use std::sync::{MutexGuard, PoisonError};
 
 use arrow_schema::ArrowError;
 use idmerge_core::{Damage, Edge, Feed, Id, Judged, Moment, NotApart, NotRetracted, Part};
+use idmerge_events::journal_blocks::{StepBlock, TextBlock, write_fitting, write_texts};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::blocks::{StepBlock, TextBlock, write_fitting, write_texts};
 use crate::errors::{Failure, KeptApartError};
 use crate::memory::py_bytes;
 use crate::resolver::{Core, Resolver, unicode, unknown};
@@ -45,12 +45,6 @@ impl From<ArrowError> for Failure {
             ArrowError::MemoryError(text) => Self::Memory(text),
             _ => Self::Damaged(error.to_string()),
         }
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::System(error)
     }
 }
 

@@ -13,12 +13,8 @@
 //! - [`batches`]: steps on their way into the core; [`relay`]: who works on them; [`turn`]: one call at a time.
 //! - [`lookups`]: the canonical IDs of whole columns.
 //! - [`kinds`]: what kind each link of a batch is.
-//! - [`journal`]: what a resolver does with a journal; [`blocks`]: a batch of it as Arrow.
-//! - [`scan`]: [`lines`] of events in, by the parser in [`events`]; [`shape`]: which properties they have.
-//! - [`items`]: a JSON array as lines.
-//! - [`flat`]: lines of events as columns: [`cells`] become [`rows`], [`growing`] columns with [`times`].
-//! - [`learning`]: both at once, before it is known which properties there are; [`encoding`]: these as Parquet.
-//! - [`scanned`]: scans into a resolver, and whom the IDs in them mean; [`seen`]: rows that came before.
+//! - [`journal`]: what a resolver does with a journal.
+//! - [`events`]: lines of events as steps, columns and Parquet; [`scanned`]: their steps into a resolver.
 //! - [`table`]: Arrow columns and tables out.
 //! - [`settings`]: the policy and the strategy, from Python's objects.
 //! - [`errors`]: the core's errors as Python's exceptions; [`memory`]: objects that may not fit.
@@ -26,22 +22,14 @@
 #![deny(unsafe_code)]
 
 mod batches;
-mod blocks;
-mod cells;
 mod column;
 mod components;
 mod disjoint_set;
-mod encoding;
 mod errors;
 mod events;
-mod flat;
-mod growing;
 mod imported;
-mod items;
 mod journal;
 mod kinds;
-mod learning;
-mod lines;
 mod links;
 mod lookups;
 mod memory;
@@ -50,15 +38,10 @@ mod objects;
 mod partition;
 mod relay;
 mod resolver;
-mod rows;
-mod scan;
 mod scanned;
-mod seen;
 mod settings;
-mod shape;
 mod string_dtype;
 mod table;
-mod times;
 mod turn;
 mod union_find;
 
@@ -68,25 +51,18 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::cells::float_text;
-    #[pymodule_export]
     use crate::components::connected_components;
     #[pymodule_export]
     use crate::disjoint_set::DisjointSet;
     #[pymodule_export]
-    use crate::encoding::{EncodedEvents, EncodedFile, Sent, Spool};
-    #[pymodule_export]
-    use crate::flat::{Flat, Flattener};
-    #[pymodule_export]
-    use crate::items::Items;
+    use crate::events::{
+        DistinctRows, EncodedEvents, EncodedFile, Flat, Flattener, Items, Scan, Scanner, SentIds, Spool,
+        float_text,
+    };
     #[pymodule_export]
     use crate::partition::Partition;
     #[pymodule_export]
     use crate::resolver::Resolver;
-    #[pymodule_export]
-    use crate::scan::{Scan, Scanner};
-    #[pymodule_export]
-    use crate::seen::Seen;
     #[pymodule_export]
     use crate::table::{Column, Table};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! What scans of lines state, into the resolver; and whom the IDs in them mean: at last, or when they came.
+//! Scans of lines into the resolver, and the canonical IDs of the IDs in them: at the end, or row by row.
 
 use std::ops::Range;
 
@@ -6,6 +6,8 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
 use idmerge_core::{Batch, Id, Resolver as Core, Step};
+use idmerge_events::parquet;
+use idmerge_events::scan::Steps;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,18 +15,17 @@ use pyo3::types::PyList;
 
 use crate::batches::StepRows;
 use crate::column::read_utf8;
-use crate::encoding::Sent;
 use crate::errors::Failure;
+use crate::events::{Scan, SentIds, holes_filled};
 use crate::relay::run_detached;
 use crate::resolver::{OutcomesAndRows, Resolver};
-use crate::scan::{Scan, Steps};
 use crate::table::{Column, Texts};
 
 #[pymethods]
 impl Resolver {
     /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
     ///
-    /// A scan with columns remembers which ID each ordinary event is of.
+    /// A scan with columns notes_observed which ID each ordinary event is of.
     #[pyo3(name = "_take_scan")]
     fn take_scan<'py>(
         &self,
@@ -36,33 +37,34 @@ impl Resolver {
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = scan.py();
         let scan = scan.get();
-        let steps = Steps::new(scan, rows, codes, left, right)?;
+        let filled = holes_filled(left, right)?;
+        let steps = Steps::new(scan.get(), rows, codes, filled).map_err(Failure::from)?;
         let _turn = self.turn(py)?;
         let door = self.read(py)?.door();
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
-        let remembers = scan.has_columns()?;
+        let notes_observed = scan.has_columns()?;
         let outcomes = py.detach(|| {
             let mut source = StepRows { steps: steps.iter(), door: &door };
             let mut ids = Vec::new();
             let see = |batch: &Batch| {
-                if remembers {
+                if notes_observed {
                     ids.extend(batch.observed());
                 }
             };
             let outcomes = self
                 .take_all(count, 0, see, |settle| run_detached(&mut source, count, self.threads, settle))?;
-            if remembers {
-                scan.remember(era, start, &ids)?;
+            if notes_observed {
+                scan.note_observed(era, start, &ids)?;
             }
             Ok::<_, Failure>(outcomes)
         })?;
         Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))
     }
 
-    /// Return whom the IDs mean that were sent with encoded events.
+    /// Return the canonical IDs of the IDs that were sent with encoded events.
     #[pyo3(name = "_resolve_sent")]
-    fn resolve_sent(&self, py: Python<'_>, sent: &Bound<'_, Sent>) -> PyResult<Column> {
-        let sent = sent.get();
+    fn resolve_sent(&self, py: Python<'_>, sent: &Bound<'_, SentIds>) -> PyResult<Column> {
+        let sent = &sent.get().0;
         let texts = py.detach(|| {
             let core = self.read_detached()?;
             if sent.era.is_some_and(|era| era != self.era()) {
@@ -79,7 +81,8 @@ impl Resolver {
         self.era()
     }
 
-    /// Take rows of a scan as `_take_scan` does, and return whom each of ``ids`` meant before its row was taken.
+    /// Take rows of a scan as `_take_scan` does, and return the canonical ID of each of ``ids`` before its row was
+    /// taken.
     #[pyo3(name = "_follow_scan")]
     fn follow_scan(
         &self,
@@ -96,7 +99,8 @@ impl Resolver {
         if given != rows.1.saturating_sub(rows.0) {
             return Err(PyValueError::new_err(format!("{given} ids came for the rows {rows:?}")));
         }
-        let steps = Steps::new(scan.get(), rows, codes, left, right)?;
+        let filled = holes_filled(left, right)?;
+        let steps = Steps::new(scan.get().get(), rows, codes, filled).map_err(Failure::from)?;
         let _turn = self.turn(py)?;
         let texts = py.detach(|| {
             let mut core = self.write_detached()?;
@@ -108,7 +112,7 @@ impl Resolver {
 }
 
 /// Returns the canonical ID of each ID that was sent: by its number, or else by its text.
-fn named(core: &Core, sent: &Sent) -> Texts {
+fn named(core: &Core, sent: &parquet::SentIds) -> Texts {
     let mut texts = Texts::with_capacity(sent.rows());
     for (numbers, ids) in sent.chunks() {
         let (mut rows, mut numbered) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
@@ -122,7 +126,7 @@ fn named(core: &Core, sent: &Sent) -> Texts {
         let by_text = |texts: &mut Texts, rows: Range<usize>| {
             for row in rows {
                 let id = ids.is_valid(row).then(|| ids.value(row));
-                push_meant(texts, core, id);
+                push_canonical(texts, core, id);
             }
         };
         let mut rows = rows.into_iter();
@@ -137,8 +141,8 @@ fn named(core: &Core, sent: &Sent) -> Texts {
     texts
 }
 
-/// Appends whom `id` means now; one that is not known means itself.
-fn push_meant(texts: &mut Texts, core: &Core, id: Option<&str>) {
+/// Appends the canonical ID of `id`; one that is not known is its own.
+fn push_canonical(texts: &mut Texts, core: &Core, id: Option<&str>) {
     match id.map(|id| (id, core.get(id))) {
         None => texts.push(None),
         Some((id, None)) => texts.push(Some(id.as_bytes())),
@@ -153,7 +157,7 @@ fn follow<'a>(
 ) -> Result<Texts, idmerge_core::Error> {
     let mut texts = Texts::default();
     for (id, step) in ids.zip(steps) {
-        push_meant(&mut texts, core, id);
+        push_canonical(&mut texts, core, id);
         match step {
             Step::Link(kind, left, right) => _ = core.link(kind, left, right)?,
             Step::Observe(id) => core.observe(id)?,

@@ -1,6 +1,8 @@
-//! The lines of a text that came in pieces.
+//! Lines of a text that comes in pieces, and events that fill the holes among them.
 
 use memchr::{memchr, memchr_iter};
+
+use crate::error::Error;
 
 /// A line that is not blank.
 #[derive(Clone, Copy)]
@@ -14,10 +16,12 @@ pub struct Line<'a> {
 }
 
 /// Calls `each` for the lines of `head` and of `text` behind it, and returns how many there are, blank ones included.
+///
+/// `head` is the beginning of one line.
 pub fn each_line(head: &[u8], text: &[u8], longest: usize, mut each: impl FnMut(Line<'_>)) -> u32 {
     let mut number = 0;
     let mut take = |bytes: &[u8], text: Option<&str>| {
-        // What is beyond the limit is not looked at.
+        // Bytes beyond the limit are not looked at.
         let seen = &bytes[..bytes.len().min(longest + 1)];
         if !seen.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0x0b) {
             each(Line { number, seen, text: text.filter(|_| bytes.len() <= longest) });
@@ -45,4 +49,35 @@ pub fn each_line(head: &[u8], text: &[u8], longest: usize, mut each: impl FnMut(
         start = end;
     }
     number
+}
+
+/// Events of the caller's, in the order of the lines that were declined; None for a line that is no event.
+pub struct Filling<'a, T> {
+    events: std::slice::Iter<'a, Option<T>>,
+    /// A line that was filled with no event.
+    wrong: Option<u32>,
+}
+
+impl<'a, T: AsRef<[u8]>> Filling<'a, T> {
+    /// Takes the events.
+    pub fn of(events: &'a [Option<T>]) -> Self {
+        Self { events: events.iter(), wrong: None }
+    }
+
+    /// Fills a line with the next event by `add`, which returns whether it was one; returns false for a line that is
+    /// to be left out.
+    pub fn fill(&mut self, line: u32, add: impl FnOnce(&str) -> bool) -> bool {
+        match self.events.next() {
+            Some(None) => return false,
+            Some(Some(event)) if str::from_utf8(event.as_ref()).is_ok_and(add) => {}
+            _ => self.wrong = Some(line),
+        }
+        true
+    }
+
+    /// Returns an error if a line was filled with no event.
+    pub fn finish(self) -> Result<(), Error> {
+        let wrong = |line| Err(Error::Value(format!("line {line} is filled with no event")));
+        self.wrong.map_or(Ok(()), wrong)
+    }
 }

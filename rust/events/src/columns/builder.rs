@@ -1,4 +1,4 @@
-//! A column that grows row by row, in a type that its values have told or are expected to tell.
+//! A column builder whose type follows from the kinds of the values, expected or met.
 
 #![expect(clippy::cast_precision_loss, reason = "what is beyond 53 bits goes into no column of doubles")]
 
@@ -8,8 +8,8 @@ use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int64Bu
 use arrow_array::{ArrayRef, new_null_array};
 use arrow_schema::DataType;
 
-use crate::cells::Cell;
-use crate::shape::kind;
+use crate::json::cells::Cell;
+use crate::schema::kind;
 
 /// Returns the type of a column whose values are of these kinds: text, unless it would hold all of them exactly.
 pub fn arrow_type(kinds: u8) -> DataType {
@@ -22,17 +22,17 @@ pub fn arrow_type(kinds: u8) -> DataType {
     }
 }
 
-/// A column that grows: rows that are not written are null.
-pub struct Growing {
+/// A builder of one column: rows that are not written are null.
+pub struct ColumnBuilder {
     values: Values,
-    /// The kinds of the values that were expected, and of those that came.
+    /// The kinds of the values that were expected, and of those that were met.
     kinds: u8,
     /// The row that was written last, counted from 1.
     written: usize,
 }
 
 enum Values {
-    /// No value has come, and none is expected.
+    /// No value was met, and none is expected.
     None,
     Text(StringBuilder),
     Integer(Int64Builder),
@@ -40,7 +40,7 @@ enum Values {
     Bool(BooleanBuilder),
 }
 
-impl Growing {
+impl ColumnBuilder {
     /// Returns a column without rows that expects values of these kinds.
     pub fn expecting(kinds: u8) -> Self {
         let values = if kinds & !kind::NULL == 0 { Values::None } else { Values::of(kinds) };
@@ -49,7 +49,7 @@ impl Growing {
 
     /// Writes a cell into `row`, unless that is written already; all rows behind it are not.
     #[inline]
-    pub fn set(&mut self, row: usize, cell: &Cell<'_>, room: &str) {
+    pub fn set(&mut self, row: usize, cell: &Cell<'_>, buffer: &str) {
         if self.written > row {
             return;
         }
@@ -63,10 +63,10 @@ impl Growing {
             self.values = Values::of(kind);
         }
         self.values.grow(row);
-        self.values.append(cell, room);
+        self.values.append(cell, buffer);
     }
 
-    /// Returns the kinds of the values that were expected, and of those that came.
+    /// Returns the kinds of the values that were expected, and of those that were met.
     pub fn kinds(&self) -> u8 {
         self.kinds
     }
@@ -115,13 +115,13 @@ impl Values {
         })
     }
 
-    /// Appends a cell; null if it has no place in the type, which its kind tells.
+    /// Appends a cell; null if the type cannot hold it, which the set of kinds shows.
     #[inline]
-    fn append(&mut self, cell: &Cell<'_>, room: &str) {
+    fn append(&mut self, cell: &Cell<'_>, buffer: &str) {
         match (self, cell) {
             (Self::None, _) => (),
-            (Self::Text(column), Cell::There(text)) => column.append_value(text),
-            (Self::Text(column), cell) => column.append_option(cell.text(room)),
+            (Self::Text(column), Cell::Borrowed(text)) => column.append_value(text),
+            (Self::Text(column), cell) => column.append_option(cell.text(buffer)),
             (Self::Integer(column), Cell::Integer(number)) => column.append_value(*number),
             (Self::Integer(column), _) => column.append_null(),
             (Self::Float(column), Cell::Integer(number)) => column.append_value(*number as f64),

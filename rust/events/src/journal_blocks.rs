@@ -1,4 +1,4 @@
-//! A batch of a journal as two blocks of Arrow IPC: the texts of the IDs that it names for the first time,
+//! The blocks of a journal: each batch has two of Arrow IPC, the texts of the IDs that it names for the first time,
 //! and its steps as numbers.
 //!
 //! | block | column | holds |
@@ -110,14 +110,14 @@ fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowErr
     writer.into_inner()
 }
 
-/// Reads a block whatever it holds: Arrow's reader takes what it is told of lengths for granted.
+/// Reads a block that may hold anything: Arrow's reader trusts the lengths in it, so they are checked first.
 fn read(block: &[u8]) -> Result<RecordBatch, ArrowError> {
     check_lengths(block)?;
     let read = || {
         let mut reader = StreamReader::try_new(Cursor::new(block), None)?;
         reader.next().unwrap_or_else(|| Err(damaged("the block holds no batch")))
     };
-    // Some of what is wrong with a batch it only meets with a panic.
+    // Arrow's reader meets some faults of a batch with a panic.
     std::panic::catch_unwind(read).unwrap_or_else(|_| Err(damaged("the block is no batch of Arrow")))
 }
 
@@ -125,7 +125,7 @@ fn damaged(what: &str) -> ArrowError {
     ArrowError::IpcError(what.to_owned())
 }
 
-/// Makes sure that no message of a block says that it is longer than the block is.
+/// Checks that no message of a block claims to be longer than the block.
 fn check_lengths(block: &[u8]) -> Result<(), ArrowError> {
     let mut rest = block;
     while let Some((mark, after)) = rest.split_first_chunk::<4>() {
@@ -153,6 +153,11 @@ pub struct TextBlock {
 }
 
 impl TextBlock {
+    /// Reads a block of texts.
+    ///
+    /// # Errors
+    ///
+    /// It is damaged, or holds something else.
     pub fn read(block: &[u8]) -> Result<Self, ArrowError> {
         let batch = read(block)?;
         let wrong = || ArrowError::SchemaError("the block holds no texts".to_owned());
@@ -199,6 +204,11 @@ impl StepBlock {
         Self { codes: UInt8Array::from(Vec::<u8>::new()), first: none(), second: none() }
     }
 
+    /// Reads a block of steps.
+    ///
+    /// # Errors
+    ///
+    /// It is damaged, or holds something else.
     pub fn read(block: &[u8]) -> Result<Self, ArrowError> {
         let batch = read(block)?;
         let codes = batch.column_by_name("code").and_then(|column| column.as_primitive_opt::<UInt8Type>());
@@ -215,7 +225,7 @@ impl StepBlock {
         }
     }
 
-    /// Returns the steps.
+    /// Returns the steps in order.
     pub fn steps(&self) -> Steps<'_> {
         Steps { codes: self.codes.values(), first: self.first.values(), second: self.second.values() }
     }

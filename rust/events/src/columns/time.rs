@@ -1,24 +1,24 @@
-//! When an event happened, however that is written.
+//! Times of events: seconds, milliseconds or ISO 8601.
 
 #![expect(clippy::cast_precision_loss, reason = "the bound of milliseconds is exact")]
 
 use arrow_array::timezone::Tz;
 use arrow_cast::parse::string_to_datetime;
 
-use crate::cells::Cell;
+use crate::json::cells::Cell;
 
-/// Numbers from here on are milliseconds: as seconds they would be beyond the year 5000.
+/// The least number that counts milliseconds: as seconds it would be beyond the year 5000.
 const MILLISECONDS_FROM: u64 = 100_000_000_000;
 /// The years 1 to 9999, in milliseconds since 1970: what dates reach in the libraries that read them.
 const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
 /// Returns a time in milliseconds since 1970: a number of seconds or milliseconds, in digits too, or ISO 8601.
-pub fn milliseconds(cell: &Cell<'_>, room: &str) -> Option<i64> {
+pub fn milliseconds(cell: &Cell<'_>, buffer: &str) -> Option<i64> {
     let time = match cell {
         Cell::Integer(number) => of_integer(*number),
         Cell::Float(number) => of_number(*number)?,
-        Cell::There(_) | Cell::Written(_) | Cell::Digits(_) => {
-            let text = cell.text(room)?;
+        Cell::Borrowed(_) | Cell::Unescaped(_) | Cell::Digits(_) => {
+            let text = cell.text(buffer)?;
             match text.parse() {
                 Ok(number) => of_number(number)?,
                 Err(_) => string_to_datetime(&utc(), &text).ok()?.timestamp_millis(),
@@ -38,7 +38,7 @@ fn of_integer(number: i64) -> i64 {
     if number.unsigned_abs() < MILLISECONDS_FROM { number * 1000 } else { number }
 }
 
-/// The same for numbers that are not whole.
+/// Returns the same for a number that is not whole.
 fn of_number(number: f64) -> Option<i64> {
     let time = if number.abs() < MILLISECONDS_FROM as f64 { number * 1000.0 } else { number };
     // Rounded, for 0.001 s times 1,000 is no whole number; what is no number or too large fails the range.

@@ -1,8 +1,8 @@
-//! Events on their way into columns: those that every table has, and one for each property.
+//! A table builder: the columns that every table of events has, and one for each property.
 //!
 //! The columns that every table has come first: `event`, `time`, `distinct_id` as it was sent, and
 //! `$distinct_id_before_identity`. Only cells that are there cost time, so thousands of sparse columns
-//! are nearly as fast as a few; each takes the memory of all its rows, though.
+//! are nearly as fast as a few; each takes the memory of all its rows.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::cells::{Cell, Cells};
-use crate::growing::{Growing, arrow_type};
-use crate::times::milliseconds;
+use crate::columns::builder::{ColumnBuilder, arrow_type};
+use crate::columns::time::milliseconds;
+use crate::json::cells::{Cell, Cells};
 
-/// Bytes of a line with ten properties.
+/// The bytes of a line with ten properties.
 const USUAL_LINE: usize = 200;
 
 /// Returns the columns that every table has.
@@ -27,8 +27,11 @@ pub fn always() -> [Field; 4] {
     ]
 }
 
-/// Returns the columns of a table of events with these properties: each with its name, its column's, and kinds.
-pub fn fields_of(properties: &[(String, String, u8)]) -> Vec<Field> {
+/// A property's name, the name of its column, and its kinds.
+pub type NamedKinds = (String, String, u8);
+
+/// Returns the columns of a table of events with these properties.
+pub fn fields_of(properties: &[NamedKinds]) -> Vec<Field> {
     let plain = properties.iter().filter(|(name, ..)| is_plain(name));
     let plain = plain.map(|(_, column, kinds)| Field::new(column, arrow_type(*kinds), true));
     always().into_iter().chain(plain).collect()
@@ -39,7 +42,7 @@ pub fn is_plain(name: &str) -> bool {
     matches!(Role::of(name), Role::Plain(_))
 }
 
-/// What a property is to an event.
+/// The role of a property in an event.
 #[derive(Clone, Copy)]
 enum Role {
     Time,
@@ -48,7 +51,7 @@ enum Role {
     /// The property of this column.
     Plain(usize),
     /// A property that becomes no column.
-    PassedOver,
+    Skipped,
 }
 
 impl Role {
@@ -62,9 +65,9 @@ impl Role {
     }
 }
 
-/// The events that were read, as columns that grow.
-pub struct Rows {
-    /// What the property at each place is.
+/// Events that become a table.
+pub struct TableBuilder {
+    /// The role of the property at each place.
     roles: Vec<Role>,
     count: usize,
     event: StringBuilder,
@@ -72,11 +75,11 @@ pub struct Rows {
     distinct_id: StringBuilder,
     before: StringBuilder,
     /// Each column with the place of its property.
-    plain: Vec<(usize, Growing)>,
+    plain: Vec<(usize, ColumnBuilder)>,
 }
 
-impl Rows {
-    /// Returns no rows, with room for those in a text of `length` bytes, should they be as usual.
+impl TableBuilder {
+    /// Returns no rows, with capacity for those in a text of `length` bytes, should they be as usual.
     pub fn of(length: usize) -> Self {
         let rows = length / USUAL_LINE;
         Self {
@@ -95,47 +98,47 @@ impl Rows {
         let mut role = Role::of(name);
         if let Role::Plain(column) = &mut role {
             *column = self.plain.len();
-            self.plain.push((self.roles.len(), Growing::expecting(kinds)));
+            self.plain.push((self.roles.len(), ColumnBuilder::expecting(kinds)));
         }
         self.roles.push(role);
     }
 
-    /// Takes it that the property at the next place becomes no column.
-    pub fn pass_over(&mut self) {
-        self.roles.push(Role::PassedOver);
+    /// Notes that the property at the next place becomes no column.
+    pub fn skip(&mut self) {
+        self.roles.push(Role::Skipped);
     }
 
-    /// Returns at how many places it is known what the property is.
+    /// Returns the number of places whose property has a role.
     pub fn places(&self) -> usize {
         self.roles.len()
     }
 
-    /// Adds an event and returns whether that could be read here.
-    pub fn add(&mut self, cells: &Cells<'_>, room: &str) -> bool {
+    /// Adds an event, and returns false if it is declined: its ID may be an integer beyond 64 bits.
+    pub fn add(&mut self, cells: &Cells<'_>, buffer: &str) -> bool {
         let (mut time, mut distinct_id, mut before) = (None, None, None);
         for (place, cell) in &cells.properties {
             match self.roles[*place] {
                 Role::Time => time = Some(cell),
                 Role::DistinctId => distinct_id = Some(cell),
                 Role::Before => before = Some(cell),
-                Role::Plain(_) | Role::PassedOver => (),
+                Role::Plain(_) | Role::Skipped => (),
             }
         }
         if matches!(distinct_id, Some(Cell::Float(_))) {
-            return false; // It may be an integer to Python.
+            return false;
         }
         for (place, cell) in cells.properties.iter().rev() {
             if let Role::Plain(column) = self.roles[*place] {
-                self.plain[column].1.set(self.count, cell, room);
+                self.plain[column].1.set(self.count, cell, buffer);
             }
         }
         self.count += 1;
         let id = distinct_id.filter(|cell| cell.is_id());
-        let own = id.and_then(|cell| cell.text(room));
-        self.before.append_option(before.and_then(|cell| cell.text(room)).or(own.clone()));
+        let own = id.and_then(|cell| cell.text(buffer));
+        self.before.append_option(before.and_then(|cell| cell.text(buffer)).or(own.clone()));
         self.distinct_id.append_option(own);
-        self.event.append_option(cells.event.as_ref().and_then(|name| name.text(room)));
-        self.time.push(time.and_then(|cell| milliseconds(cell, room)));
+        self.event.append_option(cells.event.as_ref().and_then(|name| name.text(buffer)));
+        self.time.push(time.and_then(|cell| milliseconds(cell, buffer)));
         true
     }
 
@@ -149,14 +152,14 @@ impl Rows {
         self.count * self.plain.len()
     }
 
-    /// Returns the place of each property whose values had kinds that were not expected, and the kinds.
+    /// Returns the place of each property whose values do not fit the type that was expected, and the kinds.
     pub fn misfits(&self) -> impl Iterator<Item = (usize, u8)> {
         let misfits = self.plain.iter().filter(|(_, column)| !column.is_exact());
         misfits.map(|(place, column)| (*place, column.kinds()))
     }
 
     /// Returns the columns that every table has, and the one of each property with its place.
-    pub fn finish(mut self) -> ([ArrayRef; 4], Vec<(usize, Growing)>) {
+    pub fn finish(mut self) -> ([ArrayRef; 4], Vec<(usize, ColumnBuilder)>) {
         let always: [ArrayRef; 4] = [
             Arc::new(self.event.finish()),
             Arc::new(TimestampMillisecondArray::from(self.time).with_timezone("UTC")),

@@ -1,47 +1,14 @@
 //! The items of a JSON array as lines, so that one reader reads both.
 //!
-//! Only brackets, commas and quotes are looked at. Each comma between items becomes the end of a line, and
-//! whatever could end a line within an item something else, so an item has the line of its number. Whether
-//! an item is JSON is left to the reader of lines. Memory is that of the text of one call.
-
-use std::sync::Mutex;
+//! Brackets, commas and quotes are all that is looked at. Each comma between items becomes the end of a line, and
+//! every byte within an item that could end a line becomes another one, so an item has the line of its number.
+//! Whether an item is JSON is left to the reader of lines. Memory is that of the text of one call.
 
 use memchr::{memchr, memchr2};
-use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
-
-use crate::errors::Failure;
 
 const NO_ITEM: &str = "the item is no JSON: Expecting value";
 
-/// Turns the text of a JSON array, behind its opening bracket, into lines.
-#[pyclass(frozen, module = "idmerge._core")]
-pub struct Items(Mutex<Cutter>);
-
-#[pymethods]
-impl Items {
-    #[new]
-    fn new() -> Self {
-        Self(Mutex::new(Cutter::default()))
-    }
-
-    /// Turn the next piece of text into lines; an empty one ends it.
-    ///
-    /// Returns the lines, and what is wrong behind them, if anything is.
-    fn cut<'py>(&self, text: &Bound<'py, PyBytes>) -> PyResult<(Bound<'py, PyBytes>, Option<String>)> {
-        let py = text.py();
-        let text = PyBackedBytes::from(text.clone());
-        let (lines, wrong) = py.detach(|| -> Result<_, Failure> {
-            let mut lines = Vec::with_capacity(text.len() + 1);
-            let wrong = self.0.lock()?.cut(&text, &mut lines);
-            Ok((lines, wrong.err()))
-        })?;
-        Ok((PyBytes::new(py, &lines), wrong))
-    }
-}
-
-/// The last thing read of an array.
+/// The last part of an array that was read.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Place {
     /// Its opening bracket.
@@ -57,8 +24,9 @@ enum Place {
     Closed,
 }
 
+/// Turns the text of a JSON array, behind its opening bracket, into lines.
 #[derive(Default)]
-struct Cutter {
+pub struct ArrayLines {
     place: Place,
     /// How many brackets of the item are open.
     depth: usize,
@@ -67,8 +35,13 @@ struct Cutter {
     is_escaped: bool,
 }
 
-impl Cutter {
-    fn cut(&mut self, text: &[u8], lines: &mut Vec<u8>) -> Result<(), String> {
+impl ArrayLines {
+    /// Turns the next piece of text into lines, appended to `lines`; an empty piece ends it.
+    ///
+    /// # Errors
+    ///
+    /// The text behind those lines belongs to no array; the error says how.
+    pub fn cut(&mut self, text: &[u8], lines: &mut Vec<u8>) -> Result<(), String> {
         if text.is_empty() {
             return self.end(lines);
         }
@@ -92,7 +65,7 @@ impl Cutter {
         let start = lines.len();
         lines.extend_from_slice(&text[..end]);
         if memchr(b'\n', &text[..end]).is_some() {
-            // As little JSON within a string, but no end of a line.
+            // This byte is no JSON within a string either, but ends no line.
             lines[start..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = 1);
         }
         self.is_escaped = found.is_some_and(|place| text[place] == b'\\');
@@ -112,7 +85,7 @@ impl Cutter {
     fn take(&mut self, byte: u8, lines: &mut Vec<u8>) -> Result<(), String> {
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
             if self.place == Place::Item {
-                lines.push(b' '); // Between items any number may stand, and the line has none of them.
+                lines.push(b' '); // Any number may stand between items, and the line has none of them.
             }
             return Ok(());
         }
@@ -127,7 +100,7 @@ impl Cutter {
                     return Ok(());
                 }
                 (Place::Begun | Place::Item | Place::ItemEnd, b']') => {
-                    self.place = Place::Closed; // The last line has no end, as what is behind it may be wrong.
+                    self.place = Place::Closed; // The last line has no end, as the text behind it may be wrong.
                     return Ok(());
                 }
                 // Vertical tabs and form feeds alone would be a blank line.
@@ -156,7 +129,7 @@ impl Cutter {
             Place::Begun | Place::Comma => Err(NO_ITEM.to_owned()),
             Place::Item | Place::ItemEnd => {
                 if self.in_text || self.depth > 0 {
-                    lines.push(b'\n'); // Who reads this line says what is missing.
+                    lines.push(b'\n'); // The reader of this line finds that it is not closed.
                 }
                 Err(no_comma(""))
             }

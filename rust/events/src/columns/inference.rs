@@ -1,0 +1,187 @@
+//! Schema inference: events read once, for the links that they state and as columns, before the properties are known.
+//!
+//! The kinds of a property's values are guessed: they are those of earlier events, or that of its first value. If a
+//! guess was wrong, the events are read again with all kinds that are known then, so guesses cost time and change
+//! no answer.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow_array::{Array, ArrayRef};
+
+use crate::columns::table::TableBuilder;
+use crate::json::cells::{Cells, Spare};
+use crate::links::{Rules, Stated};
+use crate::schema::Properties;
+
+/// The limit of the cells of a block's columns, empty ones included: a few times what a block of dense events has.
+const MAX_CELLS: usize = 1 << 22;
+
+/// Names of properties, and the kinds of their values.
+pub type Kinds = Vec<(String, u8)>;
+
+/// The kinds that are expected of properties, and the choice of those that become columns.
+#[derive(Clone)]
+pub struct ExpectedKinds {
+    kinds: HashMap<String, u8>,
+    /// The only ones that become columns; None for all.
+    chosen: Option<HashSet<String>>,
+}
+
+impl ExpectedKinds {
+    /// Expects nothing; only the `chosen` properties become columns, or all.
+    pub fn of(chosen: Option<HashSet<String>>) -> Self {
+        Self { kinds: HashMap::new(), chosen }
+    }
+
+    /// Takes the kinds that the values of properties have.
+    pub fn take(&mut self, properties: Kinds) {
+        self.kinds.extend(properties);
+    }
+}
+
+/// Events as columns, without those whose rows are all null.
+pub struct Columns {
+    rows: usize,
+    always: [ArrayRef; 4],
+    plain: HashMap<Box<str>, ArrayRef>,
+}
+
+impl Columns {
+    /// Returns the number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Returns the bytes that the columns take.
+    pub fn bytes(&self) -> usize {
+        self.always.iter().chain(self.plain.values()).map(Array::get_array_memory_size).sum()
+    }
+
+    /// Returns the columns that every table has.
+    pub fn always(&self) -> &[ArrayRef; 4] {
+        &self.always
+    }
+
+    /// Returns the column of a property; None if all its rows are null.
+    pub fn plain(&self, name: &str) -> Option<&ArrayRef> {
+        self.plain.get(name)
+    }
+}
+
+/// The result of reading one line.
+#[derive(Default)]
+pub struct LineRead<'a> {
+    /// The step that it states; None if that is declined.
+    pub stated: Option<Stated<'a>>,
+    /// Whether its properties were taken.
+    pub has_properties: bool,
+    /// Whether it is a row of the columns.
+    pub is_in_columns: bool,
+}
+
+/// Reads events, and infers the schema of their columns.
+pub struct Inference<'r> {
+    rules: &'r Rules,
+    expected: &'r ExpectedKinds,
+    properties: Properties,
+    table: TableBuilder,
+    buffer: String,
+    spare: Spare,
+    /// Whether the columns exceeded the limit of cells.
+    is_too_sparse: bool,
+}
+
+impl<'r> Inference<'r> {
+    /// Takes the kinds that are expected, and the length of the text that is to be read.
+    pub fn of(rules: &'r Rules, expected: &'r ExpectedKinds, length: usize) -> Self {
+        let properties = Properties::of(rules.keys());
+        Self {
+            rules,
+            expected,
+            properties,
+            table: TableBuilder::of(length),
+            buffer: String::new(),
+            spare: Spare::default(),
+            is_too_sparse: false,
+        }
+    }
+
+    /// Reads the event in `line`; `row`, `observe` and `unescaped` are those of [`Rules::stated`].
+    pub fn read<'a>(
+        &'a mut self,
+        line: &'a str,
+        row: usize,
+        observe: u8,
+        unescaped: &'a mut String,
+    ) -> LineRead<'a> {
+        let Some(cells) = Cells::read(line, &mut self.properties, &mut self.buffer, &mut self.spare) else {
+            return LineRead::default();
+        };
+        self.properties.take_row(row, cells.properties.iter().map(|(place, cell)| (*place, cell.kind())));
+        let is_in_columns =
+            self.is_too_sparse || add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer);
+        if self.table.cells() > MAX_CELLS {
+            self.drop_columns();
+        }
+        let stated = self.rules.stated_by(&cells, &self.buffer, observe, unescaped);
+        self.spare.take_back(cells);
+        LineRead { stated, has_properties: true, is_in_columns }
+    }
+
+    #[cold]
+    fn drop_columns(&mut self) {
+        (self.is_too_sparse, self.table) = (true, TableBuilder::of(0));
+    }
+
+    /// Adds an event of the caller's to the columns alone, and returns whether it was one.
+    pub fn fill(&mut self, line: &str) -> bool {
+        let cells = Cells::read(line, &mut self.properties, &mut self.buffer, &mut self.spare);
+        cells.is_some_and(|cells| {
+            self.is_too_sparse || add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer)
+        })
+    }
+
+    /// Returns the properties of the events, and their columns unless these exceeded the limit of cells.
+    ///
+    /// # Errors
+    ///
+    /// The kinds of the properties that did not fit the types guessed for their columns.
+    pub fn finish(self) -> Result<(Properties, Option<Columns>), Kinds> {
+        if self.is_too_sparse {
+            return Ok((self.properties, None));
+        }
+        let name = |place: usize| self.properties.names().name(place);
+        let misfits: Vec<_> =
+            self.table.misfits().map(|(place, kinds)| (name(place).to_owned(), kinds)).collect();
+        if !misfits.is_empty() {
+            return Err(misfits);
+        }
+        let rows = self.table.count();
+        let (always, plain) = self.table.finish();
+        let plain = plain.into_iter().filter_map(|(place, column)| {
+            let array = column.finish(rows)?;
+            (array.null_count() < rows).then(|| (name(place).into(), array))
+        });
+        let columns = Columns { rows, always, plain: plain.collect() };
+        Ok((self.properties, Some(columns)))
+    }
+}
+
+fn add(
+    table: &mut TableBuilder,
+    properties: &Properties,
+    expected: &ExpectedKinds,
+    cells: &Cells<'_>,
+    buffer: &str,
+) -> bool {
+    let names = properties.names();
+    while table.places() < names.count() {
+        let name = names.name(table.places());
+        if expected.chosen.as_ref().is_none_or(|chosen| chosen.contains(name)) {
+            table.expect(name, expected.kinds.get(name).copied().unwrap_or_default());
+        } else {
+            table.skip();
+        }
+    }
+    table.add(cells, buffer)
+}

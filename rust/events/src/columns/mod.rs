@@ -1,0 +1,13 @@
+//! Events as columns of a table.
+
+mod builder;
+mod flatten;
+mod inference;
+mod table;
+mod time;
+
+pub use builder::{ColumnBuilder, arrow_type};
+pub use flatten::{Flattened, Flattener};
+pub use inference::{Columns, ExpectedKinds, Inference, Kinds, LineRead};
+pub use table::{NamedKinds, TableBuilder, always, fields_of, is_plain};
+pub use time::milliseconds;

@@ -1,0 +1,57 @@
+//! Events of JSON text in, without Python: as links, IDs, columns of Arrow and pages of Parquet.
+//!
+//! Text comes from files that anybody may have written, so everything here takes time and memory in proportion to its
+//! input, and panics for none. What the parser accepts, Python's `json` accepts with the same meaning; a line about
+//! which it is not certain is *declined*: it becomes a *hole* that the caller reads, and fills.
+//!
+//! # The way of a line
+//!
+//! ```text
+//! bytes ─▶ array ─▶ lines ─┬▶ links: rules, operands ────────────────▶ scan: steps for a resolver
+//!                          └▶ json: cells ─▶ columns: builder, table ─▶ parquet: pages in a spool, files
+//!                                  schema: names and kinds ──┘
+//! ```
+//!
+//! - [`array`]: the items of a JSON array as lines; [`lines`]: the lines of a text that comes in pieces.
+//! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their values.
+//! - [`links`]: the links that events state; [`scan`]: the steps of a block of lines.
+//! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns encoded.
+//! - [`dedupe`]: rows that came before.
+//! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from elsewhere.
+//!
+//! # Example
+//!
+//! ```
+//! use idmerge_core::{Kind, Operand, Step};
+//! use idmerge_events::links::Rules;
+//! use idmerge_events::scan::{Scanner, Steps};
+//!
+//! let keys = |key: &str| vec![key.to_owned()];
+//! let merge = ("$merge".to_owned(), Kind::Merge as u8, vec![keys("$distinct_ids")]);
+//! let rules = Rules::new(vec![merge]).expect("few keys");
+//! let scanner = Scanner::new(rules, 1_000_000, false);
+//!
+//! let lines = br#"{"event": "$merge", "properties": {"$distinct_ids": ["a", "b"]}}"#;
+//! let scan = scanner.scan(&[], lines, None, None)?;
+//! let steps = Steps::<&str>::new(&scan, (0, scan.len()), &[], Vec::new())?;
+//! let expected = Step::Link(Kind::Merge, Operand::Text("a"), Operand::Text("b"));
+//! assert_eq!(steps.iter().collect::<Vec<_>>(), [expected]);
+//! # Ok::<(), idmerge_events::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod array;
+pub mod checked;
+pub mod columns;
+pub mod dedupe;
+mod error;
+pub mod journal_blocks;
+pub mod json;
+pub mod lines;
+pub mod links;
+pub mod parquet;
+pub mod scan;
+pub mod schema;
+
+pub use error::Error;

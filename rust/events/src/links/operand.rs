@@ -1,0 +1,154 @@
+//! Operands of links: the values that can be IDs.
+
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use sonic_rs::Deserializer as Parser;
+
+use crate::json::cells::Cell;
+use crate::json::skip::Skip;
+use crate::schema::kind;
+
+/// An ID, in the line or in the buffer for texts with escapes.
+#[derive(Clone)]
+pub enum OperandId<'a> {
+    /// A text that stands in the line without escapes.
+    Borrowed(&'a str),
+    /// A place in the buffer.
+    Unescaped(Range<usize>),
+}
+
+/// The value of a property that can be an operand.
+#[derive(Clone)]
+pub enum Value<'a> {
+    /// No value.
+    Absent,
+    /// A value that is no ID.
+    NoId,
+    /// A number that may be an integer beyond 64 bits.
+    Number,
+    /// An ID.
+    Id(OperandId<'a>),
+    /// A list of two IDs; boxed, for few events hold one.
+    Pair(Box<(OperandId<'a>, OperandId<'a>)>),
+}
+
+impl<'a> Value<'a> {
+    /// Returns the value in a cell.
+    pub fn of(cell: &Cell<'a>, buffer: &'a str, unescaped: &mut String) -> Self {
+        match cell {
+            Cell::Borrowed(text) => Self::Id(OperandId::Borrowed(text)),
+            Cell::Unescaped(range) | Cell::Digits(range) => {
+                Self::Id(OperandId::Borrowed(&buffer[range.clone()]))
+            }
+            Cell::Integer(number) => OperandSeed { unescaped, kind: None }.kept(number),
+            Cell::Float(_) => Self::Number,
+            Cell::Null | Cell::Bool(_) => Self::NoId,
+            Cell::Nested(range) => {
+                let mut parser = Parser::from_str(&buffer[range.clone()]);
+                let value = OperandSeed { unescaped, kind: Some(&mut 0) }.deserialize(&mut parser);
+                value.unwrap_or(Self::NoId)
+            }
+        }
+    }
+}
+
+/// Keeps the value of a property that can be an operand, or an entry of its list.
+pub struct OperandSeed<'e> {
+    /// The buffer for texts with escapes, and for the digits of integers.
+    pub unescaped: &'e mut String,
+    /// The place for the value's kind; None for an entry of a list.
+    pub kind: Option<&'e mut u8>,
+}
+
+impl<'a> DeserializeSeed<'a> for OperandSeed<'_> {
+    type Value = Value<'a>;
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<Value<'a>, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl OperandSeed<'_> {
+    /// Notes the kind, and returns whether the value is an entry of a list.
+    fn set_kind(&mut self, kind: u8) -> bool {
+        self.kind.as_mut().map(|noted| **noted = kind).is_none()
+    }
+
+    fn kept<'a>(self, text: impl fmt::Display) -> Value<'a> {
+        let start = self.unescaped.len();
+        write!(self.unescaped, "{text}").expect("a String takes any text");
+        Value::Id(OperandId::Unescaped(start..self.unescaped.len()))
+    }
+
+    fn entry(&mut self) -> OperandSeed<'_> {
+        OperandSeed { unescaped: self.unescaped, kind: None }
+    }
+}
+
+impl<'a> Visitor<'a> for OperandSeed<'_> {
+    type Value = Value<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(mut self, _: bool) -> Result<Value<'a>, E> {
+        self.set_kind(kind::BOOL);
+        Ok(Value::NoId)
+    }
+
+    fn visit_f64<E>(mut self, _: f64) -> Result<Value<'a>, E> {
+        self.set_kind(kind::FLOAT);
+        Ok(Value::Number)
+    }
+
+    fn visit_unit<E>(mut self) -> Result<Value<'a>, E> {
+        self.set_kind(kind::NULL);
+        Ok(Value::NoId)
+    }
+
+    fn visit_i64<E>(mut self, number: i64) -> Result<Value<'a>, E> {
+        self.set_kind(kind::of_integer(number));
+        Ok(self.kept(number))
+    }
+
+    fn visit_u64<E>(mut self, number: u64) -> Result<Value<'a>, E> {
+        self.set_kind(kind::of_unsigned(number));
+        Ok(self.kept(number))
+    }
+
+    fn visit_borrowed_str<E>(mut self, text: &'a str) -> Result<Value<'a>, E> {
+        self.set_kind(kind::TEXT);
+        Ok(Value::Id(OperandId::Borrowed(text)))
+    }
+
+    fn visit_str<E>(mut self, text: &str) -> Result<Value<'a>, E> {
+        self.set_kind(kind::TEXT);
+        Ok(self.kept(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<Value<'a>, A::Error> {
+        if self.set_kind(kind::NESTED) {
+            return Skip { depth: 3 }.visit_seq(list).map(|_| Value::NoId);
+        }
+        let first = list.next_element_seed(self.entry())?;
+        let second = if first.is_some() { list.next_element_seed(self.entry())? } else { None };
+        let mut longer = false;
+        while second.is_some() && list.next_element_seed(Skip { depth: 3 })?.is_some() {
+            longer = true;
+        }
+        Ok(match (first, second) {
+            (Some(Value::Id(first)), Some(Value::Id(second))) if !longer => {
+                Value::Pair(Box::new((first, second)))
+            }
+            _ => Value::NoId,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'a>>(mut self, map: A) -> Result<Value<'a>, A::Error> {
+        self.set_kind(kind::NESTED);
+        Skip { depth: 3 }.visit_map(map).map(|_| Value::NoId)
+    }
+}

@@ -1,0 +1,216 @@
+//! Links stated by lines of JSON text, parsed without keeping more of them than the few fields that count.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use sonic_rs::Deserializer as Parser;
+
+use crate::json::cells::Cells;
+use crate::json::event::{Field, FieldName};
+use crate::json::skip::Skip;
+use crate::json::visitor::any_value;
+use crate::links::operand::{OperandSeed, Value};
+use crate::links::rules::{MAX_KEYS, Rules, Stated};
+use crate::schema::{Keys, Properties, kind};
+
+impl Rules {
+    /// Returns what `line` states, with `observe` as the code of an ordinary event, or None if it is declined.
+    ///
+    /// `unescaped` is a buffer for operands with escapes. `schema` takes the properties of every line that is JSON
+    /// for certain, as those of the row with this number.
+    pub fn stated<'a>(
+        &self,
+        line: &'a str,
+        observe: u8,
+        unescaped: &'a mut String,
+        schema: Option<(&mut Properties, usize)>,
+    ) -> Option<Stated<'a>> {
+        unescaped.clear();
+        let (schema, row) = schema.unzip();
+        let values = [const { Value::Absent }; MAX_KEYS];
+        let mut event = Event { rules: self, rule: None, values, unescaped, schema };
+        let mut parser = Parser::from_str(line);
+        parser.deserialize_any(&mut event).ok()?;
+        parser.end().ok()?;
+        if let Some((schema, row)) = event.schema.as_deref_mut().zip(row) {
+            schema.end_row(row);
+        }
+        let Event { rule, values, unescaped, .. } = event;
+        self.step(rule, &values, unescaped, observe)
+    }
+
+    /// Returns what an event states that was read as cells, whose texts are in `buffer`; [`Self::keys`] have the
+    /// first places.
+    pub fn stated_by<'a>(
+        &self,
+        cells: &Cells<'a>,
+        buffer: &'a str,
+        observe: u8,
+        unescaped: &'a mut String,
+    ) -> Option<Stated<'a>> {
+        unescaped.clear();
+        let name = cells.event.as_ref().and_then(|name| name.text(buffer));
+        let rule = name.and_then(|name| self.rule(&name));
+        let counts = |place: usize| match rule {
+            Some(_) => place < self.keys().len(),
+            None => place == self.distinct_id,
+        };
+        let mut values = [const { Value::Absent }; MAX_KEYS];
+        for (place, cell) in cells.properties.iter().filter(|(place, _)| counts(*place)) {
+            values[*place] = Value::of(cell, buffer, unescaped);
+        }
+        self.step(rule, &values, unescaped, observe)
+    }
+}
+
+/// The part of an event that was read so far.
+struct Event<'r, 'a> {
+    rules: &'r Rules,
+    rule: Option<usize>,
+    values: [Value<'a>; MAX_KEYS],
+    unescaped: &'a mut String,
+    schema: Option<&'r mut Properties>,
+}
+
+impl Event<'_, '_> {
+    fn begin_properties(&mut self) {
+        self.values.fill(Value::Absent);
+        if let Some(schema) = &mut self.schema {
+            schema.begin_row();
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for &mut Event<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        self.begin_properties();
+        while let Some(field) = map.next_key_seed(FieldName)? {
+            match field {
+                Field::Event => self.rule = map.next_value_seed(EventName(self.rules))?,
+                Field::Properties => {
+                    self.begin_properties();
+                    map.next_value_seed(PropertiesSeed(self))?;
+                }
+                Field::Other => _ = map.next_value_seed(Skip { depth: 1 })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct EventName<'r>(&'r Rules);
+
+impl<'a> DeserializeSeed<'a> for EventName<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for EventName<'_> {
+    type Value = Option<usize>;
+
+    any_value! {
+        visit_bool(bool) => |_, _| None;
+        visit_i64(i64) => |_, _| None;
+        visit_u64(u64) => |_, _| None;
+        visit_f64(f64) => |_, _| None;
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.rule(name))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Skip { depth: 1 }.visit_seq(list).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Skip { depth: 1 }.visit_map(map).map(|_| None)
+    }
+}
+
+struct PropertiesSeed<'e, 'r, 'a>(&'e mut Event<'r, 'a>);
+
+impl<'a> DeserializeSeed<'a> for PropertiesSeed<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for PropertiesSeed<'_, '_, 'a> {
+    type Value = ();
+
+    any_value! {
+        visit_bool(bool) => |_, _| ();
+        visit_i64(i64) => |_, _| ();
+        visit_u64(u64) => |_, _| ();
+        visit_f64(f64) => |_, _| ();
+        visit_str(&str) => |_, _| ();
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
+        Skip { depth: 1 }.visit_seq(list).map(|_| ())
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let event = self.0;
+        while let Some((operand, place)) = map.next_key_seed(PropertyName(event.rules, &mut event.schema))? {
+            let kind = match operand {
+                Some(operand) => {
+                    let mut kind = kind::NULL;
+                    let seed = OperandSeed { unescaped: event.unescaped, kind: Some(&mut kind) };
+                    event.values[operand] = map.next_value_seed(seed)?;
+                    kind
+                }
+                None => map.next_value_seed(Skip { depth: 2 })?,
+            };
+            if let Some((schema, place)) = event.schema.as_mut().zip(place) {
+                schema.value(place, kind);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a key, and returns the operand's place if it can be one, and the place in the schema.
+struct PropertyName<'e, 'r>(&'r Rules, &'e mut Option<&'r mut Properties>);
+
+impl<'a> DeserializeSeed<'a> for PropertyName<'_, '_> {
+    type Value = (Option<usize>, Option<usize>);
+
+    #[inline]
+    fn deserialize<D: Deserializer<'a>>(self, key: D) -> Result<Self::Value, D::Error> {
+        key.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for PropertyName<'_, '_> {
+    type Value = (Option<usize>, Option<usize>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    #[inline]
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok((self.0.find(key), self.1.as_mut().and_then(|schema| schema.place(key))))
+    }
+}

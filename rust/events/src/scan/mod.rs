@@ -1,0 +1,7 @@
+//! Scans: blocks of lines, read as the steps that they state.
+
+mod scanner;
+mod steps;
+
+pub use scanner::{OBSERVE, ObservedIds, Scan, Scanner};
+pub use steps::{FilledOperand, Steps};

@@ -1,0 +1,284 @@
+//! Lines of events, read into the steps that they state.
+//!
+//! A [`Scan`] holds the IDs alone and not the text that they stood in, unless it shall have the events as
+//! columns too. A line that is declined is a hole: a row without a step, whose bytes the caller reads.
+
+use idmerge_core::Id;
+
+use crate::columns::{Columns, ExpectedKinds, Inference};
+use crate::error::Error;
+use crate::lines::{Filling, Line, each_line};
+use crate::links::{Rules, Stated};
+use crate::schema::Properties;
+
+/// The code of a row that observes an ID; lower codes are the core's kinds.
+pub const OBSERVE: u8 = 4;
+/// The code of an ordinary event without an ID.
+pub const NOTHING: u8 = 5;
+/// The code of a row that is declined.
+pub const HOLE: u8 = 6;
+
+/// The longest text that a scan can refer to, in bytes.
+const MAX_TEXT: usize = i32::MAX as usize;
+
+/// Reads lines of events by rules.
+pub struct Scanner {
+    rules: Rules,
+    longest: usize,
+    /// Whether the properties of the events are wanted.
+    with_properties: bool,
+}
+
+/// The steps that lines state, a row for each line that is not blank.
+pub struct Scan {
+    rows: Vec<Row>,
+    /// The operands of all rows, one behind the other.
+    operands: String,
+    holes: Vec<Hole>,
+    lines: u32,
+    properties: Option<Properties>,
+    /// The events as columns, if these were wanted, no line is [unread](Self::unread), and their cells are not too
+    /// many.
+    pub columns: Option<Columns>,
+    /// The lines that are declined and have to be filled before there are columns: their numbers, counted from 0,
+    /// and their bytes.
+    unread: Vec<(u32, Vec<u8>)>,
+    /// The rows that are no events, and so not in the columns.
+    left_out: Vec<usize>,
+}
+
+pub(crate) struct Row {
+    /// The line, counted from 0.
+    pub line: u32,
+    /// The end of the first operand in `operands`; it begins where the row before ends.
+    pub middle: u32,
+    pub end: u32,
+    pub code: u8,
+}
+
+struct Hole {
+    row: usize,
+    text: Vec<u8>,
+    has_properties: bool,
+}
+
+impl Scanner {
+    /// Takes the rules, the longest line in bytes, and whether the properties of the events are wanted.
+    pub fn new(rules: Rules, longest: usize, with_properties: bool) -> Self {
+        Self { rules, longest, with_properties }
+    }
+
+    /// Reads the lines of `head` and of `text` behind it, as columns too if kinds are `expected` of them.
+    ///
+    /// `filled` holds, for each line that was unread in an earlier call, an event's JSON, or None for no event.
+    ///
+    /// # Errors
+    ///
+    /// There are 2 GiB or more, or an unread line is filled with no event.
+    pub fn scan(
+        &self,
+        head: &[u8],
+        text: &[u8],
+        expected: Option<&ExpectedKinds>,
+        filled: Option<&[Option<&[u8]>]>,
+    ) -> Result<Scan, Error> {
+        if head.len().checked_add(text.len()).is_none_or(|length| length > MAX_TEXT) {
+            return Err(Error::Value("head and text must be shorter than 2 GiB".to_owned()));
+        }
+        match expected {
+            None => Ok(self.scan_steps(head, text)),
+            Some(expected) => self.scan_columns(head, text, expected.clone(), filled),
+        }
+    }
+
+    fn scan_steps(&self, head: &[u8], text: &[u8]) -> Scan {
+        let mut scan = Scan::empty(self.with_properties.then(Properties::default));
+        let mut unescaped = String::new();
+        scan.lines = each_line(head, text, self.longest, |line| {
+            let known = scan.properties.as_ref().map_or(0, Properties::rows);
+            let properties = scan.properties.as_mut().map(|properties| (properties, scan.rows.len()));
+            let stated =
+                line.text.and_then(|text| self.rules.stated(text, OBSERVE, &mut unescaped, properties));
+            let has_properties = scan.properties.as_ref().map_or(0, Properties::rows) > known;
+            scan.push(line, stated, has_properties);
+        });
+        scan
+    }
+
+    /// Reads lines as columns too. If these are not of the kinds that were expected, reads them again.
+    fn scan_columns(
+        &self,
+        head: &[u8],
+        text: &[u8],
+        mut expected: ExpectedKinds,
+        filled: Option<&[Option<&[u8]>]>,
+    ) -> Result<Scan, Error> {
+        let mut unescaped = String::new();
+        loop {
+            let mut scan = Scan::empty(None);
+            let mut inference = Inference::of(&self.rules, &expected, head.len() + text.len());
+            let mut filling = filled.map(Filling::of);
+            scan.lines = each_line(head, text, self.longest, |line| {
+                let row = scan.rows.len();
+                let read = line.text.map(|text| inference.read(text, row, OBSERVE, &mut unescaped));
+                let read = read.unwrap_or_default();
+                scan.push(line, read.stated, read.has_properties);
+                if read.is_in_columns {
+                    return;
+                }
+                match &mut filling {
+                    None => scan.unread.push((line.number, line.seen.to_vec())),
+                    Some(filling) => {
+                        if !filling.fill(line.number, |event| inference.fill(event)) {
+                            scan.left_out.push(row);
+                        }
+                    }
+                }
+            });
+            filling.map_or(Ok(()), Filling::finish)?;
+            match inference.finish() {
+                Err(misfits) => expected.take(misfits),
+                Ok((properties, columns)) => {
+                    scan.properties = Some(properties);
+                    scan.columns = columns.filter(|_| scan.unread.is_empty());
+                    return Ok(scan);
+                }
+            }
+        }
+    }
+}
+
+impl Scan {
+    fn empty(properties: Option<Properties>) -> Self {
+        Self {
+            rows: Vec::new(),
+            operands: String::new(),
+            holes: Vec::new(),
+            lines: 0,
+            properties,
+            columns: None,
+            unread: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Adds the row of `line`.
+    #[inline]
+    fn push(&mut self, line: Line<'_>, stated: Option<Stated<'_>>, has_properties: bool) {
+        let code = match stated {
+            Some((OBSERVE, None, _)) => NOTHING,
+            Some((code, ..)) => code,
+            None => HOLE,
+        };
+        if code == HOLE {
+            self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), has_properties });
+        }
+        let (_, left, right) = stated.unwrap_or_default();
+        self.operands.push_str(left.unwrap_or_default());
+        let middle = self.operands.len() as u32;
+        self.operands.push_str(right.unwrap_or_default());
+        self.rows.push(Row { line: line.number, middle, end: self.operands.len() as u32, code });
+    }
+
+    /// Returns the operands of a row; those that it lacks are empty.
+    #[inline]
+    pub(crate) fn texts(&self, row: usize) -> (&str, &str) {
+        let start = if row == 0 { 0 } else { self.rows[row - 1].end as usize };
+        let (middle, end) = (self.rows[row].middle as usize, self.rows[row].end as usize);
+        (&self.operands[start..middle], &self.operands[middle..end])
+    }
+
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    fn row(&self, row: usize) -> Result<&Row, Error> {
+        let beyond = || Error::Index(format!("no row {row} in {}", self.rows.len()));
+        self.rows.get(row).ok_or_else(beyond)
+    }
+
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Returns how many lines were read, blank ones included.
+    pub fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    /// Returns the line of a row, counted from 0.
+    pub fn line(&self, row: usize) -> Result<u32, Error> {
+        Ok(self.row(row)?.line)
+    }
+
+    /// Returns the kind's code and the operands of a row that states a link, else None.
+    pub fn link(&self, row: usize) -> Result<Option<(u8, &str, &str)>, Error> {
+        let code = self.row(row)?.code;
+        let (left, right) = self.texts(row);
+        Ok((code < OBSERVE).then_some((code, left, right)))
+    }
+
+    /// Returns the ID that a row observes, else None.
+    pub fn observed(&self, row: usize) -> Result<Option<&str>, Error> {
+        let code = self.row(row)?.code;
+        Ok((code == OBSERVE).then(|| self.texts(row).0))
+    }
+
+    /// Returns each property's name, its kinds, and the row where it came first.
+    ///
+    /// Lines that are declined have none here.
+    pub fn properties(&self) -> Vec<(&str, u8, usize)> {
+        self.properties.as_ref().map_or_else(Vec::new, Properties::list)
+    }
+
+    /// Returns the rows whose properties [`Self::properties`] lacks.
+    pub fn rows_without_properties(&self) -> Vec<usize> {
+        self.holes.iter().filter(|hole| !hole.has_properties).map(|hole| hole.row).collect()
+    }
+
+    /// Returns the rows that are declined, with their bytes.
+    pub fn holes(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.holes.iter().map(|hole| (hole.row, hole.text.as_slice()))
+    }
+
+    /// Returns the lines that have to be filled before there are columns: their numbers, counted from 0, and bytes.
+    pub fn unread(&self) -> &[(u32, Vec<u8>)] {
+        &self.unread
+    }
+}
+
+/// The IDs that the rows of a scan observed, as numbers of a resolver in one era.
+#[derive(Default)]
+pub struct ObservedIds {
+    era: u64,
+    ids: Vec<Option<Id>>,
+}
+
+impl ObservedIds {
+    /// Notes the IDs that the rows of `scan` from `start` on observed; those of another era are dropped.
+    pub fn note(&mut self, scan: &Scan, era: u64, start: usize, ids: &[Option<Id>]) {
+        if self.era != era {
+            *self = Self { era, ids: Vec::new() };
+        }
+        self.ids.resize(scan.len(), None);
+        self.ids[start..start + ids.len()].copy_from_slice(ids);
+    }
+
+    /// Returns the ID that each row of the columns of `scan` observed, as far as it was noted in this era.
+    pub fn of_columns(&self, scan: &Scan, era: u64) -> Vec<Option<Id>> {
+        let mut ids = if self.era == era { self.ids.clone() } else { Vec::new() };
+        ids.resize(scan.len(), None);
+        let (mut row, mut left_out) = (0, scan.left_out.iter().peekable());
+        ids.retain(|_| {
+            row += 1;
+            left_out.next_if(|&&other| other + 1 == row).is_none()
+        });
+        ids
+    }
+}

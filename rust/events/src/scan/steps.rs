@@ -1,0 +1,96 @@
+//! The rows of a scan as steps of a resolver, their holes filled by the caller.
+
+use idmerge_core::{Kind, Operand, Step};
+
+use crate::error::Error;
+use crate::scan::scanner::{HOLE, NOTHING, OBSERVE, Row, Scan};
+
+/// An operand that fills one of a hole.
+pub enum FilledOperand<T> {
+    /// It is missing or of the wrong type.
+    Missing,
+    /// It is text of a kind that no ID can have.
+    NotUnicode,
+    /// It is text.
+    Text(T),
+}
+
+impl<T: AsRef<str>> FilledOperand<T> {
+    fn operand(&self) -> Operand<'_> {
+        match self {
+            Self::Missing => Operand::Missing,
+            Self::NotUnicode => Operand::NotUnicode,
+            Self::Text(text) => Operand::Text(text.as_ref()),
+        }
+    }
+}
+
+/// The rows of a scan from `start` to `stop`.
+pub struct Steps<'a, T> {
+    scan: &'a Scan,
+    start: usize,
+    stop: usize,
+    codes: &'a [u8],
+    /// The two operands that fill each hole.
+    filled: Vec<[FilledOperand<T>; 2]>,
+}
+
+impl<'a, T: AsRef<str>> Steps<'a, T> {
+    /// Takes a code and two operands for each hole, in their order.
+    ///
+    /// # Errors
+    ///
+    /// There are no such rows, the codes or the operands are not as many as the holes, or a code is no step's.
+    pub fn new(
+        scan: &'a Scan,
+        (start, stop): (usize, usize),
+        codes: &'a [u8],
+        filled: Vec<[FilledOperand<T>; 2]>,
+    ) -> Result<Self, Error> {
+        let rows = scan.rows().get(start..stop);
+        let rows = rows.ok_or_else(|| Error::Index("no such rows".to_owned()))?;
+        let holes = rows.iter().filter(|row| row.code == HOLE).count();
+        if [codes.len(), filled.len()] != [holes; 2] || codes.iter().any(|&code| code > OBSERVE) {
+            return Err(Error::Value(format!(
+                "{holes} holes must be filled with steps, got {} codes of steps and {} pairs of operands",
+                codes.len(),
+                filled.len()
+            )));
+        }
+        Ok(Self { scan, start, stop, codes, filled })
+    }
+
+    /// Returns the steps in order.
+    pub fn iter(&self) -> impl Iterator<Item = Step<'_>> {
+        let mut filled = self.codes.iter().zip(&self.filled);
+        (self.start..self.stop).map(move |row| match self.scan.rows()[row].code {
+            HOLE => {
+                let (&code, [left, right]) = filled.next().expect("each hole is filled");
+                step(code, left.operand(), right.operand())
+            }
+            NOTHING => Step::Observe(Operand::Missing),
+            code => {
+                let (left, right) = self.scan.texts(row);
+                step(code, left.into(), right.into())
+            }
+        })
+    }
+
+    /// Returns the rows that state links, counted from `start`.
+    pub fn links(&self) -> Vec<i64> {
+        let mut filled = self.codes.iter();
+        let rows = self.scan.rows()[self.start..self.stop].iter().zip(0..);
+        let mut is_link = |row: &Row| match row.code {
+            HOLE => *filled.next().expect("each hole is filled") < OBSERVE,
+            code => code < OBSERVE,
+        };
+        rows.filter_map(|(row, index)| is_link(row).then_some(index)).collect()
+    }
+}
+
+fn step<'a>(code: u8, left: Operand<'a>, right: Operand<'a>) -> Step<'a> {
+    match Kind::from_code(code) {
+        Some(kind) => Step::Link(kind, left, right),
+        None => Step::Observe(left),
+    }
+}

@@ -1,0 +1,201 @@
+//! The classes that read lines of events into the steps that they state.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, RwLock};
+
+use idmerge_core::Id;
+use idmerge_events::columns::{Columns, ExpectedKinds, Kinds};
+use idmerge_events::links::Rules;
+use idmerge_events::scan::{self, FilledOperand, ObservedIds};
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::{PyBytes, PyList, PyString};
+
+use crate::errors::Failure;
+
+/// Reads lines of events by the rules that Python states.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Scanner {
+    scanner: scan::Scanner,
+    /// The kinds that are expected of properties; None where no columns are wanted.
+    expected: RwLock<Option<Arc<ExpectedKinds>>>,
+}
+
+/// The steps that some lines state, a row for each line that is not blank.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Scan {
+    scan: scan::Scan,
+    /// The events as columns, until they are taken.
+    columns: Mutex<Option<Columns>>,
+    /// The IDs that the rows observed, by the resolver that took them last.
+    observed: Mutex<ObservedIds>,
+}
+
+/// Returns the first `end` bytes of a text.
+pub fn up_to(text: &[u8], end: usize) -> PyResult<&[u8]> {
+    text.get(..end).ok_or_else(|| PyIndexError::new_err("end is behind the text"))
+}
+
+#[pymethods]
+impl Scanner {
+    #[new]
+    #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None))]
+    fn new(
+        events: Vec<(String, u8, Vec<Vec<String>>)>,
+        longest: usize,
+        shape: bool,
+        columns: bool,
+        chosen: Option<HashSet<String>>,
+    ) -> PyResult<Self> {
+        let Some(rules) = Rules::new(events) else {
+            return Err(PyValueError::new_err("each event needs one or two groups of few keys"));
+        };
+        let expected = columns.then(|| Arc::new(ExpectedKinds::of(chosen)));
+        let scanner = scan::Scanner::new(rules, longest, shape || columns);
+        Ok(Self { scanner, expected: RwLock::new(expected) })
+    }
+
+    /// Take the kinds that the values of properties have, so that columns need not be guessed.
+    fn expect(&self, properties: Kinds) -> PyResult<()> {
+        if let Some(expected) = self.expected.write().map_err(Failure::from)?.as_mut() {
+            Arc::make_mut(expected).take(properties);
+        }
+        Ok(())
+    }
+
+    /// Make no more columns.
+    fn end_columns(&self) -> PyResult<()> {
+        *self.expected.write().map_err(Failure::from)? = None;
+        Ok(())
+    }
+
+    /// Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
+    ///
+    /// If columns are wanted and some lines are unread, call again with an event's JSON for each of these, or
+    /// None for what is no event.
+    #[pyo3(signature = (head, text, end, filled=None))]
+    fn scan(
+        &self,
+        head: &Bound<'_, PyBytes>,
+        text: &Bound<'_, PyBytes>,
+        end: usize,
+        filled: Option<Vec<Option<PyBackedBytes>>>,
+    ) -> PyResult<Scan> {
+        let py = text.py();
+        let (head, text) = (PyBackedBytes::from(head.clone()), PyBackedBytes::from(text.clone()));
+        let text = up_to(&text, end)?;
+        let expected = self.expected.read().map_err(Failure::from)?.clone();
+        let filled: Option<Vec<_>> =
+            filled.as_ref().map(|events| events.iter().map(|event| event.as_deref()).collect());
+        let scan = py.detach(|| self.scanner.scan(&head, text, expected.as_deref(), filled.as_deref()));
+        let mut scan = scan.map_err(Failure::from)?;
+        let columns = Mutex::new(scan.columns.take());
+        Ok(Scan { scan, columns, observed: Mutex::default() })
+    }
+}
+
+impl Scan {
+    /// Returns the scan itself.
+    pub fn get(&self) -> &scan::Scan {
+        &self.scan
+    }
+
+    /// Returns whether there are columns that are not taken.
+    pub fn has_columns(&self) -> Result<bool, Failure> {
+        Ok(self.columns.lock()?.is_some())
+    }
+
+    /// Returns the events as columns, if these were wanted and are not taken.
+    pub fn take_columns(&self) -> Result<Option<Columns>, Failure> {
+        Ok(self.columns.lock()?.take())
+    }
+
+    /// Notes the IDs that the rows from `start` on observed, by a resolver's numbers.
+    pub fn note_observed(&self, era: u64, start: usize, ids: &[Option<Id>]) -> Result<(), Failure> {
+        self.observed.lock()?.note(&self.scan, era, start, ids);
+        Ok(())
+    }
+
+    /// Returns the ID that each row of the columns observed, as far as it was noted in this era.
+    pub fn observed_ids(&self, era: u64) -> Result<Vec<Option<Id>>, Failure> {
+        Ok(self.observed.lock()?.of_columns(&self.scan, era))
+    }
+}
+
+#[pymethods]
+impl Scan {
+    /// How many lines were read, blank ones included.
+    #[getter]
+    fn lines(&self) -> u32 {
+        self.scan.lines()
+    }
+
+    /// Return the number of rows.
+    fn __len__(&self) -> usize {
+        self.scan.len()
+    }
+
+    /// Return the line of a row, counted from 0.
+    fn line(&self, row: usize) -> Result<u32, Failure> {
+        Ok(self.scan.line(row)?)
+    }
+
+    /// Return the kind and the operands of a row that states a link, else None.
+    fn link(&self, row: usize) -> Result<Option<(u8, &str, &str)>, Failure> {
+        Ok(self.scan.link(row)?)
+    }
+
+    /// Return the ID that a row observes, else None.
+    fn observed(&self, row: usize) -> Result<Option<&str>, Failure> {
+        Ok(self.scan.observed(row)?)
+    }
+
+    /// Return each property's name, its kinds, and the row where it came first.
+    ///
+    /// Lines that are JSON only to Python, if at all, have none here.
+    fn properties(&self) -> Vec<(&str, u8, usize)> {
+        self.scan.properties()
+    }
+
+    /// Return the rows whose properties `properties` lacks.
+    fn rows_without_properties(&self) -> Vec<usize> {
+        self.scan.rows_without_properties()
+    }
+
+    /// Return the lines that Python must read before there are columns: their numbers, counted from 0, and bytes.
+    fn unread<'py>(&self, py: Python<'py>) -> Vec<(u32, Bound<'py, PyBytes>)> {
+        self.scan.unread().iter().map(|(line, text)| (*line, PyBytes::new(py, text))).collect()
+    }
+
+    /// Return how many rows the columns have, and how many bytes; None without columns.
+    fn columns_size(&self) -> Result<Option<(usize, usize)>, Failure> {
+        Ok(self.columns.lock()?.as_ref().map(|columns| (columns.rows(), columns.bytes())))
+    }
+
+    /// Return the rows that Python must read, with their bytes.
+    fn holes<'py>(&self, py: Python<'py>) -> Vec<(usize, Bound<'py, PyBytes>)> {
+        self.scan.holes().map(|(row, text)| (row, PyBytes::new(py, text))).collect()
+    }
+}
+
+/// Returns the pairs of operands that fill holes.
+///
+/// # Errors
+///
+/// `ValueError` if the lists differ in length.
+pub fn holes_filled(
+    left: &Bound<'_, PyList>,
+    right: &Bound<'_, PyList>,
+) -> PyResult<Vec<[FilledOperand<PyBackedStr>; 2]>> {
+    if left.len() != right.len() {
+        let lengths = [left.len(), right.len()];
+        return Err(PyValueError::new_err(format!("holes must be filled with pairs, got {lengths:?}")));
+    }
+    let operand = |object: Bound<'_, PyAny>| match object.cast_into::<PyString>() {
+        // Python holds lone surrogates; they are no Unicode text and have no UTF-8.
+        Ok(text) => PyBackedStr::try_from(text).map_or(FilledOperand::NotUnicode, FilledOperand::Text),
+        Err(_) => FilledOperand::Missing,
+    };
+    Ok(left.iter().zip(right.iter()).map(|(left, right)| [left, right].map(operand)).collect())
+}

@@ -35,21 +35,21 @@ pub enum Failure {
     Damaged(String),
     /// A position cannot be taken back; the text says why.
     Retraction(String),
-    /// Which link joined what was not kept.
+    /// No history of links was kept.
     NoHistory,
     /// The system could not read or write a file.
     System(std::io::Error),
     /// A list became shorter while it was read.
     Changed {
-        /// How many of its rows are applied.
+        /// The number of its rows that are applied.
         taken: usize,
-        /// How many it had.
+        /// The number that it had.
         rows: usize,
     },
 }
 
 impl Failure {
-    /// Returns the failure of a call that exceeded a limit, or memory; `shown` tells more of it.
+    /// Returns the failure of a call that exceeded a limit, or memory; `shown` is its message.
     fn exceeded(error: idmerge_core::Error, shown: &impl ToString) -> Self {
         match error {
             idmerge_core::Error::NoMemory => Self::Memory(shown.to_string()),
@@ -138,7 +138,7 @@ fn system_error(error: &std::io::Error) -> PyErr {
 /// Lets panics reach Python as `idmerge.errors.InternalError`.
 ///
 /// pyo3 raises them as its `PanicException`, a `BaseException` that no `except Exception` meets. To catch each
-/// call's panics here would leave out those that nobody thought of, so the class itself is made one of ours.
+/// call's panics here would miss some, so the class itself is made one of ours.
 pub fn name_panics(py: Python<'_>) -> PyResult<()> {
     let (raised, ours) = (py.get_type::<PanicException>(), py.get_type::<InternalError>());
     raised.setattr("__bases__", (&ours,))?;

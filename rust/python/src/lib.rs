@@ -3,47 +3,28 @@
 //! It turns Python's and Arrow's texts into what the core reads, runs the core without the
 //! interpreter, and wraps the answers. It decides nothing about identity.
 //!
-//! - [`resolver`]: the class that `idmerge.Resolver` extends.
-//! - [`partition`]: the base of [`disjoint_set`] and [`union_find`], the classes of `idmerge.compat`.
-//! - [`objects`]: any hashable object as a number.
-//! - [`components`]: what is connected, without a policy.
-//! - [`links`]: links without a policy in.
-//! - [`imported`]: Arrow arrays in, checked; [`column`]: text columns in.
-//! - [`numpy_text`]: numpy's columns of text, in and out; [`string_dtype`]: the only unsafe code.
-//! - [`batches`]: steps on their way into the core; [`relay`]: who works on them; [`turn`]: one call at a time.
-//! - [`lookups`]: the canonical IDs of whole columns.
-//! - [`kinds`]: what kind each link of a batch is.
-//! - [`journal`]: what a resolver does with a journal.
-//! - [`events`]: lines of events as steps, columns and Parquet; [`scanned`]: their steps into a resolver.
-//! - [`table`]: Arrow columns and tables out.
-//! - [`settings`]: the policy and the strategy, from Python's objects.
+//! - [`columns`]: columns in, of text, kinds and integers, from lists, numpy and Arrow; the only unsafe code.
+//! - [`tables`]: Arrow columns and tables out.
+//! - [`pipeline`]: batches of steps on their way into the core, on one thread or several.
+//! - [`events`]: classes over `idmerge_events`: lines of events as steps, columns and Parquet.
+//! - [`resolver`]: the class that `idmerge.Resolver` extends; [`journal`]: its part that serves a journal.
+//! - [`disjoint`]: the classes that those of `idmerge.compat` extend, and components.
 //! - [`errors`]: the core's errors as Python's exceptions; [`memory`]: objects that may not fit.
+//!
+//! A module uses those above it in this list, [`errors`] and [`memory`]; `rust/events/tests/modules.rs` checks that
+//! there are no cycles.
 
 #![deny(unsafe_code)]
 
-mod batches;
-mod column;
-mod components;
-mod disjoint_set;
+mod columns;
+mod disjoint;
 mod errors;
 mod events;
-mod imported;
 mod journal;
-mod kinds;
-mod links;
-mod lookups;
 mod memory;
-mod numpy_text;
-mod objects;
-mod partition;
-mod relay;
+mod pipeline;
 mod resolver;
-mod scanned;
-mod settings;
-mod string_dtype;
-mod table;
-mod turn;
-mod union_find;
+mod tables;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
@@ -51,22 +32,16 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::components::connected_components;
-    #[pymodule_export]
-    use crate::disjoint_set::DisjointSet;
+    use crate::disjoint::{DisjointSet, Partition, UnionFind, connected_components};
     #[pymodule_export]
     use crate::events::{
         DistinctRows, EncodedEvents, EncodedFile, Flat, Flattener, Items, Scan, Scanner, SentIds, Spool,
         float_text,
     };
     #[pymodule_export]
-    use crate::partition::Partition;
-    #[pymodule_export]
     use crate::resolver::Resolver;
     #[pymodule_export]
-    use crate::table::{Column, Table};
-    #[pymodule_export]
-    use crate::union_find::UnionFind;
+    use crate::tables::{Column, Table};
 
     /// Looks numpy up: at its first use Python code would do that, where an error, such as that of Ctrl-C, is a
     /// panic.

@@ -8,8 +8,8 @@ use numpy::PyArray1;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::columns::read_arrow;
 use crate::errors::Failure;
-use crate::imported::read_arrow;
 
 /// The distinct rows of text so far.
 #[pyclass(frozen, module = "idmerge._core")]

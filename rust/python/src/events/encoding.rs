@@ -9,10 +9,10 @@ use idmerge_events::parquet;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::column::read_utf8;
+use crate::columns::read_utf8;
 use crate::errors::Failure;
 use crate::events::scanner::Scan;
-use crate::table::Column;
+use crate::tables::Column;
 
 /// A file without a name where encoded columns wait, and how they are encoded.
 #[pyclass(frozen, module = "idmerge._core")]

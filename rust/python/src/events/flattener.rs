@@ -9,7 +9,7 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::errors::Failure;
 use crate::events::scanner::up_to;
-use crate::table::Table;
+use crate::tables::Table;
 
 /// Turns lines of events into columns whose names and kinds are known.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -67,7 +67,7 @@ impl Flat {
         self.table.as_ref().map(|table| table.clone_ref(py))
     }
 
-    /// How many lines there are, blank ones included.
+    /// The number of lines, blank ones included.
     #[getter]
     fn lines(&self) -> u32 {
         self.lines

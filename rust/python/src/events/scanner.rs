@@ -25,7 +25,7 @@ pub struct Scanner {
 /// The steps that some lines state, a row for each line that is not blank.
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct Scan {
-    scan: scan::Scan,
+    steps: scan::Scan,
     /// The events as columns, until they are taken.
     columns: Mutex<Option<Columns>>,
     /// The IDs that the rows observed, by the resolver that took them last.
@@ -75,6 +75,7 @@ impl Scanner {
     /// If columns are wanted and some lines are unread, call again with an event's JSON for each of these, or
     /// None for what is no event.
     #[pyo3(signature = (head, text, end, filled=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
     fn scan(
         &self,
         head: &Bound<'_, PyBytes>,
@@ -91,14 +92,14 @@ impl Scanner {
         let scan = py.detach(|| self.scanner.scan(&head, text, expected.as_deref(), filled.as_deref()));
         let mut scan = scan.map_err(Failure::from)?;
         let columns = Mutex::new(scan.columns.take());
-        Ok(Scan { scan, columns, observed: Mutex::default() })
+        Ok(Scan { steps: scan, columns, observed: Mutex::default() })
     }
 }
 
 impl Scan {
     /// Returns the scan itself.
     pub fn get(&self) -> &scan::Scan {
-        &self.scan
+        &self.steps
     }
 
     /// Returns whether there are columns that are not taken.
@@ -113,59 +114,59 @@ impl Scan {
 
     /// Notes the IDs that the rows from `start` on observed, by a resolver's numbers.
     pub fn note_observed(&self, era: u64, start: usize, ids: &[Option<Id>]) -> Result<(), Failure> {
-        self.observed.lock()?.note(&self.scan, era, start, ids);
+        self.observed.lock()?.note(&self.steps, era, start, ids);
         Ok(())
     }
 
     /// Returns the ID that each row of the columns observed, as far as it was noted in this era.
     pub fn observed_ids(&self, era: u64) -> Result<Vec<Option<Id>>, Failure> {
-        Ok(self.observed.lock()?.of_columns(&self.scan, era))
+        Ok(self.observed.lock()?.of_columns(&self.steps, era))
     }
 }
 
 #[pymethods]
 impl Scan {
-    /// How many lines were read, blank ones included.
+    /// The number of lines that were read, blank ones included.
     #[getter]
     fn lines(&self) -> u32 {
-        self.scan.lines()
+        self.steps.lines()
     }
 
     /// Return the number of rows.
     fn __len__(&self) -> usize {
-        self.scan.len()
+        self.steps.len()
     }
 
     /// Return the line of a row, counted from 0.
     fn line(&self, row: usize) -> Result<u32, Failure> {
-        Ok(self.scan.line(row)?)
+        Ok(self.steps.line(row)?)
     }
 
     /// Return the kind and the operands of a row that states a link, else None.
     fn link(&self, row: usize) -> Result<Option<(u8, &str, &str)>, Failure> {
-        Ok(self.scan.link(row)?)
+        Ok(self.steps.link(row)?)
     }
 
     /// Return the ID that a row observes, else None.
     fn observed(&self, row: usize) -> Result<Option<&str>, Failure> {
-        Ok(self.scan.observed(row)?)
+        Ok(self.steps.observed(row)?)
     }
 
     /// Return each property's name, its kinds, and the row where it came first.
     ///
     /// Lines that are JSON only to Python, if at all, have none here.
     fn properties(&self) -> Vec<(&str, u8, usize)> {
-        self.scan.properties()
+        self.steps.properties()
     }
 
     /// Return the rows whose properties `properties` lacks.
     fn rows_without_properties(&self) -> Vec<usize> {
-        self.scan.rows_without_properties()
+        self.steps.rows_without_properties()
     }
 
     /// Return the lines that Python must read before there are columns: their numbers, counted from 0, and bytes.
     fn unread<'py>(&self, py: Python<'py>) -> Vec<(u32, Bound<'py, PyBytes>)> {
-        self.scan.unread().iter().map(|(line, text)| (*line, PyBytes::new(py, text))).collect()
+        self.steps.unread().iter().map(|(line, text)| (*line, PyBytes::new(py, text))).collect()
     }
 
     /// Return how many rows the columns have, and how many bytes; None without columns.
@@ -175,7 +176,7 @@ impl Scan {
 
     /// Return the rows that Python must read, with their bytes.
     fn holes<'py>(&self, py: Python<'py>) -> Vec<(usize, Bound<'py, PyBytes>)> {
-        self.scan.holes().map(|(row, text)| (row, PyBytes::new(py, text))).collect()
+        self.steps.holes().map(|(row, text)| (row, PyBytes::new(py, text))).collect()
     }
 }
 

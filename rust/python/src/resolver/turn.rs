@@ -41,7 +41,7 @@ impl Turns {
         self.take_by(|| self.lock.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The same without the interpreter.
+    /// Does the same without the interpreter.
     pub fn take_detached(&self) -> Turn<'_> {
         self.take_by(|| self.lock.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -11,15 +11,15 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyTuple};
 
-use crate::links::Links;
-use crate::objects::Probe;
-use crate::partition::{Partition, State};
+use crate::disjoint::links::Links;
+use crate::disjoint::objects::Probe;
+use crate::disjoint::partition::{Partition, State};
 
 /// The core of `idmerge.compat.UnionFind`.
 #[pyclass(frozen, subclass, extends = Partition, module = "idmerge._core")]
 pub struct UnionFind;
 
-/// What became of a union under the lock.
+/// The result of a union under the lock.
 enum Union {
     Done {
         joined: bool,

@@ -11,32 +11,32 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
-use crate::column::{Column, Elements, Objects, Pinned, Purpose};
+use crate::columns::{Elements, Objects, Pinned, Purpose, TextColumn};
 use crate::errors::Failure;
-use crate::relay::spawn;
+use crate::pipeline::spawn;
 use crate::resolver::{Core, Resolver};
-use crate::table::{Column as ArrowColumn, Texts};
+use crate::tables::{Column, Texts};
 
-/// How many rows of a look-up are worth a thread of their own.
+/// The rows of a look-up that are worth a thread of their own.
 const WORTH_A_THREAD: usize = 1 << 14;
 
 #[pymethods]
 impl Resolver {
     /// Return the canonical ID of each row as an Arrow column.
     #[pyo3(name = "_resolve_column")]
-    fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<ArrowColumn> {
-        match Column::from_python(ids, "ids", Elements::Ids)? {
-            Column::Objects(objects) => {
+    fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<Column> {
+        match TextColumn::from_python(ids, "ids", Elements::Ids)? {
+            TextColumn::Objects(objects) => {
                 let (_, batches) = self.questions(py, &objects)?;
-                py.detach(|| self.answer(batches, true))?.into_column(&DataType::Utf8)
+                Column::of(py.detach(|| self.answer(batches, true))?, &DataType::Utf8)
             }
-            Column::Pinned(column) => {
+            TextColumn::Pinned(column) => {
                 let kind = column.arrow_type.clone().unwrap_or(DataType::Utf8);
                 let texts = py.detach(|| {
                     column.check_unicode("ids")?;
                     self.resolve_pinned(&column)
                 })?;
-                ArrowColumn::new(texts, &kind)
+                Column::new(texts, &kind)
             }
         }
     }
@@ -44,7 +44,7 @@ impl Resolver {
     /// Return the canonical ID of each item as a list.
     #[pyo3(name = "_resolve_list")]
     fn resolve_list<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let Column::Objects(objects) = Column::from_python(ids, "ids", Elements::Ids)? else {
+        let TextColumn::Objects(objects) = TextColumn::from_python(ids, "ids", Elements::Ids)? else {
             return Err(PyTypeError::new_err("ids must be a list"));
         };
         let (given, batches) = self.questions(py, &objects)?;

@@ -5,8 +5,9 @@ use idmerge_core::Components;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
-use crate::links::{Form, Links, Numbered, unsigned};
-use crate::table::Texts;
+use crate::columns::{Form, unsigned};
+use crate::disjoint::links::{Links, Numbered};
+use crate::tables::{Column, Texts};
 
 /// A component's number for each ID or row. An ID's limit is i32's.
 type Labels<'py> = Bound<'py, PyArray1<i32>>;
@@ -37,7 +38,7 @@ fn ids<'py>(py: Python<'py>, numbered: &Numbered) -> PyResult<Bound<'py, PyAny>>
             let column = py.detach(|| {
                 let mut texts = Texts::with_capacity(distinct.len());
                 distinct.iter().for_each(|text| texts.push(Some(text.as_bytes())));
-                texts.into_column(&DataType::Utf8)
+                Column::of(texts, &DataType::Utf8)
             })?;
             Ok(Bound::new(py, column)?.into_any())
         }

@@ -13,19 +13,19 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::batches::StepRows;
-use crate::column::read_utf8;
+use crate::columns::read_utf8;
 use crate::errors::Failure;
 use crate::events::{Scan, SentIds, holes_filled};
-use crate::relay::run_detached;
+use crate::pipeline::run_detached;
+use crate::pipeline::sources::StepRows;
 use crate::resolver::{OutcomesAndRows, Resolver};
-use crate::table::{Column, Texts};
+use crate::tables::{Column, Texts};
 
 #[pymethods]
 impl Resolver {
     /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
     ///
-    /// A scan with columns notes_observed which ID each ordinary event is of.
+    /// A scan with columns notes the ID of each ordinary event.
     #[pyo3(name = "_take_scan")]
     fn take_scan<'py>(
         &self,
@@ -72,7 +72,7 @@ impl Resolver {
             }
             Ok(named(&core, sent))
         })?;
-        texts.into_column(&DataType::Utf8)
+        Column::of(texts, &DataType::Utf8)
     }
 
     /// Return another number whenever an ID's number may mean something else than before.
@@ -107,7 +107,7 @@ impl Resolver {
             let ids = arrays.iter().flat_map(|array| array.as_string::<i32>().iter());
             follow(&mut core, ids, steps.iter()).map_err(Failure::from)
         })?;
-        texts.into_column(&DataType::Utf8)
+        Column::of(texts, &DataType::Utf8)
     }
 }
 

@@ -4,9 +4,9 @@
 //! producers remain their promise.
 
 use arrow_array::ArrayRef;
-use arrow_schema::FieldRef;
+use arrow_schema::{DataType, FieldRef};
 use idmerge_events::checked;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyArray;
@@ -51,4 +51,20 @@ pub fn check_sizes(column: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     validate.call0().map(drop).map_err(|error| {
         PyValueError::new_err(format!("{name} is a damaged Arrow column: {}", error.value(py)))
     })
+}
+
+/// Returns the arrays of an Arrow column of utf8, checked.
+pub fn read_utf8(column: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<ArrayRef>> {
+    let (arrays, _) = read_arrow(column, name)?;
+    if arrays.iter().any(|array| *array.data_type() != DataType::Utf8) {
+        return Err(PyTypeError::new_err(format!("{name} must be a column of utf8")));
+    }
+    Ok(arrays)
+}
+
+/// Returns whether `object` speaks Arrow's `PyCapsule` interface.
+pub fn is_arrow(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = object.py();
+    Ok(object.hasattr(intern!(py, "__arrow_c_stream__"))?
+        || object.hasattr(intern!(py, "__arrow_c_array__"))?)
 }

@@ -1,7 +1,7 @@
 //! numpy's columns of text, in and out, without a Python object a row.
 //!
 //! In: a column becomes one Arrow array of UTF-8. It is taken a piece at a time, and each piece is a
-//! copy that numpy makes: so strides, byte order and whoever writes to the array meanwhile are
+//! copy that numpy makes: so strides, byte order and threads that write to the array meanwhile are
 //! numpy's business, and what is held twice fits in a processor's cache.
 //!
 //! Out: the other way round, from the Arrow arrays of an answer.
@@ -10,14 +10,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, LargeBinaryArray};
 use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer};
 use numpy::{PyArray1, PyArrayMethods};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PySlice, PyString};
 
+use crate::columns::string_dtype;
 use crate::errors::Failure;
-use crate::string_dtype;
 
 /// Bytes a piece of a `U` column, unless a row is longer.
 const PIECE_BYTES: usize = 1 << 19;
@@ -193,4 +193,13 @@ fn write_fixed_width<'py, 'a>(
         }
     }
     Ok(array)
+}
+
+/// Raises unless a numpy array has one dimension.
+pub fn check_one_dimension(array: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+    let dimensions: usize = array.getattr(intern!(array.py(), "ndim"))?.extract()?;
+    if dimensions == 1 {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!("{name} must have one dimension, got {dimensions}")))
 }

@@ -1,4 +1,4 @@
-//! Hashable objects in disjoint sets: what `DisjointSet` and `UnionFind` have in common.
+//! Hashable objects in disjoint sets: the common base of `DisjointSet` and `UnionFind`.
 //!
 //! Objects and sets stand behind one lock. Whatever may run Python, which is hashing, comparing and
 //! letting go of an object, happens before it is taken or after it is left. An object's number is
@@ -14,14 +14,14 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyList, PySet, PyTuple};
 
+use crate::disjoint::objects::{Objects, Probe, Search};
 use crate::errors::Failure;
 use crate::memory::py_bytes;
-use crate::objects::{Objects, Probe, Search};
 
-/// How many objects are searched for together.
+/// The objects that are searched for together.
 pub const GROUP: usize = 64;
 
-/// What the lock guards: the number of an object is the number in the sets.
+/// The state behind the lock: the number of an object is the number in the sets.
 #[derive(Default)]
 pub struct State {
     pub objects: Objects,

@@ -2,13 +2,9 @@
 
 use idmerge_core::{Act, Batch, Door, Kind, Side, Step};
 
-use crate::column::{Column, Objects, Pinned, Purpose, Reader};
-use crate::kinds::Kinds;
+use crate::columns::{Kinds, Objects, Pinned, Purpose, Reader, TextColumn};
 
-/// A code of `take_steps` that observes an ID; lower ones are the core's kinds.
-pub const OBSERVE: u8 = 4;
-
-/// What the rows of a call state.
+/// The steps that the rows of a call state.
 pub enum Acts<'a> {
     Links(&'a Kinds),
     Coded(&'a [u8]),
@@ -27,7 +23,7 @@ impl Acts<'_> {
         }
     }
 
-    /// Returns what the texts of a side are wanted for.
+    /// Returns the purpose of the texts of a side.
     fn purpose(&self, side: Side) -> Purpose {
         match self {
             Self::Links(_) | Self::Coded(_) | Self::Observations => Purpose::Step(side),
@@ -85,10 +81,10 @@ enum MixedColumn<'a, 'py> {
 }
 
 impl<'a, 'py> MixedRows<'a, 'py> {
-    pub fn new(acts: Acts<'a>, columns: &[&'a Column<'py>], door: &'a Door) -> Self {
-        let mixed = |(column, side): (&&'a Column<'py>, Side)| match column {
-            Column::Objects(objects) => MixedColumn::Objects(objects, acts.purpose(side)),
-            Column::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(acts.purpose(side), door, 0)),
+    pub fn new(acts: Acts<'a>, columns: &[&'a TextColumn<'py>], door: &'a Door) -> Self {
+        let mixed = |(column, side): (&&'a TextColumn<'py>, Side)| match column {
+            TextColumn::Objects(objects) => MixedColumn::Objects(objects, acts.purpose(side)),
+            TextColumn::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(acts.purpose(side), door, 0)),
         };
         let len = columns.iter().map(|column| column.len()).min().unwrap_or(0);
         let columns = columns.iter().zip([Side::First, Side::Second]).map(mixed).collect();

@@ -4,10 +4,10 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet, PyTuple};
 
+use crate::disjoint::links::Links;
+use crate::disjoint::objects::Probe;
+use crate::disjoint::partition::{Partition, State};
 use crate::errors::Failure;
-use crate::links::Links;
-use crate::objects::Probe;
-use crate::partition::{Partition, State};
 
 /// The core of `idmerge.compat.DisjointSet`.
 #[pyclass(frozen, subclass, extends = Partition, module = "idmerge._core")]
@@ -44,7 +44,7 @@ impl DisjointSet {
         PyClassInitializer::from(Partition::default()).add_subclass(Self)
     }
 
-    /// How many subsets there are.
+    /// The number of subsets.
     #[getter]
     fn n_subsets(slf: &Bound<'_, Self>) -> PyResult<usize> {
         Ok(slf.as_super().get().lock(slf.py())?.sets.count())

@@ -36,7 +36,7 @@ struct Slot {
     hash: Hash,
 }
 
-/// What Python says of an object for the sake of finding it.
+/// The hash of an object, by which it is found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Hash {
     hash: isize,
@@ -57,11 +57,11 @@ pub struct Probe<'a, 'py> {
     pub object: &'a Bound<'py, PyAny>,
     hash: Hash,
     spread: u64,
-    /// How many objects are known to be other ones.
+    /// The number of objects that are known to be other ones.
     behind: usize,
 }
 
-/// What a search under the lock can say.
+/// The result of a search under the lock.
 pub enum Search<'py> {
     Found(u32),
     Nowhere,
@@ -72,7 +72,7 @@ pub enum Search<'py> {
 /// The objects that only Python can tell from the one searched for.
 pub struct Candidates<'py> {
     objects: Vec<(u32, Bound<'py, PyAny>)>,
-    /// How many objects there were.
+    /// The number of objects at that time.
     searched: usize,
 }
 

@@ -1,14 +1,16 @@
-//! Who works on batches: one thread, or several.
+//! A pipeline of batches, on one thread or several.
 //!
 //! A batch is filled (texts checked, packed and hashed), then looked ahead for, then settled. Batches are
-//! filled in order and settled in order, so the answer does not depend on who does it.
+//! filled in order and settled in order, so the answer does not depend on the threads.
 //!
-//! Where no interpreter is needed, each thread takes a batch all the way: while one settles, the others
+//! If no interpreter is needed, each thread takes a batch all the way: while one settles, the others
 //! fill and look ahead. A batch never changes hands, for its memory is slow to follow. Python's strings
 //! are read by the thread that is attached to the interpreter, and another one settles; whichever of the
 //! two has more time looks ahead.
 //!
 //! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
+
+pub mod sources;
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,19 +21,19 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 use idmerge_core::{Batch, Scout};
 use pyo3::prelude::*;
 
-use crate::batches::Source;
 use crate::errors::Failure;
+use crate::pipeline::sources::Source;
 
-/// How many rows are worth a second thread: to start one costs as much as some hundreds.
+/// The rows that are worth a second thread: to start one costs as much as some hundreds.
 const WORTH_A_THREAD: usize = 8 * Batch::ROWS;
-/// How many batches are on their way between two threads. Measured: 3 to 16 do equally well.
+/// The batches that are on their way between two threads. Measured: 3 to 16 do equally well.
 const ON_THE_WAY: usize = 6;
-/// How many filled batches must wait for the thread that fills to have time for more.
+/// The filled batches that must wait before the filling thread looks ahead too.
 const ENOUGH: usize = 1;
-/// How often a thread looks whether it is its turn before it lets others have the processor.
+/// The looks of a thread whether it is its turn before it lets others have the processor.
 const LOOKS: usize = 1000;
 
-/// Settles a batch, and returns who looks ahead for batches to come.
+/// Settles a batch, and returns a scout that looks ahead for batches to come.
 pub trait Settle: FnMut(&mut Batch) -> Result<Scout, Failure> + Send {}
 
 impl<F: FnMut(&mut Batch) -> Result<Scout, Failure> + Send> Settle for F {}
@@ -44,15 +46,15 @@ pub fn run_detached(
     settle: impl Settle,
 ) -> Result<(), Failure> {
     let others = if rows < WORTH_A_THREAD { 0 } else { threads.saturating_sub(1) };
-    let relay = Relay {
+    let pipeline = Pipeline {
         source: Mutex::new((source, 0)),
         settle: Mutex::new(settle),
         turn: AtomicU64::new(0),
         has_others: others > 0,
     };
     thread::scope(|scope| {
-        let others: Vec<_> = (0..others).map_while(|_| spawn(scope, || relay.run())).collect();
-        let mine = relay.run();
+        let others: Vec<_> = (0..others).map_while(|_| spawn(scope, || pipeline.run())).collect();
+        let mine = pipeline.run();
         // A panic over there goes on here.
         let theirs =
             others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
@@ -68,8 +70,8 @@ pub fn spawn<'scope, T: Send + 'scope>(
     thread::Builder::new().spawn_scoped(scope, work).ok()
 }
 
-/// What the threads of a relay share.
-struct Relay<'a, S, F> {
+/// The state that the threads of a pipeline share.
+struct Pipeline<'a, S, F> {
     /// The source, and the number of the batch to be filled next.
     source: Mutex<(&'a mut S, u64)>,
     settle: Mutex<F>,
@@ -81,7 +83,7 @@ struct Relay<'a, S, F> {
 /// No batch has this number: none is to be settled any more.
 const OVER: u64 = u64::MAX;
 
-impl<'a, S: Source, F: Settle> Relay<'a, S, F> {
+impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
     /// Takes batches all the way until there are no more.
     fn run(&self) -> Result<(), Failure> {
         let (mut batch, mut scout) = (Batch::default(), None::<Scout>);
@@ -93,7 +95,7 @@ impl<'a, S: Source, F: Settle> Relay<'a, S, F> {
                 scout.look_ahead(&mut batch);
             }
             let Some(turn) = self.wait_for(number) else { return Ok(()) };
-            // It is this thread's turn, so nobody else has the lock; nor had one that panicked.
+            // It is this thread's turn, so no other thread has the lock, and none that panicked had it.
             let Ok(mut settle) = self.settle.lock() else { return Ok(()) };
             scout = Some(settle(&mut batch)?);
             drop(settle);
@@ -112,12 +114,12 @@ impl<'a, S: Source, F: Settle> Relay<'a, S, F> {
         (!batch.is_empty()).then_some(number)
     }
 
-    /// Waits until nobody else fills, without sleeping at first: to wake up takes longer.
+    /// Waits until no other thread fills, without sleeping at first: to wake up takes longer.
     fn lock_source(&self) -> Option<MutexGuard<'_, (&'a mut S, u64)>> {
         for _ in 0..LOOKS {
             match self.source.try_lock() {
                 Ok(source) => return Some(source),
-                // Whoever panicked tells.
+                // The panicking thread reports the error.
                 Err(TryLockError::Poisoned(_)) => return None,
                 Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
             }
@@ -157,7 +159,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// The same for a source that reads Python's strings: this thread fills, and with two another one settles.
+/// Does the same for a source that reads Python's strings: this thread fills, and with two another one settles.
 pub fn run_attached(
     py: Python<'_>,
     source: &mut impl Source,
@@ -182,7 +184,7 @@ pub fn run_attached(
     }
 }
 
-/// A batch to be filled, and who can look ahead for it.
+/// A batch to be filled, and a scout that can look ahead for it.
 type Empty = (Batch, Option<Scout>);
 
 /// Returns None, having done nothing, if there is no thread to settle.

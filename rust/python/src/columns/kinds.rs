@@ -1,4 +1,4 @@
-//! What kind each link of a batch is: one kind for all, or a column of them.
+//! The kinds of the links of a batch: one for all, or a column of them.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt8Type};
@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::imported::read_arrow;
+use crate::columns::imported::{is_arrow, read_arrow};
 
 /// One kind for all links, or one a link.
 pub enum Kinds {
@@ -55,13 +55,6 @@ impl Kinds {
             Self::Each(kinds) => kinds[row],
         }
     }
-}
-
-/// Returns whether `object` speaks Arrow's `PyCapsule` interface.
-pub fn is_arrow(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = object.py();
-    Ok(object.hasattr(intern!(py, "__arrow_c_stream__"))?
-        || object.hasattr(intern!(py, "__arrow_c_array__"))?)
 }
 
 /// The numbers of kinds; bytes, the usual case, are not widened.

@@ -1,0 +1,136 @@
+//! Buffers of text in one piece, each of its own layout.
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::ByteArrayType;
+use arrow_array::{Array, ArrayRef, BinaryArray, BinaryViewArray, GenericByteArray, LargeBinaryArray};
+use arrow_buffer::ArrowNativeType;
+use arrow_schema::DataType;
+use idmerge_core::{Batch, Door, Operand};
+use pyo3::pybacked::PyBackedBytes;
+
+use crate::columns::purpose::Purpose;
+
+/// Texts in one piece.
+pub enum Chunk {
+    Fixed { bytes: PyBackedBytes, width: usize, rows: usize },
+    Utf8(BinaryArray),
+    LargeUtf8(LargeBinaryArray),
+    Utf8View(BinaryViewArray),
+    Dictionary { keys: Vec<Option<usize>>, values: Box<Chunk> },
+    Nulls(usize),
+}
+
+impl Chunk {
+    /// Takes an array of text; None if it is none.
+    pub fn from_arrow(array: &ArrayRef) -> Option<Self> {
+        Some(match array.data_type() {
+            // Read as bytes: only the producer vouches that they are UTF-8.
+            DataType::Utf8 => Self::Utf8(array.as_string::<i32>().clone().into()),
+            DataType::LargeUtf8 => Self::LargeUtf8(array.as_string::<i64>().clone().into()),
+            DataType::Utf8View => Self::Utf8View(array.as_string_view().clone().to_binary_view()),
+            DataType::Null => Self::Nulls(array.len()),
+            DataType::Dictionary(..) => {
+                let dictionary = array.as_any_dictionary();
+                if dictionary.values().is_empty() {
+                    return Some(Self::Nulls(array.len()));
+                }
+                let is_null = |row: &usize| dictionary.keys().is_null(*row);
+                let keys = dictionary.normalized_keys().into_iter().enumerate();
+                Self::Dictionary {
+                    keys: keys.map(|(row, key)| (!is_null(&row)).then_some(key)).collect(),
+                    values: Box::new(Self::from_arrow(dictionary.values())?),
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Fixed { rows, .. } => *rows,
+            Self::Utf8(array) => array.len(),
+            Self::LargeUtf8(array) => array.len(),
+            Self::Utf8View(array) => array.len(),
+            Self::Dictionary { keys, .. } => keys.len(),
+            Self::Nulls(length) => *length,
+        }
+    }
+
+    /// Appends these rows to a batch.
+    ///
+    /// One loop a type: asking for the type in every row took as long as all the rest.
+    pub fn read(&self, rows: Range<usize>, batch: &mut Batch, purpose: Purpose, door: &Door) {
+        match self {
+            Self::Utf8(array) => give_bytes(array, rows, batch, purpose, door),
+            Self::LargeUtf8(array) => give_bytes(array, rows, batch, purpose, door),
+            _ => purpose.give(batch, door, rows.map(|row| self.get(row))),
+        }
+    }
+
+    /// Returns the text of a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> Operand<'_> {
+        match self {
+            Self::Utf8(array) if array.is_valid(row) => text(array.value(row)),
+            Self::LargeUtf8(array) if array.is_valid(row) => text(array.value(row)),
+            Self::Utf8View(array) if array.is_valid(row) => text(array.value(row)),
+            Self::Utf8(_) | Self::LargeUtf8(_) | Self::Utf8View(_) | Self::Nulls(_) => Operand::Missing,
+            Self::Dictionary { keys, values } => keys[row].map_or(Operand::Missing, |key| values.get(key)),
+            Self::Fixed { bytes, width, .. } => {
+                let cell = &bytes[row * width..][..*width];
+                // numpy pads with NULs, and so cannot hold a text that ends in one.
+                text(&cell[..cell.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)])
+            }
+        }
+    }
+
+    /// Returns whether all text is ASCII, as far as a glance can tell.
+    pub fn is_ascii(&self) -> bool {
+        match self {
+            Self::Utf8(array) => array.value_data().is_ascii(),
+            Self::LargeUtf8(array) => array.value_data().is_ascii(),
+            Self::Dictionary { values, .. } => values.is_ascii(),
+            Self::Utf8View(_) | Self::Nulls(_) | Self::Fixed { .. } => false,
+        }
+    }
+}
+
+/// Appends rows of a column of bytes to a batch.
+///
+/// The text of all rows is checked at once, which costs next to nothing; only if some of it is no
+/// UTF-8 is each row checked for itself.
+fn give_bytes<T: ByteArrayType>(
+    array: &GenericByteArray<T>,
+    rows: Range<usize>,
+    batch: &mut Batch,
+    purpose: Purpose,
+    door: &Door,
+) where
+    T::Native: AsRef<[u8]>,
+{
+    let offsets = array.value_offsets();
+    let first = offsets[rows.start].as_usize();
+    let all = array.value_data().get(first..offsets[rows.end].as_usize());
+    let all = all.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let cell = |row: usize| {
+        if array.is_null(row) {
+            return Operand::Missing;
+        }
+        match all {
+            Some(all) => {
+                let range = offsets[row].as_usize() - first..offsets[row + 1].as_usize() - first;
+                all.get(range).map_or(Operand::NotUnicode, Operand::Text)
+            }
+            None => text(array.value(row).as_ref()),
+        }
+    };
+    purpose.give(batch, door, rows.map(cell));
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> Operand<'_> {
+    std::str::from_utf8(bytes).map_or(Operand::NotUnicode, Operand::Text)
+}

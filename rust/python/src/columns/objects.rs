@@ -1,0 +1,106 @@
+//! Lists of Python's strings, read while attached to the interpreter, a piece of the list at a time.
+//!
+//! A piece is copied first, which takes a reference to each string and so brings it near, many at once; then each
+//! string's text is asked for.
+
+use std::ops::Range;
+
+use idmerge_core::{Batch, Door, Operand, prefetch_address};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyList, PyString};
+
+use crate::columns::purpose::Purpose;
+
+/// The meaning of an element that is no text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Elements {
+    /// An operand of a link: anything but text is missing.
+    Operands,
+    /// An ID to look at: None and NaN are missing, anything else is a `TypeError`.
+    Ids,
+}
+
+/// A list or a tuple of Python's strings.
+pub struct Objects<'py> {
+    list: Bound<'py, PyList>,
+    len: usize,
+}
+
+impl<'py> Objects<'py> {
+    /// Takes a list; `name` is the argument that an error names.
+    pub fn new(list: Bound<'py, PyList>, name: &str, elements: Elements) -> PyResult<Self> {
+        // To copy a long one would cost more than reading it; should it shrink, the call says so.
+        let list = if list.len() <= COPIED { list.get_slice(0, list.len()) } else { list };
+        if elements == Elements::Ids {
+            for (row, object) in list.iter().enumerate() {
+                check_id(&object, name, row)?;
+            }
+        }
+        Ok(Self { len: list.len(), list })
+    }
+
+    /// Returns a copy of its own, which nobody changes.
+    pub fn snapshot(&self) -> Self {
+        Self { list: self.list.get_slice(0, self.len), len: self.len }
+    }
+
+    /// Returns the elements.
+    pub fn iter(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
+        self.list.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends these rows to a batch, as far as it is not full.
+    ///
+    /// A long list that another thread shortens meanwhile has no more rows; what is read stays alive.
+    pub fn fill(&self, batch: &mut Batch, purpose: Purpose, door: &Door, rows: Range<usize>) {
+        let near = Near::of(&self.list, rows);
+        purpose.give(batch, door, near.operands());
+    }
+}
+
+/// The most rows of a list that is read as it was when the call began, whatever other threads do.
+const COPIED: usize = 8 * Batch::ROWS;
+
+/// Some of a list's objects, referred to and brought near.
+struct Near<'py>(Vec<Bound<'py, PyAny>>);
+
+impl<'py> Near<'py> {
+    fn of(list: &Bound<'py, PyList>, rows: Range<usize>) -> Self {
+        let near: Vec<_> = list.get_slice(rows.start, rows.end).iter().collect();
+        for object in &near {
+            // Most texts end in the line behind the one that holds the reference count.
+            prefetch_address(object.as_ptr().cast::<u8>().wrapping_add(LINE));
+        }
+        Self(near)
+    }
+
+    fn operands(&self) -> impl Iterator<Item = Operand<'_>> {
+        self.0.iter().map(|object| match object.cast::<PyString>() {
+            // Python holds lone surrogates; they are no Unicode text and have no UTF-8.
+            Ok(text) => text.to_str().map_or(Operand::NotUnicode, Operand::Text),
+            Err(_) => Operand::Missing,
+        })
+    }
+}
+
+/// Bytes a cache line.
+const LINE: usize = 64;
+
+/// Raises unless an object is text or stands for none.
+pub fn check_id(object: &Bound<'_, PyAny>, name: &str, row: usize) -> PyResult<()> {
+    if object.is_instance_of::<PyString>() || object.is_none() {
+        return Ok(());
+    }
+    let is_nan = object.cast::<PyFloat>().is_ok_and(|number| number.value().is_nan());
+    let came = object.get_type().name()?;
+    // pandas.NA goes by its name, for pandas need not be there to be asked.
+    if is_nan || came.to_str()? == "NAType" {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!("{name} must hold str or None, got {came} in row {row}")))
+}

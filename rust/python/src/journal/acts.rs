@@ -1,0 +1,81 @@
+//! Acts of a resolver that a journal keeps beside links, and the end of all changes.
+
+use std::sync::atomic::Ordering;
+
+use idmerge_core::NotApart;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::errors::{Failure, KeptApartError};
+use crate::resolver::{Resolver, known_text, unicode, unknown};
+
+#[pymethods]
+impl Resolver {
+    /// The number of links and acts so far: the position that the next one gets.
+    #[getter]
+    fn seq(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.read(py)?.position())
+    }
+
+    /// Keep two IDs apart from now on.
+    fn keep_apart(&self, a: &Bound<'_, PyString>, b: &Bound<'_, PyString>) -> PyResult<()> {
+        let py = a.py();
+        let (first, second) = (unicode(a).unwrap_or_default(), unicode(b).unwrap_or_default());
+        let kept = {
+            let _turn = self.turn(py)?;
+            self.write(py)?.keep_apart([first, second])
+        };
+        match kept {
+            Ok(()) => Ok(()),
+            Err(NotApart::Full(error)) => Err(Failure::from(error).into()),
+            Err(NotApart::Same) => {
+                Err(PyValueError::new_err(format!("{} cannot be kept apart from itself", a.repr()?)))
+            }
+            Err(NotApart::Together) => Err(KeptApartError::new_err(format!(
+                "{} and {} are together; take back the links that joined them first (explain, or idmerge why, names them)",
+                a.repr()?,
+                b.repr()?
+            ))),
+            Err(NotApart::Invalid(which)) => Err(PyValueError::new_err(format!(
+                "{} can be no ID: it is empty, too long, blocked or no Unicode text",
+                [a, b][which].repr()?
+            ))),
+        }
+    }
+
+    /// Forget a known ID.
+    fn forget(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
+        let py = distinct_id.py();
+        let text = known_text(distinct_id)?;
+        let is_known = {
+            let _turn = self.turn(py)?;
+            self.renew_era();
+            let mut core = self.write(py)?;
+            let found = core.get(text);
+            if let Some(id) = found {
+                core.forget(id);
+            }
+            found.is_some()
+        };
+        if is_known { Ok(()) } else { Err(unknown(distinct_id)) }
+    }
+
+    /// Refuse every call that would change something from now on, for this reason.
+    #[pyo3(name = "_seal")]
+    fn seal(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        if self.orphaned.get().is_some() {
+            return Ok(());
+        }
+        let _turn = self.turn_of_any(py)?;
+        *self.sealed.lock().map_err(Failure::from)? = Some(reason);
+        self.is_sealed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuse every call from now on, for this reason, and wait for no lock to do so.
+    #[pyo3(name = "_orphan")]
+    fn orphan(&self, reason: String) {
+        let _ = self.orphaned.set(reason);
+    }
+}

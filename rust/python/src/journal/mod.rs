@@ -1,0 +1,8 @@
+//! The part of the resolver's class that serves a journal: blocks out and in, acts, checkpoints, and the past.
+
+mod acts;
+mod checkpoint;
+mod errors;
+mod past;
+mod reading;
+mod writing;

@@ -1,0 +1,84 @@
+//! Steps that are pending, as blocks to be written. Where blocks are kept is Python's business.
+
+use idmerge_events::journal_blocks::{write_fitting, write_texts};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::Failure;
+use crate::memory::py_bytes;
+use crate::resolver::Resolver;
+
+/// Blocks of texts and of steps, how many steps, the next number, the position behind them, the retractions
+/// among them.
+type PendingBlocks<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, u32, u64, Vec<(u64, u64)>);
+
+#[pymethods]
+impl Resolver {
+    /// Return how many steps are not in the journal yet, and the number behind the IDs that they name.
+    #[pyo3(name = "_pending")]
+    fn pending(&self, py: Python<'_>) -> PyResult<(usize, u32)> {
+        let _turn = self.turn(py)?;
+        let core = self.read(py)?;
+        Ok(core.pending().map_or((0, 0), |pending| (pending.steps.codes.len(), pending.ids.end)))
+    }
+
+    /// Return as many of the pending steps of a range as fit in ``room`` bytes, at least one, as blocks. They
+    /// begin at the position ``seq``; ``ids`` is the range of the IDs that the range is the first to name.
+    #[pyo3(name = "_pending_blocks")]
+    fn pending_blocks<'py>(
+        &self,
+        py: Python<'py>,
+        steps: (usize, usize),
+        ids: (u32, u32),
+        seq: u64,
+        room: usize,
+    ) -> PyResult<PendingBlocks<'py>> {
+        let _turn = self.turn(py)?;
+        let (texts, block, count, next, end, retractions) = py.detach(|| {
+            let core = self.read_detached()?;
+            let pending = core.pending().filter(|pending| {
+                steps.0 < steps.1
+                    && steps.1 <= pending.steps.codes.len()
+                    && ids.0 <= ids.1
+                    && ids.1 <= pending.ids.end
+            });
+            let none = || Failure::Value(format!("no steps are pending from {} to {}", steps.0, steps.1));
+            let pending = pending.ok_or_else(none)?.part(steps.0..steps.1, ids.0..ids.1);
+            let (texts, block, part) = write_fitting(&core, pending, room)?;
+            let end = seq + part.steps.positions();
+            let all = core.retractions();
+            let place = |position| all.partition_point(|&(by, _)| by < position);
+            let retractions = all[place(seq)..place(end)].to_vec();
+            Ok::<_, Failure>((texts, block, part.steps.codes.len(), part.ids.end, end, retractions))
+        })?;
+        Ok((py_bytes(py, &texts)?, py_bytes(py, &block)?, count, next, end, retractions))
+    }
+
+    /// Return the block of the texts of the IDs from one number to another.
+    #[pyo3(name = "_texts_block")]
+    fn texts_block<'py>(&self, py: Python<'py>, start: u32, end: u32) -> PyResult<Bound<'py, PyBytes>> {
+        let block = py.detach(|| {
+            let core = self.read_detached()?;
+            let known = core.numbered();
+            if start > end || end as usize > known {
+                return Err(Failure::Value(format!("no IDs from {start} to {end}: {known} are known")));
+            }
+            Ok(write_texts(&core, start..end)?)
+        })?;
+        py_bytes(py, &block)
+    }
+
+    /// Return how many steps are not in the journal yet.
+    #[pyo3(name = "_pending_count")]
+    fn pending_count(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.read(py)?.pending().map_or(0, |pending| pending.steps.codes.len()))
+    }
+
+    /// Note that the first ``steps`` pending ones, and the texts before number ``next``, are in the journal.
+    #[pyo3(name = "_written")]
+    fn written(&self, py: Python<'_>, batch: u64, steps: usize, next: u32) -> PyResult<()> {
+        let _turn = self.turn_of_any(py)?;
+        self.write(py)?.written(batch, steps, next);
+        Ok(())
+    }
+}

@@ -1,0 +1,10 @@
+//! The class that `idmerge.Resolver` extends, by theme.
+
+mod calls;
+mod class;
+mod lookups;
+mod scans;
+mod settings;
+mod turn;
+
+pub use class::{Core, OutcomesAndRows, Resolver, known_text, unicode, unknown};

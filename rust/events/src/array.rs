@@ -28,7 +28,7 @@ enum Place {
 #[derive(Default)]
 pub struct ArrayLines {
     place: Place,
-    /// How many brackets of the item are open.
+    /// The number of brackets of the item that are open.
     depth: usize,
     in_text: bool,
     /// Whether the next character is escaped.

@@ -25,7 +25,7 @@ pub struct Flattened {
     pub table: Option<RecordBatch>,
     /// The lines that are declined: their numbers, counted from 0, and their bytes.
     pub holes: Vec<(u32, Vec<u8>)>,
-    /// How many lines there are, blank ones included.
+    /// The number of lines, blank ones included.
     pub lines: u32,
 }
 

@@ -9,7 +9,7 @@ use crate::schema::kind;
 /// Parses a value that does not count, nested in `depth` others, and returns its kind.
 #[derive(Clone, Copy)]
 pub struct Skip {
-    /// How many values it is nested in.
+    /// The number of values around it.
     pub depth: u8,
 }
 
@@ -33,8 +33,12 @@ impl<'a> Visitor<'a> for Skip {
 
     any_value! {
         visit_bool(bool) => |_, _| kind::BOOL;
-        visit_f64(f64) => |_, _| kind::FLOAT;
         visit_str(&str) => |_, _| kind::TEXT;
+    }
+
+    #[inline]
+    fn visit_f64<E>(self, number: f64) -> Result<u8, E> {
+        Ok(kind::of_float(number))
     }
 
     #[inline]

@@ -16,7 +16,7 @@ use crate::json::visitor::any_value;
 pub struct JsonText<'e> {
     /// The buffer.
     pub buffer: &'e mut String,
-    /// How many values it is nested in.
+    /// The number of values around it.
     pub depth: u8,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::links::operand::{OperandId, Value};
 
-/// The number of keys that can be told apart.
+/// The largest number of keys.
 pub const MAX_KEYS: usize = 8;
 
 /// The events that state a link, and the keys of `properties` under which their operands stand.

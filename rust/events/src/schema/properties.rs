@@ -9,7 +9,7 @@ pub struct Properties {
     facts: Vec<Facts>,
     /// The properties in the order in which they came in rows that could be read whole.
     order: Vec<usize>,
-    /// How many rows were read.
+    /// The number of rows that were read.
     rows: usize,
     /// The properties of the row that is being read.
     row: Vec<(usize, u8)>,

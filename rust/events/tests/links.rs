@@ -1,0 +1,163 @@
+//! Links that events state, by the rules of SPEC 3.
+
+mod support;
+
+use idmerge_core::Kind;
+use idmerge_events::links::Rules;
+use support::{Owned, scan, step, steps};
+
+fn link(kind: Kind, first: &str, second: &str) -> Owned {
+    Some((Some(kind), vec![first.to_owned(), second.to_owned()]))
+}
+
+fn observed(id: &str) -> Owned {
+    Some((None, vec![id.to_owned()]))
+}
+
+const NOTHING: Owned = Some((None, Vec::new()));
+
+#[test]
+fn each_identity_event_states_its_link() {
+    let identify = r#"{"event":"$identify","properties":{"$anon_id":"d","$identified_id":"u"}}"#;
+    assert_eq!(step(identify), link(Kind::Identify, "d", "u"));
+    let alias = r#"{"properties":{"distinct_id":"u","alias":"a"},"event":"$create_alias"}"#;
+    assert_eq!(step(alias), link(Kind::Alias, "a", "u"));
+    let merge = r#"{"event":"$merge","properties":{"$distinct_ids":["a","b"]}}"#;
+    assert_eq!(step(merge), link(Kind::Merge, "a", "b"));
+}
+
+#[test]
+fn an_ordinary_event_observes_its_id_if_it_has_one() {
+    assert_eq!(step(r#"{"event":"Buy","properties":{"distinct_id":"u"}}"#), observed("u"));
+    assert_eq!(step(r#"{"event":"Buy","properties":{"distinct_id":-7}}"#), observed("-7"));
+    let most = u64::MAX;
+    assert_eq!(step(&format!(r#"{{"properties":{{"distinct_id":{most}}}}}"#)), observed(&most.to_string()));
+    for none in ["null", "true", "[1]", "{}", r#"["a","b"]"#] {
+        assert_eq!(step(&format!(r#"{{"properties":{{"distinct_id":{none}}}}}"#)), NOTHING, "{none}");
+    }
+    assert_eq!(step("{}"), NOTHING);
+}
+
+#[test]
+fn a_number_that_may_be_a_longer_integer_is_declined_as_an_id_and_elsewhere_passed_over() {
+    for number in ["1.5", "1e3", "18446744073709551616", "-9223372036854775809"] {
+        assert_eq!(step(&format!(r#"{{"properties":{{"distinct_id":{number}}}}}"#)), None, "{number}");
+        let elsewhere = format!(r#"{{"properties":{{"x":{number},"distinct_id":"u"}}}}"#);
+        assert_eq!(step(&elsewhere), observed("u"), "{number}");
+    }
+}
+
+#[test]
+fn an_identity_event_that_lacks_an_operand_is_declined() {
+    for properties in [
+        r#"{"$anon_id":"d"}"#,
+        r#"{"$anon_id":"d","$identified_id":null}"#,
+        r#"{"$anon_id":null,"$anon_distinct_id":"d","$identified_id":"u"}"#,
+        r#"{"$anon_id":["d","e"],"$identified_id":"u"}"#,
+        "[]",
+        "3",
+    ] {
+        assert_eq!(step(&format!(r#"{{"event":"$identify","properties":{properties}}}"#)), None);
+    }
+    for ids in ["[]", r#"["a"]"#, r#"["a","b","c"]"#, r#"["a",null]"#, r#"["a",["b"]]"#, r#""a""#] {
+        let event = format!(r#"{{"event":"$merge","properties":{{"$distinct_ids":{ids}}}}}"#);
+        assert_eq!(step(&event), None, "{ids}");
+    }
+}
+
+#[test]
+fn the_first_spelling_of_an_operand_that_is_present_counts() {
+    let both = r#"{"$anon_distinct_id":"other","$user_id":"v","$anon_id":"d","$identified_id":"u"}"#;
+    let event = format!(r#"{{"event":"$identify","properties":{both}}}"#);
+    assert_eq!(step(&event), link(Kind::Identify, "d", "u"));
+    let others = r#"{"$anon_distinct_id":"d","$user_id":"u"}"#;
+    let event = format!(r#"{{"event":"$identify","properties":{others}}}"#);
+    assert_eq!(step(&event), link(Kind::Identify, "d", "u"));
+}
+
+#[test]
+fn the_last_of_equal_keys_counts_however_they_are_escaped() {
+    let twice = r#"{"event":"$merge","properties":{"distinct_id":"x"},"event":"Buy","properties":{"distinct_id":"a","distinct\u005fid":"b"}}"#;
+    assert_eq!(step(twice), observed("b"));
+    assert_eq!(step(r#"{"properties":{"distinct_id":"a"},"properties":{}}"#), NOTHING);
+    assert_eq!(step(r#"{"properties":{"distinct_id":"a"},"properties":7}"#), NOTHING);
+    assert_eq!(step(r#"{"properties":{"distinct_id":"a","distinct_id":null}}"#), NOTHING);
+}
+
+#[test]
+fn operands_with_escapes_are_unescaped() {
+    let merge = r#"{"event":"$mer\u0067e","properties":{"$distinct_ids":["\"\\\/\n","\ud83d\ude00é"]}}"#;
+    assert_eq!(step(merge), link(Kind::Merge, "\"\\/\n", "😀é"));
+}
+
+#[test]
+fn text_that_only_some_readers_take_for_json_is_declined() {
+    for line in [
+        r#"{"properties":{"distinct_id":"\ud800"}}"#,
+        r#"{"properties":{"distinct_id":"u","x":NaN}}"#,
+        r#"{"properties":{"x":-Infinity}}"#,
+        r#"{"properties":{"x":01}}"#,
+        r#"{"properties":{"x":1.}}"#,
+        r#"{"properties":{"x":.5}}"#,
+        r#"{"properties":{"x":+1}}"#,
+        r#"{"properties":{"x":"\x41"}}"#,
+        r#"{"properties":{"x":tru}}"#,
+        r#"{"properties":{"x":[1,]}}"#,
+        r#"{"properties":{"x":1,}}"#,
+        r#"{"properties":{},}"#,
+        r#"{"event":"a"} x"#,
+        r#"{"event":"a"}{}"#,
+        r#"{'event':1}"#,
+        "{\"properties\":{\"x\":\"\t\"}}",
+        "[]",
+        "3",
+        "nonsense",
+        "{",
+    ] {
+        assert_eq!(step(line), None, "{line}");
+    }
+}
+
+#[test]
+fn nesting_is_read_up_to_its_limit_and_declined_beyond() {
+    let nested = |depth: usize, place: &str| {
+        let value = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        step(&place.replace('#', &value))
+    };
+    for (place, around) in [
+        (r#"{"x":#}"#, 1),
+        (r#"{"event":#}"#, 1),
+        (r#"{"properties":{"x":#}}"#, 2),
+        (r#"{"properties":{"distinct_id":#}}"#, 2),
+        (r#"{"properties":#}"#, 1),
+    ] {
+        assert_eq!(nested(100 - around, place), NOTHING, "{place}");
+        assert_eq!(nested(101 - around, place), None, "{place}");
+        assert_eq!(nested(100_000, place), None, "{place}");
+    }
+}
+
+#[test]
+fn each_line_that_is_not_blank_is_a_row_with_its_number() {
+    let scan = scan("{}\n\n \t\r\n{\"properties\":{\"distinct_id\":\"u\"}}\nbroken\n\n");
+    assert_eq!((scan.lines(), scan.len()), (6, 3));
+    assert_eq!((0..3).map(|row| scan.line(row).expect("a row")).collect::<Vec<_>>(), [0, 3, 4]);
+    assert_eq!(steps(&scan), [NOTHING, observed("u"), None]);
+    assert_eq!(scan.holes().collect::<Vec<_>>(), [(2, b"broken\n".as_slice())]);
+    assert_eq!(scan.observed(1).expect("a row"), Some("u"));
+    assert_eq!(scan.link(1).expect("a row"), None);
+    assert_eq!(scan.line(3).expect_err("no row").to_string(), "no row 3 in 3");
+}
+
+#[test]
+fn rules_take_one_or_two_groups_of_few_keys() {
+    let event = |keys: &[&[&str]]| {
+        let keys = keys.iter().map(|keys| keys.iter().map(|key| (*key).to_owned()).collect()).collect();
+        vec![("e".to_owned(), 0, keys)]
+    };
+    assert!(Rules::new(event(&[])).is_none());
+    assert!(Rules::new(event(&[&[]])).is_none());
+    assert!(Rules::new(event(&[&["a"]])).is_some());
+    assert!(Rules::new(event(&[&["a", "b", "c", "d"], &["e", "f", "g"]])).is_some());
+    assert!(Rules::new(event(&[&["a", "b", "c", "d"], &["e", "f", "g", "h"]])).is_none());
+}

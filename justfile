@@ -123,6 +123,7 @@ campaigns:
     python -m benches.campaigns.mutations 2000
     python -m benches.campaigns.forgeries 2000
     python -m benches.campaigns.flips 2000
+    python -m benches.campaigns.fuzz 120
     python -m benches.campaigns.salvages 250
     python -m benches.campaigns.interrupts 40000
     python -m benches.campaigns.spark_state 2000

@@ -157,7 +157,7 @@ impl Integers {
     pub fn join(left: Self, right: Self) -> PyResult<(Vec<i64>, Vec<i64>, Form)> {
         Ok(match (left, right) {
             (Self::Signed(left), Self::Signed(right)) => (left, right, Form::Signed),
-            (left, right) => (left.into_unsigned("left")?, right.into_unsigned("right")?, Form::Unsigned),
+            (left, right) => (left.into_unsigned("first")?, right.into_unsigned("second")?, Form::Unsigned),
         })
     }
 

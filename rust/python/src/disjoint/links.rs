@@ -32,8 +32,8 @@ impl From<Unnumbered> for Failure {
             Reason::NotUnicode => "not valid Unicode",
         };
         let name = match side {
-            Side::First => "left",
-            Side::Second => "right",
+            Side::First => "first",
+            Side::Second => "second",
         };
         Self::Value(format!("row {row} of {name} is {matter}"))
     }
@@ -49,7 +49,7 @@ impl<'py> Links<'py> {
     pub fn from_python(left: &Bound<'py, PyAny>, right: &Bound<'py, PyAny>) -> PyResult<Self> {
         // An empty list has nothing to tell its type by.
         let is_empty = |column: &Bound<'_, PyAny>| column.len().is_ok_and(|rows| rows == 0);
-        let links = match (Integers::from_python(left, "left")?, Integers::from_python(right, "right")?) {
+        let links = match (Integers::from_python(left, "first")?, Integers::from_python(right, "second")?) {
             (Some(left), Some(right)) => Self::of_integers(Integers::join(left, right)?),
             (Some(left), None) if is_empty(right) => {
                 Self::of_integers(Integers::join(left, Integers::default())?)
@@ -57,15 +57,15 @@ impl<'py> Links<'py> {
             (None, Some(right)) if is_empty(left) => {
                 Self::of_integers(Integers::join(Integers::default(), right)?)
             }
-            (None, None) => Self::Texts(texts(left, "left")?, texts(right, "right")?),
-            _ => return Err(PyTypeError::new_err("left and right must both be text or both be integers")),
+            (None, None) => Self::Texts(texts(left, "first")?, texts(right, "second")?),
+            _ => return Err(PyTypeError::new_err("first and second must both be text or both be integers")),
         };
         let (left, right) = links.lengths();
         if left == right {
             return Ok(links);
         }
         Err(PyValueError::new_err(format!(
-            "columns must have the same length: left has {left}, right has {right} rows"
+            "columns must have the same length: first has {left}, second has {right} rows"
         )))
     }
 
@@ -117,7 +117,7 @@ impl<'py> Links<'py> {
 fn number_texts(py: Python<'_>, left: &TextColumn<'_>, right: &TextColumn<'_>) -> PyResult<DistinctTexts> {
     let rows = left.len();
     let threads =
-        py.import(intern!(py, "idmerge.threads"))?.call_method0(intern!(py, "threads_allowed"))?.extract()?;
+        py.import(intern!(py, "idmerge._threads"))?.call_method0(intern!(py, "threads_allowed"))?.extract()?;
     let mut texts = DistinctTexts::new(rows).map_err(Failure::from)?;
     let door = texts.door();
     let take = |batch: &mut Batch| {

@@ -14,7 +14,7 @@ use crate::resolver::{Resolver, known_text, unicode, unknown};
 impl Resolver {
     /// The number of links and acts so far: the position that the next one gets.
     #[getter]
-    fn seq(&self, py: Python<'_>) -> PyResult<u64> {
+    fn position(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.read(py)?.position())
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::PoisonError;
 
-use idmerge_core::{Edge, Feed, Judged};
+use idmerge_core::{Edge, Feed, Id, Judged};
 use idmerge_events::journal_blocks::StepBlock;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -175,6 +175,25 @@ impl Resolver {
             };
             core.look_back_to_now(blocks.iter().map(StepBlock::steps), false, watch)?;
             Ok::<_, Failure>(rejected)
+        });
+        Ok(links?)
+    }
+
+    /// Return the links in a journal's block of steps that begins at ``position``, as they were recorded.
+    #[pyo3(name = "_recorded_links")]
+    fn recorded_links(&self, py: Python<'_>, block: PyBackedBytes, position: u64) -> PyResult<Vec<Told>> {
+        let links = py.detach(|| {
+            let block = StepBlock::read(&block)?;
+            let core = self.read_detached()?;
+            let named = |id: Id| {
+                let is_numbered = (id.number() as usize) < core.numbered();
+                is_numbered.then(|| core.named(id)).flatten().map(|text| text.as_str().to_owned())
+            };
+            let links = block.steps().links(position).map(|(position, kind, ids, outcome)| {
+                let [first, second] = ids.map_or([None, None], |ids| ids.map(named));
+                (kind as u8, first, second, position, outcome as u8)
+            });
+            Ok::<_, Failure>(links.collect())
         });
         Ok(links?)
     }

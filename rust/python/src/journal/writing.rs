@@ -23,14 +23,14 @@ impl Resolver {
     }
 
     /// Return as many of the pending steps of a range as fit in ``room`` bytes, at least one, as blocks. They
-    /// begin at the position ``seq``; ``ids`` is the range of the IDs that the range is the first to name.
+    /// begin at ``position``; ``ids`` is the range of the IDs that the range is the first to name.
     #[pyo3(name = "_pending_blocks")]
     fn pending_blocks<'py>(
         &self,
         py: Python<'py>,
         steps: (usize, usize),
         ids: (u32, u32),
-        seq: u64,
+        position: u64,
         room: usize,
     ) -> PyResult<PendingBlocks<'py>> {
         let _turn = self.turn(py)?;
@@ -45,10 +45,10 @@ impl Resolver {
             let none = || Failure::Value(format!("no steps are pending from {} to {}", steps.0, steps.1));
             let pending = pending.ok_or_else(none)?.part(steps.0..steps.1, ids.0..ids.1);
             let (texts, block, part) = write_fitting(&core, pending, room)?;
-            let end = seq + part.steps.positions();
+            let end = position + part.steps.positions();
             let all = core.retractions();
-            let place = |position| all.partition_point(|&(by, _)| by < position);
-            let retractions = all[place(seq)..place(end)].to_vec();
+            let place = |end| all.partition_point(|&(by, _)| by < end);
+            let retractions = all[place(position)..place(end)].to_vec();
             Ok::<_, Failure>((texts, block, part.steps.codes.len(), part.ids.end, end, retractions))
         })?;
         Ok((py_bytes(py, &texts)?, py_bytes(py, &block)?, count, next, end, retractions))

@@ -105,7 +105,7 @@ fn same_length(kinds: Option<usize>, left: usize, right: usize) -> PyResult<()> 
     }
     let kinds = kinds.map(|kinds| format!("kind has {kinds}, ")).unwrap_or_default();
     Err(PyValueError::new_err(format!(
-        "columns must have the same length: {kinds}left has {left}, right has {right} rows"
+        "columns must have the same length: {kinds}first has {left}, second has {right} rows"
     )))
 }
 

@@ -59,17 +59,17 @@ impl Table {
         Ok(Self { batches, schema })
     }
 
-    /// Renders changes of canonical IDs, each as of the position `seq`.
+    /// Renders changes of canonical IDs, each as of the `position`.
     ///
     /// # Errors
     ///
     /// If there is no memory for them.
-    pub fn changes(resolver: &Resolver, changes: &[Change], seq: u64) -> Result<Self, Failure> {
+    pub fn changes(resolver: &Resolver, changes: &[Change], position: u64) -> Result<Self, Failure> {
         let schema = Arc::new(Schema::new(vec![
             Field::new("distinct_id", DataType::Utf8, false),
             Field::new("old_canonical_id", DataType::Utf8, true),
             Field::new("new_canonical_id", DataType::Utf8, false),
-            Field::new("seq", DataType::Int64, false),
+            Field::new("position", DataType::Int64, false),
         ]));
         let mut batches = Vec::new();
         let mut rows = changes.iter().peekable();
@@ -82,7 +82,7 @@ impl Table {
                 count += 1;
             }
             let mut columns = texts.finish();
-            columns.push(Arc::new(Int64Array::from(vec![seq.cast_signed(); count])));
+            columns.push(Arc::new(Int64Array::from(vec![position.cast_signed(); count])));
             batches.push(batch_of(&schema, columns));
         }
         Ok(Self { batches, schema })

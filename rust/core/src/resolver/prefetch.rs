@@ -15,11 +15,11 @@ use std::ops::Range;
 
 use bytemuck::Zeroable;
 
-use crate::batch::{Arrival, Batch, GROUP, clamped, clamped_mut};
-use crate::id::Id;
-use crate::index::Buckets;
-use crate::interner::Interner;
-use crate::machine::Addresses;
+use crate::arch::Addresses;
+use crate::ids::id::Id;
+use crate::ids::index::Buckets;
+use crate::ids::interner::Interner;
+use crate::resolver::batch::{Arrival, Batch, GROUP, clamped, clamped_mut};
 
 /// Guesses which IDs the texts of a batch are.
 #[derive(Clone)]

@@ -6,11 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::forest::{Forest, Marks};
-use crate::id::Id;
-use crate::judging::{Restored, Rules, State, keep_apart};
+use crate::clusters::forest::{Forest, Marks};
+use crate::clusters::judge::{Restored, Rules, State, keep_apart};
+use crate::ids::id::Id;
+use crate::journal::record::{Recorded, Steps};
 use crate::link::{Kind, Outcome};
-use crate::record::{Recorded, Steps};
 
 /// Something in a journal that no resolver can have written there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::id::Id;
+use crate::ids::id::Id;
 
 /// The smallest cluster that is worth an order.
 pub(crate) const WORTH_AN_ORDER: u32 = 64;

@@ -20,7 +20,7 @@ use std::fmt;
 
 use bytemuck::Zeroable;
 
-use crate::machine::{hex, unhex};
+use crate::arch::{hex, unhex};
 
 /// What SDKs put before an anonymous ID since 2023.
 pub const DEVICE_PREFIX: &str = "$device:";

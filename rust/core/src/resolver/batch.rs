@@ -8,14 +8,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::clusters::forest::Marks;
+use crate::clusters::policy::Policy;
 use crate::error::Error;
-use crate::forest::Marks;
-use crate::id::Id;
-use crate::index::Guess;
-use crate::interner::{Hasher, Probe};
-use crate::key::{Key, Place, Text};
+use crate::ids::id::Id;
+use crate::ids::index::Guess;
+use crate::ids::interner::{Hasher, Probe};
+use crate::ids::key::{Key, Place, Text};
 use crate::link::{Kind, Operand, Outcome, Step};
-use crate::policy::Policy;
 
 /// What is asked of a text before the resolver sees it.
 #[derive(Clone)]

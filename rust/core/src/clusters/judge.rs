@@ -1,15 +1,15 @@
 //! What becomes of a link between two known IDs, and what it changes: the same for a resolver that takes
 //! links as they come and for one that looks back on them.
 
-use crate::canonical::Strategy;
-use crate::exceptions::Exceptions;
-use crate::forest::{Forest, Marks, Nodes};
-use crate::heirs::WORTH_AN_ORDER;
-use crate::history::{Edge, History};
-use crate::id::Id;
-use crate::key::Text;
+use crate::clusters::canonical::Strategy;
+use crate::clusters::forest::{Forest, Marks, Nodes};
+use crate::clusters::history::{Edge, History};
+use crate::clusters::overrides::Exceptions;
+use crate::clusters::policy::{Facts, Policy, claims};
+use crate::clusters::successors::WORTH_AN_ORDER;
+use crate::ids::id::Id;
+use crate::ids::key::Text;
 use crate::link::{Kind, Outcome};
-use crate::policy::{Facts, Policy, claims};
 
 /// A forest whose IDs have texts.
 pub(crate) trait Clusters: Nodes {

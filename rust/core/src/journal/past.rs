@@ -5,14 +5,14 @@
 
 use std::collections::HashSet;
 
-use crate::forest::{Forest, Node, Nodes};
-use crate::id::Id;
-use crate::interner::Interner;
-use crate::judging::{Clusters, Restored, Rules, State};
-use crate::key::Text;
-use crate::machine::prefetch;
-use crate::record::Steps;
-use crate::replay::{Damage, Judged, Replay};
+use crate::arch::prefetch;
+use crate::clusters::forest::{Forest, Node, Nodes};
+use crate::clusters::judge::{Clusters, Restored, Rules, State};
+use crate::ids::id::Id;
+use crate::ids::interner::Interner;
+use crate::ids::key::Text;
+use crate::journal::record::Steps;
+use crate::journal::replay::{Damage, Judged, Replay};
 
 /// A forest made again; see the module.
 pub struct Hindsight {

@@ -19,13 +19,13 @@ use bytemuck::Zeroable;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 
+use crate::arch::{Array, prefetch};
+use crate::codec::{Loader, Saver, damaged, no_memory};
 use crate::error::Error;
-use crate::id::Id;
-use crate::index::{Hashes, Index};
-use crate::key::{Key, Place, Text};
-use crate::machine::{Array, prefetch};
-use crate::saved::{Loader, Saver, damaged, no_memory};
-use crate::scout::Scout;
+use crate::ids::id::Id;
+use crate::ids::index::{Hashes, Index};
+use crate::ids::key::{Key, Place, Text};
+use crate::resolver::prefetch::Scout;
 
 /// Hashes texts as one interner does, apart from it; and numbers.
 #[derive(Clone)]

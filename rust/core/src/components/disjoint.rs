@@ -11,9 +11,9 @@
 
 use bytemuck::Zeroable;
 
+use crate::arch::{Array, prefetch};
 use crate::error::Error;
-use crate::id::Id;
-use crate::machine::{Array, prefetch};
+use crate::ids::id::Id;
 
 /// How many links ahead nodes are asked for.
 const AHEAD: usize = 16;

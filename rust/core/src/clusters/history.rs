@@ -12,10 +12,10 @@
 
 use std::io;
 
+use crate::codec::{Loader, Saver, damaged, room_for};
 use crate::error::Error;
-use crate::id::Id;
+use crate::ids::id::Id;
 use crate::link::Kind;
-use crate::saved::{Loader, Saver, damaged, room_for};
 
 /// A link that merged two clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

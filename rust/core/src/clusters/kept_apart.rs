@@ -13,8 +13,8 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::take;
 
-use crate::id::Id;
-use crate::saved::{Loader, Saver};
+use crate::codec::{Loader, Saver};
+use crate::ids::id::Id;
 
 /// The pairs; see the module.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,7 @@
 //! passes to the other path's lower parent. 8 bytes a number. M. Patwary, J. Blair and F. Manne
 //! ("Experiments on Union-Find Algorithms", 2010) measured it as the fastest of all that they knew.
 
-use crate::machine::{Chunk, prefetch};
+use crate::arch::{Chunk, prefetch};
 
 /// How many links ahead parents are asked for.
 const AHEAD: usize = 16;

@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 
-use crate::forest::Marks;
-use crate::key::{DEVICE_PREFIX, Key};
+use crate::clusters::forest::Marks;
+use crate::ids::key::{DEVICE_PREFIX, Key};
 use crate::link::{Kind, Outcome};
 
 /// What an anonymous ID must look like.

@@ -12,15 +12,15 @@
 //! 8 bytes a link; 16 a distinct text and itself if it does not pack, or 8 a distinct integer; and 8 to
 //! 16 for the index, or, for integers close together, 4 a position, of which there are at most 16 a link.
 
-use crate::batch::{Arrival, Batch, Door, GROUP, Side, Standing, clamped};
+use crate::arch::{Chunk, prefetch};
+use crate::clusters::policy::Policy;
 use crate::error::Error;
-use crate::id::Id;
-use crate::index::{Hashes, Index};
-use crate::interner::{Hasher, Interner};
-use crate::key::{Key, Text};
-use crate::machine::{Chunk, prefetch};
-use crate::policy::Policy;
-use crate::scout::{Scout, Search};
+use crate::ids::id::Id;
+use crate::ids::index::{Hashes, Index};
+use crate::ids::interner::{Hasher, Interner};
+use crate::ids::key::{Key, Text};
+use crate::resolver::batch::{Arrival, Batch, Door, GROUP, Side, Standing, clamped};
+use crate::resolver::prefetch::{Scout, Search};
 
 /// How many links ahead the places of integers are asked for.
 const AHEAD: usize = 16;

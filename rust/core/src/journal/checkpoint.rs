@@ -10,16 +10,16 @@ use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
 use std::thread;
 
-use crate::exceptions::Exceptions;
-use crate::forest::{Forest, Node, count_clusters};
-use crate::history::History;
-use crate::index::Index;
-use crate::interner::Interner;
-use crate::journaled::Journaled;
-use crate::judging::State;
+use crate::clusters::forest::{Forest, Node, count_clusters};
+use crate::clusters::history::History;
+use crate::clusters::judge::State;
+use crate::clusters::overrides::Exceptions;
+use crate::codec::{Loader, Saver, damaged};
+use crate::ids::index::Index;
+use crate::ids::interner::Interner;
+use crate::journal::Journaled;
 use crate::link::Outcome;
 use crate::resolver::Resolver;
-use crate::saved::{Loader, Saver, damaged};
 
 /// The first word of a part: "idmerge" and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x02");

@@ -18,7 +18,7 @@
 use std::collections::HashSet;
 
 use crate::error::Error;
-use crate::id::Id;
+use crate::ids::id::Id;
 use crate::link::{Kind, Outcome};
 
 /// Stands where there is no ID.

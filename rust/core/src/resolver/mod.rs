@@ -17,22 +17,27 @@
 //! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
 //! group of one. The [`Door`]'s work and the scout's can go on elsewhere meanwhile.
 
+pub(crate) mod batch;
+pub(crate) mod prefetch;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::batch::{Act, Arrival, Batch, Door, GROUP, LONGEST_QUESTION, Standing, clamped_mut, refusal};
-use crate::canonical::Strategy;
+use crate::clusters::canonical::Strategy;
+use crate::clusters::forest::{Forest, Marks, Node, Nodes};
+use crate::clusters::judge::{Clusters, Rules, State};
+use crate::clusters::policy::Policy;
 use crate::error::{Error, Stopped};
-use crate::forest::{Forest, Marks, Node, Nodes};
-use crate::id::Id;
-use crate::interner::Interner;
-use crate::journaled::Journaled;
-use crate::judging::{Clusters, Rules, State};
-use crate::key::{Key, Text};
+use crate::ids::id::Id;
+use crate::ids::interner::Interner;
+use crate::ids::key::{Key, Text};
+use crate::journal::Journaled;
+use crate::journal::record::Record;
 use crate::link::{Kind, Operand, Outcome, Step};
-use crate::policy::Policy;
-use crate::record::Record;
-use crate::scout::{Scout, Search};
+use crate::resolver::batch::{
+    Act, Arrival, Batch, Door, GROUP, LONGEST_QUESTION, Standing, clamped_mut, refusal,
+};
+use crate::resolver::prefetch::{Scout, Search};
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
 pub struct Resolver {

@@ -10,10 +10,10 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crate::apart::Apart;
-use crate::heirs::Heirs;
-use crate::id::Id;
-use crate::saved::{Loader, Saver, damaged};
+use crate::clusters::kept_apart::Apart;
+use crate::clusters::successors::Heirs;
+use crate::codec::{Loader, Saver, damaged};
+use crate::ids::id::Id;
 
 /// When an ID became known: exceptions stand behind the number that was the last one then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

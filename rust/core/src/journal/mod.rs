@@ -6,21 +6,27 @@
 //! 2. Numbers appear in the journal's steps in their order: the next new one is the smallest that has not.
 //! 3. A resolver made of a journal's steps equals the one that recorded them.
 
+pub(crate) mod change_feed;
+pub(crate) mod checkpoint;
+pub(crate) mod past;
+pub(crate) mod record;
+pub(crate) mod replay;
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::clusters::forest::{Forest, Marks, Node, Nodes};
+use crate::clusters::history::{Edge, History};
+use crate::clusters::judge::{Clusters, Restored, Rules, keep_apart};
 use crate::error::Error;
-use crate::forest::{Forest, Marks, Node, Nodes};
-use crate::hindsight::Hindsight;
-use crate::history::{Edge, History};
-use crate::id::Id;
-use crate::interner::{Interner, Probe};
-use crate::judging::{Clusters, Restored, Rules, keep_apart};
-use crate::key::{Key, Text};
+use crate::ids::id::Id;
+use crate::ids::interner::{Interner, Probe};
+use crate::ids::key::{Key, Text};
+use crate::journal::past::Hindsight;
+use crate::journal::record::{FORGET, Record, Steps};
+use crate::journal::replay::{Damage, Judged, Replay, TakenBack, in_effect};
 use crate::link::Operand;
-use crate::record::{FORGET, Record, Steps};
-use crate::replay::{Damage, Judged, Replay, TakenBack, in_effect};
 use crate::resolver::Resolver;
 
 /// What a resolver with a journal knows of it.

@@ -6,10 +6,10 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use crate::exceptions::Exceptions;
-use crate::forest::{Forest, Marks};
-use crate::id::Id;
-use crate::judging::Clusters;
+use crate::clusters::forest::{Forest, Marks};
+use crate::clusters::judge::Clusters;
+use crate::clusters::overrides::Exceptions;
+use crate::ids::id::Id;
 
 /// How the canonical ID of a cluster is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

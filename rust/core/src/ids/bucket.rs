@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Zeroable;
 
-use crate::id::Id;
-use crate::machine::equal_pairs;
+use crate::arch::equal_pairs;
+use crate::ids::id::Id;
 
 pub const SLOTS: usize = 10;
 

@@ -23,10 +23,10 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::bucket::{Bucket, SLOTS, Slots};
-use crate::id::Id;
-use crate::machine::{Chunk, HUGE_PAGE, prefetch};
-use crate::saved::{Loader, Saver, damaged, no_memory};
+use crate::arch::{Chunk, HUGE_PAGE, prefetch};
+use crate::codec::{Loader, Saver, damaged, no_memory};
+use crate::ids::bucket::{Bucket, SLOTS, Slots};
+use crate::ids::id::Id;
 
 /// Buckets a segment at first, and at most unless hashes are all alike: half a megabyte.
 const SMALLEST: usize = 2;

@@ -6,12 +6,12 @@
 
 use std::collections::HashSet;
 
-use crate::forest::Forest;
-use crate::hindsight::Hindsight;
-use crate::id::Id;
-use crate::journaled::Change;
-use crate::record::{RETRACT, Recorded, Steps};
-use crate::replay::Damage;
+use crate::clusters::forest::Forest;
+use crate::ids::id::Id;
+use crate::journal::Change;
+use crate::journal::past::Hindsight;
+use crate::journal::record::{RETRACT, Recorded, Steps};
+use crate::journal::replay::Damage;
 use crate::resolver::Resolver;
 
 /// The forest at some position; see the module.

@@ -15,7 +15,7 @@
 
 use bytemuck::Zeroable;
 
-use crate::id::Id;
+use crate::ids::id::Id;
 
 const ROOT: u32 = 1 << 31;
 

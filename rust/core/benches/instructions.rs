@@ -12,7 +12,7 @@
 use std::hint::black_box;
 use std::ops::Range;
 
-use idmerge_core::{Act, Answer, Batch, Door, Kind, Outcome, Policy, Resolver, Side, Strategy};
+use idmerge_core::{Act, Answer, Batch, Kind, Outcome, Policy, Preparer, Resolver, Side, Strategy};
 use workload::Workload;
 
 mod workload;
@@ -29,16 +29,16 @@ const KERNELS: [Kernel; 4] = [
     ("resolve", look_ups),
 ];
 
-/// The door for operands of links: checked, packed, hashed.
+/// Prepares the operands of links: checks, packs and hashes them.
 #[inline(never)]
-fn kernel_receive(links: &Workload, door: &Door, batch: &mut Batch) {
+fn kernel_receive(links: &Workload, preparer: &Preparer, batch: &mut Batch) {
     for rows in Workload::pieces(links.kinds.len()) {
         batch.clear();
-        links.receive(door, batch, rows);
+        links.prepare(preparer, batch, rows);
     }
 }
 
-/// Links that passed the door, to a resolver that knows none of them.
+/// Settles prepared links in a resolver that knows none of their IDs.
 #[inline(never)]
 fn kernel_settle(resolver: &mut Resolver, batches: &mut [Batch], outcomes: &mut Vec<Outcome>) {
     for batch in batches {
@@ -46,15 +46,15 @@ fn kernel_settle(resolver: &mut Resolver, batches: &mut [Batch], outcomes: &mut 
     }
 }
 
-/// The door for texts to look up: packed and hashed.
+/// Prepares texts to look up: packs and hashes them.
 #[inline(never)]
-fn kernel_ask(links: &Workload, door: &Door, batch: &mut Batch) {
+fn kernel_ask(links: &Workload, preparer: &Preparer, batch: &mut Batch) {
     for rows in Workload::pieces(links.ids.len()) {
-        links.ask(door, batch, rows);
+        links.ask(preparer, batch, rows);
     }
 }
 
-/// Look-ups that passed the door, of known IDs; returns how many name their cluster themselves.
+/// Looks up prepared texts of known IDs and counts those that are canonical themselves.
 #[inline(never)]
 fn kernel_resolve(resolver: &Resolver, batches: &mut [Batch]) -> usize {
     let mut themselves = 0;
@@ -68,7 +68,7 @@ fn kernel_resolve(resolver: &Resolver, batches: &mut [Batch]) -> usize {
 
 fn operands_received(links: &Workload) -> usize {
     let (mut resolver, mut batch, mut outcomes) = (empty(), Batch::default(), Vec::new());
-    kernel_receive(links, &resolver.door(), &mut batch);
+    kernel_receive(links, &resolver.preparer(), &mut batch);
     let last = batch.state(std::iter::repeat(Act::Link(Kind::Merge)));
     resolver.take_batch(&mut batch, &mut outcomes).expect("there is room for all IDs");
     let settled = |outcome| matches!(outcome, Outcome::Merged | Outcome::Unchanged);
@@ -83,7 +83,7 @@ fn links_settled(links: &Workload) -> usize {
 
 fn questions_asked(links: &Workload) -> usize {
     let (resolver, mut batch) = (empty(), Batch::default());
-    kernel_ask(links, &resolver.door(), &mut batch);
+    kernel_ask(links, &resolver.preparer(), &mut batch);
     let last = batch.rows(Side::First);
     assert!(last > 0 && kernel_resolve(&resolver, &mut [batch]) == last, "an unknown ID stands for itself");
     links.ids.len()
@@ -91,7 +91,7 @@ fn questions_asked(links: &Workload) -> usize {
 
 fn look_ups(links: &Workload) -> usize {
     let (resolver, count) = (linked(links), links.ids.len());
-    let mut batches = batches(count, |batch, rows| links.ask(&resolver.door(), batch, rows));
+    let mut batches = batches(count, |batch, rows| links.ask(&resolver.preparer(), batch, rows));
     assert_eq!(kernel_resolve(&resolver, &mut batches), links.users, "one ID of each cluster names it");
     count
 }
@@ -100,11 +100,11 @@ fn empty() -> Resolver {
     Resolver::new(Policy::default(), Strategy::Stable)
 }
 
-/// Returns a resolver that has taken the links, all of them through the door before the first is settled.
+/// Returns a resolver that has taken the links, all of them prepared before the first is settled.
 fn linked(links: &Workload) -> Resolver {
     let (mut resolver, mut outcomes) = (empty(), Vec::with_capacity(links.kinds.len()));
-    let door = resolver.door();
-    let mut batches = batches(links.kinds.len(), |batch, rows| links.fill(&door, batch, rows));
+    let preparer = resolver.preparer();
+    let mut batches = batches(links.kinds.len(), |batch, rows| links.fill(&preparer, batch, rows));
     kernel_settle(&mut resolver, &mut batches, &mut outcomes);
     links.check(&outcomes);
     resolver

@@ -1,12 +1,12 @@
-//! What the core takes for links, look-ups and the door, without the interpreter.
+//! Times of links, look-ups and preparation in the core, without the interpreter.
 //!
 //! ```sh
 //! cargo bench -p idmerge-core --bench resolver   # 10⁵ and 10⁶ IDs; `-- links/new` chooses
 //! cargo test -p idmerge-core --bench resolver    # a thousand IDs, once: the answers are right
 //! ```
 //!
-//! One thread. *Links* are whole: through the door and settled, a batch at a time, as the binding does
-//! where there is one processor. Rates count operands at the door, and else links or look-ups. Every
+//! One thread. *Links* are whole: prepared and settled, a batch at a time, as the binding does
+//! where there is one processor. Rates count prepared operands, and else links or look-ups. Every
 //! answer is checked before it is timed.
 
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use criterion::{criterion_group, criterion_main, measurement::WallTime};
-use idmerge_core::{Answer, Batch, Door, Outcome, Policy, Resolver, Side, Strategy};
+use idmerge_core::{Answer, Batch, Outcome, Policy, Preparer, Resolver, Side, Strategy};
 use workload::Workload;
 
 mod workload;
@@ -33,10 +33,10 @@ fn empty() -> Resolver {
 
 /// Takes all links, batch by batch.
 fn link(resolver: &mut Resolver, links: &Workload, outcomes: &mut Vec<Outcome>) {
-    let (door, mut batch) = (resolver.door(), Batch::default());
+    let (preparer, mut batch) = (resolver.preparer(), Batch::default());
     outcomes.clear();
     for rows in Workload::pieces(links.kinds.len()) {
-        links.fill(&door, &mut batch, rows);
+        links.fill(&preparer, &mut batch, rows);
         resolver.take_batch(&mut batch, outcomes).expect("there is room for all IDs");
     }
 }
@@ -52,9 +52,9 @@ fn link_each(resolver: &mut Resolver, links: &Workload, mut each: impl FnMut(Out
 
 /// Looks up every ID, batch by batch, and returns how many name their cluster themselves.
 fn look_up(resolver: &Resolver, links: &Workload) -> usize {
-    let (door, mut batch, mut themselves) = (resolver.door(), Batch::default(), 0);
+    let (preparer, mut batch, mut themselves) = (resolver.preparer(), Batch::default(), 0);
     for rows in Workload::pieces(links.ids.len()) {
-        links.ask(&door, &mut batch, rows);
+        links.ask(&preparer, &mut batch, rows);
         resolver.resolve_batch(&mut batch, |answer| match black_box(answer) {
             Answer::Itself(_) => themselves += 1,
             Answer::Other(_) => {}
@@ -64,12 +64,12 @@ fn look_up(resolver: &Resolver, links: &Workload) -> usize {
     themselves
 }
 
-/// Sends all operands through the door and returns how many there were.
-fn receive(door: &Door, batch: &mut Batch, links: &Workload) -> usize {
+/// Prepares all operands and returns how many there were.
+fn prepare(preparer: &Preparer, batch: &mut Batch, links: &Workload) -> usize {
     let mut received = 0;
     for rows in Workload::pieces(links.kinds.len()) {
         batch.clear();
-        links.receive(door, batch, rows);
+        links.prepare(preparer, batch, rows);
         received += batch.rows(Side::First) + batch.rows(Side::Second);
     }
     received
@@ -83,15 +83,15 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
     group
 }
 
-fn door(criterion: &mut Criterion) {
-    let mut group = group(criterion, "door");
+fn prepare_all(criterion: &mut Criterion) {
+    let mut group = group(criterion, "preparation");
     for &ids in sizes() {
         let links = Workload::new(ids);
-        let (door, mut batch, operands) = (empty().door(), Batch::default(), 2 * links.kinds.len());
-        assert_eq!(receive(&door, &mut batch, &links), operands);
+        let (preparer, mut batch, operands) = (empty().preparer(), Batch::default(), 2 * links.kinds.len());
+        assert_eq!(prepare(&preparer, &mut batch, &links), operands);
         group.throughput(Throughput::Elements(operands as u64));
-        group.bench_function(BenchmarkId::new("receive", ids), |bencher| {
-            bencher.iter(|| receive(&door, &mut batch, &links));
+        group.bench_function(BenchmarkId::new("operands", ids), |bencher| {
+            bencher.iter(|| prepare(&preparer, &mut batch, &links));
         });
     }
 }
@@ -166,5 +166,5 @@ fn look_ups(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, door, link_all, link_one_by_one, look_ups);
+criterion_group!(benches, prepare_all, link_all, link_one_by_one, look_ups);
 criterion_main!(benches);

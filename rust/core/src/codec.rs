@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 const PIECE: usize = 1 << 16;
 
 /// Writes words.
-pub(crate) struct Saver<'a> {
+pub(crate) struct Encoder<'a> {
     out: &'a mut dyn Write,
     buffer: Vec<u8>,
     /// How many bytes were written.
@@ -18,7 +18,7 @@ pub(crate) struct Saver<'a> {
     checksum: crc32fast::Hasher,
 }
 
-impl<'a> Saver<'a> {
+impl<'a> Encoder<'a> {
     pub fn new(out: &'a mut dyn Write) -> Self {
         Self { out, buffer: Vec::with_capacity(PIECE + 64), written: 0, checksum: crc32fast::Hasher::new() }
     }
@@ -62,8 +62,8 @@ impl<'a> Saver<'a> {
     }
 }
 
-/// Reads what a [`Saver`] wrote.
-pub(crate) struct Loader<'a> {
+/// Reads what a [`Encoder`] wrote.
+pub(crate) struct Decoder<'a> {
     from: &'a mut dyn Read,
     buffer: Vec<u8>,
     at: usize,
@@ -82,7 +82,7 @@ pub(crate) fn no_memory() -> io::Error {
     io::ErrorKind::OutOfMemory.into()
 }
 
-impl<'a> Loader<'a> {
+impl<'a> Decoder<'a> {
     /// Reads from `from`, which has `size` bytes.
     pub fn new(from: &'a mut dyn Read, size: u64) -> io::Result<Self> {
         let left = size.checked_sub(8).ok_or_else(|| damaged("it is too short"))?;

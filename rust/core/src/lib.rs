@@ -57,15 +57,15 @@ pub use ids::id::Id;
 pub use ids::index::{Guess, Hashes, Index};
 pub use ids::interner::Hasher;
 pub use ids::key::Text;
-pub use journal::change_feed::Feed;
+pub use journal::change_feed::ChangeFeed;
 pub use journal::checkpoint::{Moment, Part};
-pub use journal::past::Hindsight;
-pub use journal::record::{NOBODY, Steps};
-pub use journal::replay::{Damage, Judged};
-pub use journal::{Change, LONGEST_TEXT, NotApart, NotRetracted, Pending, Stored};
+pub use journal::past::Past;
+pub use journal::record::{NO_ID, Steps};
+pub use journal::replay::{Damage, JudgedLink};
+pub use journal::{Change, LONGEST_TEXT, NotApart, NotRetracted, Pending, StoredText};
 pub use link::{Kind, Operand, Outcome, Step};
-pub use resolver::batch::{Act, Batch, Door, Side};
-pub use resolver::prefetch::Scout;
+pub use resolver::batch::{Act, Batch, Preparer, Side};
+pub use resolver::prefetch::Prefetcher;
 pub use resolver::{Answer, Resolver};
 
 /// The version of this crate, and of the Python package built on it.

@@ -35,7 +35,7 @@ fn take_in_batches(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<
 
 /// The same, the operands in columns: the first ones as they are, the second ones by way of a dictionary.
 fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Outcome> {
-    let (door, mut batch, mut outcomes) = (core.door(), Batch::default(), Vec::new());
+    let (preparer, mut batch, mut outcomes) = (core.preparer(), Batch::default(), Vec::new());
     let columns = steps.iter().map(|&step| match step {
         Step::Link(kind, first, second) => (Act::Link(kind), first, second),
         Step::Observe(id) => (Act::Observe, id, Operand::Missing),
@@ -43,12 +43,12 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
     let (acts, (first, second)): (Vec<Act>, (Vec<Operand>, Vec<Operand>)) =
         columns.map(|(act, first, second)| (act, (first, second))).unzip();
     let mut values = Batch::default();
-    values.receive(Side::First, &door, second.iter().copied());
+    values.prepare(Side::First, &preparer, second.iter().copied());
     let mut row = 0;
     for &size in sizes.iter().cycle() {
         let end = acts.len().min(row + size);
         batch.clear();
-        batch.receive(Side::First, &door, first[row..end].iter().copied());
+        batch.prepare(Side::First, &preparer, first[row..end].iter().copied());
         batch.copy(
             Side::Second,
             &values,
@@ -75,26 +75,26 @@ fn check_what_was_observed(core: &Resolver, batch: &Batch, steps: &[Step]) {
     assert_eq!(observed, expected.collect::<Vec<_>>());
     let ids: Vec<Id> = observed.into_iter().flatten().collect();
     let mut named = Vec::new();
-    core.name_each(&ids, |text| named.push(text.as_str().to_owned()));
+    core.resolve_ids(&ids, |text| named.push(text.as_str().to_owned()));
     let one_by_one = ids.iter().map(|&id| core.text(core.canonical(id)).as_str().to_owned());
     assert_eq!(named, one_by_one.collect::<Vec<_>>());
 }
 
 /// Takes steps in batches of these sizes; while one is taken, another thread looks ahead for the next,
-/// with a scout who is some batches old.
-fn take_scouted(
+/// with a prefetcher that is some batches old.
+fn take_prefetched(
     core: &mut Resolver,
     steps: &[Step],
     sizes: &[usize],
     age: usize,
 ) -> (Result<(), Stopped>, Vec<Outcome>) {
-    let (door, mut outcomes, mut scouts) = (core.door(), Vec::new(), vec![core.scout()]);
+    let (preparer, mut outcomes, mut prefetchers) = (core.preparer(), Vec::new(), vec![core.prefetcher()]);
     let (mut rest, mut sizes) = (steps, sizes.iter().cycle());
     let mut next_batch = || {
         let size = rest.len().min(*sizes.next().expect("round and round"));
         let mut batch = Batch::default();
         for &step in &rest[..size] {
-            batch.push(&door, step);
+            batch.push(&preparer, step);
         }
         rest = &rest[size..];
         batch
@@ -102,16 +102,16 @@ fn take_scouted(
     let (mut batch, mut taken) = (next_batch(), 0);
     while !batch.is_empty() {
         let mut next = next_batch();
-        let scout = &scouts[scouts.len().saturating_sub(age + 1)];
+        let prefetcher = &prefetchers[prefetchers.len().saturating_sub(age + 1)];
         let result = std::thread::scope(|scope| {
-            scope.spawn(|| scout.look_ahead(&mut next));
+            scope.spawn(|| prefetcher.prefetch(&mut next));
             core.take_batch(&mut batch, &mut outcomes)
         });
         if let Err(stopped) = result {
             return (Err(Stopped { taken: taken + stopped.taken, ..stopped }), outcomes);
         }
         taken += batch.rows(Side::First);
-        scouts.push(core.scout());
+        prefetchers.push(core.prefetcher());
         batch = next;
     }
     (Ok(()), outcomes)
@@ -279,20 +279,20 @@ proptest! {
     }
 
     #[test]
-    fn whoever_looks_ahead_changes_no_answer(story in long_stories(120), sizes in vec(1..90_usize, 1..4), age in 0..4_usize) {
+    fn prefetching_changes_no_answer(story in long_stories(120), sizes in vec(1..90_usize, 1..4), age in 0..4_usize) {
         let (mut one, mut other) = (story.core(), story.core());
         let expected = take_in_batches(&mut one, &story.steps(), &[usize::MAX]);
-        prop_assert_eq!(take_scouted(&mut other, &story.steps(), &sizes, age), (Ok(()), expected));
+        prop_assert_eq!(take_prefetched(&mut other, &story.steps(), &sizes, age), (Ok(()), expected));
         prop_assert_eq!(View::of(&other), View::of(&one));
         prop_assert_eq!(other.outcomes(), one.outcomes());
     }
 
     #[test]
-    fn looking_ahead_stops_where_looking_does(story in stories(), sizes in vec(1..4_usize, 1..4), limit in 0..7_u32) {
+    fn prefetching_stops_where_searching_does(story in stories(), sizes in vec(1..4_usize, 1..4), limit in 0..7_u32) {
         let (mut one, mut other) = (story.core_with_id_limit(limit), story.core_with_id_limit(limit));
         let mut expected = Vec::new();
         let result = one.take(story.steps(), &mut expected);
-        prop_assert_eq!(take_scouted(&mut other, &story.steps(), &sizes, 1), (result, expected));
+        prop_assert_eq!(take_prefetched(&mut other, &story.steps(), &sizes, 1), (result, expected));
         prop_assert_eq!(View::of(&other), View::of(&one));
     }
 
@@ -344,8 +344,8 @@ proptest! {
         take_each(&mut core, &steps[..known.min(steps.len())]);
         let sought: Vec<&str> = texts(&steps).into_iter().chain(["", "nobody", "nobody of sixteen bytes"]).collect();
         let mut batch = Batch::default();
-        batch.ask(&core.door(), sought.iter().map(|&text| text.into()));
-        batch.ask(&core.door(), [Operand::Missing, Operand::NotUnicode].into_iter());
+        batch.prepare_lookups(&core.preparer(), sought.iter().map(|&text| text.into()));
+        batch.prepare_lookups(&core.preparer(), [Operand::Missing, Operand::NotUnicode].into_iter());
         let mut found = Vec::new();
         core.resolve_batch(&mut batch, |answer| found.push(match answer {
             Answer::Missing => None,

@@ -22,7 +22,7 @@ use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt8Array, UInt32A
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use idmerge_core::{Id, Pending, Resolver, Steps, Stored};
+use idmerge_core::{Id, Pending, Resolver, Steps, StoredText};
 
 /// Returns the block of the texts of some IDs.
 ///
@@ -68,11 +68,11 @@ fn write_texts_within(
                 return false;
             }
             let (form, text): (u8, Option<&[u8]>) = match &text {
-                Stored::Uuid(uuid) => (0, Some(uuid)),
-                Stored::DeviceUuid(uuid) => (1, Some(uuid)),
-                Stored::Text(text) => (2, Some(text.as_bytes())),
-                Stored::Forgotten { anonymous: false } => (3, None),
-                Stored::Forgotten { anonymous: true } => (4, None),
+                StoredText::Uuid(uuid) => (0, Some(uuid)),
+                StoredText::DeviceUuid(uuid) => (1, Some(uuid)),
+                StoredText::Text(text) => (2, Some(text.as_bytes())),
+                StoredText::Forgotten { anonymous: false } => (3, None),
+                StoredText::Forgotten { anonymous: true } => (4, None),
             };
             forms.append_value(form);
             bytes.append_option(text);
@@ -172,20 +172,20 @@ impl TextBlock {
         }
     }
 
-    fn get(&self, row: usize) -> Option<Stored<'_>> {
+    fn get(&self, row: usize) -> Option<StoredText<'_>> {
         let bytes = self.bytes.is_valid(row).then(|| self.bytes.value(row));
         match (self.forms.value(row), bytes) {
-            (0, Some(uuid)) => Some(Stored::Uuid(uuid.try_into().ok()?)),
-            (1, Some(uuid)) => Some(Stored::DeviceUuid(uuid.try_into().ok()?)),
-            (2, Some(text)) => Some(Stored::Text(str::from_utf8(text).ok()?)),
-            (3, None) => Some(Stored::Forgotten { anonymous: false }),
-            (4, None) => Some(Stored::Forgotten { anonymous: true }),
+            (0, Some(uuid)) => Some(StoredText::Uuid(uuid.try_into().ok()?)),
+            (1, Some(uuid)) => Some(StoredText::DeviceUuid(uuid.try_into().ok()?)),
+            (2, Some(text)) => Some(StoredText::Text(str::from_utf8(text).ok()?)),
+            (3, None) => Some(StoredText::Forgotten { anonymous: false }),
+            (4, None) => Some(StoredText::Forgotten { anonymous: true }),
             _ => None,
         }
     }
 
     /// Returns the texts in order.
-    pub fn iter(&self) -> impl Iterator<Item = Stored<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = StoredText<'_>> {
         (0..self.forms.len()).map(|row| self.get(row).expect("every row was read once"))
     }
 }

@@ -1,4 +1,4 @@
-//! The links that the core's benchmarks take: what a large site's identity events look like.
+//! The links that the core's benchmarks take: identity events such as those of a large site.
 //!
 //! Users with one to four *others* each, which are devices or, 2 % of them, aliases; every other is
 //! linked to its user once, the rest of 1.5 links an ID are sent again, all in random order. It is the
@@ -12,7 +12,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use idmerge_core::{Act, Batch, Door, Kind, Operand, Outcome, Side};
+use idmerge_core::{Act, Batch, Kind, Operand, Outcome, Preparer, Side};
 
 /// How many IDs the clusters have, in turns.
 const SIZES: [usize; 9] = [2, 2, 2, 3, 3, 3, 4, 4, 5];
@@ -71,24 +71,24 @@ impl Workload {
         (0..count).step_by(Batch::ROWS).map(move |start| start..count.min(start + Batch::ROWS))
     }
 
-    /// Sends the operands of these links through the door.
-    pub fn receive(&self, door: &Door, batch: &mut Batch, rows: Range<usize>) {
-        batch.receive(Side::First, door, self.first.operands(rows.clone()));
-        batch.receive(Side::Second, door, self.second.operands(rows));
+    /// Prepares the operands of these links.
+    pub fn prepare(&self, preparer: &Preparer, batch: &mut Batch, rows: Range<usize>) {
+        batch.prepare(Side::First, preparer, self.first.operands(rows.clone()));
+        batch.prepare(Side::Second, preparer, self.second.operands(rows));
     }
 
     /// Fills a batch with these links.
-    pub fn fill(&self, door: &Door, batch: &mut Batch, rows: Range<usize>) {
+    pub fn fill(&self, preparer: &Preparer, batch: &mut Batch, rows: Range<usize>) {
         batch.clear();
-        self.receive(door, batch, rows.clone());
+        self.prepare(preparer, batch, rows.clone());
         let stated = batch.state(self.kinds[rows.clone()].iter().map(|&kind| Act::Link(kind)));
         assert_eq!(stated, rows.len(), "a batch holds all rows of its piece");
     }
 
     /// Fills a batch with questions for these IDs.
-    pub fn ask(&self, door: &Door, batch: &mut Batch, rows: Range<usize>) {
+    pub fn ask(&self, preparer: &Preparer, batch: &mut Batch, rows: Range<usize>) {
         batch.clear();
-        batch.ask(door, self.ids.operands(rows));
+        batch.prepare_lookups(preparer, self.ids.operands(rows));
     }
 
     /// Panics unless each other was merged once and nothing else happened.

@@ -12,7 +12,7 @@
 
 use std::io;
 
-use crate::codec::{Loader, Saver, damaged, room_for};
+use crate::codec::{Decoder, Encoder, damaged, room_for};
 use crate::error::Error;
 use crate::ids::id::Id;
 use crate::link::Kind;
@@ -80,7 +80,7 @@ impl History {
     }
 
     /// Writes the edges.
-    pub fn save(&self, out: &mut Saver) -> io::Result<()> {
+    pub fn save(&self, out: &mut Encoder) -> io::Result<()> {
         out.word(self.edges.len() as u64)?;
         for Packed { ids: [first, second], position } in &self.edges {
             out.words([u64::from(*first) << 32 | u64::from(*second), *position])?;
@@ -89,7 +89,7 @@ impl History {
     }
 
     /// Reads edges between the first `limit` IDs.
-    pub fn load(from: &mut Loader, limit: u32) -> io::Result<Self> {
+    pub fn load(from: &mut Decoder, limit: u32) -> io::Result<Self> {
         let strange = || damaged("it names an ID that it does not hold");
         let (count, mut edges) = from.room(24)?;
         for _ in 0..count {
@@ -274,14 +274,14 @@ mod tests {
     fn history_comes_back_as_it_was_saved_and_no_loop_does() {
         let saved = |history: &History| {
             let mut bytes = Vec::new();
-            let mut out = Saver::new(&mut bytes);
+            let mut out = Encoder::new(&mut bytes);
             history.save(&mut out).expect("a Vec takes all");
             out.finish().expect("a Vec takes all");
             bytes
         };
         let loaded = |bytes: &[u8]| {
             let (mut from, size) = (bytes, bytes.len() as u64);
-            let mut from = Loader::new(&mut from, size).expect("it is long enough");
+            let mut from = Decoder::new(&mut from, size).expect("it is long enough");
             History::load(&mut from, 30)
         };
         let (mut history, ..) = joined(30, draws(3, 30).take(60));

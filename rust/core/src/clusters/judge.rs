@@ -4,9 +4,9 @@
 use crate::clusters::canonical::Strategy;
 use crate::clusters::forest::{Forest, Marks, Nodes};
 use crate::clusters::history::{Edge, History};
-use crate::clusters::overrides::Exceptions;
+use crate::clusters::overrides::Overrides;
 use crate::clusters::policy::{Facts, Policy, claims};
-use crate::clusters::successors::WORTH_AN_ORDER;
+use crate::clusters::successors::SMALLEST_ORDERED;
 use crate::ids::id::Id;
 use crate::ids::key::Text;
 use crate::link::{Kind, Outcome};
@@ -20,7 +20,7 @@ pub(crate) trait Clusters: Nodes {
 }
 
 /// Clusters in which a journal's steps are judged again.
-pub(crate) trait Restored: Clusters {
+pub(crate) trait ReplayTarget: Clusters {
     /// Lets the ID with the next number have its text.
     fn introduce(&mut self, id: Id) -> Result<(), &'static str>;
     /// Wipes the text of an ID.
@@ -43,7 +43,7 @@ pub(crate) struct State {
     pub others: u64,
     /// The position of each retraction, and that of what it takes back.
     pub retractions: Vec<(u64, u64)>,
-    pub exceptions: Exceptions,
+    pub overrides: Overrides,
     /// Which link joined what, if that is kept.
     pub history: Option<History>,
 }
@@ -88,22 +88,23 @@ impl Rules<'_> {
         [first, second]: [Id; 2],
     ) -> Outcome {
         let (ours, theirs) = (clusters.find_root(first), clusters.find_root(second));
-        let exceptions = &state.exceptions;
-        let outcome = self.policy.judge(kind, &Two { clusters, exceptions, first, second, ours, theirs });
+        let overrides = &state.overrides;
+        let outcome =
+            self.policy.judge(kind, &LinkFacts { clusters, overrides, first, second, ours, theirs });
         if outcome.is_accepted() {
-            self.claim(clusters, &mut state.exceptions, kind, [(first, ours), (second, theirs)]);
+            self.claim(clusters, &mut state.overrides, kind, [(first, ours), (second, theirs)]);
         }
         if outcome == Outcome::Merged {
-            let canonical = self.strategy.join(clusters, &state.exceptions, ours, theirs);
+            let canonical = self.strategy.join(clusters, &state.overrides, ours, theirs);
             let root = clusters.unite(ours, theirs);
             clusters.set_canonical(root, canonical);
             if state.history.is_some() {
                 let child = if root == ours { theirs } else { ours };
                 state.remember([child, root], kind, [first, second]);
             }
-            if state.exceptions.follow_clusters() {
+            if state.overrides.follow_clusters() {
                 let child = if root == ours { theirs } else { ours };
-                state.exceptions.unite(root, child);
+                state.overrides.unite(root, child);
             }
         }
         state.count(outcome);
@@ -113,7 +114,7 @@ impl Rules<'_> {
     fn claim<C: Clusters>(
         self,
         clusters: &mut C,
-        exceptions: &mut Exceptions,
+        overrides: &mut Overrides,
         kind: Kind,
         [(first, ours), (second, theirs)]: [(Id, Id); 2],
     ) {
@@ -121,17 +122,17 @@ impl Rules<'_> {
         clusters.mark(first, ours, of_first);
         clusters.mark(second, theirs, of_second);
         if of_second.has(Marks::IDENTIFIED) {
-            exceptions.identify(theirs);
-            self.strategy.on_identified(clusters, exceptions, theirs, second);
+            overrides.identify(theirs);
+            self.strategy.on_identified(clusters, overrides, theirs, second);
         }
     }
 
     /// Forgets a known ID: it names its cluster no longer.
     pub fn forget<C: Clusters>(self, clusters: &mut C, state: &mut State, id: Id) {
-        state.exceptions.forget(id);
+        state.overrides.forget(id);
         let root = clusters.root(id);
         if clusters.canonical(root) == id
-            && let Some(canonical) = self.heir(clusters, &mut state.exceptions, root, id)
+            && let Some(canonical) = self.successor(clusters, &mut state.overrides, root, id)
         {
             clusters.set_canonical(root, canonical);
         }
@@ -140,16 +141,16 @@ impl Rules<'_> {
 
 impl Rules<'_> {
     /// Returns who names the cluster of `id`, whose root is `root`, when `id` does not; None if nobody can.
-    fn heir<C: Clusters>(self, clusters: &C, exceptions: &mut Exceptions, root: Id, id: Id) -> Option<Id> {
-        let named = |exceptions: &Exceptions| -> Vec<Id> {
-            clusters.members(id).filter(|&member| !exceptions.is_forgotten(member)).collect()
+    fn successor<C: Clusters>(self, clusters: &C, overrides: &mut Overrides, root: Id, id: Id) -> Option<Id> {
+        let named = |overrides: &Overrides| -> Vec<Id> {
+            clusters.members(id).filter(|&member| !overrides.is_forgotten(member)).collect()
         };
-        if clusters.size(root) < WORTH_AN_ORDER {
-            return self.strategy.choose(clusters, exceptions, &named(exceptions));
+        if clusters.size(root) < SMALLEST_ORDERED {
+            return self.strategy.choose(clusters, overrides, &named(overrides));
         }
-        exceptions.best_heir(root, |exceptions| {
-            let mut order = named(exceptions);
-            order.sort_by(|&a, &b| self.strategy.order(clusters, exceptions, b, a));
+        overrides.best_successor(root, |overrides| {
+            let mut order = named(overrides);
+            order.sort_by(|&a, &b| self.strategy.order(clusters, overrides, b, a));
             order
         })
     }
@@ -161,21 +162,21 @@ pub(crate) fn keep_apart<C: Clusters>(clusters: &mut C, state: &mut State, [a, b
     if ours != theirs {
         clusters.mark(a, ours, Marks::APART);
         clusters.mark(b, theirs, Marks::APART);
-        state.exceptions.apart_mut().keep((a, b), [ours, theirs]);
+        state.overrides.apart_mut().keep((a, b), [ours, theirs]);
     }
 }
 
 /// Two known IDs, and the roots of their clusters.
-struct Two<'a, C> {
+struct LinkFacts<'a, C> {
     clusters: &'a C,
-    exceptions: &'a Exceptions,
+    overrides: &'a Overrides,
     first: Id,
     second: Id,
     ours: Id,
     theirs: Id,
 }
 
-impl<C: Clusters> Two<'_, C> {
+impl<C: Clusters> LinkFacts<'_, C> {
     /// Returns whether each cluster holds an ID that is to be kept apart from some other one.
     #[cold]
     fn are_both_marked_apart(&self) -> bool {
@@ -183,7 +184,7 @@ impl<C: Clusters> Two<'_, C> {
     }
 }
 
-impl<C: Clusters> Facts for Two<'_, C> {
+impl<C: Clusters> Facts for LinkFacts<'_, C> {
     #[inline]
     fn same_id(&self) -> bool {
         self.first == self.second
@@ -206,9 +207,9 @@ impl<C: Clusters> Facts for Two<'_, C> {
 
     #[inline]
     fn kept_apart(&self) -> bool {
-        !self.exceptions.apart().is_empty()
+        !self.overrides.apart().is_empty()
             && self.are_both_marked_apart()
-            && self.exceptions.apart().are_apart(self.ours, self.theirs)
+            && self.overrides.apart().are_apart(self.ours, self.theirs)
     }
 
     #[inline]

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::take;
 
-use crate::codec::{Loader, Saver};
+use crate::codec::{Decoder, Encoder};
 use crate::ids::id::Id;
 
 /// The pairs; see the module.
@@ -73,13 +73,13 @@ impl Apart {
     }
 
     /// Writes the pairs.
-    pub fn save(&self, out: &mut Saver) -> io::Result<()> {
+    pub fn save(&self, out: &mut Encoder) -> io::Result<()> {
         out.word(self.pairs.len() as u64)?;
         out.words(self.pairs.iter().map(|(a, b)| u64::from(a.number()) << 32 | u64::from(b.number())))
     }
 
     /// Reads pairs, which have no groups until [`Self::group`] gives them some; `id` checks a number.
-    pub fn load(from: &mut Loader, id: impl Fn(u64) -> io::Result<Id>) -> io::Result<Self> {
+    pub fn load(from: &mut Decoder, id: impl Fn(u64) -> io::Result<Id>) -> io::Result<Self> {
         let mut apart = Self::default();
         for _ in 0..from.count(8)? {
             let pair = from.word()?;

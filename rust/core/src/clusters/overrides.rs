@@ -1,6 +1,6 @@
 //! What the order of numbers does not say of IDs: rare, and mostly nothing.
 //!
-//! An ID's number says that it is known, and when it became known. Three things make exceptions:
+//! An ID's number says that it is known, and when it became known. Three things make overrides:
 //!
 //! - A link that was taken back leaves IDs that nobody else has named, or has named only later. Such an ID
 //!   keeps its number and is *not known*, or became known *at another time*.
@@ -11,25 +11,25 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 use crate::clusters::kept_apart::Apart;
-use crate::clusters::successors::Heirs;
-use crate::codec::{Loader, Saver, damaged};
+use crate::clusters::successors::Successors;
+use crate::codec::{Decoder, Encoder, damaged};
 use crate::ids::id::Id;
 
-/// When an ID became known: exceptions stand behind the number that was the last one then.
+/// When an ID became known: overrides stand behind the number that was the last one then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(u32, u32);
 
-/// The exceptions; see the module.
+/// The overrides; see the module.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Exceptions {
+pub(crate) struct Overrides {
     unknown: HashSet<Id>,
     ranks: HashMap<Id, Rank>,
     forgotten: HashSet<Id>,
     apart: Apart,
-    heirs: Heirs,
+    successors: Successors,
 }
 
-impl Exceptions {
+impl Overrides {
     /// Returns when `id` became known.
     #[inline]
     pub fn rank(&self, id: Id) -> Rank {
@@ -110,38 +110,38 @@ impl Exceptions {
 
     /// Returns who names a cluster next: its best member that is not forgotten. `sorted` gives its members,
     /// best last, if they have no order yet.
-    pub fn best_heir(&mut self, root: Id, sorted: impl FnOnce(&Self) -> Vec<Id>) -> Option<Id> {
-        if !self.heirs.has_order(root) {
+    pub fn best_successor(&mut self, root: Id, sorted: impl FnOnce(&Self) -> Vec<Id>) -> Option<Id> {
+        if !self.successors.has_order(root) {
             let order = sorted(self);
-            self.heirs.keep_order(root, order);
+            self.successors.keep_order(root, order);
         }
-        self.heirs.best(root, |id| self.forgotten.contains(&id))
+        self.successors.best(root, |id| self.forgotten.contains(&id))
     }
 
-    /// Returns whether some clusters have to be followed: they are kept apart, or have an order of heirs.
+    /// Returns whether some clusters have to be followed: they are kept apart, or have an order of successors.
     #[inline]
     pub fn follow_clusters(&self) -> bool {
-        !self.apart.is_empty() || !self.heirs.is_empty()
+        !self.apart.is_empty() || !self.successors.is_empty()
     }
 
     /// Records that the cluster of `child` was joined to that of `root`.
     #[cold]
     pub fn unite(&mut self, root: Id, child: Id) {
         self.apart.unite(root, child);
-        self.heirs.drop_order(root);
-        self.heirs.drop_order(child);
+        self.successors.drop_order(root);
+        self.successors.drop_order(child);
     }
 
     /// Records that an ID is identified, in the cluster with this root.
     #[inline]
     pub fn identify(&mut self, root: Id) {
-        if !self.heirs.is_empty() {
-            self.heirs.drop_order(root);
+        if !self.successors.is_empty() {
+            self.successors.drop_order(root);
         }
     }
 
-    /// Writes the exceptions.
-    pub fn save(&self, out: &mut Saver) -> io::Result<()> {
+    /// Writes the overrides.
+    pub fn save(&self, out: &mut Encoder) -> io::Result<()> {
         for ids in [&self.unknown, &self.forgotten] {
             out.word(ids.len() as u64)?;
             out.words(ids.iter().map(|id| u64::from(id.number())))?;
@@ -153,27 +153,27 @@ impl Exceptions {
         self.apart.save(out)
     }
 
-    /// Reads exceptions among the first `ids` IDs.
-    pub fn load(from: &mut Loader, ids: u32) -> io::Result<Self> {
+    /// Reads overrides among the first `ids` IDs.
+    pub fn load(from: &mut Decoder, ids: u32) -> io::Result<Self> {
         let id = |number: u64| {
             let number = u32::try_from(number).ok().filter(|&number| number < ids);
             number.map(Id::new).ok_or_else(|| damaged("it names an ID that it does not hold"))
         };
-        let mut exceptions = Self::default();
+        let mut overrides = Self::default();
         for _ in 0..from.count(8)? {
-            exceptions.unknown.insert(id(from.word()?)?);
+            overrides.unknown.insert(id(from.word()?)?);
         }
         for _ in 0..from.count(8)? {
-            exceptions.forgotten.insert(id(from.word()?)?);
+            overrides.forgotten.insert(id(from.word()?)?);
         }
-        if !exceptions.unknown.is_disjoint(&exceptions.forgotten) {
+        if !overrides.unknown.is_disjoint(&overrides.forgotten) {
             return Err(damaged("an ID was never known and is forgotten"));
         }
         for _ in 0..from.count(16)? {
             let [number, rank] = from.array()?;
-            exceptions.ranks.insert(id(number)?, Rank((rank >> 32) as u32, rank as u32));
+            overrides.ranks.insert(id(number)?, Rank((rank >> 32) as u32, rank as u32));
         }
-        exceptions.apart = Apart::load(from, id)?;
-        Ok(exceptions)
+        overrides.apart = Apart::load(from, id)?;
+        Ok(overrides)
     }
 }

@@ -9,15 +9,15 @@ use std::collections::HashMap;
 use crate::ids::id::Id;
 
 /// The smallest cluster that is worth an order.
-pub(crate) const WORTH_AN_ORDER: u32 = 64;
+pub(crate) const SMALLEST_ORDERED: u32 = 64;
 
 /// The orders, by their clusters' roots; the best member stands last.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Heirs {
+pub(crate) struct Successors {
     orders: HashMap<Id, Vec<Id>>,
 }
 
-impl Heirs {
+impl Successors {
     /// Returns whether no cluster has an order.
     #[inline]
     pub fn is_empty(&self) -> bool {

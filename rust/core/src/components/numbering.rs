@@ -19,8 +19,8 @@ use crate::ids::id::Id;
 use crate::ids::index::{Hashes, Index};
 use crate::ids::interner::{Hasher, Interner};
 use crate::ids::key::{Key, Text};
-use crate::resolver::batch::{Arrival, Batch, Door, GROUP, Side, Standing, clamped};
-use crate::resolver::prefetch::{Scout, Search};
+use crate::resolver::batch::{Batch, GROUP, Prepared, Preparer, Side, Status, clamped};
+use crate::resolver::prefetch::{Prefetcher, Search};
 
 /// How many links ahead the places of integers are asked for.
 const AHEAD: usize = 16;
@@ -65,14 +65,14 @@ impl DistinctTexts {
         Ok(Self { texts: Interner::new(Id::LIMIT, 0), links: room_for(rows)? })
     }
 
-    /// Returns the door that the texts pass; [`Batch::receive_ends`] asks for no policy.
-    pub fn door(&self) -> Door {
-        Door { hasher: self.texts.hasher().clone(), policy: Policy::default().into() }
+    /// Returns the preparer that the texts pass; [`Batch::prepare_ends`] asks for no policy.
+    pub fn preparer(&self) -> Preparer {
+        Preparer { hasher: self.texts.hasher().clone(), policy: Policy::default().into() }
     }
 
-    /// Returns a scout, who can look ahead for some batches.
-    pub fn scout(&self) -> Scout {
-        self.texts.scout()
+    /// Returns a prefetcher, good for some batches to come.
+    pub fn prefetcher(&self) -> Prefetcher {
+        self.texts.prefetcher()
     }
 
     /// Numbers both ends of the rows of a batch, in order, up to the first that has no number.
@@ -92,35 +92,35 @@ impl DistinctTexts {
     }
 
     #[inline]
-    fn number(&mut self, side: Side, arrival: &Arrival, buffer: &str) -> Result<u32, Unnumbered> {
-        match self.know(arrival, buffer) {
+    fn number(&mut self, side: Side, prepared: &Prepared, buffer: &str) -> Result<u32, Unnumbered> {
+        match self.intern(prepared, buffer) {
             Ok(id) => Ok(id.number()),
             Err(reason) => Err(Unnumbered { row: self.links.len(), side, reason }),
         }
     }
 
     #[inline]
-    fn know(&mut self, arrival: &Arrival, buffer: &str) -> Result<Id, Reason> {
-        match arrival.standing {
-            Standing::Valid(_) => {}
-            Standing::Missing => return Err(Reason::Missing),
-            Standing::Invalid => return Err(Reason::NotUnicode),
-            Standing::TooLong | Standing::NoMemory => {
-                return Err(arrival.exceeded(Key::MAX_TEXT).map_or(Reason::Missing, Reason::Limit));
+    fn intern(&mut self, prepared: &Prepared, buffer: &str) -> Result<Id, Reason> {
+        match prepared.status {
+            Status::Valid(_) => {}
+            Status::Missing => return Err(Reason::Missing),
+            Status::Invalid => return Err(Reason::NotUnicode),
+            Status::TooLong | Status::NoMemory => {
+                return Err(prepared.exceeded(Key::MAX_TEXT).map_or(Reason::Missing, Reason::Limit));
             }
         }
-        if let Some(id) = arrival.id() {
+        if let Some(id) = prepared.id() {
             return Ok(id);
         }
-        let probe = arrival.probe(buffer);
-        let bytes = arrival.text_length();
+        let probe = prepared.probe(buffer);
+        let bytes = prepared.text_length();
         if !self.texts.has_room_for_two(bytes)
             && self.texts.find(&probe).is_none()
             && let Err(error) = self.texts.make_room(1, bytes)
         {
             return Err(Reason::Limit(if error == Error::NoMemory { error } else { TOO_MANY }));
         }
-        Ok(self.texts.know(&probe, |_| ()))
+        Ok(self.texts.intern(&probe, |_| ()))
     }
 
     /// Returns the links between the texts' numbers, in order.
@@ -314,9 +314,9 @@ mod tests {
 
     /// Numbers links through a batch of any size.
     fn number(texts: &mut DistinctTexts, links: &[[Operand; 2]]) -> Result<(), Unnumbered> {
-        let (door, mut batch) = (texts.door(), Batch::default());
-        batch.receive_ends(Side::First, &door, links.iter().map(|link| link[0]));
-        batch.receive_ends(Side::Second, &door, links.iter().map(|link| link[1]));
+        let (preparer, mut batch) = (texts.preparer(), Batch::default());
+        batch.prepare_ends(Side::First, &preparer, links.iter().map(|link| link[0]));
+        batch.prepare_ends(Side::Second, &preparer, links.iter().map(|link| link[1]));
         texts.take(&mut batch)
     }
 

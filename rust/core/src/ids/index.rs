@@ -24,7 +24,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::arch::{Chunk, HUGE_PAGE, prefetch};
-use crate::codec::{Loader, Saver, damaged, no_memory};
+use crate::codec::{Decoder, Encoder, damaged, no_memory};
 use crate::ids::bucket::{Bucket, SLOTS, Slots};
 use crate::ids::id::Id;
 
@@ -81,7 +81,7 @@ pub struct Guess(u32);
 
 impl Guess {
     /// No ID in the index has it.
-    pub const NOBODY: Self = Self(u32::MAX);
+    pub const NO_ID: Self = Self(u32::MAX);
     /// It takes a search.
     pub const UNCLEAR: Self = Self(u32::MAX - 1);
 
@@ -154,7 +154,7 @@ impl Buckets {
             prefetch(self.bucket(route, self.after(home)));
             return Guess::UNCLEAR;
         }
-        if matches == 0 { Guess::NOBODY } else { Guess::of(id) }
+        if matches == 0 { Guess::NO_ID } else { Guess::of(id) }
     }
 
     /// Returns the ID with this hash that `is_right`.
@@ -428,7 +428,7 @@ impl Index {
 
 impl Index {
     /// Writes the index.
-    pub(crate) fn save(&self, out: &mut Saver) -> io::Result<()> {
+    pub(crate) fn save(&self, out: &mut Encoder) -> io::Result<()> {
         out.words([self.buckets.len as u64, u64::from(self.buckets.depth), self.segments.len() as u64])?;
         for segment in &self.segments {
             out.words([segment.taken as u64, u64::from(segment.depth)])?;
@@ -439,7 +439,7 @@ impl Index {
     }
 
     /// Reads an index, and the number behind the highest one in it.
-    pub(crate) fn load(from: &mut Loader) -> io::Result<(Self, u32)> {
+    pub(crate) fn load(from: &mut Decoder) -> io::Result<(Self, u32)> {
         let len = from.count(64)?;
         let depth = u32::try_from(from.word()?).ok().filter(|&depth| depth <= DEEPEST);
         let depth = depth.ok_or_else(|| damaged("its index is too deep"))?;
@@ -574,7 +574,7 @@ mod tests {
     fn a_guess_never_hides_an_id() {
         let hashes = scattered(100_000);
         let index = filled(0, &hashes);
-        assert!(hashes.iter().all(|&hash| index.guess(hash) != Guess::NOBODY));
+        assert!(hashes.iter().all(|&hash| index.guess(hash) != Guess::NO_ID));
     }
 
     #[test]

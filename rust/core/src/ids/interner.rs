@@ -20,12 +20,12 @@ use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 
 use crate::arch::{Array, prefetch};
-use crate::codec::{Loader, Saver, damaged, no_memory};
+use crate::codec::{Decoder, Encoder, damaged, no_memory};
 use crate::error::Error;
 use crate::ids::id::Id;
 use crate::ids::index::{Hashes, Index};
 use crate::ids::key::{Key, Place, Text};
-use crate::resolver::prefetch::Scout;
+use crate::resolver::prefetch::Prefetcher;
 
 /// Hashes texts as one interner does, apart from it; and numbers.
 #[derive(Clone)]
@@ -165,8 +165,8 @@ impl<T: Zeroable + Copy> Interner<T> {
     }
 
     /// Returns who guesses which ID has a hash.
-    pub fn scout(&self) -> Scout {
-        Scout::new(self.index.buckets().clone(), self.entries.addresses())
+    pub fn prefetcher(&self) -> Prefetcher {
+        Prefetcher::new(self.index.buckets().clone(), self.entries.addresses())
     }
 
     /// Hints that the text of `id`, if its key does not hold it, is about to be read.
@@ -209,7 +209,7 @@ impl<T: Zeroable + Copy> Interner<T> {
         }
         let Self { entries, arena, index, hasher, .. } = self;
         let has_room = entries.reserve(count) && arena.reserve(bytes);
-        let stored = Stored { entries, arena, hasher };
+        let stored = StoredKeys { entries, arena, hasher };
         if has_room && (!index.is_starved() || index.relieve(&stored)) {
             return Ok(());
         }
@@ -223,10 +223,10 @@ impl<T: Zeroable + Copy> Interner<T> {
 
     /// Returns the ID of `probe`, numbering it if it is not known; there must be room. `value` makes
     /// the value of a new one.
-    pub fn know(&mut self, probe: &Probe, value: impl FnOnce(Id) -> T) -> Id {
+    pub fn intern(&mut self, probe: &Probe, value: impl FnOnce(Id) -> T) -> Id {
         let new = Id::new(self.entries.len() as u32);
         let Self { entries, arena, index, hasher, .. } = self;
-        let stored = Stored { entries, arena, hasher };
+        let stored = StoredKeys { entries, arena, hasher };
         if let Some(known) = index.find_or_insert(probe.hash, new, |id| stored.is(id, probe), &stored) {
             return known;
         }
@@ -244,7 +244,7 @@ impl<T: Zeroable + Copy> Interner<T> {
         let Self { entries, arena, index, hasher, .. } = self;
         // The index has every number, or it would lose some when it grows.
         let hash = hasher.hash_number(u64::from(id.number()));
-        index.find_or_insert(hash, id, |_| false, &Stored { entries, arena, hasher });
+        index.find_or_insert(hash, id, |_| false, &StoredKeys { entries, arena, hasher });
         entries.push(Entry { key: Key::FORGOTTEN, value: value(id) });
         self.wiped += 1;
     }
@@ -299,8 +299,8 @@ impl<T: Zeroable + Copy> Interner<T> {
     }
 
     #[inline]
-    fn stored(&self) -> Stored<'_, T> {
-        Stored { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
+    fn stored(&self) -> StoredKeys<'_, T> {
+        StoredKeys { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
     }
 }
 
@@ -311,7 +311,7 @@ impl<T: Zeroable + Copy> Interner<T> {
     /// Writes everything but the index; `words` are those of a value.
     pub(crate) fn save<const N: usize>(
         &self,
-        out: &mut Saver,
+        out: &mut Encoder,
         words: impl Fn(T) -> [u64; N],
     ) -> io::Result<()> {
         out.words(self.hasher.seeds)?;
@@ -327,13 +327,13 @@ impl<T: Zeroable + Copy> Interner<T> {
     }
 
     /// Writes the index apart from the rest.
-    pub(crate) fn save_index(&self, out: &mut Saver) -> io::Result<()> {
+    pub(crate) fn save_index(&self, out: &mut Encoder) -> io::Result<()> {
         self.index.save(out)
     }
 
     /// Reads an interner that takes at most `limit` IDs, and has no index yet; `value` is that of the words.
     pub(crate) fn load<const N: usize>(
-        from: &mut Loader,
+        from: &mut Decoder,
         limit: u32,
         value: impl Fn([u64; N]) -> T,
     ) -> io::Result<Self> {
@@ -374,13 +374,13 @@ impl<T: Zeroable + Copy> Interner<T> {
 }
 
 /// What the index asks about.
-struct Stored<'a, T> {
+struct StoredKeys<'a, T> {
     entries: &'a Array<Entry<T>>,
     arena: &'a Arena,
     hasher: &'a Hasher,
 }
 
-impl<T: Zeroable + Copy> Stored<'_, T> {
+impl<T: Zeroable + Copy> StoredKeys<'_, T> {
     /// Returns whether `id` is the one of `probe`.
     #[inline]
     fn is(&self, id: Id, probe: &Probe) -> bool {
@@ -396,7 +396,7 @@ impl<T: Zeroable + Copy> Stored<'_, T> {
     }
 }
 
-impl<T: Zeroable + Copy> Hashes for Stored<'_, T> {
+impl<T: Zeroable + Copy> Hashes for StoredKeys<'_, T> {
     fn prefetch(&self, id: Id) {
         prefetch(self.entries.get(id.index()));
     }
@@ -485,7 +485,7 @@ mod tests {
     fn intern(interner: &mut Interner<u64>, text: &str) -> Id {
         let hasher = interner.hasher().clone();
         let probe = hasher.probe(text);
-        interner.know(&probe, |id| id.index() as u64)
+        interner.intern(&probe, |id| id.index() as u64)
     }
 
     #[test]

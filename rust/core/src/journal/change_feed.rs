@@ -9,14 +9,14 @@ use std::collections::HashSet;
 use crate::clusters::forest::Forest;
 use crate::ids::id::Id;
 use crate::journal::Change;
-use crate::journal::past::Hindsight;
-use crate::journal::record::{RETRACT, Recorded, Steps};
+use crate::journal::past::Past;
+use crate::journal::record::{RETRACT, RecordedStep, Steps};
 use crate::journal::replay::Damage;
 use crate::resolver::Resolver;
 
 /// The forest at some position; see the module.
-pub struct Feed {
-    then: Hindsight,
+pub struct ChangeFeed {
+    then: Past,
     /// What was taken back as of the position.
     retracted: HashSet<u64>,
     since: u64,
@@ -26,10 +26,10 @@ pub struct Feed {
     taken: usize,
 }
 
-impl Feed {
+impl ChangeFeed {
     /// Begins a feed from the position `since`; it has to be [advanced](Self::advance) to it.
     pub fn new(core: &Resolver, since: u64) -> Self {
-        let then = Hindsight::new(&core.ids, false);
+        let then = Past::new(&core.ids, false);
         Self { then, retracted: core.retracted(since), since, batch: 0, taken: 0 }
     }
 
@@ -88,7 +88,8 @@ fn touch(core: &Resolver, steps: Steps, touched: &mut Option<HashSet<Id>>) {
         }
         let Some(roots) = touched else { return };
         // A link that was accepted has both in one cluster.
-        if let Some(Recorded::Link(_, id, _) | Recorded::Forgotten(id)) = Recorded::read(code, first, second)
+        if let Some(RecordedStep::Link(_, id, _) | RecordedStep::Forgotten(id)) =
+            RecordedStep::read(code, first, second)
         {
             // Whoever looks at an earlier moment does not know those that came later.
             if id.index() < core.ids.len() {

@@ -13,8 +13,8 @@ use std::thread;
 use crate::clusters::forest::{Forest, Node, count_clusters};
 use crate::clusters::history::History;
 use crate::clusters::judge::State;
-use crate::clusters::overrides::Exceptions;
-use crate::codec::{Loader, Saver, damaged};
+use crate::clusters::overrides::Overrides;
+use crate::codec::{Decoder, Encoder, damaged};
 use crate::ids::index::Index;
 use crate::ids::interner::Interner;
 use crate::journal::Journaled;
@@ -37,12 +37,12 @@ impl Resolver {
     /// Writes everything but the policy and what is pending, and returns how many bytes the second of the two
     /// parts has.
     pub fn save(&self, moment: Moment, out: &mut dyn Write) -> io::Result<u64> {
-        let mut texts = Saver::new(out);
+        let mut texts = Encoder::new(out);
         texts.word(MAGIC)?;
         texts.words(moment)?;
         self.ids.save(&mut texts, Node::to_words)?;
         texts.finish()?;
-        let mut rest = Saver::new(out);
+        let mut rest = Encoder::new(out);
         rest.word(MAGIC)?;
         rest.words(moment)?;
         self.ids.save_index(&mut rest)?;
@@ -98,7 +98,7 @@ impl Resolver {
             return Err(damaged("its clusters are none"));
         }
         ids.set_index(index);
-        state.exceptions.apart_mut().group(|id| ids.root(id));
+        state.overrides.apart_mut().group(|id| ids.root(id));
         state.history = state.history.filter(|_| wants_history);
         let journaled = Some(Journaled::written_up_to(count));
         Ok(Self { policy: self.policy.clone(), strategy: self.strategy, ids, state, journaled })
@@ -106,8 +106,8 @@ impl Resolver {
 }
 
 /// Returns what reads a part, its beginning checked.
-fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::Result<Loader<'a>> {
-    let mut from = Loader::new(from, size)?;
+fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::Result<Decoder<'a>> {
+    let mut from = Decoder::new(from, size)?;
     if from.word()? != MAGIC {
         return Err(damaged("it is of another version, or no checkpoint"));
     }
@@ -116,20 +116,20 @@ fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::
 
 impl State {
     /// Writes the state of a resolver that has numbered so many IDs.
-    fn save(&self, ids: u32, out: &mut Saver) -> io::Result<()> {
-        let Self { outcomes, others, retractions, exceptions, history } = self;
+    fn save(&self, ids: u32, out: &mut Encoder) -> io::Result<()> {
+        let Self { outcomes, others, retractions, overrides, history } = self;
         out.word(u64::from(ids))?;
         out.words(outcomes.iter().copied())?;
         out.word(*others)?;
         out.word(retractions.len() as u64)?;
         out.words(retractions.iter().flat_map(|&(by, of)| [by, of]))?;
-        exceptions.save(out)?;
+        overrides.save(out)?;
         out.word(u64::from(history.is_some()))?;
         history.as_ref().map_or(Ok(()), |history| history.save(out))
     }
 
     /// Reads a state, and how many IDs have numbers.
-    fn load(from: &mut Loader) -> io::Result<(Self, u32)> {
+    fn load(from: &mut Decoder) -> io::Result<(Self, u32)> {
         let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
         let (outcomes, others): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);
         let sum = outcomes.iter().try_fold(others, |sum, &count| sum.checked_add(count));
@@ -141,11 +141,11 @@ impl State {
             let [by, of] = from.array()?;
             retractions.push((by, of));
         }
-        let exceptions = Exceptions::load(from, ids)?;
+        let overrides = Overrides::load(from, ids)?;
         let history = match from.word()? {
             0 => None,
             _ => Some(History::load(from, ids)?),
         };
-        Ok((Self { outcomes, others, retractions, exceptions, history }, ids))
+        Ok((Self { outcomes, others, retractions, overrides, history }, ids))
     }
 }

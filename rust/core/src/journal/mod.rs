@@ -18,14 +18,14 @@ use std::sync::Arc;
 
 use crate::clusters::forest::{Forest, Marks, Node, Nodes};
 use crate::clusters::history::{Edge, History};
-use crate::clusters::judge::{Clusters, Restored, Rules, keep_apart};
+use crate::clusters::judge::{Clusters, ReplayTarget, Rules, keep_apart};
 use crate::error::Error;
 use crate::ids::id::Id;
 use crate::ids::interner::{Interner, Probe};
 use crate::ids::key::{Key, Text};
-use crate::journal::past::Hindsight;
+use crate::journal::past::Past;
 use crate::journal::record::{FORGET, Record, Steps};
-use crate::journal::replay::{Damage, Judged, Replay, TakenBack, in_effect};
+use crate::journal::replay::{Damage, JudgedLink, Replay, RetractedPositions, in_effect};
 use crate::link::Operand;
 use crate::resolver::Resolver;
 
@@ -78,7 +78,7 @@ impl Clusters for Restoring<'_> {
     }
 }
 
-impl Restored for Restoring<'_> {
+impl ReplayTarget for Restoring<'_> {
     fn introduce(&mut self, id: Id) -> Result<(), &'static str> {
         let row = id.index() - self.first;
         if let Some((Some(probe), _)) = self.texts.get(row + AHEAD) {
@@ -90,7 +90,7 @@ impl Restored for Restoring<'_> {
         }
         let node = |id| Node::alone(id, *marks);
         match probe {
-            Some(probe) => drop(self.ids.know(probe, node)),
+            Some(probe) => drop(self.ids.intern(probe, node)),
             None => self.ids.push_forgotten(node),
         }
         if self.ids.len() == id.index() { Err("an ID has two numbers") } else { Ok(()) }
@@ -103,7 +103,7 @@ impl Restored for Restoring<'_> {
 
 /// An ID's text as a journal keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored<'a> {
+pub enum StoredText<'a> {
     /// The bytes of a UUID of the RFC variant, written in lower case.
     Uuid([u8; 16]),
     /// The same after `$device:`.
@@ -117,7 +117,7 @@ pub enum Stored<'a> {
     },
 }
 
-impl Stored<'_> {
+impl StoredText<'_> {
     /// Returns how many bytes the text takes, with what says how to read it.
     pub fn size(&self) -> usize {
         let bytes = match self {
@@ -259,15 +259,15 @@ impl Resolver {
     }
 
     /// Calls `write` with an ID's text as a journal keeps it.
-    pub fn store<T>(&self, id: Id, write: impl FnOnce(Stored) -> T) -> T {
+    pub fn store<T>(&self, id: Id, write: impl FnOnce(StoredText) -> T) -> T {
         let key = self.ids.key(id);
         match key.uuid() {
-            Some((bytes, false)) => write(Stored::Uuid(bytes)),
-            Some((bytes, true)) => write(Stored::DeviceUuid(bytes)),
+            Some((bytes, false)) => write(StoredText::Uuid(bytes)),
+            Some((bytes, true)) => write(StoredText::DeviceUuid(bytes)),
             None if key == Key::FORGOTTEN => {
-                write(Stored::Forgotten { anonymous: self.ids.marks(id).has(Marks::ANONYMOUS) })
+                write(StoredText::Forgotten { anonymous: self.ids.marks(id).has(Marks::ANONYMOUS) })
             }
-            None => write(Stored::Text(self.ids.text(id).as_str())),
+            None => write(StoredText::Text(self.ids.text(id).as_str())),
         }
     }
 
@@ -275,10 +275,10 @@ impl Resolver {
 
     /// Reads back a batch of the journal, up to the position `until`; returns whether that was not reached
     /// yet. `texts` are those of the IDs that its steps name for the first time, `retracted` the positions of
-    /// all that is taken back before `until`. Recorded outcomes are checked if `is_checked`.
+    /// all that is taken back before `until`. RecordedStep outcomes are checked if `is_checked`.
     pub fn restore<'a>(
         &mut self,
-        texts: impl Iterator<Item = Stored<'a>>,
+        texts: impl Iterator<Item = StoredText<'a>>,
         steps: Steps,
         (retracted, until): (&HashSet<u64>, u64),
         is_checked: bool,
@@ -312,23 +312,23 @@ impl Resolver {
         Ok(goes_on)
     }
 
-    fn probe_stored<'a>(&self, text: Stored<'a>) -> Result<(Option<Probe<'a>>, Marks), &'static str> {
+    fn probe_stored<'a>(&self, text: StoredText<'a>) -> Result<(Option<Probe<'a>>, Marks), &'static str> {
         let uuid = |bytes, after_prefix| {
             let key = Key::of_uuid(bytes, after_prefix).ok_or("a UUID is of another variant")?;
             Ok((Some(self.ids.hasher().probe_key(key)), self.policy.marks_of_uuid(key)))
         };
         match text {
-            Stored::Uuid(bytes) => uuid(bytes, false),
-            Stored::DeviceUuid(bytes) => uuid(bytes, true),
-            Stored::Text(text) if text.is_empty() || text.len() > Key::MAX_TEXT => {
+            StoredText::Uuid(bytes) => uuid(bytes, false),
+            StoredText::DeviceUuid(bytes) => uuid(bytes, true),
+            StoredText::Text(text) if text.is_empty() || text.len() > Key::MAX_TEXT => {
                 Err("no ID has such a text")
             }
-            Stored::Text(text) => {
+            StoredText::Text(text) => {
                 let probe = self.ids.hasher().probe(text);
                 Ok((Some(probe), self.policy.marks(text, Key::pack(text))))
             }
-            Stored::Forgotten { anonymous: true } => Ok((None, Marks::ANONYMOUS)),
-            Stored::Forgotten { anonymous: false } => Ok((None, Marks::NONE)),
+            StoredText::Forgotten { anonymous: true } => Ok((None, Marks::ANONYMOUS)),
+            StoredText::Forgotten { anonymous: false } => Ok((None, Marks::NONE)),
         }
     }
 
@@ -345,13 +345,13 @@ impl Resolver {
 
     /// Ends reading back: whose text is wiped and whose forgetting was not read is forgotten already.
     pub fn end_restoring(&mut self) {
-        if self.ids.wiped() == self.state.exceptions.forgotten().len() {
+        if self.ids.wiped() == self.state.overrides.forgotten().len() {
             return;
         }
         let ids = (0..self.ids.len() as u32).map(Id::new);
         let wiped: Vec<Id> = ids.filter(|&id| self.named(id).is_none()).collect();
         for id in wiped {
-            if self.state.exceptions.is_known(id) && !self.state.exceptions.is_forgotten(id) {
+            if self.state.overrides.is_known(id) && !self.state.overrides.is_forgotten(id) {
                 let rules = Rules { policy: &self.policy, strategy: self.strategy };
                 rules.forget(&mut self.ids, &mut self.state, id);
             }
@@ -362,14 +362,14 @@ impl Resolver {
 
     /// Keeps two IDs apart from now on, and makes them known.
     pub fn keep_apart(&mut self, ids: [&str; 2]) -> Result<(), NotApart> {
-        let arrivals = ids.map(|text| self.receive(Operand::Text(text)));
-        if let Some(which) = arrivals.iter().position(|arrival| !arrival.is_valid()) {
+        let operands = ids.map(|text| self.prepare(Operand::Text(text)));
+        if let Some(which) = operands.iter().position(|prepared| !prepared.is_valid()) {
             return Err(NotApart::Invalid(which));
         }
         if ids[0] == ids[1] {
             return Err(NotApart::Same);
         }
-        let room = self.make_room(1).and_then(|()| self.check_room(arrivals.each_ref(), ids));
+        let room = self.make_room(1).and_then(|()| self.check_room(operands.each_ref(), ids));
         room.map_err(NotApart::Full)?;
         let known = ids.map(|text| self.get(text));
         if let [Some(a), Some(b)] = known
@@ -378,10 +378,10 @@ impl Resolver {
             return Err(NotApart::Together);
         }
         let mut numbers = [Id::FIRST; 2];
-        for ((number, arrival), text) in numbers.iter_mut().zip(&arrivals).zip(ids) {
+        for ((number, prepared), text) in numbers.iter_mut().zip(&operands).zip(ids) {
             let before = self.ids.len() as u32;
-            *number = self.know(arrival, text);
-            self.state.exceptions.make_known(*number, before);
+            *number = self.intern(prepared, text);
+            self.state.overrides.make_known(*number, before);
         }
         keep_apart(&mut self.ids, &mut self.state, numbers);
         self.state.others += 1;
@@ -407,22 +407,22 @@ impl Resolver {
         steps: impl IntoIterator<Item = Steps<'a>>,
         (retracted, until): (&HashSet<u64>, u64),
         history: bool,
-        mut watch: impl FnMut(Judged),
-    ) -> Result<Hindsight, Damage> {
-        let mut hindsight = Hindsight::new(&self.ids, history);
+        mut watch: impl FnMut(JudgedLink),
+    ) -> Result<Past, Damage> {
+        let mut past = Past::new(&self.ids, history);
         let (rules, until_then) = (self.rules(), (retracted, until));
         for batch in steps {
-            if hindsight.take(rules, &self.ids, until_then, batch, &mut watch)? < batch.codes.len() {
-                return Ok(hindsight);
+            if past.take(rules, &self.ids, until_then, batch, &mut watch)? < batch.codes.len() {
+                return Ok(past);
             }
         }
         if let Some(journaled) = &self.journaled {
-            hindsight.take(rules, &self.ids, until_then, journaled.record.steps(), &mut watch)?;
+            past.take(rules, &self.ids, until_then, journaled.record.steps(), &mut watch)?;
         }
-        if hindsight.position() < until.min(self.position()) {
+        if past.position() < until.min(self.position()) {
             return Err(Damage { step: 0, what: "the steps given are not all that this resolver took" });
         }
-        Ok(hindsight)
+        Ok(past)
     }
 
     /// Returns the positions of what is taken back, as of the position `until`.
@@ -436,8 +436,8 @@ impl Resolver {
         &self,
         steps: impl IntoIterator<Item = Steps<'a>>,
         history: bool,
-        watch: impl FnMut(Judged),
-    ) -> Result<Hindsight, Damage> {
+        watch: impl FnMut(JudgedLink),
+    ) -> Result<Past, Damage> {
         self.look_back(steps, (&self.retracted(u64::MAX), self.position()), history, watch)
     }
 
@@ -446,9 +446,9 @@ impl Resolver {
         &self,
         positions: &[u64],
         steps: impl IntoIterator<Item = Steps<'a>>,
-    ) -> Result<Hindsight, NotRetracted> {
+    ) -> Result<Past, NotRetracted> {
         let mut retractions = self.state.retractions.clone();
-        let mut taken_back = TakenBack::by(&retractions);
+        let mut taken_back = RetractedPositions::by(&retractions);
         for (number, &position) in positions.iter().enumerate() {
             if position >= self.state.position() {
                 return Err(NotRetracted::NotThere(position));
@@ -471,20 +471,20 @@ impl Resolver {
             forgets |= steps.forgets_at(start, &chosen);
             start += steps.positions();
         });
-        let hindsight = self
+        let past = self
             .look_back(steps, (&retracted, self.position()), self.state.history.is_some(), |_| ())
             .map_err(NotRetracted::Damaged)?;
         let pending = self.journaled.as_ref();
         forgets |= pending.is_some_and(|journaled| journaled.record.steps().forgets_at(start, &chosen));
-        if forgets { Err(NotRetracted::Forgotten) } else { Ok(hindsight) }
+        if forgets { Err(NotRetracted::Forgotten) } else { Ok(past) }
     }
 
     /// Takes over what [`Self::without`] these positions gave.
-    pub fn take_back(&mut self, positions: &[u64], hindsight: Hindsight) {
-        for (number, node) in hindsight.nodes.into_iter().enumerate() {
+    pub fn retract(&mut self, positions: &[u64], past: Past) {
+        for (number, node) in past.nodes.into_iter().enumerate() {
             *self.ids.value_mut(Id::new(number as u32)) = node;
         }
-        self.state = hindsight.state;
+        self.state = past.state;
         for &position in positions {
             self.state.retractions.push((self.state.position(), position));
             self.state.others += 1;
@@ -492,8 +492,8 @@ impl Resolver {
         }
     }
 
-    /// Returns which IDs have another canonical ID in hindsight than now.
-    pub fn changes_to(&self, new: &Hindsight) -> Vec<Change> {
+    /// Returns which IDs have another canonical ID in past than now.
+    pub fn changes_to(&self, new: &Past) -> Vec<Change> {
         self.changes(self.numbers(), |id| self.canonical(id), |id| new.canonical(id))
     }
 
@@ -515,9 +515,9 @@ impl Resolver {
         Some(self.state.history.as_ref()?.edges(self.ids.members(id)))
     }
 
-    /// The same by the history that was kept in hindsight.
-    pub fn built_by(&self, hindsight: &Hindsight, id: Id) -> Option<Vec<Edge>> {
-        Some(hindsight.state.history.as_ref()?.edges(self.ids.members(id)))
+    /// The same by the history that was kept in past.
+    pub fn built_by(&self, past: &Past, id: Id) -> Option<Vec<Edge>> {
+        Some(past.state.history.as_ref()?.edges(self.ids.members(id)))
     }
 
     /// Returns the chain of links from `a` to `b`, which are in one cluster; None if history is not kept.
@@ -525,9 +525,9 @@ impl Resolver {
         Some(self.state.history.as_ref()?.chain(a, b))
     }
 
-    /// The same by the history that was kept in hindsight.
-    pub fn chain_by(&self, hindsight: &Hindsight, a: Id, b: Id) -> Option<Vec<Edge>> {
-        Some(hindsight.state.history.as_ref()?.chain(a, b))
+    /// The same by the history that was kept in past.
+    pub fn chain_by(&self, past: &Past, a: Id, b: Id) -> Option<Vec<Edge>> {
+        Some(past.state.history.as_ref()?.chain(a, b))
     }
 
     /// Returns the text of an ID, None if it was forgotten.

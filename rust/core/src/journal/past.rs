@@ -1,21 +1,21 @@
 //! Looking back: who was who at another moment, or would be if something had not been sent.
 //!
-//! A [`Hindsight`] judges a journal's steps again in a forest of its own, 16 bytes an ID, and reads the
+//! A [`Past`] judges a journal's steps again in a forest of its own, 16 bytes an ID, and reads the
 //! texts of the resolver whose journal it is. The resolver goes on meanwhile, and can take the result over.
 
 use std::collections::HashSet;
 
 use crate::arch::prefetch;
 use crate::clusters::forest::{Forest, Node, Nodes};
-use crate::clusters::judge::{Clusters, Restored, Rules, State};
+use crate::clusters::judge::{Clusters, ReplayTarget, Rules, State};
 use crate::ids::id::Id;
 use crate::ids::interner::Interner;
 use crate::ids::key::Text;
 use crate::journal::record::Steps;
-use crate::journal::replay::{Damage, Judged, Replay};
+use crate::journal::replay::{Damage, JudgedLink, Replay};
 
 /// A forest made again; see the module.
-pub struct Hindsight {
+pub struct Past {
     pub(crate) nodes: Vec<Node>,
     pub(crate) state: State,
     next: u32,
@@ -52,7 +52,7 @@ impl Clusters for View<'_> {
     }
 }
 
-impl Restored for View<'_> {
+impl ReplayTarget for View<'_> {
     fn introduce(&mut self, id: Id) -> Result<(), &'static str> {
         if id.index() < self.nodes.len() { Ok(()) } else { Err("an ID has no text") }
     }
@@ -61,7 +61,7 @@ impl Restored for View<'_> {
     fn wipe(&mut self, _: Id) {}
 }
 
-impl Nodes for Hindsight {
+impl Nodes for Past {
     fn node(&self, id: Id) -> &Node {
         &self.nodes[id.index()]
     }
@@ -71,12 +71,12 @@ impl Nodes for Hindsight {
     }
 }
 
-impl Hindsight {
+impl Past {
     /// Returns a forest in which nobody is known yet, for the IDs that `ids` has now.
     pub(crate) fn new(ids: &Interner<Node>, history: bool) -> Self {
-        let mut hindsight = Self { nodes: Vec::new(), state: State::new(history), next: 0 };
-        hindsight.extend(ids);
-        hindsight
+        let mut past = Self { nodes: Vec::new(), state: State::new(history), next: 0 };
+        past.extend(ids);
+        past
     }
 
     /// Makes room for the IDs that `ids` has got meanwhile.
@@ -100,7 +100,7 @@ impl Hindsight {
         ids: &Interner<Node>,
         (retracted, until): (&HashSet<u64>, u64),
         steps: Steps,
-        watch: impl FnMut(Judged),
+        watch: impl FnMut(JudgedLink),
     ) -> Result<usize, Damage> {
         let replay = Replay { rules, retracted, until, is_checked: false };
         let mut view = View { nodes: &mut self.nodes, ids };

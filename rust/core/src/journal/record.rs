@@ -6,12 +6,12 @@
 //! | code, lower half | the step | first | second |
 //! |---|---|---|---|
 //! | 0–3 | a link of this [`Kind`] | its first ID | its second ID |
-//! | 4 | the first observation of an ID | the ID | [`NOBODY`] |
+//! | 4 | the first observation of an ID | the ID | [`NO_ID`] |
 //! | 5 | two IDs are kept apart | the one | the other |
 //! | 6 | a link or an act is taken back | its position, lower half | its position, upper half |
-//! | 7 | an ID is forgotten | the ID | [`NOBODY`] |
+//! | 7 | an ID is forgotten | the ID | [`NO_ID`] |
 //!
-//! The upper half of a link's code is its [`Outcome`]. An operand that can be no ID is [`NOBODY`].
+//! The upper half of a link's code is its [`Outcome`]. An operand that can be no ID is [`NO_ID`].
 //!
 //! Links and the *acts* 5 to 7 have *positions*: they are counted from 0. Observations have none.
 
@@ -22,7 +22,7 @@ use crate::ids::id::Id;
 use crate::link::{Kind, Outcome};
 
 /// Stands where there is no ID.
-pub const NOBODY: u32 = u32::MAX;
+pub const NO_ID: u32 = u32::MAX;
 
 pub(crate) const OBSERVE: u8 = 4;
 pub(crate) const KEEP_APART: u8 = 5;
@@ -51,8 +51,8 @@ impl Steps<'_> {
         for step in 0..self.codes.len() {
             let before = next;
             used += STEP;
-            for id in Recorded::read(self.codes[step], self.first[step], self.second[step])
-                .map_or([None; 2], Recorded::named)
+            for id in RecordedStep::read(self.codes[step], self.first[step], self.second[step])
+                .map_or([None; 2], RecordedStep::named)
                 .into_iter()
                 .flatten()
             {
@@ -111,7 +111,7 @@ impl Steps<'_> {
 
 /// One step of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Recorded {
+pub(crate) enum RecordedStep {
     Link(Kind, Id, Id),
     /// A link whose operands can be no IDs.
     Refused(Outcome),
@@ -121,7 +121,7 @@ pub(crate) enum Recorded {
     Forgotten(Id),
 }
 
-impl Recorded {
+impl RecordedStep {
     /// Returns the IDs that the step may be the first to name, in their order.
     fn named(self) -> [Option<Id>; 2] {
         match self {
@@ -178,12 +178,12 @@ impl Record {
 
     #[inline]
     pub fn link(&mut self, kind: Kind, outcome: Outcome, ids: Option<[Id; 2]>) {
-        let [first, second] = ids.map_or([NOBODY; 2], |ids| ids.map(Id::number));
+        let [first, second] = ids.map_or([NO_ID; 2], |ids| ids.map(Id::number));
         self.push(kind as u8 | (outcome as u8) << 4, first, second);
     }
 
     pub fn observation(&mut self, id: Id) {
-        self.push(OBSERVE, id.number(), NOBODY);
+        self.push(OBSERVE, id.number(), NO_ID);
     }
 
     pub fn keep_apart(&mut self, a: Id, b: Id) {
@@ -195,7 +195,7 @@ impl Record {
     }
 
     pub fn forget(&mut self, id: Id) {
-        self.push(FORGET, id.number(), NOBODY);
+        self.push(FORGET, id.number(), NO_ID);
     }
 
     pub fn steps(&self) -> Steps<'_> {

@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use crate::clusters::forest::{Forest, Marks};
-use crate::clusters::judge::{Restored, Rules, State, keep_apart};
+use crate::clusters::judge::{ReplayTarget, Rules, State, keep_apart};
 use crate::ids::id::Id;
-use crate::journal::record::{Recorded, Steps};
+use crate::journal::record::{RecordedStep, Steps};
 use crate::link::{Kind, Outcome};
 
 /// Something in a journal that no resolver can have written there.
@@ -36,7 +36,7 @@ impl std::error::Error for Damage {}
 
 /// A link that was judged again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judged {
+pub struct JudgedLink {
     /// Its position among all links and acts.
     pub position: u64,
     /// Which event stated it.
@@ -66,13 +66,13 @@ pub(crate) struct Replay<'a> {
 impl Replay<'_> {
     /// Takes steps; returns how many of them come before the end. `next` is the number that the next ID to
     /// become known for the first time has.
-    pub fn run<C: Restored>(
+    pub fn run<C: ReplayTarget>(
         &self,
         clusters: &mut C,
         state: &mut State,
         next: &mut u32,
         steps: Steps,
-        mut watch: impl FnMut(Judged),
+        mut watch: impl FnMut(JudgedLink),
     ) -> Result<usize, Damage> {
         let Steps { codes, first, second } = steps;
         let mut position = state.position();
@@ -83,10 +83,10 @@ impl Replay<'_> {
                 }
             }
             let damage = |what| Damage { step, what };
-            let recorded = Recorded::read(codes[step], first[step], second[step])
+            let recorded = RecordedStep::read(codes[step], first[step], second[step])
                 .ok_or_else(|| damage("no such step"))?;
             // An observation has no position: it goes with what comes before it.
-            let has_position = !matches!(recorded, Recorded::Observed(_));
+            let has_position = !matches!(recorded, RecordedStep::Observed(_));
             if has_position && position == self.until {
                 return Ok(step);
             }
@@ -96,7 +96,7 @@ impl Replay<'_> {
                 name(id, clusters, state, next, is_left_out).map_err(damage)
             };
             let outcome = match recorded {
-                Recorded::Link(kind, first, second) => {
+                RecordedStep::Link(kind, first, second) => {
                     name(first, clusters, state)?;
                     name(second, clusters, state)?;
                     if is_left_out {
@@ -107,21 +107,21 @@ impl Replay<'_> {
                         if self.is_checked && outcome as u8 != codes[step] >> 4 {
                             return Err(damage("another outcome was recorded than the policy gives"));
                         }
-                        watch(Judged { position, kind, ids, outcome });
+                        watch(JudgedLink { position, kind, ids, outcome });
                         Some(outcome)
                     }
                 }
-                Recorded::Refused(outcome) if !is_left_out => {
+                RecordedStep::Refused(outcome) if !is_left_out => {
                     state.count(outcome);
                     Some(outcome)
                 }
-                Recorded::Refused(_) => None,
-                Recorded::Observed(id) => {
+                RecordedStep::Refused(_) => None,
+                RecordedStep::Observed(id) => {
                     name(id, clusters, state)?;
                     clusters.mark_alone(id, Marks::OBSERVED);
                     continue;
                 }
-                Recorded::KeptApart(a, b) => {
+                RecordedStep::KeptApart(a, b) => {
                     name(a, clusters, state)?;
                     name(b, clusters, state)?;
                     if !is_left_out {
@@ -129,19 +129,19 @@ impl Replay<'_> {
                     }
                     None
                 }
-                Recorded::Retracted(target) if target >= position => {
+                RecordedStep::Retracted(target) if target >= position => {
                     return Err(damage("what is taken back comes later"));
                 }
-                Recorded::Retracted(target) => {
+                RecordedStep::Retracted(target) => {
                     state.retractions.push((position, target));
                     None
                 }
-                Recorded::Forgotten(id) if id.number() >= *next => {
+                RecordedStep::Forgotten(id) if id.number() >= *next => {
                     return Err(damage(BEFORE_ITS_TURN));
                 }
-                Recorded::Forgotten(id) => {
+                RecordedStep::Forgotten(id) => {
                     // Who is not known any more, because a link was taken back, is not there to be forgotten.
-                    if state.exceptions.is_known(id) && !state.exceptions.is_forgotten(id) {
+                    if state.overrides.is_known(id) && !state.overrides.is_forgotten(id) {
                         self.rules.forget(clusters, state, id);
                     }
                     clusters.wipe(id);
@@ -159,7 +159,7 @@ impl Replay<'_> {
 
 /// Lets a step name an ID, which makes it known unless the step is left out.
 #[inline]
-fn name<C: Restored>(
+fn name<C: ReplayTarget>(
     id: Id,
     clusters: &mut C,
     state: &mut State,
@@ -167,11 +167,11 @@ fn name<C: Restored>(
     is_left_out: bool,
 ) -> Result<(), &'static str> {
     if id.number() < *next {
-        if state.exceptions.is_forgotten(id) {
+        if state.overrides.is_forgotten(id) {
             return Err("a forgotten ID is named");
         }
-        if !is_left_out && state.exceptions.has_unknown() {
-            state.exceptions.make_known(id, *next);
+        if !is_left_out && state.overrides.has_unknown() {
+            state.overrides.make_known(id, *next);
         }
         return Ok(());
     }
@@ -181,7 +181,7 @@ fn name<C: Restored>(
     clusters.introduce(id)?;
     *next += 1;
     if is_left_out {
-        state.exceptions.leave_unknown(id);
+        state.overrides.leave_unknown(id);
     }
     Ok(())
 }
@@ -202,14 +202,14 @@ pub(crate) fn in_effect(retractions: &[(u64, u64)]) -> HashSet<u64> {
 ///
 /// A retraction costs the length of the chain of retractions that it stands on, nearly always one.
 #[derive(Default)]
-pub(crate) struct TakenBack {
+pub(crate) struct RetractedPositions {
     /// What the retraction at each position takes back.
     targets: HashMap<u64, u64>,
     /// How many retractions that are in effect take back each position.
     counts: HashMap<u64, usize>,
 }
 
-impl TakenBack {
+impl RetractedPositions {
     /// Returns what is taken back by retractions that were made already.
     pub fn by(retractions: &[(u64, u64)]) -> Self {
         let taken_back = in_effect(retractions);
@@ -273,7 +273,7 @@ mod tests {
         };
         for _ in 0..500 {
             let mut retractions = Vec::new();
-            let mut taken_back = TakenBack::default();
+            let mut taken_back = RetractedPositions::default();
             for position in 4..24 {
                 // Mostly what nothing has taken back, as it comes from a resolver.
                 let target = draw(position);
@@ -282,7 +282,7 @@ mod tests {
                 }
                 retractions.push((position, target));
                 if draw(3) == 0 {
-                    taken_back = TakenBack::by(&retractions);
+                    taken_back = RetractedPositions::by(&retractions);
                 } else {
                     taken_back.add(position, target);
                 }

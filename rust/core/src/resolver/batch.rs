@@ -1,6 +1,6 @@
-//! Texts at the door: what can be said of a step before the resolver sees it.
+//! Preparation of texts: validity, marks, keys and hashes of operands, before the resolver takes them.
 //!
-//! A [`Door`] looks at texts alone: whether they can be IDs, what marks their looks earn, their keys
+//! A [`Preparer`] looks at texts alone: whether they can be IDs, what marks their looks earn, their keys
 //! and hashes. It changes nothing, so it can work on one thread while the resolver works on another.
 //! What it finds waits in a [`Batch`], row by row, as 32 bytes an operand; only texts that do not pack
 //! are copied.
@@ -19,14 +19,14 @@ use crate::link::{Kind, Operand, Outcome, Step};
 
 /// What is asked of a text before the resolver sees it.
 #[derive(Clone)]
-pub struct Door {
+pub struct Preparer {
     pub(crate) hasher: Hasher,
     pub(crate) policy: Arc<Policy>,
 }
 
-/// What the door says of an operand.
+/// The validity of a prepared operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Status {
     /// There is none, or it is of the wrong type.
     Missing,
     /// No ID can have this text (SPEC 2, step 2).
@@ -41,12 +41,12 @@ pub(crate) enum Standing {
 
 /// An operand on its way in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
+pub(crate) struct Prepared {
     key: Key,
     pub hash: u64,
     /// Which ID it is, once that is known, and until then what the search expects.
     pub guess: Guess,
-    pub standing: Standing,
+    pub status: Status,
 }
 
 /// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a longer answer.
@@ -55,51 +55,51 @@ pub(crate) const LONGEST_QUESTION: usize = i32::MAX as usize;
 /// How many rows go through the passes together. Measured: 32 to 128 do equally well.
 pub(crate) const GROUP: usize = 64;
 
-impl Door {
+impl Preparer {
     /// Receives a text to look up, which need not be able to be an ID.
     #[inline]
-    fn receive_question(&self, operand: Operand, start: usize) -> Arrival {
+    fn prepare_lookup(&self, operand: Operand, start: usize) -> Prepared {
         match operand {
-            Operand::Text(text) if text.len() > LONGEST_QUESTION => Arrival::too_long(text),
-            Operand::Text(text) => Arrival::of(&self.hasher.probe(text), start, Standing::Valid(Marks::NONE)),
-            Operand::Missing | Operand::NotUnicode => Arrival::without_text(Standing::Missing),
+            Operand::Text(text) if text.len() > LONGEST_QUESTION => Prepared::too_long(text),
+            Operand::Text(text) => Prepared::of(&self.hasher.probe(text), start, Status::Valid(Marks::NONE)),
+            Operand::Missing | Operand::NotUnicode => Prepared::without_text(Status::Missing),
         }
     }
 
     /// Receives a text to number, which need not be able to be an ID.
     #[inline]
-    fn receive_end(&self, operand: Operand, start: usize) -> Arrival {
+    fn prepare_end(&self, operand: Operand, start: usize) -> Prepared {
         match operand {
-            Operand::Text(text) if text.len() > Key::MAX_TEXT => Arrival::too_long(text),
-            Operand::NotUnicode => Arrival::without_text(Standing::Invalid),
-            Operand::Text(_) | Operand::Missing => self.receive_question(operand, start),
+            Operand::Text(text) if text.len() > Key::MAX_TEXT => Prepared::too_long(text),
+            Operand::NotUnicode => Prepared::without_text(Status::Invalid),
+            Operand::Text(_) | Operand::Missing => self.prepare_lookup(operand, start),
         }
     }
 }
 
-impl Arrival {
+impl Prepared {
     /// Receives an operand of a step; a text that does not pack lies at `start` of its buffer.
     #[inline]
-    pub fn receive(hasher: &Hasher, policy: &Policy, operand: Operand, start: usize) -> Self {
+    pub fn prepare(hasher: &Hasher, policy: &Policy, operand: Operand, start: usize) -> Self {
         match operand {
-            Operand::Text(text) if policy.admits(text) => Self::receive_valid(hasher, policy, text, start),
-            Operand::Text(_) | Operand::NotUnicode => Self::without_text(Standing::Invalid),
-            Operand::Missing => Self::without_text(Standing::Missing),
+            Operand::Text(text) if policy.admits(text) => Self::prepare_valid(hasher, policy, text, start),
+            Operand::Text(_) | Operand::NotUnicode => Self::without_text(Status::Invalid),
+            Operand::Missing => Self::without_text(Status::Missing),
         }
     }
 
     #[inline]
-    fn receive_valid(hasher: &Hasher, policy: &Policy, text: &str, start: usize) -> Self {
+    fn prepare_valid(hasher: &Hasher, policy: &Policy, text: &str, start: usize) -> Self {
         if text.len() > policy.longest_text() {
             return Self::too_long(text);
         }
         let probe = hasher.probe(text);
         let packed = probe.text.is_empty().then_some(probe.key);
-        Self::of(&probe, start, Standing::Valid(policy.marks(text, packed)))
+        Self::of(&probe, start, Status::Valid(policy.marks(text, packed)))
     }
 
     fn too_long(text: &str) -> Self {
-        Self { hash: text.len() as u64, ..Self::without_text(Standing::TooLong) }
+        Self { hash: text.len() as u64, ..Self::without_text(Status::TooLong) }
     }
 
     /// Returns this if there is room in `buffer` for its text, which is made.
@@ -107,25 +107,25 @@ impl Arrival {
     fn held(self, buffer: &mut String, text: &str) -> Self {
         match buffer.try_reserve(text.len()) {
             Ok(()) => self,
-            Err(_) => Self::without_text(Standing::NoMemory),
+            Err(_) => Self::without_text(Status::NoMemory),
         }
     }
 
     /// Returns why the text, if there is one, is not held; `limit` is the most bytes that a text may have.
     pub fn exceeded(&self, limit: usize) -> Option<Error> {
-        match self.standing {
-            Standing::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit }),
-            Standing::NoMemory => Some(Error::NoMemory),
-            Standing::Missing | Standing::Invalid | Standing::Valid(_) => None,
+        match self.status {
+            Status::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit }),
+            Status::NoMemory => Some(Error::NoMemory),
+            Status::Missing | Status::Invalid | Status::Valid(_) => None,
         }
     }
 
-    const fn without_text(standing: Standing) -> Self {
-        Self { key: Key { high: 0, low: 0 }, hash: 0, guess: Guess::NOBODY, standing }
+    const fn without_text(status: Status) -> Self {
+        Self { key: Key { high: 0, low: 0 }, hash: 0, guess: Guess::NO_ID, status }
     }
 
     #[inline]
-    fn of(probe: &Probe, start: usize, standing: Standing) -> Self {
+    fn of(probe: &Probe, start: usize, status: Status) -> Self {
         let mut key = probe.key;
         if !probe.text.is_empty() {
             // A place in the buffer; `chunk` is wide enough for any length.
@@ -133,12 +133,12 @@ impl Arrival {
             let chunk = u32::try_from(probe.text.len()).expect("a text is shorter than 4 GiB");
             key = Key::at(Place { chunk, start, length: 0 }, key.fingerprint());
         }
-        Self { key, hash: probe.hash, guess: Guess::NOBODY, standing }
+        Self { key, hash: probe.hash, guess: Guess::NO_ID, status }
     }
 
     #[inline]
     pub fn is_valid(&self) -> bool {
-        matches!(self.standing, Standing::Valid(_))
+        matches!(self.status, Status::Valid(_))
     }
 
     /// Returns the text, if it did not pack, out of its buffer.
@@ -174,7 +174,7 @@ impl Arrival {
 
     #[inline]
     pub fn set_id(&mut self, id: Option<Id>) {
-        self.guess = id.map_or(Guess::NOBODY, Guess::of);
+        self.guess = id.map_or(Guess::NO_ID, Guess::of);
     }
 
     /// Returns the text as it came.
@@ -201,14 +201,14 @@ pub enum Side {
     Second = 1,
 }
 
-/// Rows that have passed the door, on their way to the resolver. To be used again and again.
+/// Prepared rows on their way to the resolver. Can be cleared and filled again.
 pub struct Batch {
     pub(crate) acts: Vec<Act>,
-    pub(crate) sides: [Vec<Arrival>; 2],
+    pub(crate) sides: [Vec<Prepared>; 2],
     /// The texts that did not pack, of either side.
     pub(crate) texts: [String; 2],
-    /// Whether the guesses of all arrivals are made.
-    pub(crate) is_scouted: bool,
+    /// Whether the guesses of all operands are made.
+    pub(crate) is_prefetched: bool,
     /// How much of them makes a side full.
     limit: usize,
 }
@@ -235,7 +235,7 @@ impl Batch {
             acts: Vec::new(),
             sides: Default::default(),
             texts: Default::default(),
-            is_scouted: false,
+            is_prefetched: false,
             limit,
         }
     }
@@ -251,7 +251,7 @@ impl Batch {
 
     /// Forgets all rows.
     pub fn clear(&mut self) {
-        self.is_scouted = false;
+        self.is_prefetched = false;
         self.acts.clear();
         self.sides.iter_mut().for_each(Vec::clear);
         self.texts.iter_mut().for_each(String::clear);
@@ -274,22 +274,32 @@ impl Batch {
 
     /// Appends operands of the rows to come until there are no more or the side is full.
     #[inline]
-    pub fn receive<'a>(&mut self, side: Side, door: &Door, operands: impl Iterator<Item = Operand<'a>>) {
+    pub fn prepare<'a>(
+        &mut self,
+        side: Side,
+        preparer: &Preparer,
+        operands: impl Iterator<Item = Operand<'a>>,
+    ) {
         self.append(side, operands, |operand, start| {
-            Arrival::receive(&door.hasher, &door.policy, operand, start)
+            Prepared::prepare(&preparer.hasher, &preparer.policy, operand, start)
         });
     }
 
     /// Appends texts to look up until there are no more or the side is full.
     #[inline]
-    pub fn ask<'a>(&mut self, door: &Door, texts: impl Iterator<Item = Operand<'a>>) {
-        self.append(Side::First, texts, |text, start| door.receive_question(text, start));
+    pub fn prepare_lookups<'a>(&mut self, preparer: &Preparer, texts: impl Iterator<Item = Operand<'a>>) {
+        self.append(Side::First, texts, |text, start| preparer.prepare_lookup(text, start));
     }
 
     /// Appends texts to number until there are no more or the side is full.
     #[inline]
-    pub fn receive_ends<'a>(&mut self, side: Side, door: &Door, texts: impl Iterator<Item = Operand<'a>>) {
-        self.append(side, texts, |text, start| door.receive_end(text, start));
+    pub fn prepare_ends<'a>(
+        &mut self,
+        side: Side,
+        preparer: &Preparer,
+        texts: impl Iterator<Item = Operand<'a>>,
+    ) {
+        self.append(side, texts, |text, start| preparer.prepare_end(text, start));
     }
 
     #[inline]
@@ -297,40 +307,40 @@ impl Batch {
         &mut self,
         side: Side,
         operands: impl Iterator<Item = Operand<'a>>,
-        receive: impl Fn(Operand, usize) -> Arrival,
+        prepare: impl Fn(Operand, usize) -> Prepared,
     ) {
-        let (arrivals, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
+        let (all, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
         for operand in operands {
-            let arrival = receive(operand, texts.len());
+            let prepared = prepare(operand, texts.len());
             if let Operand::Text(text) = operand
-                && arrival.is_valid()
-                && !arrival.is_packed()
+                && prepared.is_valid()
+                && !prepared.is_packed()
             {
-                arrivals.push(arrival.held(texts, text));
-                if arrivals.last().is_some_and(Arrival::is_valid) {
+                all.push(prepared.held(texts, text));
+                if all.last().is_some_and(Prepared::is_valid) {
                     texts.push_str(text);
                 }
                 if texts.len() >= self.limit {
                     return;
                 }
             } else {
-                arrivals.push(arrival);
+                all.push(prepared);
             }
         }
     }
 
     /// Appends rows of another batch's first side, by their numbers; None is a missing operand.
     ///
-    /// This is how the values of a dictionary pass the door once each.
+    /// The values of a dictionary are prepared once each and then copied.
     #[inline]
     pub fn copy(&mut self, side: Side, from: &Self, rows: impl Iterator<Item = Option<usize>>) {
-        let (arrivals, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
+        let (all, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
         for row in rows {
-            let arrival = row.map_or(Arrival::without_text(Standing::Missing), |row| from.sides[0][row]);
-            if !arrival.is_packed() && arrival.is_valid() {
-                let probe = arrival.probe(&from.texts[0]);
-                let copy = Arrival::of(&probe, texts.len(), arrival.standing).held(texts, probe.text);
-                arrivals.push(copy);
+            let prepared = row.map_or(Prepared::without_text(Status::Missing), |row| from.sides[0][row]);
+            if !prepared.is_packed() && prepared.is_valid() {
+                let probe = prepared.probe(&from.texts[0]);
+                let copy = Prepared::of(&probe, texts.len(), prepared.status).held(texts, probe.text);
+                all.push(copy);
                 if copy.is_valid() {
                     texts.push_str(probe.text);
                 }
@@ -338,7 +348,7 @@ impl Batch {
                     return;
                 }
             } else {
-                arrivals.push(arrival);
+                all.push(prepared);
             }
         }
     }
@@ -363,18 +373,18 @@ impl Batch {
     /// Returns, once the rows are taken, which ID each observes; None for a link, and for what cannot be an ID.
     pub fn observed(&self) -> impl Iterator<Item = Option<Id>> {
         let rows = self.acts.iter().zip(&self.sides[Side::First as usize]);
-        rows.map(|(act, arrival)| arrival.id().filter(|_| *act == Act::Observe))
+        rows.map(|(act, prepared)| prepared.id().filter(|_| *act == Act::Observe))
     }
 
     /// Appends one step.
-    pub fn push(&mut self, door: &Door, step: Step) {
+    pub fn push(&mut self, preparer: &Preparer, step: Step) {
         let (act, first, second) = match step {
             Step::Link(kind, first, second) => (Act::Link(kind), first, second),
             Step::Observe(id) => (Act::Observe, id, Operand::Missing),
         };
         self.acts.push(act);
-        self.receive(Side::First, door, std::iter::once(first));
-        self.receive(Side::Second, door, std::iter::once(second));
+        self.prepare(Side::First, preparer, std::iter::once(first));
+        self.prepare(Side::Second, preparer, std::iter::once(second));
     }
 }
 
@@ -393,9 +403,9 @@ pub(crate) fn clamped_mut<'a, T>(all: &'a mut [T], rows: &Range<usize>) -> &'a m
 /// Returns what becomes of a row whose operands stand like this, unless all of them can be IDs
 /// (SPEC 2, steps 1 and 2).
 #[inline]
-pub(crate) fn refusal<const N: usize>(operands: [Standing; N]) -> Option<Outcome> {
-    if operands.contains(&Standing::Missing) {
+pub(crate) fn refusal<const N: usize>(operands: [Status; N]) -> Option<Outcome> {
+    if operands.contains(&Status::Missing) {
         return Some(Outcome::Malformed);
     }
-    operands.contains(&Standing::Invalid).then_some(Outcome::InvalidId)
+    operands.contains(&Status::Invalid).then_some(Outcome::InvalidId)
 }

@@ -11,11 +11,11 @@
 //!
 //! A link costs two searches of the index and up to two walks to a root; nearly all of it is
 //! waiting for memory. So a batch goes in groups, in five passes over each group, and every pass
-//! asks for the memory that the next one needs. The first four are a search ([`Scout`]); when they
+//! asks for the memory that the next one needs. The first four are a search ([`Prefetcher`]); when they
 //! end, parents are asked for, and the fifth judges and unites, in order.
 //!
 //! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
-//! group of one. The [`Door`]'s work and the scout's can go on elsewhere meanwhile.
+//! group of one. The [`Preparer`]'s work and the prefetcher's can go on elsewhere meanwhile.
 
 pub(crate) mod batch;
 pub(crate) mod prefetch;
@@ -35,9 +35,9 @@ use crate::journal::Journaled;
 use crate::journal::record::Record;
 use crate::link::{Kind, Operand, Outcome, Step};
 use crate::resolver::batch::{
-    Act, Arrival, Batch, Door, GROUP, LONGEST_QUESTION, Standing, clamped_mut, refusal,
+    Act, Batch, GROUP, LONGEST_QUESTION, Prepared, Preparer, Status, clamped_mut, refusal,
 };
-use crate::resolver::prefetch::{Scout, Search};
+use crate::resolver::prefetch::{Prefetcher, Search};
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
 pub struct Resolver {
@@ -110,14 +110,14 @@ impl Resolver {
         }
     }
 
-    /// Returns the door that the texts of steps and look-ups pass.
-    pub fn door(&self) -> Door {
-        Door { hasher: self.ids.hasher().clone(), policy: self.policy.clone() }
+    /// Returns the preparer of this resolver's steps and look-ups.
+    pub fn preparer(&self) -> Preparer {
+        Preparer { hasher: self.ids.hasher().clone(), policy: self.policy.clone() }
     }
 
-    /// Returns a scout, who can look ahead for some batches.
-    pub fn scout(&self) -> Scout {
-        self.ids.scout()
+    /// Returns a prefetcher, good for some batches to come.
+    pub fn prefetcher(&self) -> Prefetcher {
+        self.ids.prefetcher()
     }
 
     /// Judges one link and returns what became of it (SPEC 2).
@@ -141,14 +141,14 @@ impl Resolver {
         steps: impl IntoIterator<Item = Step<'a>>,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<(), Stopped> {
-        let (door, mut batch, mut taken) = (self.door(), Batch::default(), 0);
+        let (preparer, mut batch, mut taken) = (self.preparer(), Batch::default(), 0);
         let mut steps = steps.into_iter().peekable();
         while steps.peek().is_some() {
             batch.clear();
             while !batch.is_ready()
                 && let Some(step) = steps.next()
             {
-                batch.push(&door, step);
+                batch.push(&preparer, step);
             }
             let result = self.take_batch(&mut batch, outcomes);
             result.map_err(|stopped| Stopped { taken: taken + stopped.taken, ..stopped })?;
@@ -157,7 +157,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// Takes the rows of a batch that passed this resolver's door; see [`Self::take`].
+    /// Takes the rows of a batch that this resolver's preparer filled; see [`Self::take`].
     pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
         let steps = batch.acts.len();
         let room = outcomes.try_reserve(steps).map_err(|_| Error::NoMemory);
@@ -190,43 +190,43 @@ impl Resolver {
             Operand::Text(text) => text,
             Operand::Missing | Operand::NotUnicode => "",
         });
-        let mut arrivals = operands.map(|operand| self.receive(operand));
-        for (arrival, text) in arrivals.iter_mut().zip([first, second]) {
-            if arrival.is_valid() {
-                arrival.set_id(self.ids.find(&arrival.probe(text)));
+        let mut operands = operands.map(|operand| self.prepare(operand));
+        for (prepared, text) in operands.iter_mut().zip([first, second]) {
+            if prepared.is_valid() {
+                prepared.set_id(self.ids.find(&prepared.probe(text)));
             }
         }
         match act {
-            Act::Link(kind) => self.settle(kind, arrivals.each_ref(), [first, second]).map(Some),
-            Act::Observe => self.settle_observed(&arrivals[0], first).map(|_| None),
+            Act::Link(kind) => self.settle(kind, operands.each_ref(), [first, second]).map(Some),
+            Act::Observe => self.settle_observed(&operands[0], first).map(|_| None),
         }
     }
 
-    /// Receives one operand, as the door does.
+    /// Prepares one operand, as the preparer does.
     #[inline]
-    pub(crate) fn receive(&self, operand: Operand) -> Arrival {
-        Arrival::receive(self.ids.hasher(), &self.policy, operand, 0)
+    pub(crate) fn prepare(&self, operand: Operand) -> Prepared {
+        Prepared::prepare(self.ids.hasher(), &self.policy, operand, 0)
     }
 
     /// The fifth pass: judges and unites. The operands' texts are in `buffers`.
     #[inline]
-    fn settle(&mut self, kind: Kind, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<Outcome, Error> {
-        let [first, second] = arrivals;
+    fn settle(&mut self, kind: Kind, operands: [&Prepared; 2], buffers: [&str; 2]) -> Result<Outcome, Error> {
+        let [first, second] = operands;
         let before = self.ids.len() as u32;
         let ids = match (first.id(), second.id()) {
             (Some(first), Some(second)) => [first, second],
-            _ => match refusal([first.standing, second.standing]) {
+            _ => match refusal([first.status, second.status]) {
                 Some(outcome) => {
                     self.state.count(outcome);
                     self.record(|record| record.link(kind, outcome, None));
                     return Ok(outcome);
                 }
-                None => self.know_both(arrivals, buffers)?,
+                None => self.intern_both(operands, buffers)?,
             },
         };
-        if self.state.exceptions.has_unknown() {
-            self.state.exceptions.make_known(ids[0], before);
-            self.state.exceptions.make_known(ids[1], self.ids.len() as u32);
+        if self.state.overrides.has_unknown() {
+            self.state.overrides.make_known(ids[0], before);
+            self.state.overrides.make_known(ids[1], self.ids.len() as u32);
         }
         let rules = Rules { policy: &self.policy, strategy: self.strategy };
         let outcome = rules.judge(&mut self.ids, &mut self.state, kind, ids);
@@ -253,14 +253,14 @@ impl Resolver {
 
     /// The same for an ordinary event: makes its ID known, if it can be one, and returns it.
     #[inline]
-    fn settle_observed(&mut self, arrival: &Arrival, buffer: &str) -> Result<Option<Id>, Error> {
+    fn settle_observed(&mut self, prepared: &Prepared, buffer: &str) -> Result<Option<Id>, Error> {
         let next = self.ids.len() as u32;
-        let id = match (arrival.id(), arrival.standing) {
+        let id = match (prepared.id(), prepared.status) {
             (Some(id), _) => id,
-            (None, Standing::Missing | Standing::Invalid) => return Ok(None),
+            (None, Status::Missing | Status::Invalid) => return Ok(None),
             (None, _) => {
-                self.check_room([arrival], [buffer])?;
-                self.know(arrival, buffer)
+                self.check_room([prepared], [buffer])?;
+                self.intern(prepared, buffer)
             }
         };
         if self.journaled.is_some() {
@@ -272,7 +272,7 @@ impl Resolver {
     /// Tells the journal of an ordinary event of `id`, once: should the link that named it be taken back,
     /// it is still known.
     fn note_observed(&mut self, id: Id, next: u32) {
-        self.state.exceptions.make_known(id, next);
+        self.state.overrides.make_known(id, next);
         if !self.ids.marks(id).has(Marks::OBSERVED) {
             self.ids.mark_alone(id, Marks::OBSERVED);
             self.record(|record| record.observation(id));
@@ -281,10 +281,10 @@ impl Resolver {
 
     /// Makes both known, when at least one of them was not at the fourth pass.
     #[inline]
-    fn know_both(&mut self, arrivals: [&Arrival; 2], buffers: [&str; 2]) -> Result<[Id; 2], Error> {
-        self.check_room(arrivals, buffers)?;
-        let first = arrivals[0].id().unwrap_or_else(|| self.know(arrivals[0], buffers[0]));
-        let second = arrivals[1].id().unwrap_or_else(|| self.know(arrivals[1], buffers[1]));
+    fn intern_both(&mut self, operands: [&Prepared; 2], buffers: [&str; 2]) -> Result<[Id; 2], Error> {
+        self.check_room(operands, buffers)?;
+        let first = operands[0].id().unwrap_or_else(|| self.intern(operands[0], buffers[0]));
+        let second = operands[1].id().unwrap_or_else(|| self.intern(operands[1], buffers[1]));
         Ok([first, second])
     }
 
@@ -292,27 +292,27 @@ impl Resolver {
     #[inline]
     pub(crate) fn check_room<const N: usize>(
         &mut self,
-        arrivals: [&Arrival; N],
+        operands: [&Prepared; N],
         buffers: [&str; N],
     ) -> Result<(), Error> {
-        let bytes = arrivals.iter().map(|arrival| arrival.text_length()).sum();
-        if arrivals.iter().all(|arrival| arrival.is_valid()) && self.ids.has_room_for_two(bytes) {
+        let bytes = operands.iter().map(|prepared| prepared.text_length()).sum();
+        if operands.iter().all(|prepared| prepared.is_valid()) && self.ids.has_room_for_two(bytes) {
             return Ok(());
         }
-        self.check_room_exactly(arrivals, buffers)
+        self.check_room_exactly(operands, buffers)
     }
 
     #[cold]
     fn check_room_exactly<const N: usize>(
         &mut self,
-        arrivals: [&Arrival; N],
+        operands: [&Prepared; N],
         buffers: [&str; N],
     ) -> Result<(), Error> {
         let limit = self.policy.longest_text();
-        if let Some(error) = arrivals.iter().find_map(|arrival| arrival.exceeded(limit)) {
+        if let Some(error) = operands.iter().find_map(|prepared| prepared.exceeded(limit)) {
             return Err(error);
         }
-        let probes = arrivals.iter().zip(buffers).map(|(arrival, buffer)| arrival.probe(buffer));
+        let probes = operands.iter().zip(buffers).map(|(prepared, buffer)| prepared.probe(buffer));
         let mut new: Vec<(Key, &str)> = probes
             .filter(|probe| self.ids.find(probe).is_none())
             .map(|probe| (probe.key, probe.text))
@@ -324,14 +324,14 @@ impl Resolver {
 
     /// Makes a valid ID known, unless it is.
     #[inline]
-    pub(crate) fn know(&mut self, arrival: &Arrival, buffer: &str) -> Id {
-        let Standing::Valid(marks) = arrival.standing else { unreachable!("only a valid ID becomes known") };
-        self.ids.know(&arrival.probe(buffer), |id| Node::alone(id, marks))
+    pub(crate) fn intern(&mut self, prepared: &Prepared, buffer: &str) -> Id {
+        let Status::Valid(marks) = prepared.status else { unreachable!("only a valid ID becomes known") };
+        self.ids.intern(&prepared.probe(buffer), |id| Node::alone(id, marks))
     }
 
     /// Returns the number of `text` if it is known.
     pub fn get(&self, text: &str) -> Option<Id> {
-        self.ids.find(&self.ids.hasher().probe(text)).filter(|&id| self.state.exceptions.is_known(id))
+        self.ids.find(&self.ids.hasher().probe(text)).filter(|&id| self.state.overrides.is_known(id))
     }
 
     /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
@@ -341,29 +341,29 @@ impl Resolver {
         for start in (0..sides[0].len()).step_by(GROUP) {
             search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
             let side = clamped_mut(&mut sides[0], &(start..start + GROUP));
-            for arrival in side.iter_mut().filter(|arrival| arrival.is_valid()) {
+            for prepared in side.iter_mut().filter(|prepared| prepared.is_valid()) {
                 // Where the guess was wrong, a search is due.
-                let id = arrival.id().or_else(|| ids.find(&arrival.probe(&texts[0])));
+                let id = prepared.id().or_else(|| ids.find(&prepared.probe(&texts[0])));
                 let canonical = id.and_then(|id| self.other_canonical(id));
-                arrival.set_id(canonical);
+                prepared.set_id(canonical);
                 if let Some(canonical) = canonical {
                     ids.prefetch_entry(canonical);
                 }
             }
-            for arrival in side.iter() {
-                answer(match arrival.id() {
-                    _ if !arrival.is_valid() => {
-                        arrival.exceeded(LONGEST_QUESTION).map_or(Answer::Missing, Answer::Exceeded)
+            for prepared in side.iter() {
+                answer(match prepared.id() {
+                    _ if !prepared.is_valid() => {
+                        prepared.exceeded(LONGEST_QUESTION).map_or(Answer::Missing, Answer::Exceeded)
                     }
                     Some(canonical) => Answer::Other(ids.text(canonical)),
-                    None => Answer::Itself(arrival.as_text(&texts[0])),
+                    None => Answer::Itself(prepared.as_text(&texts[0])),
                 });
             }
         }
     }
 
     /// Calls `answer` with the text of the canonical ID of each of these, in order.
-    pub fn name_each<'a>(&'a self, ids: &[Id], mut answer: impl FnMut(Text<'a>)) {
+    pub fn resolve_ids<'a>(&'a self, ids: &[Id], mut answer: impl FnMut(Text<'a>)) {
         let mut named = [Id::new(0); GROUP];
         for group in ids.chunks(GROUP) {
             for &id in group {
@@ -381,16 +381,16 @@ impl Resolver {
 
     /// Returns every known ID that was not forgotten, in the order in which they became known.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
-        let exceptions = &self.state.exceptions;
-        let mut moved = exceptions.moved().into_iter().peekable();
+        let overrides = &self.state.overrides;
+        let mut moved = overrides.moved().into_iter().peekable();
         let mut natural =
-            (0..self.ids.len() as u32).map(Id::new).filter(|&id| !exceptions.is_moved(id)).peekable();
+            (0..self.ids.len() as u32).map(Id::new).filter(|&id| !overrides.is_moved(id)).peekable();
         std::iter::from_fn(move || match (moved.peek(), natural.peek()) {
-            (Some(&late), Some(&id)) if exceptions.rank(late) > exceptions.rank(id) => natural.next(),
+            (Some(&late), Some(&id)) if overrides.rank(late) > overrides.rank(id) => natural.next(),
             (Some(_), _) => moved.next(),
             (None, _) => natural.next(),
         })
-        .filter(|&id| exceptions.is_known(id) && !exceptions.is_forgotten(id))
+        .filter(|&id| overrides.is_known(id) && !overrides.is_forgotten(id))
     }
 
     /// Returns the text of `id`.
@@ -411,14 +411,14 @@ impl Resolver {
     /// Returns how many IDs the cluster of `id` has, forgotten ones not counted.
     pub fn size(&self, id: Id) -> u32 {
         let root = self.ids.root(id);
-        let forgotten = self.state.exceptions.forgotten().iter();
+        let forgotten = self.state.overrides.forgotten().iter();
         self.ids.size(root) - forgotten.filter(|&&id| self.ids.root(id) == root).count() as u32
     }
 
     /// Returns how many forgotten IDs each cluster has that has any, by its root.
     fn forgotten_by_root(&self) -> HashMap<Id, u32> {
         let mut counts = HashMap::new();
-        for &id in self.state.exceptions.forgotten() {
+        for &id in self.state.overrides.forgotten() {
             *counts.entry(self.ids.root(id)).or_default() += 1;
         }
         counts
@@ -441,17 +441,17 @@ impl Resolver {
     /// Returns the members of the cluster of `id` in the order in which they became known, without those
     /// that were forgotten.
     pub fn members(&self, id: Id) -> Vec<Id> {
-        let exceptions = &self.state.exceptions;
-        let named = self.ids.members(id).filter(|&member| !exceptions.is_forgotten(member));
+        let overrides = &self.state.overrides;
+        let named = self.ids.members(id).filter(|&member| !overrides.is_forgotten(member));
         let mut members: Vec<Id> = named.collect();
-        members.sort_unstable_by_key(|&member| exceptions.rank(member));
+        members.sort_unstable_by_key(|&member| overrides.rank(member));
         members
     }
 
     /// Returns how many IDs are known, forgotten ones not counted.
     pub fn len(&self) -> usize {
-        let exceptions = &self.state.exceptions;
-        self.ids.len() - exceptions.unknown() - exceptions.forgotten().len()
+        let overrides = &self.state.overrides;
+        self.ids.len() - overrides.unknown() - overrides.forgotten().len()
     }
 
     /// Returns whether no ID is known.
@@ -465,14 +465,14 @@ impl Resolver {
         let nameless = self.forgotten_by_root().iter().filter(|&cluster| is_nameless(cluster)).count();
         // Every merge made one out of two.
         let merged = self.state.outcomes[Outcome::Merged as usize] as usize;
-        self.ids.len() - self.state.exceptions.unknown() - merged - nameless
+        self.ids.len() - self.state.overrides.unknown() - merged - nameless
     }
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
     pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
         let forgotten = self.forgotten_by_root();
         let ids = (0..self.ids.len() as u32).map(Id::new);
-        let roots = ids.filter(|&id| self.ids.is_root(id) && self.state.exceptions.is_known(id));
+        let roots = ids.filter(|&id| self.ids.is_root(id) && self.state.overrides.is_known(id));
         roots
             .map(move |root| self.ids.size(root) - forgotten.get(&root).unwrap_or(&0))
             .filter(|&size| size > 0)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idmerge_core::{Id, Outcome, Part, Resolver, Step, Steps, Stored};
+use idmerge_core::{Id, Outcome, Part, Resolver, Step, Steps, StoredText};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -50,23 +50,23 @@ impl Kept {
         Steps { codes: &self.codes, first: &self.first, second: &self.second }
     }
 
-    fn texts(&self) -> impl Iterator<Item = Stored<'_>> {
+    fn texts(&self) -> impl Iterator<Item = StoredText<'_>> {
         self.texts.iter().map(|text| match text {
-            Owned::Uuid(bytes) => Stored::Uuid(*bytes),
-            Owned::DeviceUuid(bytes) => Stored::DeviceUuid(*bytes),
-            Owned::Text(text) => Stored::Text(text),
-            Owned::Forgotten(anonymous) => Stored::Forgotten { anonymous: *anonymous },
+            Owned::Uuid(bytes) => StoredText::Uuid(*bytes),
+            Owned::DeviceUuid(bytes) => StoredText::DeviceUuid(*bytes),
+            Owned::Text(text) => StoredText::Text(text),
+            Owned::Forgotten(anonymous) => StoredText::Forgotten { anonymous: *anonymous },
         })
     }
 }
 
 impl Owned {
-    fn of(stored: Stored) -> Self {
+    fn of(stored: StoredText) -> Self {
         match stored {
-            Stored::Uuid(bytes) => Self::Uuid(bytes),
-            Stored::DeviceUuid(bytes) => Self::DeviceUuid(bytes),
-            Stored::Text(text) => Self::Text(text.to_owned()),
-            Stored::Forgotten { anonymous } => Self::Forgotten(anonymous),
+            StoredText::Uuid(bytes) => Self::Uuid(bytes),
+            StoredText::DeviceUuid(bytes) => Self::DeviceUuid(bytes),
+            StoredText::Text(text) => Self::Text(text.to_owned()),
+            StoredText::Forgotten { anonymous } => Self::Forgotten(anonymous),
         }
     }
 }
@@ -148,7 +148,7 @@ proptest! {
         let journal = [Kept::from(&mut core)];
         take_each(&mut core, &steps[cut..]);  // Still pending.
         let without = core.without(&[position as u64], journal.iter().map(Kept::steps));
-        core.take_back(&[position as u64], without.expect("it is there"));
+        core.retract(&[position as u64], without.expect("it is there"));
 
         let mut never = story.core();
         let mut rest = steps.clone();
@@ -158,7 +158,7 @@ proptest! {
 
         // Taking back the retraction restores.
         let again = core.without(&[links.len() as u64], journal.iter().map(Kept::steps));
-        core.take_back(&[links.len() as u64], again.expect("it is there"));
+        core.retract(&[links.len() as u64], again.expect("it is there"));
         let mut sent = story.core();
         take_each(&mut sent, &steps);
         prop_assert_eq!(known(&core), known(&sent));

@@ -6,7 +6,7 @@ use std::thread;
 
 use arrow_array::StringArray;
 use arrow_schema::DataType;
-use idmerge_core::{Answer, Batch, Door, Side};
+use idmerge_core::{Answer, Batch, Preparer, Side};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
@@ -62,7 +62,7 @@ impl Resolver {
     /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
     fn resolve_pinned(&self, column: &Pinned) -> PyResult<Vec<StringArray>> {
         let core = self.read_detached()?;
-        let (core, door, rows) = (&*core, &core.door(), column.len());
+        let (core, door, rows) = (&*core, &core.preparer(), column.len());
         let parts = self.threads.min(rows / WORTH_A_THREAD).max(1);
         let bounds: Vec<usize> = (0..=parts).map(|part| rows * part / parts).collect();
         thread::scope(|scope| {
@@ -93,7 +93,7 @@ impl Resolver {
         py: Python<'py>,
         objects: &Objects<'py>,
     ) -> Result<(Objects<'py>, Vec<Batch>), Failure> {
-        let door = self.read(py)?.door();
+        let door = self.read(py)?.preparer();
         let (given, mut row) = (objects.snapshot(), 0);
         let mut batches = Vec::new();
         batches.try_reserve(given.len() / Batch::ROWS + 1).map_err(|_| Failure::no_memory())?;
@@ -129,7 +129,7 @@ impl Resolver {
 /// Renders the canonical ID of each of these rows; a row whose ID is unknown comes out as it is.
 fn resolve_range(
     core: &Core,
-    door: &Door,
+    door: &Preparer,
     column: &Pinned,
     rows: Range<usize>,
 ) -> PyResult<Vec<StringArray>> {

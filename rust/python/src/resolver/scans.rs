@@ -40,7 +40,7 @@ impl Resolver {
         let filled = holes_filled(left, right)?;
         let steps = Steps::new(scan.get(), rows, codes, filled).map_err(Failure::from)?;
         let _turn = self.turn(py)?;
-        let door = self.read(py)?.door();
+        let door = self.read(py)?.preparer();
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
         let notes_observed = scan.has_columns()?;
         let outcomes = py.detach(|| {
@@ -130,7 +130,7 @@ fn named(core: &Core, sent: &parquet::SentIds) -> Texts {
             }
         };
         let mut rows = rows.into_iter();
-        core.name_each(&numbered, |canonical| {
+        core.resolve_ids(&numbered, |canonical| {
             let next = rows.next().expect("each number has a row");
             by_text(&mut texts, row..next);
             texts.push(Some(canonical.as_str().as_bytes()));

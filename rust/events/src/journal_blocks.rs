@@ -22,14 +22,14 @@ use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch, UInt8Array, UInt32A
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use idmerge_core::{Id, Pending, Resolver, Steps, StoredText};
+use idmerge_core::{Id, JournaledResolver, Pending, Steps, StoredText};
 
 /// Returns the block of the texts of some IDs.
 ///
 /// # Errors
 ///
 /// The texts take more than Arrow's offsets of 32 bits can say.
-pub fn write_texts(resolver: &Resolver, ids: Range<u32>) -> Result<Vec<u8>, ArrowError> {
+pub fn write_texts(resolver: &JournaledResolver, ids: Range<u32>) -> Result<Vec<u8>, ArrowError> {
     let beyond = || ArrowError::InvalidArgumentError("the texts of a batch exceed 2 GiB".to_owned());
     write_texts_within(resolver, ids, i32::MAX as usize)?.ok_or_else(beyond)
 }
@@ -37,7 +37,7 @@ pub fn write_texts(resolver: &Resolver, ids: Range<u32>) -> Result<Vec<u8>, Arro
 /// Returns the blocks of texts and of steps of the most of `pending` that fits in `room` bytes, at least of one
 /// step, and that part.
 pub fn write_fitting<'a>(
-    resolver: &Resolver,
+    resolver: &JournaledResolver,
     pending: Pending<'a>,
     room: usize,
 ) -> Result<(Vec<u8>, Vec<u8>, Pending<'a>), ArrowError> {
@@ -53,7 +53,7 @@ pub fn write_fitting<'a>(
 
 /// Returns the block of the texts of some IDs, or None if they take more than `room` bytes.
 fn write_texts_within(
-    resolver: &Resolver,
+    resolver: &JournaledResolver,
     ids: Range<u32>,
     room: usize,
 ) -> Result<Option<Vec<u8>>, ArrowError> {

@@ -1,21 +1,24 @@
-//! Who names a cluster (SPEC 5).
+//! Canonical IDs: the strategies by which a cluster's one name is chosen (SPEC 5).
 //!
-//! Each strategy keeps one candidate a cluster, at its root, and joins two candidates in O(1) when
-//! two clusters merge. That is enough because "first known" and "smallest" are minima, and "stable"
-//! looks at the two clusters only.
+//! Each strategy keeps one canonical ID a cluster, at its root, and chooses between two of them in
+//! `O(1)` when two clusters merge. That is enough because "first seen" and "smallest" are minima over
+//! the members, "identified" is a minimum that also changes when a member becomes identified, and
+//! "stable" depends on the two clusters only.
+//!
+//! A callable of the caller's is no strategy of the core's: the binding asks it member by member.
 
 use std::cmp::{Ordering, Reverse};
 
-use crate::clusters::forest::{Forest, Marks};
-use crate::clusters::judge::Clusters;
+use crate::clusters::forest::{Clusters, Forest};
+use crate::clusters::marks::Marks;
 use crate::clusters::overrides::Overrides;
 use crate::ids::id::Id;
 
-/// How the canonical ID of a cluster is chosen.
+/// The way in which the canonical ID of a cluster is chosen (SPEC 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strategy {
-    /// The larger cluster's stays; at equal size the one that holds an identified ID, then the one
-    /// whose canonical ID became known first.
+    /// In a merge the larger cluster's canonical ID stays; at equal size that of the cluster with an
+    /// identified ID, then the one that became known first.
     #[default]
     Stable,
     /// The identified ID that became known first, else the ID that became known first.
@@ -27,7 +30,9 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Returns who names the union of the clusters with these two roots, before they unite.
+    /// Returns the canonical ID of the union of the clusters with these two roots.
+    ///
+    /// To be called before they unite, while sizes and marks are those of the two.
     pub(crate) fn join<C: Clusters>(self, ids: &C, overrides: &Overrides, a: Id, b: Id) -> Id {
         let (first, second) = (ids.canonical(a), ids.canonical(b));
         match self {
@@ -42,7 +47,7 @@ impl Strategy {
         }
     }
 
-    /// Lets the cluster with this root have its name, now that `id` in it is identified.
+    /// Updates the canonical ID of the cluster with this root after its member `id` was identified.
     #[inline]
     pub(crate) fn on_identified<C: Clusters>(self, ids: &mut C, overrides: &Overrides, root: Id, id: Id) {
         if self == Self::Identified {
@@ -51,24 +56,27 @@ impl Strategy {
         }
     }
 
-    /// Returns who of these members names their cluster after the one who did was forgotten; None if there
-    /// is nobody. "Stable" then takes the one that "identified" would.
+    /// Returns which of these members becomes canonical after the canonical ID was forgotten; None if
+    /// there are none. "Stable" then takes the one that "identified" would (SPEC 8).
     pub(crate) fn choose<C: Clusters>(self, ids: &C, overrides: &Overrides, members: &[Id]) -> Option<Id> {
         members.iter().copied().reduce(|a, b| self.better(ids, overrides, a, b))
     }
 
-    /// Returns who of two members names a cluster, as far as that does not depend on how it came about.
+    /// Returns which of two members comes first in [`Self::order`].
     fn better<C: Clusters>(self, ids: &C, overrides: &Overrides, a: Id, b: Id) -> Id {
         if self.order(ids, overrides, a, b).is_le() { a } else { b }
     }
 
-    /// Compares two members: the lesser names the cluster.
+    /// Compares two members of a cluster: the lesser is the better canonical ID.
+    ///
+    /// The order does not depend on how the cluster came about; so it stands for "stable" only where
+    /// nothing is left to be stable.
     pub(crate) fn order<C: Clusters>(self, ids: &C, overrides: &Overrides, a: Id, b: Id) -> Ordering {
         let rank = |id: Id| overrides.rank(id);
         match self {
             Self::FirstSeen => rank(a).cmp(&rank(b)),
-            // Whose text was wiped counts as the smallest: whoever looks back cannot know, and is to say
-            // rather too often than too seldom that another ID names the cluster now.
+            // An ID whose text was wiped counts as the smallest. A replay cannot know its text, and may
+            // rather report too many changes of canonical IDs than too few.
             Self::Smallest => ids.text(a).as_str().cmp(ids.text(b).as_str()),
             Self::Identified | Self::Stable => {
                 let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), rank(id));

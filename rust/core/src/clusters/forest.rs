@@ -11,55 +11,31 @@
 //! Finding halves the path on the way up; a union hangs the smaller tree under the larger.
 //! Together: amortised `O(α(n))` a call, 16 bytes an ID.
 //!
-//! Where the nodes lie is not the forest's business: whoever has [`Nodes`] has a [`Forest`].
+//! A type that implements [`Nodes`], wherever it keeps them, has the methods of [`Forest`]. The
+//! resolver keeps its nodes beside the keys of their IDs, a replay in an array of its own.
 
 use bytemuck::Zeroable;
 
+use crate::clusters::marks::Marks;
 use crate::ids::id::Id;
+use crate::ids::interner::Interner;
+use crate::ids::key::Text;
 
+/// The bit of a node's `link` that marks a root; [`Id::LIMIT`] leaves it free.
 const ROOT: u32 = 1 << 31;
 
-/// What is known of an ID beyond its cluster: a set of the constants below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Zeroable)]
-pub struct Marks(u8);
-
-impl Marks {
-    pub const NONE: Self = Self(0);
-    /// The ID is in the policy's anonymous format.
-    pub const ANONYMOUS: Self = Self(1);
-    /// An accepted `$identify` named it as its anonymous ID.
-    pub const CLAIMED: Self = Self(2);
-    /// An accepted `$identify` named it as its identified ID.
-    pub const IDENTIFIED: Self = Self(4);
-    /// An accepted `$create_alias` named it as its alias.
-    pub const ALIAS: Self = Self(8);
-    /// It is to be kept apart from some other ID.
-    pub const APART: Self = Self(16);
-    /// An ordinary event named it, and a journal knows that.
-    pub const OBSERVED: Self = Self(32);
-
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Returns the marks that an ID has by its looks alone.
-    pub fn of_looks(self) -> Self {
-        Self(self.0 & Self::ANONYMOUS.0)
-    }
-}
-
-/// What the forest knows of an ID.
+/// The place of an ID in the forest, and its marks: 16 bytes.
 #[derive(Clone, Copy, Zeroable)]
 pub struct Node {
+    /// The parent's number, or at a root `ROOT` and the size of the cluster.
     link: u32,
+    /// The number of the next member of the cluster, the last one's being the first again.
     next: u32,
+    /// The number of the canonical ID; valid at a root.
     canonical: u32,
+    /// The marks of the ID itself.
     own: Marks,
-    /// The cluster's, at a root.
+    /// The marks of the cluster; valid at a root.
     cluster: Marks,
 }
 
@@ -70,25 +46,25 @@ impl Node {
         Self { link: ROOT | 1, next: number, canonical: number, own: marks, cluster: Marks::NONE }
     }
 
-    /// Returns the node in two words.
+    /// Returns the node as two words of a checkpoint.
     pub fn to_words(self) -> [u64; 2] {
-        let marks = u64::from(self.own.0) << 8 | u64::from(self.cluster.0);
+        let marks = u64::from(self.own.to_byte()) << 8 | u64::from(self.cluster.to_byte());
         [u64::from(self.link) << 32 | u64::from(self.next), u64::from(self.canonical) << 32 | marks]
     }
 
-    /// Returns the node that two words say.
+    /// Returns the node of two words, whatever they hold; see [`count_clusters`].
     pub fn from_words([high, low]: [u64; 2]) -> Self {
         Self {
             link: (high >> 32) as u32,
             next: high as u32,
             canonical: (low >> 32) as u32,
-            own: Marks((low >> 8) as u8),
-            cluster: Marks(low as u8),
+            own: Marks::from_byte((low >> 8) as u8),
+            cluster: Marks::from_byte(low as u8),
         }
     }
 }
 
-/// A node for each ID.
+/// Storage with a node for each ID.
 pub trait Nodes {
     /// Returns the node of `id`.
     fn node(&self, id: Id) -> &Node;
@@ -96,9 +72,10 @@ pub trait Nodes {
     fn node_mut(&mut self, id: Id) -> &mut Node;
 }
 
-/// Returns how many clusters the nodes of `count` IDs form; None if they form none.
+/// Returns how many clusters the nodes of `count` IDs form, or None if they break an invariant.
 ///
-/// That is for nodes out of a file: whatever is there, no way up or around must be endless.
+/// For nodes out of a file: whatever bits are there, following parents or members must end. Takes
+/// `O(count log count)` time and five bytes an ID.
 pub fn count_clusters(nodes: &impl Nodes, count: u32) -> Option<usize> {
     let (mut sizes, mut is_next) = (Vec::new(), Vec::new());
     sizes.try_reserve_exact(count as usize).ok()?;
@@ -131,7 +108,7 @@ pub fn count_clusters(nodes: &impl Nodes, count: u32) -> Option<usize> {
     Some(clusters)
 }
 
-/// The clusters; see the module.
+/// Union-find over [`Nodes`]; see the module.
 pub trait Forest: Nodes {
     /// Returns the root of `id`, halving the path on the way up.
     ///
@@ -169,7 +146,7 @@ pub trait Forest: Nodes {
         if link & ROOT == 0 { Id::new(link) } else { id }
     }
 
-    /// Returns the size of the cluster with this root.
+    /// Returns the size of the cluster with this root, forgotten members included.
     fn size(&self, root: Id) -> u32 {
         let link = self.node(root).link;
         debug_assert!(link & ROOT != 0);
@@ -183,8 +160,9 @@ pub trait Forest: Nodes {
 
     /// Joins the clusters of two different roots and returns the root of both.
     ///
-    /// Of two equal ones the second is the root: of a link's operands it is the one that comes again, so
-    /// its node will be at hand when a root is looked for.
+    /// Of equal sizes `b` is the root: the second operand of a link is the one that comes again, so its
+    /// node is in a cache when a root is looked for. Swapping the two `next` joins the circles of
+    /// members. The canonical ID is left to the caller.
     fn unite(&mut self, a: Id, b: Id) -> Id {
         debug_assert!(a != b);
         let (root, child) = if self.size(a) > self.size(b) { (a, b) } else { (b, a) };
@@ -213,7 +191,7 @@ pub trait Forest: Nodes {
 
     /// Adds `marks` to `id` and to its cluster, whose root is `root`.
     ///
-    /// Nearly every link repeats what is known, and what is not written need not go back to memory.
+    /// Nearly every link repeats known marks, and a node that is not written need not go back to memory.
     fn mark(&mut self, id: Id, root: Id, marks: Marks) {
         if !self.node(id).own.has(marks) {
             let node = self.node_mut(id);
@@ -225,7 +203,7 @@ pub trait Forest: Nodes {
         }
     }
 
-    /// Adds `marks` to `id` alone.
+    /// Adds `marks` to `id` alone, without its cluster.
     fn mark_alone(&mut self, id: Id, marks: Marks) {
         let node = self.node_mut(id);
         node.own = node.own.with(marks);
@@ -249,6 +227,39 @@ pub trait Forest: Nodes {
 }
 
 impl<T: Nodes + ?Sized> Forest for T {}
+
+/// A forest whose IDs have texts: all that judging a link needs.
+pub(crate) trait Clusters: Nodes {
+    /// Returns the text of an ID; that of a forgotten one is empty.
+    fn text(&self, id: Id) -> Text<'_>;
+    /// Hints that the node of `id` is about to be read, if there is one.
+    fn prefetch_node(&self, id: Id);
+}
+
+impl Nodes for Interner<Node> {
+    #[inline]
+    fn node(&self, id: Id) -> &Node {
+        self.value(id)
+    }
+
+    #[inline]
+    fn node_mut(&mut self, id: Id) -> &mut Node {
+        self.value_mut(id)
+    }
+}
+
+impl Clusters for Interner<Node> {
+    fn text(&self, id: Id) -> Text<'_> {
+        Interner::text(self, id)
+    }
+
+    #[inline]
+    fn prefetch_node(&self, id: Id) {
+        if id.index() < self.len() {
+            self.prefetch_entry(id);
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,19 @@
-//! The links that merged clusters: one edge for each merge, 20 bytes an ID.
+//! History: the links that merged clusters, one edge for each merge, 20 bytes an ID.
 //!
-//! A merge hangs one root under another, and no ID is hung twice; so the link that did it, and the root, have
-//! their place beside the ID that was hung.
+//! A merge hangs one root under another, and no ID is hung twice. So the link that did it is kept at the
+//! number of the ID that was hung, together with the root above it.
 //!
 //! # Invariants
 //!
 //! 1. The edges of a cluster are those of its members, and they form a tree.
-//! 2. Who hung under whom is a forest of depth `log2(size)` at most, for the smaller cluster is hung. Unlike
-//!    that of `Forest` its paths are never halved.
-//! 3. Up a path of that forest positions grow: who is hung under another one takes no more in.
+//! 2. `above` is a forest of depth `log2(size)` at most, for the smaller cluster is hung under the larger.
+//!    Unlike the paths of [`Forest`](crate::clusters::forest::Forest), its paths are never halved.
+//! 3. Up a path of that forest positions grow: a root that was hung takes no other root in any more.
+//!
+//! # Costs
+//!
+//! A merge costs two writes. The edges of a cluster cost its size, and the chain between two of its
+//! members `O(log size)` for each link of the chain.
 
 use std::io;
 
@@ -28,7 +33,7 @@ pub struct Edge {
     pub position: u64,
 }
 
-/// An edge in 16 bytes; no edge is all zeros and a half.
+/// An edge in 16 bytes.
 #[derive(Debug, Clone, Copy)]
 struct Packed {
     ids: [u32; 2],
@@ -36,18 +41,20 @@ struct Packed {
     position: u64,
 }
 
+/// The value beside a root.
 const NO_EDGE: Packed = Packed { ids: [0; 2], position: 0 };
+/// The shift of the kind; a position is below 2⁶² (see the checkpoint).
 const KIND_SHIFT: u32 = 62;
 
 /// The edges; see the module.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     edges: Vec<Packed>,
-    /// Under whom each ID was hung; 0 for a root.
+    /// The root under which each ID was hung; 0 for an ID that is a root.
     above: Vec<u32>,
 }
 
-/// A piece of a chain: a link, or what is to be found yet between two IDs.
+/// A piece of a chain: a link, or two IDs between which links are still to be found.
 enum Piece {
     Link(Edge),
     Between(Id, Id),
@@ -55,6 +62,10 @@ enum Piece {
 
 impl History {
     /// Makes room for the edges of the first `ids` IDs.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for them.
     #[inline]
     pub fn reserve(&mut self, ids: usize) -> Result<(), Error> {
         if ids <= self.edges.capacity().min(self.above.capacity()) {
@@ -89,6 +100,10 @@ impl History {
     }
 
     /// Reads edges between the first `limit` IDs.
+    ///
+    /// # Errors
+    ///
+    /// If they break an invariant on which a walk relies to end, or name other IDs.
     pub fn load(from: &mut Decoder, limit: u32) -> io::Result<Self> {
         let strange = || damaged("it names an ID that it does not hold");
         let (count, mut edges) = from.room(24)?;
@@ -130,7 +145,7 @@ impl History {
         })
     }
 
-    /// Returns under whom `id` was hung, which is not to be asked of a root.
+    /// Returns the root under which `id` was hung; `id` must have an edge.
     fn above(&self, id: Id) -> Id {
         Id::new(self.above[id.index()])
     }
@@ -142,10 +157,10 @@ impl History {
         edges
     }
 
-    /// Returns the chain of links that leads from `a` to `b`, which are in one cluster.
+    /// Returns the chain of links that leads from `a` to `b`, which are in one cluster (SPEC 8).
     ///
-    /// It costs `O(log size)` for each link of the chain, whatever else the cluster holds: the last link that
-    /// joined the two is the latest one on their ways up, and the rest of the chain leads to its two ends.
+    /// Costs `O(log size)` for each link of the chain, whatever else the cluster holds: the last link that
+    /// joined the two is the latest one on their paths up, and the rest of the chain leads to its two ends.
     /// (Nieuwenhuis and Oliveras, "Proof-producing congruence closure", 2005.)
     pub fn chain(&self, a: Id, b: Id) -> Vec<Edge> {
         let (mut chain, mut rest) = (Vec::new(), vec![Piece::Between(a, b)]);
@@ -169,7 +184,7 @@ impl History {
     fn joining(&self, from: Id, to: Id) -> Option<(Edge, [Id; 2])> {
         let (mut ours, mut theirs, mut last) = (from, to, None);
         while ours != theirs {
-            // Whose link is earlier goes up: a root has none.
+            // The side with the earlier link goes up; a root has none.
             let is_ours = match (self.edge(ours), self.edge(theirs)) {
                 (Some(one), Some(other)) => one.position < other.position,
                 (one, other) => one.or(other).map(|_| one.is_some())?,
@@ -184,7 +199,7 @@ impl History {
         Some((edge, if is_first_ours { [first, second] } else { [second, first] }))
     }
 
-    /// Returns who was the root of the cluster of `id` before a position.
+    /// Returns the root that the cluster of `id` had before a position.
     fn root_before(&self, mut id: Id, position: u64) -> Id {
         while self.edge(id).is_some_and(|edge| edge.position < position) {
             id = self.above(id);

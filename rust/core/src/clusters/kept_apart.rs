@@ -1,8 +1,13 @@
-//! IDs that are to be kept apart, and the clusters that are because of them.
+//! IDs that are to be kept apart, and so the clusters that are (SPEC 8).
 //!
-//! A cluster that holds such an ID belongs to a *group*, and each group has the set of those that it must not
-//! join. Asking costs three look-ups, however many pairs there are. When two clusters join, the smaller of
-//! their groups' sets goes into the larger, so all joins together move each pair `O(log pairs)` times.
+//! A cluster that holds such an ID belongs to a *group*, and each group has the set of the groups that it
+//! must not join.
+//!
+//! # Costs
+//!
+//! Asking about two clusters costs three hash look-ups, however many pairs there are. When two clusters
+//! join, the smaller of their groups' sets goes into the larger, so all joins together move each pair
+//! `O(log pairs)` times.
 //!
 //! # Invariants
 //!
@@ -20,8 +25,9 @@ use crate::ids::id::Id;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Apart {
     pairs: Vec<(Id, Id)>,
-    /// The group of each root that has one: a place in `others`.
+    /// The group of each root that has one: an index of `others`.
     groups: HashMap<Id, usize>,
+    /// For each group, the groups that it must not join; empty for one that went into another.
     others: Vec<HashSet<usize>>,
 }
 
@@ -38,6 +44,7 @@ impl Apart {
         self.separate(roots);
     }
 
+    /// Makes the groups of two roots exclude each other.
     fn separate(&mut self, roots: [Id; 2]) {
         let [ours, theirs] = roots.map(|root| {
             *self.groups.entry(root).or_insert_with(|| {
@@ -72,7 +79,7 @@ impl Apart {
         }
     }
 
-    /// Writes the pairs.
+    /// Writes the pairs, which are all that cannot be made anew.
     pub fn save(&self, out: &mut Encoder) -> io::Result<()> {
         out.word(self.pairs.len() as u64)?;
         out.words(self.pairs.iter().map(|(a, b)| u64::from(a.number()) << 32 | u64::from(b.number())))
@@ -88,7 +95,7 @@ impl Apart {
         Ok(apart)
     }
 
-    /// Makes the groups of pairs that were read, given who is the root of each ID.
+    /// Makes the groups of pairs that were read; `root` returns the root of an ID's cluster.
     pub fn group(&mut self, root: impl Fn(Id) -> Id) {
         for (a, b) in self.pairs.clone() {
             self.separate([root(a), root(b)]);

@@ -1,11 +1,22 @@
-//! What the order of numbers does not say of IDs: rare, and mostly nothing.
+//! Overrides of what an ID's number says about it: rare, and for most resolvers none.
 //!
-//! An ID's number says that it is known, and when it became known. Three things make overrides:
+//! A number says that its ID is known, and when it became known. Three things override that:
 //!
-//! - A link that was taken back leaves IDs that nobody else has named, or has named only later. Such an ID
-//!   keeps its number and is *not known*, or became known *at another time*.
+//! - A link that was retracted leaves IDs behind that nothing else has named, or has named only later.
+//!   Such an ID keeps its number and is *not known*, or became known *at another time*.
 //! - An ID that was forgotten keeps its place in its cluster and has no text.
 //! - Two IDs may have to be kept apart.
+//!
+//! # Invariants
+//!
+//! 1. An unknown ID is in no cluster but its own, and is not forgotten.
+//! 2. An ID that has a rank was unknown once. The rank says when it became known.
+//! 3. A rank of a known ID is no other ID's.
+//!
+//! # Costs
+//!
+//! Each question costs one comparison while there are no overrides of its kind, and a hash look-up
+//! once there are some.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -15,36 +26,41 @@ use crate::clusters::successors::Successors;
 use crate::codec::{Decoder, Encoder, damaged};
 use crate::ids::id::Id;
 
-/// When an ID became known: overrides stand behind the number that was the last one then.
+/// The moment at which an ID became known: the last number that there was then, and behind it a count
+/// of the IDs that became known out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(u32, u32);
 
 /// The overrides; see the module.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
+    /// The IDs that have numbers and are not known.
     unknown: HashSet<Id>,
+    /// The ranks of IDs that did not become known when their numbers say.
     ranks: HashMap<Id, Rank>,
     forgotten: HashSet<Id>,
     apart: Apart,
+    /// The orders of succession in large clusters; made anew when they are missing.
     successors: Successors,
 }
 
 impl Overrides {
-    /// Returns when `id` became known.
+    /// Returns the moment at which `id` became known; ranks order all known IDs.
     #[inline]
     pub fn rank(&self, id: Id) -> Rank {
         let natural = Rank(id.number(), 0);
         if self.ranks.is_empty() { natural } else { self.ranks.get(&id).copied().unwrap_or(natural) }
     }
 
-    /// Returns the IDs that did not become known when their numbers say, in the order in which they did.
+    /// Returns the known IDs that did not become known when their numbers say, in the order in which
+    /// they did.
     pub fn moved(&self) -> Vec<Id> {
         let mut moved: Vec<Id> = self.ranks.keys().copied().filter(|id| !self.unknown.contains(id)).collect();
         moved.sort_unstable_by_key(|&id| self.rank(id));
         moved
     }
 
-    /// Returns whether `id` became known when its number says, or is not known.
+    /// Returns whether `id` became known at another time than its number says.
     pub fn is_moved(&self, id: Id) -> bool {
         !self.ranks.is_empty() && self.ranks.contains_key(&id)
     }
@@ -55,7 +71,7 @@ impl Overrides {
         !self.unknown.is_empty()
     }
 
-    /// Returns whether an ID with a number is known.
+    /// Returns whether an ID with a number is known; a forgotten one is, by this count.
     #[inline]
     pub fn is_known(&self, id: Id) -> bool {
         !(self.has_unknown() && self.unknown.contains(&id))
@@ -66,15 +82,15 @@ impl Overrides {
         self.unknown.len()
     }
 
-    /// Leaves an ID that is just getting its number unknown.
+    /// Leaves an ID unknown that is just getting its number.
     pub fn leave_unknown(&mut self, id: Id) {
         self.unknown.insert(id);
     }
 
-    /// Makes an ID known now, when the next new one would get the number `next`, unless it is.
+    /// Makes an ID known now, unless it is; `next` is the number that the next new ID will get.
     pub fn make_known(&mut self, id: Id, next: u32) {
         if self.unknown.remove(&id) {
-            // Nobody else has this rank, for the number of moves only grows.
+            // No other ID has this rank, for the number of ranks only grows.
             let rank = Rank(next - 1, self.ranks.len() as u32 + 1);
             self.ranks.insert(id, rank);
         }
@@ -96,7 +112,7 @@ impl Overrides {
         &self.forgotten
     }
 
-    /// Returns which IDs, and so which clusters, are to be kept apart.
+    /// Returns the pairs of IDs, and so the clusters, that are to be kept apart.
     #[inline]
     pub fn apart(&self) -> &Apart {
         &self.apart
@@ -108,8 +124,9 @@ impl Overrides {
         &mut self.apart
     }
 
-    /// Returns who names a cluster next: its best member that is not forgotten. `sorted` gives its members,
-    /// best last, if they have no order yet.
+    /// Returns the best member of a large cluster that is not forgotten.
+    ///
+    /// `sorted` returns the cluster's members, best last; it is called only if they have no order yet.
     pub fn best_successor(&mut self, root: Id, sorted: impl FnOnce(&Self) -> Vec<Id>) -> Option<Id> {
         if !self.successors.has_order(root) {
             let order = sorted(self);
@@ -118,7 +135,8 @@ impl Overrides {
         self.successors.best(root, |id| self.forgotten.contains(&id))
     }
 
-    /// Returns whether some clusters have to be followed: they are kept apart, or have an order of successors.
+    /// Returns whether merges have to be reported to [`Self::unite`]: some clusters are kept apart, or
+    /// have an order of succession.
     #[inline]
     pub fn follow_clusters(&self) -> bool {
         !self.apart.is_empty() || !self.successors.is_empty()
@@ -132,7 +150,7 @@ impl Overrides {
         self.successors.drop_order(child);
     }
 
-    /// Records that an ID is identified, in the cluster with this root.
+    /// Records that an ID was identified in the cluster with this root, which may change its order.
     #[inline]
     pub fn identify(&mut self, root: Id) {
         if !self.successors.is_empty() {
@@ -140,7 +158,7 @@ impl Overrides {
         }
     }
 
-    /// Writes the overrides.
+    /// Writes the overrides. Groups of clusters and orders of succession are made anew when read.
     pub fn save(&self, out: &mut Encoder) -> io::Result<()> {
         for ids in [&self.unknown, &self.forgotten] {
             out.word(ids.len() as u64)?;
@@ -153,7 +171,11 @@ impl Overrides {
         self.apart.save(out)
     }
 
-    /// Reads overrides among the first `ids` IDs.
+    /// Reads overrides among the first `ids` IDs. The groups of [`Apart`] are the caller's to make.
+    ///
+    /// # Errors
+    ///
+    /// If they name other IDs, or an ID that is unknown and forgotten.
     pub fn load(from: &mut Decoder, ids: u32) -> io::Result<Self> {
         let id = |number: u64| {
             let number = u32::try_from(number).ok().filter(|&number| number < ids);
@@ -175,5 +197,25 @@ impl Overrides {
         }
         overrides.apart = Apart::load(from, id)?;
         Ok(overrides)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_moved_exactly_when_it_became_known_out_of_turn() {
+        let [early, late, never] = [0, 1, 2].map(Id::new);
+        let mut overrides = Overrides::default();
+        assert!(![early, late, never].into_iter().any(|id| overrides.is_moved(id)));
+        overrides.leave_unknown(late);
+        overrides.leave_unknown(never);
+        overrides.make_known(early, 3); // It was known already.
+        overrides.make_known(late, 3);
+        assert_eq!([early, late, never].map(|id| overrides.is_moved(id)), [false, true, false]);
+        assert_eq!([early, late, never].map(|id| overrides.is_known(id)), [true, true, false]);
+        assert_eq!(overrides.moved(), [late]);
+        assert!(overrides.rank(late) > overrides.rank(never), "it became known behind number 2");
     }
 }

@@ -1,16 +1,20 @@
-//! The rules by which a link is judged (SPEC 2 and 4), as numbers.
+//! The rules by which a link is judged (SPEC 2 and 4), as data.
 //!
-//! What depends on an ID's text alone is asked once, when the ID becomes known: whether it can be
-//! an ID at all, and whether it is in the anonymous format. The rest, [`Policy::judge`], reads
-//! numbers only. Every check of SPEC 2 stands in this file and nowhere else.
+//! Every check of SPEC 2 stands in this file and nowhere else. It has two halves:
+//!
+//! - Checks of a text alone, made when an operand is prepared: [`Policy::admits`] for whether it can be
+//!   an ID at all, [`Policy::marks`] for whether it is in the anonymous format.
+//! - Checks of a link between two known IDs, [`Policy::judge`], which read marks, sizes and roots.
+//!
+//! A policy is built and validated in Python. Here every combination of its fields is valid.
 
 use std::collections::HashSet;
 
-use crate::clusters::forest::Marks;
+use crate::clusters::marks::Marks;
 use crate::ids::key::{DEVICE_PREFIX, Key};
 use crate::link::{Kind, Outcome};
 
-/// What an anonymous ID must look like.
+/// The format of anonymous IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AnonFormat {
     /// A UUID of version 4 in digits of either case, with or without `$device:`.
@@ -22,15 +26,15 @@ pub enum AnonFormat {
     Any,
 }
 
-/// When an anonymous ID counts as claimed.
+/// The condition under which an anonymous ID counts as claimed: two readings of one rule (SPEC 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AnonGuard {
-    /// When an accepted `$identify` named it as its anonymous ID.
+    /// An accepted `$identify` named it as its anonymous ID.
     #[default]
     Anon,
-    /// When any member of its cluster is identified.
+    /// Any member of its cluster is identified.
     Cluster,
-    /// Never.
+    /// It never does.
     Off,
 }
 
@@ -39,16 +43,17 @@ pub enum AnonGuard {
 pub struct Policy {
     /// The largest cluster allowed, in IDs; None for no limit.
     pub max_cluster_size: Option<u32>,
-    /// What an anonymous ID must look like.
+    /// The format of anonymous IDs.
     pub anon_format: AnonFormat,
-    /// When an anonymous ID counts as claimed.
+    /// The condition under which an anonymous ID counts as claimed.
     pub anon_guard: AnonGuard,
     /// Whether an alias can be used only once.
     pub alias_once: bool,
     /// The longest ID allowed, in characters; None for no limit.
     pub max_id_length: Option<usize>,
     blocked: Blocked,
-    /// The longest text, in bytes, that whoever keeps it has room for; no rule of a policy's.
+    /// The longest text, in bytes, that keys or a journal can hold. A limit of storage and no rule: a
+    /// longer text is an error, not an outcome.
     longest_text: usize,
 }
 
@@ -67,19 +72,19 @@ impl Default for Policy {
     }
 }
 
-/// What the rules ask of a link beyond its kind, each when they come to it.
+/// The facts about a link beyond its kind; each is computed when a rule asks for it.
 pub(crate) trait Facts {
-    /// Whether both operands are the same ID.
+    /// Returns whether both operands are the same ID.
     fn same_id(&self) -> bool;
-    /// Whether both are in one cluster.
+    /// Returns whether both are in one cluster.
     fn same_cluster(&self) -> bool;
-    /// The marks of the first ID.
+    /// Returns the marks of the first ID.
     fn first(&self) -> Marks;
-    /// The marks of its cluster.
+    /// Returns the marks of its cluster.
     fn first_cluster(&self) -> Marks;
-    /// Whether the two clusters hold IDs that are to be kept apart.
+    /// Returns whether the two clusters hold IDs that are to be kept apart (SPEC 8).
     fn kept_apart(&self) -> bool;
-    /// The size of both clusters together.
+    /// Returns the size of both clusters together, forgotten IDs included.
     fn merged_size(&self) -> u32;
 }
 
@@ -91,12 +96,12 @@ impl Policy {
         self
     }
 
-    /// Lets no text be longer than so many bytes from now on.
+    /// Limits texts to so many bytes from now on.
     pub(crate) fn limit_texts(&mut self, bytes: usize) {
         self.longest_text = bytes;
     }
 
-    /// Returns the most bytes that a text may have, whatever the rules.
+    /// Returns the most bytes that a text may have, whatever the rules say.
     #[inline]
     pub(crate) fn longest_text(&self) -> usize {
         self.longest_text
@@ -108,12 +113,15 @@ impl Policy {
         !text.is_empty() && self.is_short_enough(text) && !self.blocked.has(text)
     }
 
+    /// Returns whether `text` has at most `max_id_length` characters.
     fn is_short_enough(&self, text: &str) -> bool {
         // A text has at most as many characters as bytes, so most need no counting.
         self.max_id_length.is_none_or(|limit| text.len() <= limit || text.chars().count() <= limit)
     }
 
-    /// Returns the marks that an ID earns by its looks; `packed` is its key, if it packs.
+    /// Returns the marks that an ID has by its text alone; `packed` is its key, if it packs.
+    ///
+    /// The key shows a canonical UUID of version 4 without a look at the text.
     #[inline]
     pub(crate) fn marks(&self, text: &str, packed: Option<Key>) -> Marks {
         let anonymous = match self.anon_format {
@@ -124,7 +132,7 @@ impl Policy {
         if anonymous { Marks::ANONYMOUS } else { Marks::NONE }
     }
 
-    /// Returns the marks that an ID earns whose key is a UUID.
+    /// Returns the marks of an ID whose key is a UUID: the same as [`Self::marks`] of its text.
     pub(crate) fn marks_of_uuid(&self, key: Key) -> Marks {
         match self.anon_format {
             AnonFormat::Uuid4 if !key.is_uuid4() => Marks::NONE,
@@ -133,7 +141,9 @@ impl Policy {
         }
     }
 
-    /// Returns what becomes of a link between two known IDs (SPEC 2, from step 3).
+    /// Returns the outcome of a link between two known IDs (SPEC 2, from step 3).
+    ///
+    /// Reads as the specification does, from top to bottom: the first check that applies decides.
     #[inline]
     pub(crate) fn judge(&self, kind: Kind, facts: &impl Facts) -> Outcome {
         if kind == Kind::TrackedMerge {
@@ -163,6 +173,7 @@ impl Policy {
         Outcome::Merged
     }
 
+    /// Returns whether the anonymous ID of an `$identify` is claimed (SPEC 2, `$identify`, step 6).
     fn guards(&self, facts: &impl Facts) -> bool {
         match self.anon_guard {
             AnonGuard::Anon => facts.first().has(Marks::CLAIMED),
@@ -172,7 +183,8 @@ impl Policy {
     }
 }
 
-/// What an accepted link of this kind makes of its first and its second ID (SPEC 2, steps 5 and 8).
+/// Returns the claims that an accepted link of this kind makes on its first and its second ID (SPEC 2,
+/// `$identify`, steps 5 and 8, and `$create_alias`, steps 4 and 7).
 pub(crate) fn claims(kind: Kind) -> (Marks, Marks) {
     match kind {
         Kind::Identify => (Marks::CLAIMED, Marks::IDENTIFIED),
@@ -181,10 +193,12 @@ pub(crate) fn claims(kind: Kind) -> (Marks, Marks) {
     }
 }
 
+/// Returns `text` without `$device:`, if it begins with that.
 fn without_prefix(text: &str) -> &str {
     text.strip_prefix(DEVICE_PREFIX).unwrap_or(text)
 }
 
+/// Returns whether `text` is a UUID of version 4 and variant 8 to b, in digits of either case.
 fn is_uuid4(text: &str) -> bool {
     let right = |(position, byte): (usize, u8)| match position {
         8 | 13 | 18 | 23 => byte == b'-',
@@ -195,20 +209,25 @@ fn is_uuid4(text: &str) -> bool {
     text.len() == 36 && text.bytes().enumerate().all(right)
 }
 
+/// Returns whether `text` is five groups of ASCII letters or digits joined by hyphens, none empty.
 fn is_five_groups(text: &str) -> bool {
     let is_group = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
     text.split('-').count() == 5 && text.split('-').all(is_group)
 }
 
-/// Blocked IDs in lower case, behind a filter that lets nearly every ID pass unhashed.
+/// Blocked IDs in lower case, behind a filter that lets nearly every ID pass unhashed (SPEC 4).
+///
+/// The filter is asked for every operand, so it reads two bytes and a length. It may let a text pass
+/// on to the set that is not blocked, and never the other way round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Blocked {
     ids: HashSet<String>,
-    /// For each length, the longest together: how blocked values of it begin and end, a bit for each
-    /// value of the lower five bits of a byte. These are the same in upper and lower case.
+    /// For each length, the longest ones together: the first and the last bytes of blocked values, a bit
+    /// for each value of a byte's lower five bits. These are the same in upper and lower case.
     edges: [[u32; 2]; LENGTHS],
 }
 
+/// The number of lengths that the filter tells apart.
 const LENGTHS: usize = 64;
 
 impl Default for Blocked {
@@ -224,6 +243,7 @@ fn edges(value: &[u8]) -> [u32; 2] {
 }
 
 impl Blocked {
+    /// Returns the set of these IDs, whatever the case of A–Z.
     fn new<T: AsRef<str>>(ids: impl IntoIterator<Item = T>) -> Self {
         let mut blocked = Self::default();
         for id in ids {
@@ -237,11 +257,13 @@ impl Blocked {
         blocked
     }
 
+    /// Returns whether `text` is blocked, alone or after `$device:`.
     #[inline]
     fn has(&self, text: &str) -> bool {
         self.has_value(text) || text.strip_prefix(DEVICE_PREFIX).is_some_and(|rest| self.has_value(rest))
     }
 
+    /// Returns whether this very value is blocked.
     #[inline]
     fn has_value(&self, value: &str) -> bool {
         let [first, last] = self.edges[value.len().min(LENGTHS - 1)];

@@ -1,14 +1,16 @@
-//! The order in which a large cluster's members name it while one after another is forgotten.
+//! The order in which a large cluster's members become canonical while others are forgotten.
 //!
-//! Whoever is forgotten names its cluster no longer, and the best of the others does. To look for that one
-//! costs the cluster each time, and forgetting all its members the square of that. So a large cluster is
-//! sorted the first time, and kept in that order until something else changes it.
+//! When the canonical ID is forgotten, the best of the other members takes its place. A search for it
+//! costs the size of the cluster each time, and forgetting all members the square of that. So a large
+//! cluster is sorted the first time, and the order is kept until the cluster changes otherwise.
+//!
+//! Each member leaves its order once, so after the sort forgetting all of `n` members costs `O(n)`.
 
 use std::collections::HashMap;
 
 use crate::ids::id::Id;
 
-/// The smallest cluster that is worth an order.
+/// The size from which on a cluster is worth an order; a smaller one is searched.
 pub(crate) const SMALLEST_ORDERED: u32 = 64;
 
 /// The orders, by their clusters' roots; the best member stands last.
@@ -41,7 +43,7 @@ impl Successors {
         order.last().copied()
     }
 
-    /// Drops the order of the cluster with this root, because the cluster has changed.
+    /// Drops the order of the cluster with this root, which has changed.
     #[cold]
     pub fn drop_order(&mut self, root: Id) {
         self.orders.remove(&root);

@@ -13,11 +13,11 @@
 //! 16 for the index, or, for integers close together, 4 a position, of which there are at most 16 a link.
 
 use crate::arch::{Chunk, prefetch};
-use crate::clusters::policy::Policy;
 use crate::error::Error;
+use crate::ids::hasher::Hasher;
 use crate::ids::id::Id;
 use crate::ids::index::{Hashes, Index};
-use crate::ids::interner::{Hasher, Interner};
+use crate::ids::interner::Interner;
 use crate::ids::key::{Key, Text};
 use crate::resolver::batch::{Batch, GROUP, Prepared, Preparer, Side, Status, clamped};
 use crate::resolver::prefetch::{Prefetcher, Search};
@@ -67,12 +67,12 @@ impl DistinctTexts {
 
     /// Returns the preparer that the texts pass; [`Batch::prepare_ends`] asks for no policy.
     pub fn preparer(&self) -> Preparer {
-        Preparer { hasher: self.texts.hasher().clone(), policy: Policy::default().into() }
+        Preparer::without_policy(self.texts.hasher().clone())
     }
 
     /// Returns a prefetcher, good for some batches to come.
     pub fn prefetcher(&self) -> Prefetcher {
-        self.texts.prefetcher()
+        Prefetcher::new(&self.texts)
     }
 
     /// Numbers both ends of the rows of a batch, in order, up to the first that has no number.

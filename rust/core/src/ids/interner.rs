@@ -1,118 +1,34 @@
-//! Text in, dense numbers out, and back; and a value an ID.
+//! Interning: text in, dense numbers out, and back; with a value beside each ID's key.
 //!
 //! # Invariants
 //!
-//! 1. The key of entry `i` is that of the `i`th ID that became known, and never changes.
-//! 2. A text of the arena lies within one chunk, and chunks never move.
-//! 3. No two IDs have equal text.
+//! 1. Entry `i` is that of the `i`th ID that became known. Its key never changes until the ID is
+//!    forgotten, and then becomes [`Key::FORGOTTEN`].
+//! 2. No two IDs have equal text.
+//! 3. Every number is in the index, those of forgotten IDs included.
+//!
+//! # Costs
 //!
 //! 16 bytes an ID for its key, 8 to 16 for the index, the value, and the text itself if it does not
-//! pack. A value stands beside its ID's key, so that whoever found the one has the other at hand.
-//! Hashing is keyed anew in every process, so that nobody can choose IDs that collide; nothing that a
-//! caller can see depends on it.
+//! pack. Finding a text touches a bucket of the index, an entry, and the arena only for a text that
+//! does not pack. A value stands beside its ID's key, so a search that ends at the key has brought the
+//! value near as well.
 
-use std::hash::{BuildHasher, Hasher as _};
 use std::io;
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytemuck::Zeroable;
-use foldhash::SharedSeed;
-use foldhash::quality::SeedableRandomState;
 
-use crate::arch::{Array, prefetch};
+use crate::arch::{Addresses, Array, prefetch};
 use crate::codec::{Decoder, Encoder, damaged, no_memory};
 use crate::error::Error;
+use crate::ids::arena::Arena;
+use crate::ids::hasher::{Hasher, Probe};
 use crate::ids::id::Id;
+use crate::ids::index::directory::Buckets;
 use crate::ids::index::{Hashes, Index};
-use crate::ids::key::{Key, Place, Text};
-use crate::resolver::prefetch::Prefetcher;
+use crate::ids::key::{Key, Text};
 
-/// Hashes texts as one interner does, apart from it; and numbers.
-#[derive(Clone)]
-pub struct Hasher {
-    state: SeedableRandomState,
-    /// What it was made of: the seed that all share, and its own.
-    seeds: [u64; 2],
-}
-
-/// A text on its way in, packed or not, and hashed.
-#[derive(Clone, Copy)]
-pub struct Probe<'a> {
-    /// The text's key; one that says a place is good for its fingerprint alone.
-    pub key: Key,
-    pub hash: u64,
-    /// The text, if the key does not hold it.
-    pub text: &'a str,
-}
-
-impl Hasher {
-    /// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
-    pub fn keyed() -> Self {
-        static SHARED: OnceLock<u64> = OnceLock::new();
-        let random = || std::hash::RandomState::new().build_hasher().finish();
-        Self::with_seeds([*SHARED.get_or_init(random), random()])
-    }
-
-    /// Returns the hasher with these seeds.
-    fn with_seeds(seeds: [u64; 2]) -> Self {
-        // One for each process whose resolvers were loaded here, and one of this process: they are few.
-        static SHARED: Mutex<Vec<(u64, &'static SharedSeed)>> = Mutex::new(Vec::new());
-        let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.iter().find(|(seed, _)| *seed == seeds[0]).map(|&(_, shared)| shared);
-        let shared = found.unwrap_or_else(|| {
-            let shared: &'static SharedSeed = Box::leak(Box::new(SharedSeed::from_u64(seeds[0])));
-            known.push((seeds[0], shared));
-            shared
-        });
-        Self { state: SeedableRandomState::with_seed(seeds[1], shared), seeds }
-    }
-
-    /// Hashes a number.
-    #[inline]
-    pub fn hash_number(&self, number: u64) -> u64 {
-        self.state.hash_one(number)
-    }
-
-    /// Packs and hashes `text`.
-    #[inline]
-    pub fn probe<'a>(&self, text: &'a str) -> Probe<'a> {
-        match Key::pack(text) {
-            Some(key) => Probe { key, hash: self.hash_key(key), text: "" },
-            None => self.probe_long(text),
-        }
-    }
-
-    /// Hashes a key that holds its text.
-    pub fn probe_key(&self, key: Key) -> Probe<'static> {
-        Probe { key, hash: self.hash_key(key), text: "" }
-    }
-
-    fn probe_long<'a>(&self, text: &'a str) -> Probe<'a> {
-        let hash = self.hash_text(text);
-        let nowhere = Place { chunk: 0, start: 0, length: 0 };
-        Probe { key: Key::at(nowhere, fingerprint(hash)), hash, text }
-    }
-
-    fn hash_text(&self, text: &str) -> u64 {
-        let mut state = self.state.build_hasher();
-        state.write(text.as_bytes());
-        state.finish()
-    }
-
-    #[inline]
-    fn hash_key(&self, key: Key) -> u64 {
-        let mut state = self.state.build_hasher();
-        state.write_u64(key.high);
-        state.write_u64(key.low);
-        state.finish()
-    }
-}
-
-/// The part of a hash that a stored text's key repeats.
-fn fingerprint(hash: u64) -> u32 {
-    (hash >> 10) as u32
-}
-
+/// The key and the value of an ID.
 #[derive(Clone, Copy, Zeroable)]
 struct Entry<T> {
     key: Key,
@@ -125,8 +41,9 @@ pub struct Interner<T> {
     arena: Arena,
     index: Index,
     hasher: Hasher,
+    /// The most IDs that it takes.
     limit: u32,
-    /// How many texts were wiped.
+    /// The number of texts that were wiped.
     wiped: usize,
 }
 
@@ -143,7 +60,7 @@ impl<T: Zeroable + Copy> Interner<T> {
         }
     }
 
-    /// Returns how many IDs are known.
+    /// Returns how many IDs have numbers.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -153,20 +70,25 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.limit
     }
 
-    /// Returns what hashes texts for this interner.
+    /// Returns the hasher of its texts.
     pub fn hasher(&self) -> &Hasher {
         &self.hasher
+    }
+
+    /// Returns the buckets of the index, which another thread may read while the interner changes.
+    pub fn buckets(&self) -> &Buckets {
+        self.index.buckets()
+    }
+
+    /// Returns the addresses of the entries, for hints from another thread.
+    pub fn addresses(&self) -> Addresses {
+        self.entries.addresses()
     }
 
     /// Hints that a text with this hash is about to be searched for.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.index.prefetch(hash);
-    }
-
-    /// Returns who guesses which ID has a hash.
-    pub fn prefetcher(&self) -> Prefetcher {
-        Prefetcher::new(self.index.buckets().clone(), self.entries.addresses())
     }
 
     /// Hints that the text of `id`, if its key does not hold it, is about to be read.
@@ -177,19 +99,27 @@ impl<T: Zeroable + Copy> Interner<T> {
         }
     }
 
-    /// Returns whether `id` is the one of `probe`.
+    /// Hints that the key or the value of `id` is about to be read.
+    #[inline]
+    pub fn prefetch_entry(&self, id: Id) {
+        prefetch(self.entries.get(id.index()));
+    }
+
+    /// Returns whether `id` has the text of `probe`.
     #[inline]
     pub fn is(&self, id: Id, probe: &Probe) -> bool {
         self.stored().is(id, probe)
     }
 
-    /// Returns the ID of `probe` if it is known.
+    /// Returns the ID with the text of `probe`, if there is one.
     #[inline]
     pub fn find(&self, probe: &Probe) -> Option<Id> {
         self.index.find(probe.hash, |id| self.stored().is(id, probe))
     }
 
-    /// Returns whether there is room for two more IDs whose texts take so many bytes, or perhaps not.
+    /// Returns whether there is certainly room for two more IDs whose texts take so many bytes.
+    ///
+    /// Cheap, for it is asked before each step; on false ask [`Self::make_room`], which is exact.
     #[inline]
     pub fn has_room_for_two(&self, bytes: usize) -> bool {
         self.entries.len() + 2 <= self.entries.capacity().min(self.limit as usize)
@@ -221,8 +151,9 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.index.is_starved()
     }
 
-    /// Returns the ID of `probe`, numbering it if it is not known; there must be room. `value` makes
-    /// the value of a new one.
+    /// Returns the ID with the text of `probe`, numbering it if there is none yet.
+    ///
+    /// There must be room; see [`Self::make_room`]. `value` makes the value of a new ID.
     pub fn intern(&mut self, probe: &Probe, value: impl FnOnce(Id) -> T) -> Id {
         let new = Id::new(self.entries.len() as u32);
         let Self { entries, arena, index, hasher, .. } = self;
@@ -242,14 +173,14 @@ impl<T: Zeroable + Copy> Interner<T> {
     pub fn push_forgotten(&mut self, value: impl FnOnce(Id) -> T) {
         let id = Id::new(self.entries.len() as u32);
         let Self { entries, arena, index, hasher, .. } = self;
-        // The index has every number, or it would lose some when it grows.
+        // An index that lacked a number would lose others when it grows.
         let hash = hasher.hash_number(u64::from(id.number()));
         index.find_or_insert(hash, id, |_| false, &StoredKeys { entries, arena, hasher });
         entries.push(Entry { key: Key::FORGOTTEN, value: value(id) });
         self.wiped += 1;
     }
 
-    /// Wipes the text of `id`: nobody finds it any more, and it reads as empty.
+    /// Wipes the text of `id`: it reads as empty from now on, and no search finds it.
     ///
     /// Its number stays in the index where it is, until that grows.
     pub fn forget(&mut self, id: Id) {
@@ -271,7 +202,7 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.entries.get(id.index()).key
     }
 
-    /// Returns the text of `id`.
+    /// Returns the text of `id`, empty if it was forgotten.
     pub fn text(&self, id: Id) -> Text<'_> {
         let key = self.key(id);
         match key.place() {
@@ -292,55 +223,48 @@ impl<T: Zeroable + Copy> Interner<T> {
         &mut self.entries.get_mut(id.index()).value
     }
 
-    /// Hints that the value of `id` is about to be read, or its text.
-    #[inline]
-    pub fn prefetch_entry(&self, id: Id) {
-        prefetch(self.entries.get(id.index()));
-    }
-
+    /// Returns what a comparison of keys and texts needs.
     #[inline]
     fn stored(&self) -> StoredKeys<'_, T> {
         StoredKeys { entries: &self.entries, arena: &self.arena, hasher: &self.hasher }
     }
 }
 
-/// A text that no key holds: its hash tells whether a hasher hashes as the one of the same seeds did.
-const PROBE: &str = "the hash of this text tells whether hashes are what they were";
-
 impl<T: Zeroable + Copy> Interner<T> {
-    /// Writes everything but the index; `words` are those of a value.
+    /// Writes everything but the index; `words` returns a value as words.
     pub(crate) fn save<const N: usize>(
         &self,
         out: &mut Encoder,
         words: impl Fn(T) -> [u64; N],
     ) -> io::Result<()> {
-        out.words(self.hasher.seeds)?;
-        out.words([self.hasher.hash_text(PROBE), self.hasher.hash_key(Key::FORGOTTEN)])?;
+        self.hasher.save(out)?;
         out.word(self.len() as u64)?;
         for index in 0..self.len() {
             let Entry { key, value } = *self.entries.get(index);
             out.words([key.high, key.low])?;
             out.words(words(value))?;
         }
-        out.word(self.arena.chunks.len() as u64)?;
-        self.arena.chunks.iter().try_for_each(|chunk| out.bytes(chunk.as_bytes()))
+        self.arena.save(out)
     }
 
-    /// Writes the index apart from the rest.
+    /// Writes the index, which a second thread can read meanwhile.
     pub(crate) fn save_index(&self, out: &mut Encoder) -> io::Result<()> {
         self.index.save(out)
     }
 
-    /// Reads an interner that takes at most `limit` IDs, and has no index yet; `value` is that of the words.
+    /// Reads an interner that takes at most `limit` IDs; `value` returns the value of some words.
+    ///
+    /// It has no index until [`Self::set_index`] gives it the one that belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// If it hashes otherwise, holds more IDs than `limit`, or a key leads to no text.
     pub(crate) fn load<const N: usize>(
         from: &mut Decoder,
         limit: u32,
         value: impl Fn([u64; N]) -> T,
     ) -> io::Result<Self> {
-        let hasher = Hasher::with_seeds(from.array()?);
-        if from.array()? != [hasher.hash_text(PROBE), hasher.hash_key(Key::FORGOTTEN)] {
-            return Err(damaged("its hashes are those of another version"));
-        }
+        let hasher = Hasher::load(from)?;
         let count = from.count(8 * (2 + N as u64))?;
         if count > limit as usize {
             return Err(damaged("it holds more IDs than can be numbered"));
@@ -355,11 +279,7 @@ impl<T: Zeroable + Copy> Interner<T> {
             wiped += usize::from(key == Key::FORGOTTEN);
             entries.push(Entry { key, value: value(from.array()?) });
         }
-        let mut arena = Arena::default();
-        for _ in 0..from.count(8)? {
-            let chunk = String::from_utf8(from.bytes()?).map_err(|_| damaged("its texts are no Unicode"))?;
-            arena.chunks.push(chunk);
-        }
+        let arena = Arena::load(from)?;
         let holds_text = |key: Key| key.place().map_or_else(|| key.holds_text(), |place| arena.holds(place));
         if !(0..count).all(|index| holds_text(entries.get(index).key)) {
             return Err(damaged("an ID has no text"));
@@ -373,7 +293,7 @@ impl<T: Zeroable + Copy> Interner<T> {
     }
 }
 
-/// What the index asks about.
+/// The stored keys and texts, as the index asks for them while the interner changes it.
 struct StoredKeys<'a, T> {
     entries: &'a Array<Entry<T>>,
     arena: &'a Arena,
@@ -381,7 +301,7 @@ struct StoredKeys<'a, T> {
 }
 
 impl<T: Zeroable + Copy> StoredKeys<'_, T> {
-    /// Returns whether `id` is the one of `probe`.
+    /// Returns whether `id` has the text of `probe`; packed keys are compared without their texts.
     #[inline]
     fn is(&self, id: Id, probe: &Probe) -> bool {
         let key = self.entries.get(id.index()).key;
@@ -405,76 +325,10 @@ impl<T: Zeroable + Copy> Hashes for StoredKeys<'_, T> {
         let key = self.entries.get(id.index()).key;
         match key.place() {
             Some(place) => self.hasher.hash_text(self.arena.get(place)),
-            // They must not all have one hash.
+            // Forgotten IDs have one key, and must not all have one hash.
             None if key == Key::FORGOTTEN => self.hasher.hash_number(u64::from(id.number())),
             None => self.hasher.hash_key(key),
         }
-    }
-}
-
-/// Texts that do not pack, end to end in chunks that never move.
-#[derive(Default)]
-struct Arena {
-    chunks: Vec<String>,
-}
-
-impl Arena {
-    const CHUNK: usize = 1 << 20;
-
-    /// Returns whether texts of so many bytes fit in the last chunk.
-    #[inline]
-    fn has_room(&self, bytes: usize) -> bool {
-        self.chunks.last().is_some_and(|chunk| chunk.capacity() - chunk.len() >= bytes)
-    }
-
-    /// Makes room for texts of so many bytes, and returns whether there is memory for them.
-    fn reserve(&mut self, bytes: usize) -> bool {
-        if bytes == 0 || self.has_room(bytes) {
-            return true;
-        }
-        // The first chunk is small, so that a small resolver is; the others are worth a page walk.
-        let size = if self.chunks.is_empty() { 1 << 12 } else { Self::CHUNK };
-        let mut chunk = String::new();
-        let is_there = chunk.try_reserve_exact(bytes.max(size)).is_ok();
-        if is_there {
-            self.chunks.push(chunk);
-        }
-        is_there
-    }
-
-    fn push(&mut self, text: &str) -> Place {
-        assert!(self.reserve(text.len()), "there is no memory for texts");
-        let number = self.chunks.len() - 1;
-        let chunk = &mut self.chunks[number];
-        let start = chunk.len();
-        chunk.push_str(text);
-        Place { chunk: number as u32, start: start as u32, length: text.len() as u32 }
-    }
-
-    /// Hints that the text at `place` is about to be read, if there is one.
-    fn prefetch(&self, place: Place) {
-        let chunk = self.chunks.get(place.chunk as usize);
-        if let Some(byte) = chunk.and_then(|chunk| chunk.as_bytes().get(place.start as usize)) {
-            prefetch(byte);
-        }
-    }
-
-    fn wipe(&mut self, place: Place) {
-        let start = place.start as usize;
-        let blank = "\0".repeat(place.length as usize);
-        self.chunks[place.chunk as usize].replace_range(start..start + blank.len(), &blank);
-    }
-
-    /// Returns whether there is a text at `place`.
-    fn holds(&self, place: Place) -> bool {
-        let start = place.start as usize;
-        let chunk = self.chunks.get(place.chunk as usize);
-        chunk.is_some_and(|chunk| chunk.get(start..start + place.length as usize).is_some())
-    }
-
-    fn get(&self, place: Place) -> &str {
-        let start = place.start as usize;
-        &self.chunks[place.chunk as usize][start..start + place.length as usize]
     }
 }
 
@@ -519,7 +373,7 @@ mod tests {
             assert_eq!(interner.text(id).as_str(), "");
             assert_ne!(intern(&mut interner, text), id);
         }
-        let chunk = &interner.arena.chunks[0];
+        let chunk = interner.arena.chunk(0);
         assert_eq!((chunk.matches(long).count(), chunk.len()), (1, 2 * long.len()));
         assert_eq!(interner.find(&interner.hasher().probe("")), None);
     }

@@ -1,10 +1,18 @@
-//! A resolver's arrays as bytes: what it would be after reading its whole journal back, without doing so.
+//! Checkpoints: a resolver's arrays as bytes, to be had without reading its whole journal back.
 //!
-//! It is read by the version that wrote it, on a machine whose hashes are the same; anything else is an
-//! error, and so is every bit that differs. It holds the seeds of the hashes, and so is for the same eyes as
-//! the journal.
+//! A checkpoint is read by the version that wrote it, on a machine with the same hashes; anything else is
+//! an error, and so is every bit that differs. It holds the texts of all IDs and the seeds of the hashes,
+//! and so is as confidential as the journal.
 //!
-//! It has two parts of about the same length, each with a checksum, so that two threads can read it.
+//! It has two parts of about the same length, so that two threads can read it:
+//!
+//! 1. magic, moment, the interner without its index, checksum;
+//! 2. magic, moment, the index, the state beside the forest, checksum.
+//!
+//! # Invariants
+//!
+//! 1. Loading takes memory in proportion to the bytes that are there, whatever they hold.
+//! 2. No walk through a resolver that was loaded is endless: whatever a walk relies on to end is checked.
 
 use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
@@ -17,59 +25,67 @@ use crate::clusters::overrides::Overrides;
 use crate::codec::{Decoder, Encoder, damaged};
 use crate::ids::index::Index;
 use crate::ids::interner::Interner;
-use crate::journal::Journaled;
+use crate::journal::retractions::Retractions;
+use crate::journal::{JournaledResolver, Unwritten};
 use crate::link::Outcome;
-use crate::resolver::Resolver;
 
 /// The first word of a part: "idmerge" and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x02");
 
-/// Two bits of a position are taken elsewhere.
+/// The number of positions that there can be: history keeps a link's kind in two bits of its position.
 const MOST_POSITIONS: u64 = 1 << 62;
 
-/// What a checkpoint says of the moment at which it was written; the caller's business.
+/// The moment at which a checkpoint was written, in numbers of the caller's.
 pub type Moment = [u64; 5];
 
-/// A part to be read, and how many bytes it has.
+/// A part to be read, and its length in bytes.
 pub type Part<'a> = (&'a mut (dyn Read + Send), u64);
 
-impl Resolver {
-    /// Writes everything but the policy and what is pending, and returns how many bytes the second of the two
-    /// parts has.
+impl JournaledResolver {
+    /// Writes everything but the policy and what is pending, and returns how many bytes the second of the
+    /// two parts has.
+    ///
+    /// # Errors
+    ///
+    /// If `out` fails.
     pub fn save(&self, moment: Moment, out: &mut dyn Write) -> io::Result<u64> {
         let mut texts = Encoder::new(out);
         texts.word(MAGIC)?;
         texts.words(moment)?;
-        self.ids.save(&mut texts, Node::to_words)?;
+        self.clusters().save(&mut texts, Node::to_words)?;
         texts.finish()?;
         let mut rest = Encoder::new(out);
         rest.word(MAGIC)?;
         rest.words(moment)?;
-        self.ids.save_index(&mut rest)?;
-        self.state.save(self.ids.len() as u32, &mut rest)?;
+        self.clusters().save_index(&mut rest)?;
+        save_state(self.state(), &self.retractions, self.numbered() as u32, &mut rest)?;
         rest.finish()
     }
 
-    /// Reads a resolver with this one's policy; `is_right` is asked about the moment at which it was written.
+    /// Reads a resolver with this one's policy; `is_right` is asked about the moment at which it was
+    /// written.
+    ///
+    /// The index is read on a second thread, if the system has one to spare.
     ///
     /// # Errors
     ///
-    /// When it is damaged, of another version, not right, or without the history that this one keeps.
+    /// If it is damaged, of another version, not right, or without the history that this one keeps, or if
+    /// there is no memory for it.
     pub fn loaded(
         &self,
         [texts, rest]: [Part; 2],
         is_right: impl Fn(Moment) -> bool + Sync,
     ) -> io::Result<Self> {
-        let (is_right, limit) = (&is_right, self.ids.limit());
+        let (is_right, limit) = (&is_right, self.clusters().limit());
         let load_rest = |part: Part| {
             let mut from = begun(part, is_right)?;
             let (index, end) = Index::load(&mut from)?;
-            let (state, count) = State::load(&mut from)?;
+            let (state, retractions, count) = load_state(&mut from)?;
             from.finish()?;
             if end > count {
                 return Err(damaged("its index names an ID that it does not hold"));
             }
-            Ok::<_, io::Error>((index, state, count))
+            Ok::<_, io::Error>((index, state, retractions, count))
         };
         let mut load_texts = || {
             let mut from = begun((&mut *texts.0, texts.1), is_right)?;
@@ -84,8 +100,8 @@ impl Resolver {
         });
         // The system may have no thread to spare.
         let (ids, rest) = at_once.unwrap_or_else(|| (load_texts(), load_rest((&mut *rest.0, rest.1))));
-        let ((mut ids, (index, mut state, count)), wants_history) =
-            ((ids?, rest?), self.state.history.is_some());
+        let (mut ids, (index, mut state, retractions, count)) = (ids?, rest?);
+        let wants_history = self.state().history.is_some();
         if ids.len() != count as usize {
             return Err(damaged("its parts do not belong together"));
         }
@@ -100,12 +116,12 @@ impl Resolver {
         ids.set_index(index);
         state.overrides.apart_mut().group(|id| ids.root(id));
         state.history = state.history.filter(|_| wants_history);
-        let journaled = Some(Journaled::written_up_to(count));
-        Ok(Self { policy: self.policy.clone(), strategy: self.strategy, ids, state, journaled })
+        let unwritten = Some(Unwritten { texts: count, ..Unwritten::default() });
+        Ok(Self { resolver: self.resolver.with_parts(ids, state), unwritten, retractions })
     }
 }
 
-/// Returns what reads a part, its beginning checked.
+/// Returns a decoder behind the beginning of a part, which it checks.
 fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::Result<Decoder<'a>> {
     let mut from = Decoder::new(from, size)?;
     if from.word()? != MAGIC {
@@ -114,38 +130,37 @@ fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::
     if is_right(from.array()?) { Ok(from) } else { Err(damaged("it is not of this journal as it is now")) }
 }
 
-impl State {
-    /// Writes the state of a resolver that has numbered so many IDs.
-    fn save(&self, ids: u32, out: &mut Encoder) -> io::Result<()> {
-        let Self { outcomes, others, retractions, overrides, history } = self;
-        out.word(u64::from(ids))?;
-        out.words(outcomes.iter().copied())?;
-        out.word(*others)?;
-        out.word(retractions.len() as u64)?;
-        out.words(retractions.iter().flat_map(|&(by, of)| [by, of]))?;
-        overrides.save(out)?;
-        out.word(u64::from(history.is_some()))?;
-        history.as_ref().map_or(Ok(()), |history| history.save(out))
-    }
+/// Writes the state and the retractions of a resolver that has numbered so many IDs.
+fn save_state(state: &State, retractions: &Retractions, ids: u32, out: &mut Encoder) -> io::Result<()> {
+    let State { outcomes, without_outcome, overrides, history } = state;
+    out.word(u64::from(ids))?;
+    out.words(outcomes.iter().copied())?;
+    out.word(*without_outcome)?;
+    out.word(retractions.all().len() as u64)?;
+    out.words(retractions.all().iter().flat_map(|&(by, of)| [by, of]))?;
+    overrides.save(out)?;
+    out.word(u64::from(history.is_some()))?;
+    history.as_ref().map_or(Ok(()), |history| history.save(out))
+}
 
-    /// Reads a state, and how many IDs have numbers.
-    fn load(from: &mut Decoder) -> io::Result<(Self, u32)> {
-        let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
-        let (outcomes, others): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);
-        let sum = outcomes.iter().try_fold(others, |sum, &count| sum.checked_add(count));
-        if sum.is_none_or(|sum| sum > MOST_POSITIONS) {
-            return Err(damaged("it states more links than can be"));
-        }
-        let mut retractions = Vec::new();
-        for _ in 0..from.count(16)? {
-            let [by, of] = from.array()?;
-            retractions.push((by, of));
-        }
-        let overrides = Overrides::load(from, ids)?;
-        let history = match from.word()? {
-            0 => None,
-            _ => Some(History::load(from, ids)?),
-        };
-        Ok((Self { outcomes, others, retractions, overrides, history }, ids))
+/// Reads a state, retractions, and the number of IDs that have numbers.
+fn load_state(from: &mut Decoder) -> io::Result<(State, Retractions, u32)> {
+    let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
+    let (outcomes, without_outcome): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);
+    let sum = outcomes.iter().try_fold(without_outcome, |sum, &count| sum.checked_add(count));
+    if sum.is_none_or(|sum| sum > MOST_POSITIONS) {
+        return Err(damaged("it states more links than can be"));
     }
+    let mut retractions = Vec::new();
+    for _ in 0..from.count(16)? {
+        let [by, of] = from.array()?;
+        retractions.push((by, of));
+    }
+    let overrides = Overrides::load(from, ids)?;
+    let history = match from.word()? {
+        0 => None,
+        _ => Some(History::load(from, ids)?),
+    };
+    let state = State { outcomes, without_outcome, overrides, history };
+    Ok((state, Retractions::from_pairs(retractions), ids))
 }

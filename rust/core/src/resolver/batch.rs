@@ -1,27 +1,36 @@
-//! Preparation of texts: validity, marks, keys and hashes of operands, before the resolver takes them.
+//! Preparation: operands checked, packed and hashed, row by row, before the resolver takes them.
 //!
-//! A [`Preparer`] looks at texts alone: whether they can be IDs, what marks their looks earn, their keys
-//! and hashes. It changes nothing, so it can work on one thread while the resolver works on another.
-//! What it finds waits in a [`Batch`], row by row, as 32 bytes an operand; only texts that do not pack
-//! are copied.
+//! A [`Preparer`] works on texts alone: whether they can be IDs, the marks that they have by their looks,
+//! their keys and hashes. It changes nothing, so it can work on one thread while the resolver works on
+//! another. The results wait in a [`Batch`].
+//!
+//! # Invariants
+//!
+//! 1. `sides[0][row]` and `sides[1][row]` are the operands of `acts[row]`, once [`Batch::state`] has
+//!    stated the rows; a row that observes has a missing second operand, or the side is empty.
+//! 2. An operand's text is in its key, or in the buffer of its side.
+//!
+//! # Costs
+//!
+//! 32 bytes an operand. A text that packs is never copied, another one once.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::clusters::forest::Marks;
+use crate::clusters::marks::Marks;
 use crate::clusters::policy::Policy;
 use crate::error::Error;
+use crate::ids::hasher::{Hasher, Probe};
 use crate::ids::id::Id;
-use crate::ids::index::Guess;
-use crate::ids::interner::{Hasher, Probe};
+use crate::ids::index::directory::Guess;
 use crate::ids::key::{Key, Place, Text};
 use crate::link::{Kind, Operand, Outcome, Step};
 
-/// What is asked of a text before the resolver sees it.
+/// Checks, packs and hashes texts as one resolver does, apart from it.
 #[derive(Clone)]
 pub struct Preparer {
-    pub(crate) hasher: Hasher,
-    pub(crate) policy: Arc<Policy>,
+    hasher: Hasher,
+    policy: Arc<Policy>,
 }
 
 /// The validity of a prepared operand.
@@ -39,34 +48,46 @@ pub(crate) enum Status {
     Valid(Marks),
 }
 
-/// An operand on its way in.
+/// A prepared operand on its way in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prepared {
+    /// The key; if it is a place, that is one in the side's buffer, in a form of its own.
     key: Key,
     pub hash: u64,
-    /// Which ID it is, once that is known, and until then what the search expects.
+    /// The ID, once it is known, and until then the search's guess.
     pub guess: Guess,
     pub status: Status,
 }
 
-/// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a longer answer.
-pub(crate) const LONGEST_QUESTION: usize = i32::MAX as usize;
+/// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a longer
+/// answer.
+pub(crate) const LONGEST_LOOKUP: usize = i32::MAX as usize;
 
-/// How many rows go through the passes together. Measured: 32 to 128 do equally well.
+/// The number of rows that go through the passes together. Measured: 32 to 128 do equally well.
 pub(crate) const GROUP: usize = 64;
 
 impl Preparer {
-    /// Receives a text to look up, which need not be able to be an ID.
+    /// Returns the preparer of this policy that hashes as `hasher`.
+    pub(crate) fn new(hasher: Hasher, policy: Arc<Policy>) -> Self {
+        Self { hasher, policy }
+    }
+
+    /// Returns a preparer for look-ups and ends of links, which no policy judges.
+    pub(crate) fn without_policy(hasher: Hasher) -> Self {
+        Self::new(hasher, Policy::default().into())
+    }
+
+    /// Prepares a text to look up, which need not be able to be an ID.
     #[inline]
     fn prepare_lookup(&self, operand: Operand, start: usize) -> Prepared {
         match operand {
-            Operand::Text(text) if text.len() > LONGEST_QUESTION => Prepared::too_long(text),
+            Operand::Text(text) if text.len() > LONGEST_LOOKUP => Prepared::too_long(text),
             Operand::Text(text) => Prepared::of(&self.hasher.probe(text), start, Status::Valid(Marks::NONE)),
             Operand::Missing | Operand::NotUnicode => Prepared::without_text(Status::Missing),
         }
     }
 
-    /// Receives a text to number, which need not be able to be an ID.
+    /// Prepares an end of a link to number, which need not be able to be an ID.
     #[inline]
     fn prepare_end(&self, operand: Operand, start: usize) -> Prepared {
         match operand {
@@ -78,7 +99,9 @@ impl Preparer {
 }
 
 impl Prepared {
-    /// Receives an operand of a step; a text that does not pack lies at `start` of its buffer.
+    /// Prepares an operand of a step (SPEC 2, steps 1 and 2).
+    ///
+    /// A text that does not pack will lie at `start` of its buffer.
     #[inline]
     pub fn prepare(hasher: &Hasher, policy: &Policy, operand: Operand, start: usize) -> Self {
         match operand {
@@ -98,11 +121,12 @@ impl Prepared {
         Self::of(&probe, start, Status::Valid(policy.marks(text, packed)))
     }
 
+    /// Returns an operand whose text exceeds a limit of storage; its hash is the length.
     fn too_long(text: &str) -> Self {
         Self { hash: text.len() as u64, ..Self::without_text(Status::TooLong) }
     }
 
-    /// Returns this if there is room in `buffer` for its text, which is made.
+    /// Makes room in `buffer` for its text and returns itself, or without memory an operand that says so.
     #[inline]
     fn held(self, buffer: &mut String, text: &str) -> Self {
         match buffer.try_reserve(text.len()) {
@@ -111,7 +135,8 @@ impl Prepared {
         }
     }
 
-    /// Returns why the text, if there is one, is not held; `limit` is the most bytes that a text may have.
+    /// Returns the error of a text that is not held, if there is one; `limit` is the most bytes that a
+    /// text may have.
     pub fn exceeded(&self, limit: usize) -> Option<Error> {
         match self.status {
             Status::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit }),
@@ -120,10 +145,12 @@ impl Prepared {
         }
     }
 
+    /// Returns an operand that has no text.
     const fn without_text(status: Status) -> Self {
         Self { key: Key { high: 0, low: 0 }, hash: 0, guess: Guess::NO_ID, status }
     }
 
+    /// Returns the operand of a probe whose text, if it did not pack, lies at `start` of its buffer.
     #[inline]
     fn of(probe: &Probe, start: usize, status: Status) -> Self {
         let mut key = probe.key;
@@ -136,6 +163,7 @@ impl Prepared {
         Self { key, hash: probe.hash, guess: Guess::NO_ID, status }
     }
 
+    /// Returns whether its text can be an ID, or is to be looked up.
     #[inline]
     pub fn is_valid(&self) -> bool {
         matches!(self.status, Status::Valid(_))
@@ -150,6 +178,7 @@ impl Prepared {
         }
     }
 
+    /// Returns the probe to search for; `buffer` is that of its side.
     #[inline]
     pub fn probe<'a>(&self, buffer: &'a str) -> Probe<'a> {
         Probe { key: self.key, hash: self.hash, text: self.text(buffer) }
@@ -161,6 +190,7 @@ impl Prepared {
         self.key.place().map_or(0, |place| place.chunk as usize)
     }
 
+    /// Returns whether its key holds its text.
     #[inline]
     pub fn is_packed(&self) -> bool {
         self.key.place().is_none()
@@ -172,18 +202,19 @@ impl Prepared {
         self.guess.id()
     }
 
+    /// Sets the ID, or that it has none.
     #[inline]
     pub fn set_id(&mut self, id: Option<Id>) {
         self.guess = id.map_or(Guess::NO_ID, Guess::of);
     }
 
-    /// Returns the text as it came.
+    /// Returns the text as it came; `buffer` is that of its side.
     pub fn as_text<'a>(&self, buffer: &'a str) -> Text<'a> {
         if self.is_packed() { Text::packed(self.key) } else { Text::stored(self.text(buffer)) }
     }
 }
 
-/// What a row states.
+/// The statement of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// A link of this kind, between the row's two operands.
@@ -192,7 +223,7 @@ pub enum Act {
     Observe,
 }
 
-/// Which operand of its row a text is.
+/// One of the two operands of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The first one.
@@ -201,15 +232,19 @@ pub enum Side {
     Second = 1,
 }
 
-/// Prepared rows on their way to the resolver. Can be cleared and filled again.
+/// Prepared rows on their way to the resolver.
+///
+/// A cleared batch keeps its memory, so one batch takes any number of rows.
 pub struct Batch {
+    /// The statement of each row.
     pub(crate) acts: Vec<Act>,
+    /// The operands of each row.
     pub(crate) sides: [Vec<Prepared>; 2],
     /// The texts that did not pack, of either side.
     pub(crate) texts: [String; 2],
-    /// Whether the guesses of all operands are made.
+    /// Whether a prefetcher has made the guesses of all operands.
     pub(crate) is_prefetched: bool,
-    /// How much of them makes a side full.
+    /// The bytes of text from which on a side is full.
     limit: usize,
 }
 
@@ -220,16 +255,17 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// How many rows a batch should have. Measured: 512 to 4096 do equally well.
+    /// The number of rows that a batch should have. Measured: 512 to 4096 do equally well.
     pub const ROWS: usize = 1024;
-    /// How much text a batch copies before it is full.
+    /// The bytes of text that a side copies before it is full.
     const TEXTS: usize = 1 << 20;
 
-    /// Returns an empty batch for the values of a dictionary, which may be many.
+    /// Returns an empty batch for the values of a dictionary, which may be many; see [`Self::copy`].
     pub fn of_values() -> Self {
         Self::with_limit(1 << 31)
     }
 
+    /// Returns an empty batch whose sides are full at so many bytes of text.
     fn with_limit(limit: usize) -> Self {
         Self {
             acts: Vec::new(),
@@ -240,7 +276,7 @@ impl Batch {
         }
     }
 
-    /// Makes room for so many questions.
+    /// Makes room for so many look-ups.
     ///
     /// # Errors
     ///
@@ -249,7 +285,7 @@ impl Batch {
         self.sides[0].try_reserve_exact(rows).map_err(|_| Error::NoMemory)
     }
 
-    /// Forgets all rows.
+    /// Drops all rows.
     pub fn clear(&mut self) {
         self.is_prefetched = false;
         self.acts.clear();
@@ -257,7 +293,7 @@ impl Batch {
         self.texts.iter_mut().for_each(String::clear);
     }
 
-    /// Returns whether the batch should go on its way.
+    /// Returns whether the batch has enough rows, or enough text, to be taken.
     pub fn is_ready(&self) -> bool {
         self.acts.len() >= Self::ROWS || self.is_full(Side::First) || self.is_full(Side::Second)
     }
@@ -302,6 +338,7 @@ impl Batch {
         self.append(side, texts, |text, start| preparer.prepare_end(text, start));
     }
 
+    /// Appends operands as `prepare` returns them, until there are no more or the side is full.
     #[inline]
     fn append<'a>(
         &mut self,
@@ -353,8 +390,10 @@ impl Batch {
         }
     }
 
-    /// Says what the rows state, once their operands are there; returns how many rows there are, for
-    /// a side that was full early has fewer. Operands of further rows are dropped.
+    /// States the rows, once their operands are there, and returns how many rows there are.
+    ///
+    /// A side that was full early has fewer operands; those of further rows on the other side are
+    /// dropped.
     pub fn state(&mut self, acts: impl Iterator<Item = Act>) -> usize {
         let [first, second] = self.sides.each_ref().map(Vec::len);
         // Observations have no second operand.
@@ -370,13 +409,14 @@ impl Batch {
         self.sides[side as usize].len()
     }
 
-    /// Returns, once the rows are taken, which ID each observes; None for a link, and for what cannot be an ID.
+    /// Returns the ID that each row observes, once the rows are taken; None for a link, and for an operand
+    /// that can be no ID.
     pub fn observed(&self) -> impl Iterator<Item = Option<Id>> {
         let rows = self.acts.iter().zip(&self.sides[Side::First as usize]);
         rows.map(|(act, prepared)| prepared.id().filter(|_| *act == Act::Observe))
     }
 
-    /// Appends one step.
+    /// Prepares and appends one step.
     pub fn push(&mut self, preparer: &Preparer, step: Step) {
         let (act, first, second) = match step {
             Step::Link(kind, first, second) => (Act::Link(kind), first, second),
@@ -388,20 +428,21 @@ impl Batch {
     }
 }
 
-/// Returns as many of these rows as there are.
+/// Returns the elements of these rows, as far as there are any.
 #[inline]
 pub(crate) fn clamped<'a, T>(all: &'a [T], rows: &Range<usize>) -> &'a [T] {
     &all[rows.start.min(all.len())..rows.end.min(all.len())]
 }
 
+/// Returns the same, to change them.
 #[inline]
 pub(crate) fn clamped_mut<'a, T>(all: &'a mut [T], rows: &Range<usize>) -> &'a mut [T] {
     let len = all.len();
     &mut all[rows.start.min(len)..rows.end.min(len)]
 }
 
-/// Returns what becomes of a row whose operands stand like this, unless all of them can be IDs
-/// (SPEC 2, steps 1 and 2).
+/// Returns the outcome of a link whose operands have this status, unless all of them can be IDs (SPEC 2,
+/// steps 1 and 2).
 #[inline]
 pub(crate) fn refusal<const N: usize>(operands: [Status; N]) -> Option<Outcome> {
     if operands.contains(&Status::Missing) {

@@ -1,4 +1,9 @@
-//! The resolver: intern, judge, unite, record; one link or a whole batch.
+//! The resolver: prepare, search, judge, unite; one link or a whole batch.
+//!
+//! - [`batch`]: operands checked, packed and hashed, row by row.
+//! - [`prefetch`]: the search for many texts at once, ahead of the resolver.
+//! - [`recorder`]: the interface to a journal, which is passed in.
+//! - [`acts`]: keeping apart and forgetting. [`queries`]: everything that is only read.
 //!
 //! # Invariants
 //!
@@ -11,80 +16,42 @@
 //!
 //! A link costs two searches of the index and up to two walks to a root; nearly all of it is
 //! waiting for memory. So a batch goes in groups, in five passes over each group, and every pass
-//! asks for the memory that the next one needs. The first four are a search ([`Prefetcher`]); when they
-//! end, parents are asked for, and the fifth judges and unites, in order.
+//! asks for the memory that the next one needs. The first four are a search ([`Prefetcher`]); when
+//! they end, parents are asked for, and the fifth judges and unites, in order.
 //!
 //! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
-//! group of one. The [`Preparer`]'s work and the prefetcher's can go on elsewhere meanwhile.
+//! group of one. Preparing and prefetching can go on elsewhere meanwhile.
 
-pub(crate) mod batch;
-pub(crate) mod prefetch;
-
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clusters::canonical::Strategy;
-use crate::clusters::forest::{Forest, Marks, Node, Nodes};
-use crate::clusters::judge::{Clusters, Rules, State};
+use crate::clusters::forest::{Forest, Node};
+use crate::clusters::history::History;
+use crate::clusters::judge::{Rules, State};
+use crate::clusters::marks::Marks;
 use crate::clusters::policy::Policy;
 use crate::error::{Error, Stopped};
 use crate::ids::id::Id;
 use crate::ids::interner::Interner;
-use crate::ids::key::{Key, Text};
-use crate::journal::Journaled;
-use crate::journal::record::Record;
+use crate::ids::key::Key;
 use crate::link::{Kind, Operand, Outcome, Step};
-use crate::resolver::batch::{
-    Act, Batch, GROUP, LONGEST_QUESTION, Prepared, Preparer, Status, clamped_mut, refusal,
-};
+use crate::resolver::batch::{Act, Batch, GROUP, Prepared, Preparer, Status, refusal};
 use crate::resolver::prefetch::{Prefetcher, Search};
+use crate::resolver::recorder::{Recorder, Unrecorded};
+
+pub(crate) mod acts;
+pub(crate) mod batch;
+pub(crate) mod prefetch;
+pub(crate) mod queries;
+pub(crate) mod recorder;
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
 pub struct Resolver {
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) strategy: Strategy,
-    pub(crate) ids: Interner<Node>,
-    pub(crate) state: State,
-    /// What a journal is to be told, if there is one.
-    pub(crate) journaled: Option<Journaled>,
-}
-
-/// What a look-up says.
-#[derive(Debug, Clone, Copy)]
-pub enum Answer<'a> {
-    /// There was no text to look up.
-    Missing,
-    /// The ID, as it came, is not known or names its cluster itself.
-    Itself(Text<'a>),
-    /// Another ID names its cluster.
-    Other(Text<'a>),
-    /// The text exceeds a limit.
-    Exceeded(Error),
-}
-
-impl Nodes for Interner<Node> {
-    #[inline]
-    fn node(&self, id: Id) -> &Node {
-        self.value(id)
-    }
-
-    #[inline]
-    fn node_mut(&mut self, id: Id) -> &mut Node {
-        self.value_mut(id)
-    }
-}
-
-impl Clusters for Interner<Node> {
-    fn text(&self, id: Id) -> Text<'_> {
-        Interner::text(self, id)
-    }
-
-    #[inline]
-    fn prefetch_node(&self, id: Id) {
-        if id.index() < self.len() {
-            self.prefetch_entry(id);
-        }
-    }
+    policy: Arc<Policy>,
+    strategy: Strategy,
+    /// The IDs, and the node of each in the forest.
+    ids: Interner<Node>,
+    state: State,
 }
 
 impl Resolver {
@@ -106,29 +73,44 @@ impl Resolver {
             strategy,
             ids: Interner::new(limit, capacity),
             state: State::default(),
-            journaled: None,
         }
+    }
+
+    /// Keeps the link behind each merge from now on; to be called before the first one.
+    ///
+    /// Takes 20 bytes an ID, and is what explanations are made from.
+    pub fn keep_history(&mut self) {
+        self.state.history = Some(History::default());
     }
 
     /// Returns the preparer of this resolver's steps and look-ups.
     pub fn preparer(&self) -> Preparer {
-        Preparer { hasher: self.ids.hasher().clone(), policy: self.policy.clone() }
+        Preparer::new(self.ids.hasher().clone(), self.policy.clone())
     }
 
     /// Returns a prefetcher, good for some batches to come.
+    ///
+    /// An old one costs time and no answer: its guesses are checked.
     pub fn prefetcher(&self) -> Prefetcher {
-        self.ids.prefetcher()
+        Prefetcher::new(&self.ids)
     }
 
-    /// Judges one link and returns what became of it (SPEC 2).
+    /// Judges one link and returns its outcome (SPEC 2).
+    ///
+    /// # Errors
+    ///
+    /// If its IDs exceed a limit; nothing is changed then.
     pub fn link(&mut self, kind: Kind, first: Operand, second: Operand) -> Result<Outcome, Error> {
-        let outcome = self.take_one(Act::Link(kind), [first, second])?;
-        Ok(outcome.expect("a link has an outcome"))
+        self.link_recorded(kind, first, second, &mut Unrecorded)
     }
 
     /// Makes an ID known, if it is valid.
+    ///
+    /// # Errors
+    ///
+    /// If it exceeds a limit; nothing is changed then.
     pub fn observe(&mut self, id: Operand) -> Result<(), Error> {
-        self.take_one(Act::Observe, [id, Operand::Missing]).map(|_| ())
+        self.observe_recorded(id, &mut Unrecorded)
     }
 
     /// Takes steps one after another and appends an outcome for each link.
@@ -159,9 +141,46 @@ impl Resolver {
 
     /// Takes the rows of a batch that this resolver's preparer filled; see [`Self::take`].
     pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
+        self.take_batch_recorded(batch, outcomes, &mut Unrecorded)
+    }
+}
+
+/// The same for a journal's recorder.
+impl Resolver {
+    /// Judges one link and records it; see [`Self::link`].
+    #[inline]
+    pub(crate) fn link_recorded(
+        &mut self,
+        kind: Kind,
+        first: Operand,
+        second: Operand,
+        recorder: &mut impl Recorder,
+    ) -> Result<Outcome, Error> {
+        let outcome = self.take_one(Act::Link(kind), [first, second], recorder)?;
+        Ok(outcome.expect("a link has an outcome"))
+    }
+
+    /// Makes an ID known and records that; see [`Self::observe`].
+    #[inline]
+    pub(crate) fn observe_recorded(
+        &mut self,
+        id: Operand,
+        recorder: &mut impl Recorder,
+    ) -> Result<(), Error> {
+        self.take_one(Act::Observe, [id, Operand::Missing], recorder).map(|_| ())
+    }
+
+    /// Takes the rows of a batch and records them; see [`Self::take_batch`].
+    pub(crate) fn take_batch_recorded(
+        &mut self,
+        batch: &mut Batch,
+        outcomes: &mut Vec<Outcome>,
+        recorder: &mut impl Recorder,
+    ) -> Result<(), Stopped> {
         let steps = batch.acts.len();
         let room = outcomes.try_reserve(steps).map_err(|_| Error::NoMemory);
-        room.and_then(|()| self.make_room(steps)).map_err(|error| Stopped { taken: 0, error })?;
+        let room = room.and_then(|()| self.make_room(steps, recorder));
+        room.map_err(|error| Stopped { taken: 0, error })?;
         let search = Search::begin(&self.ids, batch);
         let Batch { acts, sides, texts, .. } = batch;
         for start in (0..acts.len()).step_by(GROUP) {
@@ -170,11 +189,11 @@ impl Resolver {
             for row in start..acts.len().min(start + GROUP) {
                 let settled = match acts[row] {
                     Act::Link(kind) => self
-                        .settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]])
+                        .settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]], recorder)
                         .map(|outcome| outcomes.push(outcome)),
-                    Act::Observe => {
-                        self.settle_observed(&sides[0][row], &texts[0]).map(|id| sides[0][row].set_id(id))
-                    }
+                    Act::Observe => self
+                        .settle_observed(&sides[0][row], &texts[0], recorder)
+                        .map(|id| sides[0][row].set_id(id)),
                 };
                 settled.map_err(|error| Stopped { taken: row, error })?;
             }
@@ -184,8 +203,13 @@ impl Resolver {
 
     /// All passes for one step.
     #[inline]
-    fn take_one(&mut self, act: Act, operands: [Operand; 2]) -> Result<Option<Outcome>, Error> {
-        self.make_room(1)?;
+    fn take_one(
+        &mut self,
+        act: Act,
+        operands: [Operand; 2],
+        recorder: &mut impl Recorder,
+    ) -> Result<Option<Outcome>, Error> {
+        self.make_room(1, recorder)?;
         let [first, second] = operands.map(|operand| match operand {
             Operand::Text(text) => text,
             Operand::Missing | Operand::NotUnicode => "",
@@ -197,20 +221,26 @@ impl Resolver {
             }
         }
         match act {
-            Act::Link(kind) => self.settle(kind, operands.each_ref(), [first, second]).map(Some),
-            Act::Observe => self.settle_observed(&operands[0], first).map(|_| None),
+            Act::Link(kind) => self.settle(kind, operands.each_ref(), [first, second], recorder).map(Some),
+            Act::Observe => self.settle_observed(&operands[0], first, recorder).map(|_| None),
         }
     }
 
     /// Prepares one operand, as the preparer does.
     #[inline]
-    pub(crate) fn prepare(&self, operand: Operand) -> Prepared {
+    fn prepare(&self, operand: Operand) -> Prepared {
         Prepared::prepare(self.ids.hasher(), &self.policy, operand, 0)
     }
 
-    /// The fifth pass: judges and unites. The operands' texts are in `buffers`.
+    /// The fifth pass for a link: judges and unites. The operands' texts are in `buffers`.
     #[inline]
-    fn settle(&mut self, kind: Kind, operands: [&Prepared; 2], buffers: [&str; 2]) -> Result<Outcome, Error> {
+    fn settle(
+        &mut self,
+        kind: Kind,
+        operands: [&Prepared; 2],
+        buffers: [&str; 2],
+        recorder: &mut impl Recorder,
+    ) -> Result<Outcome, Error> {
         let [first, second] = operands;
         let before = self.ids.len() as u32;
         let ids = match (first.id(), second.id()) {
@@ -218,7 +248,7 @@ impl Resolver {
             _ => match refusal([first.status, second.status]) {
                 Some(outcome) => {
                     self.state.count(outcome);
-                    self.record(|record| record.link(kind, outcome, None));
+                    recorder.link(kind, outcome, None);
                     return Ok(outcome);
                 }
                 None => self.intern_both(operands, buffers)?,
@@ -228,32 +258,28 @@ impl Resolver {
             self.state.overrides.make_known(ids[0], before);
             self.state.overrides.make_known(ids[1], self.ids.len() as u32);
         }
-        let rules = Rules { policy: &self.policy, strategy: self.strategy };
-        let outcome = rules.judge(&mut self.ids, &mut self.state, kind, ids);
-        self.record(|record| record.link(kind, outcome, Some(ids)));
+        let (clusters, state, rules) = self.parts_mut();
+        let outcome = rules.judge(clusters, state, kind, ids);
+        recorder.link(kind, outcome, Some(ids));
         Ok(outcome)
     }
 
-    /// Makes room to record so many steps, so that memory that fails does so before a step begins.
+    /// Makes room in history and record for so many steps, so that memory that fails does so before a
+    /// step begins.
     #[inline]
-    pub(crate) fn make_room(&mut self, steps: usize) -> Result<(), Error> {
-        if let Some(history) = &mut self.state.history {
-            history.reserve(self.ids.len() + 2 * steps)?;
-        }
-        self.journaled.as_mut().map_or(Ok(()), |journaled| journaled.record.reserve(steps))
+    fn make_room(&mut self, steps: usize, recorder: &mut impl Recorder) -> Result<(), Error> {
+        self.state.reserve(self.ids.len() + 2 * steps)?;
+        recorder.reserve(steps)
     }
 
-    /// Tells the journal of a step, if there is one.
+    /// The fifth pass for an ordinary event: makes its ID known, if it can be one, and returns it.
     #[inline]
-    pub(crate) fn record(&mut self, tell: impl FnOnce(&mut Record)) {
-        if let Some(journaled) = &mut self.journaled {
-            tell(&mut journaled.record);
-        }
-    }
-
-    /// The same for an ordinary event: makes its ID known, if it can be one, and returns it.
-    #[inline]
-    fn settle_observed(&mut self, prepared: &Prepared, buffer: &str) -> Result<Option<Id>, Error> {
+    fn settle_observed<R: Recorder>(
+        &mut self,
+        prepared: &Prepared,
+        buffer: &str,
+        recorder: &mut R,
+    ) -> Result<Option<Id>, Error> {
         let next = self.ids.len() as u32;
         let id = match (prepared.id(), prepared.status) {
             (Some(id), _) => id,
@@ -263,23 +289,23 @@ impl Resolver {
                 self.intern(prepared, buffer)
             }
         };
-        if self.journaled.is_some() {
-            self.note_observed(id, next);
+        if R::RECORDS {
+            self.record_observed(id, next, recorder);
         }
         Ok(Some(id))
     }
 
-    /// Tells the journal of an ordinary event of `id`, once: should the link that named it be taken back,
-    /// it is still known.
-    fn note_observed(&mut self, id: Id, next: u32) {
+    /// Records an ordinary event of `id`, once: should the link that named the ID be retracted, it is
+    /// known still. `next` is the number that the next new ID had when the event came.
+    fn record_observed(&mut self, id: Id, next: u32, recorder: &mut impl Recorder) {
         self.state.overrides.make_known(id, next);
         if !self.ids.marks(id).has(Marks::OBSERVED) {
             self.ids.mark_alone(id, Marks::OBSERVED);
-            self.record(|record| record.observation(id));
+            recorder.observation(id);
         }
     }
 
-    /// Makes both known, when at least one of them was not at the fourth pass.
+    /// Makes both operands known, of which at least one was not at the fourth pass.
     #[inline]
     fn intern_both(&mut self, operands: [&Prepared; 2], buffers: [&str; 2]) -> Result<[Id; 2], Error> {
         self.check_room(operands, buffers)?;
@@ -288,9 +314,13 @@ impl Resolver {
         Ok([first, second])
     }
 
-    /// Makes sure that all of these can be known, or none.
+    /// Makes sure that all of these operands can become known, or none.
+    ///
+    /// # Errors
+    ///
+    /// If one is too long, or their number or memory exceeds a limit.
     #[inline]
-    pub(crate) fn check_room<const N: usize>(
+    fn check_room<const N: usize>(
         &mut self,
         operands: [&Prepared; N],
         buffers: [&str; N],
@@ -302,6 +332,7 @@ impl Resolver {
         self.check_room_exactly(operands, buffers)
     }
 
+    /// The same where room is scarce: counts the operands that are really new.
     #[cold]
     fn check_room_exactly<const N: usize>(
         &mut self,
@@ -322,164 +353,45 @@ impl Resolver {
         self.ids.make_room(new.len(), bytes)
     }
 
-    /// Makes a valid ID known, unless it is.
+    /// Returns the ID of a valid operand, making it known if it is not; there must be room.
     #[inline]
-    pub(crate) fn intern(&mut self, prepared: &Prepared, buffer: &str) -> Id {
+    fn intern(&mut self, prepared: &Prepared, buffer: &str) -> Id {
         let Status::Valid(marks) = prepared.status else { unreachable!("only a valid ID becomes known") };
         self.ids.intern(&prepared.probe(buffer), |id| Node::alone(id, marks))
     }
+}
 
-    /// Returns the number of `text` if it is known.
-    pub fn get(&self, text: &str) -> Option<Id> {
-        self.ids.find(&self.ids.hasher().probe(text)).filter(|&id| self.state.overrides.is_known(id))
+/// The parts of a resolver, for a journal that reads them back, replays or replaces them.
+impl Resolver {
+    /// Returns the IDs with their forest.
+    pub(crate) fn clusters(&self) -> &Interner<Node> {
+        &self.ids
     }
 
-    /// Looks up the texts that a batch asks for and calls `answer` for each, in order.
-    pub fn resolve_batch<'a>(&'a self, batch: &'a mut Batch, mut answer: impl FnMut(Answer<'a>)) {
-        let (ids, search) = (&self.ids, Search::begin(&self.ids, batch));
-        let Batch { sides, texts, .. } = batch;
-        for start in (0..sides[0].len()).step_by(GROUP) {
-            search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
-            let side = clamped_mut(&mut sides[0], &(start..start + GROUP));
-            for prepared in side.iter_mut().filter(|prepared| prepared.is_valid()) {
-                // Where the guess was wrong, a search is due.
-                let id = prepared.id().or_else(|| ids.find(&prepared.probe(&texts[0])));
-                let canonical = id.and_then(|id| self.other_canonical(id));
-                prepared.set_id(canonical);
-                if let Some(canonical) = canonical {
-                    ids.prefetch_entry(canonical);
-                }
-            }
-            for prepared in side.iter() {
-                answer(match prepared.id() {
-                    _ if !prepared.is_valid() => {
-                        prepared.exceeded(LONGEST_QUESTION).map_or(Answer::Missing, Answer::Exceeded)
-                    }
-                    Some(canonical) => Answer::Other(ids.text(canonical)),
-                    None => Answer::Itself(prepared.as_text(&texts[0])),
-                });
-            }
-        }
+    /// Returns the state beside the forest.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
     }
 
-    /// Calls `answer` with the text of the canonical ID of each of these, in order.
-    pub fn resolve_ids<'a>(&'a self, ids: &[Id], mut answer: impl FnMut(Text<'a>)) {
-        let mut named = [Id::new(0); GROUP];
-        for group in ids.chunks(GROUP) {
-            for &id in group {
-                self.ids.prefetch_entry(id);
-            }
-            for (canonical, &id) in named.iter_mut().zip(group) {
-                *canonical = self.canonical(id);
-                self.ids.prefetch_entry(*canonical);
-            }
-            for &canonical in &named[..group.len()] {
-                answer(self.ids.text(canonical));
-            }
-        }
+    /// Returns the rules by which it judges.
+    pub(crate) fn rules(&self) -> Rules<'_> {
+        Rules { policy: &self.policy, strategy: self.strategy }
     }
 
-    /// Returns every known ID that was not forgotten, in the order in which they became known.
-    pub fn ids(&self) -> impl Iterator<Item = Id> {
-        let overrides = &self.state.overrides;
-        let mut moved = overrides.moved().into_iter().peekable();
-        let mut natural =
-            (0..self.ids.len() as u32).map(Id::new).filter(|&id| !overrides.is_moved(id)).peekable();
-        std::iter::from_fn(move || match (moved.peek(), natural.peek()) {
-            (Some(&late), Some(&id)) if overrides.rank(late) > overrides.rank(id) => natural.next(),
-            (Some(_), _) => moved.next(),
-            (None, _) => natural.next(),
-        })
-        .filter(|&id| overrides.is_known(id) && !overrides.is_forgotten(id))
+    /// Returns the IDs with their forest, the state and the rules, to judge links by hand.
+    #[inline]
+    pub(crate) fn parts_mut(&mut self) -> (&mut Interner<Node>, &mut State, Rules<'_>) {
+        let rules = Rules { policy: &self.policy, strategy: self.strategy };
+        (&mut self.ids, &mut self.state, rules)
     }
 
-    /// Returns the text of `id`.
-    pub fn text(&self, id: Id) -> Text<'_> {
-        self.ids.text(id)
+    /// Returns a resolver with the rules of this one, and these IDs and this state.
+    pub(crate) fn with_parts(&self, ids: Interner<Node>, state: State) -> Self {
+        Self { policy: self.policy.clone(), strategy: self.strategy, ids, state }
     }
 
-    /// Returns the canonical ID of the cluster of `id` (SPEC 5).
-    pub fn canonical(&self, id: Id) -> Id {
-        self.ids.canonical(self.ids.root(id))
-    }
-
-    /// Returns the canonical ID of the cluster of `id` unless that is `id` itself.
-    pub fn other_canonical(&self, id: Id) -> Option<Id> {
-        Some(self.canonical(id)).filter(|&canonical| canonical != id)
-    }
-
-    /// Returns how many IDs the cluster of `id` has, forgotten ones not counted.
-    pub fn size(&self, id: Id) -> u32 {
-        let root = self.ids.root(id);
-        let forgotten = self.state.overrides.forgotten().iter();
-        self.ids.size(root) - forgotten.filter(|&&id| self.ids.root(id) == root).count() as u32
-    }
-
-    /// Returns how many forgotten IDs each cluster has that has any, by its root.
-    fn forgotten_by_root(&self) -> HashMap<Id, u32> {
-        let mut counts = HashMap::new();
-        for &id in self.state.overrides.forgotten() {
-            *counts.entry(self.ids.root(id)).or_default() += 1;
-        }
-        counts
-    }
-
-    /// Returns every known ID with the canonical ID and the size of its cluster, in the order of [`Self::ids`].
-    pub fn mapping(&self) -> impl Iterator<Item = (Id, Id, u32)> {
-        let forgotten = self.forgotten_by_root();
-        self.ids().map(move |id| {
-            let root = self.ids.root(id);
-            (id, self.ids.canonical(root), self.ids.size(root) - forgotten.get(&root).unwrap_or(&0))
-        })
-    }
-
-    /// Returns whether `a` and `b` are in one cluster.
-    pub fn same(&self, a: Id, b: Id) -> bool {
-        self.ids.root(a) == self.ids.root(b)
-    }
-
-    /// Returns the members of the cluster of `id` in the order in which they became known, without those
-    /// that were forgotten.
-    pub fn members(&self, id: Id) -> Vec<Id> {
-        let overrides = &self.state.overrides;
-        let named = self.ids.members(id).filter(|&member| !overrides.is_forgotten(member));
-        let mut members: Vec<Id> = named.collect();
-        members.sort_unstable_by_key(|&member| overrides.rank(member));
-        members
-    }
-
-    /// Returns how many IDs are known, forgotten ones not counted.
-    pub fn len(&self) -> usize {
-        let overrides = &self.state.overrides;
-        self.ids.len() - overrides.unknown() - overrides.forgotten().len()
-    }
-
-    /// Returns whether no ID is known.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns how many clusters there are, those of one ID included.
-    pub fn cluster_count(&self) -> usize {
-        let is_nameless = |(root, forgotten): (&Id, &u32)| self.ids.size(*root) == *forgotten;
-        let nameless = self.forgotten_by_root().iter().filter(|&cluster| is_nameless(cluster)).count();
-        // Every merge made one out of two.
-        let merged = self.state.outcomes[Outcome::Merged as usize] as usize;
-        self.ids.len() - self.state.overrides.unknown() - merged - nameless
-    }
-
-    /// Returns the size of every cluster, those of one ID included, in no particular order.
-    pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
-        let forgotten = self.forgotten_by_root();
-        let ids = (0..self.ids.len() as u32).map(Id::new);
-        let roots = ids.filter(|&id| self.ids.is_root(id) && self.state.overrides.is_known(id));
-        roots
-            .map(move |root| self.ids.size(root) - forgotten.get(&root).unwrap_or(&0))
-            .filter(|&size| size > 0)
-    }
-
-    /// Returns how many links had each outcome so far, by the outcome's number.
-    pub fn outcomes(&self) -> [u64; Outcome::COUNT] {
-        self.state.outcomes
+    /// Limits the texts of IDs to so many bytes from now on.
+    pub(crate) fn limit_texts(&mut self, bytes: usize) {
+        Arc::make_mut(&mut self.policy).limit_texts(bytes);
     }
 }

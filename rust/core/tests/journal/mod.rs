@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idmerge_core::{Id, Outcome, Part, Resolver, Step, Steps, StoredText};
+use idmerge_core::{Id, JournaledResolver, Outcome, Part, Resolver, Step, Steps, StoredText};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ enum Owned {
 
 impl Kept {
     /// Takes what is pending.
-    fn from(core: &mut Resolver) -> Self {
+    fn from(core: &mut JournaledResolver) -> Self {
         static BATCH: AtomicU64 = AtomicU64::new(0);
         let pending = core.pending().expect("it keeps a record");
         let (ids, Steps { codes, first, second }) = (pending.ids.clone(), pending.steps);
@@ -83,14 +83,14 @@ fn known(core: &Resolver) -> Known {
     (core.ids().map(row).collect(), core.outcomes())
 }
 
-fn recording(story: &Story) -> Resolver {
-    let mut core = story.core();
+fn recording(story: &Story) -> JournaledResolver {
+    let mut core = JournaledResolver::new(story.core());
     core.keep_record();
     core
 }
 
 /// Takes steps and commits after each of these numbers of them, round and round.
-fn kept(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Kept> {
+fn kept(core: &mut JournaledResolver, steps: &[Step], sizes: &[usize]) -> Vec<Kept> {
     let mut journal = Vec::new();
     let mut rest = steps;
     for &size in sizes.iter().cycle() {
@@ -105,7 +105,7 @@ fn kept(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Kept> {
     journal
 }
 
-fn restored(story: &Story, journal: &[Kept], until: u64) -> Resolver {
+fn restored(story: &Story, journal: &[Kept], until: u64) -> JournaledResolver {
     let mut core = recording(story);
     let nothing = HashSet::new();
     for kept in journal {
@@ -203,7 +203,12 @@ proptest! {
     }
 }
 
-fn loaded(story: &Story, bytes: &[u8], second: u64, keeps_history: bool) -> std::io::Result<Resolver> {
+fn loaded(
+    story: &Story,
+    bytes: &[u8],
+    second: u64,
+    keeps_history: bool,
+) -> std::io::Result<JournaledResolver> {
     let mut empty = recording(story);
     if keeps_history {
         empty.keep_history();

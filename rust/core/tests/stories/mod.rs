@@ -3,7 +3,10 @@
 //! The IDs of a story are few, so that its links meet. Some are anonymous in one format or another,
 //! the others are what is hard to tell apart, to judge or to store.
 
-use idmerge_core::{AnonFormat, AnonGuard, Kind, Operand, Outcome, Resolver, Step, Strategy as Naming};
+use idmerge_core::{
+    AnonFormat, AnonGuard, Error, JournaledResolver, Kind, Operand, Outcome, Resolver, Step,
+    Strategy as Naming,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -85,16 +88,33 @@ impl Story {
     }
 }
 
-/// Takes steps one by one and returns the outcome of each, None for an observation.
-pub fn take_each(core: &mut Resolver, steps: &[Step]) -> Vec<Option<Outcome>> {
-    let take = |&step: &Step| match step {
-        Step::Link(kind, first, second) => Some(core.link(kind, first, second).expect("there is room")),
-        Step::Observe(id) => {
-            core.observe(id).expect("there is room");
-            None
+/// A resolver that takes one step at a time, with a journal or without.
+pub trait TakesSteps {
+    /// Takes a step and returns its outcome if it is a link.
+    fn take_step(&mut self, step: Step) -> Result<Option<Outcome>, Error>;
+}
+
+impl TakesSteps for Resolver {
+    fn take_step(&mut self, step: Step) -> Result<Option<Outcome>, Error> {
+        match step {
+            Step::Link(kind, first, second) => self.link(kind, first, second).map(Some),
+            Step::Observe(id) => self.observe(id).map(|()| None),
         }
-    };
-    steps.iter().map(take).collect()
+    }
+}
+
+impl TakesSteps for JournaledResolver {
+    fn take_step(&mut self, step: Step) -> Result<Option<Outcome>, Error> {
+        match step {
+            Step::Link(kind, first, second) => self.link(kind, first, second).map(Some),
+            Step::Observe(id) => self.observe(id).map(|()| None),
+        }
+    }
+}
+
+/// Takes steps one by one and returns the outcome of each, None for an observation.
+pub fn take_each(core: &mut impl TakesSteps, steps: &[Step]) -> Vec<Option<Outcome>> {
+    steps.iter().map(|&step| core.take_step(step).expect("there is room")).collect()
 }
 
 /// Stories of up to 8 IDs and 60 steps.

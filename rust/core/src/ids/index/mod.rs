@@ -20,27 +20,27 @@
 //! The buckets can be looked at from another thread while the index changes. What is seen there is a
 //! [`Guess`], good for asking for memory, and for an answer once the ID's key agrees.
 
-use std::io;
 use std::sync::Arc;
 
-use crate::arch::{Chunk, HUGE_PAGE, prefetch};
-use crate::codec::{Decoder, Encoder, damaged, no_memory};
+use crate::arch::{Chunk, HUGE_PAGE};
 use crate::ids::bucket::{Bucket, SLOTS, Slots};
 use crate::ids::id::Id;
+use crate::ids::index::directory::{Buckets, DEEPEST, Guess, Route, SPLITS_A_TAG, skipped};
 
-/// Buckets a segment at first, and at most unless hashes are all alike: half a megabyte.
+pub(crate) mod directory;
+mod encoding;
+
+/// The number of buckets of the only segment at first.
 const SMALLEST: usize = 2;
+/// The number of buckets of a segment that splits rather than doubles: half a megabyte.
 const LARGEST: usize = 1 << 13;
-/// How many buckets have addresses from the beginning, if there are many: for some 100 million IDs.
+/// The number of buckets that have addresses from the beginning, if there are many: for some 100
+/// million IDs.
 const ADDRESSES: usize = 1 << 25;
-/// How many bits of a hash can choose its segment.
-const DEEPEST: u32 = 16;
-/// After how many splits the tags have too few bits left that differ, and are made anew.
-const SPLITS_A_TAG: u32 = 8;
-/// How many IDs move together when they must be asked for their hashes.
+/// The number of IDs that move together when they must be asked for their hashes.
 const GROUP: usize = 64;
 
-/// What the index asks about the IDs in it when it grows.
+/// The hashes of the IDs in an index, which it needs when it grows.
 pub trait Hashes {
     /// Hints that the hash of `id` is about to be asked for.
     fn prefetch(&self, id: Id);
@@ -48,159 +48,30 @@ pub trait Hashes {
     fn hash(&self, id: Id) -> u64;
 }
 
-/// Where the IDs are whose hashes begin with some bits.
-#[derive(Clone, Copy)]
-struct Route {
-    segment: u32,
-    /// The segment's first bucket.
-    first: u32,
-    /// How far a hash is shifted to give its tag: sixteen bits of which few are the same throughout.
-    shift: u32,
-}
-
-impl Route {
-    fn new(segment: usize, len: usize, depth: u32) -> Self {
-        let first = u32::try_from(segment * len).expect("there are fewer IDs than fill so many buckets");
-        Self { segment: segment as u32, first, shift: u64::BITS - u16::BITS - skipped(depth) }
-    }
-
-    #[inline]
-    fn tag(self, hash: u64) -> u16 {
-        (hash >> self.shift) as u16
-    }
-}
-
-/// Returns how many of the highest bits of a hash tags leave out after so many splits.
-fn skipped(depth: u32) -> u32 {
-    depth / SPLITS_A_TAG * SPLITS_A_TAG
-}
-
-/// What one look at a home bucket says of a hash: an ID that may have it, or one of the two below.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guess(u32);
-
-impl Guess {
-    /// No ID in the index has it.
-    pub const NO_ID: Self = Self(u32::MAX);
-    /// It takes a search.
-    pub const UNCLEAR: Self = Self(u32::MAX - 1);
-
-    /// Returns the guess that it is `id`.
-    #[inline]
-    pub fn of(id: Id) -> Self {
-        Self(id.number())
-    }
-
-    /// Returns the ID.
-    #[inline]
-    pub fn id(self) -> Option<Id> {
-        (self.0 < Self::UNCLEAR.0).then(|| Id::new(self.0))
-    }
-}
-
-/// The buckets of an index as they were when this was taken, or as they have become since.
-#[derive(Clone)]
-pub struct Buckets {
-    /// Those of every segment, end to end.
-    chunk: Arc<Chunk<Bucket>>,
-    directory: Arc<[Route]>,
-    depth: u32,
-    /// How many of them a segment has.
-    len: usize,
-}
-
-impl Buckets {
-    #[inline]
-    fn route(&self, hash: u64) -> Route {
-        self.directory[(hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth)) as usize]
-    }
-
-    /// Returns the home bucket, counted in its segment: by the 32 bits of the hash that choose neither
-    /// segment nor tag.
-    #[inline]
-    fn home(&self, hash: u64) -> usize {
-        ((u64::from(hash as u32) * self.len as u64) >> 32) as usize
-    }
-
-    /// Returns the bucket after this one, counted in its segment.
-    #[inline]
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.len { 0 } else { at + 1 }
-    }
-
-    #[inline]
-    fn bucket(&self, route: Route, at: usize) -> &Bucket {
-        &self.chunk[route.first as usize + at]
-    }
-
-    /// Hints that a search for `hash` is about to begin.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        prefetch(self.bucket(self.route(hash), self.home(hash)));
-    }
-
-    /// Looks at the home bucket of `hash`.
-    ///
-    /// Without a branch but for the rare bucket that is passed: whether an ID is known is a coin's toss,
-    /// and the processor would guess wrong half of the time.
-    #[inline]
-    pub fn guess(&self, hash: u64) -> Guess {
-        let (route, home) = (self.route(hash), self.home(hash));
-        let bucket = self.bucket(route, home);
-        let state = bucket.state();
-        let matches = bucket.matches(state, route.tag(hash));
-        let id = bucket.id((matches.trailing_zeros() as usize).min(SLOTS - 1));
-        if matches == 0 && state.is_passed() {
-            prefetch(self.bucket(route, self.after(home)));
-            return Guess::UNCLEAR;
-        }
-        if matches == 0 { Guess::NO_ID } else { Guess::of(id) }
-    }
-
-    /// Returns the ID with this hash that `is_right`.
-    #[inline]
-    pub fn find(&self, hash: u64, is_right: impl FnMut(Id) -> bool) -> Option<Id> {
-        self.search(self.route(hash), hash, is_right).ok()
-    }
-
-    /// Returns the ID with this hash that `is_right`, or the bucket in which the search ended.
-    #[inline]
-    fn search(&self, route: Route, hash: u64, mut is_right: impl FnMut(Id) -> bool) -> Result<Id, usize> {
-        let mut at = self.home(hash);
-        loop {
-            let bucket = self.bucket(route, at);
-            let state = bucket.state();
-            if let Some(id) = bucket.search(state, route.tag(hash), &mut is_right) {
-                return Ok(id);
-            }
-            if !state.is_passed() {
-                return Err(at);
-            }
-            at = self.after(at);
-        }
-    }
-}
-
 /// The IDs whose hashes begin with the same bits.
 #[derive(Clone, Copy)]
 struct Segment {
+    /// The number of IDs in it.
     taken: usize,
-    /// How many bits their hashes begin with.
+    /// The number of bits with which all their hashes begin.
     depth: u32,
 }
 
 /// The index; see the module.
 pub struct Index {
     buckets: Buckets,
+    /// The segments in the order in which they were made, which is that of their buckets.
     segments: Vec<Segment>,
-    /// How many IDs a segment takes, unless there is no memory to grow.
+    /// The most IDs that a segment takes, unless there is no memory to grow.
     most: usize,
-    /// Whether a segment holds more than that.
+    /// Whether a segment holds more than `most`.
     is_starved: bool,
 }
 
 impl Index {
     /// Returns an empty index with room for `capacity` IDs.
+    ///
+    /// Without memory for so many it begins small and grows.
     pub fn new(capacity: usize) -> Self {
         // A little more than four fifths of the slots, for no segment gets just its share.
         let needed = (capacity.saturating_mul(13) / (10 * SLOTS) + 1).max(SMALLEST);
@@ -221,14 +92,16 @@ impl Index {
         }
     }
 
-    /// Returns whether there was no memory to grow when that was due. A step that has begun can end, in
-    /// the slots that are left; none is to begin before [`Self::relieve`].
+    /// Returns whether there was no memory to grow when that was due.
+    ///
+    /// A step that has begun can end, in the slots that are left. None may begin before
+    /// [`Self::relieve`] has returned true.
     #[inline]
     pub fn is_starved(&self) -> bool {
         self.is_starved
     }
 
-    /// Grows as far as is due, and returns whether there is memory for that.
+    /// Grows as far as is due after starvation, and returns whether there is memory for that.
     pub fn relieve(&mut self, hashes: &impl Hashes) -> bool {
         while let Some(full) = self.segments.iter().position(|segment| segment.taken >= self.most) {
             if !self.make_room(full, hashes) {
@@ -239,7 +112,7 @@ impl Index {
         true
     }
 
-    /// Returns the buckets, for a look at them from elsewhere.
+    /// Returns the buckets, which another thread may read while the index changes.
     pub fn buckets(&self) -> &Buckets {
         &self.buckets
     }
@@ -262,7 +135,10 @@ impl Index {
         self.buckets.find(hash, is_right)
     }
 
-    /// Returns the ID with this hash that `is_right`, or adds `new`; `hashes` knows every ID in the index.
+    /// Returns the ID with this hash that `is_right`, or adds `new` and returns None.
+    ///
+    /// `hashes` must have every ID in the index. Amortised `O(1)`; a call during which a segment splits
+    /// moves the IDs of that one segment, at most 65,536.
     #[inline]
     pub fn find_or_insert(
         &mut self,
@@ -288,7 +164,8 @@ impl Index {
         }
     }
 
-    /// Puts `id` in its segment, in the first bucket from `at` on that has room.
+    /// Puts `id` in its segment, in the first bucket from `at` on that has room, and marks the full
+    /// buckets before it as passed.
     #[expect(clippy::inline_always, reason = "as a call it costs 25 of a new ID's 300 instructions")]
     #[inline(always)]
     fn put(&mut self, route: Route, mut at: usize, hash: u64, id: Id) {
@@ -303,7 +180,8 @@ impl Index {
         self.segments[route.segment as usize].taken += 1;
     }
 
-    /// Puts IDs of which nothing is known but their numbers.
+    /// Puts IDs of which nothing is known but their numbers, a group at a time: their keys are asked
+    /// for before the first is hashed.
     fn put_all(&mut self, ids: &[Id], hashes: &impl Hashes) {
         for group in ids.chunks(GROUP) {
             for &id in group {
@@ -316,7 +194,11 @@ impl Index {
         }
     }
 
-    /// Takes note that a segment could not grow.
+    /// Notes that a segment could not grow.
+    ///
+    /// # Panics
+    ///
+    /// If its last free slot would be taken, without which a search might not end.
     #[cold]
     fn starve(&mut self, segment: usize) {
         let slots = self.buckets.len * SLOTS;
@@ -335,7 +217,7 @@ impl Index {
         self.split(segment, hashes)
     }
 
-    /// Makes every segment twice as long.
+    /// Makes every segment twice as long; every ID is hashed again.
     fn widen(&mut self, hashes: &impl Hashes) -> bool {
         let count: usize = self.segments.iter().map(|segment| segment.taken).sum();
         let len = 2 * self.buckets.len;
@@ -363,7 +245,10 @@ impl Index {
         true
     }
 
-    /// Makes two segments of one.
+    /// Makes two segments of one by the next bit of its hashes.
+    ///
+    /// That bit is in the tags, so the segment is read from front to back and no key with it, but for
+    /// the IDs that are away from home; and once in [`SPLITS_A_TAG`] splits all are hashed again.
     fn split(&mut self, segment: usize, hashes: &impl Hashes) -> bool {
         let (depth, new) = (self.segments[segment].depth, self.segments.len());
         let mut strays = Vec::new();
@@ -395,7 +280,7 @@ impl Index {
         true
     }
 
-    /// Directs the hashes of a segment of this depth to two.
+    /// Directs the hashes of a segment of this depth to two, doubling the directory if it is as deep.
     fn redirect(&mut self, depth: u32, lower: Route, upper: Route) {
         let buckets = &mut self.buckets;
         if depth == buckets.depth {
@@ -412,7 +297,9 @@ impl Index {
         }
     }
 
-    /// Makes sure that there are addresses for so many buckets; returns whether there is memory for them.
+    /// Makes room for so many buckets and returns whether there is memory for them.
+    ///
+    /// Nearly always there are addresses, and nothing moves.
     fn reserve(&mut self, buckets: usize) -> bool {
         let old = &self.buckets.chunk;
         if buckets > old.len() {
@@ -426,82 +313,13 @@ impl Index {
     }
 }
 
-impl Index {
-    /// Writes the index.
-    pub(crate) fn save(&self, out: &mut Encoder) -> io::Result<()> {
-        out.words([self.buckets.len as u64, u64::from(self.buckets.depth), self.segments.len() as u64])?;
-        for segment in &self.segments {
-            out.words([segment.taken as u64, u64::from(segment.depth)])?;
-        }
-        out.words(self.buckets.directory.iter().map(|route| u64::from(route.segment)))?;
-        let used = self.segments.len() * self.buckets.len;
-        self.buckets.chunk[..used].iter().try_for_each(|bucket| out.words(bucket.slots().to_words()))
-    }
-
-    /// Reads an index, and the number behind the highest one in it.
-    pub(crate) fn load(from: &mut Decoder) -> io::Result<(Self, u32)> {
-        let len = from.count(64)?;
-        let depth = u32::try_from(from.word()?).ok().filter(|&depth| depth <= DEEPEST);
-        let depth = depth.ok_or_else(|| damaged("its index is too deep"))?;
-        let (count, mut segments) = from.room(16)?;
-        let used = len.checked_mul(count).filter(|&used| used > 0 && u32::try_from(used).is_ok());
-        let used = used.ok_or_else(|| damaged("its index has no place"))?;
-        from.check_room(used as u64, 64)?;
-        for _ in 0..count {
-            let [taken, depth] = from.array()?;
-            segments.push(Segment { taken: taken as usize, depth: depth as u32 });
-        }
-        let mut directory = Vec::with_capacity(1 << depth);
-        for _ in 0..1_u32 << depth {
-            let segment = from.word()? as usize;
-            let found = segments.get(segment).filter(|found| found.depth <= depth);
-            let found = found.ok_or_else(|| damaged("its index leads nowhere"))?;
-            directory.push(Route::new(segment, len, found.depth));
-        }
-        if !is_directory(&directory, &segments, depth) {
-            return Err(damaged("its index leads nowhere"));
-        }
-        let (chunk, mut end) = (chunk(used).ok_or_else(no_memory)?, 0);
-        for (segment, buckets) in segments.iter().zip(chunk.chunks_exact(len)) {
-            let (mut taken, mut is_open) = (0, false);
-            for bucket in buckets {
-                let slots = Slots::from_words(from.array()?);
-                let slots = slots.ok_or_else(|| damaged("a bucket of its index is too full"))?;
-                taken += slots.state().taken();
-                is_open |= !slots.state().is_passed() && !slots.state().is_full();
-                end = slots.ids().fold(end, |end, id| end.max(id.number().saturating_add(1)));
-                bucket.set(slots);
-            }
-            if taken != segment.taken || !is_open {
-                return Err(damaged("a segment of its index is too full"));
-            }
-        }
-        let buckets = Buckets { chunk: Arc::new(chunk), directory: directory.into(), depth, len };
-        Ok((Self { buckets, segments, most: most(len), is_starved: false }, end))
-    }
-}
-
-/// Returns whether each segment has all the entries that its depth says, side by side.
-fn is_directory(directory: &[Route], segments: &[Segment], depth: u32) -> bool {
-    let (mut at, mut seen) = (0, 0);
-    while let Some(route) = directory.get(at) {
-        let own = segments[route.segment as usize].depth;
-        let Some(run) = directory.get(at..at + (1 << (depth - own))) else { return false };
-        if at % run.len() != 0 || run.iter().any(|other| other.segment != route.segment) {
-            return false;
-        }
-        (at, seen) = (at + run.len(), seen + 1);
-    }
-    seen == segments.len()
-}
-
-/// Returns at least so many buckets, if there is memory for them.
+/// Returns at least so many empty buckets, or None if there is no memory for them.
 fn chunk(buckets: usize) -> Option<Chunk<Bucket>> {
     let large = buckets * size_of::<Bucket>() >= HUGE_PAGE;
     if large { Chunk::reserved(buckets, ADDRESSES) } else { Chunk::try_new(buckets) }
 }
 
-/// Returns how many IDs a segment of `len` buckets takes.
+/// Returns how many IDs a segment of `len` buckets takes: four fifths of its slots.
 fn most(len: usize) -> usize {
     len * SLOTS * 4 / 5
 }

@@ -1,0 +1,82 @@
+//! Acts: what changes a resolver besides links and observations (SPEC 8).
+//!
+//! An act takes a position, as a link does. A retraction is an act too, but needs the journal's steps;
+//! see [`journal::retract`](crate::journal::retract).
+
+use crate::clusters::judge::keep_apart;
+use crate::error::Error;
+use crate::ids::id::Id;
+use crate::link::Operand;
+use crate::resolver::Resolver;
+use crate::resolver::recorder::{Recorder, Unrecorded};
+
+/// The reason why two IDs were not kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotApart {
+    /// They are one and the same.
+    Same,
+    /// They are in one cluster.
+    Together,
+    /// One of them, the first (0) or the second (1), can be no ID.
+    Invalid(usize),
+    /// A limit of the resolver is reached.
+    Full(Error),
+}
+
+impl Resolver {
+    /// Keeps two IDs apart from now on, and makes both known (SPEC 8).
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be kept apart; nothing is changed then.
+    pub fn keep_apart(&mut self, ids: [&str; 2]) -> Result<(), NotApart> {
+        self.keep_apart_recorded(ids, &mut Unrecorded)
+    }
+
+    /// Forgets a known ID: its text is wiped, its cluster stays joined (SPEC 8).
+    pub fn forget(&mut self, id: Id) {
+        self.forget_recorded(id, &mut Unrecorded);
+    }
+
+    /// Keeps two IDs apart and records that; see [`Self::keep_apart`].
+    pub(crate) fn keep_apart_recorded(
+        &mut self,
+        ids: [&str; 2],
+        recorder: &mut impl Recorder,
+    ) -> Result<(), NotApart> {
+        let operands = ids.map(|text| self.prepare(Operand::Text(text)));
+        if let Some(which) = operands.iter().position(|prepared| !prepared.is_valid()) {
+            return Err(NotApart::Invalid(which));
+        }
+        if ids[0] == ids[1] {
+            return Err(NotApart::Same);
+        }
+        let room = self.make_room(1, recorder).and_then(|()| self.check_room(operands.each_ref(), ids));
+        room.map_err(NotApart::Full)?;
+        let known = ids.map(|text| self.get(text));
+        if let [Some(a), Some(b)] = known
+            && self.same(a, b)
+        {
+            return Err(NotApart::Together);
+        }
+        let mut numbers = [Id::FIRST; 2];
+        for ((number, prepared), text) in numbers.iter_mut().zip(&operands).zip(ids) {
+            let before = self.ids.len() as u32;
+            *number = self.intern(prepared, text);
+            self.state.overrides.make_known(*number, before);
+        }
+        keep_apart(&mut self.ids, &mut self.state, numbers);
+        self.state.without_outcome += 1;
+        recorder.keep_apart(numbers[0], numbers[1]);
+        Ok(())
+    }
+
+    /// Forgets a known ID and records that; see [`Self::forget`].
+    pub(crate) fn forget_recorded(&mut self, id: Id, recorder: &mut impl Recorder) {
+        let (clusters, state, rules) = self.parts_mut();
+        rules.forget(clusters, state, id);
+        clusters.forget(id);
+        state.without_outcome += 1;
+        recorder.forget(id);
+    }
+}

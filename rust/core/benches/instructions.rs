@@ -5,9 +5,10 @@
 //! instructions KERNEL IDS                   # runs one kernel once and prints how many units it handled
 //! ```
 //!
-//! What a kernel needs is made before it and its answer is checked after it, so that whoever counts
-//! between its first and its last instruction counts the kernel alone. They are never inlined and have
-//! `kernel` in their names, which is how they are found. Without arguments each runs on a few IDs.
+//! The input of a kernel is made before it and its answer is checked after it, so that a count
+//! between its first and its last instruction counts the kernel alone. Kernels are never inlined and
+//! have `kernel` in their names, which is how they are found. Without arguments each runs on a few
+//! IDs.
 
 use std::hint::black_box;
 use std::ops::Range;

@@ -1,18 +1,26 @@
-//! What the machine can do that the language cannot say: prefetch, huge pages, some bytes at once.
+//! Processor and memory beyond the language: prefetch, huge pages, and sixteen bytes at once.
 //!
-//! The cost of a link is waiting for memory, and half of that is looking up where its page lies. So
-//! large arrays stand in huge pages, and at addresses taken ahead, so that they grow without moving:
+//! The cost of a link is waiting for memory, and half of that is the look-up of pages. So large
+//! arrays stand in huge pages, and at addresses taken ahead, so that they grow without moving:
 //! adding an element never costs more than touching one more page.
 //!
-//! This is the crate's only `unsafe` code, for three reasons:
+//! # Safety
 //!
-//! 1. A prefetch is a hint: the instruction reads nothing that the program can observe and faults on
-//!    no address.
+//! This is the crate's only `unsafe` code. It is sound for three reasons:
+//!
+//! 1. A prefetch is a hint: the instruction reads nothing that the program can observe and faults
+//!    on no address.
 //! 2. Every processor of this architecture has the instructions that handle sixteen bytes.
-//! 3. A [`Chunk`] reads elements out of mapped pages. That is sound because the pages come zeroed,
-//!    all zeros are an element ([`Zeroable`]), they are aligned for it (a page is, for any element of
-//!    at most its size), they stay where they are for as long as the chunk that owns them, and nobody
-//!    else has them.
+//! 3. A [`Chunk`] reads elements out of mapped pages. The pages come zeroed, and all zeros are an
+//!    element ([`Zeroable`]). They are aligned for it: a page is, for any element of at most its
+//!    size. They stay where they are for as long as the chunk that owns them, and nothing else has
+//!    them.
+//!
+//! # Portability
+//!
+//! The functions on bytes have a second form without instructions of any one architecture, and a
+//! test compares the two. On another architecture than x86-64 prefetches do nothing, and without
+//! Linux pages are small.
 
 #![allow(unsafe_code)]
 
@@ -22,16 +30,18 @@ use std::ptr::NonNull;
 use bytemuck::Zeroable;
 use memmap2::{MmapMut, MmapOptions};
 
-/// What the processors that we know call a huge page, in bytes; on others a large power of two.
+/// The bytes of a huge page on x86-64 and most of ARM; elsewhere a large power of two.
 pub const HUGE_PAGE: usize = 1 << 21;
 
 /// Hints that `element` is about to be read.
+///
+/// Worth its instruction where the element is far away and something else can be done meanwhile.
 #[inline]
 pub fn prefetch<T>(element: &T) {
     prefetch_address(std::ptr::from_ref(element));
 }
 
-/// Hints that what lies at `address`, if anything does, is about to be read.
+/// Hints that the memory at `address`, if there is any, is about to be read.
 #[inline]
 pub fn prefetch_address<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -44,7 +54,8 @@ pub fn prefetch_address<T>(address: *const T) {
     let _ = address;
 }
 
-/// Returns a bit for each of the sixteen pairs of bytes that equals `pair`, both read as the machine does.
+/// Returns a bit for each of the sixteen pairs of bytes that equals `pair`, the lowest pair of the
+/// first word in the lowest bit.
 #[inline]
 pub fn equal_pairs(bytes: [u64; 4], pair: u16) -> u32 {
     #[cfg(target_arch = "x86_64")]
@@ -74,7 +85,8 @@ pub fn unhex(digits: [u64; 4]) -> Option<[u64; 2]> {
     }
 }
 
-/// Writes 32 lower-case hex digits; the inverse of [`unhex`].
+/// Writes 32 lower-case hex digits, eight a word, the first in the lowest byte; the inverse of
+/// [`unhex`].
 #[inline]
 pub fn hex(value: [u64; 2]) -> [u64; 4] {
     #[cfg(target_arch = "x86_64")]
@@ -88,6 +100,7 @@ pub fn hex(value: [u64; 2]) -> [u64; 4] {
     }
 }
 
+/// The functions with SSE2, which every x86-64 has.
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use std::arch::x86_64::{
@@ -97,6 +110,8 @@ mod sse2 {
         _mm_unpackhi_epi8, _mm_unpackhi_epi64, _mm_unpacklo_epi8,
     };
 
+    /// Compares eight pairs an instruction; see [`super::equal_pairs`].
+    ///
     /// # Safety
     ///
     /// The processor has SSE2.
@@ -113,6 +128,8 @@ mod sse2 {
 
     // Written out, for closures and array maps were not always inlined: 30 ns an ID became 19.
 
+    /// Reads sixteen digits an instruction; see [`super::unhex`].
+    ///
     /// # Safety
     ///
     /// The processor has SSE2.
@@ -130,7 +147,11 @@ mod sse2 {
         }
     }
 
-    /// Returns sixteen hex digits as eight bytes in words of two, and which of them are digits.
+    /// Returns sixteen hex digits as eight values in pairs of bytes, and a mask of the bytes that
+    /// are digits.
+    ///
+    /// A byte is a decimal digit if it is at most 9 above `0`, a letter if it is at most 5 above
+    /// `a`.
     #[inline]
     unsafe fn nibbles(digits: __m128i) -> (__m128i, __m128i) {
         // SAFETY: the caller's.
@@ -146,6 +167,8 @@ mod sse2 {
         }
     }
 
+    /// Writes sixteen digits an instruction; see [`super::hex`].
+    ///
     /// # Safety
     ///
     /// The processor has SSE2.
@@ -174,18 +197,21 @@ mod sse2 {
         }
     }
 
+    /// Returns sixteen bytes of two words.
     #[inline]
     unsafe fn wide(low: u64, high: u64) -> __m128i {
         // SAFETY: the caller's.
         unsafe { _mm_set_epi64x(high.cast_signed(), low.cast_signed()) }
     }
 
+    /// Returns the first of the two words.
     #[inline]
     unsafe fn low(wide: __m128i) -> u64 {
         // SAFETY: the caller's.
         unsafe { _mm_cvtsi128_si64(wide).cast_unsigned() }
     }
 
+    /// Returns the second of the two words.
     #[inline]
     unsafe fn high(wide: __m128i) -> u64 {
         // SAFETY: the caller's.
@@ -193,9 +219,10 @@ mod sse2 {
     }
 }
 
-/// The same without instructions of any one architecture: eight bytes at once in a word.
+/// The functions without instructions of any one architecture: eight bytes at once in a word.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod words {
+    /// Compares one pair after another; see [`super::equal_pairs`].
     pub fn equal_pairs(bytes: [u64; 4], pair: u16) -> u32 {
         let pairs = bytes.into_iter().flat_map(|word| [0, 16, 32, 48].map(|shift| (word >> shift) as u16));
         pairs.enumerate().map(|(at, other)| u32::from(other == pair) << at).sum()
@@ -206,15 +233,18 @@ mod words {
         u64::from_ne_bytes([byte; 8])
     }
 
+    /// Reads eight digits a word; see [`super::unhex`].
     pub fn unhex(digits: [u64; 4]) -> Option<[u64; 2]> {
         let [a, b, c, d] = digits.map(unhex_word);
         Some([u64::from(a?) << 32 | u64::from(b?), u64::from(c?) << 32 | u64::from(d?)])
     }
 
+    /// Writes eight digits a word; see [`super::hex`].
     pub fn hex([high, low]: [u64; 2]) -> [u64; 4] {
         [(high >> 32) as u32, high as u32, (low >> 32) as u32, low as u32].map(hex_word)
     }
 
+    /// Returns the value of eight hex digits, or None if one is no hex digit.
     fn unhex_word(digits: u64) -> Option<u32> {
         let text = digits.swap_bytes();
         let letters = text >> 6 & each(1);
@@ -228,6 +258,7 @@ mod words {
         Some((pairs | pairs >> 16) as u32)
     }
 
+    /// Returns the eight hex digits of a value.
     fn hex_word(value: u32) -> u64 {
         let pairs = u64::from(value);
         let pairs = (pairs | pairs << 16) & 0x0000_ffff_0000_ffff;
@@ -244,13 +275,17 @@ mod words {
 }
 
 /// An array of fixed length, zeros at first, that never moves.
+///
+/// Small ones lie on the heap, large ones in pages of their own.
 pub struct Chunk<T> {
+    /// The first element; valid for as long as `_owner` is there.
     start: NonNull<T>,
+    /// The number of elements.
     len: usize,
     _owner: Owner<T>,
 }
 
-/// Who gives the memory back.
+/// The owner of a chunk's memory, which gives it back when it is dropped.
 enum Owner<T> {
     Heap { _elements: Vec<T> },
     Pages { _map: MmapMut },
@@ -262,7 +297,7 @@ unsafe impl<T: Send> Send for Chunk<T> {}
 unsafe impl<T: Sync> Sync for Chunk<T> {}
 
 impl<T: Zeroable> Chunk<T> {
-    /// Returns `len` zeros; from a huge page on, in huge pages where the system has them.
+    /// Returns `len` zeros; in huge pages if they fill one and the system has them.
     ///
     /// # Panics
     ///
@@ -271,32 +306,36 @@ impl<T: Zeroable> Chunk<T> {
         Self::try_new(len).expect("there is memory")
     }
 
-    /// The same, or None if there is no memory.
+    /// Returns the same, or None if there is no memory.
     pub fn try_new(len: usize) -> Option<Self> {
         let bytes = len.checked_mul(size_of::<T>())?;
         let in_pages = (bytes >= HUGE_PAGE).then(|| Self::in_pages(len));
         in_pages.flatten().or_else(|| Self::on_heap(len))
     }
 
-    /// Returns at least `len` zeros, and up to `addresses` if the system has that many: those that
-    /// nobody touches take no memory. None if there is not even memory for `len`.
+    /// Returns at least `len` zeros, and up to `addresses` if the system has that many; None if
+    /// there is not even memory for `len`.
+    ///
+    /// Elements that are never touched take addresses and no memory.
     pub fn reserved(len: usize, addresses: usize) -> Option<Self> {
         Self::in_pages(len.max(addresses)).or_else(|| Self::try_new(len))
     }
 
+    /// Returns `len` zeros on the heap, or None if there is no memory.
     fn on_heap(len: usize) -> Option<Self> {
         let mut elements: Vec<T> = bytemuck::try_zeroed_vec(len).ok()?;
         let start = NonNull::new(elements.as_mut_ptr()).expect("a Vec is never null");
         Some(Self { start, len, _owner: Owner::Heap { _elements: elements } })
     }
 
-    /// Returns pages that nothing has touched yet, or None if the system has not that many addresses.
+    /// Returns `len` zeros in pages that nothing has touched yet, or None if the system has not
+    /// that many addresses.
     fn in_pages(len: usize) -> Option<Self> {
         // One more, so that a huge page's boundary lies within; only what is used takes memory.
         let bytes = len * size_of::<T>() + HUGE_PAGE;
         let mut map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon().ok()?;
         #[cfg(target_os = "linux")]
-        // A system without huge pages says so; small ones do as well.
+        // A system without huge pages returns an error; small ones do as well.
         let _ = map.advise(memmap2::Advice::HugePage);
         let before = map.as_ptr().align_offset(HUGE_PAGE);
         let start = NonNull::new(map[before..].as_mut_ptr().cast())?;
@@ -322,10 +361,15 @@ impl<T> DerefMut for Chunk<T> {
     }
 }
 
-/// Where an array's elements were when this was taken; good for hints, and for nothing else.
+/// The addresses of an array's elements when this was taken; good for hints, and for nothing else.
+///
+/// Another thread may keep them while the array grows. A hint at an old address costs time and is
+/// otherwise without effect.
 #[derive(Clone, Copy)]
 pub struct Addresses {
+    /// The address of the first element.
     start: usize,
+    /// The bytes of an element.
     element: usize,
 }
 
@@ -340,8 +384,9 @@ impl Addresses {
 
 /// An array that grows at its end.
 ///
-/// A small one doubles. One of a huge page takes addresses for all that it will ever need, so that it
-/// never moves again and no call waits for a copy; memory it takes only for what is there.
+/// A small one doubles. One of a huge page or more takes addresses for all that it will ever need,
+/// so it never moves again, no call waits for a copy, and memory is taken only for the elements
+/// that are there.
 pub struct Array<T> {
     chunk: Chunk<T>,
     len: usize,
@@ -351,6 +396,7 @@ pub struct Array<T> {
 const ADDRESSES: usize = 1 << 32;
 
 impl<T: Zeroable + Copy> Array<T> {
+    /// The number of elements for which an empty array has room.
     const SMALLEST: usize = 16;
 
     /// Returns an empty array; `capacity` elements at least will have addresses from the beginning.
@@ -360,24 +406,28 @@ impl<T: Zeroable + Copy> Array<T> {
         Self { chunk: chunk.unwrap_or_else(|| Chunk::new(Self::SMALLEST)), len: 0 }
     }
 
+    /// Returns a chunk with addresses for all that an array will need.
     fn reserved(len: usize) -> Option<Chunk<T>> {
         Chunk::reserved(len, ADDRESSES / size_of::<T>())
     }
 
-    /// Returns where the elements are.
+    /// Returns the addresses of the elements.
     pub fn addresses(&self) -> Addresses {
         Addresses { start: self.chunk.as_ptr().addr(), element: size_of::<T>() }
     }
 
+    /// Returns how many elements there are.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Returns an element, which must be there.
     #[inline]
     pub fn get(&self, index: usize) -> &T {
         &self.chunk[index]
     }
 
+    /// Returns an element, which must be there, to change it.
     #[inline]
     pub fn get_mut(&mut self, index: usize) -> &mut T {
         &mut self.chunk[index]
@@ -403,7 +453,8 @@ impl<T: Zeroable + Copy> Array<T> {
         self.len += 1;
     }
 
-    /// Makes room for so many more elements, and returns whether the system has the memory.
+    /// Makes room for so many more elements, and returns whether the system has the memory; if not,
+    /// the array is as before.
     #[cold]
     #[must_use]
     pub fn reserve(&mut self, more: usize) -> bool {

@@ -1,39 +1,52 @@
-//! Words out and in: how a resolver's arrays become bytes and come back.
+//! Codec: a resolver's arrays as bytes, and back.
 //!
-//! Everything is a 64-bit word, lowest byte first, but for texts, which are their bytes. A checksum over all
-//! of it comes last. Whoever reads knows how many bytes there are, so that no length that damage has made
-//! large asks for more memory than that.
+//! Everything is a 64-bit word, lowest byte first, but for texts, which are their bytes, padded to
+//! whole words. A checksum (CRC-32) over all of it comes last.
+//!
+//! It stands below all rooms, for each writes and reads its own arrays with it.
+//!
+//! # Invariants
+//!
+//! 1. A reader is told how many bytes there are, and no count that it reads may ask for more
+//!    elements than fit in the bytes that are left. So damage cannot make it take memory beyond the
+//!    size of its input.
+//! 2. A value that was read is only certain once [`Decoder::finish`] has compared the checksum;
+//!    until then readers must neither loop nor panic, whatever they get.
 
 use std::io::{self, Read, Write};
 
-/// Bytes that are written or read at once: they stay in the nearest caches between copy and checksum.
+/// The bytes that are written or read at once: they stay in the nearest caches between copy and
+/// checksum.
 const PIECE: usize = 1 << 16;
 
-/// Writes words.
+/// A writer of words that counts and checksums what it writes.
 pub(crate) struct Encoder<'a> {
     out: &'a mut dyn Write,
     buffer: Vec<u8>,
-    /// How many bytes were written.
+    /// The number of bytes written.
     written: u64,
     checksum: crc32fast::Hasher,
 }
 
 impl<'a> Encoder<'a> {
+    /// Returns an encoder that writes to `out`.
     pub fn new(out: &'a mut dyn Write) -> Self {
         Self { out, buffer: Vec::with_capacity(PIECE + 64), written: 0, checksum: crc32fast::Hasher::new() }
     }
 
+    /// Writes a word.
     #[inline]
     pub fn word(&mut self, word: u64) -> io::Result<()> {
         self.buffer.extend_from_slice(&word.to_le_bytes());
         if self.buffer.len() >= PIECE { self.flush() } else { Ok(()) }
     }
 
+    /// Writes words.
     pub fn words(&mut self, words: impl IntoIterator<Item = u64>) -> io::Result<()> {
         words.into_iter().try_for_each(|word| self.word(word))
     }
 
-    /// Writes how many bytes there are, and the bytes.
+    /// Writes the number of some bytes, and the bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.word(bytes.len() as u64)?;
         self.flush()?;
@@ -46,6 +59,7 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
+    /// Checksums what is in the buffer and hands it out.
     fn flush(&mut self) -> io::Result<()> {
         self.checksum.update(&self.buffer);
         self.out.write_all(&self.buffer)?;
@@ -54,7 +68,7 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// Ends with the checksum, and returns how many bytes there are in all.
+    /// Writes the checksum, and returns how many bytes there are in all.
     pub fn finish(mut self) -> io::Result<u64> {
         self.flush()?;
         self.out.write_all(&u64::from(self.checksum.finalize()).to_le_bytes())?;
@@ -62,17 +76,18 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Reads what a [`Encoder`] wrote.
+/// A reader of what an [`Encoder`] wrote.
 pub(crate) struct Decoder<'a> {
     from: &'a mut dyn Read,
     buffer: Vec<u8>,
+    /// The place in the buffer of the next byte.
     at: usize,
-    /// How many bytes are left behind the buffer, the checksum not counted.
+    /// The number of bytes behind the buffer, the checksum not counted.
     left: u64,
     checksum: crc32fast::Hasher,
 }
 
-/// Returns the error for bytes that nobody has written.
+/// Returns the error for bytes that no encoder has written.
 pub(crate) fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
@@ -83,12 +98,17 @@ pub(crate) fn no_memory() -> io::Error {
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads from `from`, which has `size` bytes.
+    /// Returns a decoder of `from`, which has `size` bytes, the checksum included.
     pub fn new(from: &'a mut dyn Read, size: u64) -> io::Result<Self> {
         let left = size.checked_sub(8).ok_or_else(|| damaged("it is too short"))?;
         Ok(Self { from, buffer: Vec::new(), at: 0, left, checksum: crc32fast::Hasher::new() })
     }
 
+    /// Reads a word.
+    ///
+    /// # Errors
+    ///
+    /// If no word is left.
     #[inline]
     pub fn word(&mut self) -> io::Result<u64> {
         if self.at == self.buffer.len() {
@@ -99,6 +119,7 @@ impl<'a> Decoder<'a> {
         Ok(u64::from_le_bytes(*word))
     }
 
+    /// Reads so many words, at once where the buffer has them all.
     #[inline]
     pub fn array<const N: usize>(&mut self) -> io::Result<[u64; N]> {
         let mut words = [0; N];
@@ -115,6 +136,7 @@ impl<'a> Decoder<'a> {
         Ok(words)
     }
 
+    /// Fills the buffer with what comes next, and checksums it.
     #[cold]
     fn fill(&mut self) -> io::Result<()> {
         let length = self.left.min(PIECE as u64) as usize;
@@ -126,26 +148,30 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Reads how many elements of so many bytes at least come, at most as many as there are bytes for.
+    /// Reads the number of elements that come, each of so many bytes at least.
+    ///
+    /// # Errors
+    ///
+    /// If there are not enough bytes for them.
     pub fn count(&mut self, bytes: u64) -> io::Result<usize> {
         let count = self.word()?;
         self.check_room(count, bytes)?;
         usize::try_from(count).map_err(|_| damaged("it states more than can be"))
     }
 
-    /// Reads how many elements come, and returns room for them.
+    /// Reads the number of elements that come, and returns it with room for them.
     pub fn room<T>(&mut self, bytes: u64) -> io::Result<(usize, Vec<T>)> {
         let count = self.count(bytes)?;
         Ok((count, room_for(count)?))
     }
 
-    /// Makes sure that so many elements of so many bytes at least can come.
+    /// Makes sure that there are bytes for so many elements of so many bytes at least.
     pub fn check_room(&self, count: u64, bytes: u64) -> io::Result<()> {
         let left = self.left + (self.buffer.len() - self.at) as u64;
         if count > left / bytes { Err(damaged("it states more than it holds")) } else { Ok(()) }
     }
 
-    /// Reads bytes, as many as are stated.
+    /// Reads the number of some bytes, and the bytes.
     pub fn bytes(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = self.count(1)?;
         let mut bytes = Vec::new();
@@ -180,7 +206,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Returns room for so many elements.
+/// Returns room for so many elements, or an error if there is no memory for them.
 pub(crate) fn room_for<T>(count: usize) -> io::Result<Vec<T>> {
     let mut room = Vec::new();
     room.try_reserve_exact(count).map_err(|_| no_memory())?;

@@ -1,8 +1,13 @@
-//! What can go wrong: a limit of the arrays is reached. A rejected link is no error.
+//! Errors: limits of numbers and of memory.
+//!
+//! A rejected link is no error but an answer, its [`Outcome`](crate::Outcome). A call that fails
+//! with an error has changed nothing, or of a batch the steps before.
 
 use std::fmt;
 
 /// A limit that a call would have exceeded; the call changed nothing.
+///
+/// Displayed as a sentence without a full stop, fit for an exception's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
     /// The resolver knows as many IDs as it can number.
@@ -15,7 +20,7 @@ pub enum Error {
         /// The most elements that there can be.
         limit: u32,
     },
-    /// An ID's text is longer than a key can say.
+    /// An ID's text is longer than a key can describe, or than a journal takes.
     TextTooLong {
         /// The text's length in bytes.
         bytes: usize,
@@ -41,10 +46,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A batch stopped at a step that exceeded a limit.
+/// A batch that stopped at a step which exceeded a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
-    /// How many steps were taken before.
+    /// The number of steps that were taken before.
     pub taken: usize,
     /// The limit.
     pub error: Error,

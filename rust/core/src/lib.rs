@@ -1,15 +1,18 @@
-//! Which of these IDs are the same person?
+//! The resolver of idmerge: joins IDs that mean one person, without Python, I/O, clock or printing.
 //!
-//! The resolver of idmerge, without Python, I/O, clock or printing. It takes the links of Mixpanel's
-//! Original ID Merge API one after another, judges each by a [`Policy`], joins the IDs of accepted
-//! ones into identity clusters and names each cluster by a canonical ID.
+//! It takes the links of Mixpanel's Original ID Merge API one after another, judges each by a
+//! [`Policy`], joins the IDs of accepted ones into identity clusters and gives each cluster a
+//! canonical ID.
 //!
 //! # Words
 //!
 //! - *ID*: a text that stands for a person or a device; an [`Id`] is its dense number inside.
-//! - *link*: a claim that two IDs are one person; its [`Outcome`] says what became of it.
+//! - *link*: a claim that two IDs are one person; it merges two clusters, changes nothing or is
+//!   rejected, which is its [`Outcome`].
 //! - *cluster*: the IDs of one person; its *canonical* ID is the member that stands for all.
 //! - *known*: an ID that a valid link or an observation has named.
+//! - *journal*: the steps of a resolver, kept by the caller; a resolver can be made again from
+//!   them.
 //!
 //! `SPEC n` in these pages is section n of `docs/SPEC.md`.
 //!
@@ -18,6 +21,22 @@
 //! ```text
 //! text ─▶ key ─▶ interner: Id ─▶ policy: judge ─▶ forest: unite ─▶ canonical: choose
 //! ```
+//!
+//! # Rooms
+//!
+//! A room imports those to its left and no others; `tests/modules.rs` checks that.
+//!
+//! ```text
+//! arch codec error link <─ ids <─ clusters <─ resolver <─ journal
+//!                                                      <─ components
+//! ```
+//!
+//! - `ids`: texts as keys and dense numbers, and the index between the two.
+//! - `clusters`: the forest, the rules, canonical IDs, history.
+//! - `resolver`: operands prepared, searched for in groups, judged and united; queries.
+//! - `journal`: steps recorded, restored, replayed, retracted, explained; checkpoints.
+//! - `components`: union-find without a policy.
+//! - `arch`: the only unsafe code. `codec`: arrays as bytes. `error`, `link`: the words of all.
 //!
 //! # Example
 //!

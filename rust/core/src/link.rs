@@ -1,6 +1,8 @@
-//! What a resolver is told, and what it answers (SPEC 2).
+//! Links and outcomes: the input and the output of a resolver (SPEC 2).
+//!
+//! The numbers of [`Kind`] and [`Outcome`] are stable: Python's columns and journals hold them.
 
-/// Which identity event states a link, and by which route a merge came.
+/// The identity event that states a link, and for a merge the route by which it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -15,13 +17,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns the kind with the number `code`.
+    /// Returns the kind with the number `code`, or None if no kind has it.
     pub fn from_code(code: u8) -> Option<Self> {
         [Self::Identify, Self::Alias, Self::Merge, Self::TrackedMerge].get(usize::from(code)).copied()
     }
 }
 
-/// One of the two IDs of a link, as it came.
+/// One of the two IDs of a link, as it came: it need not be able to be an ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operand<'a> {
     /// It is missing or of the wrong type.
@@ -38,16 +40,16 @@ impl<'a> From<&'a str> for Operand<'a> {
     }
 }
 
-/// One thing that a resolver is told.
+/// One piece of input: a link or an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step<'a> {
-    /// Two IDs are one person, says an event of this kind.
+    /// An event of this kind states that two IDs are one person, the first operand first.
     Link(Kind, Operand<'a>, Operand<'a>),
-    /// An ordinary event came under this ID.
+    /// An ordinary event came under this ID, which makes it known (SPEC 3).
     Observe(Operand<'a>),
 }
 
-/// What became of a link. The numbers are stable; Python stores them.
+/// The outcome of a link: it merged two clusters, changed nothing, or was rejected for a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
@@ -76,10 +78,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// How many outcomes there are.
+    /// The number of outcomes.
     pub const COUNT: usize = 11;
 
-    /// Returns the outcome with the number `code`.
+    /// Returns the outcome with the number `code`, or None if no outcome has it.
     pub fn from_code(code: u8) -> Option<Self> {
         const ALL: [Outcome; Outcome::COUNT] = [
             Outcome::Merged,

@@ -1,8 +1,8 @@
 //! Every short sequence of links: the core against the model.
 //!
 //! Four IDs, two of them anonymous, and three kinds of link make 48 links. Their sequences are
-//! walked depth first; each is checked link by link and by the clusters at its end: up to three links
-//! under every policy and strategy, four with all checks on and with all checks off. Four
+//! walked depth first; each is checked link by link and by the clusters at its end: up to three
+//! links under every policy and strategy, four with all checks on and with all checks off. Four
 //! reductions make that affordable:
 //!
 //! 1. *Renaming.* No rule reads more of a text than whether it is anonymous, so swapping the two
@@ -17,8 +17,8 @@
 //! 4. *A last link that changes nothing*, says the model, needs no resolver of its own: all of them
 //!    go through one in turn, and should one have changed anything, the next ones show it.
 //!
-//! Of `t` links, `p` of them within one and the same pair and `p` within the other, the first leaves
-//! `(tⁿ + 2pⁿ) / 4` sequences of length `n` (Burnside's lemma); every walk counts its own.
+//! Of `t` links, `p` of them within one and the same pair and `p` within the other, the first
+//! leaves `(tⁿ + 2pⁿ) / 4` sequences of length `n` (Burnside's lemma); every walk counts its own.
 
 mod model;
 
@@ -59,12 +59,13 @@ fn links(between: &[Kind], to_itself: &[Kind]) -> Vec<Link> {
     links
 }
 
-/// How many IDs of each pair a sequence has named, the lower one first.
+/// The number of IDs of each pair that a sequence has named, the lower one first.
 #[derive(Clone, Copy, Default)]
 struct Named([usize; 2]);
 
 impl Named {
-    /// Returns the same after naming `id` too, or None if the lower one of its pair should come first.
+    /// Returns the same after naming `id` too, or None if the lower one of its pair should come
+    /// first.
     fn with(mut self, id: usize) -> Option<Self> {
         let (pair, place) = (id / 2, id % 2);
         let named = &mut self.0[pair];
@@ -84,9 +85,9 @@ struct Walk<'a> {
     up_to_renaming: bool,
     depth: usize,
     path: Vec<(Link, Outcome)>,
-    /// How many sequences there were of each length.
+    /// The number of sequences of each length.
     checked: Vec<usize>,
-    /// How many sequences ended in each outcome.
+    /// The number of sequences that ended in each outcome.
     outcomes: [usize; Outcome::COUNT],
 }
 

@@ -33,7 +33,8 @@ fn take_in_batches(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<
     outcomes
 }
 
-/// The same, the operands in columns: the first ones as they are, the second ones by way of a dictionary.
+/// Takes steps in batches whose operands are columns: the first ones as they are, the second ones
+/// by way of a dictionary.
 fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Outcome> {
     let (preparer, mut batch, mut outcomes) = (core.preparer(), Batch::default(), Vec::new());
     let columns = steps.iter().map(|&step| match step {
@@ -65,7 +66,8 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
     outcomes
 }
 
-/// A batch that was taken knows which IDs its ordinary events are of, and these are named as one by one.
+/// A batch that was taken knows which IDs its ordinary events are of, and these are named as one by
+/// one.
 fn check_what_was_observed(core: &Resolver, batch: &Batch, steps: &[Step]) {
     let observed: Vec<Option<Id>> = batch.observed().collect();
     let expected = steps.iter().map(|step| match step {
@@ -80,8 +82,8 @@ fn check_what_was_observed(core: &Resolver, batch: &Batch, steps: &[Step]) {
     assert_eq!(named, one_by_one.collect::<Vec<_>>());
 }
 
-/// Takes steps in batches of these sizes; while one is taken, another thread looks ahead for the next,
-/// with a prefetcher that is some batches old.
+/// Takes steps in batches of these sizes; while one is taken, another thread looks ahead for the
+/// next, with a prefetcher that is some batches old.
 fn take_prefetched(
     core: &mut Resolver,
     steps: &[Step],

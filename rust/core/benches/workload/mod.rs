@@ -1,10 +1,10 @@
 //! The links that the core's benchmarks take: identity events such as those of a large site.
 //!
 //! Users with one to four *others* each, which are devices or, 2 % of them, aliases; every other is
-//! linked to its user once, the rest of 1.5 links an ID are sent again, all in random order. It is the
-//! workload of `benches/support/workload.py` without its tail and its conflicts, so the answers are known: the
-//! first link of each other merges, every later one changes nothing, and a cluster has one canonical
-//! ID.
+//! linked to its user once, the rest of 1.5 links an ID are sent again, all in random order. It is
+//! the workload of `benches/support/workload.py` without its tail and its conflicts, so the answers are
+//! known: the first link of each other merges, every later one changes nothing, and a cluster has
+//! one canonical ID.
 //!
 //! The same number of IDs gives the same links everywhere. Texts lie one behind the other, as in an
 //! Arrow column.
@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use idmerge_core::{Act, Batch, Kind, Operand, Outcome, Preparer, Side};
 
-/// How many IDs the clusters have, in turns.
+/// The sizes of the clusters, in turns.
 const SIZES: [usize; 9] = [2, 2, 2, 3, 3, 3, 4, 4, 5];
 const ALIAS_EVERY: usize = 50;
 

@@ -1,11 +1,18 @@
 //! Canonical IDs: the strategies by which a cluster's one name is chosen (SPEC 5).
 //!
 //! Each strategy keeps one canonical ID a cluster, at its root, and chooses between two of them in
-//! `O(1)` when two clusters merge. That is enough because "first seen" and "smallest" are minima over
-//! the members, "identified" is a minimum that also changes when a member becomes identified, and
-//! "stable" depends on the two clusters only.
+//! `O(1)` when two clusters merge. That is enough because "first seen" and "smallest" are minima
+//! over the members, "identified" is a minimum that also changes when a member becomes identified,
+//! and "stable" depends on the two clusters only.
 //!
-//! A callable of the caller's is no strategy of the core's: the binding asks it member by member.
+//! | strategy | changes by a merge | changes when a member is identified |
+//! |---|---|---|
+//! | `Stable` | the smaller cluster's | no |
+//! | `Identified` | the one that is not first | yes |
+//! | `FirstSeen`, `Smallest` | the one that is not least | no |
+//!
+//! A callable of the caller's is no strategy here: the binding calls it with the members of a
+//! cluster.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -17,8 +24,8 @@ use crate::ids::id::Id;
 /// The way in which the canonical ID of a cluster is chosen (SPEC 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strategy {
-    /// In a merge the larger cluster's canonical ID stays; at equal size that of the cluster with an
-    /// identified ID, then the one that became known first.
+    /// In a merge the larger cluster's canonical ID stays; at equal size that of the cluster with
+    /// an identified ID, then the one that became known first.
     #[default]
     Stable,
     /// The identified ID that became known first, else the ID that became known first.
@@ -56,8 +63,8 @@ impl Strategy {
         }
     }
 
-    /// Returns which of these members becomes canonical after the canonical ID was forgotten; None if
-    /// there are none. "Stable" then takes the one that "identified" would (SPEC 8).
+    /// Returns which of these members becomes canonical after the canonical ID was forgotten; None
+    /// if there are none. "Stable" then takes the one that "identified" would (SPEC 8).
     pub(crate) fn choose<C: Clusters>(self, ids: &C, overrides: &Overrides, members: &[Id]) -> Option<Id> {
         members.iter().copied().reduce(|a, b| self.better(ids, overrides, a, b))
     }
@@ -69,14 +76,14 @@ impl Strategy {
 
     /// Compares two members of a cluster: the lesser is the better canonical ID.
     ///
-    /// The order does not depend on how the cluster came about; so it stands for "stable" only where
-    /// nothing is left to be stable.
+    /// The order does not depend on how the cluster came about; so it stands for "stable" only
+    /// where nothing is left to be stable.
     pub(crate) fn order<C: Clusters>(self, ids: &C, overrides: &Overrides, a: Id, b: Id) -> Ordering {
         let rank = |id: Id| overrides.rank(id);
         match self {
             Self::FirstSeen => rank(a).cmp(&rank(b)),
-            // An ID whose text was wiped counts as the smallest. A replay cannot know its text, and may
-            // rather report too many changes of canonical IDs than too few.
+            // An ID whose text was wiped counts as the smallest. A replay cannot know its text, and
+            // may rather report too many changes of canonical IDs than too few.
             Self::Smallest => ids.text(a).as_str().cmp(ids.text(b).as_str()),
             Self::Identified | Self::Stable => {
                 let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), rank(id));

@@ -1,14 +1,21 @@
 //! History: the links that merged clusters, one edge for each merge, 20 bytes an ID.
 //!
-//! A merge hangs one root under another, and no ID is hung twice. So the link that did it is kept at the
-//! number of the ID that was hung, together with the root above it.
+//! A merge hangs one root under another, and no ID is hung twice. So the link that did it is kept
+//! at the number of the ID that was hung, together with the root above it.
+//!
+//! After the links `a–b`, `c–d` and `d–a`, in which `b` and `d` were hung under `a` and `c`, and
+//! then `a` under `c`, the edge of `b` is `a–b`, that of `d` is `c–d`, and that of `a` is `d–a`.
+//! The chain from `b` to `c` is `a–b`, `d–a`, `c–d`: a path in the tree of edges, not in the forest
+//! of roots.
 //!
 //! # Invariants
 //!
 //! 1. The edges of a cluster are those of its members, and they form a tree.
-//! 2. `above` is a forest of depth `log2(size)` at most, for the smaller cluster is hung under the larger.
-//!    Unlike the paths of [`Forest`](crate::clusters::forest::Forest), its paths are never halved.
-//! 3. Up a path of that forest positions grow: a root that was hung takes no other root in any more.
+//! 2. `above` is a forest of depth `log2(size)` at most, for the smaller cluster is hung under the
+//!    larger. Unlike the paths of [`Forest`](crate::clusters::forest::Forest), its paths are never
+//!    halved.
+//! 3. Up a path of that forest positions grow: a root that was hung takes no other root in any
+//!    more.
 //!
 //! # Costs
 //!
@@ -25,7 +32,7 @@ use crate::link::Kind;
 /// A link that merged two clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// Which event stated it.
+    /// The event that stated it.
     pub kind: Kind,
     /// Its operands, in their order.
     pub ids: [Id; 2],
@@ -159,9 +166,10 @@ impl History {
 
     /// Returns the chain of links that leads from `a` to `b`, which are in one cluster (SPEC 8).
     ///
-    /// Costs `O(log size)` for each link of the chain, whatever else the cluster holds: the last link that
-    /// joined the two is the latest one on their paths up, and the rest of the chain leads to its two ends.
-    /// (Nieuwenhuis and Oliveras, "Proof-producing congruence closure", 2005.)
+    /// Costs `O(log size)` for each link of the chain, whatever else the cluster holds: the last
+    /// link that joined the two is the latest one on their paths up, and the rest of the chain
+    /// leads to its two ends. (Nieuwenhuis and Oliveras, "Proof-producing congruence closure",
+    /// 2005.)
     pub fn chain(&self, a: Id, b: Id) -> Vec<Edge> {
         let (mut chain, mut rest) = (Vec::new(), vec![Piece::Between(a, b)]);
         while let Some(piece) = rest.pop() {
@@ -179,8 +187,8 @@ impl History {
         chain
     }
 
-    /// Returns the link that joined the clusters of two IDs, its end on the side of `from` first; None if the
-    /// two are the same, or apart.
+    /// Returns the link that joined the clusters of two IDs, its end on the side of `from` first;
+    /// None if the two are the same, or apart.
     fn joining(&self, from: Id, to: Id) -> Option<(Edge, [Id; 2])> {
         let (mut ours, mut theirs, mut last) = (from, to, None);
         while ours != theirs {

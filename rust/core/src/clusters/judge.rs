@@ -1,14 +1,15 @@
 //! Judging a link between two known IDs, and everything that its outcome changes.
 //!
-//! The rules themselves are in [`policy`](crate::clusters::policy). This module collects the facts that
-//! they ask for, and carries out the outcome: claims, union, canonical ID, history, counts. It is the
-//! same code for a resolver that takes links as they come and for a replay of a journal, so a replay
-//! gives the same answer.
+//! The rules themselves are in [`policy`](crate::clusters::policy). This module collects the facts
+//! that they ask for, and carries out the outcome: claims, union, canonical ID, history, counts. It
+//! is the same code for a resolver that takes links as they come and for a replay of a journal, so
+//! a replay gives the same answer.
 //!
 //! # Invariants
 //!
 //! 1. A rejected link changes its count and nothing else.
-//! 2. Every link is counted once, under its outcome; so outcomes and acts together are the position.
+//! 2. Every link is counted once, under its outcome; so outcomes and acts together are the
+//!    position.
 //! 3. The canonical ID of a root is right after every call, under the strategy of the [`Rules`].
 //!
 //! # Costs
@@ -41,7 +42,7 @@ pub(crate) struct State {
     pub outcomes: [u64; Outcome::COUNT],
     /// The number of acts, and of links that a replay left out: positions without an outcome.
     pub without_outcome: u64,
-    /// What the order of numbers does not say of IDs.
+    /// The exceptions from the order of numbers.
     pub overrides: Overrides,
     /// The link behind each merge, if that is kept.
     pub history: Option<History>,
@@ -85,7 +86,8 @@ impl State {
 }
 
 impl Rules<'_> {
-    /// Judges a link between two known IDs, carries out its outcome and counts it (SPEC 2, from step 3).
+    /// Judges a link between two known IDs, carries out its outcome and counts it (SPEC 2, from
+    /// step 3).
     ///
     /// A function of its own: within the loop over a batch it takes a fifth more instructions.
     #[inline(never)]
@@ -122,8 +124,8 @@ impl Rules<'_> {
 
     /// Records the claims of an accepted link, each operand with the root of its cluster (SPEC 2).
     ///
-    /// Claims come before the union, so a link's own identified ID already counts when the canonical ID
-    /// is chosen (SPEC 5).
+    /// Claims come before the union, so a link's own identified ID already counts when the
+    /// canonical ID is chosen (SPEC 5).
     fn claim<C: Clusters>(
         self,
         clusters: &mut C,
@@ -153,11 +155,11 @@ impl Rules<'_> {
         }
     }
 
-    /// Returns the next canonical ID of the cluster with this root, of which `id` is a member; None if
-    /// all members are forgotten.
+    /// Returns the next canonical ID of the cluster with this root, of which `id` is a member; None
+    /// if all members are forgotten.
     ///
-    /// A small cluster is searched each time, a large one is sorted once, so that forgetting all its
-    /// members does not take the square of their number.
+    /// A small cluster is searched each time, a large one is sorted once, so that forgetting all
+    /// its members does not take the square of their number.
     fn successor<C: Clusters>(self, clusters: &C, overrides: &mut Overrides, root: Id, id: Id) -> Option<Id> {
         let named = |overrides: &Overrides| -> Vec<Id> {
             clusters.members(id).filter(|&member| !overrides.is_forgotten(member)).collect()

@@ -1,13 +1,13 @@
 //! IDs that are to be kept apart, and so the clusters that are (SPEC 8).
 //!
-//! A cluster that holds such an ID belongs to a *group*, and each group has the set of the groups that it
-//! must not join.
+//! A cluster that holds such an ID belongs to a *group*, and each group has the set of the groups
+//! that it must not join.
 //!
 //! # Costs
 //!
-//! Asking about two clusters costs three hash look-ups, however many pairs there are. When two clusters
-//! join, the smaller of their groups' sets goes into the larger, so all joins together move each pair
-//! `O(log pairs)` times.
+//! Asking about two clusters costs three hash look-ups, however many pairs there are. When two
+//! clusters join, the smaller of their groups' sets goes into the larger, so all joins together
+//! move each pair `O(log pairs)` times.
 //!
 //! # Invariants
 //!
@@ -21,7 +21,7 @@ use std::mem::take;
 use crate::codec::{Decoder, Encoder};
 use crate::ids::id::Id;
 
-/// The pairs; see the module.
+/// The pairs of IDs that are kept apart, and the groups of their clusters; see the module.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Apart {
     pairs: Vec<(Id, Id)>,
@@ -62,7 +62,9 @@ impl Apart {
         groups.is_some_and(|(&ours, theirs)| self.others[ours].contains(theirs))
     }
 
-    /// Records that `child` was hung under `root`.
+    /// Records that the cluster of `child` was joined to that of `root`, which are not apart.
+    ///
+    /// The group with fewer exclusions goes into the other one.
     pub fn unite(&mut self, root: Id, child: Id) {
         let Some(below) = self.groups.remove(&child) else { return };
         let Some(&above) = self.groups.get(&root) else {
@@ -85,7 +87,8 @@ impl Apart {
         out.words(self.pairs.iter().map(|(a, b)| u64::from(a.number()) << 32 | u64::from(b.number())))
     }
 
-    /// Reads pairs, which have no groups until [`Self::group`] gives them some; `id` checks a number.
+    /// Reads pairs, which have no groups until [`Self::group`] gives them some; `id` checks a
+    /// number.
     pub fn load(from: &mut Decoder, id: impl Fn(u64) -> io::Result<Id>) -> io::Result<Self> {
         let mut apart = Self::default();
         for _ in 0..from.count(8)? {

@@ -1,8 +1,8 @@
 //! Marks: facts about an ID that the rules ask for, as bits.
 //!
-//! Claims (SPEC 2) are marks: `CLAIMED`, `IDENTIFIED` and `ALIAS` belong to the ID, survive every merge
-//! and are never transferred. A cluster has the union of its members' marks at its root. Marks are only
-//! ever added; what takes them away is a replay without the link that made them.
+//! Claims (SPEC 2) are marks: `CLAIMED`, `IDENTIFIED` and `ALIAS` belong to the ID, survive every
+//! merge and are never transferred. A cluster has the union of its members' claims at its root.
+//! Marks are only ever added; only a replay without the link that made them takes them away.
 
 use bytemuck::Zeroable;
 

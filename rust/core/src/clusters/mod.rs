@@ -6,10 +6,11 @@
 //! - [`canonical`]: the strategies of SPEC 5.
 //! - [`judge`]: judges a link and carries out its outcome.
 //! - [`history`]: the link behind each merge.
-//! - [`overrides`]: IDs that are known out of order, forgotten, or kept apart; with [`kept_apart`] and
-//!   [`successors`].
+//! - [`overrides`]: IDs that are known out of order, forgotten, or kept apart; with [`kept_apart`]
+//!   and [`successors`].
 //!
-//! Everything here works on numbers and on any forest; texts are read only to compare canonical IDs.
+//! Everything here works on numbers and on any forest; texts are read only to compare canonical
+//! IDs.
 
 pub(crate) mod canonical;
 pub(crate) mod forest;

@@ -1,16 +1,17 @@
-//! Overrides of what an ID's number says about it: rare, and for most resolvers none.
+//! Overrides of the facts that follow from an ID's number: rare, and in most resolvers none.
 //!
-//! A number says that its ID is known, and when it became known. Three things override that:
+//! A number implies that its ID is known, and the moment at which it became known. Three things
+//! override that:
 //!
-//! - A link that was retracted leaves IDs behind that nothing else has named, or has named only later.
-//!   Such an ID keeps its number and is *not known*, or became known *at another time*.
+//! - A link that was retracted leaves IDs behind that nothing else has named, or has named only
+//!   later. Such an ID keeps its number and is *not known*, or became known *at another time*.
 //! - An ID that was forgotten keeps its place in its cluster and has no text.
 //! - Two IDs may have to be kept apart.
 //!
 //! # Invariants
 //!
 //! 1. An unknown ID is in no cluster but its own, and is not forgotten.
-//! 2. An ID that has a rank was unknown once. The rank says when it became known.
+//! 2. An ID that has a rank was unknown once. The rank is the moment at which it became known.
 //! 3. A rank of a known ID is no other ID's.
 //!
 //! # Costs
@@ -26,8 +27,8 @@ use crate::clusters::successors::Successors;
 use crate::codec::{Decoder, Encoder, damaged};
 use crate::ids::id::Id;
 
-/// The moment at which an ID became known: the last number that there was then, and behind it a count
-/// of the IDs that became known out of order.
+/// The moment at which an ID became known: the last number that there was then, and behind it a
+/// count of the IDs that became known out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(u32, u32);
 
@@ -36,7 +37,7 @@ pub(crate) struct Rank(u32, u32);
 pub(crate) struct Overrides {
     /// The IDs that have numbers and are not known.
     unknown: HashSet<Id>,
-    /// The ranks of IDs that did not become known when their numbers say.
+    /// The ranks of the IDs that became known out of the order of numbers.
     ranks: HashMap<Id, Rank>,
     forgotten: HashSet<Id>,
     apart: Apart,
@@ -52,7 +53,7 @@ impl Overrides {
         if self.ranks.is_empty() { natural } else { self.ranks.get(&id).copied().unwrap_or(natural) }
     }
 
-    /// Returns the known IDs that did not become known when their numbers say, in the order in which
+    /// Returns the known IDs that became known out of the order of numbers, in the order in which
     /// they did.
     pub fn moved(&self) -> Vec<Id> {
         let mut moved: Vec<Id> = self.ranks.keys().copied().filter(|id| !self.unknown.contains(id)).collect();
@@ -60,7 +61,8 @@ impl Overrides {
         moved
     }
 
-    /// Returns whether `id` became known at another time than its number says.
+    /// Returns whether `id` became known out of the order of numbers: at another time than its
+    /// neighbours.
     pub fn is_moved(&self, id: Id) -> bool {
         !self.ranks.is_empty() && self.ranks.contains_key(&id)
     }
@@ -126,7 +128,8 @@ impl Overrides {
 
     /// Returns the best member of a large cluster that is not forgotten.
     ///
-    /// `sorted` returns the cluster's members, best last; it is called only if they have no order yet.
+    /// `sorted` returns the cluster's members, best last; it is called only if they have no order
+    /// yet.
     pub fn best_successor(&mut self, root: Id, sorted: impl FnOnce(&Self) -> Vec<Id>) -> Option<Id> {
         if !self.successors.has_order(root) {
             let order = sorted(self);
@@ -135,8 +138,8 @@ impl Overrides {
         self.successors.best(root, |id| self.forgotten.contains(&id))
     }
 
-    /// Returns whether merges have to be reported to [`Self::unite`]: some clusters are kept apart, or
-    /// have an order of succession.
+    /// Returns whether merges have to be reported to [`Self::unite`]: some clusters are kept apart,
+    /// or have an order of succession.
     #[inline]
     pub fn follow_clusters(&self) -> bool {
         !self.apart.is_empty() || !self.successors.is_empty()

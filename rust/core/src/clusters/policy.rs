@@ -2,8 +2,8 @@
 //!
 //! Every check of SPEC 2 stands in this file and nowhere else. It has two halves:
 //!
-//! - Checks of a text alone, made when an operand is prepared: [`Policy::admits`] for whether it can be
-//!   an ID at all, [`Policy::marks`] for whether it is in the anonymous format.
+//! - Checks of a text alone, made when an operand is prepared: [`Policy::admits`] for whether it
+//!   can be an ID at all, [`Policy::marks`] for whether it is in the anonymous format.
 //! - Checks of a link between two known IDs, [`Policy::judge`], which read marks, sizes and roots.
 //!
 //! A policy is built and validated in Python. Here every combination of its fields is valid.
@@ -38,7 +38,9 @@ pub enum AnonGuard {
     Off,
 }
 
-/// The rules by which links are judged; every field is a switch of SPEC 2.
+/// The rules by which links are judged; every public field is a switch of SPEC 2.
+///
+/// It is small but for the blocked IDs, and shared: a resolver and its preparers have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The largest cluster allowed, in IDs; None for no limit.
@@ -52,8 +54,8 @@ pub struct Policy {
     /// The longest ID allowed, in characters; None for no limit.
     pub max_id_length: Option<usize>,
     blocked: Blocked,
-    /// The longest text, in bytes, that keys or a journal can hold. A limit of storage and no rule: a
-    /// longer text is an error, not an outcome.
+    /// The longest text, in bytes, that keys or a journal can hold. A limit of storage and no rule:
+    /// a longer text is an error, not an outcome.
     longest_text: usize,
 }
 
@@ -101,13 +103,17 @@ impl Policy {
         self.longest_text = bytes;
     }
 
-    /// Returns the most bytes that a text may have, whatever the rules say.
+    /// Returns the most bytes that a text may have, whatever the rules are.
     #[inline]
     pub(crate) fn longest_text(&self) -> usize {
         self.longest_text
     }
 
     /// Returns whether `text` can be an ID at all (SPEC 2, step 2).
+    ///
+    /// Asked for every operand of every link, so its common case is a few comparisons: a text is
+    /// measured in characters only if it has too many bytes, and hashed only if the filter of
+    /// blocked IDs lets it.
     #[inline]
     pub(crate) fn admits(&self, text: &str) -> bool {
         !text.is_empty() && self.is_short_enough(text) && !self.blocked.has(text)
@@ -183,8 +189,8 @@ impl Policy {
     }
 }
 
-/// Returns the claims that an accepted link of this kind makes on its first and its second ID (SPEC 2,
-/// `$identify`, steps 5 and 8, and `$create_alias`, steps 4 and 7).
+/// Returns the claims that an accepted link of this kind makes on its first and its second ID (SPEC
+/// 2, `$identify`, steps 5 and 8, and `$create_alias`, steps 4 and 7).
 pub(crate) fn claims(kind: Kind) -> (Marks, Marks) {
     match kind {
         Kind::Identify => (Marks::CLAIMED, Marks::IDENTIFIED),
@@ -217,13 +223,14 @@ fn is_five_groups(text: &str) -> bool {
 
 /// Blocked IDs in lower case, behind a filter that lets nearly every ID pass unhashed (SPEC 4).
 ///
-/// The filter is asked for every operand, so it reads two bytes and a length. It may let a text pass
-/// on to the set that is not blocked, and never the other way round.
+/// The filter is asked for every operand, so it reads two bytes and a length. It may let a text
+/// pass on to the set that is not blocked, and never the other way round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Blocked {
     ids: HashSet<String>,
-    /// For each length, the longest ones together: the first and the last bytes of blocked values, a bit
-    /// for each value of a byte's lower five bits. These are the same in upper and lower case.
+    /// For each length, the longest ones together: the first and the last bytes of blocked values,
+    /// a bit for each value of a byte's lower five bits. These are the same in upper and lower
+    /// case.
     edges: [[u32; 2]; LENGTHS],
 }
 

@@ -1,8 +1,9 @@
 //! The order in which a large cluster's members become canonical while others are forgotten.
 //!
-//! When the canonical ID is forgotten, the best of the other members takes its place. A search for it
-//! costs the size of the cluster each time, and forgetting all members the square of that. So a large
-//! cluster is sorted the first time, and the order is kept until the cluster changes otherwise.
+//! The best of the other members takes the place of a canonical ID that is forgotten. A search for
+//! it costs the size of the cluster each time, and forgetting all members the square of that. So a
+//! large cluster is sorted the first time, and the order is kept until the cluster changes
+//! otherwise.
 //!
 //! Each member leaves its order once, so after the sort forgetting all of `n` members costs `O(n)`.
 

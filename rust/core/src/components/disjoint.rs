@@ -1,13 +1,21 @@
-//! Disjoint sets of dense numbers, without a policy: what other libraries' union-finds stand on.
+//! Disjoint sets of dense numbers, without a policy, for stand-ins of other libraries' union-finds.
+//!
+//! `SciPy` promises which root stays, and `NetworkX` shows parents and weights, those of former
+//! roots too. So these sets keep what [`Forest`](crate::clusters::forest::Forest) does not, and the
+//! other way round.
 //!
 //! # Invariants
 //!
 //! 1. `parent` of a number is the number itself exactly at a root; following it ends at one.
-//! 2. `weight` is the size of the set at a root, and elsewhere the size when it last was a root.
+//! 2. `weight` is the size of the set at a root, and elsewhere its size when the number last was a
+//!    root.
 //! 3. Following `next` visits every member of a set once and ends where it began.
 //!
-//! Finding shortens the path on the way: [`DisjointSets::find`] halves it, [`DisjointSets::flatten`]
-//! hangs all of it under the root, for those to whom the parents are visible. 12 bytes a number.
+//! # Costs
+//!
+//! Finding shortens the path on the way: [`DisjointSets::find`] halves it,
+//! [`DisjointSets::flatten`] hangs all of it under the root, as `NetworkX` does, whose parents are
+//! visible. Amortised `O(α(n))` a call where the heavier root stays one, and 12 bytes a number.
 
 use bytemuck::Zeroable;
 
@@ -15,23 +23,28 @@ use crate::arch::{Array, prefetch};
 use crate::error::Error;
 use crate::ids::id::Id;
 
-/// How many links ahead nodes are asked for.
+/// The number of links ahead for which nodes are asked.
 const AHEAD: usize = 16;
 
+/// A number's place among the sets.
 #[derive(Clone, Copy, Zeroable)]
 struct Node {
+    /// The parent; a root is its own.
     parent: u32,
+    /// The size of the set, now or when the number last was a root.
     weight: u32,
+    /// The next member of the set, the last one's being the first again.
     next: u32,
 }
 
 /// The sets; see the module.
 pub struct DisjointSets {
     nodes: Array<Node>,
+    /// The number of sets.
     count: usize,
 }
 
-/// What a copy of [`DisjointSets`] is made from: one row a number.
+/// The arrays of [`DisjointSets`], for a copy or a pickle: one row a number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parts {
     /// The parents; a root is its own.
@@ -68,6 +81,10 @@ impl DisjointSets {
     }
 
     /// Adds the next number as a set of its own and returns it.
+    ///
+    /// # Errors
+    ///
+    /// If there are [`Self::LIMIT`] numbers already.
     pub fn push(&mut self) -> Result<u32, Error> {
         let number = u32::try_from(self.len()).ok().filter(|number| *number < Self::LIMIT);
         let number = number.ok_or(Error::TooManyElements { limit: Self::LIMIT })?;
@@ -76,10 +93,12 @@ impl DisjointSets {
         Ok(number)
     }
 
+    /// Returns the node of `number`, which must be there.
     fn node(&self, number: u32) -> &Node {
         self.nodes.get(number as usize)
     }
 
+    /// Returns the node of `number`, which must be there, to change it.
     fn node_mut(&mut self, number: u32) -> &mut Node {
         self.nodes.get_mut(number as usize)
     }
@@ -100,7 +119,9 @@ impl DisjointSets {
         prefetch(self.node(number));
     }
 
-    /// Hints that the links behind `row` are about to be looked at, one after another.
+    /// Hints that the links behind `row` are about to be read, one after another.
+    ///
+    /// Asks for the nodes of one link, some links ahead; to be called before each link.
     #[inline]
     pub fn look_ahead(&self, links: &[[u32; 2]], row: usize) {
         if let Some(link) = links.get(row + AHEAD) {
@@ -124,7 +145,9 @@ impl DisjointSets {
         }
     }
 
-    /// Returns the root of `number` and makes it the parent of the whole path.
+    /// Returns the root of `number` and makes it the parent of every number on the path.
+    ///
+    /// Two walks instead of one, which leave the parents that `NetworkX` leaves.
     #[inline]
     pub fn flatten(&mut self, mut number: u32) -> u32 {
         let mut root = number;
@@ -137,7 +160,10 @@ impl DisjointSets {
         root
     }
 
-    /// Hangs `child` under `root`; both are roots, and not the same.
+    /// Hangs `child` under `root`; both must be roots, and not the same.
+    ///
+    /// The choice between the two is the caller's, as are its costs: a heavier child makes longer
+    /// paths.
     #[inline]
     pub fn unite(&mut self, root: u32, child: u32) {
         debug_assert!(root != child && self.parent(root) == root && self.parent(child) == child);
@@ -150,8 +176,9 @@ impl DisjointSets {
         self.count -= 1;
     }
 
-    /// Joins the sets of `a` and `b` and returns whether they were two: the heavier root stays one,
-    /// of equals the lower.
+    /// Joins the sets of `a` and `b` and returns whether they were two.
+    ///
+    /// The heavier root stays a root, of equals the lower number: `SciPy`'s rule.
     #[inline]
     pub fn merge(&mut self, a: u32, b: u32) -> bool {
         let (a, b) = (self.find(a), self.find(b));
@@ -186,7 +213,7 @@ impl DisjointSets {
         sets
     }
 
-    /// Returns what a copy is made from.
+    /// Returns the arrays.
     pub fn parts(&self) -> Parts {
         let nodes = || (0..self.len()).map(|number| self.nodes.get(number));
         Parts {
@@ -197,6 +224,8 @@ impl DisjointSets {
     }
 
     /// Returns the sets that `parts` describe, or None if they break an invariant.
+    ///
+    /// Takes `O(n)` time and memory, whatever the arrays hold: a pickle may come from anywhere.
     pub fn from_parts(parts: &Parts) -> Option<Self> {
         let roots = roots(&parts.parents)?;
         if !weighs(parts, &roots) || !circles(&parts.next, &roots) {
@@ -216,7 +245,10 @@ impl DisjointSets {
 }
 
 /// Returns the root of every number, or None if a path leaves the numbers or goes in a circle.
+///
+/// Each number is on one path that is walked, for a walk ends where another one went before.
 fn roots(parents: &[u32]) -> Option<Vec<u32>> {
+    // No number is as high.
     const UNKNOWN: u32 = u32::MAX;
     let mut roots = vec![UNKNOWN; parents.len()];
     let mut path = Vec::new();
@@ -241,7 +273,8 @@ fn roots(parents: &[u32]) -> Option<Vec<u32>> {
     Some(roots)
 }
 
-/// Returns whether a root weighs what its set counts and nothing weighs more than all.
+/// Returns whether each root has the weight of its set, and no number a weight above that of all
+/// together.
 fn weighs(Parts { weights, .. }: &Parts, roots: &[u32]) -> bool {
     let mut sizes = vec![0_u32; roots.len()];
     for &root in roots {

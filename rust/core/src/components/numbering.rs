@@ -7,10 +7,13 @@
 //! 2. Equal values have one number, different ones two: nothing stands for a value but itself.
 //!
 //! Texts go through the interner in groups, as in a resolver. Integers that lie close together are
-//! positions in an array; others are hashed, with a key that nobody outside can know.
+//! positions in an array; others are hashed, with a key of this process that nobody can know.
 //!
-//! 8 bytes a link; 16 a distinct text and itself if it does not pack, or 8 a distinct integer; and 8 to
-//! 16 for the index, or, for integers close together, 4 a position, of which there are at most 16 a link.
+//! # Costs
+//!
+//! 8 bytes a link; 16 a distinct text, and the text itself if it does not pack, or 8 a distinct
+//! integer; and 8 to 16 for the index, or, for integers close together, 4 a position, of which
+//! there are at most 16 a link.
 
 use crate::arch::{Chunk, prefetch};
 use crate::error::Error;
@@ -22,34 +25,35 @@ use crate::ids::key::{Key, Text};
 use crate::resolver::batch::{Batch, GROUP, Prepared, Preparer, Side, Status, clamped};
 use crate::resolver::prefetch::{Prefetcher, Search};
 
-/// How many links ahead the places of integers are asked for.
+/// The number of links ahead for which the places of integers are asked.
 const AHEAD: usize = 16;
-/// How many array positions an integer may cost: about as many bytes as it takes to hash it.
+/// The number of array positions that an integer may cost: about as many bytes as hashing takes.
 const SPREAD: u64 = 8;
 
 /// Distinct texts by their numbers, and the links between these.
 pub struct DistinctTexts {
     texts: Interner<()>,
+    /// The links that have numbers, in order.
     links: Vec<[u32; 2]>,
 }
 
 /// A link that has no numbers; those before it do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unnumbered {
-    /// How many links were numbered before.
+    /// The number of links that were numbered before.
     pub row: usize,
-    /// Which of its ends it is.
+    /// The end without a number.
     pub side: Side,
-    /// What the matter is.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// Why a text has no number.
+/// The reason why a text has no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// There is none.
+    /// There is no text.
     Missing,
-    /// It is not valid Unicode.
+    /// The text is not valid Unicode.
     NotUnicode,
     /// A limit is reached.
     Limit(Error),
@@ -65,7 +69,7 @@ impl DistinctTexts {
         Ok(Self { texts: Interner::new(Id::LIMIT, 0), links: room_for(rows)? })
     }
 
-    /// Returns the preparer that the texts pass; [`Batch::prepare_ends`] asks for no policy.
+    /// Returns the preparer of these texts, for [`Batch::prepare_ends`].
     pub fn preparer(&self) -> Preparer {
         Preparer::without_policy(self.texts.hasher().clone())
     }
@@ -76,6 +80,12 @@ impl DistinctTexts {
     }
 
     /// Numbers both ends of the rows of a batch, in order, up to the first that has no number.
+    ///
+    /// In the same passes as a resolver; see [`prefetch`](crate::resolver::prefetch).
+    ///
+    /// # Errors
+    ///
+    /// At the first end without a number; the links before it have theirs.
     pub fn take(&mut self, batch: &mut Batch) -> Result<(), Unnumbered> {
         let search = Search::begin(&self.texts, batch);
         let Batch { sides, texts, .. } = batch;
@@ -91,6 +101,7 @@ impl DistinctTexts {
         Ok(())
     }
 
+    /// Returns the number of an end of the next link.
     #[inline]
     fn number(&mut self, side: Side, prepared: &Prepared, buffer: &str) -> Result<u32, Unnumbered> {
         match self.intern(prepared, buffer) {
@@ -99,6 +110,7 @@ impl DistinctTexts {
         }
     }
 
+    /// Returns the ID of an operand, numbering it if it is new.
     #[inline]
     fn intern(&mut self, prepared: &Prepared, buffer: &str) -> Result<Id, Reason> {
         match prepared.status {
@@ -144,18 +156,23 @@ impl DistinctTexts {
     }
 }
 
-/// Returns room for so many links.
+/// Returns room for so many links, or an error if there is no memory for them.
 fn room_for(rows: usize) -> Result<Vec<[u32; 2]>, Error> {
     let mut links = Vec::new();
     links.try_reserve_exact(rows).map_err(|_| Error::NoMemory)?;
     Ok(links)
 }
 
+/// The error of one value too many.
 const TOO_MANY: Error = Error::TooManyElements { limit: Id::LIMIT };
 
 /// Numbers the ends of links and returns the distinct integers in the order of their numbers.
 ///
 /// Each link is one row of `left` and `right`, which have the same length.
+///
+/// # Errors
+///
+/// If there are too many distinct integers, or there is no memory.
 pub fn number_integers(left: &[i64], right: &[i64]) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
     let all = || left.iter().chain(right);
     let (Some(&least), Some(&most)) = (all().min(), all().max()) else {
@@ -169,18 +186,19 @@ pub fn number_integers(left: &[i64], right: &[i64]) -> Result<(Vec<i64>, Vec<[u3
     }
 }
 
-/// Distinct integers and where to find their numbers.
+/// Distinct integers and their numbers: by position or by hash.
 trait Integers {
     /// Hints that `integer` is about to be numbered.
     fn prefetch(&self, integer: i64);
     /// Returns the number of `integer`, which is the next if it had none.
     fn number(&mut self, integer: i64) -> u32;
-    /// Returns how many have a number.
+    /// Returns how many integers have a number.
     fn len(&self) -> usize;
     /// Returns the integers in the order of their numbers.
     fn distinct(self) -> Vec<i64>;
 }
 
+/// Numbers the ends of links with `integers`, asking for their places ahead.
 fn number_each(
     left: &[i64],
     right: &[i64],
@@ -200,20 +218,22 @@ fn number_each(
     Ok((integers.distinct(), links))
 }
 
-/// Numbers by position: the integer's distance from the least.
+/// Numbers by position, which is the integer's distance from the least.
 struct Close {
     least: i64,
-    /// One more than the integer's number, or zero.
+    /// At each position one more than the integer's number, or zero.
     places: Chunk<u32>,
     distinct: Vec<i64>,
 }
 
 impl Close {
+    /// Returns no integers, with a place for each from `least` to `range` above it.
     fn new(least: i64, range: u64) -> Result<Self, Error> {
         let places = Chunk::try_new(range as usize + 1).ok_or(Error::NoMemory)?;
         Ok(Self { least, places, distinct: Vec::new() })
     }
 
+    /// Returns the position of an integer.
     fn position(&self, integer: i64) -> usize {
         integer.abs_diff(self.least) as usize
     }
@@ -245,18 +265,20 @@ impl Integers for Close {
     }
 }
 
-/// Numbers by hash.
+/// Numbers by hash, in the same index as texts.
 struct Scattered {
     index: Index,
     distinct: Distinct,
 }
 
+/// The distinct integers in the order of their numbers, and their hashes.
 struct Distinct {
     hasher: Hasher,
     integers: Vec<i64>,
 }
 
 impl Distinct {
+    /// Returns the hash of an integer.
     #[inline]
     fn hash_of(&self, integer: i64) -> u64 {
         self.hasher.hash_number(integer.cast_unsigned())
@@ -274,6 +296,7 @@ impl Hashes for Distinct {
 }
 
 impl Scattered {
+    /// Returns no integers.
     fn new() -> Self {
         let distinct = Distinct { hasher: Hasher::keyed(), integers: Vec::new() };
         Self { index: Index::new(0), distinct }

@@ -1,23 +1,27 @@
-//! The connected components of links between dense numbers, all at once.
+//! Connected components of links between dense numbers, all at once, by Rem's algorithm.
 //!
 //! # Invariants
 //!
 //! 1. The parent of a number is never above it, so a root is the lowest number of its component.
 //! 2. Labels count components in the order of their lowest numbers.
 //!
-//! Linking is Rem's algorithm with splicing: one walk up both paths at a time, which moves what it
-//! passes to the other path's lower parent. 8 bytes a number. M. Patwary, J. Blair and F. Manne
+//! # Costs
+//!
+//! Linking is Rem's algorithm with splicing: one walk up both paths at a time, which moves each
+//! number that it passes to the other path's lower parent. M. Patwary, J. Blair and F. Manne
 //! ("Experiments on Union-Find Algorithms", 2010) measured it as the fastest of all that they knew.
+//! 8 bytes a number: its parent while linking, then its label. Links are read once, in order;
+//! parents are asked for ahead.
 
 use crate::arch::{Chunk, prefetch};
 
-/// How many links ahead parents are asked for.
+/// The number of links ahead for which parents are asked.
 const AHEAD: usize = 16;
 
 /// A component for each number, counted from 0 in the order of first appearance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Components {
-    /// How many components there are.
+    /// The number of components.
     pub count: u32,
     /// The component of each number.
     pub labels: Vec<u32>,
@@ -25,6 +29,10 @@ pub struct Components {
 
 impl Components {
     /// Returns the components of the numbers below `count` that these links connect.
+    ///
+    /// # Panics
+    ///
+    /// If a link names a number that is not below `count`, or there is no memory.
     pub fn of(count: usize, links: &[[u32; 2]]) -> Self {
         let mut parents = Chunk::<u32>::new(count);
         for (number, parent) in parents.iter_mut().enumerate() {
@@ -54,6 +62,9 @@ impl Components {
     }
 }
 
+/// Links two numbers, unless they are in one component.
+///
+/// Each step replaces the higher of the two parents by the lower one, so parents only ever sink.
 #[inline]
 fn link(parents: &mut [u32], mut a: u32, mut b: u32) {
     let (mut above_a, mut above_b) = (parents[a as usize], parents[b as usize]);

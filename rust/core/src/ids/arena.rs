@@ -6,8 +6,8 @@
 //! 2. A chunk never grows beyond the capacity with which it was made, so no text ever moves.
 //! 3. A wiped text is as long as it was, and all its bytes are zero.
 //!
-//! Appending a text copies it once, and nothing is ever freed. The first chunk has 4 KiB, later ones
-//! 1 MiB; a text that is longer has a chunk of its own.
+//! Appending a text copies it once, and nothing is ever freed. The first chunk has 4 KiB, later
+//! ones 1 MiB; a text that is longer has a chunk of its own.
 
 use std::io;
 
@@ -35,7 +35,7 @@ impl Arena {
 
     /// Makes room for texts of so many bytes, and returns whether there is memory for them.
     ///
-    /// What is left of the last chunk stays unused if the texts do not fit there.
+    /// The rest of the last chunk stays unused if the texts do not fit there.
     pub fn reserve(&mut self, bytes: usize) -> bool {
         if bytes == 0 || self.has_room(bytes) {
             return true;
@@ -101,7 +101,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// If they are cut off or no UTF-8. Whether keys lead into them is for [`Self::holds`] to say.
+    /// If they are cut off or no UTF-8. Keys are checked by [`Self::holds`].
     pub fn load(from: &mut Decoder) -> io::Result<Self> {
         let mut arena = Self::default();
         for _ in 0..from.count(8)? {

@@ -1,10 +1,21 @@
 //! A bucket of the index: a cache line of ten slots, each with a tag and the number of an ID.
 //!
+//! | word | content, the first in the lowest bits |
+//! |---|---|
+//! | 0, 1 | the tags of slots 0 to 7, 16 bits each |
+//! | 2 | the tags of slots 8 and 9, then the [`State`] |
+//! | 3–7 | the numbers of slots 0 to 9, 32 bits each |
+//!
 //! # Invariants
 //!
-//! 1. Slots fill from the front; what is free is zero.
-//! 2. Only the index's owner changes a bucket. Its words are atomic, so that others can look at any
-//!    time; what they see may be half of a change.
+//! 1. Slots fill from the front; the tag and the number of a free slot are zero.
+//! 2. Only the index's owner changes a bucket. Its words are atomic, so that other threads can read
+//!    it at any time; a reader may see half of a change.
+//!
+//! # Costs
+//!
+//! A look touches one cache line and compares all ten tags at once. Words are read and written
+//! with relaxed order, which on x86-64 is a plain move: nothing is locked, and no reader waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,27 +24,34 @@ use bytemuck::Zeroable;
 use crate::arch::equal_pairs;
 use crate::ids::id::Id;
 
+/// The number of slots: ten tags of two bytes, ten numbers of four, and the state fill a cache
+/// line.
 pub const SLOTS: usize = 10;
 
-/// A cache line, whose words can be read while another thread writes them: what a [`Slots`] is.
+/// A cache line whose words can be read while another thread writes them; the layout is that of
+/// [`Slots`].
 #[derive(Zeroable)]
 #[repr(C, align(64))]
 pub struct Bucket([AtomicU64; 8]);
 
-/// What stands in a bucket: ten tags, a [`State`] behind them, ten numbers; the first in the lowest bits.
+/// The content of a bucket: ten tags, a [`State`] behind them, ten numbers; the first in the lowest
+/// bits.
 #[derive(Clone, Copy, Default)]
 pub struct Slots([u64; 8]);
 
-/// Which word holds the last two tags and the state, and the first that holds numbers.
+/// The word with the last two tags and the state.
 const STATE: usize = 2;
+/// The first word with numbers.
 const NUMBERS: usize = 3;
 
-/// How many slots are taken (8 bits from bit 32), whether an ID whose way led here stands further on
-/// (bit 40), and which slots hold an ID that is at home elsewhere (from bit 48).
+/// The state of a bucket, in one word with two tags: the number of slots taken (8 bits from bit
+/// 32), whether the bucket is *passed*, so that an ID which is at home here or before may stand
+/// further on (bit 40), and the slots whose ID is *away* from home (from bit 48).
 #[derive(Clone, Copy)]
 pub struct State(u64);
 
 impl State {
+    /// The bit of a bucket that is passed.
     const PASSED: u64 = 1 << 40;
 
     /// Returns how many slots are taken.
@@ -47,17 +65,18 @@ impl State {
         self.taken() == SLOTS
     }
 
-    /// Returns whether an ID whose way led here stands further on.
+    /// Returns whether a search that found nothing here must go on to the next bucket.
     pub fn is_passed(self) -> bool {
         self.0 & Self::PASSED != 0
     }
 
+    /// Returns whether the ID in a slot is at home in another bucket.
     fn is_away(self, slot: usize) -> bool {
         self.0 >> (48 + slot) & 1 == 1
     }
 }
 
-/// Returns what filling a free slot adds to which words.
+/// Returns the words that filling a free slot changes, and what is to be added to each.
 #[inline]
 fn filling(slot: usize, tag: u16, id: Id, away: bool) -> [(usize, u64); 3] {
     [
@@ -68,17 +87,19 @@ fn filling(slot: usize, tag: u16, id: Id, away: bool) -> [(usize, u64); 3] {
 }
 
 impl Bucket {
+    /// Returns a word as it is now.
     #[inline]
     fn word(&self, at: usize) -> u64 {
         self.0[at].load(Ordering::Relaxed)
     }
 
+    /// Writes a word; for the owner alone.
     #[inline]
     fn set_word(&self, at: usize, value: u64) {
         self.0[at].store(value, Ordering::Relaxed);
     }
 
-    /// Returns what is known of its slots.
+    /// Returns the state of its slots.
     #[inline]
     pub fn state(&self) -> State {
         State(self.word(STATE))
@@ -90,7 +111,7 @@ impl Bucket {
         Id::new((self.word(NUMBERS + slot / 2) >> (32 * (slot % 2))) as u32)
     }
 
-    /// Returns a bit for each slot that has this tag.
+    /// Returns a bit for each taken slot that has this tag.
     #[inline]
     pub fn matches(&self, state: State, tag: u16) -> u32 {
         let words = [self.word(0), self.word(1), state.0, 0];
@@ -111,12 +132,12 @@ impl Bucket {
         None
     }
 
-    /// Says that an ID whose way led here stands further on.
+    /// Marks the bucket as passed: an ID that found no room here stands further on.
     pub fn pass(&self) {
         self.set_word(STATE, self.state().0 | State::PASSED);
     }
 
-    /// Fills the next slot with an ID, which may be `away` from its home.
+    /// Fills the next slot, which must be free, with an ID that may be `away` from its home.
     #[inline]
     pub fn push(&self, tag: u16, id: Id, away: bool) {
         for (at, added) in filling(self.state().taken(), tag, id, away) {
@@ -124,12 +145,12 @@ impl Bucket {
         }
     }
 
-    /// Returns what stands in it.
+    /// Returns its content.
     pub fn slots(&self) -> Slots {
         Slots([0, 1, 2, 3, 4, 5, 6, 7].map(|at| self.word(at)))
     }
 
-    /// Lets something else stand in it.
+    /// Replaces its content.
     pub fn set(&self, slots: Slots) {
         for (at, word) in slots.0.into_iter().enumerate() {
             self.set_word(at, word);
@@ -138,26 +159,28 @@ impl Bucket {
 }
 
 impl Slots {
-    /// Returns them as words.
+    /// Returns the content as words of a checkpoint.
     pub fn to_words(self) -> [u64; 8] {
         self.0
     }
 
-    /// Returns what words say, with no more IDs than a bucket has slots.
+    /// Returns the content of eight words, or None if they state more IDs than a bucket has slots.
     pub fn from_words(words: [u64; 8]) -> Option<Self> {
         let slots = Self(words);
         (slots.state().taken() <= SLOTS).then_some(slots)
     }
 
-    /// Returns what is known of them.
+    /// Returns the state of the slots.
     pub fn state(&self) -> State {
         State(self.0[STATE])
     }
 
+    /// Returns the tag in a slot.
     fn tag(&self, slot: usize) -> u16 {
         (self.0[slot / 4] >> (16 * (slot % 4))) as u16
     }
 
+    /// Fills the next slot with an ID that is at home.
     #[inline]
     fn push(&mut self, tag: u16, id: Id) {
         for (at, added) in filling(self.state().taken(), tag, id, false) {
@@ -171,8 +194,8 @@ impl Slots {
         (0..self.state().taken()).map(move |slot| Id::new(number(slot)))
     }
 
-    /// Returns the two buckets that this one splits into by a bit of the tags; calls `stray` with each
-    /// ID that is away.
+    /// Returns the two halves into which a bit of the tags splits the content, and calls `stray`
+    /// with each ID that is away: its home is another bucket, so it is in neither half.
     #[inline]
     pub fn split(&self, bit: u32, mut stray: impl FnMut(Id)) -> [Self; 2] {
         let mut halves = [Self::default(); 2];

@@ -1,10 +1,10 @@
 //! Hashing of texts, keys and numbers, with seeds of a resolver's own.
 //!
-//! Hashing is foldhash, keyed anew in every process from the system's randomness, so that nobody can
-//! choose IDs that collide. No answer depends on a hash or on the order of hashes.
+//! Hashing is foldhash, keyed anew in every process from the system's randomness, so that nobody
+//! can choose IDs that collide. No answer depends on a hash or on the order of hashes.
 //!
-//! A checkpoint keeps the seeds and two hashes of known values: a process that loads it hashes as the
-//! one that wrote it, or refuses it.
+//! A checkpoint keeps the seeds and two hashes of known values: a process that loads it hashes as
+//! the one that wrote it, or refuses it.
 
 use std::hash::{BuildHasher, Hasher as _};
 use std::io;
@@ -39,7 +39,8 @@ impl Hasher {
     /// A text that no key holds. Its hash shows whether two hashers hash long texts alike.
     const SAMPLE: &str = "the hash of this text tells whether hashes are what they were";
 
-    /// Returns a hasher seeded from the operating system's randomness, by way of the standard library.
+    /// Returns a hasher seeded from the operating system's randomness, by way of the standard
+    /// library.
     pub fn keyed() -> Self {
         static SHARED: OnceLock<u64> = OnceLock::new();
         let random = || std::hash::RandomState::new().build_hasher().finish();
@@ -49,7 +50,8 @@ impl Hasher {
     /// Returns the hasher with these seeds.
     ///
     /// The state of a shared seed is made once for each seed and never freed. There is one seed for
-    /// this process and one for each other process whose checkpoint was loaded here, so they are few.
+    /// this process and one for each other process whose checkpoint was loaded here, so they are
+    /// few.
     fn with_seeds(seeds: [u64; 2]) -> Self {
         static SHARED: Mutex<Vec<(u64, &'static SharedSeed)>> = Mutex::new(Vec::new());
         let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);

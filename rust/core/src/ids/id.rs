@@ -1,8 +1,12 @@
-//! The dense number of a known ID.
+//! The dense number of an ID.
+//!
+//! Inside the crate an ID is its number and nothing else; text becomes a number once, on the way
+//! in. No user of the package ever sees a number.
 
-/// The number of a known ID: 0 for the one that became known first, then 1, 2, …
+/// The number of an ID: 0 for the one that became known first, then 1, 2, …
 ///
-/// Numbers are never reused, so their order is the order in which the IDs became known.
+/// Numbers are never reused, so their order is the order in which the IDs became known, but for the
+/// few that a retraction left unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u32);
 
@@ -14,7 +18,7 @@ impl Id {
     /// The ID that became known first.
     pub(crate) const FIRST: Self = Self(0);
 
-    /// Returns the ID that became known as the `number`th, counted from 0.
+    /// Returns the ID with this number, which must be below [`Self::LIMIT`].
     pub fn new(number: u32) -> Self {
         debug_assert!(number < Self::LIMIT);
         Self(number)
@@ -25,7 +29,7 @@ impl Id {
         self.0
     }
 
-    /// Returns the number as a position in an array with one element an ID.
+    /// Returns the number as an index of an array with one element an ID.
     pub fn index(self) -> usize {
         self.0 as usize
     }

@@ -11,8 +11,8 @@
 //!
 //! 16 bytes an ID for its key, 8 to 16 for the index, the value, and the text itself if it does not
 //! pack. Finding a text touches a bucket of the index, an entry, and the arena only for a text that
-//! does not pack. A value stands beside its ID's key, so a search that ends at the key has brought the
-//! value near as well.
+//! does not pack. A value stands beside its ID's key, so a search that ends at the key has brought
+//! the value near as well.
 
 use std::io;
 
@@ -35,7 +35,7 @@ struct Entry<T> {
     value: T,
 }
 
-/// The interner; see the module.
+/// The interner of texts, with a value of type `T` for each; see the module.
 pub struct Interner<T> {
     entries: Array<Entry<T>>,
     arena: Arena,
@@ -49,6 +49,8 @@ pub struct Interner<T> {
 
 impl<T: Zeroable + Copy> Interner<T> {
     /// Returns an empty interner that takes at most `limit` IDs and has room for `capacity`.
+    ///
+    /// Room ahead saves the index from growing, and takes its memory at once.
     pub fn new(limit: u32, capacity: usize) -> Self {
         Self {
             entries: Array::new(capacity.min(limit as usize)),
@@ -111,7 +113,7 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.stored().is(id, probe)
     }
 
-    /// Returns the ID with the text of `probe`, if there is one.
+    /// Returns the ID with the text of `probe`, if there is one; a forgotten ID is never found.
     #[inline]
     pub fn find(&self, probe: &Probe) -> Option<Id> {
         self.index.find(probe.hash, |id| self.stored().is(id, probe))
@@ -170,6 +172,8 @@ impl<T: Zeroable + Copy> Interner<T> {
     }
 
     /// Numbers an ID whose text was forgotten; there must be room.
+    ///
+    /// A journal that is read back has numbers without texts, and later numbers count on them.
     pub fn push_forgotten(&mut self, value: impl FnOnce(Id) -> T) {
         let id = Id::new(self.entries.len() as u32);
         let Self { entries, arena, index, hasher, .. } = self;
@@ -196,7 +200,7 @@ impl<T: Zeroable + Copy> Interner<T> {
         self.wiped
     }
 
-    /// Returns the key of `id`.
+    /// Returns the key of `id`, which is [`Key::FORGOTTEN`] if its text was wiped.
     #[inline]
     pub fn key(&self, id: Id) -> Key {
         self.entries.get(id.index()).key
@@ -294,6 +298,8 @@ impl<T: Zeroable + Copy> Interner<T> {
 }
 
 /// The stored keys and texts, as the index asks for them while the interner changes it.
+///
+/// A view of its own, for the index is borrowed at the same time.
 struct StoredKeys<'a, T> {
     entries: &'a Array<Entry<T>>,
     arena: &'a Arena,

@@ -1,13 +1,14 @@
 //! Change feed: the canonical IDs that changed since a position, asked again and again.
 //!
-//! A feed keeps the forest as it was at the position that was asked about last, 16 bytes an ID. The next
-//! time it goes on from there, and compares only the clusters that a step has touched since. So its cost
-//! is that of the steps in between, not of all steps ever; only a retraction touches everything.
+//! A feed keeps the forest as it was at the position that was asked about last, 16 bytes an ID. The
+//! next time it goes on from there, and compares only the clusters that a step has touched since.
+//! So its cost is that of the steps in between, not of all steps ever; only a retraction touches
+//! everything.
 //!
 //! # Invariant
 //!
-//! The forest is that of the journal's first `batch` batches and `taken` more steps, without what was
-//! taken back as of the position `since`.
+//! The forest is that of the journal's first `batch` batches and `taken` more steps, without what
+//! was taken back as of the position `since`.
 
 use std::collections::HashSet;
 
@@ -38,8 +39,8 @@ impl ChangeFeed {
         Self { then, retracted: core.retractions.in_effect_at(since), since, batch: 0, taken: 0 }
     }
 
-    /// Moves the feed to a later position and returns true, or returns false if it cannot go there: the
-    /// position is earlier, or something was retracted in between.
+    /// Moves the feed to a later position and returns true, or returns false if it cannot go there:
+    /// the position is earlier, or something was retracted in between.
     pub fn follow(&mut self, core: &JournaledResolver, since: u64) -> bool {
         let can_go_on =
             self.then.position() <= since && core.retractions.in_effect_at(since) == self.retracted;
@@ -75,8 +76,8 @@ impl ChangeFeed {
         Ok(is_through)
     }
 
-    /// Returns the IDs that have another canonical ID now than at the position, in the order of their
-    /// numbers; `batches` are the steps from [`Self::batch`] on.
+    /// Returns the IDs that have another canonical ID now than at the position, in the order of
+    /// their numbers; `batches` are the steps from [`Self::batch`] on.
     pub fn changes<'a>(
         &self,
         core: &JournaledResolver,

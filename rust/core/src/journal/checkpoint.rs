@@ -1,8 +1,8 @@
 //! Checkpoints: a resolver's arrays as bytes, to be had without reading its whole journal back.
 //!
-//! A checkpoint is read by the version that wrote it, on a machine with the same hashes; anything else is
-//! an error, and so is every bit that differs. It holds the texts of all IDs and the seeds of the hashes,
-//! and so is as confidential as the journal.
+//! A checkpoint is read by the version that wrote it, on a machine with the same hashes; anything
+//! else is an error, and so is every bit that differs. It holds the texts of all IDs and the seeds
+//! of the hashes, and so is as confidential as the journal.
 //!
 //! It has two parts of about the same length, so that two threads can read it:
 //!
@@ -12,7 +12,8 @@
 //! # Invariants
 //!
 //! 1. Loading takes memory in proportion to the bytes that are there, whatever they hold.
-//! 2. No walk through a resolver that was loaded is endless: whatever a walk relies on to end is checked.
+//! 2. No walk through a resolver that was loaded is endless: whatever a walk relies on to end is
+//!    checked.
 
 use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
@@ -32,7 +33,8 @@ use crate::link::Outcome;
 /// The first word of a part: "idmerge" and the version of this layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x02");
 
-/// The number of positions that there can be: history keeps a link's kind in two bits of its position.
+/// The number of positions that there can be: history keeps a link's kind in two bits of its
+/// position.
 const MOST_POSITIONS: u64 = 1 << 62;
 
 /// The moment at which a checkpoint was written, in numbers of the caller's.
@@ -42,8 +44,8 @@ pub type Moment = [u64; 5];
 pub type Part<'a> = (&'a mut (dyn Read + Send), u64);
 
 impl JournaledResolver {
-    /// Writes everything but the policy and what is pending, and returns how many bytes the second of the
-    /// two parts has.
+    /// Writes everything but the policy and what is pending, and returns how many bytes the second
+    /// of the two parts has.
     ///
     /// # Errors
     ///
@@ -62,15 +64,15 @@ impl JournaledResolver {
         rest.finish()
     }
 
-    /// Reads a resolver with this one's policy; `is_right` is asked about the moment at which it was
-    /// written.
+    /// Reads a resolver with this one's policy; `is_right` is asked about the moment at which it
+    /// was written.
     ///
     /// The index is read on a second thread, if the system has one to spare.
     ///
     /// # Errors
     ///
-    /// If it is damaged, of another version, not right, or without the history that this one keeps, or if
-    /// there is no memory for it.
+    /// If it is damaged, of another version, not right, or without the history that this one keeps,
+    /// or if there is no memory for it.
     pub fn loaded(
         &self,
         [texts, rest]: [Part; 2],
@@ -131,6 +133,8 @@ fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::
 }
 
 /// Writes the state and the retractions of a resolver that has numbered so many IDs.
+///
+/// In this order: IDs, outcomes, positions without an outcome, retractions, overrides, history.
 fn save_state(state: &State, retractions: &Retractions, ids: u32, out: &mut Encoder) -> io::Result<()> {
     let State { outcomes, without_outcome, overrides, history } = state;
     out.word(u64::from(ids))?;
@@ -144,6 +148,10 @@ fn save_state(state: &State, retractions: &Retractions, ids: u32, out: &mut Enco
 }
 
 /// Reads a state, retractions, and the number of IDs that have numbers.
+///
+/// # Errors
+///
+/// If they name IDs beyond that number, or more links than there can be.
 fn load_state(from: &mut Decoder) -> io::Result<(State, Retractions, u32)> {
     let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
     let (outcomes, without_outcome): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);

@@ -1,13 +1,13 @@
 //! A resolver that lasts: its steps recorded, read back, replayed, retracted and explained.
 //!
-//! A *journal* is wherever a caller keeps the steps of a resolver; this crate only makes them and reads
-//! them. [`JournaledResolver`] wraps a [`Resolver`] and passes a recorder into each call that changes
-//! it, so the resolver itself does not know of a journal.
+//! A *journal* is wherever a caller keeps the steps of a resolver; this crate only makes them and
+//! reads them. [`JournaledResolver`] wraps a [`Resolver`] and passes a recorder into each call that
+//! changes it, so the resolver itself does not depend on it.
 //!
 //! - [`record`]: steps and texts as numbers and bytes.
 //! - [`restore`]: a resolver made again from its journal.
 //! - [`replay`]: steps judged again. [`past`]: the same beside a resolver that goes on.
-//! - [`retract`]: links and acts taken back; [`retractions`] are what was retracted so far.
+//! - [`retract`]: links and acts taken back. [`retractions`]: all retractions so far.
 //! - [`explain`]: the links behind a cluster.
 //! - [`change_feed`]: changed canonical IDs since a position.
 //! - [`checkpoint`]: a resolver's arrays as bytes.
@@ -15,8 +15,8 @@
 //! # Invariants
 //!
 //! 1. An ID's number in the journal is its number here.
-//! 2. New numbers appear in the journal's steps in their order: the next new one is the smallest that
-//!    has not appeared.
+//! 2. New numbers appear in the journal's steps in their order: the next new one is the smallest
+//!    that has not appeared.
 //! 3. A resolver made of a journal's steps equals the one that recorded them.
 
 use std::ops::{Deref, Range};
@@ -43,14 +43,15 @@ pub(crate) mod restore;
 pub(crate) mod retract;
 pub(crate) mod retractions;
 
-/// The longest text, in bytes, of an ID that a journal takes: the two of a step stand in one block, and
-/// no database keeps a gigabyte in one value.
+/// The longest text, in bytes, of an ID that a journal takes: the two of a step stand in one block,
+/// and no database keeps a gigabyte in one value.
 pub const LONGEST_TEXT: usize = 1 << 28;
 
 /// A resolver whose steps can be recorded for a journal.
 ///
-/// Answers as the resolver that it wraps, to which it dereferences. Everything that changes a resolver
-/// goes through it, so that nothing is left out of the record. Without a record it is that resolver.
+/// Answers as the resolver that it wraps, to which it dereferences. Everything that changes a
+/// resolver goes through it, so that nothing is left out of the record. Without a record it is that
+/// resolver.
 pub struct JournaledResolver {
     resolver: Resolver,
     /// The steps that the journal does not have yet, if there is a journal.
@@ -78,7 +79,8 @@ impl Deref for JournaledResolver {
 }
 
 impl JournaledResolver {
-    /// Wraps a resolver that has taken nothing yet; nothing is recorded until [`Self::keep_record`].
+    /// Wraps a resolver that has taken nothing yet; nothing is recorded until
+    /// [`Self::keep_record`].
     pub fn new(resolver: Resolver) -> Self {
         Self { resolver, unwritten: None, retractions: Retractions::default() }
     }
@@ -136,16 +138,17 @@ impl JournaledResolver {
         }
     }
 
-    /// Returns what is not in the journal yet, if there is a record.
+    /// Returns the steps and texts that are not in the journal yet, if there is a record.
     pub fn pending(&self) -> Option<Pending<'_>> {
         let unwritten = self.unwritten.as_ref()?;
         Some(Pending { steps: unwritten.record.steps(), ids: unwritten.texts..self.numbered() as u32 })
     }
 
-    /// Notes that the first `steps` pending ones, and the texts before number `texts`, are in the journal
-    /// now, as this batch.
+    /// Notes that the first `steps` pending ones, and the texts before number `texts`, are in the
+    /// journal now, as this batch.
     ///
-    /// A second note of the same batch changes nothing: a caller that was interrupted may repeat it.
+    /// A second note of the same batch changes nothing: a caller that was interrupted may repeat
+    /// it.
     pub fn written(&mut self, batch: u64, steps: usize, texts: u32) {
         if let Some(unwritten) = &mut self.unwritten
             && unwritten.batch != Some(batch)
@@ -191,8 +194,8 @@ impl Pending<'_> {
         Self { steps: self.steps.before(steps.end).behind(steps.start), ids }
     }
 
-    /// Returns as many of the steps, at least one, as fit in `room` bytes with the texts of the IDs that
-    /// they are the first to name.
+    /// Returns as many of the steps, at least one, as fit in `room` bytes with the texts of the IDs
+    /// that they are the first to name.
     #[must_use]
     pub fn fitting(&self, core: &JournaledResolver, room: usize) -> Self {
         let (steps, next) = self.steps.fitting(self.ids.start, room, |id| core.store(id, |text| text.size()));

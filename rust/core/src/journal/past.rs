@@ -1,7 +1,8 @@
 //! The past: clusters as they were at an earlier position, or would be without some links.
 //!
-//! A [`Past`] replays a journal's steps in a forest of its own, 16 bytes an ID, and reads the texts of the
-//! resolver whose journal it is. The resolver goes on meanwhile, and can take the result over.
+//! A [`Past`] replays a journal's steps in a forest of its own, 16 bytes an ID, and reads the texts
+//! of the resolver whose journal it is. The resolver goes on meanwhile, and can take the result
+//! over.
 //!
 //! # Invariants
 //!
@@ -21,6 +22,8 @@ use crate::journal::record::Steps;
 use crate::journal::replay::{Damage, JudgedLink, Replay, ReplayTarget};
 
 /// A forest made again from steps; see the module.
+///
+/// Comparing it with the resolver shows what another history would change.
 pub struct Past {
     pub(crate) nodes: Vec<Node>,
     pub(crate) state: State,
@@ -115,6 +118,13 @@ impl Past {
     }
 
     /// Replays steps, calls `watch` with each link, and returns how many steps come before `until`.
+    ///
+    /// `ids` must be those of the resolver that took the steps, and `retracted` the same in each
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// If a step is damaged.
     pub(crate) fn take(
         &mut self,
         rules: Rules,
@@ -135,8 +145,8 @@ impl Past {
 }
 
 impl JournaledResolver {
-    /// Replays the steps of the journal, then those that are pending, up to the position `until` and
-    /// without the positions in `retracted`.
+    /// Replays the steps of the journal, then those that are pending, up to the position `until`
+    /// and without the positions in `retracted`.
     ///
     /// `steps` are the journal's batches from the first on. `watch` is called with each link.
     ///
@@ -187,7 +197,9 @@ impl JournaledResolver {
         self.changes(self.numbers(), |id| self.canonical(id), |id| new.canonical(id))
     }
 
-    /// Returns those of `ids` whose canonical IDs differ, forgotten ones left out.
+    /// Returns those of `ids` whose canonical IDs differ, in their order.
+    ///
+    /// Forgotten IDs are left out: they have no text by which a caller could know them.
     pub(crate) fn changes(
         &self,
         ids: impl Iterator<Item = Id>,

@@ -1,7 +1,7 @@
 //! The record: steps and texts in the form in which a journal keeps them.
 //!
-//! An ID's text stands in a journal once, where it became known; from then on its number stands for it.
-//! So a step is a code and two numbers, nine bytes:
+//! An ID's text stands in a journal once, where it became known; from then on its number stands for
+//! it. So a step is a code and two numbers, nine bytes:
 //!
 //! | code, lower half | the step | first | second |
 //! |---|---|---|---|
@@ -56,8 +56,8 @@ pub struct Steps<'a> {
 const STEP: usize = 9;
 
 impl Steps<'_> {
-    /// Returns how many steps, at least one, fit in `room` bytes together with the texts of the IDs that
-    /// they are the first to name, and the number behind these IDs.
+    /// Returns how many steps, at least one, fit in `room` bytes together with the texts of the IDs
+    /// that they are the first to name, and the number behind these IDs.
     ///
     /// The first new ID has the number `next`; `size` returns the bytes of an ID's text.
     pub(crate) fn fitting(&self, mut next: u32, room: usize, size: impl Fn(Id) -> usize) -> (usize, u32) {
@@ -116,7 +116,8 @@ impl Steps<'_> {
         self.codes.iter().filter(|&&code| code & ACT != OBSERVE).count() as u64
     }
 
-    /// Returns whether an ID is forgotten at one of `positions`; the first step has the position `start`.
+    /// Returns whether an ID is forgotten at one of `positions`; the first step has the position
+    /// `start`.
     pub(crate) fn forgets_at(&self, start: u64, positions: &HashSet<u64>) -> bool {
         let acts = self.codes.iter().filter(|&&code| code & ACT != OBSERVE);
         (start..).zip(acts).any(|(position, code)| code & ACT == FORGET && positions.contains(&position))
@@ -242,7 +243,7 @@ impl Recorder for Record {
 pub enum StoredText<'a> {
     /// The bytes of a UUID of the RFC variant, written in lower case.
     Uuid([u8; 16]),
-    /// The same after `$device:`.
+    /// The bytes of such a UUID that stands after `$device:`.
     DeviceUuid([u8; 16]),
     /// Any other text.
     Text(&'a str),

@@ -1,15 +1,16 @@
 //! Replay: the steps of a journal, judged again in their order.
 //!
-//! A link that was retracted is left out as if it had never been sent. So an ID that only such a link
-//! named is not known, and one that it named first becomes known when another step names it (SPEC 8).
+//! A link that was retracted is left out as if it had never been sent. So an ID that only such a
+//! link named is not known, and one that it named first becomes known when another step names it
+//! (SPEC 8).
 //!
 //! The steps may come from a damaged journal. Whatever they hold, a replay ends, takes memory in
 //! proportion to their number, and stops at the first step that no resolver can have recorded.
 //!
 //! # Costs
 //!
-//! A step costs what judging its link costs, without the search for its texts. Nodes are asked for some
-//! steps ahead.
+//! A step costs what judging its link costs, without the search for its texts. Nodes are asked for
+//! some steps ahead.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -43,7 +44,7 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// A link that was judged again.
+/// A link that was judged again; rejections are explained by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JudgedLink {
     /// Its position among all links and acts.
@@ -56,6 +57,7 @@ pub struct JudgedLink {
     pub outcome: Outcome,
 }
 
+/// The fault of a step that names an ID which nothing has introduced.
 const BEFORE_ITS_TURN: &str = "a number stands before its turn";
 
 /// The number of steps ahead for which nodes are asked.
@@ -87,10 +89,10 @@ pub(crate) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Judges steps again and returns how many of them come before the end.
+    /// Judges steps again, in order, and returns how many of them come before the end.
     ///
-    /// `next` is the next number that has not appeared yet; it goes up with each ID that a step is the
-    /// first to name. `watch` is called with each link that is judged.
+    /// `next` is the next number that has not appeared yet; it goes up with each ID that a step is
+    /// the first to name. `watch` is called with each link that is judged.
     ///
     /// # Errors
     ///
@@ -169,7 +171,8 @@ impl Replay<'_> {
                     return Err(damage(BEFORE_ITS_TURN));
                 }
                 RecordedStep::Forgotten(id) => {
-                    // An ID that is not known any more, because a link was retracted, cannot be forgotten.
+                    // An ID that is not known any more, because a link was retracted, cannot be
+                    // forgotten.
                     if state.overrides.is_known(id) && !state.overrides.is_forgotten(id) {
                         self.rules.forget(clusters, state, id);
                     }
@@ -187,6 +190,11 @@ impl Replay<'_> {
 }
 
 /// Makes the ID known that a step names, or introduces it unknown if the step is left out.
+///
+/// # Errors
+///
+/// If its number is higher than the next one, or it was forgotten: a forgotten ID that comes again
+/// has another number.
 #[inline]
 fn name<C: ReplayTarget>(
     id: Id,

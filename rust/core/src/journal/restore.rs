@@ -1,9 +1,15 @@
 //! Restoring: a resolver made again from the batches of its journal.
 //!
-//! The steps are replayed in the resolver's own forest, and each text is interned when a step is the
-//! first to name it. So a restored resolver equals the one that recorded the steps, numbers included.
+//! The steps are replayed in the resolver's own forest, and each text is interned when a step is
+//! the first to name it. So a restored resolver equals the one that recorded the steps, numbers
+//! included.
 //!
-//! A batch whose texts or steps are damaged is an error; the resolver is of no use then.
+//! # Errors
+//!
+//! A batch whose texts or steps are damaged is an error, and the resolver is of no use then. Texts
+//! are refused that are empty, too long for a key, a UUID of another variant, or the text of an ID
+//! that has a number already; steps are refused by [`replay`](crate::journal::replay). And each
+//! text must have a step that is the first to name it.
 
 use std::collections::HashSet;
 
@@ -57,6 +63,7 @@ impl Clusters for Restoring<'_> {
 }
 
 impl ReplayTarget for Restoring<'_> {
+    /// Interns the text that the batch has for the next number.
     fn introduce(&mut self, id: Id) -> Result<(), &'static str> {
         let row = id.index() - self.first;
         if let Some((Some(probe), _)) = self.texts.get(row + AHEAD) {
@@ -84,12 +91,12 @@ impl ReplayTarget for Restoring<'_> {
 }
 
 impl JournaledResolver {
-    /// Reads back a batch of the journal, up to the position `until`, and returns whether that was not
-    /// reached yet.
+    /// Reads back a batch of the journal, up to the position `until`, and returns whether that was
+    /// not reached yet.
     ///
-    /// `texts` are those of the IDs that the batch's steps are the first to name. `retracted` are the
-    /// positions that are taken back by the retractions before `until`. If `is_checked`, an outcome that
-    /// differs from the recorded one is damage.
+    /// `texts` are those of the IDs that the batch's steps are the first to name. `retracted` are
+    /// the positions that are taken back by the retractions before `until`. If `is_checked`, an
+    /// outcome that differs from the recorded one is damage.
     ///
     /// # Errors
     ///
@@ -137,8 +144,8 @@ impl JournaledResolver {
         }
     }
 
-    /// Ends reading back at an earlier position: an ID whose text is wiped, and whose forgetting was not
-    /// read, counts as forgotten already.
+    /// Ends reading back at an earlier position: an ID whose text is wiped, and whose forgetting
+    /// was not read, counts as forgotten already.
     pub fn end_restoring(&mut self) {
         if self.clusters().wiped() == self.state().overrides.forgotten().len() {
             return;
@@ -153,8 +160,8 @@ impl JournaledResolver {
     }
 }
 
-/// Returns the probe of a text out of a journal, None for a forgotten one, and the marks that it has by
-/// its looks.
+/// Returns the probe of a text out of a journal, None for a forgotten one, and the marks that it
+/// has by its looks.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
 //! Retracting: everything becomes as if links or acts had never been sent (SPEC 8).
 //!
-//! First the journal is replayed without them, beside the resolver: [`JournaledResolver::without`]. The
-//! result shows what would change, and [`JournaledResolver::retract`] takes it over. So a retraction that
-//! fails, or is only tried, changes nothing.
+//! First the journal is replayed without them, beside the resolver: [`JournaledResolver::without`].
+//! The result shows what would change, and [`JournaledResolver::retract`] takes it over. So a
+//! retraction that fails, or is only tried, changes nothing.
 //!
-//! A retraction costs a replay of the whole journal, whatever it takes back: a link that it rejected may
-//! be accepted now, and any link after that may come out otherwise.
+//! A retraction costs a replay of the whole journal, whatever it takes back: a link that it
+//! rejected may be accepted now, and any link after that may come out otherwise.
 
 use std::collections::HashSet;
 

@@ -1,8 +1,14 @@
 //! Retractions: what was taken back, and what that restored (SPEC 8).
 //!
 //! A retraction has a position of its own and can be retracted itself; then what it took back holds
-//! again. So what is taken back is not a set that grows, but follows from all retractions, the last
-//! first.
+//! again. So the positions taken back are not a set that only grows: they follow from all
+//! retractions, the last one first.
+//!
+//! | position | retraction of | then taken back are |
+//! |---|---|---|
+//! | 5 | 1 | 1 |
+//! | 6 | 5 | 5, so 1 holds again |
+//! | 7 | 6 | 6 and 1 |
 //!
 //! # Invariants
 //!
@@ -39,7 +45,7 @@ impl Retractions {
 
 /// Returns the positions that these retractions take back in the end.
 ///
-/// From the last retraction to the first: nothing later can take back the last one.
+/// Goes from the last retraction to the first, for nothing can take back the last one.
 pub(crate) fn in_effect(retractions: &[(u64, u64)]) -> HashSet<u64> {
     let mut retracted = HashSet::new();
     for (position, target) in retractions.iter().rev() {
@@ -50,7 +56,8 @@ pub(crate) fn in_effect(retractions: &[(u64, u64)]) -> HashSet<u64> {
     retracted
 }
 
-/// The positions that are taken back, kept up to date while retractions are added one after another.
+/// The positions that are taken back, kept up to date while retractions are added one after
+/// another.
 ///
 /// Adding one costs the length of the chain of retractions on which it stands, nearly always one.
 #[derive(Default)]
@@ -89,8 +96,8 @@ impl RetractedPositions {
             if *count > 1 {
                 return;
             }
-            // If that was a retraction, its target is restored; and if the target is one too, it is in
-            // effect again.
+            // If that was a retraction, its target is restored; and if the target is one too, it is
+            // in effect again.
             let Some(restored) = self.targets.get(&taken_back).copied() else { return };
             let count = self.counts.entry(restored).or_default();
             *count = count.saturating_sub(1);

@@ -1,7 +1,7 @@
-//! Acts: what changes a resolver besides links and observations (SPEC 8).
+//! Acts: changes of a resolver that are no links and no observations (SPEC 8).
 //!
-//! An act takes a position, as a link does. A retraction is an act too, but needs the journal's steps;
-//! see [`journal::retract`](crate::journal::retract).
+//! An act takes a position, as a link does. A retraction is an act too, but needs the journal's
+//! steps; see [`journal::retract`](crate::journal::retract).
 
 use crate::clusters::judge::keep_apart;
 use crate::error::Error;
@@ -26,14 +26,21 @@ pub enum NotApart {
 impl Resolver {
     /// Keeps two IDs apart from now on, and makes both known (SPEC 8).
     ///
+    /// A link that would bring them into one cluster is `KEPT_APART` from now on.
+    ///
     /// # Errors
     ///
-    /// If they cannot be kept apart; nothing is changed then.
+    /// If they are together, the same, or can be no IDs, or a limit is reached; nothing is changed
+    /// then.
     pub fn keep_apart(&mut self, ids: [&str; 2]) -> Result<(), NotApart> {
         self.keep_apart_recorded(ids, &mut Unrecorded)
     }
 
     /// Forgets a known ID: its text is wiped, its cluster stays joined (SPEC 8).
+    ///
+    /// The ID is not known any more, and its number is never used again. The same text makes
+    /// another ID when it comes again. If it was canonical, the best of the other members takes its
+    /// place.
     pub fn forget(&mut self, id: Id) {
         self.forget_recorded(id, &mut Unrecorded);
     }

@@ -1,13 +1,22 @@
 //! Preparation: operands checked, packed and hashed, row by row, before the resolver takes them.
 //!
-//! A [`Preparer`] works on texts alone: whether they can be IDs, the marks that they have by their looks,
-//! their keys and hashes. It changes nothing, so it can work on one thread while the resolver works on
-//! another. The results wait in a [`Batch`].
+//! A [`Preparer`] works on texts alone: whether they can be IDs, the marks that they have by their
+//! looks, their keys and hashes. It changes nothing, so it can work on one thread while the
+//! resolver works on another. The results wait in a [`Batch`].
+//!
+//! The [`Status`] of an operand is the part of the judgement that depends on its text alone:
+//!
+//! | status | of a link's operand | of a look-up |
+//! |---|---|---|
+//! | `Missing` | `MALFORMED` | no answer |
+//! | `Invalid` | `INVALID_ID` | |
+//! | `TooLong`, `NoMemory` | an error | an error |
+//! | `Valid` | goes on | goes on |
 //!
 //! # Invariants
 //!
-//! 1. `sides[0][row]` and `sides[1][row]` are the operands of `acts[row]`, once [`Batch::state`] has
-//!    stated the rows; a row that observes has a missing second operand, or the side is empty.
+//! 1. `sides[0][row]` and `sides[1][row]` are the operands of `acts[row]`, once [`Batch::state`]
+//!    has stated the rows; a row that observes has a missing second operand, or the side is empty.
 //! 2. An operand's text is in its key, or in the buffer of its side.
 //!
 //! # Costs
@@ -40,7 +49,7 @@ pub(crate) enum Status {
     Missing,
     /// No ID can have this text (SPEC 2, step 2).
     Invalid,
-    /// No key can say how long the text is; its hash is its length.
+    /// The text is longer than a key can describe; its hash is its length.
     TooLong,
     /// There is no memory for a copy of the text.
     NoMemory,
@@ -59,8 +68,8 @@ pub(crate) struct Prepared {
     pub status: Status,
 }
 
-/// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a longer
-/// answer.
+/// The longest text to look up, in bytes: no ID is half as long, and no column of Arrow's holds a
+/// longer answer.
 pub(crate) const LONGEST_LOOKUP: usize = i32::MAX as usize;
 
 /// The number of rows that go through the passes together. Measured: 32 to 128 do equally well.
@@ -111,6 +120,7 @@ impl Prepared {
         }
     }
 
+    /// Prepares a text that can be an ID: packs and hashes it, and takes its marks.
     #[inline]
     fn prepare_valid(hasher: &Hasher, policy: &Policy, text: &str, start: usize) -> Self {
         if text.len() > policy.longest_text() {
@@ -126,7 +136,8 @@ impl Prepared {
         Self { hash: text.len() as u64, ..Self::without_text(Status::TooLong) }
     }
 
-    /// Makes room in `buffer` for its text and returns itself, or without memory an operand that says so.
+    /// Makes room in `buffer` for its text and returns itself; without memory, an operand of that
+    /// status.
     #[inline]
     fn held(self, buffer: &mut String, text: &str) -> Self {
         match buffer.try_reserve(text.len()) {
@@ -135,8 +146,8 @@ impl Prepared {
         }
     }
 
-    /// Returns the error of a text that is not held, if there is one; `limit` is the most bytes that a
-    /// text may have.
+    /// Returns the error of a text that is not held, if there is one; `limit` is the most bytes
+    /// that a text may have.
     pub fn exceeded(&self, limit: usize) -> Option<Error> {
         match self.status {
             Status::TooLong => Some(Error::TextTooLong { bytes: self.hash as usize, limit }),
@@ -150,7 +161,8 @@ impl Prepared {
         Self { key: Key { high: 0, low: 0 }, hash: 0, guess: Guess::NO_ID, status }
     }
 
-    /// Returns the operand of a probe whose text, if it did not pack, lies at `start` of its buffer.
+    /// Returns the operand of a probe whose text, if it did not pack, lies at `start` of its
+    /// buffer.
     #[inline]
     fn of(probe: &Probe, start: usize, status: Status) -> Self {
         let mut key = probe.key;
@@ -214,7 +226,7 @@ impl Prepared {
     }
 }
 
-/// The statement of a row.
+/// The statement of a row, beside its operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// A link of this kind, between the row's two operands.
@@ -260,7 +272,8 @@ impl Batch {
     /// The bytes of text that a side copies before it is full.
     const TEXTS: usize = 1 << 20;
 
-    /// Returns an empty batch for the values of a dictionary, which may be many; see [`Self::copy`].
+    /// Returns an empty batch for the values of a dictionary, which may be many; see
+    /// [`Self::copy`].
     pub fn of_values() -> Self {
         Self::with_limit(1 << 31)
     }
@@ -308,7 +321,8 @@ impl Batch {
         self.texts[side as usize].len() >= self.limit
     }
 
-    /// Appends operands of the rows to come until there are no more or the side is full.
+    /// Prepares operands of the rows to come and appends them, until there are no more or the side
+    /// is full.
     #[inline]
     pub fn prepare<'a>(
         &mut self,
@@ -321,13 +335,18 @@ impl Batch {
         });
     }
 
-    /// Appends texts to look up until there are no more or the side is full.
+    /// Prepares texts to look up and appends them, until there are no more or the side is full.
+    ///
+    /// Look-ups stand on the first side; they need no [`Self::state`].
     #[inline]
     pub fn prepare_lookups<'a>(&mut self, preparer: &Preparer, texts: impl Iterator<Item = Operand<'a>>) {
         self.append(Side::First, texts, |text, start| preparer.prepare_lookup(text, start));
     }
 
-    /// Appends texts to number until there are no more or the side is full.
+    /// Prepares ends of links to number and appends them, until there are no more or the side is
+    /// full.
+    ///
+    /// No policy judges them: any text is valid, an empty one included.
     #[inline]
     pub fn prepare_ends<'a>(
         &mut self,
@@ -409,8 +428,8 @@ impl Batch {
         self.sides[side as usize].len()
     }
 
-    /// Returns the ID that each row observes, once the rows are taken; None for a link, and for an operand
-    /// that can be no ID.
+    /// Returns the ID that each row observes, once the rows are taken; None for a link, and for an
+    /// operand that can be no ID.
     pub fn observed(&self) -> impl Iterator<Item = Option<Id>> {
         let rows = self.acts.iter().zip(&self.sides[Side::First as usize]);
         rows.map(|(act, prepared)| prepared.id().filter(|_| *act == Act::Observe))
@@ -441,8 +460,8 @@ pub(crate) fn clamped_mut<'a, T>(all: &'a mut [T], rows: &Range<usize>) -> &'a m
     &mut all[rows.start.min(len)..rows.end.min(len)]
 }
 
-/// Returns the outcome of a link whose operands have this status, unless all of them can be IDs (SPEC 2,
-/// steps 1 and 2).
+/// Returns the outcome of a link whose operands have this status, unless all of them can be IDs
+/// (SPEC 2, steps 1 and 2).
 #[inline]
 pub(crate) fn refusal<const N: usize>(operands: [Status; N]) -> Option<Outcome> {
     if operands.contains(&Status::Missing) {

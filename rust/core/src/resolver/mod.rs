@@ -19,6 +19,14 @@
 //! asks for the memory that the next one needs. The first four are a search ([`Prefetcher`]); when
 //! they end, parents are asked for, and the fifth judges and unites, in order.
 //!
+//! | pass | reads | asks for |
+//! |---|---|---|
+//! | 1 | hashes | buckets of the index |
+//! | 2 | buckets | entries |
+//! | 3 | keys | texts that did not pack |
+//! | 4 | texts | parents |
+//! | 5 | parents, roots | |
+//!
 //! Only the fifth pass changes anything, and it goes in the order given. One link alone is a
 //! group of one. Preparing and prefetching can go on elsewhere meanwhile.
 
@@ -46,6 +54,10 @@ pub(crate) mod queries;
 pub(crate) mod recorder;
 
 /// Joins IDs into identity clusters; see the crate's page for the words.
+///
+/// A call that changes it needs it alone; any number of threads may query it at once. Nothing in it
+/// depends on time, threads or the system, but for the seeds of its hashes, which show in no
+/// answer.
 pub struct Resolver {
     policy: Arc<Policy>,
     strategy: Strategy,
@@ -55,7 +67,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Returns an empty resolver.
+    /// Returns an empty resolver that judges by `policy` and names clusters by `strategy`.
     pub fn new(policy: Policy, strategy: Strategy) -> Self {
         Self::with_id_limit(policy, strategy, Id::LIMIT)
     }
@@ -78,7 +90,7 @@ impl Resolver {
 
     /// Keeps the link behind each merge from now on; to be called before the first one.
     ///
-    /// Takes 20 bytes an ID, and is what explanations are made from.
+    /// Takes 20 bytes an ID. Explanations are made from it.
     pub fn keep_history(&mut self) {
         self.state.history = Some(History::default());
     }
@@ -140,12 +152,18 @@ impl Resolver {
     }
 
     /// Takes the rows of a batch that this resolver's preparer filled; see [`Self::take`].
+    ///
+    /// Afterwards the batch has the ID that each row observed; see [`Batch::observed`].
+    ///
+    /// # Errors
+    ///
+    /// At the first row that exceeds a limit; the rows before it are taken, those after it not.
     pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
         self.take_batch_recorded(batch, outcomes, &mut Unrecorded)
     }
 }
 
-/// The same for a journal's recorder.
+/// The methods that pass each step to a recorder.
 impl Resolver {
     /// Judges one link and records it; see [`Self::link`].
     #[inline]
@@ -171,6 +189,9 @@ impl Resolver {
     }
 
     /// Takes the rows of a batch and records them; see [`Self::take_batch`].
+    ///
+    /// The loop over groups is the same with a journal and without; what a recorder adds is
+    /// compiled into it.
     pub(crate) fn take_batch_recorded(
         &mut self,
         batch: &mut Batch,
@@ -201,7 +222,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// All passes for one step.
+    /// All passes for one step: prepared, searched for and settled at once.
     #[inline]
     fn take_one(
         &mut self,
@@ -232,7 +253,11 @@ impl Resolver {
         Prepared::prepare(self.ids.hasher(), &self.policy, operand, 0)
     }
 
-    /// The fifth pass for a link: judges and unites. The operands' texts are in `buffers`.
+    /// The fifth pass for a link: judges and unites, and returns the outcome (SPEC 2).
+    ///
+    /// The operands' texts are in `buffers`. Mostly both IDs are known, and texts are not touched;
+    /// else the checks that need no ID come first, and then both IDs become known, the first before
+    /// the second, or none.
     #[inline]
     fn settle(
         &mut self,
@@ -264,8 +289,8 @@ impl Resolver {
         Ok(outcome)
     }
 
-    /// Makes room in history and record for so many steps, so that memory that fails does so before a
-    /// step begins.
+    /// Makes room in history and record for so many steps, so that memory that fails does so before
+    /// a step begins.
     #[inline]
     fn make_room(&mut self, steps: usize, recorder: &mut impl Recorder) -> Result<(), Error> {
         self.state.reserve(self.ids.len() + 2 * steps)?;
@@ -295,8 +320,8 @@ impl Resolver {
         Ok(Some(id))
     }
 
-    /// Records an ordinary event of `id`, once: should the link that named the ID be retracted, it is
-    /// known still. `next` is the number that the next new ID had when the event came.
+    /// Records an ordinary event of `id`, once: should the link that named the ID be retracted, it
+    /// is known still. `next` is the number that the next new ID had when the event came.
     fn record_observed(&mut self, id: Id, next: u32, recorder: &mut impl Recorder) {
         self.state.overrides.make_known(id, next);
         if !self.ids.marks(id).has(Marks::OBSERVED) {
@@ -332,7 +357,7 @@ impl Resolver {
         self.check_room_exactly(operands, buffers)
     }
 
-    /// The same where room is scarce: counts the operands that are really new.
+    /// Checks room where it is scarce, and counts only the operands that are really new.
     #[cold]
     fn check_room_exactly<const N: usize>(
         &mut self,

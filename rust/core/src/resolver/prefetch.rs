@@ -1,20 +1,20 @@
 //! The search for many texts at once, with memory asked for before it is needed.
 //!
-//! A search reads a bucket, then an entry, and waits for both. So a batch goes in groups, in passes, and
-//! every pass asks for the memory that the next one needs:
+//! A search reads a bucket, then an entry, and waits for both. So a batch goes in groups, in
+//! passes, and every pass asks for the memory that the next one needs:
 //!
 //! 1. ask for the buckets of the hashes, while the group before is further on;
 //! 2. match tags, which gives a guess of the ID, and ask for its entry;
 //! 3. read its key, and ask for its text if that did not pack;
 //! 4. compare.
 //!
-//! The first two are a [`Prefetcher`]'s. It can make them on another thread while the interner changes:
-//! its guesses may be wrong then, and the interner searches again where one was.
+//! The first two are a [`Prefetcher`]'s. It can make them on another thread while the interner
+//! changes: its guesses may be wrong then, and the interner searches again where one was.
 //!
 //! # Invariant
 //!
-//! After the four passes an operand has an ID exactly if its guess was right. One without an ID may be
-//! known all the same, if the interner has grown since or its bucket was passed.
+//! After the four passes an operand has an ID exactly if its guess was right. One without an ID may
+//! be known all the same, if the interner has grown since or its bucket was passed.
 
 use std::ops::Range;
 
@@ -41,6 +41,9 @@ impl Prefetcher {
     }
 
     /// Makes the first two passes over a whole batch.
+    ///
+    /// Changes nothing but the guesses, so another thread may do it while the resolver takes other
+    /// batches.
     pub fn prefetch(&self, batch: &mut Batch) {
         batch.is_prefetched = true;
         let rows = batch.sides[0].len();
@@ -67,8 +70,8 @@ impl Prefetcher {
         for side in sides {
             for prepared in clamped_mut(side, &rows) {
                 let guess = self.buckets.guess(prepared.hash);
-                // Without a branch, which would often be predicted wrong; a hint at the first entry does
-                // no harm.
+                // Without a branch, which would often be predicted wrong; a hint at the first entry
+                // does no harm.
                 self.entries.prefetch(guess.id().unwrap_or(Id::FIRST).index());
                 prepared.guess = guess;
             }
@@ -77,6 +80,9 @@ impl Prefetcher {
 }
 
 /// The passes over one batch, a group at a time.
+///
+/// While one group is compared, the memory of the next one is on its way: a group is long enough
+/// for that, and short enough that what was asked for is still in the cache.
 pub(crate) struct Search {
     /// Makes the first two passes, unless they were made ahead.
     prefetcher: Option<Prefetcher>,
@@ -93,8 +99,8 @@ impl Search {
 
     /// Searches for a group, and asks for what the next one will read first.
     ///
-    /// Calls `found` with each ID that was guessed right. The other operands have none afterwards, and
-    /// where that matters they must be searched for one by one.
+    /// Calls `found` with each ID that was guessed right. The other operands have none afterwards,
+    /// and where that matters they must be searched for one by one.
     #[inline]
     pub fn group<T: Zeroable + Copy>(
         &self,
@@ -122,7 +128,8 @@ impl Search {
     }
 }
 
-/// Asks for the entries of guesses that were made ahead, perhaps on another core with another cache.
+/// Asks for the entries of guesses that were made ahead, perhaps on another core with another
+/// cache.
 #[inline]
 fn approach<T: Zeroable + Copy>(ids: &Interner<T>, sides: &[Vec<Prepared>], rows: Range<usize>) {
     for side in sides {

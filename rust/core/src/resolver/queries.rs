@@ -1,8 +1,8 @@
 //! Queries: everything that is asked of a resolver and changes nothing.
 //!
-//! Paths in the forest stay as they are, for several threads may ask at once; a walk to a root takes at
-//! most `log2(size)` steps. Forgotten IDs stand in the forest and in no answer, so sizes and counts
-//! subtract them; without any that costs nothing.
+//! Paths in the forest stay as they are, for several threads may ask at once; a walk to a root
+//! takes at most `log2(size)` steps. Forgotten IDs stand in the forest and in no answer, so sizes
+//! and counts subtract them; without any that costs nothing.
 
 use std::collections::HashMap;
 
@@ -30,13 +30,16 @@ pub enum Answer<'a> {
 
 impl Resolver {
     /// Returns the number of `text` if it is known.
+    ///
+    /// One search of the index. A text that is no ID, such as an empty one, is known to none.
     pub fn get(&self, text: &str) -> Option<Id> {
         self.ids.find(&self.ids.hasher().probe(text)).filter(|&id| self.state.overrides.is_known(id))
     }
 
     /// Looks up the texts of a batch of look-ups and calls `answer` for each, in order (SPEC 5).
     ///
-    /// In groups, as [`Resolver::take_batch`] goes; a pass of its own asks for canonical IDs' texts.
+    /// In groups, as [`Resolver::take_batch`] goes; a pass of its own asks for canonical IDs'
+    /// texts.
     pub fn resolve_batch<'a>(&'a self, batch: &'a mut Batch, mut answer: impl FnMut(Answer<'a>)) {
         let (ids, search) = (&self.ids, Search::begin(&self.ids, batch));
         let Batch { sides, texts, .. } = batch;
@@ -81,7 +84,8 @@ impl Resolver {
         }
     }
 
-    /// Returns every known ID that was not forgotten, in the order in which they became known.
+    /// Returns every known ID that was not forgotten, in the order in which they became known
+    /// (SPEC 1).
     ///
     /// The order of numbers, into which the few IDs that became known out of turn are merged.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
@@ -96,7 +100,8 @@ impl Resolver {
         .filter(|&id| overrides.is_known(id) && !overrides.is_forgotten(id))
     }
 
-    /// Returns how many IDs have numbers, those that are not known and those that were forgotten included.
+    /// Returns how many IDs have numbers, those that are not known and those that were forgotten
+    /// included.
     pub fn numbered(&self) -> usize {
         self.ids.len()
     }
@@ -121,19 +126,23 @@ impl Resolver {
         self.ids.canonical(self.ids.root(id))
     }
 
-    /// Returns the canonical ID of the cluster of `id` unless that is `id` itself.
+    /// Returns the canonical ID of the cluster of `id` unless that is `id` itself: mostly a look-up
+    /// need not copy the text that it was given.
     pub fn other_canonical(&self, id: Id) -> Option<Id> {
         Some(self.canonical(id)).filter(|&canonical| canonical != id)
     }
 
     /// Returns how many IDs the cluster of `id` has, forgotten ones not counted.
+    ///
+    /// Costs a walk to the root, and one more for each ID that was ever forgotten; for the sizes of
+    /// all clusters see [`Self::mapping`] and [`Self::cluster_sizes`].
     pub fn size(&self, id: Id) -> u32 {
         let root = self.ids.root(id);
         let forgotten = self.state.overrides.forgotten().iter();
         self.ids.size(root) - forgotten.filter(|&&id| self.ids.root(id) == root).count() as u32
     }
 
-    /// Returns how many forgotten IDs each cluster has that has any, by its root.
+    /// Returns the number of forgotten IDs of each cluster that has some, by the cluster's root.
     fn forgotten_by_root(&self) -> HashMap<Id, u32> {
         let mut counts = HashMap::new();
         for &id in self.state.overrides.forgotten() {
@@ -142,7 +151,10 @@ impl Resolver {
         counts
     }
 
-    /// Returns every known ID with the canonical ID and the size of its cluster, in the order of [`Self::ids`].
+    /// Returns every known ID with the canonical ID and the size of its cluster, in the
+    /// order of [`Self::ids`].
+    ///
+    /// The whole mapping (SPEC 5) as numbers; a row costs a walk to the root.
     pub fn mapping(&self) -> impl Iterator<Item = (Id, Id, u32)> {
         let forgotten = self.forgotten_by_root();
         self.ids().map(move |id| {
@@ -151,13 +163,15 @@ impl Resolver {
         })
     }
 
-    /// Returns whether `a` and `b` are in one cluster.
+    /// Returns whether `a` and `b` are in one cluster: two walks to a root.
     pub fn same(&self, a: Id, b: Id) -> bool {
         self.ids.root(a) == self.ids.root(b)
     }
 
-    /// Returns the members of the cluster of `id` in the order in which they became known, without those
-    /// that were forgotten.
+    /// Returns the members of the cluster of `id` in the order in which they became known, without
+    /// those that were forgotten.
+    ///
+    /// `O(size log size)`: members are linked in a circle, and have to be sorted.
     pub fn members(&self, id: Id) -> Vec<Id> {
         let overrides = &self.state.overrides;
         let named = self.ids.members(id).filter(|&member| !overrides.is_forgotten(member));
@@ -166,7 +180,7 @@ impl Resolver {
         members
     }
 
-    /// Returns how many IDs are known, forgotten ones not counted.
+    /// Returns how many IDs are known, forgotten ones not counted, in `O(1)`.
     pub fn len(&self) -> usize {
         let overrides = &self.state.overrides;
         self.ids.len() - overrides.unknown() - overrides.forgotten().len()
@@ -188,6 +202,8 @@ impl Resolver {
     }
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
+    ///
+    /// A cluster of which all IDs were forgotten has no size any more, and is left out.
     pub fn cluster_sizes(&self) -> impl Iterator<Item = u32> {
         let forgotten = self.forgotten_by_root();
         let roots = self.numbers().filter(|&id| self.ids.is_root(id) && self.state.overrides.is_known(id));
@@ -196,7 +212,8 @@ impl Resolver {
             .filter(|&size| size > 0)
     }
 
-    /// Returns how many links had each outcome so far, by the outcome's number.
+    /// Returns how many links had each outcome so far, by the outcome's number; links that were
+    /// retracted have none.
     pub fn outcomes(&self) -> [u64; Outcome::COUNT] {
         self.state.outcomes
     }

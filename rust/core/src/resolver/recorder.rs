@@ -1,7 +1,7 @@
 //! The interface through which a resolver reports its steps to a journal, or to nothing.
 //!
-//! A recorder is passed to each call that changes something, so a resolver does not hold one and does
-//! not know what a journal is. Calls are generic over it: with [`Unrecorded`] all of it compiles to
+//! A recorder is passed to each call that changes something, so a resolver holds none and does not
+//! depend on journals. Calls are generic over it: with [`Unrecorded`] all of it compiles to
 //! nothing, and a link costs not even the question whether there is a journal.
 
 use crate::error::Error;

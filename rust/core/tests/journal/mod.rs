@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::cases;
 use crate::stories::{Story, long_stories, stories, take_each};
 
-/// A batch of a journal, as whoever keeps it would have it.
+/// A batch of a journal, as a caller keeps it.
 #[derive(Debug, Clone, Default)]
 struct Kept {
     texts: Vec<Owned>,
@@ -71,7 +71,8 @@ impl Owned {
     }
 }
 
-/// Who is who, by texts, in the order in which they became known; and the outcomes.
+/// Each known ID with its canonical ID and its cluster, by texts, in the order in which they became
+/// known; and the outcomes.
 type Known = (Vec<(String, String, Vec<String>)>, [u64; Outcome::COUNT]);
 
 fn known(core: &Resolver) -> Known {

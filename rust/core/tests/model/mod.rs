@@ -235,7 +235,8 @@ impl<'a> Model<'a> {
     }
 }
 
-/// What a caller can see: a row for each known ID, in the order in which they became known.
+/// Everything that a caller can see: a row for each known ID, in the order in which they became
+/// known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     pub texts: Vec<String>,

@@ -37,17 +37,17 @@ const CONFUSABLE: [&str; 19] = [
     "1-2-3-4-5-6",
 ];
 
-/// Rules, a strategy, and what is told to a resolver under them.
+/// Rules, a strategy, and the steps for a resolver under them.
 #[derive(Debug, Clone)]
 pub struct Story {
     pub rules: Rules,
     strategy: Naming,
     ids: Vec<String>,
-    told: Vec<Told>,
+    stated: Vec<Stated>,
 }
 
 #[derive(Debug, Clone)]
-enum Told {
+enum Stated {
     Link(Kind, Word, Word),
     Observe(Word),
 }
@@ -61,18 +61,18 @@ enum Word {
 }
 
 impl Story {
-    /// Returns what is told, in order.
+    /// Returns the steps, in order.
     pub fn steps(&self) -> Vec<Step<'_>> {
         let operand = |word: &Word| match *word {
             Word::Missing => Operand::Missing,
             Word::NotUnicode => Operand::NotUnicode,
             Word::Id(number) => Operand::Text(&self.ids[number % self.ids.len()]),
         };
-        let step = |told: &Told| match told {
-            Told::Link(kind, first, second) => Step::Link(*kind, operand(first), operand(second)),
-            Told::Observe(id) => Step::Observe(operand(id)),
+        let step = |stated: &Stated| match stated {
+            Stated::Link(kind, first, second) => Step::Link(*kind, operand(first), operand(second)),
+            Stated::Observe(id) => Step::Observe(operand(id)),
         };
-        self.told.iter().map(step).collect()
+        self.stated.iter().map(step).collect()
     }
 
     pub fn core(&self) -> Resolver {
@@ -120,27 +120,27 @@ pub fn take_each(core: &mut impl TakesSteps, steps: &[Step]) -> Vec<Option<Outco
 /// Stories of up to 8 IDs and 60 steps.
 pub fn stories() -> impl Strategy<Value = Story> {
     let ids = (vec(anonymous(), 1..4), vec(text(), 1..5)).prop_map(|(some, others)| [some, others].concat());
-    let told = vec(told(word()), 0..60);
-    (rules(), strategy(), ids, told).prop_map(|(rules, strategy, ids, told)| Story {
+    let stated = vec(stated(word()), 0..60);
+    (rules(), strategy(), ids, stated).prop_map(|(rules, strategy, ids, stated)| Story {
         rules,
         strategy,
         ids,
-        told,
+        stated,
     })
 }
 
 /// Stories of this many IDs in every form, linked to near neighbours in no order.
 pub fn long_stories(ids: usize) -> impl Strategy<Value = Story> {
-    let told = (kind(), 0..ids, 0..4_usize, any::<bool>()).prop_map(|(kind, number, gap, is_turned)| {
+    let stated = (kind(), 0..ids, 0..4_usize, any::<bool>()).prop_map(|(kind, number, gap, is_turned)| {
         let (first, second) = (Word::Id(number), Word::Id(number + gap));
-        if is_turned { Told::Link(kind, second, first) } else { Told::Link(kind, first, second) }
+        if is_turned { Stated::Link(kind, second, first) } else { Stated::Link(kind, first, second) }
     });
-    let told = vec(told, 2 * ids..3 * ids);
-    (rules(), strategy(), told).prop_map(move |(rules, strategy, told)| Story {
+    let stated = vec(stated, 2 * ids..3 * ids);
+    (rules(), strategy(), stated).prop_map(move |(rules, strategy, stated)| Story {
         rules: Rules { max_id_length: None, ..rules },
         strategy,
         ids: (0..ids).map(numbered).collect(),
-        told,
+        stated,
     })
 }
 
@@ -183,10 +183,10 @@ fn kind() -> impl Strategy<Value = Kind> {
     ]
 }
 
-fn told(word: impl Strategy<Value = Word> + Clone) -> impl Strategy<Value = Told> {
+fn stated(word: impl Strategy<Value = Word> + Clone) -> impl Strategy<Value = Stated> {
     prop_oneof![
-        8 => (kind(), word.clone(), word.clone()).prop_map(|(kind, first, second)| Told::Link(kind, first, second)),
-        1 => word.prop_map(Told::Observe),
+        8 => (kind(), word.clone(), word.clone()).prop_map(|(kind, first, second)| Stated::Link(kind, first, second)),
+        1 => word.prop_map(Stated::Observe),
     ]
 }
 

@@ -4,12 +4,12 @@
 //!
 //! 1. `directory[p]` is the route to the segment of all hashes whose `depth` highest bits are `p`.
 //! 2. A route's `first` is `segment * len`, so its buckets lie side by side in the chunk.
-//! 3. The bits of a hash have three uses: the highest choose the segment, sixteen below some of them
-//!    are the tag, and the lowest 32 choose the home bucket within the segment.
+//! 3. The bits of a hash have three uses: the highest choose the segment, sixteen below some of
+//!    them are the tag, and the lowest 32 choose the home bucket within the segment.
 //!
 //! [`Buckets`] can be cloned and read on another thread while the index changes. Such a reader sees
-//! the directory as it was, and buckets as they are or half written; so it gets a [`Guess`], which is
-//! an answer only once the ID's key agrees.
+//! the directory as it was, and buckets as they are or half written; so it gets a [`Guess`], which
+//! is an answer only once the ID's key agrees.
 
 use std::sync::Arc;
 
@@ -54,15 +54,15 @@ pub fn skipped(depth: u32) -> u32 {
 
 /// The result of one look at a home bucket: an ID that may have the hash, or one of the constants.
 ///
-/// A guess from an index that does not change is wrong in one direction only: it may name an ID with
-/// another text, but it never hides one that is there.
+/// A guess from an index that does not change is wrong in one direction only: it may name an ID
+/// with another text, but it never hides one that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guess(u32);
 
 impl Guess {
     /// No ID in the index has the hash.
     pub const NO_ID: Self = Self(u32::MAX);
-    /// The bucket is passed: only a search can tell.
+    /// The bucket is passed, so it takes a search.
     pub const UNCLEAR: Self = Self(u32::MAX - 1);
 
     /// Returns the guess that it is `id`.
@@ -97,8 +97,8 @@ impl Buckets {
         self.directory[(hash >> (u64::BITS - DEEPEST) >> (DEEPEST - self.depth)) as usize]
     }
 
-    /// Returns the home bucket, counted in its segment: by the 32 bits of the hash that choose neither
-    /// segment nor tag.
+    /// Returns the home bucket, counted in its segment: by the 32 bits of the hash that choose
+    /// neither segment nor tag.
     #[inline]
     pub(super) fn home(&self, hash: u64) -> usize {
         ((u64::from(hash as u32) * self.len as u64) >> 32) as usize
@@ -124,8 +124,8 @@ impl Buckets {
 
     /// Looks at the home bucket of `hash`.
     ///
-    /// Without a branch but for the rare bucket that is passed: whether an ID is known is a coin's toss,
-    /// and the processor would predict wrong half of the time.
+    /// Without a branch but for the rare bucket that is passed: whether an ID is known is a coin's
+    /// toss, and the processor would predict wrong half of the time.
     #[inline]
     pub fn guess(&self, hash: u64) -> Guess {
         let (route, home) = (self.route(hash), self.home(hash));

@@ -1,9 +1,9 @@
 //! The index as words of a checkpoint, and back.
 //!
-//! Buckets are written as they are, so that loading hashes nothing: to hash every key again would be
-//! most of the time that a checkpoint takes. Whatever is read back is checked for all invariants on
-//! which a search relies to end: every way through the directory leads to a segment, and every segment
-//! has a bucket at which a search stops.
+//! Buckets are written as they are, so that loading hashes nothing: to hash every key again would
+//! be most of the time that a checkpoint takes. Whatever is read back is checked for all invariants
+//! on which a search relies to end: every way through the directory leads to a segment, and every
+//! segment has a bucket at which a search stops.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::ids::index::directory::{Buckets, DEEPEST, Route};
 use crate::ids::index::{Index, Segment, chunk, most};
 
 impl Index {
-    /// Writes the index: its measures, segments, directory and buckets.
+    /// Writes the index: its measures, segments, directory and buckets, but for the buckets that
+    /// have addresses and are not used yet.
     pub(crate) fn save(&self, out: &mut Encoder) -> io::Result<()> {
         out.words([self.buckets.len as u64, u64::from(self.buckets.depth), self.segments.len() as u64])?;
         for segment in &self.segments {
@@ -74,8 +75,8 @@ impl Index {
     }
 }
 
-/// Returns whether each segment has all the entries of the directory that its depth demands, side by
-/// side: `2^(depth - own)` of them, at a multiple of their number.
+/// Returns whether each segment has all the entries of the directory that its depth demands, side
+/// by side: `2^(depth - own)` of them, at a multiple of their number.
 fn is_directory(directory: &[Route], segments: &[Segment], depth: u32) -> bool {
     let (mut at, mut seen) = (0, 0);
     while let Some(route) = directory.get(at) {

@@ -1,24 +1,34 @@
 //! A hash index from keys to IDs that holds neither: 6.4 bytes a slot.
 //!
+//! A hash has three uses:
+//!
+//! - its highest bits, up to 16, choose the segment;
+//! - sixteen bits below the highest 0, 8 or 16 are the tag, so some of them may be the segment's
+//!   too;
+//! - its lowest 32 bits choose the home bucket within the segment.
+//!
 //! # Invariants
 //!
-//! 1. An ID stands in its home bucket or, if that was full, in the first one after it in its segment
-//!    that was not; then all buckets between are `passed`, and its slot says that it is `away`.
-//! 2. At most four fifths of a segment's slots are taken, or, where there is no memory to grow, all but one;
-//!    so a search always meets a bucket with room.
-//! 3. `directory[p]` leads to the segment of all hashes whose `depth` highest bits are `p`; a segment
-//!    that has split less often than others stands there several times.
+//! 1. An ID stands in its home bucket or, if that was full, in the first one after it in its
+//!    segment that was not; then all buckets between are `passed`, and its slot says that it is
+//!    `away`.
+//! 2. At most four fifths of a segment's slots are taken, or, where there is no memory to grow, all
+//!    but one; so a search always meets a bucket with room.
+//! 3. `directory[p]` leads to the segment of all hashes whose `depth` highest bits are `p`; a
+//!    segment that has split less often than others stands there several times.
 //!
-//! A search touches one [`Bucket`], a cache line, and calls back only for slots whose tag agrees, 1 in some
-//! thousands of the others: a call back for a wrong slot waits for memory that nobody has asked for.
+//! A search touches one [`Bucket`], a cache line, and calls back only for slots whose tag agrees, 1
+//! in some thousands of the others: a call back for a wrong slot waits for memory that was not
+//! prefetched.
 //!
-//! The index grows a segment at a time (extendible hashing): the only one doubles until it is large,
-//! then one splits in two by the next bit of its hashes. That bit is in the tags, so a split reads the
-//! segment from front to back and nothing else, but for the few IDs that are away. So no call waits for
-//! more than that, some tenths of a millisecond, and the index takes 8 to 16 bytes an ID at any time.
+//! The index grows a segment at a time (extendible hashing): the only one doubles until it is
+//! large, then one splits in two by the next bit of its hashes. That bit is in the tags, so a split
+//! reads the segment from front to back and nothing else, but for the few IDs that are away. So no
+//! call waits for more than that, some tenths of a millisecond, and the index takes 8 to 16 bytes
+//! an ID at any time.
 //!
-//! The buckets can be looked at from another thread while the index changes. What is seen there is a
-//! [`Guess`], good for asking for memory, and for an answer once the ID's key agrees.
+//! The buckets can be read from another thread while the index changes. Such a reader gets a
+//! [`Guess`], good for prefetching, and for an answer once the ID's key agrees.
 
 use std::sync::Arc;
 
@@ -42,9 +52,9 @@ const GROUP: usize = 64;
 
 /// The hashes of the IDs in an index, which it needs when it grows.
 pub trait Hashes {
-    /// Hints that the hash of `id` is about to be asked for.
+    /// Hints that the hash of `id` is about to be asked for; a group of IDs is hinted at first.
     fn prefetch(&self, id: Id);
-    /// Returns the hash of `id`.
+    /// Returns the hash of `id`, the same each time.
     fn hash(&self, id: Id) -> u64;
 }
 
@@ -137,8 +147,8 @@ impl Index {
 
     /// Returns the ID with this hash that `is_right`, or adds `new` and returns None.
     ///
-    /// `hashes` must have every ID in the index. Amortised `O(1)`; a call during which a segment splits
-    /// moves the IDs of that one segment, at most 65,536.
+    /// `hashes` must have every ID in the index. Amortised `O(1)`; a call during which a segment
+    /// splits moves the IDs of that one segment, at most 65,536.
     #[inline]
     pub fn find_or_insert(
         &mut self,
@@ -180,8 +190,8 @@ impl Index {
         self.segments[route.segment as usize].taken += 1;
     }
 
-    /// Puts IDs of which nothing is known but their numbers, a group at a time: their keys are asked
-    /// for before the first is hashed.
+    /// Puts IDs of which nothing is known but their numbers, a group at a time: their keys are
+    /// asked for before the first is hashed.
     fn put_all(&mut self, ids: &[Id], hashes: &impl Hashes) {
         for group in ids.chunks(GROUP) {
             for &id in group {
@@ -247,8 +257,9 @@ impl Index {
 
     /// Makes two segments of one by the next bit of its hashes.
     ///
-    /// That bit is in the tags, so the segment is read from front to back and no key with it, but for
-    /// the IDs that are away from home; and once in [`SPLITS_A_TAG`] splits all are hashed again.
+    /// That bit is in the tags, so the segment is read from front to back and no key with it, but
+    /// for the IDs that are away from home; and once in [`SPLITS_A_TAG`] splits all are hashed
+    /// again.
     fn split(&mut self, segment: usize, hashes: &impl Hashes) -> bool {
         let (depth, new) = (self.segments[segment].depth, self.segments.len());
         let mut strays = Vec::new();
@@ -280,7 +291,8 @@ impl Index {
         true
     }
 
-    /// Directs the hashes of a segment of this depth to two, doubling the directory if it is as deep.
+    /// Directs the hashes of a segment of this depth to two, doubling the directory if it is as
+    /// deep.
     fn redirect(&mut self, depth: u32, lower: Route, upper: Route) {
         let buckets = &mut self.buckets;
         if depth == buckets.depth {

@@ -101,11 +101,11 @@ impl Steps<'_> {
         let acts = codes.iter().zip(first).zip(second).filter(|((code, _), _)| *code & ACT != OBSERVE);
         (position..).zip(acts).filter_map(|(position, ((&code, &first), &second))| {
             let kind = Kind::from_code(code & ACT)?;
-            match Recorded::read(code, first, second)? {
-                Recorded::Link(_, first, second) => {
+            match RecordedStep::read(code, first, second)? {
+                RecordedStep::Link(_, first, second) => {
                     Some((position, kind, Some([first, second]), Outcome::from_code(code >> 4)?))
                 }
-                Recorded::Refused(outcome) => Some((position, kind, None, outcome)),
+                RecordedStep::Refused(outcome) => Some((position, kind, None, outcome)),
                 _ => None,
             }
         })

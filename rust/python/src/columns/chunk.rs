@@ -7,7 +7,7 @@ use arrow_array::types::ByteArrayType;
 use arrow_array::{Array, ArrayRef, BinaryArray, BinaryViewArray, GenericByteArray, LargeBinaryArray};
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
-use idmerge_core::{Batch, Door, Operand};
+use idmerge_core::{Batch, Operand, Preparer};
 use pyo3::pybacked::PyBackedBytes;
 
 use crate::columns::purpose::Purpose;
@@ -62,11 +62,11 @@ impl Chunk {
     /// Appends these rows to a batch.
     ///
     /// One loop a type: asking for the type in every row took as long as all the rest.
-    pub fn read(&self, rows: Range<usize>, batch: &mut Batch, purpose: Purpose, door: &Door) {
+    pub fn read(&self, rows: Range<usize>, batch: &mut Batch, purpose: Purpose, preparer: &Preparer) {
         match self {
-            Self::Utf8(array) => give_bytes(array, rows, batch, purpose, door),
-            Self::LargeUtf8(array) => give_bytes(array, rows, batch, purpose, door),
-            _ => purpose.give(batch, door, rows.map(|row| self.get(row))),
+            Self::Utf8(array) => give_bytes(array, rows, batch, purpose, preparer),
+            Self::LargeUtf8(array) => give_bytes(array, rows, batch, purpose, preparer),
+            _ => purpose.give(batch, preparer, rows.map(|row| self.get(row))),
         }
     }
 
@@ -107,7 +107,7 @@ fn give_bytes<T: ByteArrayType>(
     rows: Range<usize>,
     batch: &mut Batch,
     purpose: Purpose,
-    door: &Door,
+    preparer: &Preparer,
 ) where
     T::Native: AsRef<[u8]>,
 {
@@ -127,7 +127,7 @@ fn give_bytes<T: ByteArrayType>(
             None => text(array.value(row).as_ref()),
         }
     };
-    purpose.give(batch, door, rows.map(cell));
+    purpose.give(batch, preparer, rows.map(cell));
 }
 
 #[inline]

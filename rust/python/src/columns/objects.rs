@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use idmerge_core::{Batch, Door, Operand, prefetch_address};
+use idmerge_core::{Batch, Operand, Preparer, prefetch_address};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyList, PyString};
@@ -57,9 +57,9 @@ impl<'py> Objects<'py> {
     /// Appends these rows to a batch, as far as it is not full.
     ///
     /// A long list that another thread shortens meanwhile has no more rows; what is read stays alive.
-    pub fn fill(&self, batch: &mut Batch, purpose: Purpose, door: &Door, rows: Range<usize>) {
+    pub fn fill(&self, batch: &mut Batch, purpose: Purpose, preparer: &Preparer, rows: Range<usize>) {
         let near = Near::of(&self.list, rows);
-        purpose.give(batch, door, near.operands());
+        purpose.give(batch, preparer, near.operands());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use arrow_array::{ArrayRef, LargeBinaryArray};
 use arrow_schema::{DataType, Field};
-use idmerge_core::{Batch, Door, Operand, Side};
+use idmerge_core::{Batch, Operand, Preparer, Side};
 use pyo3::exceptions::{PyTypeError, PyUnicodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -58,8 +58,8 @@ impl Pinned {
     }
 
     /// Returns a reader that begins at `row`.
-    pub fn reader<'a>(&'a self, purpose: Purpose, door: &'a Door, row: usize) -> Reader<'a> {
-        let mut reader = Reader { column: self, purpose, door, chunk: 0, row: 0, values: None };
+    pub fn reader<'a>(&'a self, purpose: Purpose, preparer: &'a Preparer, row: usize) -> Reader<'a> {
+        let mut reader = Reader { column: self, purpose, preparer, chunk: 0, row: 0, values: None };
         reader.enter(0);
         reader.seek(row);
         reader
@@ -90,11 +90,11 @@ impl Pinned {
 pub struct Reader<'a> {
     column: &'a Pinned,
     purpose: Purpose,
-    door: &'a Door,
+    preparer: &'a Preparer,
     /// The chunk to be read next, and the row in it.
     chunk: usize,
     row: usize,
-    /// If that chunk is a dictionary: its values, past the door.
+    /// If that chunk is a dictionary: its values, past the preparer.
     values: Option<Batch>,
 }
 
@@ -111,7 +111,7 @@ impl Reader<'_> {
                 (Some(values), Chunk::Dictionary { keys, .. }) => {
                     batch.copy(side, values, keys[range].iter().copied());
                 }
-                _ => chunk.read(range, batch, self.purpose, self.door),
+                _ => chunk.read(range, batch, self.purpose, self.preparer),
             }
             self.row += batch.rows(side) - before;
             if self.row == chunk.len() {
@@ -134,7 +134,7 @@ impl Reader<'_> {
         self.row = row;
     }
 
-    /// Begins a chunk; a dictionary's values pass the door, unless they are many more than its rows.
+    /// Begins a chunk; a dictionary's values pass the preparer, unless they are many more than its rows.
     fn enter(&mut self, chunk: usize) {
         (self.chunk, self.row, self.values) = (chunk, 0, None);
         if let Some(Chunk::Dictionary { keys, values }) = self.column.chunks.get(chunk)
@@ -146,7 +146,7 @@ impl Reader<'_> {
                 Purpose::Question => Purpose::Question,
                 Purpose::End(_) => Purpose::End(Side::First),
             };
-            values.read(0..values.len(), &mut batch, purpose, self.door);
+            values.read(0..values.len(), &mut batch, purpose, self.preparer);
             self.values = Some(batch).filter(|batch| batch.rows(Side::First) == values.len());
         }
     }

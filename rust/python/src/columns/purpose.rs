@@ -1,6 +1,6 @@
 //! The purposes for which texts are read, each with its way into a batch.
 
-use idmerge_core::{Batch, Door, Operand, Side};
+use idmerge_core::{Batch, Operand, Preparer, Side};
 
 /// The purpose for which the texts of a column are read.
 #[derive(Clone, Copy)]
@@ -23,11 +23,16 @@ impl Purpose {
     }
 
     /// Gives texts to a batch.
-    pub fn give<'a>(self, batch: &mut Batch, door: &Door, operands: impl Iterator<Item = Operand<'a>>) {
+    pub fn give<'a>(
+        self,
+        batch: &mut Batch,
+        preparer: &Preparer,
+        operands: impl Iterator<Item = Operand<'a>>,
+    ) {
         match self {
-            Self::Step(side) => batch.receive(side, door, operands),
-            Self::Question => batch.ask(door, operands),
-            Self::End(side) => batch.receive_ends(side, door, operands),
+            Self::Step(side) => batch.prepare(side, preparer, operands),
+            Self::Question => batch.prepare_lookups(preparer, operands),
+            Self::End(side) => batch.prepare_ends(side, preparer, operands),
         }
     }
 }

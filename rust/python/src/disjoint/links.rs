@@ -116,21 +116,23 @@ impl<'py> Links<'py> {
 /// Numbers the texts of two columns; Python's strings are read while attached.
 fn number_texts(py: Python<'_>, left: &TextColumn<'_>, right: &TextColumn<'_>) -> PyResult<DistinctTexts> {
     let rows = left.len();
-    let threads =
-        py.import(intern!(py, "idmerge._threads"))?.call_method0(intern!(py, "threads_allowed"))?.extract()?;
+    let threads = py
+        .import(intern!(py, "idmerge._threads"))?
+        .call_method0(intern!(py, "threads_allowed"))?
+        .extract()?;
     let mut texts = DistinctTexts::new(rows).map_err(Failure::from)?;
-    let door = texts.door();
+    let preparer = texts.preparer();
     let take = |batch: &mut Batch| {
         texts.take(batch)?;
-        Ok(texts.scout())
+        Ok(texts.prefetcher())
     };
     if let (Some(left), Some(right)) = (left.as_pinned(), right.as_pinned()) {
         py.detach(|| {
-            let mut source = PinnedRows::new(Acts::Ends, &[left, right], &door);
+            let mut source = PinnedRows::new(Acts::Ends, &[left, right], &preparer);
             run_detached(&mut source, rows, threads, take)
         })?;
     } else {
-        let mut source = MixedRows::new(Acts::Ends, &[left, right], &door);
+        let mut source = MixedRows::new(Acts::Ends, &[left, right], &preparer);
         run_attached(py, &mut source, rows, threads, take)?;
     }
     Ok(texts)

@@ -4,7 +4,7 @@
 
 use std::sync::PoisonError;
 
-use idmerge_core::{Edge, Feed, Id, Judged};
+use idmerge_core::{ChangeFeed, Edge, Id, JudgedLink};
 use idmerge_events::journal_blocks::StepBlock;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -39,9 +39,9 @@ impl Resolver {
     fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
         let mut feed = self.feed(py);
         let core = self.read(py)?;
-        let mut found = feed.take().unwrap_or_else(|| Feed::new(&core, since));
+        let mut found = feed.take().unwrap_or_else(|| ChangeFeed::new(&core, since));
         if !found.follow(&core, since) {
-            found = Feed::new(&core, since);
+            found = ChangeFeed::new(&core, since);
         }
         Ok(feed.insert(found).batch())
     }
@@ -95,12 +95,12 @@ impl Resolver {
         let table = py.detach(|| {
             let blocks = read_steps(&blocks)?;
             let core = self.read_detached()?;
-            let hindsight = core.without(&positions, blocks.iter().map(StepBlock::steps))?;
+            let past = core.without(&positions, blocks.iter().map(StepBlock::steps))?;
             let after = core.position() + positions.len() as u64;
-            let table = Table::changes(&core, &core.changes_to(&hindsight), after)?;
+            let table = Table::changes(&core, &core.changes_to(&past), after)?;
             drop(core);
             if !dry_run {
-                self.core.write()?.take_back(&positions, hindsight);
+                self.core.write()?.retract(&positions, past);
             }
             Ok::<_, Failure>(table)
         });
@@ -134,8 +134,8 @@ impl Resolver {
             let links = match blocks {
                 Some(blocks) => {
                     let steps = blocks.iter().map(StepBlock::steps);
-                    let hindsight = core.look_back_to_now(steps, true, |_| ())?;
-                    b.map_or_else(|| core.built_by(&hindsight, a), |b| core.chain_by(&hindsight, a, b))
+                    let past = core.look_back_to_now(steps, true, |_| ())?;
+                    b.map_or_else(|| core.built_by(&past, a), |b| core.chain_by(&past, a, b))
                 }
                 None => b.map_or_else(|| core.built(a), |b| core.chain(a, b)),
             };
@@ -164,8 +164,8 @@ impl Resolver {
             let core = self.read_detached()?;
             let (Some(a), Some(b)) = (core.get(from), core.get(to)) else { return Ok(Vec::new()) };
             let mut rejected = Vec::new();
-            let watch = |judged: Judged| {
-                let Judged { position, kind, ids, outcome } = judged;
+            let watch = |judged: JudgedLink| {
+                let JudgedLink { position, kind, ids, outcome } = judged;
                 let [first, second] = ids;
                 let is_between = (core.same(first, a) && core.same(second, b))
                     || (core.same(first, b) && core.same(second, a));

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::{MutexGuard, PoisonError};
 
-use idmerge_core::Feed;
+use idmerge_core::ChangeFeed;
 use idmerge_events::journal_blocks::{StepBlock, TextBlock};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -24,7 +24,7 @@ pub fn read_steps(blocks: &[PyBackedBytes]) -> Result<Vec<StepBlock>, Failure> {
 
 impl Resolver {
     /// Returns the feed of changes, locked.
-    pub fn feed(&self, py: Python<'_>) -> MutexGuard<'_, Option<Feed>> {
+    pub fn feed(&self, py: Python<'_>) -> MutexGuard<'_, Option<ChangeFeed>> {
         self.feed.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-use idmerge_core::{Batch, Scout};
+use idmerge_core::{Batch, Prefetcher};
 use pyo3::prelude::*;
 
 use crate::errors::Failure;
@@ -33,10 +33,10 @@ const ENOUGH: usize = 1;
 /// The looks of a thread whether it is its turn before it lets others have the processor.
 const LOOKS: usize = 1000;
 
-/// Settles a batch, and returns a scout that looks ahead for batches to come.
-pub trait Settle: FnMut(&mut Batch) -> Result<Scout, Failure> + Send {}
+/// Settles a batch, and returns a prefetcher that looks ahead for batches to come.
+pub trait Settle: FnMut(&mut Batch) -> Result<Prefetcher, Failure> + Send {}
 
-impl<F: FnMut(&mut Batch) -> Result<Scout, Failure> + Send> Settle for F {}
+impl<F: FnMut(&mut Batch) -> Result<Prefetcher, Failure> + Send> Settle for F {}
 
 /// Fills batches from `source` and settles them, in order, until it ends or settling fails.
 pub fn run_detached(
@@ -86,18 +86,18 @@ const OVER: u64 = u64::MAX;
 impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
     /// Takes batches all the way until there are no more.
     fn run(&self) -> Result<(), Failure> {
-        let (mut batch, mut scout) = (Batch::default(), None::<Scout>);
+        let (mut batch, mut prefetcher) = (Batch::default(), None::<Prefetcher>);
         while let Some(number) = self.fill(&mut batch) {
             // A thread alone looks ahead a group at a time while it settles: that is nearer.
-            if let Some(scout) = scout
+            if let Some(prefetcher) = prefetcher
                 && self.has_others
             {
-                scout.look_ahead(&mut batch);
+                prefetcher.prefetch(&mut batch);
             }
             let Some(turn) = self.wait_for(number) else { return Ok(()) };
             // It is this thread's turn, so no other thread has the lock, and none that panicked had it.
             let Ok(mut settle) = self.settle.lock() else { return Ok(()) };
-            scout = Some(settle(&mut batch)?);
+            prefetcher = Some(settle(&mut batch)?);
             drop(settle);
             turn.end();
         }
@@ -184,8 +184,8 @@ pub fn run_attached(
     }
 }
 
-/// A batch to be filled, and a scout that can look ahead for it.
-type Empty = (Batch, Option<Scout>);
+/// A batch to be filled, and a prefetcher that can look ahead for it.
+type Empty = (Batch, Option<Prefetcher>);
 
 /// Returns None, having done nothing, if there is no thread to settle.
 fn run_in_two(
@@ -224,16 +224,16 @@ fn fill_all(
             py.detach(move || to_fill.recv())
         };
         // Nobody gives batches back any more once settling has failed.
-        let Ok((mut batch, scout)) = empty else { return };
+        let Ok((mut batch, prefetcher)) = empty else { return };
         batch.clear();
         source.fill(&mut batch);
         if batch.is_empty() {
             return;
         }
-        if let Some(scout) = scout
+        if let Some(prefetcher) = prefetcher
             && waiting.load(Ordering::Relaxed) > ENOUGH
         {
-            scout.look_ahead(&mut batch);
+            prefetcher.prefetch(&mut batch);
         }
         waiting.fetch_add(1, Ordering::Relaxed);
         if full.send(batch).is_err() {
@@ -250,9 +250,9 @@ fn settle_all(
 ) -> Result<(), Failure> {
     for mut batch in to_settle {
         waiting.fetch_sub(1, Ordering::Relaxed);
-        let scout = settle(&mut batch)?;
+        let prefetcher = settle(&mut batch)?;
         // The filling thread may have ended already.
-        let _ = empty.send((batch, Some(scout)));
+        let _ = empty.send((batch, Some(prefetcher)));
     }
     Ok(())
 }

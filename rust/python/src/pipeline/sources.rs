@@ -1,6 +1,6 @@
 //! Steps on their way into the core, batch by batch: from columns, from lists, or one after another.
 
-use idmerge_core::{Act, Batch, Door, Kind, Side, Step};
+use idmerge_core::{Act, Batch, Kind, Preparer, Side, Step};
 
 use crate::columns::{Kinds, Objects, Pinned, Purpose, Reader, TextColumn};
 
@@ -46,8 +46,8 @@ pub struct PinnedRows<'a> {
 }
 
 impl<'a> PinnedRows<'a> {
-    pub fn new(acts: Acts<'a>, columns: &[&'a Pinned], door: &'a Door) -> Self {
-        let reader = |(column, side): (&&'a Pinned, Side)| column.reader(acts.purpose(side), door, 0);
+    pub fn new(acts: Acts<'a>, columns: &[&'a Pinned], preparer: &'a Preparer) -> Self {
+        let reader = |(column, side): (&&'a Pinned, Side)| column.reader(acts.purpose(side), preparer, 0);
         let readers = columns.iter().zip([Side::First, Side::Second]).map(reader).collect();
         Self { acts, readers, row: 0 }
     }
@@ -70,7 +70,7 @@ impl Source for PinnedRows<'_> {
 pub struct MixedRows<'a, 'py> {
     acts: Acts<'a>,
     columns: Vec<MixedColumn<'a, 'py>>,
-    door: &'a Door,
+    preparer: &'a Preparer,
     row: usize,
     len: usize,
 }
@@ -81,14 +81,14 @@ enum MixedColumn<'a, 'py> {
 }
 
 impl<'a, 'py> MixedRows<'a, 'py> {
-    pub fn new(acts: Acts<'a>, columns: &[&'a TextColumn<'py>], door: &'a Door) -> Self {
+    pub fn new(acts: Acts<'a>, columns: &[&'a TextColumn<'py>], preparer: &'a Preparer) -> Self {
         let mixed = |(column, side): (&&'a TextColumn<'py>, Side)| match column {
             TextColumn::Objects(objects) => MixedColumn::Objects(objects, acts.purpose(side)),
-            TextColumn::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(acts.purpose(side), door, 0)),
+            TextColumn::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(acts.purpose(side), preparer, 0)),
         };
         let len = columns.iter().map(|column| column.len()).min().unwrap_or(0);
         let columns = columns.iter().zip([Side::First, Side::Second]).map(mixed).collect();
-        Self { acts, columns, door, row: 0, len }
+        Self { acts, columns, preparer, row: 0, len }
     }
 }
 
@@ -98,7 +98,7 @@ impl Source for MixedRows<'_, '_> {
         for column in &mut self.columns {
             match column {
                 MixedColumn::Objects(objects, purpose) => {
-                    objects.fill(batch, *purpose, self.door, self.row..end);
+                    objects.fill(batch, *purpose, self.preparer, self.row..end);
                 }
                 MixedColumn::Pinned(reader) => reader.fill(batch, end - self.row),
             }
@@ -118,7 +118,7 @@ impl Source for MixedRows<'_, '_> {
 /// Steps one after another.
 pub struct StepRows<'a, I> {
     pub steps: I,
-    pub door: &'a Door,
+    pub preparer: &'a Preparer,
 }
 
 impl<'a, I: Iterator<Item = Step<'a>>> Source for StepRows<'_, I> {
@@ -126,7 +126,7 @@ impl<'a, I: Iterator<Item = Step<'a>>> Source for StepRows<'_, I> {
         while !batch.is_ready()
             && let Some(step) = self.steps.next()
         {
-            batch.push(self.door, step);
+            batch.push(self.preparer, step);
         }
     }
 }

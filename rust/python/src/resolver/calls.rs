@@ -63,7 +63,7 @@ impl Resolver {
     ) -> Result<Vec<u8>, Failure> {
         let rows = columns[0].len();
         let _turn = self.turn(py)?;
-        let door = self.read(py)?.door();
+        let preparer = self.read(py)?.preparer();
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
         self.take_all(
             rows,
@@ -71,10 +71,10 @@ impl Resolver {
             |_| (),
             |settle| {
                 if let Some(pinned) = pinned {
-                    let mut source = PinnedRows::new(acts, &pinned, &door);
+                    let mut source = PinnedRows::new(acts, &pinned, &preparer);
                     return py.detach(|| run_detached(&mut source, rows, self.threads, settle));
                 }
-                let mut source = MixedRows::new(acts, columns, &door);
+                let mut source = MixedRows::new(acts, columns, &preparer);
                 run_attached(py, &mut source, rows, self.threads, settle)
             },
         )
@@ -239,7 +239,7 @@ impl Resolver {
 
     /// Return how many IDs an ID's cluster has.
     fn size(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<u32> {
-        self.of_known(distinct_id, Core::size)?.ok_or_else(|| unknown(distinct_id))
+        self.of_known(distinct_id, |core, id| core.size(id))?.ok_or_else(|| unknown(distinct_id))
     }
 
     /// Return whether an ID is known.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{LockResult, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use std::thread;
 
-use idmerge_core::{Batch, Feed, Id, Scout, Side, Stopped, Strategy};
+use idmerge_core::{Batch, ChangeFeed, Id, Prefetcher, Side, Stopped, Strategy};
 use numpy::PyArray1;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -21,7 +21,7 @@ use crate::errors::{Failure, UnknownIdError};
 use crate::resolver::settings::{PolicyFields, strategy};
 use crate::resolver::turn::{Turn, Turns};
 
-pub type Core = idmerge_core::Resolver;
+pub type Core = idmerge_core::JournaledResolver;
 pub type OutcomesAndRows<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>);
 
 /// The core of `idmerge.Resolver`.
@@ -37,7 +37,7 @@ pub struct Resolver {
     /// Another number whenever an ID's number may mean something else than before; no two resolvers share one.
     era: AtomicU64,
     /// The feed of changes that was begun last.
-    pub feed: Mutex<Option<Feed>>,
+    pub feed: Mutex<Option<ChangeFeed>>,
     /// The number of calls that wait to read.
     readers: AtomicUsize,
     /// The number of threads that a call may use.
@@ -137,7 +137,9 @@ impl Resolver {
         rows: usize,
         first_row: usize,
         mut see: impl FnMut(&Batch) + Send,
-        run: impl FnOnce(&mut (dyn FnMut(&mut Batch) -> Result<Scout, Failure> + Send)) -> Result<(), Failure>,
+        run: impl FnOnce(
+            &mut (dyn FnMut(&mut Batch) -> Result<Prefetcher, Failure> + Send),
+        ) -> Result<(), Failure>,
     ) -> Result<Vec<u8>, Failure> {
         let (mut outcomes, mut row) = (Vec::new(), first_row);
         outcomes.try_reserve_exact(rows).map_err(|_| Failure::no_memory())?;
@@ -145,12 +147,12 @@ impl Resolver {
             let mut core = self.write_detached()?;
             let taken = core.take_batch(batch, &mut outcomes);
             taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
-            let scout = core.scout();
+            let prefetcher = core.prefetcher();
             drop(core);
             see(batch);
             self.let_readers_in();
             row += batch.rows(Side::First);
-            Ok(scout)
+            Ok(prefetcher)
         })?;
         let taken = row - first_row;
         // A list can grow or shrink under a call that waits without the interpreter.
@@ -203,7 +205,8 @@ impl Resolver {
             Err(_) => (Strategy::FirstSeen, Some(canonical.clone().unbind())),
         };
         let limit = id_limit.unwrap_or(Id::LIMIT);
-        let mut core = Core::with_capacity(policy.read()?, strategy, limit, capacity);
+        let core = idmerge_core::Resolver::with_capacity(policy.read()?, strategy, limit, capacity);
+        let mut core = Core::new(core);
         if history {
             core.keep_history();
         }

@@ -62,11 +62,11 @@ impl Resolver {
     /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
     fn resolve_pinned(&self, column: &Pinned) -> PyResult<Vec<StringArray>> {
         let core = self.read_detached()?;
-        let (core, door, rows) = (&*core, &core.preparer(), column.len());
+        let (core, preparer, rows) = (&*core, &core.preparer(), column.len());
         let parts = self.threads.min(rows / WORTH_A_THREAD).max(1);
         let bounds: Vec<usize> = (0..=parts).map(|part| rows * part / parts).collect();
         thread::scope(|scope| {
-            let resolve = |range: Range<usize>| resolve_range(core, door, column, range);
+            let resolve = |range: Range<usize>| resolve_range(core, preparer, column, range);
             let later = bounds[1..].windows(2).map(|range| {
                 let range = range[0]..range[1];
                 spawn(scope, {
@@ -93,7 +93,7 @@ impl Resolver {
         py: Python<'py>,
         objects: &Objects<'py>,
     ) -> Result<(Objects<'py>, Vec<Batch>), Failure> {
-        let door = self.read(py)?.preparer();
+        let preparer = self.read(py)?.preparer();
         let (given, mut row) = (objects.snapshot(), 0);
         let mut batches = Vec::new();
         batches.try_reserve(given.len() / Batch::ROWS + 1).map_err(|_| Failure::no_memory())?;
@@ -101,7 +101,7 @@ impl Resolver {
             let mut batch = Batch::default();
             let end = given.len().min(row + Batch::ROWS);
             batch.make_room(end - row)?;
-            given.fill(&mut batch, Purpose::Question, &door, row..end);
+            given.fill(&mut batch, Purpose::Question, &preparer, row..end);
             row += batch.rows(Side::First);
             batches.push(batch);
         }
@@ -129,12 +129,12 @@ impl Resolver {
 /// Renders the canonical ID of each of these rows; a row whose ID is unknown comes out as it is.
 fn resolve_range(
     core: &Core,
-    door: &Preparer,
+    preparer: &Preparer,
     column: &Pinned,
     rows: Range<usize>,
 ) -> PyResult<Vec<StringArray>> {
     let (mut texts, mut batch) = (Texts::with_capacity(rows.len()), Batch::default());
-    let (mut reader, mut rest) = (column.reader(Purpose::Question, door, rows.start), rows.len());
+    let (mut reader, mut rest) = (column.reader(Purpose::Question, preparer, rows.start), rows.len());
     while rest > 0 {
         batch.clear();
         reader.fill(&mut batch, rest.min(Batch::ROWS));

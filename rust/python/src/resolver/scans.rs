@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
-use idmerge_core::{Batch, Id, Resolver as Core, Step};
+use idmerge_core::{Batch, Id, JournaledResolver as Core, Step};
 use idmerge_events::parquet;
 use idmerge_events::scan::Steps;
 use numpy::PyArray1;
@@ -40,11 +40,11 @@ impl Resolver {
         let filled = holes_filled(left, right)?;
         let steps = Steps::new(scan.get(), rows, codes, filled).map_err(Failure::from)?;
         let _turn = self.turn(py)?;
-        let door = self.read(py)?.preparer();
+        let preparer = self.read(py)?.preparer();
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
         let notes_observed = scan.has_columns()?;
         let outcomes = py.detach(|| {
-            let mut source = StepRows { steps: steps.iter(), door: &door };
+            let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
             let mut ids = Vec::new();
             let see = |batch: &Batch| {
                 if notes_observed {

@@ -57,7 +57,7 @@ fn text_that_is_no_array_is_an_error_behind_the_items_before_it() {
 }
 
 /// Any JSON value, of few characters, those that the reader of arrays looks at among them.
-pub fn values() -> impl Strategy<Value = Value> {
+fn values() -> impl Strategy<Value = Value> {
     let text = "[a-c,\\[\\]{}\"\\\\:\n é]{0,6}";
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use idmerge_core::{Kind, Pending, Policy, Resolver, Strategy as Canonical};
+use idmerge_core::{JournaledResolver, Kind, Pending, Policy, Resolver, Strategy as Canonical};
 use idmerge_events::journal_blocks::{StepBlock, TextBlock, write_fitting, write_texts};
 use proptest::prelude::*;
 
-fn recorded() -> Resolver {
-    let mut resolver = Resolver::new(Policy::default(), Canonical::Stable);
+fn recorded() -> JournaledResolver {
+    let mut resolver = JournaledResolver::new(Resolver::new(Policy::default(), Canonical::Stable));
     resolver.keep_record();
     let device = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11";
     for (first, second) in
@@ -21,13 +21,13 @@ fn recorded() -> Resolver {
     resolver
 }
 
-fn pending(resolver: &Resolver) -> Pending<'_> {
+fn pending(resolver: &JournaledResolver) -> Pending<'_> {
     resolver.pending().expect("it keeps a record")
 }
 
 /// Returns a resolver that read blocks back.
-fn restored(batches: &[(Vec<u8>, Vec<u8>)]) -> Resolver {
-    let mut resolver = Resolver::new(Policy::default(), Canonical::Stable);
+fn restored(batches: &[(Vec<u8>, Vec<u8>)]) -> JournaledResolver {
+    let mut resolver = JournaledResolver::new(Resolver::new(Policy::default(), Canonical::Stable));
     resolver.keep_record();
     for (texts, steps) in batches {
         let texts = TextBlock::read(texts).expect("whole");
@@ -38,7 +38,7 @@ fn restored(batches: &[(Vec<u8>, Vec<u8>)]) -> Resolver {
     resolver
 }
 
-fn clusters(resolver: &Resolver) -> Vec<(String, String, u32)> {
+fn clusters(resolver: &JournaledResolver) -> Vec<(String, String, u32)> {
     let text = |id| resolver.text(id).as_str().to_owned();
     resolver.mapping().map(|(id, name, size)| (text(id), text(name), size)).collect()
 }

@@ -6,10 +6,12 @@ use idmerge_core::Kind;
 use idmerge_events::links::Rules;
 use support::{Owned, scan, step, steps};
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with a step that may be declined")]
 fn link(kind: Kind, first: &str, second: &str) -> Owned {
     Some((Some(kind), vec![first.to_owned(), second.to_owned()]))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with a step that may be declined")]
 fn observed(id: &str) -> Owned {
     Some((None, vec![id.to_owned()]))
 }
@@ -107,7 +109,7 @@ fn text_that_only_some_readers_take_for_json_is_declined() {
         r#"{"properties":{},}"#,
         r#"{"event":"a"} x"#,
         r#"{"event":"a"}{}"#,
-        r#"{'event':1}"#,
+        r"{'event':1}",
         "{\"properties\":{\"x\":\"\t\"}}",
         "[]",
         "3",

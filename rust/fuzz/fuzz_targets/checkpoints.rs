@@ -4,7 +4,7 @@
 
 use std::io::Cursor;
 
-use idmerge_core::{Part, Policy, Resolver, Strategy};
+use idmerge_core::{JournaledResolver, Part, Policy, Resolver, Strategy};
 use libfuzzer_sys::fuzz_target;
 
 /// The words before a part's content: the version, and the moment of which the caller is asked.
@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return };
     let middle = usize::from(u16::from_le_bytes(*length)).min(rest.len());
     let [first, second] = [&rest[..middle], &rest[middle..]].map(part);
-    let mut empty = Resolver::new(Policy::default(), Strategy::Stable);
+    let mut empty = JournaledResolver::new(Resolver::new(Policy::default(), Strategy::Stable));
     empty.keep_record();
     let sizes = [first.len() as u64, second.len() as u64];
     let (mut first, mut second) = (Cursor::new(first), Cursor::new(second));

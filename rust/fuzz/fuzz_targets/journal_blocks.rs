@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Once;
 
-use idmerge_core::{Policy, Resolver, Strategy};
+use idmerge_core::{JournaledResolver, Policy, Resolver, Strategy};
 use idmerge_events::journal_blocks::{StepBlock, TextBlock};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let middle = usize::from(u16::from_le_bytes(*length)).min(rest.len());
     let (texts, steps) = rest.split_at(middle);
     let (Ok(texts), Ok(steps)) = (TextBlock::read(texts), StepBlock::read(steps)) else { return };
-    let mut resolver = Resolver::new(Policy::default(), Strategy::Stable);
+    let mut resolver = JournaledResolver::new(Resolver::new(Policy::default(), Strategy::Stable));
     resolver.keep_record();
     let retracted = (&HashSet::new(), u64::MAX);
     if resolver.restore(texts.iter(), steps.steps(), retracted, true).is_ok() {

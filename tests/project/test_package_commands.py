@@ -20,9 +20,10 @@ MODULES = {
 
 ADD_ONS = ("doctor", "questions", "profiles", "stitching", "spark")
 USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
-USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions", "verify")}
-USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".sources")}
-USED |= {"idmerge.journal", "idmerge.journal.protocol", "idmerge.profilestore", "idmerge.stitching.writing"}
+USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions")}
+USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
+USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".protocol", ".verify")}
+USED |= {"idmerge.profiles.store", "idmerge.stitching.writing"}
 USED |= {
     "idmerge._benchmark.measuring",
     "idmerge.pages.clusters",

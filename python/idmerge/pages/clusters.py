@@ -12,8 +12,9 @@ from idmerge.pages.tables import MOST_ROWS, cell, count_line, row, table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from idmerge import Outcome, RecordedLink
+    from idmerge.outcome import Outcome
     from idmerge.pages.graph import Graph
+    from idmerge.recorded import RecordedLink
 
 HEADINGS = ("position", "committed", "kind", "first ID", "second ID", "outcome")
 

@@ -20,7 +20,7 @@ from idmerge.policy import ANON_FORMATS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from idmerge import RecordedLink
+    from idmerge.recorded import RecordedLink
 
 MOST_NODES = 600
 """IDs of one cluster that are drawn; of a larger one, those nearest to the requested ones."""

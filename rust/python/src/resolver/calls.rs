@@ -176,8 +176,8 @@ impl Resolver {
         right: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         let kinds = Kinds::from_python(kind)?;
-        let left = TextColumn::from_python(left, "left", Elements::Operands)?;
-        let right = TextColumn::from_python(right, "right", Elements::Operands)?;
+        let left = TextColumn::from_python(left, "first", Elements::Operands)?;
+        let right = TextColumn::from_python(right, "second", Elements::Operands)?;
         same_length(kinds.len(), left.len(), right.len())?;
         let outcomes = self.take(py, Acts::Links(&kinds), &[&left, &right], 0)?;
         Ok(PyArray1::from_vec(py, outcomes))
@@ -198,8 +198,8 @@ impl Resolver {
                 "a step's code must be at most {OBSERVE}, got {code}"
             )));
         }
-        let left = TextColumn::from_python(left, "left", Elements::Operands)?;
-        let right = TextColumn::from_python(right, "right", Elements::Operands)?;
+        let left = TextColumn::from_python(left, "first", Elements::Operands)?;
+        let right = TextColumn::from_python(right, "second", Elements::Operands)?;
         same_length(Some(codes.len()), left.len(), right.len())?;
         let outcomes = self.take(py, Acts::Coded(codes), &[&left, &right], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))

@@ -135,6 +135,7 @@ impl Key {
     }
 
     /// Returns the place of the text, or None if the key holds it.
+    #[inline]
     pub fn place(self) -> Option<Place> {
         (self.low & VARIANT == 0).then_some(Place {
             chunk: (self.high >> 32) as u32,
@@ -230,11 +231,13 @@ enum Form<'a> {
 
 impl<'a> Text<'a> {
     /// Wraps a text of the arena.
+    #[inline]
     pub(crate) fn stored(text: &'a str) -> Self {
         Self(Form::Stored(text))
     }
 
     /// Unpacks a key that holds its text.
+    #[inline]
     pub(crate) fn packed(key: Key) -> Self {
         let mut buffer = [0; LONGEST_PACKED];
         let length = key.unpack(&mut buffer);

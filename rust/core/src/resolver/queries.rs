@@ -122,12 +122,14 @@ impl Resolver {
     }
 
     /// Returns the canonical ID of the cluster of `id` (SPEC 5).
+    #[inline]
     pub fn canonical(&self, id: Id) -> Id {
         self.ids.canonical(self.ids.root(id))
     }
 
     /// Returns the canonical ID of the cluster of `id` unless that is `id` itself: mostly a look-up
     /// need not copy the text that it was given.
+    #[inline]
     pub fn other_canonical(&self, id: Id) -> Option<Id> {
         Some(self.canonical(id)).filter(|&canonical| canonical != id)
     }

@@ -188,6 +188,7 @@ impl Scan {
         (&self.operands[start..middle], &self.operands[middle..end])
     }
 
+    #[inline]
     pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
     }

@@ -111,8 +111,9 @@ impl JournaledResolver {
             return Err(damaged("it was written without history"));
         }
         let merged = state.outcomes[Outcome::Merged as usize];
-        if count_clusters(&ids, count).map(|clusters| clusters as u64) != u64::from(count).checked_sub(merged)
-        {
+        let expected = u64::from(count).checked_sub(merged);
+        // A forged count of merged links leaves no expected number: two such Nones are not equal clusters.
+        if !count_clusters(&ids, count).is_some_and(|clusters| expected == Some(clusters as u64)) {
             return Err(damaged("its clusters are none"));
         }
         ids.set_index(index);

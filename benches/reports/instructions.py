@@ -4,7 +4,7 @@
     python -m benches.reports.instructions --record   count and write `benches/results/instructions.json`
 
 Callgrind counts what the core's kernels (`rust/core/benches/instructions.rs`) execute, between the first
-and the last instruction of each and nowhere else. The door takes exactly as many in every run. Hashes are
+and the last instruction of each and nowhere else. Preparing takes exactly as many in every run. Hashes are
 keyed anew in each process, so the kernels that search the index differ from run to run, by less than 0.1 %
 in eight runs each; the bound of 5 % leaves room for how a compiler happens to arrange what has not changed.
 

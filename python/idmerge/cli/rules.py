@@ -1,4 +1,4 @@
-"""The reason for each outcome that rejects a link, in one sentence (SPEC 2)."""
+"""Sentences for users: why a link was rejected, one for each outcome (SPEC 2)."""
 
 from __future__ import annotations
 

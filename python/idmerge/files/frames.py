@@ -1,4 +1,4 @@
-"""Columns of a frame of pandas, as pyarrow has them."""
+"""Named columns of a pandas DataFrame as a pyarrow table; an error names a column that cannot be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The warnings of a resolver that is closed before everything is known to be in its journal."""
+"""Warnings at close: how many steps were not committed and are lost, and how many may be."""
 
 from __future__ import annotations
 

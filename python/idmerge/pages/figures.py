@@ -1,4 +1,4 @@
-"""Figures of matplotlib as SVG and PNG.
+"""Writers of matplotlib figures as SVG and PNG.
 
 The same figure gives the same bytes, with the same libraries on the same machine: nothing depends on chance,
 on the user's settings or on the date. matplotlib is imported only when something is drawn.

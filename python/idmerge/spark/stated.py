@@ -1,4 +1,4 @@
-"""Links as Spark has them: checks of their columns and IDs, and the observations that count."""
+"""Links in a Spark DataFrame: columns checked, invalid links dropped, one observation of an ID kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events under one ID a person, on a cluster (SPEC 9)."""
+"""Stitching on Apache Spark: each event gets the canonical ID of its sender (SPEC 9)."""
 
 from __future__ import annotations
 

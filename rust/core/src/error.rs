@@ -1,4 +1,4 @@
-//! Errors: limits of numbers and of memory.
+//! The error of the core: too many IDs, a text too long, no memory.
 //!
 //! A rejected link is no error but an answer, its [`Outcome`](crate::Outcome). A call that fails
 //! with an error has changed nothing, or of a batch the steps before.

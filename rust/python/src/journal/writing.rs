@@ -1,4 +1,4 @@
-//! Steps that are pending, as blocks to be written. Where blocks are kept is Python's business.
+//! Steps that are not committed yet, encoded as blocks of a journal, which Python stores.
 
 use idmerge_events::journal_blocks::{write_fitting, write_texts};
 use pyo3::prelude::*;

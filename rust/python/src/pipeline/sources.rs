@@ -1,4 +1,4 @@
-//! Steps on their way into the core, batch by batch: from columns, from lists, or one after another.
+//! Sources that fill the batches of the pipeline: rows of columns, rows of lists, steps of a scan.
 
 use idmerge_core::{Act, Batch, Kind, Preparer, Side, Step};
 

@@ -1,4 +1,4 @@
-//! The canonical IDs of whole columns.
+//! Look-ups of the canonical ID in each row of a column: a list, numpy or Arrow.
 
 use std::ops::Range;
 use std::panic::resume_unwind;

@@ -1,4 +1,4 @@
-//! The class of Arrow tables out.
+//! The Python class `Table`: the mapping, or its changes, as an Arrow stream.
 
 use std::sync::Arc;
 

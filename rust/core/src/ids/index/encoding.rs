@@ -1,4 +1,4 @@
-//! The index as words of a checkpoint, and back.
+//! The index (hash to Id) as 64-bit words of a checkpoint: saved, loaded and checked.
 //!
 //! Buckets are written as they are, so that loading hashes nothing: to hash every key again would
 //! be most of the time that a checkpoint takes. Whatever is read back is checked for all invariants

@@ -186,6 +186,7 @@ def test_the_public_names_are_listed_and_loaded_when_asked_for() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names, is_loaded = run.stdout.splitlines()
     assert {"stitch", "questions", "doctor", "StitchedEvents", *idmerge.__all__} <= set(names.split())
+    assert [name for name in names.split() if name.startswith("_") and not name.startswith("__")] == []
     assert is_loaded == "False"
     assert idmerge.doctor.examine
     assert idmerge.questions.signup_rate

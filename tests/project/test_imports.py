@@ -18,7 +18,7 @@ RESOLVER = "the resolver"
 FACADE = "idmerge"
 """The room of the package's ``__init__``: the public names."""
 ADD_ONS = {"stitching", "profiles", "questions", "doctor", "spark"}
-BELOW_ADD_ONS = {RESOLVER, "journal", "files", "pages"}
+BELOW_ADD_ONS = {RESOLVER, "journal", "files"}
 
 MAY_IMPORT = {
     RESOLVER: set[str](),
@@ -27,9 +27,10 @@ MAY_IMPORT = {
     "files": {RESOLVER},
     "journal": {RESOLVER, "files"},
     **dict.fromkeys(sorted(ADD_ONS), BELOW_ADD_ONS),
+    **dict.fromkeys(("doctor", "questions"), BELOW_ADD_ONS | {"pages"}),
     FACADE: BELOW_ADD_ONS | ADD_ONS,
     "_benchmark": {RESOLVER, "files", "testing", FACADE},
-    "cli": BELOW_ADD_ONS | ADD_ONS | {FACADE, "testing", "_benchmark"},
+    "cli": BELOW_ADD_ONS | ADD_ONS | {FACADE, "pages", "testing", "_benchmark"},
     "__main__": {"cli"},
 }
 """The rooms that each room may import, besides itself."""

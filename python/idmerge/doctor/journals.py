@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from idmerge._steps import kind_of
+from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.outline import Outline
 from idmerge.outcome import Outcome
@@ -36,7 +37,11 @@ def recorded_links(path: str | os.PathLike[str], resolver: DurableResolver) -> I
         for batch in journal.batches():
             if batch.seq >= end:
                 return
-            links = resolver._recorded_links(batch.block, batch.seq) if batch.block else []
+            try:
+                links = resolver._recorded_links(batch.block, batch.seq) if batch.block else []
+            except JournalError as error:
+                name = f"{journal.name}: batch {batch.number}"
+                raise JournalError(f"{name}: {error}; idmerge verify reports what is whole") from error
             for code, first, second, position, outcome in links:
                 if position not in retracted:
                     yield kind_of(code)[0], first, second, Outcome(outcome), position

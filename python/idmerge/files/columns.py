@@ -190,7 +190,7 @@ def _places(path: str, names: list[str]) -> list[int]:
         found = ", ".join(name if name.isprintable() else ascii(name) for name in names) or "none"
         raise FileFormatError(
             f"{path}: needs the columns {', '.join(COLUMNS)}, each once; wrong or missing: "
-            f"{', '.join(missing)}; found: {found:.200}"
+            f"{', '.join(missing)}; found: {found:.200}; rename the columns that hold the kinds and the IDs"
         )
     return [names.index(name) for name in COLUMNS]
 

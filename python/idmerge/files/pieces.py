@@ -40,6 +40,9 @@ class Piece(Protocol):
     def __len__(self) -> int:
         """Return the number of events; the rows of a file of links are none."""
 
+    def __bool__(self) -> bool:
+        """Return True: a piece without events is one all the same."""
+
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the piece to ``resolver``, in order, and report on its links.
 
@@ -69,6 +72,10 @@ class EventBatch:
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.events)
+
+    def __bool__(self) -> bool:
+        """Return True: a piece without events is one all the same."""
+        return True
 
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""

@@ -79,8 +79,8 @@ class WriterLock:
         except OSError as error:
             if error.errno in _LINKS:
                 raise JournalError(
-                    f"{named(self._path)} is a symbolic link, and is written to by whoever writes to the "
-                    "journal; remove it"
+                    f"{named(self._path)} is a symbolic link, and is written to by each writer of "
+                    "the journal; remove it"
                 ) from error
             raise
         found = os.fstat(descriptor)
@@ -88,7 +88,7 @@ class WriterLock:
             return descriptor
         os.close(descriptor)
         raise JournalError(
-            f"{named(self._path)} is no file of its own, and is written to by whoever writes to the journal; "
+            f"{named(self._path)} is no file of its own, and is written to by each writer of the journal; "
             "remove it"
         )
 

@@ -46,7 +46,9 @@ def settled_facts(
     """
     facts = journal.facts()
     if facts is None and read_only:
-        raise JournalError(f"{journal.name} is not finished yet by whoever makes it; open it again later")
+        raise JournalError(
+            f"{journal.name} is not finished yet by the process that makes it; open it again later"
+        )
     if facts is None:
         facts = Facts(policy=policy or Policy(), canonical=canonical or "stable", format=journal.version)
         journal.state(facts)

@@ -128,11 +128,12 @@ def test_a_csv_is_read_through_gzip_and_in_batches() -> None:
 def test_a_header_without_each_column_once_is_an_error_that_names_them(header: str) -> None:
     message = csv_error(header)
     assert message.startswith("f.csv: needs the columns kind, first, second, each once; wrong or missing: ")
-    assert message.endswith("found: " + (header.strip().replace(",", ", ") or "none"))
+    found = header.strip().replace(",", ", ") or "none"
+    assert message.endswith(f"found: {found}; rename the columns that hold the kinds and the IDs")
 
 
 def test_a_header_cannot_steer_the_terminal() -> None:
-    assert csv_error("kind,first,\x1b[2J\n").endswith(r"found: kind, first, '\x1b[2J'")
+    assert r"found: kind, first, '\x1b[2J'; rename" in csv_error("kind,first,\x1b[2J\n")
 
 
 @pytest.mark.parametrize("kind", ["", "Identify", "3", "-1", "identify ", "x" * 1000])

@@ -1,8 +1,39 @@
-//! The modules of this crate and of the binding: no import cycles, and nothing of Python here.
+//! The modules of this crate and of the binding: no import cycles, one direction between rooms (folders, or
+//! files beside them), and nothing of Python here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// A room, with the rooms that its modules may import besides their own.
+type Direction = (&'static str, &'static [&'static str]);
+
+const EVENTS: [Direction; 12] = [
+    ("error", &[]),
+    ("array", &[]),
+    ("checked", &[]),
+    ("journal_blocks", &[]),
+    ("dedupe", &["error"]),
+    ("lines", &["error"]),
+    ("schema", &[]),
+    ("json", &["schema"]),
+    ("links", &["json", "schema"]),
+    ("columns", &["error", "json", "lines", "links", "schema"]),
+    ("parquet", &["columns", "error"]),
+    ("scan", &["columns", "error", "lines", "links", "schema"]),
+];
+
+const BINDING: [Direction; 9] = [
+    ("errors", &[]),
+    ("memory", &[]),
+    ("columns", &["errors"]),
+    ("tables", &["columns", "errors"]),
+    ("pipeline", &["columns", "errors"]),
+    ("events", &["columns", "errors", "tables"]),
+    ("resolver", &["columns", "errors", "events", "pipeline", "tables"]),
+    ("journal", &["errors", "memory", "resolver", "tables"]),
+    ("disjoint", &["columns", "errors", "memory", "pipeline", "tables"]),
+];
 
 /// Each module's path below the crate's root, with the paths that it uses.
 type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -54,8 +85,7 @@ fn imports(root: &Path) -> Imports {
     imports
 }
 
-/// Returns a cycle among modules, if there is one. A folder's `mod.rs` names its files and is left out: it only
-/// passes on their names, so whoever uses the folder uses all of them.
+/// Returns a cycle among modules, if there is one.
 fn cycle(imports: &Imports) -> Option<Vec<String>> {
     fn walk(own: &str, imports: &Imports, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
         if let Some(place) = way.iter().position(|name| name == own) {
@@ -107,6 +137,43 @@ fn no_module_imports_itself_through_others() {
         assert!(found.values().flatten().count() > 20, "{name} has imports");
         assert_eq!(cycle(&through_folders(&found)), None, "{name}");
     }
+}
+
+fn room(module: &str) -> &str {
+    module.split("::").next().unwrap_or(module)
+}
+
+/// Returns the imports between rooms that a direction does not allow.
+fn upward(imports: &Imports, direction: &[Direction]) -> Vec<String> {
+    let allowed: BTreeMap<&str, &[&str]> = direction.iter().copied().collect();
+    let mut found = Vec::new();
+    for (own, others) in imports.iter().filter(|(own, _)| *own != "lib") {
+        let below = allowed.get(room(own)).unwrap_or_else(|| panic!("give the room of {own} its place"));
+        let is_wrong = |other: &&String| room(other) != room(own) && !below.contains(&room(other));
+        found.extend(others.iter().filter(is_wrong).map(|other| format!("{own} imports {other}")));
+    }
+    found
+}
+
+#[test]
+fn each_room_imports_only_those_below_it() {
+    let none: [String; 0] = [];
+    assert_eq!(upward(&imports(&crate_root("events")), &EVENTS), none);
+    assert_eq!(upward(&imports(&crate_root("python")), &BINDING), none);
+    for direction in [EVENTS.as_slice(), &BINDING] {
+        let rooms = direction.iter().map(|(own, others)| {
+            let others = others.iter().map(|&other| other.to_owned()).collect();
+            ((*own).to_owned(), others)
+        });
+        assert_eq!(cycle(&rooms.collect()), None);
+    }
+}
+
+#[test]
+fn an_import_of_a_room_above_is_found() {
+    let used = BTreeSet::from(["scan::steps".to_owned()]);
+    let imports = Imports::from([("links::rules".to_owned(), used)]);
+    assert_eq!(upward(&imports, &EVENTS), ["links::rules imports scan::steps"]);
 }
 
 #[test]

@@ -23,6 +23,7 @@
 //! members `O(log size)` for each link of the chain.
 
 use std::io;
+use std::iter::successors;
 
 use crate::codec::{Decoder, Encoder, damaged, room_for};
 use crate::error::Error;
@@ -52,6 +53,8 @@ struct Packed {
 const NO_EDGE: Packed = Packed { ids: [0; 2], position: 0 };
 /// The shift of the kind; a position is below 2⁶² (see the checkpoint).
 const KIND_SHIFT: u32 = 62;
+/// The most roots above an ID: each one at least doubled its cluster, and IDs have 32 bits.
+const MOST_ABOVE: usize = 32;
 
 /// The edges; see the module.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +113,7 @@ impl History {
     ///
     /// # Errors
     ///
-    /// If they break an invariant on which a walk relies to end, or name other IDs.
+    /// If they break an invariant on which a walk relies to end soon, or name other IDs.
     pub fn load(from: &mut Decoder, limit: u32) -> io::Result<Self> {
         let strange = || damaged("it names an ID that it does not hold");
         let (count, mut edges) = from.room(24)?;
@@ -135,11 +138,32 @@ impl History {
             (Some(edge), Some(next)) => edge.position < next.position,
             _ => true,
         };
-        if (0..count as u32).map(Id::new).all(is_later) {
-            Ok(history)
-        } else {
-            Err(damaged("an ID was hung under one that hung already"))
+        let ids = || (0..count as u32).map(Id::new);
+        if !ids().all(is_later) {
+            return Err(damaged("an ID was hung under one that hung already"));
         }
+        if !ids().all(|id| history.path(id).nth(MOST_ABOVE + 1).is_none()) {
+            return Err(damaged("an ID hangs deeper than merges can hang it"));
+        }
+        if !ids().all(|id| history.joins_its_sides(id)) {
+            return Err(damaged("a link of it did not join the clusters of its IDs"));
+        }
+        Ok(history)
+    }
+
+    /// Returns an ID and the roots above it, the nearest first.
+    fn path(&self, id: Id) -> impl Iterator<Item = Id> {
+        successors(Some(id), |&id| self.edge(id).map(|_| self.above(id)))
+    }
+
+    /// Returns whether the link that hung `child` was between its cluster and that of the root
+    /// above: a chain that goes on from the ends of any other one is endless.
+    fn joins_its_sides(&self, child: Id) -> bool {
+        self.edge(child).is_none_or(|edge| {
+            let [first, second] = edge.ids.map(|id| self.root_before(id, edge.position));
+            let root = self.above(child);
+            [first, second] == [child, root] || [first, second] == [root, child]
+        })
     }
 
     /// Returns the link that hung `id` under another, if it is no root.
@@ -293,30 +317,65 @@ mod tests {
         }
     }
 
+    fn saved(history: &History) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut out = Encoder::new(&mut bytes);
+        history.save(&mut out).expect("a Vec takes all");
+        out.finish().expect("a Vec takes all");
+        bytes
+    }
+
+    fn loaded(bytes: &[u8], ids: u32) -> io::Result<History> {
+        let (mut from, size) = (bytes, bytes.len() as u64);
+        let mut from = Decoder::new(&mut from, size).expect("it is long enough");
+        History::load(&mut from, ids)
+    }
+
+    /// Returns the message with which a history between so many IDs is refused.
+    fn refusal(history: &History, ids: u32) -> String {
+        loaded(&saved(history), ids).err().expect("it is refused").to_string()
+    }
+
     #[test]
     fn history_comes_back_as_it_was_saved_and_no_loop_does() {
-        let saved = |history: &History| {
-            let mut bytes = Vec::new();
-            let mut out = Encoder::new(&mut bytes);
-            history.save(&mut out).expect("a Vec takes all");
-            out.finish().expect("a Vec takes all");
-            bytes
-        };
-        let loaded = |bytes: &[u8]| {
-            let (mut from, size) = (bytes, bytes.len() as u64);
-            let mut from = Decoder::new(&mut from, size).expect("it is long enough");
-            History::load(&mut from, 30)
-        };
         let (mut history, ..) = joined(30, draws(3, 30).take(60));
         let bytes = saved(&history);
-        assert_eq!(saved(&loaded(&bytes).expect("it is whole")), bytes);
+        assert_eq!(saved(&loaded(&bytes, 30).expect("it is whole")), bytes);
         let hung = (0..30).map(Id::new).find(|&id| history.edge(id).is_some()).expect("many were joined");
         let packed = history.edges[hung.index()].position;
         history.edges[hung.index()].position = 1 << KIND_SHIFT; // No position, as damage may leave it.
-        assert!(loaded(&saved(&history)).is_err());
+        assert!(loaded(&saved(&history), 30).is_err());
         history.edges[hung.index()].position = packed;
         history.above[hung.index()] = hung.number();
-        assert!(loaded(&saved(&history)).is_err());
+        assert!(loaded(&saved(&history), 30).is_err());
+    }
+
+    #[test]
+    fn an_edge_that_did_not_join_its_two_sides_is_refused() {
+        let (history, ..) = joined(4, [(0, 1), (2, 3), (1, 3)]);
+        let last = (0..4).find(|&id| history.edge(Id::new(id)).is_some_and(|edge| edge.position == 2));
+        let last = last.expect("the third link joined the two clusters") as usize;
+        for ids in (0..16).map(|number| [number / 4, number % 4]) {
+            let mut forged = history.clone();
+            forged.edges[last].ids = ids;
+            let is_across = (ids[0] < 2) != (ids[1] < 2);
+            assert_eq!(loaded(&saved(&forged), 4).is_ok(), is_across, "{ids:?}");
+            if !is_across {
+                assert_eq!(refusal(&forged, 4), "a link of it did not join the clusters of its IDs");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_is_refused_that_is_longer_than_any_that_merges_make() {
+        for (above, is_possible) in [(32, true), (33, false)] {
+            let mut history = History::default();
+            for child in 0..above {
+                let ids = [Id::new(child), Id::new(child + 1)];
+                history.add(ids, Edge { kind: Kind::Merge, ids, position: u64::from(child) });
+            }
+            assert_eq!(loaded(&saved(&history), above + 1).is_ok(), is_possible);
+        }
     }
 
     #[test]

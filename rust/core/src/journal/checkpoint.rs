@@ -152,24 +152,26 @@ fn save_state(state: &State, retractions: &Retractions, ids: u32, out: &mut Enco
 ///
 /// # Errors
 ///
-/// If they name IDs beyond that number, or more links than there can be.
+/// If they name IDs beyond that number, state more links than there can be, or break an invariant
+/// of the retractions or the history.
 fn load_state(from: &mut Decoder) -> io::Result<(State, Retractions, u32)> {
     let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
     let (outcomes, without_outcome): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);
-    let sum = outcomes.iter().try_fold(without_outcome, |sum, &count| sum.checked_add(count));
-    if sum.is_none_or(|sum| sum > MOST_POSITIONS) {
-        return Err(damaged("it states more links than can be"));
-    }
+    let positions = outcomes.iter().try_fold(without_outcome, |sum, &count| sum.checked_add(count));
+    let positions = positions.filter(|&positions| positions <= MOST_POSITIONS);
+    let positions = positions.ok_or_else(|| damaged("it states more links than can be"))?;
     let mut retractions = Vec::new();
     for _ in 0..from.count(16)? {
         let [by, of] = from.array()?;
         retractions.push((by, of));
     }
+    let retractions = Retractions::from_pairs(retractions, positions)
+        .ok_or_else(|| damaged("a retraction of it takes back no earlier position"))?;
     let overrides = Overrides::load(from, ids)?;
     let history = match from.word()? {
         0 => None,
         _ => Some(History::load(from, ids)?),
     };
     let state = State { outcomes, without_outcome, overrides, history };
-    Ok((state, Retractions::from_pairs(retractions), ids))
+    Ok((state, retractions, ids))
 }

@@ -22,9 +22,12 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct Retractions(Vec<(u64, u64)>);
 
 impl Retractions {
-    /// Returns the retractions of a checkpoint.
-    pub fn from_pairs(pairs: Vec<(u64, u64)>) -> Self {
-        Self(pairs)
+    /// Returns the retractions of a checkpoint with so many positions; None if they break
+    /// invariant 1, on which every walk along them relies to end.
+    pub fn from_pairs(pairs: Vec<(u64, u64)>, positions: u64) -> Option<Self> {
+        let is_earlier = |&(by, of): &(u64, u64)| of < by && by < positions;
+        let is_right = pairs.iter().all(is_earlier) && pairs.is_sorted_by(|(by, _), (next, _)| by < next);
+        is_right.then_some(Self(pairs))
     }
 
     /// Returns all of them, in the order of their positions.
@@ -121,6 +124,17 @@ mod tests {
         assert_eq!(effect(&[(5, 1), (6, 5)]), [5]);
         assert_eq!(effect(&[(5, 1), (6, 5), (7, 6)]), [1, 6]);
         assert_eq!(effect(&[(5, 1), (6, 5), (7, 1)]), [1, 5]);
+    }
+
+    #[test]
+    fn pairs_are_refused_that_no_resolver_wrote() {
+        let is_taken = |pairs: &[(u64, u64)]| Retractions::from_pairs(pairs.to_vec(), 10).is_some();
+        assert!(is_taken(&[]) && is_taken(&[(5, 1), (6, 5), (9, 1)]));
+        assert!(!is_taken(&[(8, 9), (9, 7)]), "it takes back a later position");
+        assert!(!is_taken(&[(8, 8)]), "it takes back itself");
+        assert!(!is_taken(&[(8, 1), (8, 2)]), "two stand at one position");
+        assert!(!is_taken(&[(8, 1), (7, 2)]), "they are out of order");
+        assert!(!is_taken(&[(10, 1)]), "it stands behind the last position");
     }
 
     #[test]

@@ -61,7 +61,7 @@ def seeds() -> dict[str, list[bytes]]:
     resolver._written(0, steps, ids)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "checkpoint")
-        assert resolver._save(str(path), [0, 0, resolver.seq, ids, 0])
+        assert resolver._save(str(path), [0, 0, resolver.position, ids, 0])
         saved = path.read_bytes()
     # A part: its version, a moment of five words, its content, a checksum; the second one's size is last.
     (size,) = struct.unpack("<Q", saved[-8:])

@@ -152,6 +152,21 @@ def test_a_value_is_what_the_specification_says(text: str, value: Any, other: st
         assert found[0]["x"].to_pylist() == [value]
 
 
+@pytest.mark.rule("9.events as json")
+@pytest.mark.parametrize("zero", ["-0", "-0.0", "[-0]"])
+def test_a_zero_gives_the_same_column_whoever_reads_its_line(zero: str, tmp_path: Path) -> None:
+    alone, beside = (f'{{"properties":{{"x":{zero},"y":{other}}}}}' for other in ("1", "NaN"))
+    columns = []
+    for name, texts in (("core", [alone] * 2), ("python", [beside] * 2), ("both", [alone, beside])):
+        (tmp_path / name).write_text("\n".join(texts), encoding="utf-8")
+        columns.append(pa.table(idmerge.stitch(tmp_path / name))["x"].combine_chunks())
+    expected = ["[0.0]"] * 2 if zero.startswith("[") else [0.0] * 2
+    assert [(column.type, column.to_pylist()) for column in columns] == [
+        (pa.array(expected).type, expected)
+    ] * 3
+    assert "-" not in str(columns)
+
+
 def test_a_number_has_the_digits_that_it_is_written_with_as_an_id(tmp_path: Path) -> None:
     """An integer is an ID by its decimal text, however long; -0 is 0, which is blocked."""
     long = "7" * 5000

@@ -10,7 +10,7 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
-use crate::json::event::{Field, FieldName, has_negative_zero};
+use crate::json::event::{Field, FieldName};
 use crate::json::text::{JsonText, float_text};
 use crate::json::visitor::any_value;
 use crate::schema::{Keys, kind};
@@ -108,17 +108,7 @@ impl<'a> Cells<'a> {
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(Event { cells: &mut cells, keys, buffer }).ok()?;
         parser.end().ok()?;
-        if cells.may_hold_zero(buffer) && has_negative_zero(line) {
-            return None;
-        }
         Some(cells)
-    }
-
-    /// Returns whether a cell may be, or hold, a zero that is no integer.
-    fn may_hold_zero(&self, buffer: &str) -> bool {
-        let is_zero = |cell: &Cell<'_>| matches!(cell, Cell::Float(number) if *number == 0.0);
-        self.properties.iter().any(|(_, cell)| is_zero(cell))
-            || (!buffer.is_empty() && buffer.contains("0.0"))
     }
 }
 

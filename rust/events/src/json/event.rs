@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use memchr::memchr2;
 use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 
 /// Nesting that Python reads whatever its caller's depth: one more level is declined.
@@ -15,42 +14,6 @@ pub fn inside<E: Error>(depth: u8) -> Result<u8, E> {
         return Err(E::custom("nested too deeply"));
     }
     Ok(depth + 1)
-}
-
-/// Returns whether a line of JSON has the number `-0`.
-///
-/// sonic-rs reads that as `0.0`, but Python reads an integer. So a line is declined if a value of it was read as
-/// `0.0` and this is true; other lines need not be searched. `-0.0` is read as `0.0` too, from any line.
-#[cold]
-pub fn has_negative_zero(line: &str) -> bool {
-    let bytes = line.as_bytes();
-    let mut place = 0;
-    while let Some(found) = memchr2(b'"', b'-', &bytes[place..]) {
-        place += found;
-        if bytes[place] == b'"' {
-            place = end_of_string(bytes, place + 1);
-            continue;
-        }
-        let is_exponent = place > 0 && matches!(bytes[place - 1], b'e' | b'E');
-        let is_fraction = matches!(bytes.get(place + 2), Some(b'.' | b'e' | b'E'));
-        if bytes.get(place + 1) == Some(&b'0') && !is_exponent && !is_fraction {
-            return true;
-        }
-        place += 1;
-    }
-    false
-}
-
-/// Returns the place behind the string that `place` is in.
-fn end_of_string(bytes: &[u8], mut place: usize) -> usize {
-    while let Some(found) = bytes.get(place..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        place += found + 1;
-        if bytes[place - 1] == b'"' {
-            return place;
-        }
-        place += 1; // The escaped character ends nothing.
-    }
-    bytes.len()
 }
 
 /// A field of an event's object.

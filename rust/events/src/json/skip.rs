@@ -33,12 +33,8 @@ impl<'a> Visitor<'a> for Skip {
 
     any_value! {
         visit_bool(bool) => |_, _| kind::BOOL;
+        visit_f64(f64) => |_, _| kind::FLOAT;
         visit_str(&str) => |_, _| kind::TEXT;
-    }
-
-    #[inline]
-    fn visit_f64<E>(self, number: f64) -> Result<u8, E> {
-        Ok(kind::of_float(number))
     }
 
     #[inline]

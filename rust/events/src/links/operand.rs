@@ -99,8 +99,8 @@ impl<'a> Visitor<'a> for OperandSeed<'_> {
         Ok(Value::NoId)
     }
 
-    fn visit_f64<E>(mut self, number: f64) -> Result<Value<'a>, E> {
-        self.set_kind(kind::of_float(number));
+    fn visit_f64<E>(mut self, _: f64) -> Result<Value<'a>, E> {
+        self.set_kind(kind::FLOAT);
         Ok(Value::Number)
     }
 

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
 use crate::json::cells::Cells;
-use crate::json::event::{Field, FieldName, has_negative_zero};
+use crate::json::event::{Field, FieldName};
 use crate::json::skip::Skip;
 use crate::json::visitor::any_value;
 use crate::links::operand::{OperandSeed, Value};
@@ -28,13 +28,10 @@ impl Rules {
         unescaped.clear();
         let (schema, row) = schema.unzip();
         let values = [const { Value::Absent }; MAX_KEYS];
-        let mut event = Event { rules: self, rule: None, values, unescaped, schema, has_zero: false };
+        let mut event = Event { rules: self, rule: None, values, unescaped, schema };
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(&mut event).ok()?;
         parser.end().ok()?;
-        if event.has_zero && event.schema.is_some() && has_negative_zero(line) {
-            return None;
-        }
         if let Some((schema, row)) = event.schema.as_deref_mut().zip(row) {
             schema.end_row(row);
         }
@@ -73,8 +70,6 @@ struct Event<'r, 'a> {
     values: [Value<'a>; MAX_KEYS],
     unescaped: &'a mut String,
     schema: Option<&'r mut Properties>,
-    /// Whether the value of a property was read as a zero that is no integer.
-    has_zero: bool,
 }
 
 impl Event<'_, '_> {
@@ -187,9 +182,8 @@ impl<'a> Visitor<'a> for PropertiesSeed<'_, '_, 'a> {
                 }
                 None => map.next_value_seed(Skip { depth: 2 })?,
             };
-            event.has_zero |= kind & kind::ZERO != 0;
             if let Some((schema, place)) = event.schema.as_mut().zip(place) {
-                schema.value(place, kind & !kind::ZERO);
+                schema.value(place, kind);
             }
         }
         Ok(())

@@ -17,9 +17,6 @@ pub const NESTED: u8 = 32;
 /// The mark, beside [`INTEGER`], of an integer that a double may not hold exactly.
 pub const LARGE: u8 = 64;
 
-/// The mark, beside [`FLOAT`], of a zero, which the parser may have read from `-0`; no set of kinds has it.
-pub const ZERO: u8 = 128;
-
 /// The largest integer up to which all are exact as doubles.
 const EXACT: u64 = 1 << 53;
 
@@ -27,12 +24,6 @@ const EXACT: u64 = 1 << 53;
 #[inline]
 pub fn of_integer(number: i64) -> u8 {
     if number.unsigned_abs() <= EXACT { INTEGER } else { INTEGER | LARGE }
-}
-
-/// Returns the kind of another number, with the mark of a zero.
-#[inline]
-pub fn of_float(number: f64) -> u8 {
-    if number == 0.0 { FLOAT | ZERO } else { FLOAT }
 }
 
 /// Returns the kind of an integer that is not negative: beyond 63 bits Arrow has no type for it.

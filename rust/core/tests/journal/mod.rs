@@ -220,19 +220,41 @@ fn loaded(
     empty.loaded(parts, |moment| moment == [1, 2, 3, 4, 5])
 }
 
+fn retract(core: &mut JournaledResolver, journal: &[Kept], position: u64) {
+    let without = core.without(&[position], journal.iter().map(Kept::steps));
+    core.retract(&[position], without.expect("it is there"));
+}
+
 fn check_that_it_is_saved_and_loaded(story: &Story, keeps_history: bool) -> Result<(), TestCaseError> {
     let mut core = recording(story);
     if keeps_history {
         core.keep_history();
     }
     take_each(&mut core, &story.steps());
-    Kept::from(&mut core);
+    let mut journal = vec![Kept::from(&mut core)];
+    let links = core.position();
+    if links > 0 {
+        retract(&mut core, &journal, links / 2);
+        journal.push(Kept::from(&mut core));
+    }
     let mut bytes = Vec::new();
     let second = core.save([1, 2, 3, 4, 5], &mut bytes).expect("a Vec takes all");
     let mut again = loaded(story, &bytes, second, keeps_history).expect("it is whole");
     prop_assert_eq!(known(&again), known(&core));
+    prop_assert_eq!(again.position(), core.position());
+    prop_assert_eq!(again.retractions(), core.retractions());
     for id in core.ids() {
         prop_assert_eq!(again.built(id), core.built(id));
+    }
+    if links > 0 {
+        // Taking back the retraction restores.
+        for core in [&mut again, &mut core] {
+            retract(core, &journal, links);
+        }
+        let mut sent = story.core();
+        take_each(&mut sent, &story.steps());
+        prop_assert_eq!(known(&again), known(&sent));
+        prop_assert_eq!(again.retractions(), core.retractions());
     }
     let outcomes = take_each(&mut core, &story.steps());
     prop_assert_eq!(take_each(&mut again, &story.steps()), outcomes);

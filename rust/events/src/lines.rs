@@ -4,6 +4,21 @@ use memchr::{memchr, memchr_iter};
 
 use crate::error::Error;
 
+/// The longest text that is read at once, in bytes: what is made of it is counted in 31 bits.
+const MAX_TEXT: usize = i32::MAX as usize;
+
+/// Makes sure that `head` and `text` are not too long to be read at once.
+///
+/// # Errors
+///
+/// There are 2 GiB or more.
+pub fn check_length(head: &[u8], text: &[u8]) -> Result<(), Error> {
+    if head.len().checked_add(text.len()).is_none_or(|length| length > MAX_TEXT) {
+        return Err(Error::Value("head and text must be shorter than 2 GiB".to_owned()));
+    }
+    Ok(())
+}
+
 /// A line that is not blank.
 #[derive(Clone, Copy)]
 pub struct Line<'a> {

@@ -1,6 +1,10 @@
 //! Lines of texts that come in pieces.
 
+mod support;
+
+use idmerge_events::columns::Flattener;
 use idmerge_events::lines::each_line;
+use idmerge_events::scan::Scanner;
 use proptest::prelude::*;
 
 type Owned = (u32, Vec<u8>, Option<String>);
@@ -60,4 +64,20 @@ proptest! {
         prop_assert_eq!(found, kept);
         prop_assert_eq!(count as usize, text.split_inclusive('\n').count());
     }
+}
+
+#[test]
+fn two_gigabytes_are_refused_at_once_by_every_reader_of_lines() {
+    // Zeros that nobody reads take no memory.
+    let text = vec![0; 1 << 31];
+    let (scanner, flattener) = (Scanner::new(support::rules(), 10, false), Flattener::new(Vec::new(), 10));
+    for (head, text) in [(&text[..1], &text[1..]), (&[], &text[..])] {
+        let refusals =
+            [scanner.scan(head, text, None, None).err(), flattener.flatten::<&[u8]>(head, text, None).err()];
+        for refusal in refusals {
+            let message = refusal.map(|error| error.to_string());
+            assert_eq!(message.as_deref(), Some("head and text must be shorter than 2 GiB"));
+        }
+    }
+    assert!(flattener.flatten::<&[u8]>(&text[..4], &text[..4], None).is_ok());
 }

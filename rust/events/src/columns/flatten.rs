@@ -8,7 +8,7 @@ use arrow_schema::{Schema, SchemaRef};
 use crate::columns::table::{NamedKinds, TableBuilder, fields_of};
 use crate::error::Error;
 use crate::json::cells::{Cells, Spare};
-use crate::lines::{Filling, each_line};
+use crate::lines::{Filling, check_length, each_line};
 use crate::schema::Names;
 
 /// Turns lines of events into tables with the same columns.
@@ -48,13 +48,15 @@ impl Flattener {
     ///
     /// # Errors
     ///
-    /// A hole is filled with no event, or a value is of a kind that its column does not hold.
+    /// There are 2 GiB or more, a hole is filled with no event, or a value is of a kind that its column does not
+    /// hold.
     pub fn flatten<T: AsRef<[u8]>>(
         &self,
         head: &[u8],
         text: &[u8],
         filled: Option<&[Option<T>]>,
     ) -> Result<Flattened, Error> {
+        check_length(head, text)?;
         let mut rows = Rows::of(self, head.len() + text.len());
         let mut holes = Vec::new();
         let mut filling = filled.map(Filling::of);

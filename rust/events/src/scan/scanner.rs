@@ -7,7 +7,7 @@ use idmerge_core::Id;
 
 use crate::columns::{Columns, ExpectedKinds, Inference};
 use crate::error::Error;
-use crate::lines::{Filling, Line, each_line};
+use crate::lines::{Filling, Line, check_length, each_line};
 use crate::links::{Rules, Stated};
 use crate::schema::Properties;
 
@@ -17,9 +17,6 @@ pub const OBSERVE: u8 = 4;
 pub const NOTHING: u8 = 5;
 /// The code of a row that is declined.
 pub const HOLE: u8 = 6;
-
-/// The longest text that a scan can refer to, in bytes.
-const MAX_TEXT: usize = i32::MAX as usize;
 
 /// Reads lines of events by rules.
 pub struct Scanner {
@@ -82,9 +79,7 @@ impl Scanner {
         expected: Option<&ExpectedKinds>,
         filled: Option<&[Option<&[u8]>]>,
     ) -> Result<Scan, Error> {
-        if head.len().checked_add(text.len()).is_none_or(|length| length > MAX_TEXT) {
-            return Err(Error::Value("head and text must be shorter than 2 GiB".to_owned()));
-        }
+        check_length(head, text)?;
         match expected {
             None => Ok(self.scan_steps(head, text)),
             Some(expected) => self.scan_columns(head, text, expected.clone(), filled),

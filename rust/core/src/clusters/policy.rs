@@ -1,6 +1,7 @@
 //! The rules by which a link is judged (SPEC 2 and 4), as data.
 //!
-//! Every check of SPEC 2 stands in this file and nowhere else. It has two halves:
+//! The checks of SPEC 2 stand in this file, but for its first step, that a malformed operand comes
+//! before an invalid one, which is `refusal` in `resolver/batch.rs`. They have two halves:
 //!
 //! - Checks of a text alone, made when an operand is prepared: [`Policy::admits`] for whether it
 //!   can be an ID at all, [`Policy::marks`] for whether it is in the anonymous format.

@@ -25,6 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [first, second] = [&rest[..middle], &rest[middle..]].map(part);
     let mut empty = JournaledResolver::new(Resolver::new(Policy::default(), Strategy::Stable));
     empty.keep_record();
+    empty.keep_history();
     let sizes = [first.len() as u64, second.len() as u64];
     let (mut first, mut second) = (Cursor::new(first), Cursor::new(second));
     let parts: [Part; 2] = [(&mut first, sizes[0]), (&mut second, sizes[1])];
@@ -33,7 +34,11 @@ fuzz_target!(|bytes: &[u8]| {
         resolver.mapping().map(|(id, ..)| resolver.text(id).as_str().to_owned()).take(100).collect();
     for text in &texts {
         if let Some(id) = resolver.get(text) {
-            let _ = (resolver.canonical(id), resolver.size(id), resolver.members(id).len());
+            let (canonical, members) = (resolver.canonical(id), resolver.members(id));
+            let _ = (resolver.size(id), resolver.built(id));
+            for member in members.into_iter().take(20) {
+                let _ = (resolver.chain(id, member), resolver.chain(member, canonical));
+            }
         }
     }
 });

@@ -333,7 +333,7 @@ mod tests {
 
     /// Returns the message with which a history between so many IDs is refused.
     fn refusal(history: &History, ids: u32) -> String {
-        loaded(&saved(history), ids).err().expect("it is refused").to_string()
+        loaded(&saved(history), ids).expect_err("it is refused").to_string()
     }
 
     #[test]

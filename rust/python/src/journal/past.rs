@@ -16,9 +16,9 @@ use crate::resolver::{Core, Resolver, known_text, unknown};
 use crate::tables::Table;
 
 /// A link as Python gets it: kind, first and second ID (None if forgotten), position, outcome.
-type Told = (u8, Option<String>, Option<String>, u64, u8);
+type LinkFields = (u8, Option<String>, Option<String>, u64, u8);
 
-fn told(core: &Core, edge: &Edge, outcome: u8) -> Told {
+fn link_fields(core: &Core, edge: &Edge, outcome: u8) -> LinkFields {
     let [first, second] = edge.ids.map(|id| core.named(id).map(|text| text.as_str().to_owned()));
     (edge.kind as u8, first, second, edge.position, outcome)
 }
@@ -115,7 +115,7 @@ impl Resolver {
         a: &Bound<'_, PyString>,
         b: Option<&Bound<'_, PyString>>,
         blocks: Option<Vec<PyBackedBytes>>,
-    ) -> PyResult<Option<Vec<Told>>> {
+    ) -> PyResult<Option<Vec<LinkFields>>> {
         let py = a.py();
         let (from, to) = (known_text(a)?, b.map(known_text).transpose()?);
         self.require(a)?;
@@ -140,7 +140,7 @@ impl Resolver {
                 None => b.map_or_else(|| core.built(a), |b| core.chain(a, b)),
             };
             let links = links.ok_or(Failure::NoHistory)?;
-            Ok(Some(links.iter().map(|edge| told(&core, edge, 0)).collect()))
+            Ok(Some(links.iter().map(|edge| link_fields(&core, edge, 0)).collect()))
         });
         Ok(links?)
     }
@@ -152,7 +152,7 @@ impl Resolver {
         a: &Bound<'_, PyString>,
         b: &Bound<'_, PyString>,
         blocks: Vec<PyBackedBytes>,
-    ) -> PyResult<Vec<Told>> {
+    ) -> PyResult<Vec<LinkFields>> {
         let py = a.py();
         let (from, to) = (known_text(a)?, known_text(b)?);
         for id in [a, b] {
@@ -170,7 +170,7 @@ impl Resolver {
                 let is_between = (core.same(first, a) && core.same(second, b))
                     || (core.same(first, b) && core.same(second, a));
                 if !outcome.is_accepted() && is_between {
-                    rejected.push(told(&core, &Edge { kind, ids, position }, outcome as u8));
+                    rejected.push(link_fields(&core, &Edge { kind, ids, position }, outcome as u8));
                 }
             };
             core.look_back_to_now(blocks.iter().map(StepBlock::steps), false, watch)?;
@@ -181,7 +181,12 @@ impl Resolver {
 
     /// Return the links in a journal's block of steps that begins at ``position``, as they were recorded.
     #[pyo3(name = "_recorded_links")]
-    fn recorded_links(&self, py: Python<'_>, block: PyBackedBytes, position: u64) -> PyResult<Vec<Told>> {
+    fn recorded_links(
+        &self,
+        py: Python<'_>,
+        block: PyBackedBytes,
+        position: u64,
+    ) -> PyResult<Vec<LinkFields>> {
         let links = py.detach(|| {
             let block = StepBlock::read(&block)?;
             let core = self.read_detached()?;

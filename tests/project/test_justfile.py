@@ -58,7 +58,7 @@ def test_the_command_of_each_recipe_exists(command: str) -> None:
     program, *rest = shlex.split(command)
     if program == "python" and rest[0] == "-m":
         module = rest[1].replace("{{NAME}}", "crashes")
-        assert find_spec(module), command
+        assert module.partition(".")[0] in INSTALLED or find_spec(module), command
     elif program == "python":
         assert (ROOT / rest[0]).is_file(), command
     elif program not in INSTALLED:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from statistics import median
+from textwrap import wrap
 from typing import Any
 
 from benches.peers.peer import count_of
 
 Figures = dict[str, Any]
+WIDTH = 100
+"""Characters in a line of Markdown."""
 ITEMS = {
     "link": "links",
     "link without rules": "links",
@@ -54,7 +57,8 @@ def _run(figures: Figures) -> list[str]:
     cache = f", {machine['shared_cache']} shared cache" if machine["shared_cache"] else ""
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     hardware = f"{machine['processor']}, {machine['cores']} cores{cache}, {machine['memory_gib']:g} GiB"
-    return [f"`{figures['command']}`, {figures['date']}, {hardware}, {machine['system']}; {named}."]
+    run = f"`{figures['command']}`, {figures['date']}, {hardware}, {machine['system']}; {named}."
+    return wrap(run, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _limits(figures: Figures) -> list[str]:

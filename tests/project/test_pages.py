@@ -52,8 +52,6 @@ def page(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     Path("f.ndjson").write_text("".join(json.dumps(event) + "\n" for event in stated), encoding="utf-8")
     if request.param == "cluster":
         run("resolve", "f.ndjson", "--journal", "ids.idmerge", "--anon-format", "any", "-o", "m.csv")
-    if request.param == "doctor":
-        Path("is-long").touch()
     run(*PAGES[request.param])
     return Path("page.html").resolve()
 
@@ -99,7 +97,9 @@ def test_a_page_is_well_formed_and_loads_nothing(page: Path) -> None:
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_page_fits_a_narrow_and_a_wide_window(page: Path, width: int, colours: str) -> None:
+def test_a_page_fits_a_narrow_and_a_wide_window(
+    page: Path, width: int, colours: str, request: pytest.FixtureRequest
+) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
@@ -117,5 +117,5 @@ def test_a_page_fits_a_narrow_and_a_wide_window(page: Path, width: int, colours:
     background = margins[0][0]
     assert (background[:3].mean() < 0.5) == (colours == "dark")
     assert all((margin == background).all() for margin in margins), "something reaches into the margin"
-    depth = 2500 if page.parent.joinpath("is-long").exists() else 500
+    depth = 2500 if request.node.callspec.params["page"] == "doctor" else 500  # The doctor's is long.
     assert (picture != background).any(axis=(1, 2))[:depth].mean() > 0.5, "most of the page is there"

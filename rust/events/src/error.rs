@@ -13,8 +13,6 @@ pub enum Error {
     Value(String),
     /// A row or an end lies outside of what is there; the text states both.
     Index(String),
-    /// A column is of another type than is accepted; the text states both.
-    Type(String),
     /// The system could not read or write a file.
     Io(io::Error),
 }
@@ -22,7 +20,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(text) | Self::Index(text) | Self::Type(text) => f.write_str(text),
+            Self::Value(text) | Self::Index(text) => f.write_str(text),
             Self::Io(error) => error.fmt(f),
         }
     }

@@ -1,6 +1,6 @@
 //! The core's errors as Python's exceptions.
 
-use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::import_exception;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
@@ -25,8 +25,6 @@ pub enum Failure {
     Value(String),
     /// A row is not there; the text names it.
     Index(String),
-    /// A column is of another type than is accepted; the text names both.
-    Type(String),
     /// An earlier call panicked while it changed the resolver.
     Poisoned,
     /// The resolver takes no changes; the text says why.
@@ -80,7 +78,6 @@ impl From<idmerge_events::Error> for Failure {
         match error {
             idmerge_events::Error::Value(text) => Self::Value(text),
             idmerge_events::Error::Index(text) => Self::Index(text),
-            idmerge_events::Error::Type(text) => Self::Type(text),
             idmerge_events::Error::Io(error) => Self::System(error),
         }
     }
@@ -105,7 +102,6 @@ impl From<Failure> for PyErr {
             Failure::Memory(text) => PyMemoryError::new_err(text),
             Failure::Value(text) => PyValueError::new_err(text),
             Failure::Index(text) => PyIndexError::new_err(text),
-            Failure::Type(text) => PyTypeError::new_err(text),
             Failure::Sealed(reason) => SealedError::new_err(reason),
             Failure::Damaged(text) => JournalError::new_err(text),
             Failure::Retraction(text) => RetractionError::new_err(text),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import idmerge
+from import_statements import statements
 
 PACKAGE = Path(idmerge.__file__).parent
 
@@ -55,15 +55,10 @@ def graph(package: Path) -> Graph:
 
 def imported(path: Path, modules: set[str]) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            members = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= members & modules or {str(node.module)}
-            if not members <= modules:
-                found.add(str(node.module))
+    for module, members in statements(path):
+        found |= members & modules or {module}
+        if not members <= modules:
+            found.add(module)
     return found & modules
 
 

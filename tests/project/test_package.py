@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from importlib import metadata
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import idmerge
+from import_statements import imported_names
 from paths import ROOT
 
 PACKAGE = Path(idmerge.__file__).parent
@@ -20,19 +20,6 @@ PLAIN = ["errors", "outcome", "policy", "canonical", "events", "recorded", "refe
 PLAIN += ["profiles/indexedlist", "profiles/store", "profiles/updates"]
 FRAMES = {"pyarrow", "polars", "pandas", "duckdb"}
 ORIGINALS = {"scipy", "networkx"}
-
-
-def imports(path: Path) -> set[str]:
-    """Every module that the file at ``path`` imports, wherever it does."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name} imports relatively"
-            names.add(str(node.module))
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 def test_the_version_is_one() -> None:
@@ -48,14 +35,14 @@ def test_importing_idmerge_loads_no_library_but_numpy() -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_what_is_plain_python_imports_neither_the_core_nor_a_frame_library(name: str) -> None:
-    found = imports(PACKAGE / f"{name}.py")
+    found = imported_names(PACKAGE / f"{name}.py")
     assert not {module for module in found if module.partition(".")[0] in FRAMES}
     assert not {module for module in found if module.startswith(("idmerge._core", "idmerge.resolver"))}
 
 
 def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     core = {"idmerge._core"}
-    doors = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if core & imports(path)}
+    doors = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if core & imported_names(path)}
     # __init__ passes on its names; _columns, tables and lines name a type of it.
     facades = {"__init__.py", "resolver.py", "journal/durable.py", "compat.py", "components.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import idmerge
 import idmerge.cli
 from idmerge.cli.group import COMMANDS
+from import_statements import statements
 
 PACKAGE = Path(idmerge.__file__).parent
 MODULES = {
@@ -36,12 +36,8 @@ USED |= {
 def imports(module: str) -> set[str]:
     """Every module of the package that ``module`` imports, wherever it does."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            within = {f"{node.module}.{alias.name}" for alias in node.names} & {*MODULES}
-            names |= within or {str(node.module)}
+    for name, members in statements(MODULES[module]):
+        names |= members & {*MODULES} or {name}
     return {name for name in names if name.partition(".")[0] == "idmerge"}
 
 

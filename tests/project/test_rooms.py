@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from import_statements import imported_names
 from paths import ROOT
 
 ROOMS = {
@@ -28,16 +28,6 @@ BENCHES = sorted((ROOT / "benches").rglob("*.py"))
 
 
 @cache
-def imported(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
 def test_every_test_is_in_a_room_and_every_helper_in_support() -> None:
     assert {path.parent.name for path in MODULES} == ROOMS
     assert {path.parent.parent for path in MODULES} == {ROOT / "tests"}
@@ -47,13 +37,13 @@ def test_every_test_is_in_a_room_and_every_helper_in_support() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_no_test_module_imports_another_one(path: Path) -> None:
-    assert [name for name in imported(path) if name.split(".")[-1].startswith("test_")] == []
+    assert [name for name in imported_names(path) if name.split(".")[-1].startswith("test_")] == []
 
 
 @pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.stem)
 def test_each_helper_is_used(path: Path) -> None:
     others = [*MODULES, *HELPERS, ROOT / "tests" / "conftest.py"]
-    assert any(path.stem in imported(other) for other in others if other != path)
+    assert any(path.stem in imported_names(other) for other in others if other != path)
 
 
 def test_only_suites_of_benches_are_collected() -> None:
@@ -62,7 +52,7 @@ def test_only_suites_of_benches_are_collected() -> None:
 
 def test_no_bench_imports_a_suite_and_support_imports_no_other_room() -> None:
     for path in BENCHES:
-        names = {name for name in imported(path) if name.startswith("benches.")}
+        names = {name for name in imported_names(path) if name.startswith("benches.")}
         assert not {name for name in names if name.startswith("benches.suites")}, path
         if path.parent.name == "support":
             assert {name.split(".")[1] for name in names} <= {"support"}, path
@@ -71,4 +61,4 @@ def test_no_bench_imports_a_suite_and_support_imports_no_other_room() -> None:
 def test_the_product_needs_neither_tests_nor_benches() -> None:
     roots = {"tests", "benches", *(path.stem for path in HELPERS)}
     for path in (ROOT / "python").rglob("*.py"):
-        assert not {name.partition(".")[0] for name in imported(path)} & roots, path
+        assert not {name.partition(".")[0] for name in imported_names(path)} & roots, path

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from idmerge import errors
+from paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "idmerge"
 WIDTH = 100
 DOCUMENTS = sorted(

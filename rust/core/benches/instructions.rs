@@ -1,14 +1,16 @@
 //! The core's kernels, each in a function of its own, for a program that counts instructions.
 //!
 //! ```sh
-//! python -m benches.reports.instructions            # builds this, counts, compares with the recorded figures
-//! instructions KERNEL IDS                   # runs one kernel once and prints how many units it handled
+//! # Builds this, counts, and compares with the recorded figures.
+//! python -m benches.reports.instructions
+//! # Runs one kernel once and prints how many units it handled.
+//! instructions KERNEL IDS
 //! ```
 //!
 //! The input of a kernel is made before it and its answer is checked after it, so that a count
-//! between its first and its last instruction counts the kernel alone. Kernels are never inlined and
-//! have `kernel` in their names, which is how they are found. Without arguments each runs on a few
-//! IDs.
+//! between its first and its last instruction counts the kernel alone. Kernels are never inlined
+//! and have `kernel` in their names, which is how they are found. Without arguments each runs on a
+//! few IDs.
 
 use std::hint::black_box;
 use std::ops::Range;

@@ -1,8 +1,9 @@
 //! The items of a JSON array as lines, so that one reader reads both.
 //!
-//! Brackets, commas and quotes are all that is looked at. Each comma between items becomes the end of a line, and
-//! every byte within an item that could end a line becomes another one, so an item has the line of its number.
-//! Whether an item is JSON is left to the reader of lines. Memory is that of the text of one call.
+//! Brackets, commas and quotes are all that is looked at. Each comma between items becomes the end
+//! of a line, and every byte within an item that could end a line becomes another one, so an item
+//! has the line of its number. Whether an item is JSON is left to the reader of lines. Memory is
+//! that of the text of one call.
 
 use memchr::{memchr, memchr2};
 
@@ -85,7 +86,8 @@ impl ArrayLines {
     fn take(&mut self, byte: u8, lines: &mut Vec<u8>) -> Result<(), String> {
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
             if self.place == Place::Item {
-                lines.push(b' '); // Any number may stand between items, and the line has none of them.
+                // Any number may stand between items, and the line has none of them.
+                lines.push(b' ');
             }
             return Ok(());
         }
@@ -100,7 +102,8 @@ impl ArrayLines {
                     return Ok(());
                 }
                 (Place::Begun | Place::Item | Place::ItemEnd, b']') => {
-                    self.place = Place::Closed; // The last line has no end, as the text behind it may be wrong.
+                    // The last line has no end, as the text behind it may be wrong.
+                    self.place = Place::Closed;
                     return Ok(());
                 }
                 // Vertical tabs and form feeds alone would be a blank line.

@@ -1,16 +1,16 @@
 //! Checks of Arrow arrays whose producer is not trusted.
 //!
-//! The C data interface carries addresses without sizes, and Rust's `arrow` takes the values there for valid. An
-//! array that its producer never validated, such as one read from a damaged file, leads to foreign memory. These
-//! properties can be checked:
+//! The C data interface carries addresses without sizes, and Rust's `arrow` takes the values there
+//! for valid. An array that its producer never validated, such as one read from a damaged file,
+//! leads to foreign memory. These properties can be checked:
 //!
 //! - offsets of text are not negative and never decrease, so none is beyond the last one;
 //! - views of text lie within their buffers, whose sizes the interface does carry;
 //! - indices of dictionaries are below the number of values;
 //! - as many rows are null as the producer counted.
 //!
-//! The interface does not show whether a buffer is as long as the number of rows demands, and the text as long as
-//! the last offset demands: these remain the producer's promise.
+//! The interface does not show whether a buffer is as long as the number of rows demands, and the
+//! text as long as the last offset demands: these remain the producer's promise.
 
 use std::fmt;
 
@@ -68,8 +68,8 @@ fn check_array(array: &ArrayRef) -> Result<(), Fault> {
 
 /// Checks the indices of a dictionary, and its values as far as they may be read.
 ///
-/// Of values that are more than the rows only those are read that a row has, so a call takes time in
-/// proportion to its rows, also where each is one of many slices of a column.
+/// Of values that are more than the rows only those are read that a row has, so a call takes time
+/// in proportion to its rows, also where each is one of many slices of a column.
 fn check_dictionary(array: &ArrayRef) -> Result<(), Fault> {
     let dictionary = array.as_any_dictionary();
     let (keys, values) = (dictionary.keys(), dictionary.values());

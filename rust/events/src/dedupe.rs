@@ -9,8 +9,8 @@ use crate::error::Error;
 
 /// The distinct rows so far.
 ///
-/// Two rows are taken for one if both their hashes are equal: `SipHash`, under keys of the process's own, which
-/// nobody can aim at.
+/// Two rows are taken for one if both their hashes are equal: `SipHash`, under keys of the
+/// process's own, which nobody can aim at.
 #[derive(Default)]
 pub struct DistinctRows {
     rows: HashSet<u128, BuildHasherDefault<Identity>>,

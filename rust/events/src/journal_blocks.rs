@@ -1,5 +1,5 @@
-//! The blocks of a journal: each batch has two of Arrow IPC, the texts of the IDs that it names for the first time,
-//! and its steps as numbers.
+//! The blocks of a journal: each batch has two of Arrow IPC, the texts of the IDs that it names for
+//! the first time, and its steps as numbers.
 //!
 //! | block | column | holds |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | | `bytes` (binary) | a UUID's 16 bytes (forms 0 and 1), UTF-8 (2), null (3 and 4) |
 //! | steps | `code` (uint8), `first`, `second` (uint32) | see `idmerge_core`'s record |
 //!
-//! Forms: 0 a UUID in lower case, 1 one after `$device:`, 2 any other text, 3 forgotten, 4 forgotten and in
-//! the anonymous format. Arrow's own buffers carry no compression: half of a batch is UUIDs, which have
-//! nothing to compress, and the other half would cost more time than it saves.
+//! Forms: 0 a UUID in lower case, 1 one after `$device:`, 2 any other text, 3 forgotten, 4
+//! forgotten and in the anonymous format. Arrow's own buffers carry no compression: half of a batch
+//! is UUIDs, which have nothing to compress, and the other half would cost more time than it saves.
 
 use std::io::Cursor;
 use std::ops::Range;
@@ -34,8 +34,8 @@ pub fn write_texts(resolver: &JournaledResolver, ids: Range<u32>) -> Result<Vec<
     write_texts_within(resolver, ids, i32::MAX as usize)?.ok_or_else(beyond)
 }
 
-/// Returns the blocks of texts and of steps of the most of `pending` that fits in `room` bytes, at least of one
-/// step, and that part.
+/// Returns the blocks of texts and of steps of the most of `pending` that fits in `room` bytes, at
+/// least of one step, and that part.
 pub fn write_fitting<'a>(
     resolver: &JournaledResolver,
     pending: Pending<'a>,
@@ -110,7 +110,8 @@ fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowErr
     writer.into_inner()
 }
 
-/// Reads a block that may hold anything: Arrow's reader trusts the lengths in it, so they are checked first.
+/// Reads a block that may hold anything: Arrow's reader trusts the lengths in it, so they are
+/// checked first.
 fn read(block: &[u8]) -> Result<RecordBatch, ArrowError> {
     check_lengths(block)?;
     let read = || {

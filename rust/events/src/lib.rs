@@ -1,23 +1,28 @@
 //! Events of JSON text in, without Python: as links, IDs, columns of Arrow and pages of Parquet.
 //!
-//! Text comes from files that anybody may have written, so everything here takes time and memory in proportion to its
-//! input, and panics for none. What the parser accepts, Python's `json` accepts with the same meaning; a line about
-//! which it is not certain is *declined*: it becomes a *hole* that the caller reads, and fills.
+//! Text comes from files that anybody may have written, so everything here takes time and memory in
+//! proportion to its input, and panics for none. What the parser accepts, Python's `json` accepts
+//! with the same meaning; a line about which it is not certain is *declined*: it becomes a *hole*
+//! that the caller reads, and fills.
 //!
 //! # The way of a line
 //!
 //! ```text
 //! bytes ─▶ array ─▶ lines ─┬▶ links: rules, operands ────────────────▶ scan: steps for a resolver
-//!                          └▶ json: cells ─▶ columns: builder, table ─▶ parquet: pages in a spool, files
+//!                          └▶ json: cells ─▶ columns: builder, table ─▶ parquet: spool, files
 //!                                  schema: names and kinds ──┘
 //! ```
 //!
-//! - [`array`]: the items of a JSON array as lines; [`lines`]: the lines of a text that comes in pieces.
-//! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their values.
+//! - [`array`]: the items of a JSON array as lines; [`lines`]: the lines of a text that comes in
+//!   pieces.
+//! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
+//!   values.
 //! - [`links`]: the links that events state; [`scan`]: the steps of a block of lines.
-//! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns encoded.
+//! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns
+//!   encoded.
 //! - [`dedupe`]: rows that came before.
-//! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from elsewhere.
+//! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from
+//!   elsewhere.
 //!
 //! # Example
 //!

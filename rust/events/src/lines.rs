@@ -30,7 +30,8 @@ pub struct Line<'a> {
     pub text: Option<&'a str>,
 }
 
-/// Calls `each` for the lines of `head` and of `text` behind it, and returns how many there are, blank ones included.
+/// Calls `each` for the lines of `head` and of `text` behind it, and returns how many there are,
+/// blank ones included.
 ///
 /// `head` is the beginning of one line.
 pub fn each_line(head: &[u8], text: &[u8], longest: usize, mut each: impl FnMut(Line<'_>)) -> u32 {
@@ -66,7 +67,8 @@ pub fn each_line(head: &[u8], text: &[u8], longest: usize, mut each: impl FnMut(
     number
 }
 
-/// Events of the caller's, in the order of the lines that were declined; None for a line that is no event.
+/// Events of the caller's, in the order of the lines that were declined; None for a line that is no
+/// event.
 pub struct Filling<'a, T> {
     events: std::slice::Iter<'a, Option<T>>,
     /// A line that was filled with no event.
@@ -79,8 +81,8 @@ impl<'a, T: AsRef<[u8]>> Filling<'a, T> {
         Self { events: events.iter(), wrong: None }
     }
 
-    /// Fills a line with the next event by `add`, which returns whether it was one; returns false for a line that is
-    /// to be left out.
+    /// Fills a line with the next event by `add`, which returns whether it was one; returns false
+    /// for a line that is to be left out.
     pub fn fill(&mut self, line: u32, add: impl FnOnce(&str) -> bool) -> bool {
         match self.events.next() {
             Some(None) => return false,

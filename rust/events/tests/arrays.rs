@@ -4,7 +4,8 @@ use idmerge_events::array::ArrayLines;
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// Returns the lines of an array, whose text comes in pieces of `size` bytes, and what is wrong behind them.
+/// Returns the lines of an array, whose text comes in pieces of `size` bytes, and what is wrong
+/// behind them.
 fn cut(text: &str, size: usize) -> (String, Option<String>) {
     let (mut array, mut lines) = (ArrayLines::default(), Vec::new());
     for piece in text.as_bytes().chunks(size.max(1)) {

@@ -1,4 +1,5 @@
-//! The parser, judged by `serde_json`: it accepts the same events, and reads the same values in them.
+//! The parser, judged by `serde_json`: it accepts the same events, and reads the same values in
+//! them.
 
 mod support;
 
@@ -120,7 +121,8 @@ fn near_json() -> impl Strategy<Value = String> {
     proptest::collection::vec(token, 0..10).prop_map(|tokens| tokens.concat())
 }
 
-/// Returns the JSON text of a value, in which no zero has a sign; `serde_json` reads `-0` as `-0.0`.
+/// Returns the JSON text of a value, in which no zero has a sign; `serde_json` reads `-0` as
+/// `-0.0`.
 fn canonical(value: &Value) -> String {
     let mut value = value.clone();
     drop_signs_of_zeros(&mut value);
@@ -142,7 +144,8 @@ proptest! {
     #[test]
     fn a_value_is_accepted_only_if_it_is_json_and_has_the_same_meaning(value in near_json()) {
         if let Some(read) = read_value(&value) {
-            // More text than a value can close the object early; then it is another event, but still JSON.
+            // More text than a value can close the object early; then it is another event, but
+            // still JSON.
             let line = format!(r#"{{"properties":{{"p":{value}}}}}"#);
             let event: Value = serde_json::from_str(&line).map_err(|error| {
                 TestCaseError::fail(format!("{line} is no JSON: {error}"))

@@ -1,5 +1,5 @@
-//! The modules of this crate and of the binding: no import cycles, one direction between rooms (folders, or
-//! files beside them), and nothing of Python here.
+//! The modules of this crate and of the binding: no import cycles, one direction between rooms
+//! (folders, or files beside them), and nothing of Python here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -109,7 +109,8 @@ fn cycle(imports: &Imports) -> Option<Vec<String>> {
     imports.keys().any(|own| walk(own, imports, &mut way, &mut done)).then_some(way)
 }
 
-/// Returns imports in which a folder stands for each use of its `mod.rs` by a module outside: it uses its files.
+/// Returns imports in which a folder stands for each use of its `mod.rs` by a module outside: it
+/// uses its files.
 fn through_folders(imports: &Imports) -> Imports {
     let files = |folder: &str| -> BTreeSet<String> {
         let prefix = format!("{folder}::");

@@ -1,4 +1,5 @@
-//! Checkpoints with right checksums: whatever else they hold, they are loaded or refused, and answer if loaded.
+//! Checkpoints with right checksums: whatever else they hold, they are loaded or refused, and
+//! answer if loaded.
 
 #![no_main]
 

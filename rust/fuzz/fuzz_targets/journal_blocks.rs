@@ -1,4 +1,5 @@
-//! Blocks of a journal: whatever they hold, they are read or refused, and a resolver takes or refuses them.
+//! Blocks of a journal: whatever they hold, they are read or refused, and a resolver takes or
+//! refuses them.
 
 #![no_main]
 
@@ -9,8 +10,8 @@ use idmerge_core::{JournaledResolver, Policy, Resolver, Strategy};
 use idmerge_events::journal_blocks::{StepBlock, TextBlock};
 use libfuzzer_sys::fuzz_target;
 
-/// libFuzzer ends at every panic, but those of Arrow's reader are met where it is called. Any other one gets out of the
-/// target, and that ends it as well.
+/// libFuzzer ends at every panic, but those of Arrow's reader are met where it is called. Any other
+/// one gets out of the target, and that ends it as well.
 static QUIET: Once = Once::new();
 
 fuzz_target!(|bytes: &[u8]| {

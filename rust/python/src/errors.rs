@@ -133,8 +133,8 @@ fn system_error(error: &std::io::Error) -> PyErr {
 
 /// Lets panics reach Python as `idmerge.errors.InternalError`.
 ///
-/// pyo3 raises them as its `PanicException`, a `BaseException` that no `except Exception` meets. To catch each
-/// call's panics here would miss some, so the class itself is made one of ours.
+/// pyo3 raises them as its `PanicException`, a `BaseException` that no `except Exception` meets. To
+/// catch each call's panics here would miss some, so the class itself is made one of ours.
 pub fn name_panics(py: Python<'_>) -> PyResult<()> {
     let (raised, ours) = (py.get_type::<PanicException>(), py.get_type::<InternalError>());
     raised.setattr("__bases__", (&ours,))?;

@@ -3,16 +3,18 @@
 //! It turns Python's and Arrow's texts into what the core reads, runs the core without the
 //! interpreter, and wraps the answers. It decides nothing about identity.
 //!
-//! - [`columns`]: columns in, of text, kinds and integers, from lists, numpy and Arrow; the only unsafe code.
+//! - [`columns`]: columns in, of text, kinds and integers, from lists, numpy and Arrow; the only
+//!   unsafe code.
 //! - [`tables`]: Arrow columns and tables out.
 //! - [`pipeline`]: batches of steps on their way into the core, on one thread or several.
 //! - [`events`]: classes over `idmerge_events`: lines of events as steps, columns and Parquet.
-//! - [`resolver`]: the class that `idmerge.Resolver` extends; [`journal`]: its part that serves a journal.
+//! - [`resolver`]: the class that `idmerge.Resolver` extends; [`journal`]: its part that serves a
+//!   journal.
 //! - [`disjoint`]: the classes that those of `idmerge.compat` extend, and components.
 //! - [`errors`]: the core's errors as Python's exceptions; [`memory`]: objects that may not fit.
 //!
-//! A module uses those above it in this list, [`errors`] and [`memory`]; `rust/events/tests/modules.rs` checks that
-//! there are no cycles.
+//! A module uses those above it in this list, [`errors`] and [`memory`];
+//! `rust/events/tests/modules.rs` checks that there are no cycles.
 
 #![deny(unsafe_code)]
 
@@ -43,8 +45,8 @@ mod _core {
     #[pymodule_export]
     use crate::tables::{Column, Table};
 
-    /// Looks numpy up: at its first use Python code would do that, where an error, such as that of Ctrl-C, is a
-    /// panic.
+    /// Looks numpy up: at its first use Python code would do that, where an error, such as that of
+    /// Ctrl-C, is a panic.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();

@@ -2,9 +2,9 @@
 //!
 //! Users with one to four *others* each, which are devices or, 2 % of them, aliases; every other is
 //! linked to its user once, the rest of 1.5 links an ID are sent again, all in random order. It is
-//! the workload of `benches/support/workload.py` without its tail and its conflicts, so the answers are
-//! known: the first link of each other merges, every later one changes nothing, and a cluster has
-//! one canonical ID.
+//! the workload of `benches/support/workload.py` without its tail and its conflicts, so the answers
+//! are known: the first link of each other merges, every later one changes nothing, and a cluster
+//! has one canonical ID.
 //!
 //! The same number of IDs gives the same links everywhere. Texts lie one behind the other, as in an
 //! Arrow column.

@@ -343,7 +343,8 @@ mod tests {
         assert_eq!(saved(&loaded(&bytes, 30).expect("it is whole")), bytes);
         let hung = (0..30).map(Id::new).find(|&id| history.edge(id).is_some()).expect("many were joined");
         let packed = history.edges[hung.index()].position;
-        history.edges[hung.index()].position = 1 << KIND_SHIFT; // No position, as damage may leave it.
+        // No position, as damage may leave it.
+        history.edges[hung.index()].position = 1 << KIND_SHIFT;
         assert!(loaded(&saved(&history), 30).is_err());
         history.edges[hung.index()].position = packed;
         history.above[hung.index()] = hung.number();

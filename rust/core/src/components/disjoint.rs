@@ -1,4 +1,5 @@
-//! Union-find without a policy, behind the drop-in replacements of `SciPy`'s and `NetworkX`'s classes.
+//! Union-find without a policy, behind the drop-in replacements of `SciPy`'s and `NetworkX`'s
+//! classes.
 //!
 //! `SciPy` promises which root stays, and `NetworkX` shows parents and weights, those of former
 //! roots too. So these sets keep what [`Forest`](crate::clusters::forest::Forest) does not, and the

@@ -112,7 +112,8 @@ impl JournaledResolver {
         }
         let merged = state.outcomes[Outcome::Merged as usize];
         let expected = u64::from(count).checked_sub(merged);
-        // A forged count of merged links leaves no expected number: two such Nones are not equal clusters.
+        // A forged count of merged links leaves no expected number: two such Nones are not equal
+        // clusters.
         if count_clusters(&ids, count).is_none_or(|clusters| expected != Some(clusters as u64)) {
             return Err(damaged("its clusters are none"));
         }

@@ -94,8 +94,8 @@ impl Steps<'_> {
         Self { codes: &codes[taken..], first: &first[taken..], second: &second[taken..] }
     }
 
-    /// Returns the links among the steps, of which the first one has the given position: each with its
-    /// position, its IDs unless an operand can be none, and the outcome that was recorded.
+    /// Returns the links among the steps, of which the first one has the given position: each with
+    /// its position, its IDs unless an operand can be none, and the outcome that was recorded.
     pub fn links(self, position: u64) -> impl Iterator<Item = (u64, Kind, Option<[Id; 2]>, Outcome)> {
         let Self { codes, first, second } = self;
         let acts = codes.iter().zip(first).zip(second).filter(|((code, _), _)| *code & ACT != OBSERVE);

@@ -11,7 +11,8 @@ use arrow_schema::DataType;
 use crate::json::cells::Cell;
 use crate::schema::kind;
 
-/// Returns the type of a column whose values are of these kinds: text, unless it would hold all of them exactly.
+/// Returns the type of a column whose values are of these kinds: text, unless it would hold all of
+/// them exactly.
 pub fn arrow_type(kinds: u8) -> DataType {
     match kinds & !kind::NULL {
         0 => DataType::Utf8,

@@ -44,12 +44,13 @@ impl Flattener {
 
     /// Turns the lines of `head` and of `text` behind it into a table.
     ///
-    /// `filled` holds, for each line that was declined in an earlier call, an event's JSON, or None for no event.
+    /// `filled` holds, for each line that was declined in an earlier call, an event's JSON, or None
+    /// for no event.
     ///
     /// # Errors
     ///
-    /// There are 2 GiB or more, a hole is filled with no event, or a value is of a kind that its column does not
-    /// hold.
+    /// There are 2 GiB or more, a hole is filled with no event, or a value is of a kind that its
+    /// column does not hold.
     pub fn flatten<T: AsRef<[u8]>>(
         &self,
         head: &[u8],

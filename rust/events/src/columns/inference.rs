@@ -1,8 +1,9 @@
-//! Schema inference: events read once, for the links that they state and as columns, before the properties are known.
+//! Schema inference: events read once, for the links that they state and as columns, before the
+//! properties are known.
 //!
-//! The kinds of a property's values are guessed: they are those of earlier events, or that of its first value. If a
-//! guess was wrong, the events are read again with all kinds that are known then, so guesses cost time and change
-//! no answer.
+//! The kinds of a property's values are guessed: they are those of earlier events, or that of its
+//! first value. If a guess was wrong, the events are read again with all kinds that are known then,
+//! so guesses cost time and change no answer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,8 @@ use crate::json::cells::{Cells, Spare};
 use crate::links::{Rules, Stated};
 use crate::schema::Properties;
 
-/// The limit of the cells of a block's columns, empty ones included: a few times what a block of dense events has.
+/// The limit of the cells of a block's columns, empty ones included: a few times what a block of
+/// dense events has.
 const MAX_CELLS: usize = 1 << 22;
 
 /// Names of properties, and the kinds of their values.
@@ -141,7 +143,8 @@ impl<'r> Inference<'r> {
         })
     }
 
-    /// Returns the properties of the events, and their columns unless these exceeded the limit of cells.
+    /// Returns the properties of the events, and their columns unless these exceeded the limit of
+    /// cells.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! A table builder: the columns that every table of events has, and one for each property.
 //!
 //! The columns that every table has come first: `event`, `time`, `distinct_id` as it was sent, and
-//! `$distinct_id_before_identity`. Only cells that are there cost time, so thousands of sparse columns
-//! are nearly as fast as a few; each takes the memory of all its rows.
+//! `$distinct_id_before_identity`. Only cells that are there cost time, so thousands of sparse
+//! columns are nearly as fast as a few; each takes the memory of all its rows.
 
 use std::sync::Arc;
 
@@ -79,7 +79,8 @@ pub struct TableBuilder {
 }
 
 impl TableBuilder {
-    /// Returns no rows, with capacity for those in a text of `length` bytes, should they be as usual.
+    /// Returns no rows, with capacity for those in a text of `length` bytes, should they be as
+    /// usual.
     pub fn of(length: usize) -> Self {
         let rows = length / USUAL_LINE;
         Self {
@@ -93,7 +94,8 @@ impl TableBuilder {
         }
     }
 
-    /// Takes the name of the property at the next place, and the kinds of its values, as far as they are known.
+    /// Takes the name of the property at the next place, and the kinds of its values, as far as
+    /// they are known.
     pub fn expect(&mut self, name: &str, kinds: u8) {
         let mut role = Role::of(name);
         if let Role::Plain(column) = &mut role {
@@ -152,7 +154,8 @@ impl TableBuilder {
         self.count * self.plain.len()
     }
 
-    /// Returns the place of each property whose values do not fit the type that was expected, and the kinds.
+    /// Returns the place of each property whose values do not fit the type that was expected, and
+    /// the kinds.
     pub fn misfits(&self) -> impl Iterator<Item = (usize, u8)> {
         let misfits = self.plain.iter().filter(|(_, column)| !column.is_exact());
         misfits.map(|(place, column)| (*place, column.kinds()))

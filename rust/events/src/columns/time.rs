@@ -9,10 +9,12 @@ use crate::json::cells::Cell;
 
 /// The least number that counts milliseconds: as seconds it would be beyond the year 5000.
 const MILLISECONDS_FROM: u64 = 100_000_000_000;
-/// The years 1 to 9999, in milliseconds since 1970: what dates reach in the libraries that read them.
+/// The years 1 to 9999, in milliseconds since 1970: what dates reach in the libraries that read
+/// them.
 const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
-/// Returns a time in milliseconds since 1970: a number of seconds or milliseconds, in digits too, or ISO 8601.
+/// Returns a time in milliseconds since 1970: a number of seconds or milliseconds, in digits too,
+/// or ISO 8601.
 pub fn milliseconds(cell: &Cell<'_>, buffer: &str) -> Option<i64> {
     let time = match cell {
         Cell::Integer(number) => of_integer(*number),
@@ -41,6 +43,7 @@ fn of_integer(number: i64) -> i64 {
 /// Returns the same for a number that is not whole.
 fn of_number(number: f64) -> Option<i64> {
     let time = if number.abs() < MILLISECONDS_FROM as f64 { number * 1000.0 } else { number };
-    // Rounded, for 0.001 s times 1,000 is no whole number; what is no number or too large fails the range.
+    // Rounded, for 0.001 s times 1,000 is no whole number; what is no number or too large fails the
+    // range.
     time.is_finite().then(|| time.round() as i64)
 }

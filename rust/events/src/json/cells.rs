@@ -1,7 +1,8 @@
 //! Cells of an event of JSON text: its name, and the value of each property that has a column.
 //!
-//! The lines that are read are those that [`crate::links`] reads, by the same parser and to the same depth, but for
-//! those in which a nested object has two equal keys. Nested values become JSON text, without blanks.
+//! The lines that are read are those that [`crate::links`] reads, by the same parser and to the
+//! same depth, but for those in which a nested object has two equal keys. Nested values become JSON
+//! text, without blanks.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -78,7 +79,8 @@ impl<'a> Cell<'a> {
 pub struct Cells<'a> {
     /// The event's name, if it is a text.
     pub event: Option<Cell<'a>>,
-    /// The place and the cell of each property, in the order of the line; of equal places the last counts.
+    /// The place and the cell of each property, in the order of the line; of equal places the last
+    /// counts.
     pub properties: Vec<(usize, Cell<'a>)>,
 }
 

@@ -94,7 +94,8 @@ impl<'a> Visitor<'a> for JsonText<'_> {
     }
 }
 
-/// The keys that an object had so far, by their hashes: an object in which two share one is declined.
+/// The keys that an object had so far, by their hashes: an object in which two share one is
+/// declined.
 #[derive(Default)]
 struct DistinctKeys {
     hasher: RandomState,

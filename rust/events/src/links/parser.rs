@@ -1,4 +1,5 @@
-//! Links stated by lines of JSON text, parsed without keeping more of them than the few fields that count.
+//! Links stated by lines of JSON text, parsed without keeping more of them than the few fields that
+//! count.
 
 use std::fmt;
 
@@ -14,10 +15,11 @@ use crate::links::rules::{MAX_KEYS, Rules, Stated};
 use crate::schema::{Keys, Properties, kind};
 
 impl Rules {
-    /// Returns what `line` states, with `observe` as the code of an ordinary event, or None if it is declined.
+    /// Returns what `line` states, with `observe` as the code of an ordinary event, or None if it
+    /// is declined.
     ///
-    /// `unescaped` is a buffer for operands with escapes. `schema` takes the properties of every line that is JSON
-    /// for certain, as those of the row with this number.
+    /// `unescaped` is a buffer for operands with escapes. `schema` takes the properties of every
+    /// line that is JSON for certain, as those of the row with this number.
     pub fn stated<'a>(
         &self,
         line: &'a str,
@@ -39,8 +41,8 @@ impl Rules {
         self.step(rule, &values, unescaped, observe)
     }
 
-    /// Returns what an event states that was read as cells, whose texts are in `buffer`; [`Self::keys`] have the
-    /// first places.
+    /// Returns what an event states that was read as cells, whose texts are in `buffer`;
+    /// [`Self::keys`] have the first places.
     pub fn stated_by<'a>(
         &self,
         cells: &Cells<'a>,

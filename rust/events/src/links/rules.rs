@@ -1,4 +1,5 @@
-//! Rules for identity events: their names, and the keys of `properties` under which their operands stand.
+//! Rules for identity events: their names, and the keys of `properties` under which their operands
+//! stand.
 
 use crate::links::operand::{OperandId, Value};
 
@@ -32,7 +33,8 @@ enum Operands {
 pub type Stated<'a> = (u8, Option<&'a str>, Option<&'a str>);
 
 impl Rules {
-    /// Takes each identity event's name, code, and keys: of both operands, or one for a list of them.
+    /// Takes each identity event's name, code, and keys: of both operands, or one for a list of
+    /// them.
     ///
     /// Returns None if there are too many keys.
     pub fn new(events: Vec<(String, u8, Vec<Vec<String>>)>) -> Option<Self> {

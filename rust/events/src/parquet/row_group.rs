@@ -65,13 +65,15 @@ impl SentIds {
         self.chunks.iter().map(RecordBatch::num_rows).sum()
     }
 
-    /// Returns, block by block, the numbers of IDs, and the texts of those without; both null where there is no ID.
+    /// Returns, block by block, the numbers of IDs, and the texts of those without; both null where
+    /// there is no ID.
     pub fn chunks(&self) -> impl Iterator<Item = (&UInt32Array, &StringArray)> {
         self.chunks.iter().map(|chunk| (chunk.column(0).as_primitive(), chunk.column(1).as_string()))
     }
 }
 
-/// Returns the IDs that were sent, as a stream of Arrow: the numbers of those that have some, the texts of others.
+/// Returns the IDs that were sent, as a stream of Arrow: the numbers of those that have some, the
+/// texts of others.
 pub fn write_sent(blocks: &[Columns], numbers: &[Vec<Option<Id>>]) -> Result<Vec<u8>, ParquetError> {
     let number = Field::new("number", DataType::UInt32, true);
     let schema = Arc::new(Schema::new(vec![number, always()[CANONICAL].clone()]));

@@ -40,7 +40,8 @@ impl EncodedEvents {
 impl Spool {
     /// Makes a spool in a directory.
     ///
-    /// The columns named are encoded without a dictionary, and with the least and greatest value of each row group.
+    /// The columns named are encoded without a dictionary, and with the least and greatest value of
+    /// each row group.
     ///
     /// # Errors
     ///
@@ -69,8 +70,8 @@ impl Spool {
 
     /// Encodes the columns of blocks as a row group, but for the canonical IDs.
     ///
-    /// `numbers` holds, for each row of each block, the number of its ID in the `era`, if it has one. None is
-    /// returned if a column cannot be of the type that its kinds ask for.
+    /// `numbers` holds, for each row of each block, the number of its ID in the `era`, if it has
+    /// one. None is returned if a column cannot be of the type that its kinds ask for.
     pub fn encode(
         &self,
         blocks: &[Columns],
@@ -138,8 +139,8 @@ impl Spool {
         Ok(Some(EncodedEvents { rows, era, sent: self.pages.append(sent)?, always, plain }))
     }
 
-    /// Returns how columns of these types are encoded: those without a dictionary as differences, or their lengths
-    /// apart from their texts.
+    /// Returns how columns of these types are encoded: those without a dictionary as differences,
+    /// or their lengths apart from their texts.
     fn properties_of(&self, schema: &Schema) -> WriterProperties {
         let mut properties = self.properties.as_ref().clone().into_builder();
         for name in &self.without_dictionary {

@@ -1,7 +1,8 @@
 //! Lines of events, read into the steps that they state.
 //!
-//! A [`Scan`] holds the IDs alone and not the text that they stood in, unless it shall have the events as
-//! columns too. A line that is declined is a hole: a row without a step, whose bytes the caller reads.
+//! A [`Scan`] holds the IDs alone and not the text that they stood in, unless it shall have the
+//! events as columns too. A line that is declined is a hole: a row without a step, whose bytes the
+//! caller reads.
 
 use idmerge_core::Id;
 
@@ -34,11 +35,11 @@ pub struct Scan {
     holes: Vec<Hole>,
     lines: u32,
     properties: Option<Properties>,
-    /// The events as columns, if these were wanted, no line is [unread](Self::unread), and their cells are not too
-    /// many.
+    /// The events as columns, if these were wanted, no line is [unread](Self::unread), and their
+    /// cells are not too many.
     pub columns: Option<Columns>,
-    /// The lines that are declined and have to be filled before there are columns: their numbers, counted from 0,
-    /// and their bytes.
+    /// The lines that are declined and have to be filled before there are columns: their numbers,
+    /// counted from 0, and their bytes.
     unread: Vec<(u32, Vec<u8>)>,
     /// The rows that are no events, and so not in the columns.
     left_out: Vec<usize>,
@@ -60,14 +61,17 @@ struct Hole {
 }
 
 impl Scanner {
-    /// Takes the rules, the longest line in bytes, and whether the properties of the events are wanted.
+    /// Takes the rules, the longest line in bytes, and whether the properties of the events are
+    /// wanted.
     pub fn new(rules: Rules, longest: usize, with_properties: bool) -> Self {
         Self { rules, longest, with_properties }
     }
 
-    /// Reads the lines of `head` and of `text` behind it, as columns too if kinds are `expected` of them.
+    /// Reads the lines of `head` and of `text` behind it, as columns too if kinds are `expected` of
+    /// them.
     ///
-    /// `filled` holds, for each line that was unread in an earlier call, an event's JSON, or None for no event.
+    /// `filled` holds, for each line that was unread in an earlier call, an event's JSON, or None
+    /// for no event.
     ///
     /// # Errors
     ///
@@ -100,7 +104,8 @@ impl Scanner {
         scan
     }
 
-    /// Reads lines as columns too. If these are not of the kinds that were expected, reads them again.
+    /// Reads lines as columns too. If these are not of the kinds that were expected, reads them
+    /// again.
     fn scan_columns(
         &self,
         head: &[u8],
@@ -243,7 +248,8 @@ impl Scan {
         self.holes.iter().map(|hole| (hole.row, hole.text.as_slice()))
     }
 
-    /// Returns the lines that have to be filled before there are columns: their numbers, counted from 0, and bytes.
+    /// Returns the lines that have to be filled before there are columns: their numbers, counted
+    /// from 0, and bytes.
     pub fn unread(&self) -> &[(u32, Vec<u8>)] {
         &self.unread
     }
@@ -257,7 +263,8 @@ pub struct ObservedIds {
 }
 
 impl ObservedIds {
-    /// Notes the IDs that the rows of `scan` from `start` on observed; those of another era are dropped.
+    /// Notes the IDs that the rows of `scan` from `start` on observed; those of another era are
+    /// dropped.
     pub fn note(&mut self, scan: &Scan, era: u64, start: usize, ids: &[Option<Id>]) {
         if self.era != era {
             *self = Self { era, ids: Vec::new() };
@@ -266,7 +273,8 @@ impl ObservedIds {
         self.ids[start..start + ids.len()].copy_from_slice(ids);
     }
 
-    /// Returns the ID that each row of the columns of `scan` observed, as far as it was noted in this era.
+    /// Returns the ID that each row of the columns of `scan` observed, as far as it was noted in
+    /// this era.
     pub fn of_columns(&self, scan: &Scan, era: u64) -> Vec<Option<Id>> {
         let mut ids = if self.era == era { self.ids.clone() } else { Vec::new() };
         ids.resize(scan.len(), None);

@@ -40,7 +40,8 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
     ///
     /// # Errors
     ///
-    /// There are no such rows, the codes or the operands are not as many as the holes, or a code is no step's.
+    /// There are no such rows, the codes or the operands are not as many as the holes, or a code is
+    /// no step's.
     pub fn new(
         scan: &'a Scan,
         (start, stop): (usize, usize),

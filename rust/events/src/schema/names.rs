@@ -1,7 +1,7 @@
 //! Names of properties with their places.
 //!
-//! Events of one source have the same keys in nearly the same order, so a key is first sought where it
-//! came the last time: behind the key before it.
+//! Events of one source have the same keys in nearly the same order, so a key is first sought where
+//! it came the last time: behind the key before it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! The properties of a piece's events: their names, the kinds of their values, and their first rows.
+//! The properties of a piece's events: their names, the kinds of their values, and their first
+//! rows.
 
 use crate::schema::names::{Keys, Names};
 

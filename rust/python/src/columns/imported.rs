@@ -1,7 +1,7 @@
 //! Arrow arrays in, by the `PyCapsule` interface, checked before their values are read.
 //!
-//! The sizes of buffers, which the interface does not carry, pyarrow compares for its own arrays; those of other
-//! producers remain their promise.
+//! The sizes of buffers, which the interface does not carry, pyarrow compares for its own arrays;
+//! those of other producers remain their promise.
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, FieldRef};
@@ -35,7 +35,8 @@ pub fn check(arrays: &[ArrayRef], name: &str) -> PyResult<()> {
     })
 }
 
-/// Has pyarrow, which knows the sizes of its buffers, compare them with a column's lengths and last offsets.
+/// Has pyarrow, which knows the sizes of its buffers, compare them with a column's lengths and last
+/// offsets.
 ///
 /// That takes the same time for any number of rows. Import already reads the last offsets.
 ///

@@ -1,8 +1,8 @@
 //! numpy's columns of text, in and out, without a Python object a row.
 //!
-//! In: a column becomes one Arrow array of UTF-8. It is taken a piece at a time, and each piece is a
-//! copy that numpy makes: so strides, byte order and threads that write to the array meanwhile are
-//! numpy's business, and what is held twice fits in a processor's cache.
+//! In: a column becomes one Arrow array of UTF-8. It is taken a piece at a time, and each piece is
+//! a copy that numpy makes: so strides, byte order and threads that write to the array meanwhile
+//! are numpy's business, and what is held twice fits in a processor's cache.
 //!
 //! Out: the other way round, from the Arrow arrays of an answer.
 
@@ -147,7 +147,8 @@ fn pieces<'a, 'py>(
     Ok((0..len).step_by(rows).map(slice))
 }
 
-/// Returns columns of utf8, one after another, as one array of this dtype, or of `U` as wide as need be.
+/// Returns columns of utf8, one after another, as one array of this dtype, or of `U` as wide as
+/// need be.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
-//! Lists of Python's strings, read while attached to the interpreter, a piece of the list at a time.
+//! Lists of Python's strings, read while attached to the interpreter, a piece of the list at a
+//! time.
 //!
-//! A piece is copied first, which takes a reference to each string and so brings it near, many at once; then each
-//! string's text is asked for.
+//! A piece is copied first, which takes a reference to each string and so brings it near, many at
+//! once; then each string's text is asked for.
 
 use std::ops::Range;
 
@@ -56,7 +57,8 @@ impl<'py> Objects<'py> {
 
     /// Appends these rows to a batch, as far as it is not full.
     ///
-    /// A long list that another thread shortens meanwhile has no more rows; what is read stays alive.
+    /// A long list that another thread shortens meanwhile has no more rows; what is read stays
+    /// alive.
     pub fn fill(&self, batch: &mut Batch, purpose: Purpose, preparer: &Preparer, rows: Range<usize>) {
         let near = Near::of(&self.list, rows);
         purpose.give(batch, preparer, near.operands());

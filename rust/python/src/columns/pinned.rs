@@ -134,7 +134,8 @@ impl Reader<'_> {
         self.row = row;
     }
 
-    /// Begins a chunk; a dictionary's values pass the preparer, unless they are many more than its rows.
+    /// Begins a chunk; a dictionary's values pass the preparer, unless they are many more than its
+    /// rows.
     fn enter(&mut self, chunk: usize) {
         (self.chunk, self.row, self.values) = (chunk, 0, None);
         if let Some(Chunk::Dictionary { keys, values }) = self.column.chunks.get(chunk)

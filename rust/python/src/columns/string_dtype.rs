@@ -1,18 +1,18 @@
 //! Arrays of numpy's `StringDType`, whose entries only numpy's own C functions can read.
 //!
-//! This is the binding's only `unsafe` code: the crate `numpy` (0.30) leaves these functions out. It
-//! is sound for five reasons:
+//! This is the binding's only `unsafe` code: the crate `numpy` (0.30) leaves these functions out.
+//! It is sound for five reasons:
 //!
 //! 1. The functions are what they are called as. Extension modules find them in a table whose slots
-//!    keep their meaning for as long as numpy's ABI has its number, and the crate `numpy` has checked
-//!    that number by the time it has said that an object is an array.
-//! 2. The array is nobody else's: a copy that numpy made for us, or a new one that is given away only
-//!    once it is full. So no thread changes an entry or frees a text meanwhile, and nobody waits for
-//!    its dtype's allocator, which is its own too.
-//! 3. Entries lie where we look: the dtype is numpy's own (by its type number, which is reserved), and
-//!    the array has one dimension and is contiguous and aligned.
-//! 4. A text lives in its entry or with the allocator. It is lent to a closure, for no longer than the
-//!    array lives and the allocator is held; the allocator is let go of once, also in a panic.
+//!    keep their meaning for as long as numpy's ABI has its number, and the crate `numpy` has
+//!    checked that number by the time it has said that an object is an array.
+//! 2. The array is nobody else's: a copy that numpy made for us, or a new one that is given away
+//!    only once it is full. So no thread changes an entry or frees a text meanwhile, and nobody
+//!    waits for its dtype's allocator, which is its own too.
+//! 3. Entries lie where we look: the dtype is numpy's own (by its type number, which is reserved),
+//!    and the array has one dimension and is contiguous and aligned.
+//! 4. A text lives in its entry or with the allocator. It is lent to a closure, for no longer than
+//!    the array lives and the allocator is held; the allocator is let go of once, also in a panic.
 //! 5. No Python runs while the allocator is held: closures get no `Python`, and we call none.
 
 #![allow(unsafe_code)]

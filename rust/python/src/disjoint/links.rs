@@ -44,8 +44,8 @@ impl<'py> Links<'py> {
     ///
     /// # Errors
     ///
-    /// `TypeError` for anything else or a mix, `ValueError` for different lengths, a missing integer
-    /// and integers that no type of 64 bits holds.
+    /// `TypeError` for anything else or a mix, `ValueError` for different lengths, a missing
+    /// integer and integers that no type of 64 bits holds.
     pub fn from_python(left: &Bound<'py, PyAny>, right: &Bound<'py, PyAny>) -> PyResult<Self> {
         // An empty list has nothing to tell its type by.
         let is_empty = |column: &Bound<'_, PyAny>| column.len().is_ok_and(|rows| rows == 0);

@@ -7,9 +7,9 @@
 //!
 //! Objects stand behind their owner's lock, and `__eq__` may be anybody's Python code, which must
 //! not run there. So a search under the lock answers for what is identical, or exactly `str` or
-//! `int`, whose comparison is the interpreter's own; everything else of the same hash it hands out as
-//! [`Search::Unsure`]. The caller unlocks, asks each, and searches again among what has been added
-//! since: the objects before that are other ones for ever.
+//! `int`, whose comparison is the interpreter's own; everything else of the same hash it hands out
+//! as [`Search::Unsure`]. The caller unlocks, asks each, and searches again among what has been
+//! added since: the objects before that are other ones for ever.
 //!
 //! 7 to 14 bytes an object for the index, and 24 for the object's place.
 

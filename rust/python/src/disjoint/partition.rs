@@ -38,7 +38,8 @@ impl State {
         }
     }
 
-    /// Returns the number of `probe`, which is added if it is not there, unless only Python can tell.
+    /// Returns the number of `probe`, which is added if it is not there, unless only Python can
+    /// tell.
     #[inline]
     pub fn find_or_add(&mut self, probe: &Probe<'_, '_>) -> Result<Option<u32>, Failure> {
         match self.objects.search(probe) {
@@ -135,8 +136,8 @@ impl Partition {
         }
     }
 
-    /// Returns the number of each of some objects, in order: most under one lock by `at_once`, those
-    /// that it leaves open by `alone`.
+    /// Returns the number of each of some objects, in order: most under one lock by `at_once`,
+    /// those that it leaves open by `alone`.
     pub fn of_each<'py>(
         &self,
         objects: &[Bound<'py, PyAny>],

@@ -1,8 +1,9 @@
 //! The class that `idmerge.compat.UnionFind` extends, with `NetworkX`'s interface.
 //!
-//! The heaviest root stays one. Among equally heavy ones `NetworkX` takes the first in the order of a
-//! Python set, which depends on their hashes and on the interpreter; so a tie asks such a set. That
-//! runs Python, hence without the lock; if the roots are others afterwards, the union begins anew.
+//! The heaviest root stays one. Among equally heavy ones `NetworkX` takes the first in the order of
+//! a Python set, which depends on their hashes and on the interpreter; so a tie asks such a set.
+//! That runs Python, hence without the lock; if the roots are others afterwards, the union begins
+//! anew.
 
 use std::collections::HashSet;
 

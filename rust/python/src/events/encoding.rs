@@ -35,8 +35,8 @@ pub struct EncodedFile(Mutex<Option<parquet::EncodedFile>>);
 
 #[pymethods]
 impl Spool {
-    /// Make a spool in a directory; the columns named are encoded without a dictionary, and with the least and
-    /// greatest value of each row group.
+    /// Make a spool in a directory; the columns named are encoded without a dictionary, and with
+    /// the least and greatest value of each row group.
     #[new]
     #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
     fn new(
@@ -47,8 +47,8 @@ impl Spool {
         Ok(Self(parquet::Spool::new(&directory, without_dictionary, statistics)?))
     }
 
-    /// Encode the columns of scans as a row group, given each property's name, the name of its column, and kinds;
-    /// of IDs that a resolver has taken in the `era` its numbers are kept.
+    /// Encode the columns of scans as a row group, given each property's name, the name of its
+    /// column, and kinds; of IDs that a resolver has taken in the `era` its numbers are kept.
     ///
     /// Returns None if there is a column that cannot be of the type that its kinds ask for.
     #[expect(clippy::needless_pass_by_value, reason = "they are made for this call")]

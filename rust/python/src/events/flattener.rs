@@ -36,10 +36,11 @@ impl Flattener {
         to_schema_pycapsule(py, self.0.schema().as_ref())
     }
 
-    /// Turn the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it into a table.
+    /// Turn the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it into a
+    /// table.
     ///
-    /// Lines that Python must read are its holes. Called again with an event's JSON for each of them, or None
-    /// for what is no event, it puts these in their places.
+    /// Lines that Python must read are its holes. Called again with an event's JSON for each of
+    /// them, or None for what is no event, it puts these in their places.
     #[pyo3(signature = (head, text, end, filled=None))]
     #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
     fn flatten(

@@ -72,8 +72,8 @@ impl Scanner {
 
     /// Read the lines of ``head`` and of the first ``end`` bytes of ``text`` behind it.
     ///
-    /// If columns are wanted and some lines are unread, call again with an event's JSON for each of these, or
-    /// None for what is no event.
+    /// If columns are wanted and some lines are unread, call again with an event's JSON for each of
+    /// these, or None for what is no event.
     #[pyo3(signature = (head, text, end, filled=None))]
     #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
     fn scan(
@@ -164,7 +164,8 @@ impl Scan {
         self.steps.rows_without_properties()
     }
 
-    /// Return the lines that Python must read before there are columns: their numbers, counted from 0, and bytes.
+    /// Return the lines that Python must read before there are columns: their numbers, counted from
+    /// 0, and bytes.
     fn unread<'py>(&self, py: Python<'py>) -> Vec<(u32, Bound<'py, PyBytes>)> {
         self.steps.unread().iter().map(|(line, text)| (*line, PyBytes::new(py, text))).collect()
     }

@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use crate::errors::Failure;
 use crate::resolver::{Core, Resolver};
 
-/// Returns whether a resolver is at the position, and has numbered the IDs, that a moment states last.
+/// Returns whether a resolver is at the position, and has numbered the IDs, that a moment states
+/// last.
 fn is_at(core: &Core, moment: Moment) -> bool {
     let [.., position, ids, _] = moment;
     core.position() == position && core.numbered() as u64 == ids
@@ -20,7 +21,8 @@ fn is_at(core: &Core, moment: Moment) -> bool {
 
 #[pymethods]
 impl Resolver {
-    /// Write what the resolver is to a file, if it is what the journal held at ``moment``; return whether.
+    /// Write what the resolver is to a file, if it is what the journal held at ``moment``; return
+    /// whether.
     #[pyo3(name = "_save")]
     fn save(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<bool> {
         let _turn = self.turn_of_any(py)?;

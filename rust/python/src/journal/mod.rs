@@ -1,4 +1,5 @@
-//! The part of the resolver's class that serves a journal: blocks out and in, acts, checkpoints, and the past.
+//! The part of the resolver's class that serves a journal: blocks out and in, acts, checkpoints,
+//! and the past.
 
 mod acts;
 mod checkpoint;

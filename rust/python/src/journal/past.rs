@@ -1,4 +1,5 @@
-//! The past, by a journal's steps: changes since a position, retractions, and the links behind a cluster.
+//! The past, by a journal's steps: changes since a position, retractions, and the links behind a
+//! cluster.
 
 #![expect(clippy::needless_pass_by_value, reason = "pyo3 makes an argument for the call")]
 
@@ -34,7 +35,8 @@ impl Resolver {
 
 #[pymethods]
 impl Resolver {
-    /// Return the number of the batch from which on `_changes` needs blocks to tell what changed since.
+    /// Return the number of the batch from which on `_changes` needs blocks to tell what changed
+    /// since.
     #[pyo3(name = "_feed_start")]
     fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
         let mut feed = self.feed(py);
@@ -46,8 +48,8 @@ impl Resolver {
         Ok(feed.insert(found).batch())
     }
 
-    /// Return what canonical IDs changed since the position that `_feed_start` was given, by the blocks that
-    /// it asked for.
+    /// Return what canonical IDs changed since the position that `_feed_start` was given, by the
+    /// blocks that it asked for.
     #[pyo3(name = "_changes")]
     fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<Table> {
         let table = py.detach(|| {
@@ -64,7 +66,8 @@ impl Resolver {
                 }
                 passed += 1;
             }
-            // Who would link waits for its turn, not for the lock, where readers would wait behind it.
+            // Who would link waits for its turn, not for the lock, where readers would wait behind
+            // it.
             let _turn = self.turn.take_detached();
             let core = self.read_detached()?;
             let pending = core.pending().map(|pending| pending.steps);
@@ -107,8 +110,8 @@ impl Resolver {
         Ok(table?)
     }
 
-    /// Return the links that built an ID's cluster, or the chain of them that leads to another ID; None if
-    /// the two are apart. Without blocks, by the history that was kept.
+    /// Return the links that built an ID's cluster, or the chain of them that leads to another ID;
+    /// None if the two are apart. Without blocks, by the history that was kept.
     #[pyo3(name = "_explain", signature = (a, b=None, blocks=None))]
     fn explain(
         &self,
@@ -179,7 +182,8 @@ impl Resolver {
         Ok(links?)
     }
 
-    /// Return the links in a journal's block of steps that begins at ``position``, as they were recorded.
+    /// Return the links in a journal's block of steps that begins at ``position``, as they were
+    /// recorded.
     #[pyo3(name = "_recorded_links")]
     fn recorded_links(
         &self,

@@ -31,8 +31,8 @@ impl Resolver {
 
 #[pymethods]
 impl Resolver {
-    /// Read back a batch; return whether the position ``until`` was not reached yet, and the position and the
-    /// number that come next.
+    /// Read back a batch; return whether the position ``until`` was not reached yet, and the
+    /// position and the number that come next.
     #[pyo3(name = "_restore")]
     fn restore(
         &self,

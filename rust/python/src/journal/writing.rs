@@ -8,13 +8,14 @@ use crate::errors::Failure;
 use crate::memory::py_bytes;
 use crate::resolver::Resolver;
 
-/// Blocks of texts and of steps, how many steps, the next number, the position behind them, the retractions
-/// among them.
+/// Blocks of texts and of steps, how many steps, the next number, the position behind them, the
+/// retractions among them.
 type PendingBlocks<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, u32, u64, Vec<(u64, u64)>);
 
 #[pymethods]
 impl Resolver {
-    /// Return how many steps are not in the journal yet, and the number behind the IDs that they name.
+    /// Return how many steps are not in the journal yet, and the number behind the IDs that they
+    /// name.
     #[pyo3(name = "_pending")]
     fn pending(&self, py: Python<'_>) -> PyResult<(usize, u32)> {
         let _turn = self.turn(py)?;
@@ -22,8 +23,9 @@ impl Resolver {
         Ok(core.pending().map_or((0, 0), |pending| (pending.steps.codes.len(), pending.ids.end)))
     }
 
-    /// Return as many of the pending steps of a range as fit in ``room`` bytes, at least one, as blocks. They
-    /// begin at ``position``; ``ids`` is the range of the IDs that the range is the first to name.
+    /// Return as many of the pending steps of a range as fit in ``room`` bytes, at least one, as
+    /// blocks. They begin at ``position``; ``ids`` is the range of the IDs that the range is the
+    /// first to name.
     #[pyo3(name = "_pending_blocks")]
     fn pending_blocks<'py>(
         &self,
@@ -74,7 +76,8 @@ impl Resolver {
         Ok(self.read(py)?.pending().map_or(0, |pending| pending.steps.codes.len()))
     }
 
-    /// Note that the first ``steps`` pending ones, and the texts before number ``next``, are in the journal.
+    /// Note that the first ``steps`` pending ones, and the texts before number ``next``, are in the
+    /// journal.
     #[pyo3(name = "_written")]
     fn written(&self, py: Python<'_>, batch: u64, steps: usize, next: u32) -> PyResult<()> {
         let _turn = self.turn_of_any(py)?;

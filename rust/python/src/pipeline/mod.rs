@@ -1,12 +1,12 @@
 //! A pipeline of batches, on one thread or several.
 //!
-//! A batch is filled (texts checked, packed and hashed), then looked ahead for, then settled. Batches are
-//! filled in order and settled in order, so the answer does not depend on the threads.
+//! A batch is filled (texts checked, packed and hashed), then looked ahead for, then settled.
+//! Batches are filled in order and settled in order, so the answer does not depend on the threads.
 //!
-//! If no interpreter is needed, each thread takes a batch all the way: while one settles, the others
-//! fill and look ahead. A batch never changes hands, for its memory is slow to follow. Python's strings
-//! are read by the thread that is attached to the interpreter, and another one settles; whichever of the
-//! two has more time looks ahead.
+//! If no interpreter is needed, each thread takes a batch all the way: while one settles, the
+//! others fill and look ahead. A batch never changes hands, for its memory is slow to follow.
+//! Python's strings are read by the thread that is attached to the interpreter, and another one
+//! settles; whichever of the two has more time looks ahead.
 //!
 //! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
 
@@ -95,7 +95,8 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
                 prefetcher.prefetch(&mut batch);
             }
             let Some(turn) = self.wait_for(number) else { return Ok(()) };
-            // It is this thread's turn, so no other thread has the lock, and none that panicked had it.
+            // It is this thread's turn, so no other thread has the lock, and none that panicked had
+            // it.
             let Ok(mut settle) = self.settle.lock() else { return Ok(()) };
             prefetcher = Some(settle(&mut batch)?);
             drop(settle);
@@ -127,7 +128,8 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
         self.source.lock().ok()
     }
 
-    /// Waits until this batch is to be settled, unless none is any more; without sleeping, likewise.
+    /// Waits until this batch is to be settled, unless none is any more; without sleeping,
+    /// likewise.
     fn wait_for(&self, number: u64) -> Option<Turn<'_>> {
         for look in 0.. {
             match self.turn.load(Ordering::Acquire) {
@@ -159,7 +161,8 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Does the same for a source that reads Python's strings: this thread fills, and with two another one settles.
+/// Does the same for a source that reads Python's strings: this thread fills, and with two another
+/// one settles.
 pub fn run_attached(
     py: Python<'_>,
     source: &mut impl Source,

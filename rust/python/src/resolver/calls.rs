@@ -1,4 +1,5 @@
-//! Calls of the resolver: one link or a column of them in, one ID's answers and the whole mapping out.
+//! Calls of the resolver: one link or a column of them in, one ID's answers and the whole mapping
+//! out.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,11 @@
 //! The class that `idmerge.Resolver` extends: its locks, and batches on their way into the core.
 //!
 //! The core's resolver stands behind a lock. A call takes its input while attached to the
-//! interpreter, locks, works, and unlocks before Python can run again; no Python runs under the lock.
+//! interpreter, locks, works, and unlocks before Python can run again; no Python runs under the
+//! lock.
 //!
-//! A call that changes the resolver has its `turn` to itself until it ends, and the lock for a batch of
-//! rows at a time, so that readers get in between.
+//! A call that changes the resolver has its `turn` to itself until it ends, and the lock for a
+//! batch of rows at a time, so that readers get in between.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{LockResult, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
@@ -32,9 +33,11 @@ pub struct Resolver {
     /// Whether nothing may change it any more, and why; both are set in one's turn.
     pub is_sealed: AtomicBool,
     pub sealed: Mutex<Option<String>>,
-    /// The reason for which it answers nothing any more: it is a forked process's copy of its parent's.
+    /// The reason for which it answers nothing any more: it is a forked process's copy of its
+    /// parent's.
     pub orphaned: OnceLock<String>,
-    /// Another number whenever an ID's number may mean something else than before; no two resolvers share one.
+    /// Another number whenever an ID's number may mean something else than before; no two resolvers
+    /// share one.
     era: AtomicU64,
     /// The feed of changes that was begun last.
     pub feed: Mutex<Option<ChangeFeed>>,
@@ -70,7 +73,8 @@ impl Resolver {
         self.read_or(|| self.core.read())
     }
 
-    /// Locks to read; if that is not possible at once, `wait` does, and the writing thread sees that.
+    /// Locks to read; if that is not possible at once, `wait` does, and the writing thread sees
+    /// that.
     fn read_or<'a>(
         &'a self,
         wait: impl FnOnce() -> LockResult<RwLockReadGuard<'a, Core>>,
@@ -130,8 +134,8 @@ impl Resolver {
         }
     }
 
-    /// Takes the rows that `run` hands over in batches, in one's turn, shows each batch to `see` when it is taken,
-    /// and returns the outcomes of links.
+    /// Takes the rows that `run` hands over in batches, in one's turn, shows each batch to `see`
+    /// when it is taken, and returns the outcomes of links.
     pub fn take_all(
         &self,
         rows: usize,

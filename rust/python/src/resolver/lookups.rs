@@ -59,7 +59,8 @@ impl Resolver {
 }
 
 impl Resolver {
-    /// Renders the canonical ID of each row of a pinned column, several threads a range of rows each.
+    /// Renders the canonical ID of each row of a pinned column, several threads a range of rows
+    /// each.
     fn resolve_pinned(&self, column: &Pinned) -> PyResult<Vec<StringArray>> {
         let core = self.read_detached()?;
         let (core, preparer, rows) = (&*core, &core.preparer(), column.len());
@@ -108,8 +109,8 @@ impl Resolver {
         Ok((given, batches))
     }
 
-    /// Renders the answers to questions; one that is the text itself comes out as it is if `complete`,
-    /// else as null.
+    /// Renders the answers to questions; one that is the text itself comes out as it is if
+    /// `complete`, else as null.
     fn answer(&self, batches: Vec<Batch>, complete: bool) -> Result<Texts, Failure> {
         let core = self.read_detached()?;
         let mut texts = Texts::default();

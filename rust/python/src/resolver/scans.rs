@@ -1,4 +1,5 @@
-//! Scans of lines into the resolver, and the canonical IDs of the IDs in them: at the end, or row by row.
+//! Scans of lines into the resolver, and the canonical IDs of the IDs in them: at the end, or row
+//! by row.
 
 use std::ops::Range;
 
@@ -23,7 +24,8 @@ use crate::tables::{Column, Texts};
 
 #[pymethods]
 impl Resolver {
-    /// Take rows of a scan, their holes filled, and return the outcomes of the links and their rows.
+    /// Take rows of a scan, their holes filled, and return the outcomes of the links and their
+    /// rows.
     ///
     /// A scan with columns notes the ID of each ordinary event.
     #[pyo3(name = "_take_scan")]
@@ -81,8 +83,8 @@ impl Resolver {
         self.era()
     }
 
-    /// Take rows of a scan as `_take_scan` does, and return the canonical ID of each of ``ids`` before its row was
-    /// taken.
+    /// Take rows of a scan as `_take_scan` does, and return the canonical ID of each of ``ids``
+    /// before its row was taken.
     #[pyo3(name = "_follow_scan")]
     fn follow_scan(
         &self,

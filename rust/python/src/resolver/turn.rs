@@ -1,11 +1,12 @@
 //! The right to change a resolver, for one call at a time.
 //!
-//! A call keeps its turn while it reads Python's strings, and Python may then run a finalizer: when it
-//! collects garbage, or when another thread has taken a string out of the list. A finalizer may call the
-//! same resolver. So a turn is reentrant: such a call goes in between two batches of the one that it
-//! interrupts, as a reader does, and the lock of the core is free then.
+//! A call keeps its turn while it reads Python's strings, and Python may then run a finalizer: when
+//! it collects garbage, or when another thread has taken a string out of the list. A finalizer may
+//! call the same resolver. So a turn is reentrant: such a call goes in between two batches of the
+//! one that it interrupts, as a reader does, and the lock of the core is free then.
 //!
-//! A panic during a turn says nothing about the core, whose own lock is poisoned where that matters.
+//! A panic during a turn says nothing about the core, whose own lock is poisoned where that
+//! matters.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

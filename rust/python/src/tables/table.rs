@@ -29,7 +29,8 @@ impl Table {
         Self { schema: batch.schema(), batches: vec![batch] }
     }
 
-    /// Renders the mapping of `resolver`, one row a known ID in the order in which they became known.
+    /// Renders the mapping of `resolver`, one row a known ID in the order in which they became
+    /// known.
     ///
     /// # Errors
     ///

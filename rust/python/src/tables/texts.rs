@@ -28,7 +28,8 @@ pub struct Texts {
     failure: Option<Error>,
 }
 
-/// One chunk: bytes end to end, where each text begins and ends, and which rows are null, if any is.
+/// One chunk: bytes end to end, where each text begins and ends, and which rows are null, if any
+/// is.
 struct Chunk {
     bytes: Vec<u8>,
     offsets: Vec<i32>,
@@ -56,7 +57,8 @@ impl Texts {
         }
     }
 
-    /// Gives up the column for a text that exceeds a limit, and the memory that it has taken so far.
+    /// Gives up the column for a text that exceeds a limit, and the memory that it has taken so
+    /// far.
     #[cold]
     pub fn fail(&mut self, error: Error) {
         self.chunks = Vec::new();
@@ -171,7 +173,8 @@ impl<const N: usize> Default for TextColumns<N> {
 }
 
 impl<const N: usize> TextColumns<N> {
-    /// Returns whether a row of any IDs fits: none has more bytes than a chunk takes behind its limit.
+    /// Returns whether a row of any IDs fits: none has more bytes than a chunk takes behind its
+    /// limit.
     pub fn have_room(&self) -> bool {
         self.0.iter().all(|chunk| chunk.takes(0))
     }

@@ -1,4 +1,4 @@
-"""Settings for every test: no deadlines, names that last, and tests chosen by the rule that they check."""
+"""Settings for every test: no deadlines, names that last, and the choice of tests by rule."""
 
 from __future__ import annotations
 

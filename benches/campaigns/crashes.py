@@ -2,12 +2,12 @@
 
     python -m benches.campaigns.crashes [KILLS] [--seed SEED]    default 300 kills
 
-The kills come at random moments: while a journal is made or opened, while batches of links, observations and
-acts are written with offsets, some of them in several blocks and some while there is more to come, while they
-are copied from the write-ahead log into the file, while checkpoints are written and while the journal is
-compacted. Each process goes on where the one before
-was killed. What is read back must be whole batches, all that were acknowledged and at most one more, and
-say what a resolver says that took the same batches and was never interrupted.
+The kills come at random moments: while a journal is made or opened, while batches of links,
+observations and acts are written with offsets, some of them in several blocks and some while there
+is more to come, while they are copied from the write-ahead log into the file, while checkpoints are
+written and while the journal is compacted. Each process goes on where the one before was killed.
+What is read back must be whole batches, all that were acknowledged and at most one more, and say
+what a resolver says that took the same batches and was never interrupted.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from idmerge import DurableResolver
 
 KILLS = 300
 _KILLS_A_JOURNAL = (1, 1, 4, 20)
-"""One of these: a new journal is killed while it is made, or soon after, and an old one holds more."""
+"""Writers killed on one journal, drawn: a new journal dies early, an old one holds more."""
 _SECONDS = {OPENED: 0.03, "": 0.1, COMPACTING: 0.02}
-"""Seconds at most that a process lives after the beginning of each stage: opening, writing, compacting."""
+"""Seconds at most that a process lives after it began a stage: opening, writing, compacting."""
 _PATIENCE = 300.0
 
 
@@ -93,7 +93,7 @@ class Writer:
 
 
 def crash(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
-    """Kill so many writers and return how many were killed when, and how many batches they had written.
+    """Kill so many writers; return how many were killed when, and how many batches they wrote.
 
     Raises:
         AssertionError: A journal did not hold what was committed.
@@ -129,7 +129,7 @@ def _when(said: list[str], *, was_there: bool) -> str:
 
 
 def _check(path: Path, acknowledged: int, expected: DurableResolver) -> int:
-    """Return the number of the last batch in a copy of the journal, which must be what was committed."""
+    """Return the number of the last batch in a copy of the journal, which must be as committed."""
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         for file in path.parent.glob(f"{path.name}*"):
             if not file.name.endswith("-shm"):

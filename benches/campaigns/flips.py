@@ -40,7 +40,7 @@ _PAIRS = (("user 1", "user 2"), ("user 7", "user 30"), ("user 11", "user 250"))
 
 
 def make(path: Path) -> None:
-    """Make a journal whose larger commits are cut into blocks, with a checkpoint behind most of it."""
+    """Make a journal whose larger commits are cut into blocks, with a checkpoint behind most."""
     with patch.object(commit, "BLOCK", _BLOCK), DurableResolver.open(path, POLICY) as resolver:
         for number in BATCHES:
             take_batch(resolver, number)
@@ -123,7 +123,7 @@ def _recorded(path: Path) -> list[Any]:
 
 
 def flip(flips: int, folder: Path, seed: int = 0, source: Path | None = None) -> Counter[str]:
-    """Flip so many bits of each kind of journal, and return how many answers were right, or an error.
+    """Flip so many bits of each kind of journal; return how many answers were right, or an error.
 
     Raises:
         AssertionError: An answer was another one than before.

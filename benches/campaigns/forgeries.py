@@ -2,9 +2,10 @@
 
     python -m benches.campaigns.forgeries [FORGERIES] [--seed SEED]    default 2000 forgeries
 
-A checkpoint's checksum finds accidents, not forgeries: whoever can write to it can write to the journal, and
-can make it say what is wrong. But whatever it holds, opening the journal and asking the resolver must neither
-crash, hang, take memory beyond all measure, nor raise anything but an exception of idmerge.
+A checkpoint's checksum finds accidents, not forgeries: whoever can write to it can write to the
+journal, and can make it say what is wrong. But whatever it holds, opening the journal and asking
+the resolver must neither crash, hang, take memory beyond all measure, nor raise anything but an
+exception of idmerge.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def questions(r: Any, ids: list[str]) -> list[Callable[[], object]]:
 
 
 def meet(path: Path, first: int, count: int) -> Counter[str]:
-    """Open a copy of the journal beside forgeries of its checkpoint, and ask; count what came of it."""
+    """Open a copy of the journal beside forged checkpoints, and ask; count what came of it."""
     ids = json.loads((path.parent / "ids").read_text(encoding="utf-8"))
     checkpoint = path.with_name(f"{path.name}-checkpoint").read_bytes()
     counts: Counter[str] = Counter()
@@ -132,7 +133,7 @@ def forge(forgeries: int, directory: Path, seed: int) -> Counter[str]:
     """Meet so many forgeries in processes of their own, and count what came of them.
 
     Raises:
-        AssertionError: One crashed or hung, or raised what it should not; the message names its seed.
+        AssertionError: One crashed, hung or raised what it should not; the message names its seed.
     """
     path = directory / "journal"
     (directory / "ids").write_text(json.dumps(journal(path)), encoding="utf-8")

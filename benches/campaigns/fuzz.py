@@ -2,11 +2,11 @@
 
     python -m benches.campaigns.fuzz [SECONDS] [--seed SEED] [--only TARGET,...]
 
-The targets are built with the coverage that libFuzzer needs, which any toolchain can give; cargo-fuzz
-works there too, with a nightly one. An input that ends a target, or takes more than ten seconds or
-2 GB, is kept in `rust/fuzz/artifacts` and printed, and the command exits with 1: it becomes a test in
-`rust/events/tests`, and the fault is mended. The inputs that reached new code stay in
-`rust/fuzz/corpus`, so that the next run goes on from there.
+The targets are built with the coverage that libFuzzer needs, which any toolchain can give;
+cargo-fuzz works there too, with a nightly one. An input that ends a target, or takes more than ten
+seconds or 2 GB, is kept in `rust/fuzz/artifacts` and printed, and the command exits with 1: it
+becomes a test in `rust/events/tests`, and the fault is mended. The inputs that reached new code
+stay in `rust/fuzz/corpus`, so that the next run goes on from there.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ ARRAYS = [b' {"a": [1, "b\\""]},\n 2 ]', b"]"]
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Return inputs to begin with, by target: text behind the place of a cut, or two parts behind a size."""
+    """Return first inputs by target: text behind the place of a cut, or two parts behind a size."""
     resolver = _core.Resolver(Policy(), "stable", history=True, record=True)
     resolver.merge("5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11", "short")
     resolver.merge("short", "a text that is too long for a key, as some are")
@@ -63,7 +63,8 @@ def seeds() -> dict[str, list[bytes]]:
         path = Path(folder, "checkpoint")
         assert resolver._save(str(path), [0, 0, resolver.position, ids, 0])
         saved = path.read_bytes()
-    # A part: its version, a moment of five words, its content, a checksum; the second one's size is last.
+    # A part: its version, a moment of five words, its content, a checksum; the second one's
+    # size is last.
     (size,) = struct.unpack("<Q", saved[-8:])
     parts = [part[48:-8] for part in (saved[: -8 - size], saved[-8 - size : -8])]
     return {
@@ -94,7 +95,7 @@ def build() -> Path:
 
 
 def fuzz(program: Path, seconds: int, seed: int) -> tuple[int, str]:
-    """Run a target for some seconds; return the number of inputs, and the end of its report if it failed."""
+    """Run a target for some seconds; return its number of inputs, and its errors if it failed."""
     corpus, artifacts = FUZZ / "corpus" / program.name, FUZZ / "artifacts" / program.name
     for folder in (corpus, artifacts):
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ def fuzz(program: Path, seconds: int, seed: int) -> tuple[int, str]:
 
 
 def campaign(programs: Sequence[Path], seconds: int, seed: int) -> tuple[Mapping[str, int], list[str]]:
-    """Run each target; return the number of inputs of each, and the reports of those that failed."""
+    """Run each target; return how many inputs each had, and the reports of those that failed."""
     counts, failed = {}, []
     for program in programs:
         counts[program.name], report = fuzz(program, seconds, seed)

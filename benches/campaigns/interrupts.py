@@ -44,7 +44,7 @@ _A_JOURNAL = 30
 
 
 class BeforeBytecode:
-    """Raises KeyboardInterrupt before the bytecode with this number, in whatever function that is."""
+    """Raises KeyboardInterrupt before the bytecode with this number, in any function."""
 
     def __init__(self, number: int) -> None:
         self._left = number
@@ -188,7 +188,7 @@ def said(resolver: DurableResolver) -> Any:
 def _interrupt_once(
     writers: Writers, call: Call, ways: Sequence[BeforeBytecode | AfterSeconds], counts: Counter[str]
 ) -> bool:
-    """Interrupt one call, and its repetition in the second way if there is one; return whether it was."""
+    """Interrupt a call, and its repetition if there is a second way; return whether it was."""
     number = writers.next()
     before = said(writers.twin)
     for resolver in (writers.ours, writers.twin):

@@ -2,8 +2,9 @@
 
     python -m benches.campaigns.journal_writer
 
-It says that it is ready, and waits for a line with the journal's path. Then it goes on where the journal
-ends, as a consumer of a source of numbered batches would, and says each number when its batch is committed.
+It says that it is ready, and waits for a line with the journal's path. Then it goes on where the
+journal ends, as a consumer of a source of numbered batches would, and says each number when its
+batch is committed.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _take_step(
 
 
 def offsets_of(number: int) -> dict[str, int | str | None]:
-    """Return the offsets that are committed with the batch ``number``: one source comes and goes."""
+    """Return the offsets committed with the batch ``number``: one source comes and goes."""
     return {SOURCE: number, f"part {number % 3}": None if number % 2 else f"at {number}"}
 
 

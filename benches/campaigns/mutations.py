@@ -145,7 +145,7 @@ def _preload() -> None:
 
 
 def _each(reads: Iterator[Read]) -> Iterator[tuple[Read, str]]:
-    """Yield each read and how it ended; a process makes many, and the next one goes on where it ends."""
+    """Yield each read and how it ended; a process makes many, the next goes on where it ends."""
     while rest := list(islice(reads, READS)):
         while rest:
             Path("results").write_bytes(b"")
@@ -214,7 +214,8 @@ def _read(read: Read) -> str:
         return _judged(door, read.versions)
     if code not in (1, REFUSED):
         return f"exit code {code}: {told.decode(errors='replace')}"
-    # Dictionaries that damage made differ cannot be written to one Arrow file, which is no fault in reading.
+    # Dictionaries that damage made differ cannot be written to one Arrow file, which is no fault in
+    # reading.
     if code == 1 and file.encode() not in told and b"out.arrow: cannot be written" not in told:
         return f"names no file: {told.decode(errors='replace')}"
     if door.output and Path(door.output).exists():

@@ -2,14 +2,15 @@
 
     python -m benches.campaigns.outputs [COUNT] [--seed SEED]    default 1000
 
-First a writer dies at every line of the code that puts an output in its place: killed (SIGKILL), interrupted
-once (an exception at that line), and interrupted twice, at that line and at a random later one. Outputs are
-files and directories, new ones and ones that replace another, with the exchange of two names and without.
-Then COUNT times a writer that writes slowly is killed or interrupted at a random moment, while another one
-writes the same output.
+First a writer dies at every line of the code that puts an output in its place: killed (SIGKILL),
+interrupted once (an exception at that line), and interrupted twice, at that line and at a random
+later one. Outputs are files and directories, new ones and ones that replace another, with the
+exchange of two names and without. Then COUNT times a writer that writes slowly is killed or
+interrupted at a random moment, while another one writes the same output.
 
-Each time the output must be the old one or the new one, whole; there may be none only if the next run puts
-it back. After an interrupt nothing else may be left, and after a kill nothing once the next run has ended.
+Each time the output must be the old one or the new one, whole; there may be none only if the next
+run puts it back. After an interrupt nothing else may be left, and after a kill nothing once the
+next run has ended.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _interrupt() -> None:
 
 
 def in_child(work: Callable[[], int]) -> int:
-    """Return with which code a child ends that does this; a killed one with the signal's negative."""
+    """Return the exit code of a child that does this; of a killed one the signal's negative."""
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = _WRONG
@@ -284,7 +285,7 @@ def in_child_code(work: Callable[[], int]) -> int:
 
 
 def campaign(count: int, folder: Path, seed: int = 0, step: int = 1) -> Counter[str]:
-    """Let so many writers die at random moments, after those at every line, and return what happened.
+    """Let so many writers die at random moments, after those at every line; return what happened.
 
     Raises:
         AssertionError: An output was lost, or something was left over.

@@ -2,10 +2,10 @@
 
     python -m benches.campaigns.salvages [KILLS] [--seed SEED]    default 250 kills
 
-A salvage is killed in front of a line of Python, drawn from its first one to its last;
-every fourth time from the last 170, where the finished file gets its name.
-What is found then under the new name must hold every batch that was good, and one more salvage must go
-through, or be refused because the name is taken, with nothing left beside it.
+A salvage is killed in front of a line of Python, drawn from its first one to its last; every fourth
+time from the last 170, where the finished file gets its name. What is found then under the new name
+must hold every batch that was good, and one more salvage must go through, or be refused because the
+name is taken, with nothing left beside it.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
     python -m benches.campaigns.spark_state [FLIPS] [--seed SEED]    default 2,000 flipped bits
 
-Bits are drawn over all bytes of a small state: its files of Parquet and its manifest. Hadoop's own checksum
-files are deleted first, so that only ours are tested. Beside the flips come other damages, one for each
-twenty: files that are cut, missing, extra, or exchanged, and edited settings. After each one the state is
-opened, checked and read in full; each twentieth time a whole `resolve` goes on from it as well.
-It prints figures and exits with code 1 if an answer was wrong, or an error not one of ours.
+Bits are drawn over all bytes of a small state: its files of Parquet and its manifest. Hadoop's own
+checksum files are deleted first, so that only ours are tested. Beside the flips come other damages,
+one for each twenty: files that are cut, missing, extra, or exchanged, and edited settings. After
+each one the state is opened, checked and read in full; each twentieth time a whole `resolve` goes
+on from it as well. It prints figures and exits with code 1 if an answer was wrong, or an error not
+one of ours.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.memory": "1g",
     "spark.log.level": "OFF",
-    # Each job reads a few hundred rows: to compile it, or to cut it into tasks, takes longer than to run it.
+    # Each job reads a few hundred rows: to compile it, or to cut it into tasks, takes longer
+    # than to run it.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",

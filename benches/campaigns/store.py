@@ -48,7 +48,7 @@ def content(held: Profiles) -> list[tuple[str, str]]:
 
 
 def damage(flips: int, directory: Path, seed: int = 0) -> tuple[Counter[str], list[str]]:
-    """Damage a store in many ways; return how often which load came out how, and what did not hold."""
+    """Damage a store in many ways; return how often which load came out how, and what failed."""
     path = directory / "store"
     saved = profiles(24, seed)
     saved.save(path)
@@ -113,7 +113,7 @@ def _runs(directory: Path) -> int:
 
 
 def kill(kills: int, directory: Path, seed: int = 0) -> tuple[Counter[str], list[str]]:
-    """Kill so many runs, and let as many pairs run at once; return what happened, and what did not hold."""
+    """Kill so many runs, let as many pairs run at once; return what happened and what failed."""
     drawn = random.Random(seed)
     command = _inputs(directory)
     counts: Counter[str] = Counter()

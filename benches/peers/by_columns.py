@@ -1,7 +1,7 @@
-"""Look-ups and observations as whole columns: ours beside what dicts, pyarrow and polars have for it.
+"""Look-ups and observations as whole columns: ours beside dicts, pyarrow and polars.
 
-To look up, every peer has the finished mapping in its own form, which is not timed. To observe is to
-learn which IDs there are.
+To look up, every peer has the finished mapping in its own form, which is not timed. To observe is
+to learn which IDs there are.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What the clock sees differs, and each says so: those that are given text must turn it into numbers;
 those that are given numbers leave that to somebody else, and are listed again with the turning.
-Libraries are imported where they are used, because each is optional; the run that warms up has done it.
+Libraries are imported where they are used, because each is optional; the run that warms up does it.
 """
 
 from __future__ import annotations

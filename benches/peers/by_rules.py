@@ -1,4 +1,4 @@
-"""Peers that keep the policy: ours, the dict resolver and the reference. Their outcomes must agree."""
+"""Peers that keep the policy: ours, the dict resolver, the reference. Their outcomes must agree."""
 
 from __future__ import annotations
 

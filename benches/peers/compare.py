@@ -5,9 +5,10 @@
     python -m benches.peers.compare list
 
 Machines are noisy, so the peers take turns and the median over the rounds counts. A process first
-answers for a thousand IDs, which loads the libraries; then it loads the links, makes what the peer is
-given, and the clock runs. Who would be too slow or too large at one N, by the figures of the last, is
-left out and the reason noted. Any two that answer the same question must agree, or the run fails.
+answers for a thousand IDs, which loads the libraries; then it loads the links, makes what the peer
+is given, and the clock runs. Who would be too slow or too large at one N, by the figures of the
+last, is left out and the reason noted. Any two that answer the same question must agree, or the run
+fails.
 """
 
 from __future__ import annotations

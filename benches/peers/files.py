@@ -2,11 +2,12 @@
 
     python -m benches.peers.files [EVENTS [ROUNDS]]
 
-1,290,000 events are about 500 MB; the file is made first, in the shape of Mixpanel's raw export with
-the properties that its web SDK adds. Machines are noisy, so all take turns, and the ratios within a
-round count. Each reads the file from the page cache:
+1,290,000 events are about 500 MB; the file is made first, in the shape of Mixpanel's raw export
+with the properties that its web SDK adds. Machines are noisy, so all take turns, and the ratios
+within a round count. Each reads the file from the page cache:
 
-- *idmerge*: `idmerge.files.scan` into a `Resolver`; *resolve*: the process ``idmerge resolve FILE -o``.
+- *idmerge*: `idmerge.files.scan` into a `Resolver`;
+  *resolve*: the process ``idmerge resolve FILE -o``.
 - *DuckDB*: `read_json` told the few fields that matter, which it counts. It resolves nothing.
 - *Python*: `orjson.loads` of each line into `idmerge.reference.Resolver`, on the first lines only,
   and so is compared by bytes a second.

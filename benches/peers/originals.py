@@ -2,10 +2,10 @@
 
     python -m benches.peers.originals [ELEMENTS [PAIRS]]
 
-Each does the same merges of random pairs of elements, as many as there are elements. Machines are noisy, so
-the two take turns and the ratio counts: its median and its range over the pairs. The answers are
-compared each time. SciPy needs dense numbers for components; making them is part of the task, but for
-the integers that are dense already.
+Each does the same merges of random pairs of elements, as many as there are elements. Machines are
+noisy, so the two take turns and the ratio counts: its median and its range over the pairs. The
+answers are compared each time. SciPy needs dense numbers for components; making them is part of the
+task, but for the integers that are dense already.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from benches.support.workload import Columns
 
 Question = Literal["link", "link without rules", "resolve", "observe"]
-"""The clusters under the default policy; the same with every link accepted; the canonical IDs of known ones;
-the known IDs."""
+"""The clusters under the default policy, or with every link accepted; canonical IDs; known IDs."""
 Given = Literal["Arrow", "list", "numbers", "polars", "pandas"]
 """The input when the clock starts; "numbers" are IDs that were turned into integers before."""
 
@@ -20,7 +19,7 @@ LOOK_UPS = 1_000_000
 
 
 def count_of(question: Question, links: int) -> int:
-    """Return how many things the answer to a question on ``links`` links is about: links, look-ups or IDs."""
+    """Return how many things an answer on ``links`` links is about: links, look-ups or IDs."""
     if question == "resolve":
         return min(links, LOOK_UPS)
     return 2 * links if question == "observe" else links

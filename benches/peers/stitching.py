@@ -2,15 +2,17 @@
 
     python -m benches.peers.stitching [EVENTS [ROUNDS]]
 
-5,000,000 events of `idmerge.testing` are about 1 GB; the file is made first. Machines are noisy, so all
-take turns, each in a process of its own, and the ratios within a round count:
+5,000,000 events of `idmerge.testing` are about 1 GB; the file is made first. Machines are noisy, so
+all take turns, each in a process of its own, and the ratios within a round count:
 
 - *file*, *directory*: the process ``idmerge stitch FILE -o OUT``, which reads the links first.
-- *twice*: ``idmerge.stitch(FILE).write(OUT)``, which knows the output too late to read the file once.
-- *DuckDB*: `read_json`, a join with the mapping that ``idmerge resolve`` wrote before, the same columns
-  into Parquet. It resolves nothing and has the mapping given.
+- *twice*: ``idmerge.stitch(FILE).write(OUT)``, which knows the output too late to read the file
+  once.
+- *DuckDB*: `read_json`, a join with the mapping that ``idmerge resolve`` wrote before, the same
+  columns into Parquet. It resolves nothing and has the mapping given.
 - *DuckDB in memory*: the same, kept as a table in memory rather than written.
-- *DuckDB counts*: read and joined too, but of each event only its ID, for nothing else is asked for.
+- *DuckDB counts*: read and joined too, but of each event only its ID, for nothing else is asked
+  for.
 
 DuckDB's statements are made beforehand; its processes load nothing but DuckDB.
 
@@ -74,7 +76,7 @@ def by_two_passes(events: Path, output: Path) -> None:
 
 
 def statements(events: Path, mapping: Path, output: Path) -> dict[str, str]:
-    """Return what DuckDB is asked to do: read the events and join them with the mapping, in three ways."""
+    """Return DuckDB's tasks: to read the events and join them with the mapping, in three ways."""
     join = JOIN.format(events=events, mapping=mapping)
     canonical = "coalesce(m.canonical_id, e.properties.distinct_id)"
     names = duckdb.sql(

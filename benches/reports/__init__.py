@@ -1,1 +1,1 @@
-"""Measurements that are recorded or quoted: the tables and charts of docs/performance.md among them."""
+"""Measurements that are recorded or quoted, as in the tables and charts of docs/performance.md."""

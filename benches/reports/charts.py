@@ -1,8 +1,8 @@
 """The charts of a recorded run, as SVG: labelled at the marks, readable on light and dark pages.
 
-Every chart stands on its own light ground, so it does not depend on the page's. Blue is ours, orange
-the dict that keeps the same rules, grey everybody else, and a dashed line the machine's limit: words
-say so too, for those who see no colours.
+Every chart stands on its own light ground, so it does not depend on the page's. Blue is ours,
+orange the dict that keeps the same rules, grey everybody else, and a dashed line the machine's
+limit: words say so too, for those who see no colours.
 
 The limit: a link names two IDs, and whoever keeps a million IDs in memory must fetch at least one
 cache line for each of the two, somewhere at random. That many links a second is what memory allows,

@@ -3,9 +3,9 @@
     python -m benches.reports.growth [IDS [CAPACITY]]
 
 IDs come one by one: `identify` with a new device each time, for users of four devices. Each call is
-timed by itself, so each figure holds the clock's own cost, printed beside it. A pause, such as that of
-an array that moves to a larger place, shows as the slowest call of its stretch. Then the same links
-arrive again, in chunks of a thousand to a new resolver, as a stream would bring them.
+timed by itself, so each figure holds the clock's own cost, printed beside it. A pause, such as that
+of an array that moves to a larger place, shows as the slowest call of its stretch. Then the same
+links arrive again, in chunks of a thousand to a new resolver, as a stream would bring them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 CHUNK = 1000
 STRETCHES = 50
-"""The growth is cut into so many stretches of equally many calls, and each keeps its slowest call."""
+"""Stretches of equally many calls that the growth is cut into; each keeps its slowest call."""
 DEVICES_A_USER = 4
 SHARES = (50, 99, 99.9, 100)
 
 
 def new_links(ids: int) -> tuple[pa.Array, pa.Array]:
-    """Return links that make ``ids`` IDs known, or just short of a user more: devices and their users."""
+    """Return links of devices to users that make ``ids`` IDs known, or one user's fewer."""
     devices = ids * DEVICES_A_USER // (DEVICES_A_USER + 1)
     users = [f"user_{number // DEVICES_A_USER}" for number in range(devices)]
     return uuids4(np.random.default_rng(0), devices), pa.array(users)

@@ -1,16 +1,17 @@
 """Instructions a link, an operand, a look-up: a guard against regressions that no noise disturbs.
 
-    python -m benches.reports.instructions            count; exit 1 if a kernel grew since it was recorded
-    python -m benches.reports.instructions --record   count and write `benches/results/instructions.json`
+    python -m benches.reports.instructions            count; exit 1 if a kernel grew
+    python -m benches.reports.instructions --record   write `benches/results/instructions.json`
 
-Callgrind counts what the core's kernels (`rust/core/benches/instructions.rs`) execute, between the first
-and the last instruction of each and nowhere else. Preparing takes exactly as many in every run. Hashes are
-keyed anew in each process, so the kernels that search the index differ from run to run, by less than 0.1 %
-in eight runs each; the bound of 5 % leaves room for how a compiler happens to arrange what has not changed.
+Callgrind counts what the core's kernels (`rust/core/benches/instructions.rs`) execute, between the
+first and the last instruction of each and nowhere else. Preparing takes exactly as many in every
+run. Hashes are keyed anew in each process, so the kernels that search the index differ from run to
+run, by less than 0.1 % in eight runs each; the bound of 5 % leaves room for how a compiler happens
+to arrange what has not changed.
 
-Instructions are not time: a kernel that waits for memory in another order takes as many. What this sees is
-work that was not there before. Figures hold for one processor architecture and are best compared with one
-compiler, so both stand beside them.
+Instructions are not time: a kernel that waits for memory in another order takes as many. What this
+sees is work that was not there before. Figures hold for one processor architecture and are best
+compared with one compiler, so both stand beside them.
 """
 
 from __future__ import annotations

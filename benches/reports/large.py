@@ -2,15 +2,16 @@
 
     python -m benches.reports.large [IDS] [--record]    default 5e7 IDs, 7.5e7 links
 
-The links are those of `benches/support/workload.py` without its tail: users with one to four devices, each
-device linked once and the rest of 1.5 links an ID sent again, 2 % of the devices aliases, all in random
-order, so that old users and old devices come back throughout. Nothing of it is kept: a link is computed
-from its number, and the order is a permutation that is computed too. Only `link_many` is timed; the peak
-is that of the whole process less what it held before its first link, so it includes the piece in hand.
+The links are those of `benches/support/workload.py` without its tail: users with one to four
+devices, each device linked once and the rest of 1.5 links an ID sent again, 2 % of the devices
+aliases, all in random order, so that old users and old devices come back throughout. Nothing of it
+is kept: a link is computed from its number, and the order is a permutation that is computed too.
+Only `link_many` is timed; the peak is that of the whole process less what it held before its first
+link, so it includes the piece in hand.
 
 What must come out is known exactly. A link between a device and another user, about 0.5 % of the
-repeats, is made only where the device's own link came earlier, so it is rejected; all others merge or
-repeat. Outcomes, IDs, clusters and their sizes are compared in the end.
+repeats, is made only where the device's own link came earlier, so it is rejected; all others merge
+or repeat. Outcomes, IDs, clusters and their sizes are compared in the end.
 """
 
 from __future__ import annotations
@@ -79,9 +80,9 @@ class Feed(NamedTuple):
 class Population:
     """Users and their devices, by number, and every link between them, by place.
 
-    Aliases are devices here: a device is whatever is linked to a user. Row r of the links states device
-    r while there is one; the rows after these are repeats. The link at a place is the row that a
-    permutation of a power of two has there; places whose row is none are passed over.
+    Aliases are devices here: a device is whatever is linked to a user. Row r of the links states
+    device r while there is one; the rows after these are repeats. The link at a place is the row
+    that a permutation of a power of two has there; places whose row is none are passed over.
     """
 
     def __init__(self, ids: int) -> None:

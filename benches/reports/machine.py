@@ -2,8 +2,8 @@
 
     python -m benches.reports.machine
 
-The limit is measured by `random_access.rs`, built with the Rust toolchain that built idmerge: a loop in
-Python or a numpy gather would measure itself as well.
+The limit is measured by `random_access.rs`, built with the Rust toolchain that built idmerge: a
+loop in Python or a numpy gather would measure itself as well.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m benches.reports.memory [IDS [CAPACITY]]
 
-The links are given as Arrow columns. Held is the resident size afterwards, at most the peak while it
-grew, both less the resident size before; the outcomes are not counted. For comparison the text of the
-IDs alone, as Arrow keeps it.
+The links are given as Arrow columns. Held is the resident size afterwards, at most the peak while
+it grew, both less the resident size before; the outcomes are not counted. For comparison the text
+of the IDs alone, as Arrow keeps it.
 """
 
 from __future__ import annotations

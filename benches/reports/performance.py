@@ -1,7 +1,7 @@
 """A recorded run: every figure, the tables in docs/performance.md, and the charts.
 
-    python -m benches.reports.performance [--ids 1e5,1e6,1e7] [--rounds 3]    measure, write results, draw
-    python -m benches.reports.performance --draw                              draw what was measured before
+    python -m benches.reports.performance [--ids 1e5,1e6,1e7] [--rounds 3]   measure, record, draw
+    python -m benches.reports.performance --draw                             draw the last record
 
 Results go to `benches/results/VERSION.json` with the machine, the versions and the command. Nothing
 else may run meanwhile.

@@ -31,7 +31,7 @@ BATCHES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 
 
 def calls(ids: int) -> dict[str, float]:
-    """Return the nanoseconds of each call on resolvers that know ``ids`` IDs; answers are compared."""
+    """Return the nanoseconds of each call on resolvers with ``ids`` IDs; answers are compared."""
     stated = cached_columns(ids)
     links = stated.links()
     ours, plain = Resolver(), DictResolver()

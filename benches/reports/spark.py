@@ -1,4 +1,4 @@
-"""Links on Spark: what they cost by their number and by partitions, and whether the answer is right.
+"""Links on Spark: their cost by number and by partitions, and whether the answer is right.
 
     python -m benches.reports.spark [LINKS] [--components NAME] [--runs N] [--partitions N]
         [--junk SHARE [--open]] [--record]
@@ -167,9 +167,10 @@ def watched(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 class Family(NamedTuple):
-    """A process and all below it: bytes in memory, and seconds that processors have worked for them.
+    """A process and all below it: bytes in memory, and seconds that processors worked for them.
 
-    Those depend less than a clock on what else the machine does. ``compiled`` are those of Java's compilers.
+    Those depend less than a clock on what else the machine does. ``compiled`` are those of Java's
+    compilers.
     """
 
     resident: int
@@ -221,7 +222,7 @@ def check(folder: Path) -> int:
 
 
 def largest_component(folder: Path, policy: Policy) -> int:
-    """Return how many IDs the largest component of stated links has, once those with no ID have left."""
+    """Return how many IDs the largest component of stated links has, but for those with no ID."""
     left, right = [], []
     for batch in dataset.dataset(folder / "links").to_batches(columns=["kind", "first", "second"]):
         outcomes = Resolver(policy).link_many(*batch.columns).outcomes

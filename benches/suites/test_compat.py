@@ -1,4 +1,4 @@
-"""The drop-in classes and connected components beside what they stand in for, a million merges each.
+"""The drop-in classes and connected components beside the originals, a million merges each.
 
     pytest benches/suites/test_compat.py
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 MOST_BYTES = 100
-"""Held for each ID of a million links: 32, the index, the aliases' texts, and what the allocator keeps."""
+"""Bytes an ID of a million links: 32, the index, the aliases' texts, and the allocator's share."""
 
 
 @pytest.mark.benchmark(group="memory")

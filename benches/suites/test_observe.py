@@ -1,4 +1,4 @@
-"""IDs that become known without a link, as columns, beside a dict and pyarrow. The IDs are compared."""
+"""IDs that become known without a link, as columns, beside a dict and pyarrow, and compared."""
 
 from __future__ import annotations
 

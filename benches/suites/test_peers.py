@@ -1,4 +1,4 @@
-"""The peers that are installed answer alike; how fast they are, `python -m benches.peers.compare` says."""
+"""The peers that are installed answer alike; `python -m benches.peers.compare` times them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark on Spark runs, and its answers agree; `benches/reports/spark.py` says what it does."""
+"""The benchmark on Spark, `benches/reports/spark.py`, runs and its answers agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stitching beside DuckDB's join: the answers agree; `benches/peers/stitching.py` says what each does."""
+"""Stitching beside DuckDB's join, as in `benches/peers/stitching.py`: the answers agree."""
 
 from __future__ import annotations
 

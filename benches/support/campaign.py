@@ -1,4 +1,4 @@
-"""The command line of a campaign: a count, a seed, figures as JSON, and exit code 1 on a violation."""
+"""The command line of a campaign: a count, a seed, figures as JSON, exit code 1 on a violation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 20
 
 
 def campaign_options(name: str, summary: str | None, counted: str, default: int) -> argparse.ArgumentParser:
-    """Return the parser of a campaign, whose first argument is the number of what is ``counted``."""
+    """Return the parser of a campaign; its first argument is the number of what is ``counted``."""
     description = (summary or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog=f"python -m benches.campaigns.{name}", description=description)
     parser.add_argument(counted, nargs="?", type=int, default=default, help=f"default: {default:,}")

@@ -30,7 +30,7 @@ def digest_of_partition(labels: NDArray[np.integer]) -> str:
     """Return a digest of who is with whom, whatever number each cluster has.
 
     Args:
-        labels: Each ID's cluster, by the ID's number; labels are at least 0 and dense enough to index by.
+        labels: Each ID's cluster, by the ID's number; at least 0 and dense enough to index by.
     """
     numbers = np.arange(len(labels), dtype=np.int64)
     first = np.zeros(int(labels.max()) + 1, dtype=np.int64)

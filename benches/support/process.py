@@ -1,9 +1,9 @@
 """One measurement in a process of its own: its seconds, its peak memory, and what stops it.
 
-Peak memory is the highest resident size while the work runs (Linux: `VmHWM`, reset before; elsewhere
-`ru_maxrss`) less the resident size just before, when the input is loaded and converted. What the
-allocators still hold of the loading is given back first, so that nobody works in memory paid for by
-the loading.
+Peak memory is the highest resident size while the work runs (Linux: `VmHWM`, reset before;
+elsewhere `ru_maxrss`) less the resident size just before, when the input is loaded and converted.
+What the allocators still hold of the loading is given back first, so that nobody works in memory
+paid for by the loading.
 """
 
 from __future__ import annotations

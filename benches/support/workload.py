@@ -105,7 +105,7 @@ def _sizes(rng: np.random.Generator, distinct_ids: int) -> NDArray[np.int64]:
 def _texts(
     rng: np.random.Generator, users: int, owners: NDArray[np.uint32], is_alias: NDArray[np.bool_]
 ) -> pa.Array:
-    """Return the text of every user, then of every device or alias, in the order of their numbers."""
+    """Return the text of every user, then of every device or alias, in the order of numbers."""
     devices = uuids4(rng, int((~is_alias).sum()))
     of_user = pc.cast(pa.array(owners[is_alias]), pa.string())
     drawn = pc.cast(pa.array(rng.integers(0, 2**32, len(of_user), dtype=np.uint32)), pa.string())
@@ -127,7 +127,7 @@ def uuids4(rng: np.random.Generator, count: int) -> pa.Array:
 
 
 def texts_of_uuids4(drawn: NDArray[np.uint8]) -> pa.Array:
-    """Return UUIDs of version 4 made of sixteen drawn bytes each, some of whose bits are overwritten."""
+    """Return UUIDs of version 4, of sixteen drawn bytes each with some bits overwritten."""
     count = len(drawn)
     drawn[:, 6] = drawn[:, 6] & 0x0F | 0x40
     drawn[:, 8] = drawn[:, 8] & 0x3F | 0x80

@@ -1,4 +1,4 @@
-"""``idmerge mapping`` and ``changes``: the mapping of a journal, whole or since a position, as files."""
+"""``idmerge mapping`` and ``changes``: a journal's mapping, whole or since a position, as files."""
 
 from __future__ import annotations
 

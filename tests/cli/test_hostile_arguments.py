@@ -1,4 +1,4 @@
-"""The command line against awkward targets and options: each once did damage or failed with a traceback."""
+"""Awkward targets and options of the command line: each once did damage or gave a traceback."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def device(draw: Random) -> str:
 
 
 def grown(count: int, seed: int, star: float = 0.5, name: str = "user") -> Cluster:
-    """Return a cluster of ``count`` IDs: users, their devices and aliases, and merges between users."""
+    """Return a cluster of ``count`` IDs: users, their devices and aliases, merges between users."""
     draw = Random(seed)
     resolver = Resolver(ANY, history=True)
     users = [f"{name}-{draw.randrange(10 ** draw.randrange(3, 12))}"]

@@ -20,7 +20,7 @@ from idmerge.errors import FileFormatError, IdmergeError, UnknownIdError
 from idmerge.files import read
 
 HOSTILE = "x\x1b]0;t\x07\x1b[31m\x9b1m\u202eb\u2066\n\r\x7f\u200b\x08y"
-"""A title, colours by C0 and C1, overrides of direction, ends of line, DEL, no width, a backspace."""
+"""A title, colours by C0 and C1, overrides of direction, ends of line, DEL, no width, backspace."""
 SHOWN = r"x\x1b]0;t\x07\x1b[31m\x9b1m\u202eb\u2066\n\r\x7f\u200b\x08y"
 PLAIN = {"\n"}
 

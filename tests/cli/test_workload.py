@@ -1,4 +1,4 @@
-"""The made-up events: reproducible, of the shape of exports, with every trouble that exports have."""
+"""The made-up events: reproducible, in the shape of exports, with every trouble of exports."""
 
 from __future__ import annotations
 

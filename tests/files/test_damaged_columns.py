@@ -85,7 +85,7 @@ class Stranger:
 
 
 def seen_by_strangers() -> list[str]:
-    """Return the faults that show without the sizes of buffers, which the C data interface leaves out."""
+    """Return the faults that show without sizes of buffers, which the C data interface omits."""
     return [
         name
         for name in DAMAGED

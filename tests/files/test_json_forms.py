@@ -1,4 +1,4 @@
-"""The same events give the same answers as lines and as an array, whichever way they are read (SPEC 9)."""
+"""The same events as lines and as an array give the same answers in every way to read (SPEC 9)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def arrays(draw: st.DrawFn, texts: list[str]) -> bytes:
 
 
 def answers(path: Path, **wanted: Any) -> Any:
-    """Everything that stitching the file at ``path`` gives, and the bad lines of each way to read it."""
+    """All that stitching the file at ``path`` gives, and the bad lines of each way to read it."""
     told: dict[str, Any] = {}
     for name, pieces in (("read", read(path)), ("scan", scan(path))):
         read_all = list(pieces)

@@ -27,7 +27,7 @@ from idmerge.testing import events as workload
 from strategies import ids
 
 Stated = Link | str | None
-"""The statement of an event: a link, its error or the ID that it observes behind a sign, or nothing."""
+"""The statement of an event: a link, its error, the ID it observes behind a sign, or nothing."""
 
 
 def stated(event: dict[str, Any]) -> Stated:

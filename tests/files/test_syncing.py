@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what
 
 @pytest.fixture
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return what is flushed and renamed from here on, by suffixes and names; other threads' in order."""
+    """Return what is flushed and renamed from here on, by suffix, in order of one thread."""
     monkeypatch.chdir(tmp_path)
     seen: list[str] = []
     fsync = os.fsync

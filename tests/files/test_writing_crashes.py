@@ -1,4 +1,4 @@
-"""Killed writers of outputs: the old output or the new one is whole, and the next writer cleans up."""
+"""Killed writers of outputs: the old or the new output is whole, and the next writer cleans up."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ def test_a_journal_of_format_1_goes_on_in_its_old_meaning(path: Path) -> None:
 def test_a_feed_goes_on_through_a_commit_that_became_several_batches(
     monkeypatch: pytest.MonkeyPatch, asked: int
 ) -> None:
-    """It has taken as one piece, while they were pending, the steps that stand in many batches now."""
+    """It took as one piece, while they were pending, the steps that stand in many batches now."""
     monkeypatch.setattr(commit, "BLOCK", 200)
     resolver = DurableResolver.open(":memory:")
     for number in range(60):

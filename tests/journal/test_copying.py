@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log is copied into the journal's file while commits go on, so it stays small."""
+"""SQLite's write-ahead log goes into the journal's file while commits go on, so it stays small."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def said(resolver: DurableResolver) -> Any:
 
 
 def written(path: Path) -> tuple[DurableResolver, list[Any]]:
-    """A resolver that has committed some batches, and what it said before the first and after each."""
+    """A resolver with some committed batches, and its answers before the first and after each."""
     resolver = DurableResolver.open(path, POLICY)
     told = [said(resolver)]
     for number, take in enumerate(_BATCHES):
@@ -331,7 +331,7 @@ def test_a_journal_that_states_nothing_yet_is_not_read_but_can_be_written(tmp_pa
 
 @pytest.fixture
 def nobody() -> Iterator[Path]:
-    """A directory that its user, who is no administrator meanwhile, can only read, with a journal in it."""
+    """A directory with a journal that its user, no administrator meanwhile, can only read."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
         written(path / "journal")[0].close()

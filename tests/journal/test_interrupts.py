@@ -154,7 +154,7 @@ def test_a_salvage_that_is_killed_anywhere_leaves_a_whole_journal_or_none(tmp_pa
 def test_a_salvage_whose_log_cannot_be_copied_is_an_error_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite says nothing when it closes on a full disk: it keeps the log, and with it the batches."""
+    """SQLite reports no full disk when it closes: the log stays, and with it the batches."""
     path, new = tmp_path / "journal", tmp_path / "new"
     with DurableResolver.open(path) as resolver:
         resolver.merge("a", "b")

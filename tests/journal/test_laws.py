@@ -80,7 +80,7 @@ def follow(mapping: dict[str, str], resolver: DurableResolver, since: int) -> No
 
 
 def meaning(mapping: dict[str, str], known: dict[str, str]) -> dict[str, str]:
-    """The canonical IDs of known IDs by a copy of the mapping; an ID that it lacks stands for itself."""
+    """The canonical IDs by a copy of the mapping; an ID that it lacks stands for itself."""
     return {text: mapping.get(text, text) for text in known}
 
 

@@ -1,4 +1,4 @@
-"""One writer a journal, whatever forks, links and directories there are; commits that are in doubt."""
+"""One writer a journal, whatever forks, links and directories there are; commits in doubt."""
 
 from __future__ import annotations
 

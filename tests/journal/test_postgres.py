@@ -1,4 +1,4 @@
-"""A journal in PostgreSQL: the same laws, one writer, and what happens when the connection is gone."""
+"""A journal in PostgreSQL: the same laws, one writer, and connections that are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A journal in PostgreSQL: how its tables are read, and what is left in them of what was forgotten."""
+"""A journal in PostgreSQL: reading its tables, and what is left in them after forgetting."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_a_block_that_is_none_is_an_error_and_no_end(path: Path, place: int) -> 
 
 @pytest.mark.parametrize("commits", [3, 30])
 def test_a_last_batch_that_is_hidden_is_missed(path: Path, commits: int) -> None:
-    """Few batches are read by one thread, many by two; both ask for what comes behind the last one."""
+    """Few batches are read by one thread, many by two; both ask for more behind the last one."""
     with DurableResolver.open(path) as r:
         for number in range(commits):
             r.merge("a", f"b{number}")

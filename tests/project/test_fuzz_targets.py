@@ -1,4 +1,4 @@
-"""The fuzz targets are a workspace of their own, which must not drift from the one that it tests."""
+"""The fuzz targets are a workspace of their own, which must not drift from the tested one."""
 
 from __future__ import annotations
 

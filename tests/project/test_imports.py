@@ -46,7 +46,8 @@ def module_name(package: Path, path: Path) -> str:
 def graph(package: Path) -> Graph:
     """Return the modules of ``package`` that each one imports, wherever in the file it does.
 
-    The core is a module that imports nothing: what it asks of Python modules it asks when it is called.
+    The core is a module that imports nothing: what it asks of Python modules it asks when it is
+    called.
     """
     paths = {module_name(package, path): path for path in package.rglob("*.py")}
     modules = {*paths, CORE}

@@ -1,7 +1,7 @@
 """The notebook in examples/ runs, and says what stands in it.
 
-Its pictures are drawn anew but not compared: fonts and libraries differ from machine to machine. ``python
-tests/support/example_notebook.py`` writes what comes out now into the notebook.
+Its pictures are drawn anew but not compared: fonts and libraries differ from machine to machine.
+``python tests/support/example_notebook.py`` writes what comes out now into the notebook.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every page: well-formed, loading nothing, and within the margins of a narrow and of a wide window."""
+"""Every page: well-formed, loading nothing, within the margins of a narrow and a wide window."""
 
 from __future__ import annotations
 

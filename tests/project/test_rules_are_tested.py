@@ -1,4 +1,4 @@
-"""Each rule of docs/SPEC.md has a test that names it, and no test names a rule that is not there."""
+"""Each rule of docs/SPEC.md has a test that names it, and no test names an absent rule."""
 
 from __future__ import annotations
 

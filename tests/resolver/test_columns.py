@@ -1,4 +1,4 @@
-"""Columns in and out: every family gives the same answer, and a wrong one is refused before any link."""
+"""Columns in and out: every family answers alike; wrong ones are refused before any link."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Costs that grow with the call alone: each is measured at n and at 4n.
 
-Where work grows with n, it is some 4 times as much; where it grows with the square, 16 times. The clock is
-the process's own, and of several attempts the fastest counts.
+Where work grows with n, it is some 4 times as much; where it grows with the square, 16 times. The
+clock is the process's own, and of several attempts the fastest counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def seconds(act: Callable[[], object]) -> float:
 
 
 def assert_linear(prepare: Callable[[int], Callable[[], object]], count: int) -> None:
-    """Fail if the act that ``prepare`` returns costs much more than 4 times as much for 4 times as many."""
+    """Fail if what ``prepare`` returns costs much more than 4 times as much for 4 times n."""
     ratios = []
     for _ in range(5):
         once, more = (seconds(prepare(size)) for size in (count, 4 * count))

@@ -1,4 +1,4 @@
-"""numpy's own columns of text, str of fixed width and StringDType, answer as a list of the same texts."""
+"""numpy's columns of text, fixed-width str and StringDType, answer as a list of the same texts."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ LONG = "a text that does not pack, number "
 
 @pytest.fixture(scope="module")
 def stated() -> Links:
-    """Links enough for several threads; one in seven has a text that packs into no key, a few have none."""
+    """Links for several threads; one in seven has a text that packs into no key, few have none."""
     kinds, left, right = links(30_000)
     left = [text if row % 7 else LONG + text for row, text in enumerate(left)]
     right = [text if row % 11 else LONG + text for row, text in enumerate(right)]

@@ -1,6 +1,7 @@
 """Re-entrant calls: Python that runs in the middle of a call may call the same resolver.
 
-A finalizer runs when garbage is collected or a reference is dropped, a `__repr__` when an error is worded.
+A finalizer runs when garbage is collected or a reference is dropped, a `__repr__` when an error
+is worded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Memory that runs out, and answers too large for a column: an exception, and a resolver that goes on."""
+"""Memory that runs out, and answers too large for a column: an error, and the resolver goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idmerge.spark.links` and `stitch`: links and canonical IDs from every shape of a table of events."""
+"""`idmerge.spark.links` and `stitch`: links and canonical IDs of tables of every shape."""
 
 from __future__ import annotations
 

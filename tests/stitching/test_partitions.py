@@ -1,4 +1,4 @@
-"""Events written as partitions come back as they are without, whatever their names and however many."""
+"""Events written as partitions come back as those without, whatever their names and number."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def odd_events() -> list[dict[str, Any]]:
 
 
 def renamed(table: pa.Table, by: str) -> pa.Table:
-    """``table`` with the name that a property has which is called like the key of the partitions."""
+    """``table`` with the name that a property gets if it has the name of the partitions' key."""
     return table.rename_columns(
         [f"properties.{name}" if name == KEYS[by] else name for name in table.column_names]
     )
@@ -333,7 +333,7 @@ print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def in_a_child(*arguments: object) -> list[int]:
-    """Return how many events a child wrote, and by how many KiB the most memory that it took grew."""
+    """Return how many events a child wrote, and by how many KiB its peak memory grew."""
     command = [sys.executable, "-c", CHILD, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

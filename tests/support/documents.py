@@ -14,7 +14,7 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def promised_by(block: str) -> list[str]:
-    """The output that a block promises in comments: behind a call of print, or on the lines below."""
+    """The output that a block promises in comments: behind a call of print, or on lines below."""
     promised, printing = [], False
     for line in block.splitlines():
         code, _, comment = line.strip().partition("# ")

@@ -1,4 +1,4 @@
-"""Every command of the command line with its parameters, as click knows them, and a call of each."""
+"""Every command of the command line with its parameters, by click, and a call of each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Parameter(NamedTuple):
     takes_path: bool
 
     def calls(self, value: str) -> list[list[str]]:
-        """Return the calls that give ``value`` to the parameter, in the ways in which a shell can."""
+        """Return the calls that give ``value`` to the parameter, in the ways that a shell has."""
         before, after = self.beside[: self.place], self.beside[self.place :]
         ways = [[value]] if self.flag is None else [[self.flag, value], [f"{self.flag}={value}"]]
         return [[*self.command, *before, *way, *after] for way in ways]

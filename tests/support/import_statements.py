@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def statements(path: Path) -> Iterator[tuple[str, set[str]]]:
-    """Yield each module that the file at ``path`` names, and ``module.member`` for what it takes from it."""
+    """Yield each module that the file at ``path`` names, and ``module.member`` for each member."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, set()) for alias in node.names)

@@ -2,7 +2,7 @@
 
     python tests/support/make_journal.py tests/data/journal-2.idmerge
 
-To be run once for each format of journals; what an older version wrote is kept, and read by the tests.
+To be run once for each format of journals; the tests read what each older version wrote.
 """
 
 from __future__ import annotations

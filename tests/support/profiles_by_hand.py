@@ -1,4 +1,4 @@
-"""Profiles as dicts of dicts over the reference: obviously right (SPEC 10); and what is sent to them."""
+"""Profiles as dicts of dicts over the reference, obviously right (SPEC 10), and their updates."""
 
 from __future__ import annotations
 

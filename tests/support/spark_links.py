@@ -1,4 +1,4 @@
-"""Links of many small worlds as tables of Spark, and the mapping that one resolver makes of them."""
+"""Links of many small worlds as tables of Spark, and the mapping of one resolver for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ids_of(case: int) -> list[str | None]:
 
 
 def workload(seed: int, cases: int = 60) -> list[Row]:
-    """Links of many small worlds in one order: few IDs, many links, so that every rule comes to apply."""
+    """Links of many small worlds in one order: few IDs, many links, so that every rule applies."""
     draw = random.Random(seed)
     rows: list[Row] = []
     for case in range(cases):

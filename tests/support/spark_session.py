@@ -1,4 +1,4 @@
-"""One Spark session for all tests: two tasks at once, four partitions, GraphFrames where it is named.
+"""One Spark session for all tests: two tasks at once, four partitions, GraphFrames where named.
 
 ``GRAPHFRAMES_PACKAGE`` names its jar as Maven does, and Spark gets it (docs/scale.md):
 ``io.graphframes:graphframes-spark4_2.13:0.12.2``.

@@ -26,7 +26,7 @@ _ROW = re.compile(r'\| `"?\$?([\w ]+?)"?` ')
 
 
 def rules(text: str = SPEC) -> list[str]:
-    """Return the addresses of the rules in ``text``, in its order; a section comes before its rules."""
+    """Return the addresses of the rules in ``text``, in order; a section is before its rules."""
     found: list[str] = []
     section = kind = ""
     for line in text.splitlines():

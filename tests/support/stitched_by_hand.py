@@ -1,6 +1,6 @@
 """Events stitched in plain Python over the reference resolver: obviously right, and slow (SPEC 9).
 
-An event is what `loaded` makes of its text: what ``json.loads`` does, but for two kinds of integers.
+An event is what `loaded` makes of its text: that of ``json.loads``, but for two kinds of integers.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def as_typed(value: Any, kind: pa.DataType | None) -> Any:
 
 
 def as_text(value: Any) -> str | None:
-    """Return text as it is and anything else as JSON; the shortest form of numbers and no blanks."""
+    """Return text as it is, anything else as JSON: the shortest form of numbers and no blanks."""
     if value is None or isinstance(value, str):
         return None if value is None else unicode(value)
     return json_text(value)

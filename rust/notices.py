@@ -1,10 +1,11 @@
-"""Writes THIRD-PARTY-NOTICES: the licences of what the built core links, each text as its authors wrote it.
+"""Writes THIRD-PARTY-NOTICES: the licences of the crates in the core, each as its authors wrote it.
 
     python rust/notices.py          # writes the file, after a change of Cargo.lock
     python rust/notices.py --check  # exits 1 if it is not what Cargo.lock asks for
 
-Crates are those that `idmerge-python` depends on for any system, but for what only builds or tests it; their
-texts are in the sources that cargo has fetched. The standard library's notices come with the toolchain.
+Crates are those that `idmerge-python` depends on for any system, but for what only builds or tests
+it; their texts are in the sources that cargo has fetched. The standard library's notices come with
+the toolchain.
 """
 
 from __future__ import annotations

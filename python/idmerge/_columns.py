@@ -35,15 +35,16 @@ class ArrowStream(Protocol):
 
 
 TextColumn = Sequence[str | None] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
-"""A list or tuple of str, a numpy array of object, str, bytes (UTF-8) or StringDType, or an Arrow column of
-utf8, large utf8, utf8 view or a dictionary of these. None, NaN and Arrow's null are missing values."""
+"""A list or tuple of str, a numpy array of object, str, bytes (UTF-8) or StringDType, or an Arrow
+column of utf8, large utf8, utf8 view or a dictionary of these. None, NaN and Arrow's null are
+missing values."""
 
 KindColumn = int | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
 """One `Kind` for all links, or a column of integers that are kinds."""
 
 IdColumn = TextColumn | Sequence[int]
-"""A column of text as above, or of integers: a list or tuple of int, a numpy array of any integer type, or
-an Arrow column of one."""
+"""A column of text as above, or of integers: a list or tuple of int, a numpy array of any integer
+type, or an Arrow column of one."""
 
 C = TypeVar("C")
 
@@ -78,7 +79,8 @@ def _numpy_answer(
     if isinstance(ids, np.ma.MaskedArray):
         raise TypeError("ids must not have a mask; pass a list with None instead")
     if ids.dtype.kind == "S":
-        # Bytes that are no UTF-8 are nobody's ID; they travel as lone surrogates and come back as they were.
+        # Bytes that are no UTF-8 are nobody's ID; they travel as lone surrogates and come back as
+        # they were.
         texts = [item.decode(errors="surrogateescape") for item in ids.tolist()]
         answers = [item.encode(errors="surrogateescape") for item in list_of(texts)]
         return _fixed_width(answers, np.bytes_, b"\0")
@@ -99,7 +101,10 @@ def _numpy_answer(
 
 
 def _fixed_width(answers: list[Any], dtype: type[np.str_ | np.bytes_], padding: str | bytes) -> NDArray[Any]:
-    """Return the answers in one array, which pads with NULs and so must not hold what ends in one."""
+    """Return the answers in one array.
+
+    The array pads with NULs, and so must not hold what ends in one.
+    """
     for answer in answers:
         if answer.endswith(padding):
             raise ValueError(f"a numpy array of fixed width cannot hold {answer!r}; pass a list or objects")

@@ -26,7 +26,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return ``count`` with its noun, in the plural unless it is one: ``1 link``, ``2,000 links``."""
+    """Return ``count`` with its noun, plural unless it is one: ``1 link``, ``2,000 links``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
 
 
@@ -40,7 +40,7 @@ def printable(text: str | None) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a label for an ID: a UUID's first 8 characters, or the beginning and the end of a long text."""
+    """Return a label for an ID: a UUID's first 8 characters, or both ends of a long text."""
     prefix = DEVICE_PREFIX if text.startswith(DEVICE_PREFIX) else ""
     if _UUID.fullmatch(text, len(prefix)):
         return f"{text[: len(prefix) + UUID_SHOWN]}…"
@@ -61,7 +61,10 @@ def utc(time: datetime | None) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
-    """Yield an indented line a row; all columns but the last are padded, those in ``right`` on the left."""
+    """Yield an indented line a row; columns are padded, those in ``right`` on the left.
+
+    The last column is not padded.
+    """
     rows = [[*map(visible, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -75,7 +78,7 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Itera
 
 
 def beginning(text: str | None) -> str:
-    """Return ``text`` `printable`; of one longer than `LONGEST_QUOTED`, the beginning and the length."""
+    """Return ``text`` `printable`; beyond `LONGEST_QUOTED` its beginning and its length."""
     if text is None or len(text) <= LONGEST_QUOTED:
         return printable(text)
     return f"{printable(text[:LONGEST_QUOTED])}… ({len(text):,} characters)"

@@ -1,8 +1,9 @@
 """JSON values as columns: one type a column, found by looking at its values.
 
-Text, integers, numbers and truth values become columns of their own types. Lists, objects, and values that
-differ in type become JSON text, among which text stays as it is. Nothing is rounded: integers that a double
-cannot hold exactly, beside fractions, are text as well. A value that is null or missing is null.
+Text, integers, numbers and truth values become columns of their own types. Lists, objects, and
+values that differ in type become JSON text, among which text stays as it is. Nothing is rounded:
+integers that a double cannot hold exactly, beside fractions, are text as well. A value that is null
+or missing is null.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def json_column(values: Sequence[Any]) -> pa.ChunkedArray[Any]:
 
 
 def column_names(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """Return the column of each of ``names``: itself, with ``properties.`` before it where that is taken."""
+    """Return the column of each of ``names``: itself, or after ``properties.`` if taken."""
     columns: dict[str, str] = {}
     used = set(taken)
     for name in names:
@@ -47,7 +48,7 @@ def column_names(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, s
 
 
 def column_text(name: str) -> str:
-    """Return ``name`` as a column's, with U+FFFD for a lone surrogate, and for NUL, at which Arrow cuts."""
+    """Return ``name`` as a column's, with U+FFFD for lone surrogates, and NUL, which Arrow cuts."""
     return unicode_text(name).replace("\0", "\ufffd")
 
 
@@ -59,7 +60,7 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 def unicode_text(text: str) -> str:
-    """Return ``text`` with each lone surrogate, which no Arrow column can hold, replaced by U+FFFD."""
+    """Return ``text`` with U+FFFD for each lone surrogate, which no Arrow column can hold."""
     try:
         text.encode()
     except UnicodeEncodeError:

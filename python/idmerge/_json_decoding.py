@@ -1,7 +1,8 @@
 """JSON text as Python values, the same whatever the process is set to.
 
-Python reads no integer of more than 4,300 digits, or of as many as a process chooses, and nests no deeper
-than the stack of its caller allows. Here an integer may have any number of digits, and nesting has one limit.
+Python reads no integer of more than 4,300 digits, or of as many as a process chooses, and nests no
+deeper than the stack of its caller allows. Here an integer may have any number of digits, and
+nesting has one limit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 DEEPEST = 500
 """Objects and lists within each other, at most."""
 _MOST_DIGITS = 640
-"""Characters of an integer that ``int`` reads under any setting; it is beyond every double long before."""
+"""Characters of an integer that ``int`` reads under any setting; it is beyond every double long
+before."""
 _LONG = re.compile(rb"(?<![0-9])[0-9]{%d}" % _MOST_DIGITS)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes({*range(256)} - {*b"[]{}"})

@@ -1,15 +1,16 @@
-"""Names of files and journals for messages: without what is secret, and without what steers a terminal.
+"""Names of files and journals for messages, without secrets and control characters.
 
-A journal's URL holds a password, and it may stand wherever a path is expected: by mistake, or because
-a command takes both. `named` is how such a path gets into a message. Where a library or the system wrote
-the message, and paths stand in it as they are, `without_secrets` hides what `named` would have hidden.
+A journal's URL holds a password, and it may stand wherever a path is expected: by mistake, or
+because a command takes both. `named` is how such a path gets into a message. Where a library or the
+system wrote the message, and paths stand in it as they are, `without_secrets` hides what `named`
+would have hidden.
 
-1. Of a URL the scheme is named, and user, hosts, ports and database only if the whole of it can be read
-   in one way. An ``@``, ``/`` or ``:`` that is not percent-encoded may belong to a password, and then
-   nothing but the scheme is named. Options behind ``?`` never are.
+1. Of a URL the scheme is named, and user, hosts, ports and database only if the whole of it can be
+   read in one way. An ``@``, ``/`` or ``:`` that is not percent-encoded may belong to a password,
+   and then nothing but the scheme is named. Options behind ``?`` never are.
 2. Of a connection string of keywords and values, nothing from the first password on is named.
-3. Every character that is not printed is shown as an escape: controls, also C1, and marks that change
-   the direction of text.
+3. Every character that is not printed is shown as an escape: controls, also C1, and marks that
+   change the direction of text.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ SCHEMES = ("postgresql://", "postgres://")
 """The beginning of a journal's URL, in upper or lower case."""
 HIDDEN = "…"
 
-# Each repetition has a bound or begins at one place of a word, or a search in a long ID would take hours.
+# Each repetition has a bound or begins at one place of a word, or a search in a long ID would take
+# hours.
 _POSTGRES = r"postgres(?:ql)?(?:[+.-][a-z0-9+.-]{0,40})?"
 # One slash is what is left of two in a `Path`; a single letter is a drive of Windows.
 _URL = re.compile(
@@ -39,7 +41,8 @@ _KEYWORDS = (
     "host|hostaddr|port|dbname|user|password|passfile|service|options|application_name|connect_timeout|"
     "target_session_attrs|ssl(?:mode|cert|key|password|rootcert)"
 )
-# What no file is called by chance, whereas `mapping-postgres-12:30.csv` and `bypass=1.parquet` are files.
+# What no file is called by chance, whereas `mapping-postgres-12:30.csv` and `bypass=1.parquet` are
+# files.
 _NO_FILE = re.compile(
     rf"(?:^|[/\\])(?:[a-z][a-z0-9+.:-]+://|(?:[a-z]+:)?{_POSTGRES}:(?:/|[^/@]{{0,1000}}@)|{_POSTGRES}//(?=.{{0,1000}}@))"
     rf"|(?:^|[/\s])(?:{_KEYWORDS})\s{{0,40}}=",
@@ -74,7 +77,7 @@ def visible(text: str) -> str:
 
 
 def without_secrets(text: str, given: Iterable[str]) -> str:
-    """Return ``text``, which others wrote, with names for those of the paths ``given`` that it quotes."""
+    """Return ``text``, which others wrote, with those of the paths ``given`` replaced by names."""
     for path in sorted(given, key=len, reverse=True):
         for spelling in _spellings(path):
             text = text.replace(spelling, _redacted(spelling))
@@ -82,7 +85,9 @@ def without_secrets(text: str, given: Iterable[str]) -> str:
 
 
 def check_local(path: object, wanted: str = "a file's path is needed") -> None:
-    """Make sure that ``path`` is not a URL or a connection string, which would be taken for a file's path.
+    """Make sure that ``path`` is not a URL or a connection string.
+
+    Either would be taken for a file's path.
 
     Raises:
         FileNotFoundError: It is, and there is no such file.
@@ -116,7 +121,7 @@ def _is_certain(read: re.Match[str]) -> bool:
 
 
 def _spellings(path: str) -> Iterable[str]:
-    """Yield what ``path``, an argument of a command, may look like in a message that has secrets."""
+    """Yield the forms that ``path``, an argument of a command, may have in a message."""
     forms = [path]
     if path.startswith("-") and "=" in path:  # An option and its value, of which messages name one.
         forms += path.split("=", 1)

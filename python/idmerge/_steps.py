@@ -1,7 +1,7 @@
 """Steps as the core takes them: a code and two operands for each event or link.
 
-A code is the number of a link's `Kind`, or one of the two below. The core's `record` module has the whole
-table, since a journal keeps these codes.
+A code is the number of a link's `Kind`, or one of the two below. The core's `record` module has the
+whole table, since a journal keeps these codes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def kind_of(code: int) -> tuple[Kind, Source]:
 
 
 def step_of(event: Mapping[str, Any], source: Source) -> Step:
-    """Return the step that ``event`` states; a malformed identity event is a link without operands."""
+    """Return the step that ``event`` states.
+
+    A malformed identity event is a link without operands.
+    """
     try:
         link = link_of(event, source)
     except MalformedEventError:

@@ -1,4 +1,4 @@
-"""The number of threads that a call may use, and a pool that makes do with those that can be had."""
+"""The number of threads that a call may use, and a thread pool that may get fewer."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def _processors() -> int:
 class Pool(ThreadPoolExecutor):
     """Threads that, at the end of a ``with``, begin nothing more.
 
-    Where the system starts no thread (``RLIMIT_NPROC``, a container's limit of processes, no memory for its
-    stack), those that there are do all the work; where it starts none at all, `submit` does the work itself.
+    Where the system starts no thread (``RLIMIT_NPROC``, a container's limit of processes, no memory
+    for its stack), those that there are do all the work; where it starts none at all, `submit` does
+    the work itself.
     """
 
     def __init__(self, threads: int, name: str) -> None:
@@ -55,7 +56,8 @@ class Pool(ThreadPoolExecutor):
         self._is_alone = False
 
     def _adjust_thread_count(self) -> None:
-        # `submit` calls this when the work is in the queue, where failing would leave it without a future.
+        # `submit` calls this when the work is in the queue, where failing would leave it without a
+        # future.
         try:
             super()._adjust_thread_count()
         except RuntimeError:
@@ -63,7 +65,7 @@ class Pool(ThreadPoolExecutor):
                 raise
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have the work done, by another thread if there is one, and return what will hold its result."""
+        """Have the work done, by another thread if there is one, and return its future."""
         if not self._is_alone:
             try:
                 return super().submit(work, *args, **kwargs)

@@ -94,5 +94,5 @@ class _View(Mapping[Hashable, V]):
 
 
 def _empty(cls: type[Any]) -> Any:
-    """Return an object of ``cls`` without elements, without asking the initializer of a subclass."""
+    """Return an object of ``cls`` without elements, without a call of its initializer."""
     return cls.__new__(cls)  # type: ignore[call-overload]

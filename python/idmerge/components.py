@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 class Components(NamedTuple):
-    """The components of links: numbered from 0 in the order of first appearance, first before second."""
+    """The components of links, numbered from 0 in the order of first appearance.
+
+    ``first`` comes before ``second``.
+    """
 
     component_count: int
     """The number of components."""
     ids: _core.Column | NDArray[Any]
-    """The n distinct IDs in the order of first appearance: text as an Arrow column, integers as an array
-    of int64, or of uint64 if one is above ``2**63 - 1``."""
+    """The n distinct IDs in the order of first appearance: text as an Arrow column, integers as an
+    array of int64, or of uint64 if one is above ``2**63 - 1``."""
     labels: NDArray[np.int32]
     """The component of each of ``ids``; shape (n,)."""
     row_labels: NDArray[np.int32]
@@ -31,8 +34,8 @@ def connected_components(first: IdColumn, second: IdColumn) -> Components:
     """Return the connected components of the graph whose edges are the rows of two columns.
 
     Nothing is judged and nothing rejected; `Resolver` is for identities. Text is compared byte for
-    byte, so ``"1"`` is not ``"01"``, and an empty text is an ID like any other. Long columns of text are
-    read on two threads where there are two processors and ``IDMERGE_THREADS`` allows it.
+    byte, so ``"1"`` is not ``"01"``, and an empty text is an ID like any other. Long columns of
+    text are read on two threads where there are two processors and ``IDMERGE_THREADS`` allows it.
 
     Args:
         first: One end of each edge: a column of text or of integers.
@@ -43,7 +46,8 @@ def connected_components(first: IdColumn, second: IdColumn) -> Components:
 
     Raises:
         TypeError: A column holds neither text nor integers, or only one of them holds text.
-        ValueError: Lengths differ; a row is null or no valid Unicode; an integer needs more than 64 bits.
+        ValueError: Lengths differ; a row is null or no valid Unicode; an integer needs more than 64
+            bits.
         CapacityError: There are more than ``2**31 - 1`` distinct IDs.
     """
     return Components(*_core._connected_components(first, second))

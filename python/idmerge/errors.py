@@ -14,7 +14,7 @@ class IdmergeError(Exception):
     __slots__ = ()  # So that the core's panics can have it as a base.
 
     def __str__(self) -> str:
-        """Return the message with an escape for each control character: it may quote what files hold."""
+        """Return the message, which may quote files, with control characters escaped."""
         return visible(super().__str__())
 
 
@@ -42,7 +42,7 @@ class MalformedEventError(IdmergeError, ValueError):
 
 
 class MalformedUpdateError(IdmergeError, ValueError):
-    """A profile update names nobody, does nothing, or an operation has a value it cannot take (SPEC 10)."""
+    """A profile update has no ID, no operation, or a value that one cannot take (SPEC 10)."""
 
 
 class UnknownIdError(IdmergeError, KeyError):
@@ -64,8 +64,8 @@ class PoisonedError(IdmergeError, RuntimeError):
 class InternalError(IdmergeError, RuntimeError):
     """The core met what it holds impossible, a bug of idmerge; what the call was to do is not done.
 
-    A resolver that was being changed is of no use any more, and says so by `PoisonedError`; one that was read
-    answers as before.
+    A resolver that was being changed is of no use any more, and says so by `PoisonedError`; one
+    that was read answers as before.
     """
 
     __slots__ = ()
@@ -80,7 +80,7 @@ class InternalError(IdmergeError, RuntimeError):
 
 
 class SealedError(IdmergeError, RuntimeError):
-    """The resolver takes no changes: it was opened to read, or is closed; the message says which."""
+    """The resolver was opened to read, or is closed, and takes no changes."""
 
 
 class KeptApartError(IdmergeError, ValueError):
@@ -100,7 +100,7 @@ class NoHistoryError(IdmergeError, RuntimeError):
 
 
 class JournalError(IdmergeError, ValueError):
-    """A journal is damaged, of another version or policy, or in use; the message says what was found."""
+    """A journal is damaged, of another version or policy, or in use; the message gives details."""
 
 
 class StoreError(IdmergeError, RuntimeError):
@@ -112,7 +112,7 @@ class FileFormatError(IdmergeError, ValueError):
 
 
 class ColumnError(IdmergeError, ValueError):
-    """Events lack a column, or it holds what it cannot mean; the message names it and what is there."""
+    """Events lack a column, or one holds values it cannot; the message names it and the values."""
 
 
 class FullRunError(IdmergeError, ValueError):

@@ -16,7 +16,8 @@ from idmerge._json_decoding import WrittenInteger, decoded
 from idmerge.errors import MalformedEventError
 
 Source = Literal["import", "track"]
-"""The route by which an event came: files and the import API, or the ``/track`` route of clients."""
+"""The route by which an event came: files and the import API, or the ``/track`` route of
+clients."""
 
 Event = Mapping[str, Any] | str | bytes | bytearray
 """One event: a mapping of the raw-export shape, or its JSON text."""
@@ -60,7 +61,8 @@ def parse(event: Event, source: Source = "import") -> Link | None:
     """Return the link that ``event`` states, or None for an ordinary event.
 
     Raises:
-        MalformedEventError: An identity event lacks two usable operands, or a text is no JSON object.
+        MalformedEventError: An identity event lacks two usable operands, or a text is no JSON
+            object.
         TypeError: ``event`` is neither a mapping nor text.
         ValueError: ``source`` is no route.
     """
@@ -107,7 +109,7 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
 
 
 def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
-    """Return each identity event with its kind and the keys of both operands, or the one of their list."""
+    """Return each identity event with its kind and the keys of its operands, or of their list."""
     return [
         (name, kind.value, list(_OPERANDS.get(kind, ((_BOTH_OPERANDS,),)))) for name, kind in _KINDS.items()
     ]

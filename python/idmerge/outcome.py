@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Outcome(Code):
     """The answer to one link; true if the link was accepted.
 
-    ``if resolver.merge(a, b):`` asks whether the two IDs are in one cluster now. ``str`` gives the name. The
-    numbers are stable: they are stored as uint8.
+    ``if resolver.merge(a, b):`` asks whether the two IDs are in one cluster now. ``str`` gives the
+    name. The numbers are stable: they are stored as uint8.
     """
 
     MERGED = 0
@@ -92,8 +92,8 @@ class Report:
     def rows(self) -> NDArray[np.int64]:
         """The row of each link in the input: a read-only int64 array of shape ``(links,)``.
 
-        From columns, the row of the column; from events, the number of the event counted from 0, since
-        ordinary events have no outcome.
+        From columns, the row of the column; from events, the number of the event counted from 0,
+        since ordinary events have no outcome.
         """
         if self._rows is None:
             return np.arange(len(self._outcomes), dtype=np.int64)

@@ -84,8 +84,8 @@ class Policy:
     """The format of an ``anon_id``: ``"uuid4"``, ``"sdk"`` (five hyphenated groups of ASCII
     letters or digits) or ``"any"``; the first two with an optional ``$device:`` before it."""
     anon_guard: AnonGuard = "anon"
-    """The rule by which an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify`` named it),
-    ``"cluster"`` (any member of its cluster is identified) or ``"off"``."""
+    """The rule by which an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify``
+    named it), ``"cluster"`` (any member of its cluster is identified) or ``"off"``."""
     alias_once: bool = True
     """Whether an alias can be used only once."""
     blocked_ids: frozenset[str] = DEFAULT_BLOCKED_IDS

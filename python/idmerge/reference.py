@@ -1,7 +1,8 @@
 """The same resolver in plain Python: the specification that runs.
 
 It is written to be read beside SPEC 2 to 5 and to be obviously right; everything else in idmerge is
-tested against it. Columns are lists, and `mapping()` gives a dict of them instead of an Arrow table.
+tested against it. Columns are lists, and `mapping()` gives a dict of them instead of an Arrow
+table.
 """
 
 import re
@@ -26,7 +27,7 @@ Member = str | Forgotten
 
 
 class Cluster:
-    """The IDs of one person, in the order in which they became known, and who names it under "stable"."""
+    """The IDs of one person, first known first, and the ID that names it under "stable"."""
 
     def __init__(self, member: str) -> None:
         self.members: list[Member] = [member]
@@ -269,7 +270,7 @@ class Resolver:
 
 
 def _taken_back(acts: list[tuple[Any, ...]]) -> set[int]:
-    """Return what is taken back in the end: who takes back a retraction restores what that one took back."""
+    """Return the positions retracted in the end: to retract a retraction restores its links."""
     taken_back: set[int] = set()
     for position in reversed(range(len(acts))):
         if acts[position][0] == "retract" and position not in taken_back:

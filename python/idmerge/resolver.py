@@ -1,8 +1,8 @@
 """The resolver in memory: the core's, plus events, reports and callables.
 
-The calls for one link or one ID are the core's own methods, inherited, so that nothing stands between them
-and the caller. Pieces of files apply themselves to a resolver (`idmerge.files.Piece`), and a resolver with a
-journal is `idmerge.DurableResolver`.
+The calls for one link or one ID are the core's own methods, inherited, so that nothing stands
+between them and the caller. Pieces of files apply themselves to a resolver (`idmerge.files.Piece`),
+and a resolver with a journal is `idmerge.DurableResolver`.
 """
 
 from __future__ import annotations
@@ -38,16 +38,18 @@ class Resolver(_core.Resolver):
     """Joins IDs into identity clusters, link by link, and resolves each ID to its canonical one.
 
     The answer depends on the links and their order and on nothing else. A resolver can be shared by
-    threads: readers run side by side, a writer alone. It does not survive a fork of the process while
-    another thread is inside a call.
+    threads: readers run side by side, a writer alone. It does not survive a fork of the process
+    while another thread is inside a call.
 
     Args:
         policy: The rules by which links are judged; Mixpanel's by default.
-        canonical: The strategy that names a cluster: its name, or a callable that takes the members in the
-            order in which they became known and returns one of them (slow: it is asked for every answer).
+        canonical: The strategy that names a cluster: its name, or a callable that takes the members
+            in the order in which they became known and returns one of them (slow: it is asked for
+            every answer).
         capacity: How many IDs to make room for at once, so that the index need not grow on the way.
-        threads: How many threads a call on columns may use, the caller's among them; by default what the
-            environment variable ``IDMERGE_THREADS`` says, else one a processor. No answer depends on it.
+        threads: How many threads a call on columns may use, the caller's among them; by default
+            what the environment variable ``IDMERGE_THREADS`` says, else one a processor. No answer
+            depends on it.
         history: Whether to keep which link joined what, for `explain` (20 bytes an ID).
 
     Raises:
@@ -108,20 +110,22 @@ class Resolver(_core.Resolver):
 
         Args:
             kind: One `Kind` for all links, or a column of them.
-            first: Each link's first operand: ``anon_id``, ``alias`` or ``first``. A missing value or, in a
-                list, anything but text makes the link `Outcome.MALFORMED`.
+            first: Each link's first operand: ``anon_id``, ``alias`` or ``first``. A missing value
+                or, in a list, anything but text makes the link `Outcome.MALFORMED`.
             second: Each link's second operand.
 
         Raises:
-            TypeError: A column is no column of text, or ``kind`` none of integers; nothing is applied.
+            TypeError: A column is no column of text, or ``kind`` none of integers; nothing is
+                applied.
             ValueError: Lengths differ, or ``kind`` holds something else; nothing is applied.
-            CapacityError: The resolver is full; the message names the row, and those before it are applied.
+            CapacityError: The resolver is full; the message names the row, and those before it are
+                applied.
             MemoryError: There is no memory for more IDs; likewise.
         """
         return Report(self._link_columns(kind, first, second))
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:
-        """Apply one event (SPEC 3): judge the link that it states, or make its ``distinct_id`` known.
+        """Apply one event (SPEC 3): judge its link, or make its ``distinct_id`` known.
 
         Returns:
             The link's outcome, or None for an ordinary event.
@@ -139,12 +143,15 @@ class Resolver(_core.Resolver):
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
         """Apply many events in order; the report has an outcome, and a row, for each link.
 
-        Events are gathered and applied some ten thousands at a time, at the latest when the call ends.
+        Events are gathered and applied some ten thousands at a time, at the latest when the call
+        ends.
 
         Raises:
-            MalformedEventError: An event is text but no JSON object; the events before it are applied.
+            MalformedEventError: An event is text but no JSON object; the events before it are
+                applied.
             TypeError: An event is neither a mapping nor text; the events before it are applied.
-            CapacityError: The resolver is full; the message names the event, and those before it are applied.
+            CapacityError: The resolver is full; the message names the event, and those before it
+                are applied.
         """
         check_source(source)
         steps = _Steps(self)
@@ -158,12 +165,13 @@ class Resolver(_core.Resolver):
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
 
-        A list comes back as a list, a numpy array as one of the same kind, a pyarrow, polars or pandas
-        column as one of its library, and any other Arrow column as a `Column`. An unknown ID resolves to
-        itself; a missing value stays missing.
+        A list comes back as a list, a numpy array as one of the same kind, a pyarrow, polars or
+        pandas column as one of its library, and any other Arrow column as a `Column`. An unknown ID
+        resolves to itself; a missing value stays missing.
 
         Raises:
-            TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
+            TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor
+                NaN.
             CapacityError: A text in a column of Arrow or numpy has 2 GiB or more.
             MemoryError: There is no memory for the answer.
         """
@@ -176,11 +184,13 @@ class Resolver(_core.Resolver):
 
         Args:
             a: An ID.
-            b: Another one; without it, every link that built the cluster of ``a`` is returned, in order.
+            b: Another one; without it, every link that built the cluster of ``a`` is returned, in
+                order.
 
         Returns:
-            The links that merged, from ``a`` to ``b``; None if the two are apart. Links that changed nothing,
-            because their IDs were together already, joined nothing and are no part of it.
+            The links that merged, from ``a`` to ``b``; None if the two are apart. Links that
+            changed nothing, because their IDs were together already, joined nothing and are no part
+            of it.
 
         Raises:
             UnknownIdError: An ID is not known.
@@ -193,8 +203,8 @@ class Resolver(_core.Resolver):
         """Return every known ID with its canonical ID and the size of its cluster.
 
         Returns:
-            A table of ``distinct_id`` (utf8), ``canonical_id`` (utf8) and ``cluster_size`` (int32), one row a
-            known ID, in the order in which they became known. It is a snapshot.
+            A table of ``distinct_id`` (utf8), ``canonical_id`` (utf8) and ``cluster_size`` (int32),
+            one row a known ID, in the order in which they became known. It is a snapshot.
 
         Raises:
             CanonicalError: A callable strategy chose an ID outside the cluster.
@@ -203,7 +213,7 @@ class Resolver(_core.Resolver):
         return self._chosen_mapping(table, self._canonical) if callable(self._canonical) else table
 
     def stats(self) -> Stats:
-        """Sum up the resolver: links by outcome, cluster sizes, clusters near the limit (SPEC 2)."""
+        """Sum up the resolver: links by outcome, sizes, clusters near the limit (SPEC 2)."""
         outcomes, cluster_sizes = self._counts()
         return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size)
 

@@ -1,4 +1,4 @@
-"""Made-up events for tests and demonstrations: those of a shop's visitors, in the shape of raw exports.
+"""Made-up events of a shop's visitors for tests and demonstrations, shaped as raw exports.
 
     from idmerge import Resolver
     from idmerge.testing import events
@@ -6,11 +6,12 @@
     resolver = Resolver()
     resolver.apply_events(events(100_000, seed=7))
 
-The same arguments give the same events on every machine and Python version, and a stream is a prefix
-of any longer one. Each visitor follows one of `_SCENARIOS`: looks around and leaves, signs up, comes
-back on other devices, shares a device, loses the anonymous ID again and again, is merged with another
-account, or has a broken client. So every outcome of a link occurs, as do retries, aliases and malformed
-events. Memory holds the visitors who are there at the time, at most `MOST_VISITORS`.
+The same arguments give the same events on every machine and Python version, and a stream is a
+prefix of any longer one. Each visitor follows one of `_SCENARIOS`: looks around and leaves, signs
+up, comes back on other devices, shares a device, loses the anonymous ID again and again, is merged
+with another account, or has a broken client. So every outcome of a link occurs, as do retries,
+aliases and malformed events. Memory holds the visitors who are there at the time, at most
+`MOST_VISITORS`.
 
 ``idmerge generate`` writes the same events as files.
 """
@@ -51,7 +52,7 @@ POSTS = ("choosing-a-tent", "layering", "trail-food", "wet-socks", "packing-list
 
 
 class _Draw:
-    """Draws that come out the same on every Python: all rest on `Random.random` and `getrandbits`."""
+    """Random draws, the same on every Python: from `Random.random` and `getrandbits` alone."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311
@@ -130,7 +131,7 @@ class _Visitor:
 
 
 def _identify(visitor: _Visitor, user: str) -> _Identity:
-    """Log ``user`` in on the visitor's device, in the documented spelling or in that of the SDKs."""
+    """Log ``user`` in on the visitor's device, spelled as documented or as SDKs do."""
     anonymous = visitor.anonymous
     visitor.user = user
     if visitor.draw.chance(0.4):
@@ -221,7 +222,7 @@ def _sends_placeholder_devices(visitor: _Visitor) -> Iterator[_Identity]:
 
 
 def _sends_placeholder_users(visitor: _Visitor) -> Iterator[_Identity]:
-    """Is logged in by a client that sends a placeholder for the user, or repeats the anonymous ID."""
+    """Logs in by a client that sends a placeholder for the user, or repeats the anonymous ID."""
     yield _identify(visitor, visitor.draw.one_of((*JUNK, visitor.anonymous)))
 
 
@@ -260,8 +261,8 @@ _SCENARIOS = (
 def events(count: int | None, *, seed: int = 0, identity_share: float = 0.05) -> Iterator[dict[str, Any]]:
     """Yield ``count`` events (None: endlessly) in the shape of raw exports, in order of time.
 
-    ``identity_share`` of them state a link. The same arguments give the same events on every machine
-    and Python version.
+    ``identity_share`` of them state a link. The same arguments give the same events on every
+    machine and Python version.
 
     Raises:
         ValueError: ``count`` is negative or ``identity_share`` is not from 0 to 1.

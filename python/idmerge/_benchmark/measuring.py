@@ -94,7 +94,7 @@ def measure(count: int) -> dict[str, Any]:
 
 
 def made_links(count: int) -> list[Link]:
-    """Return the links of made-up visitors until ``count`` IDs are named, half of them twice, shuffled."""
+    """Return the links of made-up visitors with ``count`` IDs, half of them twice, shuffled."""
     stated: list[Link] = []
     named: set[str] = set()
     for event in events(None, identity_share=1.0):

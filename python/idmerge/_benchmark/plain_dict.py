@@ -1,8 +1,8 @@
 """The baseline of the benchmarks: a union-find in Python dicts under the default policy.
 
-It stands for the code that a good programmer writes without idmerge, and is no part of the product. It
-knows the "stable" strategy alone and leaves out all that it can: members, reports, statistics. Its
-outcomes and canonical IDs are those of the reference, which a test compares.
+It stands for the code that a good programmer writes without idmerge, and is no part of the product.
+It knows the "stable" strategy alone and leaves out all that it can: members, reports, statistics.
+Its outcomes and canonical IDs are those of the reference, which a test compares.
 """
 
 from __future__ import annotations

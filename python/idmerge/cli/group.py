@@ -65,7 +65,8 @@ class Ended(click.ClickException):
 class Commands(click.Group):
     """Commands, each loaded when it is asked for, so that none waits for the others.
 
-    An exception of idmerge or of the system becomes a `Failure`, a signal `Ended`, a warning a line.
+    An exception of idmerge or of the system becomes a `Failure`, a signal `Ended`, a warning a
+    line.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's

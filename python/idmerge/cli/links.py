@@ -1,4 +1,4 @@
-"""Links of a journal as lines of text: position, time, kind and IDs; of rejected ones the rules too."""
+"""Links of a journal as lines of text: position, time, kind, IDs, and why one was rejected."""
 
 from __future__ import annotations
 

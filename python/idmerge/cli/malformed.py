@@ -13,7 +13,7 @@ SHOWN = 10
 
 
 class MalformedLines:
-    """Counts malformed lines and shows the first `SHOWN`; under ``strict`` the first one is an error."""
+    """Counts malformed lines and shows the first `SHOWN`; with ``strict`` the first is an error."""
 
     def __init__(self, shown_by: Progress, *, strict: bool = False) -> None:
         self._progress = shown_by

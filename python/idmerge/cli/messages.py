@@ -1,4 +1,4 @@
-"""Answers and messages as lines: no secrets of the call in them, and no characters that steer a terminal."""
+"""Answers and messages as lines of text, without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def remember(context: click.Context, arguments: Sequence[str]) -> None:
 
 
 def shown(text: str, given: Sequence[str] | None = None) -> str:
-    """Return ``text`` as it can be shown; ``given`` are the call's arguments, if none is running yet."""
+    """Return ``text`` as it can be shown.
+
+    ``given`` are the call's arguments, if none is running yet.
+    """
     context = click.get_current_context(silent=True)
     if given is None:
         given = context.find_root().meta.get(_GIVEN, ()) if context else ()

@@ -1,4 +1,4 @@
-"""The arguments and options that commands share: the files, the policy and the canonical strategy."""
+"""Arguments and options that commands share: files, policy, canonical strategy."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def given_policy() -> dict[str, Any]:
-    """Return the fields of the policy that the caller of the running command gave, by their names."""
+    """Return the fields of the policy that the running command was given, by name."""
     context = click.get_current_context()
     chosen = {name: context.params[name] for name in POLICY_FIELDS}
     policy = _policy(**chosen)
@@ -144,13 +144,13 @@ def given_policy() -> dict[str, Any]:
 
 
 def is_given(option: str) -> bool:
-    """Return whether the caller of the running command gave ``option``, rather than leave its default."""
+    """Return whether ``option`` was given to the running command, not left at its default."""
     source = click.get_current_context().get_parameter_source(option)
     return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
 def check_rules_are_left_out() -> None:
-    """Raise a usage error if the running command was given a policy or a strategy beside a journal."""
+    """Raise a usage error if a policy or a strategy was given beside a journal."""
     if any(map(is_given, ("canonical", *POLICY_FIELDS))):
         raise click.UsageError(
             "a journal states its policy and its canonical strategy; leave out their options"

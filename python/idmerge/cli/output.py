@@ -36,7 +36,8 @@ def arrow_table(mapping: Any) -> pa.Table:
         import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("writing the mapping needs pyarrow: pip install 'idmerge[cli]'") from error
-    # `pa.table` would first import pandas, where it is installed, to ask whether this is a frame of its.
+    # `pa.table` would first import pandas, where it is installed, to ask whether this is a frame of
+    # its.
     return pa.RecordBatchReader.from_stream(mapping).read_all()
 
 
@@ -48,7 +49,7 @@ csv_safe_option = click.option(
 
 
 def check_csv_safe(*outputs: str | None, csv_safe: bool) -> None:
-    """Raise a usage error if ``csv_safe`` is wanted and no output is CSV; None is standard output."""
+    """Raise a usage error if ``csv_safe`` is wanted without CSV; None is standard output."""
     if csv_safe and not any(path is None or path.endswith(".csv") for path in outputs):
         raise click.UsageError("--csv-safe is for CSV, and none is written")
 
@@ -142,9 +143,10 @@ def write_or_print(table: pa.Table, output: str | None, *, csv_safe: bool) -> No
 
 
 def check_overwriting(read: Iterable[str], written: Iterable[str | None]) -> None:
-    """Raise a usage error if a file or directory in ``read`` is, holds or lies in one in ``written``.
+    """Raise a usage error if a path in ``read`` is, holds or lies in one in ``written``.
 
-    Standard input and output (``-`` or None) are passed over, and so is an empty path, which no file has.
+    Standard input and output (``-`` or None) are passed over, and so is an empty path, which no
+    file has.
     """
     outputs = [os.path.realpath(path) + os.sep for path in written if path]
     for path in read:
@@ -156,7 +158,7 @@ def check_overwriting(read: Iterable[str], written: Iterable[str | None]) -> Non
 
 
 def tell_renamed(renamed: Mapping[str, str]) -> None:
-    """Print that a NUL in a property's name was replaced; ``renamed`` are properties with their columns."""
+    """Print that a NUL in a property's name was replaced; ``renamed`` has the columns."""
     for name, column in list(renamed.items())[:1]:
         more = f", and {len(renamed) - 1:,} more likewise" if len(renamed) > 1 else ""
         text = (

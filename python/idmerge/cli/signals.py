@@ -1,14 +1,15 @@
-"""Signals that end a command: SIGINT (Ctrl-C), SIGTERM and SIGHUP let it clean up, and print one line.
+"""Signals that end a command (SIGINT, SIGTERM, SIGHUP): cleanup, and one line of message.
 
 1. The first signal raises `Stopped` in the main thread, so every ``with`` and ``finally`` runs.
-2. `Stopped` is raised again if it is lost, which happens where Python or a library has no way to pass it
-   on: in a destructor, in a callback, in some imports.
-3. A second signal within `AT_ONCE` seconds changes nothing: terminals and supervisors often send two.
+2. `Stopped` is raised again if it is lost, which happens where Python or a library has no way to
+   pass it on: in a destructor, in a callback, in some imports.
+3. A second signal within `AT_ONCE` seconds changes nothing: terminals and supervisors often send
+   two.
 4. A later one ends the process without cleaning up. The next run removes what is left then.
 5. A signal that was ignored when the process began stays ignored (nohup, background jobs).
 
-A library may replace `Stopped` with an exception of its own, as DuckDB does. So the signal that came
-decides, not the exception. The exit code is 128 and the signal's number: 130, 143 or 129.
+A library may replace `Stopped` with an exception of its own, as DuckDB does. So the signal that
+came decides, not the exception. The exit code is 128 and the signal's number: 130, 143 or 129.
 """
 
 from __future__ import annotations

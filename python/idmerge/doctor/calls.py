@@ -1,4 +1,4 @@
-"""Findings on how identity events are sent: by the wrong name, the wrong way round, with the wrong ID."""
+"""Findings on identity events: by the wrong name, the wrong way round, with the wrong ID."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _between_anonymous_and_user(evidence: Evidence, kind: Kind) -> NDArray[np.in
 
 
 def _claimed_before(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether an identify had claimed the anonymous operand of each of ``rows`` before it."""
+    """Return whether an earlier identify claimed the anonymous operand of each of ``rows``."""
     links = evidence.links
     first = np.full(len(evidence.ids), len(links))
     claims = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.accepted & (links.first >= 0))

@@ -84,7 +84,7 @@ class Evidence:
 
     @cached_property
     def size(self) -> NDArray[np.int64]:
-        """The number of known IDs in the cluster that each ID names; 0 for an ID that names none."""
+        """The number of known IDs in the cluster of each ID; 0 for an ID that names none."""
         return np.bincount(self.cluster[self.cluster >= 0], minlength=len(self.ids)).astype(np.int64)
 
     def in_clusters(self, canonical: Iterable[int]) -> NDArray[np.int64]:
@@ -111,7 +111,7 @@ class Evidence:
         events: int | None = None,
         is_of_events: bool = True,
     ) -> Finding:
-        """Return a finding, which touches the events that the IDs ``touched`` sent, or ``events``."""
+        """Return a finding; it touches ``events``, or those that the IDs ``touched`` sent."""
         total = None if self.traffic is None else self.traffic.events
         if self.traffic is None or not is_of_events:
             events = None
@@ -133,7 +133,7 @@ class Evidence:
 
 
 def groups(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return ``rows`` by their keys: the largest group first, of equal ones the one that began first."""
+    """Return ``rows`` by their keys, the largest group first, then by the first row."""
     order = np.argsort(keys[rows], kind="stable")
     ordered = rows[order]
     starts = np.flatnonzero(np.diff(keys[ordered], prepend=np.iinfo(np.int64).min))

@@ -89,11 +89,12 @@ def examine(  # noqa: PLR0913 - each by its name
     """Read files of events or of links, twice, and return what is wrong with them.
 
     Args:
-        paths: The files in their order, ``"-"`` for standard input, or directories of them; what comes
-            through a pipe is kept in a temporary file meanwhile.
+        paths: The files in their order, ``"-"`` for standard input, or directories of them; what
+            comes through a pipe is kept in a temporary file meanwhile.
         policy: The rules by which links are judged; Mixpanel's by default.
         canonical: Who names a cluster, as for `Resolver`.
-        profiles: A file of profile updates: one JSON object a line or in an array, with ``$distinct_id``.
+        profiles: A file of profile updates: one JSON object a line or in an array, with
+            ``$distinct_id``.
         limits: Thresholds for reporting a finding.
         on_bytes: Called with the number of bytes read since its last call; each file is read twice.
 
@@ -136,7 +137,8 @@ def examine(  # noqa: PLR0913 - each by its name
 def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
     """Return what is wrong with the links of the journal at ``path``; it holds no ordinary events.
 
-    Links that were taken back are passed over, and each other one has the outcome that was recorded.
+    Links that were taken back are passed over, and each other one has the outcome that was
+    recorded.
 
     Raises:
         FileNotFoundError: There is no journal.
@@ -174,7 +176,7 @@ def _linked(
     shape: Shape,
     on_bytes: Callable[[int], object],
 ) -> tuple[Ledger, BadLines, tuple[int, int]]:
-    """Judge every link; return them, the bad lines, and how many events and identity events there are."""
+    """Judge every link; return them, the bad lines, and counts of events and identity events."""
     ledger = Ledger(ids)
     bad = 0
     first: list[BadLine] = []

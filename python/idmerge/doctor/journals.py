@@ -23,7 +23,7 @@ RecordedLink = tuple["Kind", str | None, str | None, Outcome, int]
 
 
 def recorded_links(path: str | os.PathLike[str], resolver: DurableResolver) -> Iterator[RecordedLink]:
-    """Yield the links at ``path`` that are not taken back, up to where ``resolver`` has read the journal.
+    """Yield the links at ``path`` that hold, up to where ``resolver`` has read the journal.
 
     Texts are the resolver's: the journal keeps those of forgotten IDs until it is compacted.
 

@@ -1,4 +1,4 @@
-"""Findings on clusters: several users in one, users without anonymous events, one user in several."""
+"""Findings on clusters: several users in one, no anonymous events, one user in several."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def several_users(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _joining(evidence: Evidence) -> list[int]:
-    """Return the links that made one of two clusters of which each held an ID that is identified now."""
+    """Return the links that joined two clusters which each held an identified ID.
+
+    An ID counts if it is identified now.
+    """
     links = evidence.links
     parent: dict[int, int] = {}
     has_user = set(np.flatnonzero(evidence.identified).tolist())
@@ -109,7 +112,7 @@ def no_anonymous_history(evidence: Evidence) -> Iterator[Finding]:
 
 
 def look_alike_ids(evidence: Evidence) -> Iterator[Finding]:
-    """Find IDs of different clusters that differ in case, in spaces around them or in `$device:` alone."""
+    """Find IDs of different clusters that differ in case, outer spaces or `$device:` alone."""
     alike: dict[str, list[int]] = {}
     known = np.flatnonzero(evidence.cluster >= 0).tolist()
     for number in known:

@@ -42,7 +42,10 @@ def healthy(overview: Overview) -> str:
 
 
 def touched(finding: Finding) -> str:
-    """Return the number of events that a finding touches, and their share; nothing if no events were read."""
+    """Return the number of events that a finding touches, and their share.
+
+    The text is empty if no events were read.
+    """
     if finding.events is None or finding.share is None:
         return ""
     return f"{counted(finding.events, 'event')} touched ({percent(finding.share)})"

@@ -1,8 +1,9 @@
 """Counts of the events themselves: by ID and day, duplicates, and those that lack an ID.
 
 Events come as record batches (pyarrow's) with the columns ``event``, ``time``, ``$insert_id`` and
-``$distinct_id_before_identity``, the ID as sent; others are passed over. Memory grows with the IDs and the
-days on which each has events (16 bytes a pair), and by 16 bytes an event that has a ``$insert_id``.
+``$distinct_id_before_identity``, the ID as sent; others are passed over. Memory grows with the IDs
+and the days on which each has events (16 bytes a pair), and by 16 bytes an event that has a
+``$insert_id``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 DAY = 86_400_000_000
 """Microseconds."""
 DAYS = 2**24
-"""More days than a timestamp of ours can tell apart; day 0 is at half of them, and the first is no day."""
+"""More days than a timestamp of ours can tell apart; day 0 is at half of them, and the first is no
+day."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAIRS_AT_ONCE = 2**20
 

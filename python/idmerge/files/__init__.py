@@ -1,18 +1,19 @@
 """Files of events and of links, read in pieces; `replacing` writes a file as a whole.
 
-The first bytes of a file name its format (gzip, zstd, Parquet, Arrow, a JSON array), and for CSV alone its
-name does. `read` yields `EventBatch` and `LinkBatch` in the order of the file, and a `BadLine` between them
-where a line cannot be read: the rest of the file goes on. `scan` is `read` for large files: lines of JSON
-come as `StepBatch`, of which only the IDs are kept. All of them are a `Piece`.
+The first bytes of a file name its format (gzip, zstd, Parquet, Arrow, a JSON array), and for CSV
+alone its name does. `read` yields `EventBatch` and `LinkBatch` in the order of the file, and a
+`BadLine` between them where a line cannot be read: the rest of the file goes on. `scan` is `read`
+for large files: lines of JSON come as `StepBatch`, of which only the IDs are kept. All of them are
+a `Piece`.
 
 1. Memory is bounded by a batch (`BATCH` events, `BATCH_BYTES` of text), whatever the file's size.
    A line beyond `MAX_LINE` is skipped in pieces and never held. Parquet and Arrow files are bounded
    by `BATCH` rows and by the page or record batch that their writer chose.
-2. JSON is what `json.loads` on bytes says it is, but for integers of any length and for nesting, which has
-   one limit (`idmerge._json_decoding`). Blank lines count as lines and state nothing. The items of an array
-   are read as lines.
-3. Damage after which nothing can be trusted (a stream cut off, a missing column, an unknown kind, an
-   array that is no JSON) is a `FileFormatError` that names file and line.
+2. JSON is what `json.loads` on bytes says it is, but for integers of any length and for nesting,
+   which has one limit (`idmerge._json_decoding`). Blank lines count as lines and state nothing. The
+   items of an array are read as lines.
+3. Damage after which nothing can be trusted (a stream cut off, a missing column, an unknown kind,
+   an array that is no JSON) is a `FileFormatError` that names file and line.
 
     for piece in scan("events.ndjson.gz"):
         report = piece.apply_to(resolver)

@@ -1,10 +1,12 @@
 """Parquet and Arrow files as record batches, each validated in full before a value of it is read.
 
-Neither format protects its offsets, indices and lengths, and pyarrow follows them wherever they lead: one
-changed bit would make foreign memory an ID, or end the process. So every batch of a file comes from here.
-Damage is a `FileFormatError` that names the file, and the record batch or row group.
+Neither format protects its offsets, indices and lengths, and pyarrow follows them wherever they
+lead: one changed bit would make foreign memory an ID, or end the process. So every batch of a file
+comes from here. Damage is a `FileFormatError` that names the file, and the record batch or row
+group.
 
-Validation costs time in proportion to what is read: a dictionary that many batches share is validated once.
+Validation costs time in proportion to what is read: a dictionary that many batches share is
+validated once.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ ROWS_WITHOUT_BITS = 2**20
 
 @contextmanager
 def opened(name: str, source: str | BinaryIO, file_format: Format) -> Iterator[ColumnFile]:
-    """Open the Parquet or Arrow file ``source``, a path or an open file, which messages call ``name``.
+    """Open the Parquet or Arrow file ``source``, which messages call ``name``.
 
     Raises:
         FileFormatError: It is damaged.
@@ -61,7 +63,8 @@ class ColumnFile:
     ) -> Iterator[pa.RecordBatch]:
         """Yield ``columns``, validated, at most ``rows`` of their rows at once.
 
-        ``on_bytes`` gets the file's ``size`` in proportion to the rows read, where their number is known.
+        ``on_bytes`` gets the file's ``size`` in proportion to the rows read, where their number is
+        known.
 
         Raises:
             FileFormatError: The file is damaged.
@@ -95,7 +98,7 @@ class ColumnFile:
             raise ValueError(f"{batch.num_rows} rows in {batch.nbytes} bytes")
 
     def _is_validated_dictionary(self, name: str, column: Any) -> bool:
-        """Return whether ``column`` has the dictionary of the batch before, and valid indices of it."""
+        """Return whether ``column`` has valid indices of the dictionary of the batch before."""
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
@@ -132,7 +135,7 @@ class _Reader(Protocol):
         """Return an iterator of batches with at least ``columns``, as they are in the file."""
 
     def part(self, number: int, row: int, rows: int) -> str:
-        """Return what messages call the part of the file with batch ``number``, ``rows`` from ``row`` on."""
+        """Return the name of batch ``number`` in messages, with ``rows`` rows from ``row`` on."""
 
 
 class _Parquet:
@@ -193,7 +196,7 @@ class _Arrow:
 
 @contextmanager
 def _damage(name: str, part: str) -> Iterator[None]:
-    """Turn whatever pyarrow raises into a `FileFormatError` about ``part`` of the file called ``name``."""
+    """Turn errors of pyarrow into a `FileFormatError` about ``part`` of the file ``name``."""
     from pyarrow import ArrowException  # noqa: PLC0415
 
     try:
@@ -229,7 +232,10 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def check_intact(events: Any, *, full: bool = True) -> None:
-    """Raise ColumnError if a table or batch of pyarrow's is damaged; if not ``full``, in its sizes."""
+    """Raise ColumnError if a table or batch of pyarrow's is damaged.
+
+    Without ``full``, only its sizes are checked.
+    """
     from pyarrow import ArrowException  # noqa: PLC0415
 
     try:
@@ -241,7 +247,7 @@ def check_intact(events: Any, *, full: bool = True) -> None:
 
 
 def _needs_all(kind: pa.DataType) -> bool:
-    """Return whether each value of type ``kind`` must be looked at, as it could lead to foreign memory.
+    """Return whether values of type ``kind`` must be checked before they are read.
 
     Of the others pyarrow refuses what many write, such as a date of 64 bits with a time of day.
     """

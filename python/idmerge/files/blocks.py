@@ -1,10 +1,10 @@
 """Text in blocks of whole lines, and several threads that work on them.
 
-A thread reads a regular file ahead, others work, and the answers come in the order of the file, while
-the caller does something with them. What may keep its reader waiting, such as a pipe, is read in the
-caller's thread, where it can be interrupted. The answer depends on none of this. The environment's
-``IDMERGE_THREADS`` says how many threads work, by default one a processor up to `MOST_THREADS`; with 1,
-and for a short file, no thread is started.
+A thread reads a regular file ahead, others work, and the answers come in the order of the file,
+while the caller does something with them. What may keep its reader waiting, such as a pipe, is read
+in the caller's thread, where it can be interrupted. The answer depends on none of this. The
+environment's ``IDMERGE_THREADS`` says how many threads work, by default one a processor up to
+`MOST_THREADS`; with 1, and for a short file, no thread is started.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_THREADS = 8
 
 
 class Block(NamedTuple):
-    """Whole lines; only the last block of a file, or of a line beyond the limit, ends without its end."""
+    """Whole lines; only the last block, or one of a line beyond the limit, may lack its newline."""
 
     head: bytes
     """The beginning of the first line."""
@@ -52,7 +52,7 @@ def blocks_of(stream: io.BufferedReader, head: bytes) -> Iterator[Block]:
 
 
 def _texts(stream: io.BufferedReader, head: bytes) -> Iterator[bytes]:
-    """Yield ``head`` and the rest of ``stream`` in texts of `BLOCK` bytes, also what came before damage."""
+    """Yield ``head`` and the rest of ``stream`` in texts of `BLOCK` bytes, up to any damage."""
     pieces, length = [head], len(head)
     while True:
         if length >= BLOCK:
@@ -71,7 +71,7 @@ def _texts(stream: io.BufferedReader, head: bytes) -> Iterator[bytes]:
 
 
 def _cut(texts: Iterator[bytes]) -> Iterator[Block]:
-    """Cut ``texts`` at the ends of lines; of a line beyond `MAX_LINE` a beginning longer than that."""
+    """Cut ``texts`` at the ends of lines; a line beyond `MAX_LINE` is cut after that limit."""
     head = b""
     passing_over = False
     for text in texts:
@@ -98,7 +98,7 @@ def _cut(texts: Iterator[bytes]) -> Iterator[Block]:
 def each_block(
     blocks: Iterator[Block], work: Callable[[bytes, bytes, int], T], *, ahead: bool
 ) -> Generator[T]:
-    """Yield what ``work`` returns for each of ``blocks``, in order; on threads unless the file is short.
+    """Yield the results of ``work`` for ``blocks`` in order, on threads unless the file is short.
 
     With ``ahead`` another thread reads the blocks.
     """

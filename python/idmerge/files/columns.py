@@ -1,4 +1,4 @@
-"""Links as columns: CSV, Parquet and Arrow files with the columns ``kind``, ``first`` and ``second``.
+"""Links as columns ``kind``, ``first`` and ``second``, in CSV, Parquet and Arrow files.
 
 Other columns are passed over. An empty cell of a CSV is an empty ID, which no ID may be; a null of
 Parquet or Arrow is a missing operand.
@@ -114,7 +114,8 @@ class _CsvRows:
 def _own_csv() -> Any:
     """Return an instance of `csv`'s reader of its own, whose longest cell is as long as a line.
 
-    The limit belongs to the module: to set it in `csv` itself would change it for the whole process.
+    The limit belongs to the module: to set it in `csv` itself would change it for the whole
+    process.
     """
     spec = find_spec("_csv")
     assert spec is not None  # noqa: S101

@@ -1,10 +1,10 @@
-"""CSV as it is written: every value is read back as it was, and none is a formula where that matters.
+"""A CSV writer whose values are read back as they were, and optionally never as a formula.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula, and one that begins
-with a tab or an end of line for what stands behind it; so do programs that read full-width marks.
-``csv_safe`` puts an apostrophe before such a cell, and before one in which apostrophes stand before such a
-beginning already. So the rule can be undone: take the first apostrophe away from each cell that begins with
-apostrophes and one of these characters. Numbers and times stay as they are.
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula, and one that
+begins with a tab or an end of line for what stands behind it; so do programs that read full-width
+marks. ``csv_safe`` puts an apostrophe before such a cell, and before one in which apostrophes stand
+before such a beginning already. So the rule can be undone: take the first apostrophe away from each
+cell that begins with apostrophes and one of these characters. Numbers and times stay as they are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def safe(text: str) -> str:
 
 
 def write_csv(table: pa.Table, stream: BinaryIO, *, csv_safe: bool = False) -> None:
-    """Write ``table`` as CSV in UTF-8; texts are quoted, all of them, only if one of them must be."""
+    """Write ``table`` as CSV in UTF-8; all texts are quoted if one of them must be."""
     table = _plain(table)
     needs_quotes = csv_safe or any(_has_structure(column) for column in table.columns)
     quoting = "needed" if needs_quotes else "none"

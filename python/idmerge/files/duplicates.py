@@ -23,7 +23,7 @@ class Duplicates:
         """The number of events dropped."""
 
     def are_new(self, event: Any, time: Any, sent: Any, insert_id: Any) -> Any:
-        """Return which rows stay, given their four columns; ``sent`` holds each event's ID as it came."""
+        """Return which rows stay, given their four columns; ``sent`` holds IDs as they came."""
         import pyarrow as pa  # noqa: PLC0415
 
         are_new = self._rows.add([column.cast(pa.string()) for column in (event, time, sent, insert_id)])

@@ -1,4 +1,4 @@
-"""Names exchanged or given in one step, where the system can (Linux, on most of its file systems)."""
+"""Atomic exchange and naming of files, on Linux and most of its file systems."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def exchange(first: Path, second: Path) -> bool:
 
 
 def rename_to_free(path: Path, name: Path) -> bool:
-    """Give ``path`` another name that nothing has; return whether the system could do that in one step.
+    """Give ``path`` another name that nothing has, and return whether that was atomic.
 
     Raises:
         FileExistsError: Something has that name.

@@ -1,7 +1,7 @@
 """Events as tables: a column a property, read by the core.
 
-The core says which lines it leaves alone; those are read here as `idmerge.files.jsontext` reads all of
-them, made plain, and given back.
+The core says which lines it leaves alone; those are read here as `idmerge.files.jsontext` reads all
+of them, made plain, and given back.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Flattening(NamedTuple, Generic[T]):
         """Yield the lines of ``text`` as tables.
 
         Raises:
-            FileFormatError: The stream is cut off or damaged, or the events are not of the flattener's shape.
+            FileFormatError: The stream is cut off or damaged, or the events are not of the
+                flattener's shape.
         """
         line = text.passed + 1
         try:

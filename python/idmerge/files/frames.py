@@ -1,4 +1,4 @@
-"""Named columns of a pandas DataFrame as a pyarrow table; an error names a column that cannot be."""
+"""Conversion of a pandas DataFrame's columns to a pyarrow table; errors name the column."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def pandas_columns(frame: Any, names: Sequence[str]) -> pa.Table:
     """Return the columns ``names`` of a frame of pandas, which must be there.
 
     Raises:
-        ColumnError: A column is there twice, or holds values that no column of Arrow holds together.
+        ColumnError: A column is there twice, or holds values that no column of Arrow holds
+            together.
     """
     import pyarrow as pa  # noqa: PLC0415
 

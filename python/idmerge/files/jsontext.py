@@ -1,7 +1,7 @@
 """Events as JSON text: one object a line, or the items of one array, which are read as lines.
 
-A line stands for itself, so a bad one is passed over. In an array the next item begins where the last
-one ended, so an item that is no JSON ends the reading.
+A line stands for itself, so a bad one is passed over. In an array the next item begins where the
+last one ended, so an item that is no JSON ends the reading.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ BLANK = b" \t\r\n"
 BLANK_TEXT = re.compile(rb"\s*")
 CHUNK = 64 * 2**10
 MANY_BLANK = 16
-"""Blank lines in a row, after which more are passed over at once, as many as the stream has at hand."""
+"""Blank lines in a row, after which more are passed over at once, as many as the stream has at
+hand."""
 
 
 def read_json(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
-    """Read ``stream`` as a JSON array if its first byte that is not blank is ``[``, else as lines."""
+    """Read ``stream`` as a JSON array if its first byte but blanks is ``[``, else as lines."""
     text = text_of(path, stream)
     events = _events(path, numbered_lines(path, text.stream, text.passed, text.head))
     yield from checked(text, event_batches(path, events))
@@ -108,10 +109,11 @@ def numbered_lines(
     head: bytes = b"",
     blank: Callable[[], re.Pattern[bytes]] = lambda: BLANK_TEXT,
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of ``stream`` with their numbers; one beyond `MAX_LINE` is cut, its rest passed over.
+    """Yield the numbered lines of ``stream``; one beyond `MAX_LINE` is cut there.
 
-    ``passed`` lines came before, and the first line begins with ``head``, read already. Of many blank
-    lines in a row not all are yielded; ``blank`` returns a pattern of them, once the last line was taken.
+    ``passed`` lines came before, and the first line begins with ``head``, read already. Of many
+    blank lines in a row not all are yielded; ``blank`` returns a pattern of them, once the last
+    line was taken.
 
     Raises:
         FileFormatError: The stream is cut off or damaged; the message names the line.
@@ -166,7 +168,7 @@ def _events(
 def event_or_bad_line(
     path: str, line: int, text: bytes, decode: Callable[[bytes], Any] = decoded
 ) -> tuple[int, dict[str, Any], int] | BadLine:
-    """Return the event of a line that is not blank, with its number and length, or what is wrong with it."""
+    """Return the event of a line with its number and length, or the line's fault."""
     if len(text) > MAX_LINE:
         return BadLine(path, line, f"the line is longer than {MAX_LINE} bytes")
     try:

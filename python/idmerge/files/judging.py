@@ -31,7 +31,7 @@ class JudgedLink(NamedTuple):
 
 
 def outcomes_by_row(report: Report, links: Iterable[int] | None) -> Iterator[tuple[int, Outcome]]:
-    """Yield the row and the outcome of each of ``links``, which are indices of ``report``; None for all."""
+    """Yield row and outcome of each of ``links``, which are indices of ``report``; None for all."""
     outcomes, rows = report.outcomes, report.rows
     for index in range(len(report)) if links is None else links:
         yield int(rows[index]), Outcome(int(outcomes[index]))

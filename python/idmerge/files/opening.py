@@ -1,7 +1,7 @@
 """A file's bytes: counted as they are read, unpacked if they are compressed.
 
-The first bytes of a stream name its compression, not the file's name: exports are renamed more often than
-they are repacked.
+The first bytes of a stream name its compression, not the file's name: exports are renamed more
+often than they are repacked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Pieces of files, and how large one may be.
 
-A piece has its number of events, applies itself to a resolver, and has the links of the report on it with
-their lines. Nobody needs to ask of which class a piece is, but for a `BadLine`, where it is to be reported.
+A piece has its number of events, applies itself to a resolver, and has the links of the report on
+it with their lines. Nobody needs to ask of which class a piece is, but for a `BadLine`, where it is
+to be reported.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Piece(Protocol):
         """Apply the piece to ``resolver``, in order, and report on its links.
 
         Raises:
-            CapacityError: The resolver is full; the message names the row, and those before it are applied.
+            CapacityError: The resolver is full; the message names the row, and those before it are
+                applied.
         """
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
@@ -166,7 +168,10 @@ class BadLine:
 def event_batches(
     path: str, events: Iterable[tuple[int, dict[str, Any], int] | BadLine]
 ) -> Iterator[EventBatch | BadLine]:
-    """Gather ``events`` (line, event, length of its text) into batches; a bad line ends one early."""
+    """Gather ``events`` (line, event, length of its text) into batches.
+
+    A bad line ends a batch early.
+    """
     lines: list[int] = []
     batch: list[dict[str, Any]] = []
     length = 0

@@ -76,9 +76,9 @@ def scan(
 ) -> Iterator[StepBatch | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
-    Several threads may read; ``on_bytes`` is called in the caller's.
-    A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with events of
-    JSON as columns too, when these have been yielded, until it returns False.
+    Several threads may read; ``on_bytes`` is called in the caller's. A ``shape`` learns which
+    properties the events have; with one, ``on_columns`` is called with events of JSON as columns
+    too, when these have been yielded, until it returns False.
 
     Raises:
         FileFormatError: The file is damaged, or lacks what its format promises.
@@ -96,7 +96,7 @@ def flatten(
     name: str | None = None,
     on_bytes: Callable[[int], object] = lambda _count: None,
 ) -> Iterator[Flattened[T]]:
-    """Yield the events of ``source`` as tables, and its links as they are; bad lines are passed over.
+    """Yield the events of ``source`` as tables and its links as they are, without bad lines.
 
     Raises:
         FileFormatError: The file is damaged, or not what it was when its shape was learned.

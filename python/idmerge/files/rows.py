@@ -59,7 +59,8 @@ class Rows:
         """Apply the rows to ``resolver``, in order; those that state no link make their IDs known.
 
         Raises:
-            CapacityError: The resolver is full; the message names the row, and those before it are applied.
+            CapacityError: The resolver is full; the message names the row, and those before it are
+                applied.
         """
         first: list[str | None] = self.sent().to_pylist()
         second: list[str | None] = [None] * len(first)
@@ -90,7 +91,7 @@ class Rows:
         return name not in self._table.column_names and self._nested is not None
 
     def sent(self) -> Any:
-        """Return the ID of each row as it was sent, a utf8 array; what is no Unicode text is none."""
+        """Return the ID of each row as it was sent, as utf8; text that is no Unicode is null."""
         import pyarrow as pa  # noqa: PLC0415
 
         if not self._is_nested(ID):
@@ -141,7 +142,7 @@ class Rows:
             yield links.get(row) or {"event": None, "properties": {ID: own}}
 
     def _properties_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the properties of a row that state links; a null of a column or a struct is none."""
+        """Return the properties of a row that state links, without nulls of columns or structs."""
         properties: dict[str, Any] = {}
         if self._nested is not None:
             value = row[self._nested]
@@ -216,7 +217,7 @@ def _text(value: Any) -> str | None:
 
 
 def without_views(table: pa.Table) -> pa.Table:
-    """Return ``table`` with plain text for its views of text, which pyarrow neither filters nor takes."""
+    """Return ``table`` with plain text for views of text, which pyarrow cannot filter or take."""
     import pyarrow as pa  # noqa: PLC0415
 
     for place, field in enumerate(table.schema):

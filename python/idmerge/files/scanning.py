@@ -1,7 +1,8 @@
 """Events as lines of JSON, scanned by the core: the way for large files.
 
-The core finds the step that each line states, and lists the lines that it leaves to Python; those are read
-here as `idmerge.files.jsontext` reads all of them, so that both ways give the same answers and messages.
+The core finds the step that each line states, and lists the lines that it leaves to Python; those
+are read here as `idmerge.files.jsontext` reads all of them, so that both ways give the same answers
+and messages.
 
 Reading, scanning and the caller's work on a piece go on at the same time (`idmerge.files.blocks`).
 """
@@ -69,7 +70,7 @@ class StepBatch:
         return self._first_line + self._scan.line(self._rows[index])
 
     def link(self, index: int) -> Link | None:
-        """Return the link at ``index``; None where the event is an ordinary one, or in ``events``."""
+        """Return the link at ``index``; None for an ordinary event, and for one in ``events``."""
         link = self._scan.link(self._rows[index])
         return None if link is None else Link(Kind(link[0]), link[1], link[2])
 
@@ -86,7 +87,7 @@ class StepBatch:
                 yield judged_link(self.path, self.line(row), self.link(row), outcome)
 
     def follow(self, resolver: Resolver, ids: Any) -> _core.Column:
-        """Apply the events to ``resolver``, and return whom their IDs meant when each event came (SPEC 6).
+        """Apply the events to ``resolver``; return the senders as known when each came (SPEC 6).
 
         Args:
             resolver: A resolver that has the links before this piece.
@@ -96,7 +97,8 @@ class StepBatch:
             For each event the canonical ID before its own link, and those behind it, were applied.
 
         Raises:
-            CapacityError: The resolver is full; those before the event that did not fit are applied.
+            CapacityError: The resolver is full; those before the event that did not fit are
+                applied.
             CanonicalError: The canonical strategy is a callable, which cannot be followed.
         """
         if callable(resolver.canonical):
@@ -109,7 +111,7 @@ class StepBatch:
         return self._scan, (self._rows.start, self._rows.stop), *read
 
     def distinct_id(self, index: int) -> str | None:
-        """Return the ID of the ordinary event at ``index``; None where it has none, or is in ``events``."""
+        """Return the ID of the ordinary event at ``index``; None without one, or in ``events``."""
         return self._scan.observed(self._rows[index])
 
 
@@ -123,8 +125,8 @@ def read_steps(
 ) -> Iterator[StepBatch | BadLine]:
     """Read the lines of ``text``, in another thread if ``ahead``.
 
-    A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with each scan, as
-    columns too, when its pieces have been yielded, until it returns False.
+    A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with
+    each scan, as columns too, when its pieces have been yielded, until it returns False.
 
     Raises:
         FileFormatError: The stream is cut off or damaged; the message names the line.
@@ -159,7 +161,7 @@ def _scanner(shape: Shape | None, *, columns: bool = False) -> _core.Scanner:
 
 
 def _scan(path: str, scanner: _core.Scanner, head: bytes, text: bytes, end: int) -> _core.Scan:
-    """Scan a block; where columns are wanted, lines that the core leaves alone are read here for them."""
+    """Scan a block; for columns, the lines that the core leaves alone are read here."""
     scan = scanner.scan(head, text, end)
     unread = scan.unread()
     return scanner.scan(head, text, end, plain_lines(path, unread)) if unread else scan

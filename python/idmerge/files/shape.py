@@ -49,7 +49,7 @@ class Shape:
         return None if self._chosen is None else {name for name in self._chosen if name == unicode_text(name)}
 
     def learn(self, path: str, properties: Iterable[tuple[str, int, int]]) -> bool:
-        """Take the properties of a piece of the file at ``path``: their names, kinds, and first rows.
+        """Take the properties of a piece of the file at ``path``: names, kinds and first rows.
 
         Returns whether anything is known that was not known before.
 
@@ -81,10 +81,11 @@ class Shape:
 
 
 def line_of(event: Mapping[str, Any]) -> bytes:
-    """Return ``event`` as a line of JSON about which the core is certain, and so are all other readers.
+    """Return ``event`` as a line of JSON that every reader, the core too, reads alike.
 
-    Numbers that JSON does not have are null, integers beyond 64 bits the nearest float, what is nested deeply
-    is text, and what is no Unicode is replaced. A `distinct_id` that is no Unicode belongs to nobody.
+    Numbers that JSON does not have are null, integers beyond 64 bits the nearest float, what is
+    nested deeply is text, and what is no Unicode is replaced. A `distinct_id` that is no Unicode
+    belongs to nobody.
     """
     properties = event.get("properties")
     plain: dict[str, Any] = {}

@@ -44,8 +44,8 @@ def expanded(paths: Sequence[Source], *, with_csv: bool = False) -> Iterator[Sou
 def files_in(directory: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the files in ``directory`` and below that end with one of ``suffixes``, sorted.
 
-    Files and directories whose names begin with ``.`` or ``_`` are passed over: what others are just writing
-    has such names.
+    Files and directories whose names begin with ``.`` or ``_`` are passed over: what others are
+    just writing has such names.
     """
     found: list[Path] = []
     for place, directories, names in os.walk(directory):

@@ -1,4 +1,4 @@
-"""Files and directories flushed to disk, so that a rename never shows less than was written before it."""
+"""Files and directories flushed to disk (fsync), so that a rename never outruns the content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ WORTH_THREADS = 32
 """Files from which on threads are worth it."""
 _TO_FLUSH = getattr(os, "O_BINARY", 0) | (os.O_RDWR if os.name == "nt" else os.O_RDONLY)
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
-"""Errors of file systems that cannot flush a directory, and of directories that cannot be opened."""
+"""Errors of file systems that cannot flush a directory, and of directories that cannot be
+opened."""
 
 
 def sync_file(path: str | os.PathLike[str]) -> None:

@@ -29,7 +29,7 @@ def record_batch(table: Table) -> pa.RecordBatch:
 
 
 def format_of(file: RereadableFile) -> Format | None:
-    """Return whether ``file`` is ``"Parquet"`` or ``"Arrow"``, as `idmerge.files.read` tells; else None.
+    """Return the format of ``file``, ``"Parquet"`` or ``"Arrow"``, by its content; else None.
 
     Raises:
         OSError: It cannot be opened.
@@ -54,7 +54,9 @@ def schema_of(file: RereadableFile) -> pa.Schema:
 def record_batches(
     file: RereadableFile, columns: list[str], size: int, on_bytes: Callable[[int], object]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet or Arrow file in batches of `ROWS`; ``on_bytes`` gets its ``size``.
+    """Yield the rows of a Parquet or Arrow file in batches of `ROWS`.
+
+    ``on_bytes`` gets the file's ``size``.
 
     Raises:
         FileFormatError: It is damaged.

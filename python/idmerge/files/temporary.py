@@ -128,8 +128,8 @@ class TemporaryNames:
     def remove(self) -> None:
         """Remove what is there of the three names, and let go of the lock.
 
-        An old directory that nothing has replaced is put back. What cannot be removed is left to the next
-        writer.
+        An old directory that nothing has replaced is put back. What cannot be removed is left to
+        the next writer.
         """
         _finish(self._paths, self._held, self._process)
         self._finalizer.detach()
@@ -158,7 +158,7 @@ def abandoned(target: Path) -> Iterator[TemporaryNames]:
 
 
 def discard(path: Path) -> None:
-    """Remove the file or the whole directory at ``path``, if there is one; a link is removed itself.
+    """Remove the file, link or whole directory at ``path``, if there is one.
 
     Raises:
         OSError: The system does not let go of it.
@@ -204,7 +204,7 @@ def _opened(lock: Path, flags: int) -> io.FileIO:
 
 
 def _try_lock(held: io.FileIO) -> bool | None:
-    """Return whether the lock was taken: False if another process has it, None if there are no locks."""
+    """Return whether the lock was taken: False if another has it, None without locks."""
     if fcntl is None:
         return None
     try:

@@ -40,8 +40,8 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of ``path`` once the block ends without an error.
 
     An old file passes on its permissions, of a link the target is replaced. A pipe, a device or a
-    descriptor (``/dev/stdout``) is written as it is. ``name`` of the stream is the path of the new file,
-    which may also be opened by that.
+    descriptor (``/dev/stdout``) is written as it is. ``name`` of the stream is the path of the new
+    file, which may also be opened by that.
 
     Raises:
         OSError: No file can be made there, or the disk is full; the error names ``path``.
@@ -78,9 +78,9 @@ def replacing(path: str) -> Iterator[BinaryIO]:
 def replacing_directory(path: str, check: Callable[[Path], None]) -> Iterator[Path]:
     """Make a new directory that takes the place of ``path`` once the block ends without an error.
 
-    ``check`` is given the directory (or file) that would be replaced, if there is one, and raises if it
-    must not be. If a writer was killed between the two renames, the old directory is put back first, and
-    a warning says so.
+    ``check`` is given the directory (or file) that would be replaced, if there is one, and raises
+    if it must not be. If a writer was killed between the two renames, the old directory is put back
+    first, and a warning says so.
 
     Raises:
         OSError: It cannot be made, or the disk is full; the error names ``path``.
@@ -167,7 +167,7 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _descriptor(path: str) -> int | None:
-    """Return the descriptor of this process to which ``path`` leads, as ``/dev/stdout`` does, or None."""
+    """Return the process's descriptor that ``path`` names, as ``/dev/stdout`` does, or None."""
     for _ in range(MOST_LINKS):
         directory = os.path.realpath(os.path.dirname(path))  # noqa: PTH120
         name = os.path.basename(path)  # noqa: PTH119

@@ -1,8 +1,8 @@
 """A batch of a journal, its statements, and the checks of them.
 
-Each batch is whole by its checksums, and follows the one before. In format 2 what it states has a checksum
-of its own, and so has each of its blocks: a reader of a part checks that part. In format 1 there is one
-checksum of everything, so to read a part of a batch is to read all of it.
+Each batch is whole by its checksums, and follows the one before. In format 2 what it states has a
+checksum of its own, and so has each of its blocks: a reader of a part checks that part. In format 1
+there is one checksum of everything, so to read a part of a batch is to read all of it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Batch:
     written_at: int
     """The time of its commit: microseconds since 1970 in UTC, by the writer's clock."""
     offsets: str | None
-    """The positions in the sources that its commit changed, as JSON: null for a source that is gone. In
-    format 1 the positions of all sources. None if there are none to state."""
+    """The positions in the sources that its commit changed, as JSON: null for a source that is
+    gone. In format 1 the positions of all sources. None if there are none to state."""
     retractions: str | None
     """The positions of its retractions and of what each takes back, as JSON; None for none."""
     goes_on: int = 0
@@ -188,7 +188,7 @@ class Chain:
         self._end(head)
 
     def heads(self, rows: Iterable[Sequence[Any]], head: int | None) -> Iterator[Mapping[str, Any]]:
-        """Yield the heads in rows of `HEAD_ROWS` likewise; in format 1 the rows hold whole batches."""
+        """Yield the heads in rows of `HEAD_ROWS` likewise; format 1 has rows of whole batches."""
         if self._version == 1:
             yield from (batch.head() for batch in self.batches(rows, head))
             return
@@ -199,7 +199,7 @@ class Chain:
         self._end(head)
 
     def blocks(self, rows: Iterable[Sequence[Any]], start: int, end: int) -> Iterator[bytes]:
-        """Yield the blocks of steps of the batches from number ``start`` to before ``end``, likewise.
+        """Yield the blocks of steps of the batches ``start`` to before ``end``, likewise.
 
         The rows hold `HEAD_ROWS` and the block; in format 1 whole batches.
         """

@@ -1,7 +1,8 @@
 """Checkpoints: a resolver's state after some batch, in a file that spares reading the journal back.
 
-It is never trusted over the journal: it must have been written after a batch that the journal still holds,
-by the same version, and be whole to the last bit. Whatever else it is, it is passed over with a warning.
+It is never trusted over the journal: it must have been written after a batch that the journal still
+holds, by the same version, and be whole to the last bit. Whatever else it is, it is passed over
+with a warning.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def moment_of(facts: Facts, batch: Batch) -> Moment:
 
 
 def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> bool:
-    """Write what ``resolver`` is, in place of an older checkpoint; False if it is not what it was then.
+    """Write the state of ``resolver`` over an older checkpoint; False if it has changed since.
 
     Raises:
         OSError: It could not be written; an older one is still there.
@@ -55,7 +56,7 @@ def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> bool:
 
 
 def load_checkpoint(path: Path, resolver: Resolver, facts: Facts, journal: Journal) -> Batch | None:
-    """Let ``resolver`` become what the checkpoint says; return the batch after which it was written.
+    """Restore ``resolver`` from the checkpoint; return the batch after which it was written.
 
     None if there is no checkpoint, or a useless one.
 

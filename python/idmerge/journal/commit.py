@@ -1,8 +1,8 @@
 """A commit: what is pending, cut into batches of bounded size, and whether it got into the journal.
 
-A batch is made when the one before it is written, so a commit takes the memory of a block beyond what is
-pending. All batches of a commit are written in one transaction and state one time; the last one states the
-offsets, and each of the others that the commit goes on.
+A batch is made when the one before it is written, so a commit takes the memory of a block beyond
+what is pending. All batches of a commit are written in one transaction and state one time; the last
+one states the offsets, and each of the others that the commit goes on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Commits of a resolver that has a journal, and the doubt that an interrupted one leaves.
 
-A commit that was interrupted, or failed, may be in the journal all the same. It is remembered, and the
-journal is asked for it before anything depends on the answer.
+A commit that was interrupted, or failed, may be in the journal all the same. It is remembered, and
+the journal is asked for it before anything depends on the answer.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class CommittingResolver(Resolver):
         """Write what was applied since the last commit; when this returns, it is on disk.
 
         Args:
-            offsets: Positions in the caller's sources, kept with the links in one transaction and given back
-                by `offsets`, so that a source that can be read again is applied exactly once. Sources that
-                are not named keep their positions; None removes one.
+            offsets: Positions in the caller's sources, kept with the links in one transaction and
+                given back by `offsets`, so that a source that can be read again is applied exactly
+                once. Sources that are not named keep their positions; None removes one.
 
         Returns:
             The position up to which everything is on disk.
@@ -101,8 +101,8 @@ class CommittingResolver(Resolver):
     ) -> int:
         """Write all that ``work`` applies while it is iterated, or nothing of it, as one commit.
 
-        Much is written while there is more to come, so that what is pending stays small; others see it when
-        all is written. What was pending before is committed first.
+        Much is written while there is more to come, so that what is pending stays small; others see
+        it when all is written. What was pending before is committed first.
 
         Args:
             work: Applies some steps to this resolver before each of its items, which are dropped.
@@ -115,9 +115,10 @@ class CommittingResolver(Resolver):
             OSError: It could not be written.
             SealedError: The resolver was opened to read, or is closed.
 
-        Whatever is raised once ``work`` has begun, also by it, closes the resolver: it knows what its journal
-        does not. An error before leaves it as `commit` does. An interrupt that comes when the last of it is
-        being written leaves open whether all is in the journal, or nothing: `offsets` tell, opened anew.
+        Whatever is raised once ``work`` has begun, also by it, closes the resolver: it knows what
+        its journal does not. An error before leaves it as `commit` does. An interrupt that comes
+        when the last of it is being written leaves open whether all is in the journal, or nothing:
+        `offsets` tell, opened anew.
         """
         with self._guard:
             self.commit()

@@ -1,8 +1,8 @@
 """A resolver with a journal: every step is kept, and the resolver is the replay of its journal.
 
-Steps are applied in memory as ever, and written when `commit` is called. Beyond lasting, a journal answers
-questions about the past (changes since a position, the chain of links between two IDs, the clusters at an
-earlier time) and takes back links that should not have been sent.
+Steps are applied in memory as ever, and written when `commit` is called. Beyond lasting, a journal
+answers questions about the past (changes since a position, the chain of links between two IDs, the
+clusters at an earlier time) and takes back links that should not have been sent.
 """
 
 from __future__ import annotations
@@ -123,22 +123,24 @@ class DurableResolver(CommittingResolver):
 
         Args:
             path: A file of SQLite, ``":memory:"`` for a journal that ends with the process, or a
-                ``postgresql://`` or ``postgres://`` URL (``idmerge[postgres]``), whose journal lies in the
-                first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
-            policy: The rules by which links are judged; those of the journal, or Mixpanel's for a new one.
+                ``postgresql://`` or ``postgres://`` URL (``idmerge[postgres]``), whose journal lies
+                in the first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
+            policy: The rules by which links are judged; those of the journal, or Mixpanel's for a
+                new one.
             canonical: Who names a cluster; as the journal says, or ``"stable"`` for a new one.
             create: Whether to make a journal if there is none.
             read_only: Read while another process writes; `refresh` catches up.
-            as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was committed
-                by then. Needs ``read_only``.
-            history: Whether to keep in memory which link joined what (20 bytes an ID); without it `explain`
-                reads the journal.
+            as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was
+                committed by then. Needs ``read_only``.
+            history: Whether to keep in memory which link joined what (20 bytes an ID); without it
+                `explain` reads the journal.
             threads: As for `Resolver`.
 
         Raises:
             FileNotFoundError: There is no journal, and none is to be made.
             JournalError: It is damaged, of another format, has another policy, or another writer.
-            OSError: The file or its directory cannot be read or written, or the server cannot be reached.
+            OSError: The file or its directory cannot be read or written, or the server cannot be
+                reached.
             CanonicalError: ``canonical`` is no strategy's name.
             MissingExtraError: What opens such a URL is not installed.
             PositionError: ``as_of`` is no position of the journal.
@@ -181,7 +183,8 @@ class DurableResolver(CommittingResolver):
         if until is not None and until < 0:
             raise PositionError(f"as_of must be at least 0, got {until}")
         known = self._load_checkpoint() if as_of is None else None
-        # Somebody else may write meanwhile: what is read ends where it did when retractions were looked for.
+        # Somebody else may write meanwhile: what is read ends where it did when retractions were
+        # looked for.
         outline = Outline(self._journal, latest, known)
         if until is not None and until > outline.end_position:
             raise PositionError(
@@ -235,7 +238,7 @@ class DurableResolver(CommittingResolver):
         return True
 
     def _read_all(self, outline: Outline, until: int | None) -> None:
-        """Read back every batch that is outlined, without a checkpoint, up to the position ``until``."""
+        """Read back every outlined batch, without a checkpoint, up to the position ``until``."""
         retracted = outline.retracted(until)
         for batch in self._batches(outline.batches):
             if not self._take_batch(batch, retracted, until, is_checked=not retracted):
@@ -269,8 +272,9 @@ class DurableResolver(CommittingResolver):
     def refresh(self) -> int:
         """Read what was committed since; return the position up to which everything is known.
 
-        A commit of several batches is applied batch by batch: another thread may see a part of it meanwhile,
-        and so does everybody if a later batch of it is damaged; `offsets` are those of whole commits.
+        A commit of several batches is applied batch by batch: another thread may see a part of it
+        meanwhile, and so does everybody if a later batch of it is damaged; `offsets` are those of
+        whole commits.
 
         Raises:
             JournalError: The journal is damaged.
@@ -291,8 +295,9 @@ class DurableResolver(CommittingResolver):
     def checkpoint(self) -> None:
         """Write what the resolver is beside the journal, so that it opens several times as fast.
 
-        Nothing depends on it: it may be deleted at any time. `close` writes one if the last one is old. It
-        takes about as many bytes as the resolver takes memory. A journal that is no file has none.
+        Nothing depends on it: it may be deleted at any time. `close` writes one if the last one is
+        old. It takes about as many bytes as the resolver takes memory. A journal that is no file
+        has none.
 
         Raises:
             OSError: It could not be written.
@@ -306,7 +311,7 @@ class DurableResolver(CommittingResolver):
                 raise ValueError("a checkpoint holds what is in the journal; call commit() first")
 
     def _write_checkpoint(self) -> bool:
-        """Write a checkpoint, if there is a place for one; False if some steps are not committed."""
+        """Write a checkpoint, if it has a place; False if some steps are not committed."""
         if not self._journal.checkpoint or not self._batch:
             return self._pending_count() == 0
         # As it is in the journal: it may have been rewritten.
@@ -343,7 +348,7 @@ class DurableResolver(CommittingResolver):
             raise SealedError(f"{self._journal.name} is closed")
 
     def __enter__(self) -> Self:
-        """Return the resolver; at the end of the ``with`` it is closed, and commits nothing by itself."""
+        """Return the resolver, which the ``with`` closes at its end without a commit."""
         return self
 
     def __exit__(
@@ -367,10 +372,10 @@ class DurableResolver(CommittingResolver):
 
         Returns:
             A table of ``distinct_id``, ``old_canonical_id`` (null if that ID was forgotten),
-            ``new_canonical_id`` (utf8) and ``position`` (int64, the position as of which it is so), one row
-            an ID; an ID that is not known at one of the two moments stands for itself there. Applied to a
-            mapping as of ``since``, it gives the mapping as of ``position``. A forgotten ID is in no row:
-            erase it from every copy of the mapping too.
+            ``new_canonical_id`` (utf8) and ``position`` (int64, the position as of which it is so),
+            one row an ID; an ID that is not known at one of the two moments stands for itself
+            there. Applied to a mapping as of ``since``, it gives the mapping as of ``position``. A
+            forgotten ID is in no row: erase it from every copy of the mapping too.
 
         Raises:
             PositionError: ``since`` lies ahead, or is negative.
@@ -384,7 +389,7 @@ class DurableResolver(CommittingResolver):
             return self._changes(self._blocks(self._feed_start(since)))
 
     def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
-        """Return why two IDs are one person, as `Resolver.explain` does, and when that was committed."""
+        """Return why two IDs are one person, as `Resolver.explain`, with times of commits."""
         with self._guard:
             self._check_open()
             self._settle_if_possible()  # It says when each link was committed.
@@ -393,22 +398,24 @@ class DurableResolver(CommittingResolver):
             return None if links is None else recorded(links, self._times.of)
 
     def why_not(self, a: str, b: str) -> list[RecordedLink]:
-        """Return the links between the clusters of two IDs that were sent and rejected, in their order."""
+        """Return the rejected links between the clusters of two IDs, in their order."""
         with self._guard:
             return recorded(self._why_not(a, b, self._blocks()), self._times.of)
 
     def retract(self, *positions: int, dry_run: bool = False) -> _core.Table:
         """Take back what stands at some positions, as if it had never been sent.
 
-        Later links that were rejected because of it are judged again. The journal keeps both it and the
-        retraction, which has a position of its own, so that it can be taken back too.
+        Later links that were rejected because of it are judged again. The journal keeps both it and
+        the retraction, which has a position of its own, so that it can be taken back too.
 
         Args:
-            positions: Of links, of `keep_apart`, or of retractions, as `explain` and `why_not` give them.
+            positions: Of links, of `keep_apart`, or of retractions, as `explain` and `why_not` give
+                them.
             dry_run: Only say what would change.
 
         Returns:
-            The IDs whose canonical ID changes, as in `changes`: every cluster that is another one has some.
+            The IDs whose canonical ID changes, as in `changes`: every cluster that is another one
+            has some.
 
         Raises:
             RetractionError: A position is not there, is taken back already, or cannot be undone.
@@ -425,7 +432,7 @@ class DurableResolver(CommittingResolver):
             return self._retract(self._blocks(), list(positions), dry_run)
 
     def forget(self, distinct_id: str) -> None:
-        """Forget an ID, for good, as `Resolver.forget` does; `compact` wipes it from the journal."""
+        """Forget an ID, for good, as `Resolver.forget`; `compact` wipes it from the journal."""
         with self._guard:  # Not while the journal is compacted.
             super().forget(distinct_id)
 
@@ -435,7 +442,8 @@ class DurableResolver(CommittingResolver):
         It takes as long as to write the journal anew.
 
         Raises:
-            OSError: There is no room for that. Some texts may be wiped already; no answer is another one.
+            OSError: There is no room for that. Some texts may be wiped already; no answer is
+                another one.
             JournalError: A reader keeps the old pages; compact it again when that reader is gone.
         """
         with self._guard:
@@ -470,7 +478,7 @@ def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
 
 
 def _within(retracted: Collection[int], batch: Batch) -> set[int]:
-    """Return what is taken back of the positions of ``batch``; each of them takes some bytes of its block."""
+    """Return the retracted positions of ``batch``; each of them takes some bytes of its block."""
     end = min(batch.end_seq, batch.seq + len(batch.block))
     if len(retracted) < end - batch.seq:
         return set(retracted)

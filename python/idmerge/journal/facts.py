@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 """The version of the format of new journals."""
 FORMATS = range(1, FORMAT + 1)
-"""The versions that are read, and written to as they are: a journal keeps the format that it was made in."""
+"""The versions that are read, and written to as they are: a journal keeps the format that it was
+made in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Forked processes: a child must neither keep nor use what its parent has open.
 
-A child that `os.fork` made has copies of its parent's descriptors. With the one of a writer's lock it would
-keep the lock when its parent is killed; with a connection of SQLite's it could damage the journal, also by
-closing it. So in each child the journals that are open say so, and their locks are let go of.
+A child that `os.fork` made has copies of its parent's descriptors. With the one of a writer's lock
+it would keep the lock when its parent is killed; with a connection of SQLite's it could damage the
+journal, also by closing it. So in each child the journals that are open say so, and their locks are
+let go of.
 """
 
 from __future__ import annotations

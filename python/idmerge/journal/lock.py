@@ -48,12 +48,12 @@ _LINKS = {errno.ELOOP, errno.EMLINK}
 
 
 class WriterLock:
-    """The right to write to ``journal``, held from here to `release`; ``kind`` is the word for such a file.
+    """The right to write to ``journal``, held until `release`; messages call it a ``kind``.
 
-    A file beside the journal is locked and says who holds it. It stays when the lock is released, so that
-    nobody can lock a file that is being deleted. It is written to, and so it must be a file of its own:
-    neither a symbolic link nor a second name of another file. The journal must have one name too, or there
-    would be two such files for it, and two write-ahead logs of SQLite.
+    A file beside the journal is locked and says who holds it. It stays when the lock is released,
+    so that nobody can lock a file that is being deleted. It is written to, and so it must be a file
+    of its own: neither a symbolic link nor a second name of another file. The journal must have one
+    name too, or there would be two such files for it, and two write-ahead logs of SQLite.
 
     Raises:
         JournalError: Somebody else holds it; the message says who. Or one of the two is a link.
@@ -115,7 +115,7 @@ class WriterLock:
         return "another process"
 
     def _forked(self) -> None:
-        """Close the child's copy of the descriptor, or it would hold the lock when its parent is dead."""
+        """Close the child's copy of the descriptor, which would keep the lock of a dead parent."""
         self._close()
 
     def release(self) -> None:

@@ -8,7 +8,8 @@ def losses(lost: int, doubtful: int) -> list[str]:
 
     Args:
         lost: How many steps were not committed.
-        doubtful: How many a commit was writing when it was interrupted, and the journal cannot be asked.
+        doubtful: How many a commit was writing when it was interrupted, and the journal cannot be
+            asked.
     """
     warnings = []
     if lost:

@@ -1,7 +1,8 @@
 """Positions in the caller's sources, and what a batch states of them.
 
-A batch states what its commit changed: an object of JSON with the new positions, null for a source that is
-gone. In format 1 it states the positions of all sources, and the journal grows by all of them each time.
+A batch states what its commit changed: an object of JSON with the new positions, null for a source
+that is gone. In format 1 it states the positions of all sources, and the journal grows by all of
+them each time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def check_offsets(given: Mapping[Any, Any]) -> None:
 
 
 def stated_offsets(before: Offsets, given: Mapping[str, int | str | None], version: int) -> str | None:
-    """Return what a batch states that brings the positions ``before`` to those given; None for nothing."""
+    """Return the statement that turns the positions ``before`` into those given, or None."""
     changed = {
         source: position for source, position in given.items() if not _is_same(before.get(source), position)
     }

@@ -42,7 +42,8 @@ def settled_facts(
     """Return what the journal states, after stating it if the journal is new.
 
     Raises:
-        JournalError: It states another policy or strategy than these, or is to be read and not finished.
+        JournalError: It states another policy or strategy than these, or is to be read and not
+            finished.
     """
     facts = journal.facts()
     if facts is None and read_only:

@@ -71,7 +71,7 @@ class Outline:
                     self.offsets = offsets_after(self.offsets, head["offsets"], journal.version)
 
     def retracted(self, until: int | None = None) -> set[int]:
-        """Return the positions that are taken back in the end, by retractions before position ``until``."""
+        """Return the positions that retractions before the position ``until`` took back."""
         return in_effect((by, of) for by, of in self._retractions if until is None or by < until)
 
 
@@ -84,7 +84,7 @@ def _retractions(name: str, head: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 
 def in_effect(retractions: Iterable[tuple[int, int]]) -> set[int]:
-    """Return the positions that are taken back in the end: a retraction may be taken back itself."""
+    """Return the positions that are retracted in the end: a retraction may be retracted too."""
     taken_back: set[int] = set()
     for by, of in sorted(retractions, reverse=True):
         if by not in taken_back:

@@ -1,19 +1,20 @@
 """A journal in three tables of PostgreSQL.
 
-They lie in the connection's current schema, the first one of its ``search_path`` that exists, so a database
-holds as many journals as it has schemas. A URL chooses one by ``?options=-csearch_path%3Dname``. The server
-is PostgreSQL 13 or later.
+They lie in the connection's current schema, the first one of its ``search_path`` that exists, so a
+database holds as many journals as it has schemas. A URL chooses one by
+``?options=-csearch_path%3Dname``. The server is PostgreSQL 13 or later.
 
 A batch is appended by one statement, several of one commit in a transaction, and the session's
-``synchronous_commit`` is at least ``on``: when that returns, the server has flushed them, unless its own
-``fsync`` is off. The head is moved on from the batch before, or nothing is done: two writers cannot both
-append, whatever became of their locks.
+``synchronous_commit`` is at least ``on``: when that returns, the server has flushed them, unless
+its own ``fsync`` is off. The head is moved on from the batch before, or nothing is done: two
+writers cannot both append, whatever became of their locks.
 
-The right to write is an advisory lock of the session, so the server lets go of it when its holder dies.
-Whoever stands between must keep sessions apart: a pooler that lends them transaction by transaction does not.
-If the connection is lost, what was being done fails, and the next call connects anew: it needs the lock as
-the first one did, and an append needs the head to be where it was. The same if an interruption left a
-transaction open, or a statement unanswered: the connection is given up for a new one.
+The right to write is an advisory lock of the session, so the server lets go of it when its holder
+dies. Whoever stands between must keep sessions apart: a pooler that lends them transaction by
+transaction does not. If the connection is lost, what was being done fails, and the next call
+connects anew: it needs the lock as the first one did, and an append needs the head to be where it
+was. The same if an interruption left a transaction open, or a statement unanswered: the connection
+is given up for a new one.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ _DURABLE: LiteralString = """
 SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') <> 'remote_apply'
 """
-# A writer whose machine has vanished holds the lock for a minute, not for the two hours of most systems.
+# A writer whose machine has vanished holds the lock for a minute, not for the two hours of most
+# systems.
 _KEEPALIVES: LiteralString = """
 SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
     set_config('tcp_keepalives_count', '3', false)
@@ -123,13 +125,17 @@ SELECT pg_snapshot_xmin(pg_current_snapshot()) < %(moment)s::xid8
 class PostgresJournal:
     """The journal in the current schema of the database at ``url``, as libpq reads it.
 
-    If the connection is lost while a commit is being written, `append` raises OSError, and whether it is in
-    the journal is known when `batch` can be asked again. An `append` of what is there raises JournalError.
+    If the connection is lost while a commit is being written, `append` raises OSError, and whether
+    it is in the journal is known when `batch` can be asked again. An `append` of what is there
+    raises JournalError.
 
     Raises:
-        FileNotFoundError: There is no journal, and ``create`` is false or ``read_only`` true; or no schema.
-        JournalError: The tables are no journal or damaged, it has another writer, or ``url`` is none.
-        OSError: The server cannot be reached, or lets nobody in; PermissionError if it forbids what is asked.
+        FileNotFoundError: There is no journal, and ``create`` is false or ``read_only`` true; or no
+            schema.
+        JournalError: The tables are no journal or damaged, it has another writer, or ``url`` is
+            none.
+        OSError: The server cannot be reached, or lets nobody in; PermissionError if it forbids what
+            is asked.
     """
 
     def __init__(self, url: str, *, create: bool, read_only: bool) -> None:
@@ -142,7 +148,8 @@ class PostgresJournal:
         self._schema: str | None = None
         self._is_closed = False
         self._given_up: int | None = None
-        """The server's process of a connection that was given up; it may hold the lock for a moment."""
+        """The server's process of a connection that was given up; it may hold the lock for a
+        moment."""
         with self._as_journal_errors():
             self._connection = self._connect()
 
@@ -156,7 +163,7 @@ class PostgresJournal:
         return connection
 
     def _prepare(self, connection: psycopg.Connection) -> None:
-        """Make sure that the journal is there, of this format, and locked if it is to be written."""
+        """Make sure that the journal exists, has this format, and is locked if to be written."""
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         self._find_schema(connection)
         if not self._is_there(connection) and not self._may_create:
@@ -241,7 +248,10 @@ class PostgresJournal:
 
     @contextmanager
     def _as_journal_errors(self) -> Iterator[None]:
-        """Say of PostgreSQL's errors in whose journal they were met; those of writing are the system's."""
+        """Turn errors of PostgreSQL into errors that name the journal.
+
+        Those of connections and permissions become OSErrors, others a `JournalError`.
+        """
         try:
             yield
         except psycopg.Error as error:
@@ -317,12 +327,12 @@ class PostgresJournal:
         return facts
 
     def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
-        """State what holds for the whole journal, once, and keep its first batches; all or nothing."""
+        """Store the facts of the whole journal, once, and its first batches; all or nothing."""
         with self._session() as connection:
             self._append_all(connection, iter(batches), facts)
 
     def append(self, batches: Iterable[Batch]) -> None:
-        """Keep ``batches``, one commit, behind all others; when this returns, the server has them on disk."""
+        """Append ``batches`` as one commit; when this returns, the server has them on disk."""
         following = iter(batches)
         with self._session() as connection:
             first = next(following, None)
@@ -375,7 +385,7 @@ class PostgresJournal:
     def _read(
         self, columns: LiteralString, where: LiteralString = "true", values: Sequence[Any] = ()
     ) -> Generator[tuple[Any, ...]]:
-        """Yield the head, and then what is asked for of batches in their order, all of one moment."""
+        """Yield the head, and then the parts asked for of batches in order, as of one moment."""
         with self._session() as connection:
             try:  # Whatever interrupts this, between any two steps.
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -412,7 +422,7 @@ class PostgresJournal:
         return None if row is None else Chain(self.name, self.version).batch(row)
 
     def blocks(self, start: int, end: int) -> list[bytes]:
-        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
+        """Return the blocks of steps of the batches ``start`` to before ``end``, in order."""
         with closing(self._read("{blocks}", "number >= %s AND number < %s", (start, end))) as rows:
             next(rows)
             return list(Chain(self.name, self.version).blocks(rows, start, end))
@@ -436,8 +446,9 @@ class PostgresJournal:
     def compact(self) -> None:
         """Give back room, and leave no trace in the table's files of what was written over.
 
-        Readers wait while the table is written anew. What has left the table is out of reach: the server's
-        write-ahead log until it is recycled, archives, backups, logs of statements, free blocks of the disk.
+        Readers wait while the table is written anew. What has left the table is out of reach: the
+        server's write-ahead log until it is recycled, archives, backups, logs of statements, free
+        blocks of the disk.
 
         Raises:
             JournalError: A reader keeps the table, or an older transaction what was written over.
@@ -460,7 +471,7 @@ class PostgresJournal:
                 raise PermissionError(f"{self.name}: only the owner of idmerge_batches can compact it")
 
     def _outlast_older(self, connection: psycopg.Connection) -> None:
-        """Wait until nobody can see what was written over before now: vacuuming would keep it, silently."""
+        """Wait until no transaction can see the rows written over: vacuuming would keep them."""
         row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
         moment = {"moment": row and row[0]}
         until = time.monotonic() + PATIENCE

@@ -29,13 +29,13 @@ class Journal(Protocol):
         """Return what was stated when the journal was made; None if nothing was yet."""
 
     def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
-        """State what holds for the whole journal, once, and keep its first batches; all or nothing."""
+        """Store the facts of the whole journal, once, and its first batches; all or nothing."""
 
     def append(self, batches: Iterable[Batch]) -> None:
         """Keep ``batches``, one commit, behind all others; when this returns, they are on disk.
 
-        Each is written before the next one is asked for. Whatever ends this early, an error of ``batches`` or
-        an interruption, nothing is kept of them, unless all were.
+        Each is written before the next one is asked for. Whatever ends this early, an error of
+        ``batches`` or an interruption, nothing is kept of them, unless all were.
 
         Raises:
             OSError: They could not be written; the journal is as it was before.
@@ -58,7 +58,7 @@ class Journal(Protocol):
         """
 
     def blocks(self, start: int, end: int) -> list[bytes]:
-        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order.
+        """Return the blocks of steps of the batches ``start`` to before ``end``, in order.
 
         Raises:
             JournalError: One is missing or damaged.

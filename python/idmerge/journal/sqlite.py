@@ -1,10 +1,10 @@
 """A journal in one file of SQLite.
 
-The file is in WAL mode and every commit is synchronous: when it returns, the batch is on disk, and a crash
-at any moment leaves whole batches only. SQLite checks the frames of its write-ahead log; what lies in the
-file itself is checked by a checksum a batch, and by a head that says which batch is the last one, so that a
-row that damage hides is missed. A file comes into being under another name and is renamed when it is whole:
-an empty one has lost what it held.
+The file is in WAL mode and every commit is synchronous: when it returns, the batch is on disk, and
+a crash at any moment leaves whole batches only. SQLite checks the frames of its write-ahead log;
+what lies in the file itself is checked by a checksum a batch, and by a head that says which batch
+is the last one, so that a row that damage hides is missed. A file comes into being under another
+name and is renamed when it is whole: an empty one has lost what it held.
 """
 
 from __future__ import annotations
@@ -117,7 +117,10 @@ class SqliteJournal:
             raise
 
     def _check_file(self, path: Path, *, read_only: bool) -> bool:
-        """Return whether there is a file, without opening it: to close it would free SQLite's locks on it."""
+        """Return whether there is a file, without opening it.
+
+        To close it would free SQLite's locks on it.
+        """
         if path.is_dir():
             raise IsADirectoryError(f"{self.name} is a directory; name a journal's file, in it or elsewhere")
         if not path.exists():
@@ -180,7 +183,8 @@ class SqliteJournal:
         (self.version,) = ask("PRAGMA user_version").fetchone()
         check_format(self.name, self.version)
         if not read_only:
-            # Damage that hurts no reader, such as a page counted as free, would hurt what is written next.
+            # Damage that hurts no reader, such as a page counted as free, would hurt what is
+            # written next.
             (found,) = ask("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
@@ -255,7 +259,7 @@ class SqliteJournal:
         return facts
 
     def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
-        """State what holds for the whole journal, once, and keep its first batches; all or nothing."""
+        """Store the facts of the whole journal, once, and its first batches; all or nothing."""
         self._write(batches, facts)
 
     def append(self, batches: Iterable[Batch]) -> None:
@@ -288,7 +292,7 @@ class SqliteJournal:
     def _read(
         self, names: Iterable[str], where: str = "", values: Iterable[Any] = ()
     ) -> Generator[tuple[Any, ...]]:
-        """Yield the head, and then what is asked for of batches in their order, all of one moment."""
+        """Yield the head, and then the parts asked for of batches in order, as of one moment."""
         reading = object()
         try:
             self._begin(reading=reading)
@@ -324,7 +328,7 @@ class SqliteJournal:
         return None if row is None else Chain(self.name, self.version).batch(row)
 
     def blocks(self, start: int, end: int) -> list[bytes]:
-        """Return the blocks of steps of the batches from number ``start`` to before ``end``, in order."""
+        """Return the blocks of steps of the batches ``start`` to before ``end``, in order."""
         names = FIELDS if self.version == 1 else (*HEAD_ROWS, "block")
         with closing(self._read(names, "WHERE number >= ? AND number < ?", (start, end))) as rows:
             next(rows)
@@ -371,6 +375,6 @@ class SqliteJournal:
             self._lock = None
 
     def _forked(self) -> None:
-        """Keep the child's copy of the connection: SQLite forbids to use it there, also to close it."""
+        """Keep the child's copy of the connection: SQLite forbids to use or close it there."""
         if self._path:
             _of_parents.append(self._connection)

@@ -1,8 +1,8 @@
-"""A journal's file where SQLite can make no file beside it: on a read-only mount, in a protected directory.
+"""SQLite files opened as immutable, where none can be made beside them (a read-only mount).
 
-To read a file in WAL mode SQLite keeps its locks in another one beside it. Where it cannot, it can be told
-that the file does not change, and then needs none. That is exact as long as it is so: no write-ahead log
-holds what was committed last, and no writer comes.
+To read a file in WAL mode SQLite keeps its locks in another one beside it. Where it cannot, it can
+be told that the file does not change, and then needs none. That is exact as long as it is so: no
+write-ahead log holds what was committed last, and no writer comes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ class Still:
 
     @classmethod
     def where_needed(cls, path: Path) -> Self | None:
-        """Return the file at ``path`` if it can only be read as one that does not change, and may be.
+        """Return the file at ``path`` if it can only be read as immutable, and may be.
 
         Raises:
-            PermissionError: Its write-ahead log holds commits, and cannot be read without files beside it.
+            PermissionError: Its write-ahead log holds commits, and cannot be read without files
+                beside it.
         """
         log, locks = _beside(path)
         if os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):

@@ -1,8 +1,8 @@
 """Verification of a journal, and salvage of the good part of a damaged one.
 
-A batch is good if its checksum is that of its content, it follows the one before, and its steps can be
-judged again with the outcomes that were recorded. Batches are good up to the first that is not: those behind
-it build on what is lost.
+A batch is good if its checksum is that of its content, it follows the one before, and its steps can
+be judged again with the outcomes that were recorded. Batches are good up to the first that is not:
+those behind it build on what is lost.
 
     verdict = verify("ids.idmerge")
     if verdict.damage:
@@ -93,10 +93,10 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
 
 
 def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: Verdict) -> None:
-    """Write the good batches of the journal at ``path`` to a new journal at ``new``, of the current format.
+    """Write the good batches of the journal at ``path`` to a new one at ``new``, of this format.
 
-    It is all there or, whatever interrupts this, nothing is: a file is made under another name and renamed
-    when it is on disk, and PostgreSQL does it in one transaction.
+    It is all there or, whatever interrupts this, nothing is: a file is made under another name and
+    renamed when it is on disk, and PostgreSQL does it in one transaction.
 
     Raises:
         FileExistsError: There is something at ``new``.
@@ -158,7 +158,7 @@ def _fill(journal: Journal, old: Journal, verdict: Verdict) -> None:
 
 
 def _converted(batches: Iterable[Batch], version: int, wanted: int) -> Iterator[Batch]:
-    """Yield batches of one format as those of another one; they differ in what is stated of offsets."""
+    """Yield batches of one format as those of another; statements of offsets differ."""
     before: Offsets = {}
     for batch in batches:
         if version == wanted:
@@ -173,8 +173,9 @@ def _converted(batches: Iterable[Batch], version: int, wanted: int) -> Iterator[
 def _put(made: Path, target: Path) -> None:
     """Give a finished file its name, unless that is taken; when this returns, both are on disk.
 
-    It is renamed and not linked: a journal with two names, left by whoever is killed between the link and
-    the end of the other name, could not be opened to write. The lock keeps other journals away.
+    It is renamed and not linked: a journal with two names, left by whoever is killed between the
+    link and the end of the other name, could not be opened to write. The lock keeps other journals
+    away.
     """
     if made.with_name(f"{made.name}-wal").exists():
         # SQLite copies its log when it closes, keeps it where that fails, and says nothing.

@@ -1,7 +1,7 @@
 """A diagram of clusters as SVG: IDs by role, links by kind, a title on each.
 
-The same graph gives the same bytes, with the same libraries on the same machine. matplotlib and scipy are
-imported only when something is drawn.
+The same graph gives the same bytes, with the same libraries on the same machine. matplotlib and
+scipy are imported only when something is drawn.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 def document(
     title: str, main: Iterable[str], *, header: Iterable[str] = (), is_wide: bool = False
 ) -> Iterator[str]:
-    """Yield the lines of a page: ``title`` as text, lines of HTML below it, and those of its main part."""
+    """Yield the lines of a page: ``title`` as text, HTML below it, and the main part."""
     yield "<!doctype html>"
     yield '<html lang="en">'
     yield "<head>"

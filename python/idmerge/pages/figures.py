@@ -1,7 +1,8 @@
 """Writers of matplotlib figures as SVG and PNG.
 
-The same figure gives the same bytes, with the same libraries on the same machine: nothing depends on chance,
-on the user's settings or on the date. matplotlib is imported only when something is drawn.
+The same figure gives the same bytes, with the same libraries on the same machine: nothing depends
+on chance, on the user's settings or on the date. matplotlib is imported only when something is
+drawn.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DOTS_AN_INCH = 144
 
 @contextmanager
 def own_settings(*libraries: str) -> Iterator[None]:
-    """Draw by matplotlib's defaults, not by the user's settings, and without warnings of missing glyphs.
+    """Draw by matplotlib's defaults, without the user's settings and warnings of glyphs.
 
     Raises:
         MissingExtraError: One of ``libraries`` is not installed.

@@ -1,8 +1,8 @@
 """Clusters as a graph to draw: IDs with their roles are the nodes, links the edges.
 
-The links give an ID its role: identified if it is the second operand of an identify; else anonymous if it is
-the first operand of one that was accepted; else an alias if it is the first operand of an alias; else
-anonymous if it looks like a UUIDv4.
+The links give an ID its role: identified if it is the second operand of an identify; else anonymous
+if it is the first operand of one that was accepted; else an alias if it is the first operand of an
+alias; else anonymous if it looks like a UUIDv4.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> d
 
 
 def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[RecordedLink]) -> set[str | None]:
-    """Return the IDs to draw (None: forgotten ones): all, or those on and near paths between ``starts``.
+    """Return the IDs to draw, None for forgotten: all, or those near paths between ``starts``.
 
     They are connected, for the search begins at the first of ``starts`` that is a member.
     """
@@ -184,7 +184,7 @@ def _nearest(starts: Iterable[str], members: Sequence[str], links: Iterable[Reco
 def _paths(
     starts: Sequence[str], beside: Mapping[str | None, Sequence[str | None]]
 ) -> dict[str | None, None]:
-    """Return the IDs on the paths from the first of ``starts`` to the others, as far as they can be drawn."""
+    """Return the drawable IDs on the paths from the first of ``starts`` to the others."""
     before: dict[str | None, str | None] = {starts[0]: None}
     waiting: deque[str | None] = deque(starts[:1])
     while waiting:

@@ -57,10 +57,10 @@ class Label(NamedTuple):
 
 
 class Labels:
-    """Places labels one after another, each clear of ``obstacles`` and of those before, or not at all.
+    """Places labels one by one, each clear of ``obstacles`` and earlier labels, or not at all.
 
-    Of several places the one that covers the fewest points of ``lines`` is taken. A label that must be there
-    may hide obstacles.
+    Of several places the one that covers the fewest points of ``lines`` is taken. A label that must
+    be there may hide obstacles.
     """
 
     def __init__(self, obstacles: Iterable[Box], lines: NDArray[np.float64]) -> None:

@@ -1,7 +1,7 @@
 """The layout of a diagram: positions of nodes, curves of edges, places of labels.
 
-Each cluster is laid out by `stress_layout`, turned towards the clusters that rejected links lead to, and set
-beside the one before. Lengths are in inches, text sizes in points.
+Each cluster is laid out by `stress_layout`, turned towards the clusters that rejected links lead
+to, and set beside the one before. Lengths are in inches, text sizes in points.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ LARGE = 120
 """Nodes beyond which only requested, canonical and identified IDs have labels."""
 
 UNIT, GROWTH, ROOMY_UNIT, LONGEST_UNIT = 1.0, 1.12, 2.4, 8.0
-"""The length of a link in a small diagram: at first; the factor by which it grows while labels cover lines or
-do not fit; the most for the first reason, and for the second."""
+"""The length of a link in a small diagram: at first; the factor by which it grows while labels
+cover lines or do not fit; the most for the first reason, and for the second."""
 GAP = 2.6
 """Between two clusters."""
 BEND = 0.28
@@ -107,7 +107,7 @@ def laid_out(graph: Graph) -> Layout:
 
 
 def _cluster_layouts(graph: Graph) -> list[ClusterLayout]:
-    """Return the layout of each cluster, in links; ends of rejected links face the other cluster."""
+    """Return the layout of each cluster, in links; ends of rejected links face each other."""
     cluster_of = [node.cluster for node in graph.nodes]
     across = {
         end
@@ -133,7 +133,10 @@ def _cluster_layouts(graph: Graph) -> list[ClusterLayout]:
 
 
 def _turn(places: NDArray[np.float64], facing: NDArray[np.float64], direction: float) -> NDArray[np.float64]:
-    """Return the rotation that turns the points ``facing`` to ``direction``, or lays the longer side down."""
+    """Return the rotation that turns the points ``facing`` to ``direction``.
+
+    Where these have no direction, it lays the longer side down.
+    """
     x, y = facing.mean(axis=0) if len(facing) else (0.0, 0.0)
     if math.hypot(x, y) > 0.1:  # noqa: PLR2004 - nearer to the middle there is no direction
         angle = math.atan2(y, x) - direction
@@ -163,7 +166,7 @@ def _side_by_side(graph: Graph, layouts: list[ClusterLayout], unit: float) -> li
 
 
 def _bends(graph: Graph, nodes: Sequence[Point], radius: float) -> list[float]:
-    """Return the bend of each line: those between the same nodes differ, and all avoid other nodes."""
+    """Return the bend of each line: parallel ones differ, and all avoid other nodes."""
     beside: dict[frozenset[int], list[int]] = {}
     for number, edge in enumerate(graph.edges):
         beside.setdefault(frozenset((edge.first, edge.second)), []).append(number)

@@ -1,4 +1,4 @@
-"""Parts of a page as HTML: numbers on cards, bars, pills. Bars are boxes whose size is in their style.
+"""Parts of a page as HTML: numbers on cards, bars (boxes sized by their style), pills.
 
 Texts are escaped here, but for those that are stated to be HTML.
 """
@@ -43,7 +43,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """A column of a histogram: the count of values from ``first`` to ``last``, or from ``first`` on."""
+    """A histogram's column: the count of values from ``first`` to ``last`` (None: no end)."""
 
     first: int
     last: int | None
@@ -114,7 +114,7 @@ def share_bar(share: float) -> str:
 
 
 def isolated(text: str) -> str:
-    """Return a text from outside: its beginning, printable, and isolated from its surroundings' direction."""
+    """Return untrusted text: its beginning, printable, and isolated in writing direction."""
     return f"<bdi>{escape(beginning(text))}</bdi>"
 
 

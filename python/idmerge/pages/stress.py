@@ -1,9 +1,9 @@
 """Positions of a graph's nodes by stress majorization.
 
-The distance of two nodes in the drawing approaches one that grows with the number of links between them
-(Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004). The first positions are those of a
-radial tree around the middle, so that the same links give the same drawing. For n nodes it takes O(n²) a
-round, and O(n³) once.
+The distance of two nodes in the drawing approaches one that grows with the number of links between
+them (Gansner, Koren and North, "Graph Drawing by Stress Majorization", 2004). The first positions
+are those of a radial tree around the middle, so that the same links give the same drawing. For n
+nodes it takes O(n²) a round, and O(n³) once.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ ROUNDS = 300
 STILL = 1e-5
 """The part of the stress by which a round must lower it, or it is the last."""
 FOLDING, LONG, FOLDING_MORE = 0.85, 16, 0.55
-"""Exponents of the number of links in a distance: below 1, and smaller from `LONG` links on, so that
-long chains wind."""
+"""Exponents of the number of links in a distance: below 1, and smaller from `LONG` links on, so
+that long chains wind."""
 WINDING = 0.12
-"""Radians that a ring is turned against the one within it, so that no chain is straight at first."""
+"""Radians that a ring is turned against the one within it, so that no chain is straight at
+first."""
 RING = 40
 """Neighbours that fit around one node; more of them fill a disc."""
 GOLDEN = math.pi * (3 - math.sqrt(5))
 
 
 def stress_layout(count: int, edges: Sequence[tuple[int, int]]) -> Places:
-    """Return positions of ``count`` nodes of a connected graph, about 1 apart along each edge; (count, 2)."""
+    """Return positions (count, 2) of a connected graph's nodes, about 1 apart along an edge."""
     if count == 1:
         return np.zeros((1, 2))
     ends = np.array(edges).reshape(-1, 2)
@@ -64,7 +65,7 @@ def stress_layout(count: int, edges: Sequence[tuple[int, int]]) -> Places:
 
 
 def _rings(steps: NDArray[np.float64], middle: int) -> Places:
-    """Return a radial tree around ``middle``, each node in the part of a ring that its leaves need."""
+    """Return a radial tree around ``middle``, with room for the leaves of each node."""
     count = len(steps)
     depth = steps[middle]
     order = np.argsort(depth, kind="stable").tolist()

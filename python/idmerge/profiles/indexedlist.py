@@ -1,6 +1,7 @@
 """A list of JSON values with an index, and equality of JSON values (SPEC 10).
 
-Asking for a value, appending one and removing one cost what that value costs, however long the list is.
+Asking for a value, appending one and removing one cost what that value costs, however long the list
+is.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class IndexedList:
 def likeness(value: Any) -> str | bytes:
     """Return what equal JSON values have in common: 1 and 1.0 are equal, 1 and true are not.
 
-    Text stands for itself and anything else is bytes: both have hashes that nobody can make collide.
+    Text stands for itself and anything else is bytes: both have hashes that nobody can make
+    collide.
     """
     return value if isinstance(value, str) else _canonical(value).encode("utf-8", "surrogatepass")
 

@@ -1,10 +1,11 @@
 """People's profiles, kept per ID and shown per person (SPEC 10).
 
-A profile is *stored* under the ID to which an update's ``$distinct_id`` resolved when it came, and *shown* by
-what the resolver says now. Nothing is copied when clusters merge, so:
+A profile is *stored* under the ID to which an update's ``$distinct_id`` resolved when it came, and
+*shown* by what the resolver says now. Nothing is copied when clusters merge, so:
 
 1. A merge hides profiles and loses none; taking it back shows them again.
-2. What is stored depends on the updates and on who was who when each came, and never on how it is shown.
+2. What is stored depends on the updates and on who was who when each came, and never on how it is
+   shown.
 
 An update costs one look-up; showing all, one a stored profile.
 """
@@ -44,21 +45,26 @@ class WhoIsWho(Protocol):
         """Return the canonical ID; an unknown ID resolves to itself."""
 
     def members(self, distinct_id: str, /) -> Sequence[str]:
-        """Return the cluster's IDs in the order in which they became known; KeyError if it is unknown."""
+        """Return the cluster's IDs, the first known first; KeyError if it is unknown."""
 
     def __contains__(self, distinct_id: str, /) -> bool:
         """Return whether the ID is known."""
 
 
 class UpdateOutcome(Code):
-    """The answer to a profile update; true if it was applied, but for mismatches. The numbers are stable."""
+    """The answer to a profile update; true if it was applied, but for mismatches.
+
+    The numbers are stable.
+    """
 
     APPLIED = 0
     """Every operation was applied."""
     MISMATCHED = 1
-    """A property had a value of another type than its operation needs, and keeps it; the rest was applied."""
+    """A property had a value of another type than its operation needs, and keeps it; the rest was
+    applied."""
     INVALID_ID = 2
-    """The ID belongs to nobody: it is empty, blocked, too long or no Unicode. Nothing was applied."""
+    """The ID belongs to nobody: it is empty, blocked, too long or no Unicode. Nothing was
+    applied."""
     MALFORMED = 3
     """It is no update; nothing was applied. In reports only: `Profiles.update` raises instead."""
 
@@ -91,15 +97,16 @@ class UpdateReport:
 class Profiles:
     """Profiles of people, updated as by Mixpanel's ``/engage`` and routed by a resolver.
 
-    Threads can share it: one lock is held for an update, a look-up, or a whole table. It only asks the
-    resolver and never changes it; links may come at any time, and each update goes to whom its ID
-    resolves at that moment.
+    Threads can share it: one lock is held for an update, a look-up, or a whole table. It only asks
+    the resolver and never changes it; links may come at any time, and each update goes to whom its
+    ID resolves at that moment.
 
     Args:
         resolver: Says who is who: a `Resolver`, a `DurableResolver` or a `reference.Resolver`.
-        merge_profiles: What is shown of a person with several profiles. ``"hide"``: the canonical ID's alone,
-            which is none if it has none. ``"fill"``: the canonical ID's, and the properties that it lacks
-            from the hidden ones, in the order in which their IDs became known.
+        merge_profiles: What is shown of a person with several profiles. ``"hide"``: the canonical
+            ID's alone, which is none if it has none. ``"fill"``: the canonical ID's, and the
+            properties that it lacks from the hidden ones, in the order in which their IDs became
+            known.
 
     Raises:
         TypeError: ``resolver`` is none.
@@ -136,18 +143,18 @@ class Profiles:
     def update(self, update: Update) -> UpdateOutcome:
         """Apply one update of the shape that ``/engage`` takes.
 
-        It goes to the profile stored under the ID to which its ``$distinct_id`` resolves now, or with
-        ``"$ignore_alias": true`` under that very ID.
+        It goes to the profile stored under the ID to which its ``$distinct_id`` resolves now, or
+        with ``"$ignore_alias": true`` under that very ID.
 
         Raises:
-            MalformedUpdateError: It is no JSON object, names no ID, has no operation, or an operation has a
-                value that it cannot take; nothing was applied.
+            MalformedUpdateError: It is no JSON object, names no ID, has no operation, or an
+                operation has a value that it cannot take; nothing was applied.
             TypeError: ``update`` is neither a mapping nor text.
         """
         return self._apply(stated_update(update))
 
     def update_many(self, updates: Iterable[Update]) -> UpdateReport:
-        """Apply many updates in order, and report what became of them; malformed ones are passed over.
+        """Apply many updates in order, without malformed ones, and report their outcomes.
 
         Raises:
             TypeError: An update is neither a mapping nor text; those before it are applied.
@@ -183,8 +190,8 @@ class Profiles:
     def forget(self, distinct_id: str) -> bool:
         """Remove what is stored under exactly this ID, for good; return whether there was anything.
 
-        `Resolver.forget` and this one know nothing of each other: call both. Then also look for the ID in
-        the profiles of its person's other IDs, whose properties may name it.
+        `Resolver.forget` and this one know nothing of each other: call both. Then also look for the
+        ID in the profiles of its person's other IDs, whose properties may name it.
         """
         _check_text(distinct_id)
         with self._lock:
@@ -201,9 +208,10 @@ class Profiles:
             return self._shown([canonical, *behind])
 
     def hidden(self, distinct_id: str) -> dict[str, Profile]:
-        """Return copies of the profiles that are not this person's canonical ID's, by the IDs they belong to.
+        """Return copies of the person's profiles under IDs that are not canonical, by their IDs.
 
-        They stand in the order in which the IDs became known. Under ``"fill"`` they are those that fill gaps.
+        They stand in the order in which the IDs became known. Under ``"fill"`` they are those that
+        fill gaps.
         """
         _check_text(distinct_id)
         with self._lock:
@@ -252,13 +260,13 @@ class Profiles:
         return [member for member in members if member != canonical and member in self._stored]
 
     def _canonicals(self) -> list[str]:
-        """Return the canonical ID of each stored profile, by one call where the resolver has one for many."""
+        """Return the canonical ID of each stored profile, by one call where the resolver can."""
         stored = list(self._stored)
         at_once = getattr(self._resolver, "resolve_many", None)
         return at_once(stored) if at_once else [self._resolver.resolve(own) for own in stored]
 
     def _people(self) -> dict[str, list[str]]:
-        """Return by canonical ID which stored profiles are shown, in the order in which they count."""
+        """Return the stored profiles to show by canonical ID, the one that counts most first."""
         people: dict[str, list[str]] = {}
         for own, canonical in zip(self._stored, self._canonicals(), strict=True):
             people.setdefault(canonical, []).append(own)
@@ -281,9 +289,10 @@ class Profiles:
     def table(self) -> pa.Table:
         """Return the profiles that are shown as columns: ``distinct_id``, then one a property.
 
-        Rows stand in the order in which the profiles came, properties as they first appear; a property called
-        ``distinct_id`` is in the column ``properties.distinct_id``. Types: `idmerge._json_columns`. The
-        IDs are canonical ones, so the table joins with what has been resolved.
+        Rows stand in the order in which the profiles came, properties as they first appear; a
+        property called ``distinct_id`` is in the column ``properties.distinct_id``. Types:
+        `idmerge._json_columns`. The IDs are canonical ones, so the table joins with what has been
+        resolved.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
@@ -304,7 +313,10 @@ class Profiles:
         return table
 
     def renamed(self) -> dict[str, str]:
-        """Return the properties with a NUL in their names, with their columns in `table`: U+FFFD is there."""
+        """Return the properties with a NUL in their names, and their columns in `table`.
+
+        U+FFFD stands there.
+        """
         from idmerge._json_columns import column_names  # noqa: PLC0415
 
         with self._lock:
@@ -317,9 +329,9 @@ class Profiles:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all stored profiles to ``path``, hidden ones too, in place of an older file.
 
-        `idmerge.profiles.store` has the form: each line has a checksum, and the end one over all. The file is
-        there whole or not at all; once this returns it is on disk. Where these profiles were loaded from
-        ``path``, or saved there, the file must still be that one.
+        `idmerge.profiles.store` has the form: each line has a checksum, and the end one over all.
+        The file is there whole or not at all; once this returns it is on disk. Where these profiles
+        were loaded from ``path``, or saved there, the file must still be that one.
 
         Raises:
             StoreError: Somebody else has changed the file since; it stays as it is.
@@ -357,8 +369,8 @@ class Profiles:
             missing_ok: Return no profiles where there is no such file; `save` then makes it.
 
         Raises:
-            FileFormatError: The file is damaged, cut off, of a later form, or none that `save` wrote; the
-                message names file and line.
+            FileFormatError: The file is damaged, cut off, of a later form, or none that `save`
+                wrote; the message names file and line.
             OSError: It cannot be read.
         """
         profiles = cls(resolver, merge_profiles=merge_profiles)

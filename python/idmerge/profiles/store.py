@@ -4,13 +4,16 @@
     {"$distinct_id": "ana", "$ignore_alias": true, "$set": {"plan": "pro"}, "$crc32": "…"}
     {"profiles": 1, "$blake2b": "…", "$crc32": "…"}
 
-1. Each line ends with the CRC-32 of what stands before it, so a damaged line is found and has a number.
-2. The end has the number of profiles and the BLAKE2b digest of all lines before it, so a file that was cut
-   off, or put together from others, is no store.
+1. Each line ends with the CRC-32 of what stands before it, so a damaged line is found and has a
+   number.
+2. The end has the number of profiles and the BLAKE2b digest of all lines before it, so a file that
+   was cut off, or put together from others, is no store.
 3. Equal profiles in the same order are the same bytes.
-4. A line is an update that makes its profile under that very ID, so a store is a file of updates, too.
+4. A line is an update that makes its profile under that very ID, so a store is a file of updates,
+   too.
 
-Reading and writing take one line at a time. A profile, and so its line, is held whole, of whatever length.
+Reading and writing take one line at a time. A profile, and so its line, is held whole, of whatever
+length.
 """
 
 from __future__ import annotations
@@ -75,8 +78,8 @@ def read_store(name: str, stream: BinaryIO, add: Callable[[str, Profile], None])
     Whatever was added counts for nothing if this raises.
 
     Raises:
-        FileFormatError: It is no store, damaged, cut off, or of a later form; the message names the file,
-            the line, and the way out.
+        FileFormatError: It is no store, damaged, cut off, or of a later form; the message names the
+            file, the line, and the way out.
     """
     line = stream.readline(_LONGEST_HEADER)
     _check_header(name, line)
@@ -104,7 +107,7 @@ def read_store(name: str, stream: BinaryIO, add: Callable[[str, Profile], None])
 
 
 def last_line(path: str) -> bytes | None:
-    """Return the last line of the store at ``path``, which tells its state from any other; None without one.
+    """Return the last line of the store at ``path``, unique to its state; None without one.
 
     What is no regular file has none.
     """
@@ -121,7 +124,7 @@ def last_line(path: str) -> bytes | None:
 
 @contextmanager
 def sole_writer(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold the right to load the store ``path``, change it and save it, which one process has at a time.
+    """Hold the lock of the store ``path``, to load it, change it and save it.
 
     It ends with the block, or with the process. The lock is a file beside the store, which stays.
 

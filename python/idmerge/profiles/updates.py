@@ -1,10 +1,10 @@
 """Profile updates as Mixpanel's ``/engage`` takes them, and their effect on a profile (SPEC 10).
 
-A profile is a dict of properties. Values are JSON: numbers are finite and no larger than a double can be,
-and whoever reads an update copies its values, so that nothing is shared with the caller.
+A profile is a dict of properties. Values are JSON: numbers are finite and no larger than a double
+can be, and whoever reads an update copies its values, so that nothing is shared with the caller.
 
-**[D]** is documented by Mixpanel, **[C]** our choice. An operation that finds a value of another type than
-it needs leaves that value as it is: nothing is lost by a mistake of type.
+**[D]** is documented by Mixpanel, **[C]** our choice. An operation that finds a value of another
+type than it needs leaves that value as it is: nothing is lost by a mistake of type.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Profile = dict[str, Any]
-"""The properties of one profile; a long list may be an `IndexedList` until it is `copied` or `plain`."""
+"""The properties of one profile; a long list may be an `IndexedList` until it is `copied` or
+`plain`."""
 
 Update = Mapping[str, Any] | str | bytes | bytearray
 """One update: a mapping of the shape that ``/engage`` takes, or its JSON text."""
@@ -49,12 +50,12 @@ class StatedUpdate(NamedTuple):
 def stated_update(update: Update) -> StatedUpdate:
     """Return what ``update`` states, its values copied.
 
-    Keys that are no operation (``$token``, ``$time``, ``$ip``, ``$ignore_time``, whatever SDKs add) are
-    passed over.
+    Keys that are no operation (``$token``, ``$time``, ``$ip``, ``$ignore_time``, whatever SDKs add)
+    are passed over.
 
     Raises:
-        MalformedUpdateError: It is no JSON object, names no ID, has no operation, or an operation has a
-            value that it cannot take.
+        MalformedUpdateError: It is no JSON object, names no ID, has no operation, or an operation
+            has a value that it cannot take.
         TypeError: ``update`` is neither a mapping nor text.
     """
     mapping = _mapping(update)
@@ -72,8 +73,8 @@ def updated(profile: Profile | None, operations: Mapping[str, Any]) -> tuple[Pro
     """Apply ``operations`` to ``profile``, in their order, in place.
 
     Returns:
-        The profile, None if there is none (any more), and whether every operation could be applied: False if
-        one found a value of another type than it needs, and left it.
+        The profile, None if there is none (any more), and whether every operation could be applied:
+        False if one found a value of another type than it needs, and left it.
     """
     all_applied = True
     for name, operand in operations.items():
@@ -189,7 +190,10 @@ def _add(profile: Profile, name: str, value: float) -> bool:
 
 
 def _append(profile: Profile, name: str, value: Any) -> bool:
-    """Append to a list, or begin one; anything but a list stays [D]. A list is appended as one item [C]."""
+    """Append a value to a list, or begin one; anything but a list stays [D].
+
+    A list is appended as one item [C].
+    """
     old = profile.setdefault(name, [])
     if not _is_list(old):
         return False
@@ -220,7 +224,10 @@ def _union(profile: Profile, name: str, values: list[Any]) -> bool:
 
 
 def _remove(profile: Profile, name: str, value: Any) -> bool:
-    """Remove a value from a list; what is not there or no list stays [D]. All its occurrences go [C]."""
+    """Remove all occurrences of a value from a list [C].
+
+    Where there is no such value, or no list, everything stays [D].
+    """
     if name not in profile:
         return True
     old = _searchable(profile, name)
@@ -235,10 +242,10 @@ def _remove(profile: Profile, name: str, value: Any) -> bool:
 
 
 def _searchable(profile: Profile, name: str) -> list[Any] | IndexedList | None:
-    """Return a list, empty if it is not there, in a form in which a search costs little; None if it is none.
+    """Return a list, empty if missing, in a form for quick searches; None if it is none.
 
-    A list that is long, or has lists and objects in it, is indexed the first time and stays so: a list of
-    30,000 values that `$union` made one by one took a minute without.
+    A list that is long, or has lists and objects in it, is indexed the first time and stays so: a
+    list of 30,000 values that `$union` made one by one took a minute without.
     """
     old = profile.setdefault(name, [])
     if isinstance(old, list) and (

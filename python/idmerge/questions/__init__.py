@@ -1,8 +1,9 @@
 """Three questions about stitched events, each answered with and without stitching, side by side.
 
-Stitched events have the columns ``event``, ``time``, ``distinct_id`` (the person's canonical ID) and
-``$distinct_id_before_identity`` (the ID that was sent), and one a property. DuckDB answers; the statement
-that it ran is part of the answer. How ties, missing values and IDs of nobody are decided: docs/questions.md.
+Stitched events have the columns ``event``, ``time``, ``distinct_id`` (the person's canonical ID)
+and ``$distinct_id_before_identity`` (the ID that was sent), and one a property. DuckDB answers; the
+statement that it ran is part of the answer. How ties, missing values and IDs of nobody are decided:
+docs/questions.md.
 """
 
 from idmerge.questions.answer import Answer

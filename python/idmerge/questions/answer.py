@@ -1,4 +1,4 @@
-"""An answer: a table with both versions side by side, the statement that made it, and its drawings."""
+"""An answer: its table of both versions, its SQL statement, and its charts."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Answer:
             stream.write(drawing)
 
     def drawn(self, picture: Picture) -> bytes:
-        """Return the chart in the format ``picture``; the page also holds the table and the statement.
+        """Return the chart in the format ``picture``; a page also has the table and the statement.
 
         Raises:
             MissingExtraError: matplotlib is not installed.

@@ -66,9 +66,10 @@ MODELS: dict[Model, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution(Question):
-    """The sum of ``amount`` over the events ``purchase``, by the campaigns that are credited with it.
+    """The sum of ``amount`` over the events ``purchase``, by the campaigns credited.
 
-    A touch is an event of the same person that has a campaign, before the purchase or at the same time.
+    A touch is an event of the same person that has a campaign, before the purchase or at the same
+    time.
     """
 
     measures: ClassVar = (Measure("revenue", "sum"), Measure("share", "share"))

@@ -20,7 +20,7 @@ MONTH = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion(Question):
-    """The number of persons with the event ``start``, by its property ``by``, and of those with ``goal``.
+    """The numbers of persons with the event ``start``, and with ``goal``, by the property ``by``.
 
     The goal counts if it comes ``within`` that time after the start, or at the same time.
     """
@@ -116,7 +116,7 @@ def conversion(
     within: timedelta = MONTH,
     **options: Any,
 ) -> Answer:
-    """Return the share of persons that reached ``goal``, by ``by``; see `Conversion` for the options.
+    """Return the share of persons that reached ``goal``, by ``by``; options: `Conversion`.
 
     Raises:
         As `Question.ask`.

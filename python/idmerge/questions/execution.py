@@ -1,11 +1,11 @@
 """Execution of DuckDB's statements, which Ctrl-C interrupts.
 
-While DuckDB's own thread works, `execute` waits without looking for signals. So a statement runs in another
-thread, and the caller's thread, where Python handles signals, waits for that. Without a thread to be had, it
-runs in the caller's.
+While DuckDB's own thread works, `execute` waits without looking for signals. So a statement runs in
+another thread, and the caller's thread, where Python handles signals, waits for that. Without a
+thread to be had, it runs in the caller's.
 
-What a statement reads from Python, such as the batches of a stream, is not interrupted: the statement ends
-once the batch that is being made is there.
+What a statement reads from Python, such as the batches of a stream, is not interrupted: the
+statement ends once the batch that is being made is there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ AGAIN = 0.05
 class _Running(Thread):
     """A statement in a thread of its own, which ends before `stop` returns.
 
-    `Thread.join` cannot be used for that: when it is interrupted, Python before 3.13 takes the thread for
-    ended.
+    `Thread.join` cannot be used for that: when it is interrupted, Python before 3.13 takes the
+    thread for ended.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, statement: str) -> None:

@@ -1,4 +1,4 @@
-"""The base of all questions: the columns that one needs, its statement, and the columns of its answer."""
+"""The base of all questions: their columns, their statement, the columns of their answer."""
 
 from __future__ import annotations
 

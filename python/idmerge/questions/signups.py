@@ -19,7 +19,7 @@ Period = Literal["day", "week", "month"]
 
 @dataclass(frozen=True, kw_only=True)
 class SignupRate(Question):
-    """The number of persons with at least one event, and of those among them with the event ``signup``."""
+    """The number of persons with any event, and of those among them with the event ``signup``."""
 
     measures: ClassVar = (
         Measure("visitors", "count"),
@@ -30,7 +30,8 @@ class SignupRate(Question):
 
     signup: str = "Sign Up"
     by: Period | None = None
-    """Count the persons apart whose first event was in the same day, week (from Monday) or month, in UTC."""
+    """Count the persons apart whose first event was in the same day, week (from Monday) or month,
+    in UTC."""
 
     def __post_init__(self) -> None:
         """Check the period."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Place = str | os.PathLike[str]
 
 Events = Any
-"""Stitched events: an object that exports an Arrow stream (of pyarrow, polars or idmerge), a frame of pandas,
-a relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
+"""Stitched events: an object that exports an Arrow stream (of pyarrow, polars or idmerge), a frame
+of pandas, a relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
 
 TIMES = ("TIMESTAMP", "DATE")
 MANY = 30
@@ -43,8 +43,8 @@ def opened(events: Any, wanted: Sequence[str]) -> Iterator[tuple[duckdb.DuckDBPy
     """Open a connection in which ``events`` has the columns ``wanted``.
 
     Raises:
-        ColumnError: The events lack one of them, their times are no timestamps, or the stream or DuckDB
-            fails.
+        ColumnError: The events lack one of them, their times are no timestamps, or the stream or
+            DuckDB fails.
         FileFormatError: A file is no Parquet, or DuckDB cannot read it.
         MemoryError: They need more memory than DuckDB may take.
         MissingExtraError: DuckDB or pyarrow is not installed.
@@ -102,7 +102,7 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def _reading(files: Sequence[Path] | None) -> Iterator[None]:
-    """Turn errors of DuckDB and pyarrow in reading ``files``, or a stream, into errors of idmerge."""
+    """Turn errors of DuckDB and pyarrow in reading ``files``, or a stream, into ours."""
     import duckdb  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
@@ -119,7 +119,7 @@ def _reading(files: Sequence[Path] | None) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of an error's message; that of Python in a stream ends with a traceback."""
+    """Return the first line of an error's message, without a traceback from a stream."""
     return str(error).partition("\n")[0].partition(". Detail: Python exception")[0]
 
 
@@ -143,7 +143,8 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
         check_intact(events, full=False)  # A stream does not carry the sizes of buffers.
     own_schema = getattr(events, "schema", None)
     if isinstance(own_schema, pa.Schema) and hasattr(events, "batches"):
-        # Stitched events: their exceptions would be no more than a text on the other side of a stream.
+        # Stitched events: their exceptions would be no more than a text on the other side of a
+        # stream.
         stream = pa.RecordBatchReader.from_batches(own_schema, events.batches())
     else:
         stream = pa.RecordBatchReader.from_stream(events)
@@ -248,7 +249,7 @@ def is_parquet(file: Path) -> bool:
 
 
 def is_stitched(place: Path) -> bool:
-    """Return whether there is Parquet at ``place``, a file or a directory, other than that of raw events.
+    """Return whether ``place``, a file or a directory, is Parquet of other than raw events.
 
     Stitched events have the ID that was sent in a column of its own.
     """
@@ -314,7 +315,7 @@ def _unreadable(files: Sequence[Path], error: Exception) -> FileFormatError:
 
 
 def _found(relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str]) -> Columns:
-    """Return the columns ``wanted`` as SQL calls them in ``relation``, whose columns are ``names``."""
+    """Return the columns ``wanted`` as SQL names of ``relation``, with columns ``names``."""
     check(names, wanted)
     types = [str(kind) for kind in relation.types]
     known = {

@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class Columns:
-    """The columns of ``events`` in a statement; those that stitching makes, unless others are ``known``."""
+    """The columns of ``events`` in a statement: those of stitching, unless others are ``known``."""
 
     def __init__(self, known: Mapping[str, Column] | None = None) -> None:
         self._known = known
@@ -72,7 +72,7 @@ def literal(text: str) -> str:
 
 
 def interval(length: timedelta) -> str:
-    """Return a length of time in hours or less: a day can have 23 hours where the clock is changed."""
+    """Return a length of time in hours or less: a day can have 23 hours (clock changes)."""
     for unit, noun in ((timedelta(hours=1), "hours"), (timedelta(seconds=1), "seconds")):
         count, rest = divmod(length, unit)
         if not rest:
@@ -98,8 +98,9 @@ def facts(
 ) -> str:
     """Return the first part of a statement: ``facts``, in which each event stands twice.
 
-    Once for its person with stitching, when ``stitched`` is true, and once without. Events that carry no ID,
-    or a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further columns of it.
+    Once for its person with stitching, when ``stitched`` is true, and once without. Events that
+    carry no ID, or a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further
+    columns of it.
     """
     version = f"CASE WHEN versions.stitched THEN {columns.text(PERSON)} ELSE {columns.text(SENT)} END AS id"
     lines = ",\n        ".join(["versions.stitched", version, *chosen])

@@ -17,7 +17,7 @@ LONGEST = 60
 
 
 def text_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_key: bool) -> Iterator[str]:
-    """Yield a line for the versions, one for the headings, and one a row; numbers stand on the right."""
+    """Yield a line of versions, one of headings, and one a row; numbers on the right."""
     first = int(has_key)
     cells = [[middle_cut(of[0], LONGEST), *of[1:]] if has_key else of for of in cells]
     many = (len(headings) - first) // len(VERSIONS)
@@ -40,7 +40,7 @@ def text_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_k
 
 
 def html_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_key: bool) -> Iterator[str]:
-    """Yield the table as HTML, under a line that counts its rows if there are more than it holds."""
+    """Yield the table as HTML, under a count of its rows if not all are in it."""
     if len(cells) > MOST_ROWS:
         yield count_line(len(cells), "row")
     many = (len(headings) - has_key) // len(VERSIONS)

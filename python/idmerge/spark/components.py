@@ -1,7 +1,8 @@
-"""Connected components of stated links: in one task, by stars in plain DataFrames, or by GraphFrames.
+"""Connected components of links: in one task, by stars in DataFrames, or by GraphFrames.
 
-A finder takes edges, a DataFrame of ``source`` and ``target`` (64-bit numbers), and returns one of ``vertex``
-and ``component``: for each vertex the smallest vertex that it is connected with, unless that is itself.
+A finder takes edges, a DataFrame of ``source`` and ``target`` (64-bit numbers), and returns one of
+``vertex`` and ``component``: for each vertex the smallest vertex that it is connected with, unless
+that is itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Finder = Literal["auto", "one-task", "stars", "graphframes"]
-"""The ways to find components: ``"auto"`` is ``"one-task"`` up to `ONE_TASK_EDGES`, ``"stars"`` above."""
+"""The ways to find components: ``"auto"`` is ``"one-task"`` up to `ONE_TASK_EDGES`, ``"stars"``
+above."""
 ONE_TASK_EDGES = 20_000_000
 """Edges that ``"auto"`` gives to one task."""
 ARTIFACT = "io.graphframes:graphframes-spark4_2.13"
@@ -54,14 +56,14 @@ def finder_named(name: Finder, edges: int = 0) -> Callable[[DataFrame], DataFram
 
 
 def kept(frame: DataFrame) -> DataFrame:
-    """Compute ``frame`` now, and forget how: it lies in the checkpoint directory, or else in executors."""
+    """Compute ``frame`` now and cut its plan: it lies in the checkpoint directory or executors."""
     if frame.sparkSession.sparkContext.getCheckpointDir():
         return frame.checkpoint()
     return frame.localCheckpoint()
 
 
 def by_one_task(edges: DataFrame) -> DataFrame:
-    """Find components with the core, in one task on one executor, which holds all edges meanwhile."""
+    """Find components with the core, in one task, whose executor holds all edges."""
     ends = edges.select("source", "target").repartition(1)
     return kept(ends.mapInArrow(_leaves, _LEAVES))
 
@@ -90,9 +92,10 @@ def _leaves(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def by_stars(edges: DataFrame) -> DataFrame:
     """Find components by large and small stars in turns (Kiveris et al., 2014).
 
-    Every edge is hung from its greater end to its smaller one. A round hangs the greater neighbours of each
-    vertex, then the smaller ones, below the least vertex that it sees; the number of edges never grows,
-    and is about the number of vertices in the end. Rounds are few: the logarithm of the longest chain.
+    Every edge is hung from its greater end to its smaller one. A round hangs the greater neighbours
+    of each vertex, then the smaller ones, below the least vertex that it sees; the number of edges
+    never grows, and is about the number of vertices in the end. Rounds are few: the logarithm of
+    the longest chain.
     """
     source, target = F.col("source"), F.col("target")
     hung = edges.select(
@@ -110,7 +113,10 @@ def _both_ways(hung: DataFrame) -> DataFrame:
 
 
 def _are_stars(hung: DataFrame) -> bool:
-    """Return whether each vertex is a centre, with greater neighbours only, or a leaf, with a smaller one."""
+    """Return whether each vertex is a centre (greater neighbours only) or a leaf.
+
+    A leaf has a smaller neighbour.
+    """
     at = _both_ways(hung).groupBy("at")
     counted = at.agg(F.count("*").alias("all"), F.count_if(F.col("other") < F.col("at")).alias("smaller"))
     return counted.where("smaller > 0 and all > 1").isEmpty()

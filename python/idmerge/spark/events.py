@@ -1,8 +1,9 @@
 """DataFrames of events: the links that they state (SPEC 3), and the sender of each event.
 
-Events come in one of three shapes: lines of JSON in a column ``value`` (text), as ``spark.read.text`` has
-them; columns ``event`` and ``properties`` (a struct, a map, or JSON text); or a column for each property.
-The last two may be mixed, and are what `idmerge.stitch` takes. Executors read them as it does.
+Events come in one of three shapes: lines of JSON in a column ``value`` (text), as
+``spark.read.text`` has them; columns ``event`` and ``properties`` (a struct, a map, or JSON text);
+or a column for each property. The last two may be mixed, and are what `idmerge.stitch` takes.
+Executors read them as it does.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ class Step(NamedTuple):
 def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
     """Return the links that ``events`` state, and the IDs that ordinary ones make known (SPEC 3).
 
-    An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known and
-    does nothing else. All events count as imported. Malformed identity events, and lines that are no JSON
-    object, are left out: they are as if never sent.
+    An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known
+    and does nothing else. All events count as imported. Malformed identity events, and lines that
+    are no JSON object, are left out: they are as if never sent.
 
     Args:
-        events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map or JSON
-            text), with the properties as columns, or both.
+        events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map
+            or JSON text), with the properties as columns, or both.
         order: The column, or the columns, by which events are ordered. They are passed on.
 
     Returns:
@@ -144,7 +145,7 @@ def _step(event: Mapping[str, Any] | None, own: str | None) -> Step | None:
 
 
 def sender(events: DataFrame) -> Column:
-    """Return a column of structs: the ``sent`` ID of each event, and the one ``before`` anybody stitched it.
+    """Return structs of each event's ``sent`` ID and the one ``before`` any stitching.
 
     Raises:
         ColumnError: The events are in none of the three shapes.

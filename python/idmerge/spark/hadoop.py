@@ -1,4 +1,4 @@
-"""Small files in a directory wherever Spark can write: Hadoop's file systems, reached through the JVM."""
+"""Small files in a directory of any Hadoop file system, reached through the JVM."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*:/[^\s,;]*", re.IGNORECASE)
 
 
 class Directory:
-    """A directory at ``path``, which may be missing, under the session's settings for file systems."""
+    """A directory at ``path``, which may be missing, under the session's settings for files."""
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         """Find the file system.
 
         Raises:
-            ValueError: ``path`` is a pattern: Spark would write to it and find nothing there to read.
+            ValueError: ``path`` is a pattern: Spark would write to it and find nothing there to
+                read.
             OSError: There is no such file system.
         """
         if _PATTERN.intersection(path):
@@ -113,7 +114,7 @@ class Directory:
 
 
 def failure(error: Exception, path: str) -> tuple[str, Exception | None]:
-    """Return the reason of an error of Spark's in one line, and the error itself unless it holds secrets."""
+    """Return the reason of a Spark error in one line, and the error unless it has secrets."""
     reason, whole = str(error.java_exception if isinstance(error, Py4JJavaError) else error), str(error)
     first = _without_secrets(reason, path).partition("\n")[0]
     return visible(first), error if _without_secrets(whole, path) == whole else None

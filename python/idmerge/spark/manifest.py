@@ -1,8 +1,9 @@
 """The manifest of a saved state: its rules, and each file with its size, rows and checksum.
 
-It is one object of JSON with the format's number, the state, and a SHA-256 of the state. It is written last,
-under another name first, so a directory without one is no saved state. Checksums of files are Spark's
-xxhash64 of all their bytes: executors compute them, and no byte of a file is decoded before it was checked.
+It is one object of JSON with the format's number, the state, and a SHA-256 of the state. It is
+written last, under another name first, so a directory without one is no saved state. Checksums of
+files are Spark's xxhash64 of all their bytes: executors compute them, and no byte of a file is
+decoded before it was checked.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The state at ``path``: ``rules`` by which it came, schemas of its parts, and its files by name.
+    """The state at ``path``: the ``rules`` behind it, schemas of its parts, and files by name.
 
-    A file's name is that of its part, its bucket's directory and its own: ``links/bucket=3/part-0.parquet``.
+    A file's name is that of its part, its bucket's directory and its own:
+    ``links/bucket=3/part-0.parquet``.
     """
 
     path: str
@@ -169,7 +171,7 @@ def _digest(state: Any) -> str:
 
 
 def _files(spark: SparkSession, path: str, places: Sequence[str], of: str) -> dict[str, int]:
-    """Return ``of`` each file below the ``places`` of a state, by the last three names of its path."""
+    """Return ``of`` each file below the ``places``, by the last three names of its path."""
     if not places:
         return {}
     files = spark.read.format("binaryFile").option("recursiveFileLookup", "true")

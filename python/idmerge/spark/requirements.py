@@ -1,4 +1,4 @@
-"""Requirements of the package: a library that can be imported, and a session with a JVM of its own."""
+"""Requirements of the package: importable libraries, and a session with its own JVM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INSTALL = "pip install 'idmerge[spark]'"
 
 
 def missing(purpose: str, library: str, error: ImportError, way_out: str = "") -> MissingExtraError:
-    """Return the error for a ``library`` whose import failed, be it that another one is missing to it."""
+    """Return the error for a ``library`` whose import failed, or that of one it needs."""
     root = (error.name or library).partition(".")[0]
     if root == library:
         return MissingExtraError(f"{purpose} needs {library}: {INSTALL}{way_out}")

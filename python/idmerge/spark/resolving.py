@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 LINKS_A_TASK = 1_000_000
 """Links that a task replays, about: some 100 MB beside what Python takes."""
 _WORTH_A_TASK = 100_000
-"""Links below which another task costs more than it saves: the task's start is a tenth of a second."""
+"""Links below which another task costs more than it saves: the task's start is a tenth of a
+second."""
 MAPPING = "distinct_id string, canonical_id string, cluster_size int"
 _ROWS_A_BATCH = 65_536
 
@@ -52,18 +53,20 @@ def resolve(  # noqa: PLR0913 - each by its name
     It runs at once. What it returns lies in the executors, or in ``save``.
 
     Args:
-        links: ``kind`` (a `Kind` or its name), ``first`` and ``second`` (text), as `links` returns them. A
-            link between an ID and itself makes the ID known.
-        order: The column, or the columns, by which links are ordered. Links that agree in it are ordered by
-            kind, first and second, so the answer never depends on where they are stored.
+        links: ``kind`` (a `Kind` or its name), ``first`` and ``second`` (text), as `links` returns
+            them. A link between an ID and itself makes the ID known.
+        order: The column, or the columns, by which links are ordered. Links that agree in it are
+            ordered by kind, first and second, so the answer never depends on where they are stored.
         policy: The rules; those of ``previous``, or Mixpanel's.
         canonical: Who names a cluster; as in ``previous``, or ``"stable"``.
         previous: What an earlier call saved. Its links count too, and only those of components that
             ``links`` touch are read and judged again; ``links`` may come before them in order.
-        save: A new directory (Parquet) for links and mapping, so that they can be ``previous`` to others.
+        save: A new directory (Parquet) for links and mapping, so that they can be ``previous`` to
+            others.
         components: How components are found. ``"auto"`` needs none where one task replays all links
-            and nothing is saved; else it takes ``"one-task"`` up to 20 million links between different
-            IDs (docs/scale.md has its memory) and ``"stars"`` above. ``"graphframes"`` needs its jar.
+            and nothing is saved; else it takes ``"one-task"`` up to 20 million links between
+            different IDs (docs/scale.md has its memory) and ``"stars"`` above. ``"graphframes"``
+            needs its jar.
         links_a_task: About how many links a task replays. A component is never divided.
 
     Returns:
@@ -184,7 +187,7 @@ def _parts(news: DataFrame, finder: Callable[[DataFrame], DataFrame], before: Sa
 
 
 def _relabelled(frame: DataFrame, name: str, labels: DataFrame) -> DataFrame:
-    """Put the component of each vertex in the column called ``name`` in its place, where it has another."""
+    """Replace the column ``name`` by the component of each vertex, where it has another."""
     labels = labels.select(F.col("vertex").alias(name), F.col("component").alias("label"))
     return frame.join(labels, name, "left").withColumn(name, F.coalesce("label", name)).drop("label")
 

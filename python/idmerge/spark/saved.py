@@ -1,8 +1,9 @@
 """The state that one run leaves to the next: its links by component, its mapping, and its rules.
 
-A directory of two parts and a manifest: ``links`` and ``mapping``, Parquet in buckets (of the component, and
-of the ID). The manifest comes last and lists every file, so a directory without it is no state, and no file
-counts that it does not list. Each bucket's bytes are checked before they are read.
+A directory of two parts and a manifest: ``links`` and ``mapping``, Parquet in buckets (of the
+component, and of the ID). The manifest comes last and lists every file, so a directory without it
+is no state, and no file counts that it does not list. Each bucket's bytes are checked before they
+are read.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _ROWS_A_FILE = 500_000
 
 @dataclass(frozen=True)
 class Settings:
-    """By which rules a mapping came, and into how many directories links and mapping are divided."""
+    """The rules behind a mapping, and the number of directories of its links and rows."""
 
     policy: Policy
     canonical: Strategy | Chooser
@@ -100,7 +101,7 @@ class Saved:
             )
 
     def components_of(self, vertices: DataFrame) -> DataFrame:
-        """Return the component of each of the ``vertices`` (one column) that has been known before."""
+        """Return the saved component of each of the ``vertices`` (one column) that has one."""
         wanted = vertices.toDF("vertex").distinct()
         held = self._in_buckets("mapping", wanted, "vertex")
         held = held.select(F.xxhash64("distinct_id").alias("vertex"), "component")
@@ -155,7 +156,7 @@ def opened(spark: SparkSession, path: str) -> Saved:
 
 @contextmanager
 def claimed(spark: SparkSession, path: str) -> Iterator[None]:
-    """Make the new directory ``path`` before hours are spent, and remove it unless the block ends well.
+    """Make the new directory ``path``, before hours are spent, and remove it on failure.
 
     Raises:
         FileExistsError: There is something at ``path``.
@@ -188,7 +189,8 @@ def written(  # noqa: PLR0913, PLR0917 - a result in full
 ) -> DataFrame:
     """Write a result to ``path``, which is claimed, and return the mapping from there.
 
-    What ``before`` holds outside of the ``affected`` components is copied. There are ``links`` in all.
+    What ``before`` holds outside of the ``affected`` components is copied. There are ``links`` in
+    all.
 
     Raises:
         RuntimeError: Other than so many were written.

@@ -1,4 +1,4 @@
-"""Links in a Spark DataFrame: columns checked, invalid links dropped, one observation of an ID kept."""
+"""Links in a Spark DataFrame: checked columns, valid links, one observation an ID."""
 
 from __future__ import annotations
 
@@ -116,8 +116,9 @@ def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
 def without_repeated_observations(links: DataFrame, tasks: int) -> DataFrame:
     """Keep the first of the links of each ID with itself: they make it known and do nothing else.
 
-    It reads ``links`` twice, so they are persisted first. At most ``tasks`` tasks look for the first ones:
-    Spark does not coalesce the partitions of a shuffle (200 by default) in a frame that is persisted.
+    It reads ``links`` twice, so they are persisted first. At most ``tasks`` tasks look for the
+    first ones: Spark does not coalesce the partitions of a shuffle (200 by default) in a frame that
+    is persisted.
     """
     is_observation = F.col("first") == F.col("second")
     earliest = F.min(F.struct("order", "kind")).alias("earliest")

@@ -34,9 +34,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
 ) -> DataFrame:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
-    The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that property
-    already. Both are columns, whatever the shape of the events; ``properties`` and lines of JSON stay as
-    they are.
+    The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that
+    property already. Both are columns, whatever the shape of the events; ``properties`` and lines
+    of JSON stay as they are.
 
     Args:
         events: Events in any shape that `links` takes.

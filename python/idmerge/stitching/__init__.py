@@ -1,7 +1,8 @@
 """Events under one ID a person (SPEC 9).
 
-`stitch` takes events wherever they are, and answers in the same family. `StitchedEvents` describes the table
-that files become; of tables only the column of IDs is replaced, and a column or two added.
+`stitch` takes events wherever they are, and answers in the same family. `StitchedEvents` describes
+the table that files become; of tables only the column of IDs is replaced, and a column or two
+added.
 """
 
 from __future__ import annotations
@@ -65,33 +66,34 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
 ) -> Any:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
-    The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that property
-    already.
+    The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that
+    property already.
 
     Args:
-        events: A table of pyarrow, polars, pandas or DuckDB, with the columns ``event`` and ``distinct_id``,
-            and the properties that state links as columns, or in a column ``properties`` (a struct or JSON
-            text). Or paths: one or a list of files of events (NDJSON or a JSON array, plain, gzip or zstd) or
-            directories of these; files of links in columns count too. Parquet or Arrow files of events are
-            opened as tables first.
-        resolver: A resolver that has the links already, as it is. By default those in ``events`` count.
+        events: A table of pyarrow, polars, pandas or DuckDB, with the columns ``event`` and
+            ``distinct_id``, and the properties that state links as columns, or in a column
+            ``properties`` (a struct or JSON text). Or paths: one or a list of files of events
+            (NDJSON or a JSON array, plain, gzip or zstd) or directories of these; files of links in
+            columns count too. Parquet or Arrow files of events are opened as tables first.
+        resolver: A resolver that has the links already, as it is. By default those in ``events``
+            count.
         policy: The rules, where no resolver is given.
         canonical: Who names a cluster, where no resolver is given.
-        as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event came, so that
-            only links before it count.
-        dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before. This keeps
-            some 20 bytes for each event.
+        as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event
+            came, so that only links before it count.
+        dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before.
+            This keeps some 20 bytes for each event.
         properties: Of files, the only properties that become columns.
-        output: Of files, where they are also written, as `StitchedEvents.write` does. Parquet is made of JSON
-            while its links are read, which is faster than to write it afterwards.
+        output: Of files, where they are also written, as `StitchedEvents.write` does. Parquet is
+            made of JSON while its links are read, which is faster than to write it afterwards.
 
     Returns:
         A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
 
     Raises:
         TypeError: ``events`` is none of these.
-        ValueError: A column is missing, ``resolver`` is given together with what only links can say, or
-            ``properties`` or ``output`` together with a table.
+        ValueError: A column is missing, ``resolver`` is given together with what only links can
+            say, or ``properties`` or ``output`` together with a table.
         ColumnError: A column is there twice or cannot be read, or a table is damaged.
         CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.

@@ -69,7 +69,7 @@ class Columns:
         ]
 
     def learn(self, on_bytes: Callable[[int], object]) -> Iterator[tuple[Piece, Report | None]]:
-        """Read the files and yield each piece and the report on its links, None if they do not count."""
+        """Read the files; yield each piece and the report on its links, None if not counted."""
         stitcher = Stitcher(self._wanted)
         for file in self._files:
             self._marks.take(file)
@@ -120,7 +120,7 @@ class Columns:
         return [name for name in self._whole.names if name in {*self._kept, *self._looked_at}]
 
     def _shown_of(self, stitched: pa.Table) -> pa.Table:
-        """Return the columns of ``stitched`` that are wanted, under names that Arrow can hand on."""
+        """Return the wanted columns of ``stitched``, under names that Arrow can export."""
         wanted = {*self._kept, ID, BEFORE, *([AS_KNOWN] if self._wanted.as_known else [])}
         shown = stitched.select([name for name in stitched.column_names if name in wanted])
         return shown.rename_columns([*column_names(shown.column_names).values()])
@@ -128,7 +128,7 @@ class Columns:
     def _tables(
         self, file: RereadableFile, names: list[str], on_bytes: Callable[[int], object]
     ) -> Iterator[pa.Table]:
-        """Yield the columns ``names`` of ``file`` in the types that they have in all files together."""
+        """Yield the columns ``names`` of ``file`` in the types that fit all files together."""
         pa = import_pyarrow()
         there = [name for name in self._schemas[file.path].names if name in names]
         fields = [self._whole.field(name) for name in names]

@@ -26,7 +26,7 @@ def resolved(resolver: Resolver, batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def with_column(batch: pa.RecordBatch, name: str, column: Any, after: str) -> pa.RecordBatch:
-    """Return ``batch`` with ``column`` behind the one called ``after``, or in the place of its own."""
+    """Return ``batch`` with ``column`` behind the one called ``after``, or replaced."""
     place = batch.schema.get_field_index(name)
     if place >= 0:
         return batch.set_column(place, name, column)

@@ -1,10 +1,11 @@
 """Events encoded as Parquet while their links are still read, so that their files are read once.
 
-Whose an event is can be said when the last link is read: only that column is encoded then. The others wait,
-encoded, in a file without a name in the directory of the output, and are copied into their places.
+Whose an event is can be said when the last link is read: only that column is encoded then. The
+others wait, encoded, in a file without a name in the directory of the output, and are copied into
+their places.
 
-A row group is encoded in the types that its properties have so far. If one of them turns out to be of another
-type, everything encoded is dropped, and the files are read twice.
+A row group is encoded in the types that its properties have so far. If one of them turns out to be
+of another type, everything encoded is dropped, and the files are read twice.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ MOST_BYTES = 2**26
 MOST_THREADS = 4
 """Threads that find and encode canonical IDs."""
 WITHOUT_DICTIONARY = ("time", "$insert_id")
-"""Columns whose values do not come again: integers and times are differences, texts without their lengths."""
+"""Columns whose values do not come again: integers and times are differences, texts without their
+lengths."""
 STATISTICS = ("event", "time", "distinct_id")
 """Columns whose least and greatest values in a row group say something."""
 
@@ -41,8 +43,9 @@ STATISTICS = ("event", "time", "distinct_id")
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """Return how Parquet is written.
 
-    Times go on and insert IDs never repeat, so they have no dictionary; the least and greatest value
-    of an ID in a row group says nothing. Together that is three tenths of the time, and a sixth of the file.
+    Times go on and insert IDs never repeat, so they have no dictionary; the least and greatest
+    value of an ID in a row group says nothing. Together that is three tenths of the time, and a
+    sixth of the file.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -64,8 +67,8 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
 class Encoding:
     """Events as encoded columns that wait, in a file beside ``output``, for their canonical IDs.
 
-    ``resolver`` will know these. If it ``applies`` the same events, their IDs need not be looked up again:
-    they wait as its numbers, which mean the same as long as it only learns.
+    ``resolver`` will know these. If it ``applies`` the same events, their IDs need not be looked up
+    again: they wait as its numbers, which mean the same as long as it only learns.
 
     Raises:
         OSError: No file can be made there. This and other errors of writing name ``output``.
@@ -138,7 +141,7 @@ class Encoding:
         self._encoded.clear()
 
     def finish(self) -> bool:
-        """Encode the rest, and return whether everything has the types that its properties have now.
+        """Encode the rest; return whether all has the types that its properties have now.
 
         Raises:
             OSError: There is no room.
@@ -151,7 +154,7 @@ class Encoding:
         return self.is_whole
 
     def named(self) -> Generator[_core.EncodedEvents]:
-        """Yield the row groups with the canonical IDs that the resolver knows; they can be written once."""
+        """Yield the row groups, once, with the canonical IDs that the resolver has."""
         threads = min(threads_allowed(), MOST_THREADS)
         naming: deque[Future[_core.EncodedEvents]] = deque()
         encoded, self._encoded = self._encoded, []

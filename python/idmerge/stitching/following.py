@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def followed(resolver: Resolver, sent: pa.Array[Any], pieces: Sequence[StepBatch]) -> pa.Array[Any]:
-    """Apply ``pieces`` to ``resolver``, and return whom each ID in ``sent`` meant before its own step."""
+    """Apply ``pieces`` to ``resolver``; return each ID of ``sent`` as resolved before its step."""
     import pyarrow as pa  # noqa: PLC0415
 
     known: list[Any] = []
@@ -29,7 +29,7 @@ def followed(resolver: Resolver, sent: pa.Array[Any], pieces: Sequence[StepBatch
 def followed_events(
     resolver: Resolver, ids: Iterable[str | None], events: Iterable[Mapping[str, Any]]
 ) -> list[str | None]:
-    """Apply ``events`` one after another, and return whom each one's ID in ``ids`` meant before it."""
+    """Apply ``events`` in order; return each ID of ``ids`` as resolved before its event."""
     known = []
     for own, event in zip(ids, events, strict=True):
         known.append(None if own is None else resolver.resolve(own))

@@ -62,13 +62,13 @@ class Lines:
     def learn(
         self, on_bytes: Callable[[int], object], encoding: Encoding | None = None
     ) -> Iterator[tuple[Piece, Report | None]]:
-        """Read the files and yield each piece and the report on its links, None if they do not count.
+        """Read the files; yield each piece and the report on its links, None if they do not count.
 
         The events are encoded meanwhile if there is an ``encoding``.
 
         Raises:
-            FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
-                can have.
+            FileFormatError: A file is damaged, has no line that is an event, or more properties
+                than a table can have.
         """
         for file in self._files:
             self._marks.take(file)
@@ -103,7 +103,7 @@ class Lines:
         return names
 
     def renamed(self) -> dict[str, str]:
-        """Return the column of each property whose name has a NUL, which that of a column cannot have."""
+        """Return the column of each property whose name has a NUL, which no column's can have."""
         return {name: column for name, column, _ in self._shape.columns() if "\0" in name}
 
     def schema(self) -> pa.Schema:

@@ -1,12 +1,13 @@
 """Stitched events as a directory for each day, or for each event's name, in Hive's manner.
 
-Events wait until all are there, then each partition is written, a file each. So however many partitions
-there are, only a few files are open. What waits is held in memory up to `MOST_WAITING` bytes; beyond that it
-is spilled, without columns that have no value, into a file without a name in the output's directory.
+Events wait until all are there, then each partition is written, a file each. So however many
+partitions there are, only a few files are open. What waits is held in memory up to `MOST_WAITING`
+bytes; beyond that it is spilled, without columns that have no value, into a file without a name in
+the output's directory.
 
-The key of a partition is a column of its own, ``date`` or ``event_name``, which only the names of the
-directories hold; a property of that name gives way. The files keep every column of the events, ``event`` too:
-a directory's name tells neither a null from some texts, nor can it be of any length.
+The key of a partition is a column of its own, ``date`` or ``event_name``, which only the names of
+the directories hold; a property of that name gives way. The files keep every column of the events,
+``event`` too: a directory's name tells neither a null from some texts, nor can it be of any length.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def check_key(schema: pa.Schema, partition_by: str) -> None:
 
 
 def _keys(batch: pa.RecordBatch, key: str) -> tuple[list[Key], Any]:
-    """Return the keys of the partitions of ``batch``, and the place of each event's key among them."""
+    """Return the keys of the partitions of ``batch``, and the index of each event's key."""
     column: Any = _days(batch.column("time")) if key == "date" else _names(batch.column("event"))
     encoded = column.dictionary_encode("encode")
     values = encoded.dictionary.to_pylist()
@@ -103,7 +104,7 @@ def _keys(batch: pa.RecordBatch, key: str) -> tuple[list[Key], Any]:
 
 
 def _days(times: Any) -> Any:
-    """Return the day of each time, in UTC, as a number since 1970: dates of Python end with the year 9999."""
+    """Return each time's day in UTC, in days since 1970: dates of Python end with the year 9999."""
     import pyarrow as pa  # noqa: PLC0415
 
     if times.type == pa.date32():
@@ -208,7 +209,7 @@ class _Waiting:
         return place
 
     def tables(self, partition: _Partition) -> Iterator[tuple[pa.Table, int]]:
-        """Yield the events of ``partition``, with all columns, and the bytes of those that have values.
+        """Yield the events of ``partition`` with all columns, and the bytes of those with values.
 
         Any thread may read them.
         """
@@ -259,7 +260,7 @@ def _together(batches: list[pa.RecordBatch]) -> pa.Table:
 
 
 def _packed(table: pa.Table) -> pa.Buffer:
-    """Return ``table`` as a stream of Arrow, without dictionaries, for each piece would have all of them."""
+    """Return ``table`` as an Arrow stream without dictionaries, which each piece would repeat."""
     import pyarrow as pa  # noqa: PLC0415
 
     table = _without_nulls(table).combine_chunks()
@@ -279,7 +280,8 @@ def _packed(table: pa.Table) -> pa.Buffer:
 def _write_each(directory: Path, key: str, waiting: _Waiting) -> None:
     """Write each partition to a file of its own.
 
-    The caller's thread waits for others, so it can be interrupted; they end after the row group at hand.
+    The caller's thread waits for others, so it can be interrupted; they end after the row group at
+    hand.
     """
     threads = min(threads_allowed(), MOST_THREADS)
     is_over = Event()
@@ -322,8 +324,8 @@ def _write(path: Path, waiting: _Waiting, partition: _Partition, is_over: Event)
 def _escaped(key: Key, longest: int) -> str:
     """Return what the name of a directory has for a key.
 
-    No two keys have the same, but for a collision of hashes, and every character is one that any file system
-    takes. A text that is too long ends in a hash.
+    No two keys have the same, but for a collision of hashes, and every character is one that any
+    file system takes. A text that is too long ends in a hash.
     """
     if key is None:
         return NULL

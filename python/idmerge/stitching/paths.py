@@ -1,4 +1,4 @@
-"""Files of events, stitched: read twice, or once where JSON becomes Parquet, however large they are."""
+"""Stitching of event files of any size: in two readings, or one from JSON to Parquet."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 class StitchedEvents:
     """The events of files under one ID a person.
 
-    Any library that speaks Arrow opens it, as often as it likes; the files are then read once more, in
-    pieces. Memory grows with the IDs, not with the events. The files must stay as they are.
+    Any library that speaks Arrow opens it, as often as it likes; the files are then read once more,
+    in pieces. Memory grows with the IDs, not with the events. The files must stay as they are.
 
-    Of events as JSON the columns are ``event``, ``time`` (milliseconds, UTC), ``distinct_id`` (the canonical
-    ID), ``$distinct_id_before_identity`` (as it was sent), and the properties in the order in which they
-    first appear: integers, floats, truth values, and text; nested values, and those of properties whose
-    values differ in type, as JSON text. Of Parquet and Arrow files they stay as they are, but for the IDs.
-    SPEC 9 says more.
+    Of events as JSON the columns are ``event``, ``time`` (milliseconds, UTC), ``distinct_id`` (the
+    canonical ID), ``$distinct_id_before_identity`` (as it was sent), and the properties in the
+    order in which they first appear: integers, floats, truth values, and text; nested values, and
+    those of properties whose values differ in type, as JSON text. Of Parquet and Arrow files they
+    stay as they are, but for the IDs. SPEC 9 says more.
     """
 
     def __init__(  # noqa: PLR0913 - what is read, and what is wanted of it
@@ -105,7 +105,7 @@ class StitchedEvents:
 
     @property
     def renamed(self) -> dict[str, str]:
-        """The properties that have a NUL in their names, with their columns, which have U+FFFD there."""
+        """The properties with a NUL in their names, and their columns, with U+FFFD instead."""
         self._check_learned()
         return self._source.renamed()
 
@@ -122,13 +122,14 @@ class StitchedEvents:
     ) -> None:
         """Read the files for the first time: their links, and which properties their events have.
 
-        A second call reads them anew. ``on_piece`` is called with each piece and the report on its links,
-        None if a resolver was given. Given the ``output``, events of JSON that become Parquet are encoded
-        meanwhile, in a file without a name beside it, and `write` seldom has to read the files once more.
+        A second call reads them anew. ``on_piece`` is called with each piece and the report on its
+        links, None if a resolver was given. Given the ``output``, events of JSON that become
+        Parquet are encoded meanwhile, in a file without a name beside it, and `write` seldom has to
+        read the files once more.
 
         Raises:
-            FileFormatError: A file is damaged, has no line that is an event, or more properties than a table
-                can have.
+            FileFormatError: A file is damaged, has no line that is an event, or more properties
+                than a table can have.
             MissingExtraError: pyarrow is not installed.
             OSError: A file cannot be opened, or there is no room beside the output.
         """
@@ -182,17 +183,21 @@ class StitchedEvents:
         If `learn` was told the output they seldom are: docs/stitching.md says when.
 
         Args:
-            output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet files. It
-                is there whole or not at all. A directory that this has written is replaced, no other one.
-            partition_by: Make a directory for each day (UTC) or for each event's name, in Hive's manner.
-            csv_safe: In CSV put an apostrophe before each cell that a spreadsheet would take for a formula;
-                docs/csv.md says how to undo it.
+            output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet
+                files. It is there whole or not at all. A directory that this has written is
+                replaced, no other one.
+            partition_by: Make a directory for each day (UTC) or for each event's name, in Hive's
+                manner.
+            csv_safe: In CSV put an apostrophe before each cell that a spreadsheet would take for a
+                formula; docs/csv.md says how to undo it.
             on_bytes: Called with the number of bytes read since its last call.
 
         Raises:
-            FileFormatError: A file is damaged or has changed, or the directory holds something else.
+            FileFormatError: A file is damaged or has changed, or the directory holds something
+                else.
             OSError: There is no room, or no permission.
-            ValueError: ``partition_by`` is none of these, or ``csv_safe`` is wanted and the output is no CSV.
+            ValueError: ``partition_by`` is none of these, or ``csv_safe`` is wanted and the output
+                is no CSV.
         """
         path = os.fspath(output)
         if partition_by not in {None, *PARTITIONS}:

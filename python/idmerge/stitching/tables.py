@@ -1,4 +1,4 @@
-"""Tables of events, stitched: their columns of IDs are replaced or added, the others stay as they are."""
+"""Stitching of tables: columns of IDs are replaced or added, the others stay."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Stitcher:
             piece.apply_to(self._follower)
 
     def rows(self, table: pa.Table, path: str = "", first_line: int = 1) -> Rows:
-        """Return the rows of ``table`` with the columns that may matter; ``path`` is as in `Rows`."""
+        """Return the rows of ``table`` with the columns that may matter; ``path``: see `Rows`."""
         names = [name for name in self.wanted.column_names if name in table.column_names]
         for name in names:
             if table.column_names.count(name) > 1:

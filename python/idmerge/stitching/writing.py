@@ -36,7 +36,8 @@ PARTITIONS = tuple(KEYS)
 PART_ROWS = 2 * ROWS
 """Rows of a file of a directory that is not partitioned."""
 OWN = "_idmerge"
-"""An empty file in each directory that was written here: such a directory is replaced, no other one."""
+"""An empty file in each directory that was written here: such a directory is replaced, no other
+one."""
 
 
 def write_events(
@@ -50,7 +51,8 @@ def write_events(
     """Write ``batches`` to ``output``, a file or a directory, and return the number of rows.
 
     Raises:
-        FileFormatError: A directory holds what was not written here, or the format has no place for a column.
+        FileFormatError: A directory holds what was not written here, or the format has no place for
+            a column.
         OSError: There is no room, or no permission.
     """
     if partition_by is not None:
@@ -148,7 +150,7 @@ def _each_encoded(
     most: int,
     write: Callable[[pa.Table], object],
 ) -> int:
-    """Gather ``batches`` into tables of ``most`` rows or more, let ``threads`` write them, count the rows.
+    """Gather ``batches`` into tables of ``most`` rows or more for ``threads``; count the rows.
 
     Memory holds a table for each of the threads, and the one that is gathered.
     """
@@ -189,7 +191,8 @@ def _writer(
         with parquet.ParquetWriter(stream, schema, **parquet_options(schema)) as writer:
             yield lambda table: writer.write_table(table, row_group_size=2 * ROWS)
     elif output.endswith(".arrow"):
-        # A file of Arrow has one dictionary a column, and each row group of Parquet may have its own.
+        # A file of Arrow has one dictionary a column, and each row group of Parquet may have its
+        # own.
         plain = schema
         for place, field in enumerate(schema):
             if pa.types.is_dictionary(field.type):
@@ -215,7 +218,7 @@ def _replacing_directory(path: str) -> Iterator[Path]:
 
 
 def _check_own(path: str, target: Path) -> None:
-    """Raise FileFormatError if ``target`` is a file, or holds anything that was not written here."""
+    """Raise FileFormatError if ``target`` is a file, or has contents not written here."""
     if not target.is_dir():
         raise FileFormatError(f"{path}: there is a file; name a directory, or a file with a suffix")
     files = [file for file in target.rglob("*") if not file.is_dir()]

@@ -294,7 +294,7 @@ def _tell_missing(asked: Question, relation: Any) -> None:
 
 
 def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
-    """Return the events at ``paths`` as a question takes them; raw ones are stitched by ``resolver``.
+    """Return the events at ``paths`` for a question; raw ones are stitched by ``resolver``.
 
     Raises:
         click.UsageError: Some are stitched and some are not, or rules come with stitched ones.

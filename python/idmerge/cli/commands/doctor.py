@@ -123,7 +123,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
 
 
 def _check(files: Sequence[str], profiles: str | None, output: str | None) -> None:
-    """Raise a usage error if a journal comes with options for events, or a file would be written over."""
+    """Raise a usage error for options that contradict, or a file that would be written over."""
     if any(map(is_journal, files)):
         if len(files) > 1:
             raise click.UsageError("a journal is looked at alone, without other files")

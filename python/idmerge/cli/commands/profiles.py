@@ -220,7 +220,7 @@ def _check_call(
     output: str | None,
     store: str | None,
 ) -> None:
-    """Raise a usage error unless one source of links is named, and no file is both read and written over."""
+    """Raise a usage error unless one source of links is named, and no input is written over."""
     if bool(events) == bool(journal):
         raise click.UsageError(
             "name the files whose links say who is who by --events, or a journal by --journal"

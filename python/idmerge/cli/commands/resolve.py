@@ -139,7 +139,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
 
 
 def _opened(path: str, canonical: Any) -> DurableResolver:
-    """Open the journal at ``path`` under its own policy, which must have what options were given."""
+    """Open the journal at ``path`` under its own policy, which must match the options given."""
     policy, given = None, given_policy()
     if given:
         facts = _facts(path)
@@ -165,7 +165,7 @@ def _read_all(  # noqa: PLR0913 - the input, the resolver and two reports
     *,
     strict: bool,
 ) -> Iterator[None]:
-    """Apply the links of all files to ``resolver``, piece by piece; the rejected ones go to ``writer``."""
+    """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
         for path in files:
@@ -182,7 +182,7 @@ def _read_all(  # noqa: PLR0913 - the input, the resolver and two reports
 
 
 def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *, strict: bool) -> None:
-    """Read on and commit: every `COMMIT_EVERY` steps, or under ``strict`` all at once at the end."""
+    """Read on and commit every `COMMIT_EVERY` steps, under ``strict`` once at the end."""
     if strict:
         _note(run, resolver.commit_all(reading))
         return
@@ -218,7 +218,7 @@ def _report(piece: Piece, report: Report, malformed: MalformedLines, writer: Rej
 
 
 def _check_paths(files: Sequence[str], blocked_ids: str | None, outputs: Mapping[str, str | None]) -> None:
-    """Raise a usage error if a file would be written over; ``outputs`` are those of options by name."""
+    """Raise a usage error if a file would be written over; ``outputs`` are by option."""
     written: dict[str, str] = {}
     for option, path in outputs.items():
         if path is not None and (before := written.setdefault(os.path.realpath(path), option)) != option:

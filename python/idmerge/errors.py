@@ -111,6 +111,10 @@ class FileFormatError(IdmergeError, ValueError):
     """A file is not what its name or its columns promise; the message names file and line."""
 
 
+class DialectError(IdmergeError, ValueError):
+    """Rows have no known dialect, or a role or dialect is unknown; the message names the keys."""
+
+
 class ColumnError(IdmergeError, ValueError):
     """Events lack a column, or one holds values it cannot; the message names it and the values."""
 

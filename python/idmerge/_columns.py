@@ -1,4 +1,4 @@
-"""Columns of IDs: which ones idmerge takes, and answers in the caller's own family.
+"""Columns of IDs in and out: the kinds that idmerge takes, and answers of the same library.
 
 Text crosses into the core by reference where that is possible: Arrow buffers as they are, Python
 strings by a reference each. No frame library is imported here; one is used only when the caller's

@@ -1,4 +1,4 @@
-"""JSON values as columns: one type a column, found by looking at its values.
+"""Type inference for columns of JSON values.
 
 Text, integers, numbers and truth values become columns of their own types. Lists, objects, and
 values that differ in type become JSON text, among which text stays as it is. Nothing is rounded:

@@ -1,4 +1,4 @@
-"""JSON text as Python values, the same whatever the process is set to.
+"""A JSON decoder without the limits of the process: any integer, one limit of nesting.
 
 Python reads no integer of more than 4,300 digits, or of as many as a process chooses, and nests no
 deeper than the stack of its caller allows. Here an integer may have any number of digits, and

@@ -1,4 +1,4 @@
-"""Steps as the core takes them: a code and two operands for each event or link.
+"""Encoding of events and links as steps of the core: a code and two operands.
 
 A code is the number of a link's `Kind`, or one of the two below. The core's `record` module has the
 whole table, since a journal keeps these codes.

@@ -15,7 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 VARIABLE = "IDMERGE_THREADS"
-"""The environment variable that says it for calls that do not."""
+"""The environment variable with the default number of threads."""
 
 
 def threads_allowed(threads: int | None = None) -> int:
@@ -72,7 +72,7 @@ class Pool(ThreadPoolExecutor):
             except RuntimeError:
                 if self._threads or self._shutdown:
                     raise
-                # No thread will come, so that nobody takes what lies in the queue.
+                # No thread will come, and none takes what lies in the queue.
                 self._is_alone = True
         future: Future[T] = Future()
         try:

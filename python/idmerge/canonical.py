@@ -34,6 +34,16 @@ def check_canonical(canonical: Strategy | Chooser) -> None:
         raise CanonicalError(f"canonical must be one of {names} or a callable, got {canonical!r}")
 
 
+def check_can_be_followed(canonical: Strategy | Chooser) -> None:
+    """Raise unless canonical IDs can be given as they were before each event.
+
+    Raises:
+        CanonicalError: It is a callable, which would be asked anew for each event.
+    """
+    if callable(canonical):
+        raise CanonicalError("the sender as known at each event can be found under a named strategy only")
+
+
 def choose(chooser: Chooser, members: Sequence[str]) -> str:
     """Return the member that ``chooser`` picks.
 

@@ -104,7 +104,7 @@ class JournalError(IdmergeError, ValueError):
 
 
 class StoreError(IdmergeError, RuntimeError):
-    """A store of profiles is in use, or somebody else has changed it; the message says which."""
+    """A store of profiles is in use, or another process changed it; the message says which."""
 
 
 class FileFormatError(IdmergeError, ValueError):

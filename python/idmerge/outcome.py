@@ -51,7 +51,7 @@ class Outcome(Code):
 
     @property
     def accepted(self) -> bool:
-        """Whether the link holds: it merged two clusters, or they were one already."""
+        """True if the link holds: it merged two clusters, or they were one already."""
         return self <= Outcome.UNCHANGED
 
     def __bool__(self) -> bool:
@@ -142,7 +142,7 @@ class Report:
 
 def _frozen_array(values: Iterable[int], dtype: type[np.generic]) -> NDArray[Any]:
     array = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
-    return np.frombuffer(array.tobytes(), dtype=dtype)  # Over bytes, which nobody can make writeable.
+    return np.frombuffer(array.tobytes(), dtype=dtype)  # Over bytes, which cannot be made writeable.
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Policy:
     """The rule by which an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify``
     named it), ``"cluster"`` (any member of its cluster is identified) or ``"off"``."""
     alias_once: bool = True
-    """Whether an alias can be used only once."""
+    """True if an alias can be used only once."""
     blocked_ids: frozenset[str] = DEFAULT_BLOCKED_IDS
     """IDs that belong to nobody, whatever the case of A-Z, also after ``$device:``."""
     max_id_length: int | None = DEFAULT_MAX_ID_LENGTH

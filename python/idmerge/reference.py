@@ -227,7 +227,7 @@ class Resolver:
         return [None if text is None else self.resolve(text) for text in ids]
 
     def _canonical_of(self, cluster: Cluster) -> str:
-        """Choose who names a cluster (SPEC 5)."""
+        """Set the canonical strategy (SPEC 5)."""
         if callable(self.canonical):
             return choose(self.canonical, cluster.named)
         if self.canonical == "stable" and isinstance(cluster.stable, str):

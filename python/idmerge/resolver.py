@@ -46,11 +46,11 @@ class Resolver(_core.Resolver):
         canonical: The strategy that names a cluster: its name, or a callable that takes the members
             in the order in which they became known and returns one of them (slow: it is asked for
             every answer).
-        capacity: How many IDs to make room for at once, so that the index need not grow on the way.
-        threads: How many threads a call on columns may use, the caller's among them; by default
-            what the environment variable ``IDMERGE_THREADS`` says, else one a processor. No answer
-            depends on it.
-        history: Whether to keep which link joined what, for `explain` (20 bytes an ID).
+        capacity: The number of IDs to make room for at once, so that the index need not grow.
+        threads: The number of threads that a call on columns may use, the caller's among them; by
+            default that of the environment variable ``IDMERGE_THREADS``, else one a processor. No
+            answer depends on it.
+        history: Keep which link joined which clusters, for `explain` (20 bytes an ID).
 
     Raises:
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.

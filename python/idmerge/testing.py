@@ -111,7 +111,7 @@ class _Visitor:
         return self.anonymous if self.user is None else self.user
 
     def new_device(self) -> None:
-        """Come back on another device, as nobody known."""
+        """Come back on another device, under a new anonymous ID."""
         self.device = self.draw.uuid4()
         self.anonymous = f"$device:{self.device}" if self.draw.chance(0.3) else self.device
         self.user = None
@@ -179,7 +179,7 @@ def _resets_too_often(visitor: _Visitor, least: int = 3) -> Iterator[_Identity]:
 
 
 def _shares_with_reset(visitor: _Visitor) -> Iterator[_Identity]:
-    """Is logged out before somebody else logs in on the same device."""
+    """Is logged out before another user logs in on the same device."""
     yield from _signs_up(visitor)
     visitor.reset()
     yield _identify(visitor, visitor.account("b"))

@@ -282,7 +282,7 @@ def test_an_earlier_result_that_allows_no_exact_answer_is_refused_with_the_reaso
         resolve(links, order="at", components="stars", save=saved)
     with pytest.raises(FullRunError, match=r"was resolved under Policy\(.*without previous"):
         resolve(links, order="at", policy=Policy(alias_once=False), components="stars", previous=saved)
-    with pytest.raises(FullRunError, match="canonical='stable', which does not tell whom 'smallest'"):
+    with pytest.raises(FullRunError, match="canonical='stable', from which the names by 'smallest'"):
         resolve(links, order="at", canonical="smallest", components="stars", previous=saved)
     with pytest.raises(FullRunError, match="ordered by bigint, the new ones by string"):
         resolve(links, order="first", components="stars", previous=saved)

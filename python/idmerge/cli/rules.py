@@ -1,4 +1,4 @@
-"""Sentences for users: why a link was rejected, one for each outcome (SPEC 2)."""
+"""A sentence for each outcome that rejects a link (SPEC 2)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Faults in an implementation of identity, found in its events or links.
 
 Mixpanel asks to check an implementation by hand: are a person's events before and after login, and
-on all devices, one person's, and is nobody there twice? Here the events answer. A `Finding` has a
-code that stays, a count, the share of events that it touches, examples with file and line, and a
-remedy; docs/doctor.md lists all findings.
+on all devices, one person's, and is every person there once? Here the events answer. A `Finding`
+has a code that stays, a count, the share of events that it touches, examples with file and line,
+and a remedy; docs/doctor.md lists all findings.
 
     diagnosis = examine(["events.ndjson.gz"])
     for finding in diagnosis.findings:

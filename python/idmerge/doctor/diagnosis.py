@@ -18,7 +18,7 @@ class Diagnosis:
 
     overview: Overview
     findings: tuple[Finding, ...]
-    """By severity, then by the share of events that they touch."""
+    """The findings by severity, then by the share of events that they touch."""
     not_looked_for: tuple[NotLookedFor, ...]
 
     def worst(self) -> Severity | None:

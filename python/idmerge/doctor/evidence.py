@@ -60,8 +60,8 @@ class Evidence:
 
     @cached_property
     def looks_anonymous(self) -> NDArray[np.bool_]:
-        """Whether each ID looks like an anonymous one: as the policy says, or by its prefix."""
-        # Where any ID may be an anonymous one, looks say nothing but what SDKs make.
+        """A mask of the IDs that look anonymous, by the policy's format or by their prefix."""
+        # Where any ID may be an anonymous one, only the formats of SDKs look anonymous.
         form = "sdk" if self.policy.anon_format == "sdk" else "uuid4"
         matches = re.compile(ANON_FORMATS[form]).fullmatch
         found = (text.startswith(DEVICE_PREFIX) or matches(text) is not None for text in self.ids.texts)
@@ -69,12 +69,12 @@ class Evidence:
 
     @cached_property
     def was_anonymous(self) -> NDArray[np.bool_]:
-        """Whether a link named each ID as the anonymous one, whatever came of it."""
+        """A mask of the IDs that an identify of two IDs, accepted or not, named as anonymous."""
         return self._named(self.links.first, self.links.of_kind(Kind.IDENTIFY) & self.links.counted)
 
     @cached_property
     def identified(self) -> NDArray[np.bool_]:
-        """Whether each ID is identified: an accepted link named it as the user's."""
+        """A mask of the identified IDs: those that an accepted identify named as the user's."""
         return self._named(self.links.second, self.links.of_kind(Kind.IDENTIFY) & self.links.accepted)
 
     def _named(self, operands: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Reading everything, and asking each finding in turn."""
+"""The doctor's run: reads events or a journal, and collects all findings."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def examine(  # noqa: PLR0913 - each by its name
         paths: The files in their order, ``"-"`` for standard input, or directories of them; what
             comes through a pipe is kept in a temporary file meanwhile.
         policy: The rules by which links are judged; Mixpanel's by default.
-        canonical: Who names a cluster, as for `Resolver`.
+        canonical: The strategy for canonical IDs, as for `Resolver`.
         profiles: A file of profile updates: one JSON object a line or in an array, with
             ``$distinct_id``.
         limits: Thresholds for reporting a finding.
@@ -143,7 +143,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
     Raises:
         FileNotFoundError: There is no journal.
         JournalError: It is damaged, or no journal.
-        MissingExtraError: What reads it is not installed.
+        MissingExtraError: A library that reads it is not installed.
         OSError: It cannot be read.
     """
     import_pyarrow("reading a journal's links")

@@ -1,4 +1,4 @@
-"""IDs as dense numbers, in the order in which the doctor met them."""
+"""Interning of IDs as dense numbers, in the order in which they are met."""
 
 from __future__ import annotations
 

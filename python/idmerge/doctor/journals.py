@@ -1,4 +1,4 @@
-"""The links of a journal, in their order, as they were recorded."""
+"""A reader of a journal's links with their recorded outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings on IDs that belong to nobody, or look as if they did."""
+"""Findings on IDs that stand for no single person: blocked ones, invalid ones, hubs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The links, as columns of numbers: some thirty bytes a link, beside the IDs' texts.
+"""A compact table of all links, as columns of numbers: some thirty bytes a link.
 
 `Ledger` takes links one by one as they were judged; `Links` is its finished form.
 """
@@ -114,7 +114,7 @@ class Links:
     second: NDArray[np.int64]
     outcomes: NDArray[np.uint8]
     times: NDArray[np.int64]
-    """Microseconds since 1970 in UTC, as the event says; `UNKNOWN_TIME` where none does."""
+    """Microseconds since 1970 in UTC, from the event; `UNKNOWN_TIME` where it has none."""
     is_event: NDArray[np.bool_]
     """True for each link that an event stated, rather than a row of columns or a journal."""
     lines: NDArray[np.int64]

@@ -151,12 +151,12 @@ def _difference(evidence: Evidence, numbers: list[int]) -> str:
 
 
 def anonymous_profiles(evidence: Evidence) -> Iterator[Finding]:
-    """Find profile updates for anonymous IDs of nobody who is identified."""
+    """Find profile updates for anonymous IDs in clusters without an identified one."""
     if not evidence.profiles:
         return
     numbers = np.array(list(evidence.profiles), np.int64)
     anonymous = numbers[(evidence.looks_anonymous | evidence.was_anonymous)[numbers]]
-    has_user = np.zeros(len(evidence.ids) + 1, np.bool_)  # The last row is nobody's.
+    has_user = np.zeros(len(evidence.ids) + 1, np.bool_)  # The last row stands for `NOBODY`.
     has_user[evidence.cluster[evidence.identified]] = True
     has_user[-1] = False
     lost = anonymous[~has_user[evidence.cluster[anonymous]]]

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 DAY = 86_400_000_000
-"""Microseconds."""
+"""A day in microseconds."""
 DAYS = 2**24
-"""More days than a timestamp of ours can tell apart; day 0 is at half of them, and the first is no
-day."""
+"""The number of days in the key of an ID and a day, 45,933 years. 1970-01-01 is in the middle,
+times beyond the ends are on the last days, and the first day stands for no time."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAIRS_AT_ONCE = 2**20
 
@@ -55,7 +55,7 @@ class Traffic:
     """Events that came before (`idmerge.files.duplicates.Duplicates`)."""
     without_insert_id: int
     without_distinct_id: int
-    """Ordinary events alone: an identity event may say its IDs otherwise."""
+    """Of ordinary events alone: an identity event may have its IDs in other properties."""
     examples: dict[str, list[Example]]
     """Up to three of each of these, by the finding's code."""
 
@@ -65,7 +65,7 @@ class Tally:
 
     def __init__(self, ids: Ids) -> None:
         self._pa = import_pyarrow("counting events")
-        import pyarrow.compute as pc  # noqa: PLC0415 - it is there, as the line above says
+        import pyarrow.compute as pc  # noqa: PLC0415 - pyarrow is there, or the line above has raised
 
         self._pc = pc
         self._ids = ids

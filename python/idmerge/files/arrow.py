@@ -69,7 +69,7 @@ class ColumnFile:
         Raises:
             FileFormatError: The file is damaged.
         """
-        done = told = 0
+        done = reported = 0
         total = self._reader.rows
         batches = self._reader.batches(list(columns), rows)
         for number in count():
@@ -84,9 +84,9 @@ class ColumnFile:
                 yield whole.slice(start, rows)
             done += whole.num_rows
             if total:
-                on_bytes(size * done // total - told)
-                told = size * done // total
-        on_bytes(size - told)
+                on_bytes(size * done // total - reported)
+                reported = size * done // total
+        on_bytes(size - reported)
 
     def _validate(self, batch: pa.RecordBatch) -> None:
         """Raise an exception of pyarrow's if ``batch`` is damaged."""

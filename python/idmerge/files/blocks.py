@@ -1,4 +1,4 @@
-"""Text in blocks of whole lines, and several threads that work on them.
+"""Reading text in blocks of whole lines, and parsing them on several threads.
 
 A thread reads a regular file ahead, others work, and the answers come in the order of the file,
 while the caller does something with them. What may keep its reader waiting, such as a pipe, is read

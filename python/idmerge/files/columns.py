@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("kind", "first", "second")
 CSV = (".csv", ".csv.gz", ".csv.zst")
-"""The suffixes of CSV files; nothing in them tells."""
+"""The suffixes of CSV files; their content does not show it."""
 NO_CELL = re.compile(rb"[\r\n]*")
 """A line without a cell."""
 NO_LINE = re.compile(rb"(?!)")

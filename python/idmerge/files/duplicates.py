@@ -1,4 +1,4 @@
-"""Events that came before (SPEC 9)."""
+"""Deduplication of events (SPEC 9)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Duplicates:
-    """Events that came before, as Mixpanel tells them: by name, time, ID as sent and `$insert_id`.
+    """Events that came before, as Mixpanel finds them: by name, time, ID as sent and `$insert_id`.
 
     The first one stays. An event without `$insert_id` is no duplicate. 16 bytes are kept for each.
     """

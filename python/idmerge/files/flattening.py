@@ -1,4 +1,4 @@
-"""Events as tables: a column a property, read by the core.
+"""NDJSON flattened by the core to tables with a column a property.
 
 The core says which lines it leaves alone; those are read here as `idmerge.files.jsontext` reads all
 of them, made plain, and given back.
@@ -50,7 +50,7 @@ class Flattening(NamedTuple, Generic[T]):
     finish: Callable[[_core.Table], T]
     """A function applied to each table, in any thread."""
     with_steps: bool = False
-    """Whether the steps of the events are wanted too."""
+    """True if the steps of the events are wanted too."""
 
     def of_lines(self, path: str, text: Text, *, ahead: bool) -> Iterator[Flattened[T]]:
         """Yield the lines of ``text`` as tables.

@@ -50,7 +50,7 @@ class Text(NamedTuple):
     head: bytes
     """The beginning of the line behind them."""
     is_array: bool
-    """Whether the lines are the items of an array, and their numbers these items'."""
+    """True if the lines are the items of an array, and their numbers these items'."""
 
 
 def text_of(path: str, stream: io.BufferedReader) -> Text:

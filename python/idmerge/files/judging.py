@@ -1,4 +1,4 @@
-"""Links where they stand in a file, each with its outcome."""
+"""Judged links with their file, line and outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class JudgedLink(NamedTuple):
     """The second operand; None where a malformed link has none."""
     outcome: Outcome
     message: str | None
-    """Why the link is malformed; None for every other outcome."""
+    """The fault of a malformed link; None for every other outcome."""
 
 
 def outcomes_by_row(report: Report, links: Iterable[int] | None) -> Iterator[tuple[int, Outcome]]:

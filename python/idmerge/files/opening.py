@@ -1,4 +1,4 @@
-"""A file's bytes: counted as they are read, unpacked if they are compressed.
+"""Opening of files, with decompression and a count of the bytes read.
 
 The first bytes of a stream name its compression, not the file's name: exports are renamed more
 often than they are repacked.
@@ -33,7 +33,7 @@ BUFFER = 128 * 2**10
 
 
 class CountedBytes(io.RawIOBase):
-    """The bytes of ``stream`` in their order, each told to ``on_bytes`` as it is read.
+    """The bytes of ``stream`` in their order, each counted by ``on_bytes`` as it is read.
 
     The first `MAGIC_LENGTH` bytes are read at once and can be looked at as ``magic``; it works on
     pipes, which cannot be rewound.
@@ -110,7 +110,7 @@ def check_pyarrow(purpose: str) -> None:
     Raises:
         MissingExtraError: It is not installed.
     """
-    with suppress(ValueError):  # Somebody has blocked it.
+    with suppress(ValueError):  # Its import is blocked.
         if "pyarrow" in sys.modules or find_spec("pyarrow") is not None:
             return
     import_pyarrow(purpose)

@@ -1,8 +1,7 @@
-"""Pieces of files, and how large one may be.
+"""Batches of a file's events or links, with one protocol and bounded sizes.
 
 A piece has its number of events, applies itself to a resolver, and has the links of the report on
-it with their lines. Nobody needs to ask of which class a piece is, but for a `BadLine`, where it is
-to be reported.
+it with their lines. So callers treat all pieces alike, but for a `BadLine` that is to be reported.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ class BadLine:
     message: str
     """The reason, without file and line."""
     is_no_json: bool = field(default=False, compare=False, repr=False)
-    """Whether it is no JSON at all, so that what follows it in an array cannot be trusted."""
+    """True if it is no JSON at all, so that what follows it in an array cannot be trusted."""
 
     def __len__(self) -> int:
         """Return 0."""

@@ -151,7 +151,7 @@ def _read(
     on_bytes: Callable[[int], object],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
 ) -> Iterator[P | LinkBatch | BadLine]:
-    """Read ``source``; JSON by ``read_text``, which is told whether another thread may read it."""
+    """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it."""
     with ExitStack() as stack:
         stream = opened(source, stack)
         counted = CountedBytes(stream, on_bytes)
@@ -165,7 +165,7 @@ def _read(
         elif suffixed.endswith(CSV):
             yield from read_csv(path, unpacked(counted))
         else:
-            # A file of our own, whose reader never waits for somebody to write.
+            # A file of our own, whose reader never waits for a writer.
             ahead = isinstance(stream, io.FileIO) and stream is not source and stream.seekable()
             yield from read_text(unpacked(counted), ahead)
 

@@ -1,4 +1,4 @@
-"""Files that are read twice: paths as they are, and copies of what comes through a pipe."""
+"""Sources for two readings: paths as they are, temporary copies of pipes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rereadable(source: Source) -> RereadableFile:
     if isinstance(source, (str, os.PathLike)) and source != STDIN:
         check_local(source)
         path = Path(source)
-        if path.is_file() or not path.exists():  # Whoever opens it says that it is not there.
+        if path.is_file() or not path.exists():  # To open a missing one raises.
             return RereadableFile(os.fspath(source), name)
     with ExitStack() as stack:
         stream = opened(source, stack)

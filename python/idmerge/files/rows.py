@@ -102,7 +102,7 @@ class Rows:
         )
 
     def before(self, sent: Any) -> Any:
-        """Return the ID of each row before anybody stitched it."""
+        """Return the ID of each row before any stitching."""
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 

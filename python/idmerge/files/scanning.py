@@ -1,4 +1,4 @@
-"""Events as lines of JSON, scanned by the core: the way for large files.
+"""NDJSON scanned by the core for the steps that its events state: the way for large files.
 
 The core finds the step that each line states, and lists the lines that it leaves to Python; those
 are read here as `idmerge.files.jsontext` reads all of them, so that both ways give the same answers
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from idmerge import _core
 from idmerge._json_decoding import decoded_for_tables
 from idmerge._steps import step_columns
-from idmerge.errors import CanonicalError, FileFormatError
+from idmerge.canonical import check_can_be_followed
+from idmerge.errors import FileFormatError
 from idmerge.events import Kind, Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
 from idmerge.files.jsontext import event_or_bad_line
@@ -101,8 +102,7 @@ class StepBatch:
                 applied.
             CanonicalError: The canonical strategy is a callable, which cannot be followed.
         """
-        if callable(resolver.canonical):
-            raise CanonicalError("who was who at each event can be told under a named strategy only")
+        check_can_be_followed(resolver.canonical)
         return resolver._follow_scan(ids, *self._steps())
 
     def _steps(self) -> tuple[_core.Scan, tuple[int, int], bytes, list[str | None], list[str | None]]:

@@ -1,4 +1,4 @@
-"""Directories of events, as the files that they hold."""
+"""Expansion of directories to the files of events in them."""
 
 from __future__ import annotations
 

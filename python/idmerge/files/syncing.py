@@ -23,7 +23,7 @@ opened."""
 
 
 def sync_file(path: str | os.PathLike[str]) -> None:
-    """Flush the content of the file at ``path``, whoever wrote it.
+    """Flush the content of the file at ``path``, whichever process wrote it.
 
     Raises:
         OSError: It cannot be opened, or the disk is full or broken.

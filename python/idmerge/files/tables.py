@@ -1,4 +1,4 @@
-"""Events in columns, as record batches of pyarrow's."""
+"""Reading Parquet and Arrow files of events as record batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temporary names beside an output, which the next writer removes if theirs was killed.
+"""Temporary files beside an output, and removal of those of killed writers.
 
 An output ``out`` is written under names of its own, where X is random:
 

@@ -1,4 +1,4 @@
-"""Outputs that are there whole or not at all, and on disk once they are: files and directories.
+"""Atomic and durable writing of files and directories.
 
 Both are written under a temporary name beside their place (`TemporaryNames`), flushed, and renamed;
 then the directory around them is flushed. What killed writers of the same output left is removed.
@@ -187,7 +187,8 @@ class _Output(io.FileIO):
         self._output = output
 
         def opener(path: str, flags: int) -> int:
-            # The owner may write until the file is renamed; nobody else may more than at the end.
+            # The owner may write until the file is renamed; others never get more rights than at
+            # the end.
             return os.open(path, flags, permissions | stat.S_IRUSR | stat.S_IWUSR)
 
         with _naming(output):

@@ -164,7 +164,7 @@ class Chain:
     """The checks of a journal's batches, one after the other.
 
     Args:
-        name: How messages name the journal.
+        name: The name of the journal in messages.
         version: Its format.
         after: The batch before the first one that is checked.
     """

@@ -1,4 +1,4 @@
-"""A commit: what is pending, cut into batches of bounded size, and whether it got into the journal.
+"""A commit: the pending steps in batches of bounded size, and the check that they were stored.
 
 A batch is made when the one before it is written, so a commit takes the memory of a block beyond
 what is pending. All batches of a commit are written in one transaction and state one time; the last
@@ -43,7 +43,7 @@ class Commit:
         self.steps = 0
         """The number of pending steps that they hold."""
         self.is_whole = False
-        """Whether the last batch is among them: without it, the commit cannot be in the journal."""
+        """True if the last batch is among them; until then the commit cannot be in the journal."""
 
     def batches(self, offsets: str | None) -> Iterator[Batch]:
         """Yield what is pending at this moment; the last batch states these offsets."""

@@ -50,7 +50,7 @@ class CommittingResolver(Resolver):
     """Commits that may be in the journal, one of them at most: each was interrupted, or failed."""
     _is_closed: bool
     _is_committing: bool
-    """Whether `commit_all` is not over yet."""
+    """True while `commit_all` runs."""
     _times: Times
 
     def _note(self, head: Batch) -> None:
@@ -118,7 +118,7 @@ class CommittingResolver(Resolver):
         Whatever is raised once ``work`` has begun, also by it, closes the resolver: it knows what
         its journal does not. An error before leaves it as `commit` does. An interrupt that comes
         when the last of it is being written leaves open whether all is in the journal, or nothing:
-        `offsets` tell, opened anew.
+        open the journal anew and look at `offsets`.
         """
         with self._guard:
             self.commit()

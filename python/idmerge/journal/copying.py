@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log, copied into its file while the writer goes on.
+"""Background checkpoints of SQLite's write-ahead log.
 
 SQLite would do it within a commit, which then takes tens of milliseconds. A thread with a
 connection of its own copies the bulk; what came meanwhile is little, and the writer copies that
@@ -36,8 +36,8 @@ class LogCopier:
         if self._logged < LOG:
             return
         if self._thread is None:
-            # Known before it runs, so that whatever interrupts this leaves no thread that nobody
-            # waits for.
+            # Known before it runs, so that whatever interrupts this leaves no thread without a
+            # waiter.
             self._thread = threading.Thread(target=self._copy, name="idmerge-journal", daemon=True)
             with suppress(RuntimeError):  # The system has no thread to spare: a later commit asks again.
                 self._thread.start()

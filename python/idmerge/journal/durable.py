@@ -76,7 +76,7 @@ class DurableResolver(CommittingResolver):
     """The position of the last checkpoint."""
     _is_of_the_past: bool
     _is_catching_up: bool
-    """Whether batches are being read back; if that was interrupted, which were is not known."""
+    """True while batches are read back; still true afterwards if that was interrupted."""
 
     def __new__(  # noqa: D102 - `open` says it.
         cls, journal: Journal, facts: Facts, *, history: bool, threads: int | None, read_only: bool
@@ -127,12 +127,12 @@ class DurableResolver(CommittingResolver):
                 in the first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
             policy: The rules by which links are judged; those of the journal, or Mixpanel's for a
                 new one.
-            canonical: Who names a cluster; as the journal says, or ``"stable"`` for a new one.
-            create: Whether to make a journal if there is none.
+            canonical: The strategy for canonical IDs: the journal's, or ``"stable"`` for a new one.
+            create: Make a journal if there is none.
             read_only: Read while another process writes; `refresh` catches up.
-            as_of: Who was who at an earlier moment: before the position ``as_of``, or by what was
-                committed by then. Needs ``read_only``.
-            history: Whether to keep in memory which link joined what (20 bytes an ID); without it
+            as_of: An earlier moment to look back at: before this position, or by what was committed
+                at this time. Needs ``read_only``.
+            history: Keep in memory which link joined which clusters (20 bytes an ID); without it
                 `explain` reads the journal.
             threads: As for `Resolver`.
 
@@ -142,9 +142,12 @@ class DurableResolver(CommittingResolver):
             OSError: The file or its directory cannot be read or written, or the server cannot be
                 reached.
             CanonicalError: ``canonical`` is no strategy's name.
-            MissingExtraError: What opens such a URL is not installed.
+            MissingExtraError: The library for such a URL is not installed.
             PositionError: ``as_of`` is no position of the journal.
-            ValueError: ``as_of`` without ``read_only``, or without a time zone.
+            SettingError: The environment variable ``IDMERGE_THREADS`` is no positive integer.
+            TypeError: ``policy`` is no `Policy`, or ``as_of`` neither a position nor a datetime.
+            ValueError: ``threads`` is no positive integer; ``as_of`` without ``read_only``, or
+                without a time zone.
         """
         if as_of is not None and not read_only:
             raise ValueError("as_of looks back at a journal, which read_only=True must allow")
@@ -183,7 +186,7 @@ class DurableResolver(CommittingResolver):
         if until is not None and until < 0:
             raise PositionError(f"as_of must be at least 0, got {until}")
         known = self._load_checkpoint() if as_of is None else None
-        # Somebody else may write meanwhile: what is read ends where it did when retractions were
+        # Another process may write meanwhile: what is read ends where it did when retractions were
         # looked for.
         outline = Outline(self._journal, latest, known)
         if until is not None and until > outline.end_position:
@@ -217,7 +220,8 @@ class DurableResolver(CommittingResolver):
         """Read back the batches behind the last one that is known, those before number ``end``."""
         was_interrupted, self._is_catching_up = self._is_catching_up, True
         if was_interrupted or not self._read_behind(end):
-            # What is taken back was taken long ago: nobody shall see a moment that never was.
+            # A retraction reaches back to links read before: build it aside, so that no reader sees
+            # a state that never was.
             anew = DurableResolver(
                 self._journal, self._facts, history=self._keeps_history, threads=None, read_only=True
             )
@@ -265,7 +269,7 @@ class DurableResolver(CommittingResolver):
                     f"{self._journal.name}: batch {batch.number} ends at position {position} and ID {ids}, "
                     f"not at {batch.end_seq} and {batch.end_id}"
                 )
-        # What a batch says of offsets came later than the position at which it is left.
+        # Offsets of a batch belong to its end, not to a position within it.
         self._note(batch.without_blocks() if goes_on else replace(batch.without_blocks(), offsets=None))
         return goes_on
 
@@ -273,7 +277,7 @@ class DurableResolver(CommittingResolver):
         """Read what was committed since; return the position up to which everything is known.
 
         A commit of several batches is applied batch by batch: another thread may see a part of it
-        meanwhile, and so does everybody if a later batch of it is damaged; `offsets` are those of
+        meanwhile, and so do all threads if a later batch of it is damaged; `offsets` are those of
         whole commits.
 
         Raises:
@@ -354,7 +358,7 @@ class DurableResolver(CommittingResolver):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; an error on its way says enough of what was not committed."""
+        """Close; with an error on its way, there is no warning of steps not committed."""
         if error is None:
             self.close()
         else:
@@ -456,7 +460,7 @@ class DurableResolver(CommittingResolver):
             self._journal.compact()
 
     def _rewrite(self, number: int) -> None:
-        """Write a batch anew that holds the text of somebody who was forgotten, without it."""
+        """Write a batch anew without the texts of forgotten IDs, if it has any."""
         batch = self._journal.batch(number)
         if batch is None:
             raise JournalError(f"{self._journal.name}: batch {number} is missing")

@@ -1,4 +1,4 @@
-"""Forked processes: a child must neither keep nor use what its parent has open.
+"""Fork safety: a child drops the locks and connections of its parent.
 
 A child that `os.fork` made has copies of its parent's descriptors. With the one of a writer's lock
 it would keep the lock when its parent is killed; with a connection of SQLite's it could damage the
@@ -32,7 +32,7 @@ def watch(thing: Forkable) -> None:
 
 def _in_child() -> None:
     for thing in list(_watched):
-        thing._forked()  # noqa: SLF001 - nobody but this module calls it
+        thing._forked()  # noqa: SLF001 - only this module calls it
     _watched.clear()
 
 

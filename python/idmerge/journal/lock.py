@@ -1,4 +1,4 @@
-"""One writer at a time, by a lock that the system lets go of when its holder dies."""
+"""A lock file for one writer at a time, which the system frees when its holder dies."""
 
 from __future__ import annotations
 
@@ -44,19 +44,20 @@ _BEYOND = 1 << 20
 """A byte that is locked where a lock keeps others from reading."""
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has none, and lets few make symbolic links.
 _LINKS = {errno.ELOOP, errno.EMLINK}
-"""The errors of systems that were told to follow no symbolic link."""
+"""The errors of ``O_NOFOLLOW`` at a symbolic link."""
 
 
 class WriterLock:
     """The right to write to ``journal``, held until `release`; messages call it a ``kind``.
 
-    A file beside the journal is locked and says who holds it. It stays when the lock is released,
-    so that nobody can lock a file that is being deleted. It is written to, and so it must be a file
-    of its own: neither a symbolic link nor a second name of another file. The journal must have one
-    name too, or there would be two such files for it, and two write-ahead logs of SQLite.
+    A file beside the journal is locked, and holds the process, host and time. It stays when the
+    lock is released, so that no file is locked that is being deleted. It is written to, and so it
+    must be a file of its own: neither a symbolic link nor a second name of another file. The
+    journal must have one name too, or there would be two such files for it, and two write-ahead
+    logs of SQLite.
 
     Raises:
-        JournalError: Somebody else holds it; the message says who. Or one of the two is a link.
+        JournalError: Another process holds it, which the message names. Or a file is a link.
         OSError: The file cannot be made.
     """
 
@@ -64,7 +65,7 @@ class WriterLock:
         self._path = journal.with_name(f"{journal.name}-writer")
         check_single_name(journal)
         self._descriptor = self._open()
-        # Whoever forgets to release it does so when the collector comes.
+        # A lock that is never released is let go of by the garbage collector.
         self._close = weakref.finalize(self, os.close, self._descriptor)
         try:
             self._hold(journal, kind)
@@ -103,7 +104,7 @@ class WriterLock:
         self._process = os.getpid()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         mine = {"process": self._process, "host": socket.gethostname(), "since": now}
-        with suppress(OSError):  # A disk that is full: the next one is not told who holds it.
+        with suppress(OSError):  # A disk that is full: then the next error does not name the holder.
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, json.dumps(mine).encode())

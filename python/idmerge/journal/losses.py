@@ -4,12 +4,11 @@ from __future__ import annotations
 
 
 def losses(lost: int, doubtful: int) -> list[str]:
-    """Return a warning for steps that are lost, and one for those of which nobody can tell.
+    """Return a warning for steps that are lost, and one for those that may be.
 
     Args:
-        lost: How many steps were not committed.
-        doubtful: How many a commit was writing when it was interrupted, and the journal cannot be
-            asked.
+        lost: The number of steps that were not committed.
+        doubtful: The number of steps in an interrupted commit, when the journal cannot be asked.
     """
     warnings = []
     if lost:

@@ -1,4 +1,4 @@
-"""The outline of a journal, by its batches' heads: the times of commits, and the retractions."""
+"""An index of a journal from its batches' heads: times of commits, and retractions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Outline:
     """The statements of the heads of a journal's batches, each of which was checked.
 
     Args:
-        journal: Whose they are.
+        journal: The journal of these batches.
         latest: The time by which a batch must have been committed; None for all.
         known: The last batch that a checkpoint spares reading, if there is one.
     """

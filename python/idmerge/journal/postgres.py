@@ -10,11 +10,10 @@ its own ``fsync`` is off. The head is moved on from the batch before, or nothing
 writers cannot both append, whatever became of their locks.
 
 The right to write is an advisory lock of the session, so the server lets go of it when its holder
-dies. Whoever stands between must keep sessions apart: a pooler that lends them transaction by
-transaction does not. If the connection is lost, what was being done fails, and the next call
-connects anew: it needs the lock as the first one did, and an append needs the head to be where it
-was. The same if an interruption left a transaction open, or a statement unanswered: the connection
-is given up for a new one.
+dies. A pooler must keep sessions apart, which one in transaction mode does not. If the connection
+is lost, what was being done fails, and the next call connects anew: it needs the lock as the first
+one did, and an append needs the head to be where it was. The same if an interruption left a
+transaction open, or a statement unanswered: the connection is given up for a new one.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 KEY = 0x69646D67
 """The first half of the writer's lock, "idmg"; the second one is the schema's OID."""
 PATIENCE = 10.0
-"""Seconds that compacting waits for whoever keeps old rows."""
+"""Seconds that compacting waits for transactions that keep old rows."""
 ROOM = 16 * 2**20
 """Bytes of batches to fetch at once."""
 MOST_ROWS = 1000
@@ -134,8 +133,8 @@ class PostgresJournal:
             schema.
         JournalError: The tables are no journal or damaged, it has another writer, or ``url`` is
             none.
-        OSError: The server cannot be reached, or lets nobody in; PermissionError if it forbids what
-            is asked.
+        OSError: The server cannot be reached, or refuses the login; PermissionError if it forbids
+            what is asked.
     """
 
     def __init__(self, url: str, *, create: bool, read_only: bool) -> None:
@@ -234,7 +233,7 @@ class PostgresJournal:
         if row is not None:
             process, application, address, since = row
             holder = f"{application!r}, process {process} of the server"
-            if since is not None:  # To whom the server shows it.
+            if since is not None:  # The server shows it to some users only.
                 where = f"from {address}" if address else "from the server's machine"
                 holder += f", {where}, since {since.isoformat(timespec='seconds')}"
         raise JournalError(f"{self.name} is open for writing by {holder}; a journal has one writer at a time")
@@ -400,7 +399,8 @@ class PostgresJournal:
                     self._ask(rows, ask, values, binary=True)
                     yield from rows
             finally:
-                # Nobody else uses this connection: who finds a transaction open takes a new one.
+                # No other call uses this connection: one that finds a transaction open takes a new
+                # one.
                 if connection.info.transaction_status in (
                     TransactionStatus.INTRANS,
                     TransactionStatus.INERROR,

@@ -1,4 +1,4 @@
-"""The interface that every place of batches offers."""
+"""The protocol of a journal, which SQLite and PostgreSQL implement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEMORY = ":memory:"
 
 
 class Journal(Protocol):
-    """A place of batches. One writer at a time; whoever reads sees whole commits only."""
+    """A store of batches, with one writer at a time; readers see whole commits only."""
 
     name: str
     """Its name in messages."""
@@ -26,7 +26,7 @@ class Journal(Protocol):
     """Its format."""
 
     def facts(self) -> Facts | None:
-        """Return what was stated when the journal was made; None if nothing was yet."""
+        """Return the facts stated when the journal was made; None before that."""
 
     def state(self, facts: Facts, batches: Iterable[Batch] = ()) -> None:
         """Store the facts of the whole journal, once, and its first batches; all or nothing."""

@@ -167,7 +167,7 @@ class SqliteJournal:
         )
 
     def _look_again(self) -> None:
-        """Connect anew if a file has changed of which SQLite was told that it does not."""
+        """Connect anew if a file that was opened as immutable has changed."""
         if self._still and not self._connection.in_transaction and self._still.has_changed():
             self._connection = self._connect(read_only=True)
 
@@ -175,7 +175,7 @@ class SqliteJournal:
         """Make sure that the file is a journal, and that it can be written to if it is to be."""
         ask = self._connection.execute
         if not self._path:
-            self._connection.executescript(_SCHEMA)  # Nobody reads it before it is whole.
+            self._connection.executescript(_SCHEMA)  # No reader sees it before it is whole.
         if ask("PRAGMA application_id").fetchone() != (APPLICATION,):
             raise JournalError(
                 f"{self.name} is a file of SQLite, and no journal of idmerge; choose another path"
@@ -194,7 +194,7 @@ class SqliteJournal:
 
     @contextmanager
     def _as_journal_errors(self) -> Iterator[None]:
-        """Say of SQLite's errors in whose file they were met, and whether they are the system's."""
+        """Turn errors of SQLite into errors that name the journal, or the system's."""
         if self._is_closed:
             raise SealedError(f"{self.name} is closed")
         if self._path:

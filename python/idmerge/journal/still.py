@@ -1,7 +1,7 @@
 """SQLite files opened as immutable, where none can be made beside them (a read-only mount).
 
 To read a file in WAL mode SQLite keeps its locks in another one beside it. Where it cannot, it can
-be told that the file does not change, and then needs none. That is exact as long as it is so: no
+open the file as immutable, and then needs none. That is exact as long as it does not change: no
 write-ahead log holds what was committed last, and no writer comes.
 """
 

@@ -69,7 +69,7 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
     """
     with closing(open_journal(path, create=False, read_only=True)) as journal:
         facts = journal.facts()
-        if facts is None:  # Whoever makes it has not come further yet.
+        if facts is None:  # Another process is just making it.
             return Verdict(batches=0, position=0, ids=0, offsets={}, damage=None)
         resolver = DurableResolver(journal, facts, history=False, threads=None, read_only=True)
         last: Batch | None = None
@@ -111,10 +111,10 @@ def salvage(path: str | os.PathLike[str], new: str | os.PathLike[str], verdict: 
         target = Path(new)
         if not _left(target):  # Else they are removed first, and that takes the lock.
             _check_free(target)
-        lock = WriterLock(target)  # Nobody else makes a journal there meanwhile.
+        lock = WriterLock(target)  # No other process makes a journal there meanwhile.
         try:
             for left in _left(target):
-                shutil.rmtree(left, ignore_errors=True)  # By whoever was killed: the lock is ours.
+                shutil.rmtree(left, ignore_errors=True)  # Of a process that was killed: the lock is ours.
             _check_free(target)
             folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent))
             try:
@@ -173,7 +173,7 @@ def _converted(batches: Iterable[Batch], version: int, wanted: int) -> Iterator[
 def _put(made: Path, target: Path) -> None:
     """Give a finished file its name, unless that is taken; when this returns, both are on disk.
 
-    It is renamed and not linked: a journal with two names, left by whoever is killed between the
+    It is renamed and not linked: a journal with two names, left by a process killed between the
     link and the end of the other name, could not be opened to write. The lock keeps other journals
     away.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#e69f00")
-"""Of the series in their order; they differ for everybody, and in grey."""
+"""Of the series in their order; they differ for the colour-blind, and in grey."""
 PALE = "#c8c8c8"
 MOST_BARS = 30
 """Rows that are drawn; a table holds the others."""

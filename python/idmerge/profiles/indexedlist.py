@@ -65,7 +65,7 @@ class IndexedList:
 def likeness(value: Any) -> str | bytes:
     """Return what equal JSON values have in common: 1 and 1.0 are equal, 1 and true are not.
 
-    Text stands for itself and anything else is bytes: both have hashes that nobody can make
+    Text stands for itself and anything else is bytes: both have hashes that no input can make
     collide.
     """
     return value if isinstance(value, str) else _canonical(value).encode("utf-8", "surrogatepass")

@@ -1,11 +1,10 @@
 """People's profiles, kept per ID and shown per person (SPEC 10).
 
 A profile is *stored* under the ID to which an update's ``$distinct_id`` resolved when it came, and
-*shown* by what the resolver says now. Nothing is copied when clusters merge, so:
+*shown* under the canonical ID of now. Nothing is copied when clusters merge, so:
 
 1. A merge hides profiles and loses none; taking it back shows them again.
-2. What is stored depends on the updates and on who was who when each came, and never on how it is
-   shown.
+2. What is stored depends on the updates and on the links before each, never on how it is shown.
 
 An update costs one look-up; showing all, one a stored profile.
 """
@@ -38,7 +37,7 @@ MergeProfiles = Literal["hide", "fill"]
 class WhoIsWho(Protocol):
     """The part of a resolver that profiles need: `Resolver` and `DurableResolver` have it.
 
-    If it has a ``policy``, that says which IDs belong to nobody; else Mixpanel's does.
+    IDs that its ``policy`` blocks, or Mixpanel's if it has none, get no profile.
     """
 
     def resolve(self, distinct_id: str, /) -> str:
@@ -70,7 +69,7 @@ class UpdateOutcome(Code):
 
     @property
     def accepted(self) -> bool:
-        """Whether the update was applied, but for mismatches."""
+        """True if the update was applied, but for mismatches."""
         return self <= UpdateOutcome.MISMATCHED
 
     def __bool__(self) -> bool:
@@ -98,12 +97,12 @@ class Profiles:
     """Profiles of people, updated as by Mixpanel's ``/engage`` and routed by a resolver.
 
     Threads can share it: one lock is held for an update, a look-up, or a whole table. It only asks
-    the resolver and never changes it; links may come at any time, and each update goes to whom its
-    ID resolves at that moment.
+    the resolver and never changes it; links may come at any time, and each update goes to
+    the canonical ID of its own at that moment.
 
     Args:
-        resolver: Says who is who: a `Resolver`, a `DurableResolver` or a `reference.Resolver`.
-        merge_profiles: What is shown of a person with several profiles. ``"hide"``: the canonical
+        resolver: A `Resolver`, a `DurableResolver` or a `reference.Resolver`.
+        merge_profiles: The view of a person with several profiles. ``"hide"``: the canonical
             ID's alone, which is none if it has none. ``"fill"``: the canonical ID's, and the
             properties that it lacks from the hidden ones, in the order in which their IDs became
             known.
@@ -123,9 +122,8 @@ class Profiles:
         self._merge_profiles: MergeProfiles = merge_profiles
         self._policy: Policy = getattr(resolver, "policy", None) or Policy()
         self._stored: dict[str, Profile] = {}
-        self._last_lines: dict[
-            str, bytes | None
-        ] = {}  # Of the files that these were loaded from or saved to.
+        # Of the files that these were loaded from or saved to.
+        self._last_lines: dict[str, bytes | None] = {}
         self._lock = threading.RLock()  # A canonical strategy may be a callable that asks back.
 
     @property
@@ -160,15 +158,15 @@ class Profiles:
             TypeError: An update is neither a mapping nor text; those before it are applied.
         """
         report = UpdateReport()
-        for position, update in enumerate(updates):
+        for row, update in enumerate(updates):
             try:
                 stated = stated_update(update)
             except MalformedUpdateError as error:
-                report.malformed[position] = str(error)
+                report.malformed[row] = str(error)
                 report.outcomes[UpdateOutcome.MALFORMED] += 1
                 continue
             except TypeError as error:
-                raise TypeError(f"update {position}: {error}") from error
+                raise TypeError(f"update {row}: {error}") from error
             outcome = self._apply(stated)
             report.outcomes[outcome] += 1
             if outcome.accepted:
@@ -225,12 +223,12 @@ class Profiles:
             return sum(map(str.__ne__, self._stored, self._canonicals()))
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the canonical IDs of all people of whom a profile is shown, as of now."""
+        """Iterate over the canonical IDs of all people with a profile that is shown, as of now."""
         with self._lock:
             return iter(list(self._people()))
 
     def __len__(self) -> int:
-        """Return the number of people of whom a profile is shown."""
+        """Return the number of people with a profile that is shown."""
         with self._lock:
             return len(self._people())
 
@@ -298,7 +296,7 @@ class Profiles:
             MissingExtraError: pyarrow is not installed.
         """
         from idmerge._json_columns import column_names, json_column, unicode_text  # noqa: PLC0415
-        from idmerge.files.opening import import_pyarrow  # noqa: PLC0415 - who needs no table loads no files
+        from idmerge.files.opening import import_pyarrow  # noqa: PLC0415 - without a table no files are loaded
 
         pyarrow = import_pyarrow("a table of profiles")
         with self._lock:
@@ -334,7 +332,7 @@ class Profiles:
         were loaded from ``path``, or saved there, the file must still be that one.
 
         Raises:
-            StoreError: Somebody else has changed the file since; it stays as it is.
+            StoreError: Another process has changed the file since; it stays as it is.
             OSError: It could not be written; an older file is still there.
         """
         from idmerge.files import replacing  # noqa: PLC0415
@@ -360,7 +358,7 @@ class Profiles:
         merge_profiles: MergeProfiles = "hide",
         missing_ok: bool = False,
     ) -> Self:
-        """Return the profiles that `save` wrote to ``path``, shown by what ``resolver`` says.
+        """Return the profiles that `save` wrote to ``path``, to be shown by ``resolver``.
 
         Args:
             path: The file.

@@ -1,4 +1,4 @@
-"""The file that profiles last in: a sealed line each, between a header and an end.
+"""The file of stored profiles: a line with a checksum each, between a header and an end.
 
     {"idmerge_profiles": 1, "$crc32": "…"}
     {"$distinct_id": "ana", "$ignore_alias": true, "$set": {"plan": "pro"}, "$crc32": "…"}
@@ -45,7 +45,7 @@ _LONGEST_HEADER = 1024
 _DIGEST_BYTES = 16
 
 _SURROGATES = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f]")
-"""Two escapes that stand for one character, or for two halves that nobody may join."""
+"""Two escapes that stand for one character, or for two halves that must stay apart."""
 _WHOLE_COPY = "get a whole copy of the file, or name another store and apply all updates to that"
 
 

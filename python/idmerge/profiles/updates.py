@@ -1,7 +1,7 @@
 """Profile updates as Mixpanel's ``/engage`` takes them, and their effect on a profile (SPEC 10).
 
 A profile is a dict of properties. Values are JSON: numbers are finite and no larger than a double
-can be, and whoever reads an update copies its values, so that nothing is shared with the caller.
+can be. The values of an update are copied, so that nothing is shared with the caller.
 
 **[D]** is documented by Mixpanel, **[C]** our choice. An operation that finds a value of another
 type than it needs leaves that value as it is: nothing is lost by a mistake of type.
@@ -42,7 +42,7 @@ class StatedUpdate(NamedTuple):
 
     distinct_id: str
     exactly: bool
-    """Whether it is for the profile of that very ID: ``$ignore_alias``."""
+    """True if it is for the profile of that very ID: ``$ignore_alias``."""
     operations: dict[str, Any]
     """The value of each operation, in the order of `OPERATIONS`; a list of names for ``$unset``."""
 

@@ -1,4 +1,4 @@
-"""Execution of DuckDB's statements, which Ctrl-C interrupts.
+"""Execution of DuckDB statements that Ctrl-C can interrupt.
 
 While DuckDB's own thread works, `execute` waits without looking for signals. So a statement runs in
 another thread, and the caller's thread, where Python handles signals, waits for that. Without a

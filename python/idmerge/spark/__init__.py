@@ -1,18 +1,18 @@
 """Resolving and stitching on Apache Spark: links, mapping and stitched events as DataFrames.
 
-Three calls: `links` says which links events state, `resolve` who is who, `stitch` puts the answer
-into the events. The mapping is that of one `idmerge.Resolver` which was fed every link in order;
-not nearly, but row for row. Why that is so:
+Three calls: `links` returns the links that events state, `resolve` the mapping from IDs to
+canonical IDs, `stitch` the events with canonical IDs. The mapping is that of one `idmerge.Resolver`
+which was fed every link in order; not nearly, but row for row. Why that is so:
 
 1. A link is judged by its own two IDs, the claims on them, and the two clusters that hold them
    (SPEC 2). A cluster only grows by accepted links. So nothing that a link reads or writes lies
    outside of the connected component, in the graph of *all stated* links, rejected ones included,
    that holds it.
-2. Who names a cluster is decided among its members (SPEC 5), by which of them became known first.
+2. The canonical ID is chosen among its members (SPEC 5), by which of them became known first.
    That compares IDs of one component, and the order of the links is the same wherever they are
    replayed.
 3. Links that are malformed or name what can be no ID are as if never sent (SPEC 2, steps 1 and 2),
-   so they leave before components are found. Blocked IDs join nobody, here as everywhere.
+   so they leave before components are found. Blocked IDs join nothing, here as everywhere.
 4. An ordinary event makes its ID known and does nothing else. So does a `$merge` of an ID with
    itself (SPEC 2, step 3), so that is how `links` states one. Only the first one of each ID counts.
 

@@ -73,7 +73,7 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
 
 
 def event_columns(events: DataFrame) -> list[str]:
-    """Return the columns of ``events`` that say who is who.
+    """Return the columns of ``events`` with IDs or links.
 
     Raises:
         ColumnError: They are in none of the three shapes.
@@ -97,10 +97,10 @@ def _stated(orders: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Recor
         names = batch.schema.names[orders:]
         steps = list(_steps(dict(zip(names, batch.columns[orders:], strict=True))))
         rows = [row for row, step in enumerate(steps) if step is not None]
-        told = [step for step in steps if step is not None]
+        stated = [step for step in steps if step is not None]
         kept = [place.take(pa.array(rows, pa.int64())) for place in batch.columns[:orders]]
-        kinds = pa.array([step.kind for step in told], pa.int8())
-        ends = [pa.array([step[end] for step in told], pa.string()) for end in (1, 2)]
+        kinds = pa.array([step.kind for step in stated], pa.int8())
+        ends = [pa.array([step[end] for step in stated], pa.string()) for end in (1, 2)]
         fields = [*batch.schema.names[:orders], *(field.name for field in _LINK)]
         yield pa.RecordBatch.from_arrays([*kept, kinds, *ends], names=fields)
 
@@ -154,10 +154,10 @@ def sender(events: DataFrame) -> Column:
     if LINE not in names:
         names = [name for name in (ID, BEFORE, PROPERTIES) if name in events.columns]
     scalar: Any = arrow_udf  # Its overloads know no function of several columns that has no name.
-    told: Column = scalar(lambda *held: _senders(names, *held), "sent string, before string")(
+    ids: Column = scalar(lambda *held: _senders(names, *held), "sent string, before string")(
         *map(column, names)
     )
-    return told
+    return ids
 
 
 def _senders(names: Sequence[str], *columns: pa.Array[Any]) -> pa.Array[Any]:

@@ -48,7 +48,7 @@ def resolve(  # noqa: PLR0913 - each by its name
     components: Finder = "auto",
     links_a_task: int = LINKS_A_TASK,
 ) -> DataFrame:
-    """Return who is who by ``links``: the mapping that one `Resolver`, fed with them in order, has.
+    """Return the mapping of ``links`` that one `Resolver`, fed with them in order, has.
 
     It runs at once. What it returns lies in the executors, or in ``save``.
 
@@ -58,13 +58,14 @@ def resolve(  # noqa: PLR0913 - each by its name
         order: The column, or the columns, by which links are ordered. Links that agree in it are
             ordered by kind, first and second, so the answer never depends on where they are stored.
         policy: The rules; those of ``previous``, or Mixpanel's.
-        canonical: Who names a cluster; as in ``previous``, or ``"stable"``.
-        previous: What an earlier call saved. Its links count too, and only those of components that
-            ``links`` touch are read and judged again; ``links`` may come before them in order.
+        canonical: The strategy for canonical IDs: that of ``previous``, or ``"stable"``.
+        previous: The directory that an earlier call saved. Its links count too, and only those of
+            components that ``links`` touch are read and judged again; ``links`` may come before
+            them in order.
         save: A new directory (Parquet) for links and mapping, so that they can be ``previous`` to
             others.
-        components: How components are found. ``"auto"`` needs none where one task replays all links
-            and nothing is saved; else it takes ``"one-task"`` up to 20 million links between
+        components: The way to find components. ``"auto"`` needs none where one task replays all
+            links and nothing is saved; else it takes ``"one-task"`` up to 20 million links between
             different IDs (docs/scale.md has its memory) and ``"stars"`` above. ``"graphframes"``
             needs its jar.
         links_a_task: About how many links a task replays. A component is never divided.

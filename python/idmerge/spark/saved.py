@@ -62,8 +62,8 @@ class Settings:
             )
         if canonical not in (None, was.canonical):
             raise FullRunError(
-                f"{named(before.path)} has canonical={was.canonical!r}, which does not tell whom "
-                f"{canonical!r} names. Resolve all links once more, without previous"
+                f"{named(before.path)} has canonical={was.canonical!r}, from which the names by "
+                f"{canonical!r} do not follow. Resolve all links once more, without previous"
             )
         return was
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SENDER, _CANONICAL = "sender of idmerge", "canonical ID of idmerge"
 
 
-def stitch(  # noqa: PLR0913 - each says what is wanted
+def stitch(  # noqa: PLR0913 - each option of a call
     events: DataFrame,
     mapping: DataFrame | None = None,
     *,
@@ -40,11 +40,11 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
 
     Args:
         events: Events in any shape that `links` takes.
-        mapping: What `resolve` returned. By default the links in ``events`` say who is who.
+        mapping: The answer of `resolve`; by default that to the links in ``events``.
         order: By which columns the events are ordered, where no mapping is given.
         policy: The rules, where no mapping is given.
-        canonical: Who names a cluster, where no mapping is given.
-        components: How components are found, where no mapping is given.
+        canonical: The strategy for canonical IDs, where no mapping is given.
+        components: The way to find components, where no mapping is given.
 
     Raises:
         ColumnError: A column is missing.
@@ -59,9 +59,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     require(mapping, ID, "canonical_id")
     moved = mapping.where(F.col(ID) != F.col("canonical_id"))
     moved = moved.select(F.col(ID).alias("sent by"), F.col("canonical_id").alias(_CANONICAL))
-    told = events.withColumn(_SENDER, sender(events))
+    marked = events.withColumn(_SENDER, sender(events))
     sent = column(_SENDER)["sent"]
-    joined = told.join(moved, sent == column("sent by"), "left")
+    joined = marked.join(moved, sent == column("sent by"), "left")
     answers = {
         ID: F.coalesce(column(_CANONICAL), sent).alias(ID),
         BEFORE: column(_SENDER)["before"].alias(BEFORE),

@@ -78,9 +78,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         resolver: A resolver that has the links already, as it is. By default those in ``events``
             count.
         policy: The rules, where no resolver is given.
-        canonical: Who names a cluster, where no resolver is given.
-        as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event
-            came, so that only links before it count.
+        canonical: The strategy for canonical IDs, where no resolver is given.
+        as_known: Add ``distinct_id_as_known``: the sender's canonical ID when the event came, by
+            the links before it alone.
         dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before.
             This keeps some 20 bytes for each event.
         properties: Of files, the only properties that become columns.
@@ -92,8 +92,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
 
     Raises:
         TypeError: ``events`` is none of these.
-        ValueError: A column is missing, ``resolver`` is given together with what only links can
-            say, or ``properties`` or ``output`` together with a table.
+        ValueError: A column is missing, ``resolver`` is given together with options of
+            one or with ``as_known``, or ``properties`` or ``output`` together with a table.
         ColumnError: A column is there twice or cannot be read, or a table is damaged.
         CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.

@@ -1,4 +1,4 @@
-"""Events in the columns of Parquet or Arrow files, stitched: the first and the second reading."""
+"""Stitching of Parquet and Arrow files: the first and the second reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events encoded as Parquet while their links are still read, so that their files are read once.
+"""Parquet encoding while links are still read, so that JSON files are read once.
 
 Whose an event is can be said when the last link is read: only that column is encoded then. The
 others wait, encoded, in a file without a name in the directory of the output, and are copied into
@@ -89,7 +89,7 @@ class Encoding:
         self._gathered: list[_core.Scan] = []
         self._rows = self._bytes = 0
         self.is_whole = True
-        """Whether all events that were taken wait here."""
+        """True if all events that were taken are still here."""
 
     @contextmanager
     def _naming(self) -> Iterator[None]:
@@ -201,7 +201,7 @@ class Encoding:
 
     @property
     def is_current(self) -> bool:
-        """Whether IDs that wait as numbers still mean the same."""
+        """True if the numbers by which IDs are kept are still valid."""
         return self._era is None or self._era == self._resolver._era()  # noqa: SLF001
 
     def close(self) -> None:

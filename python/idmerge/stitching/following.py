@@ -1,4 +1,4 @@
-"""Senders as they were known when each event came (SPEC 6)."""
+"""The canonical ID of each sender as of its event (SPEC 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as JSON text, stitched: the first and the second reading of their files."""
+"""Stitching of JSON files: the first and the second reading."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Lines:
         self._files = files
         self._wanted = wanted
         self._marks = Marks()
-        # Duplicates are told by their insert IDs, whether or not these become a column.
+        # Duplicates are found by their insert IDs, whether or not these become a column.
         self._hides_insert_id = wanted.dedupe and properties is not None and INSERT_ID not in properties
         chosen = (
             None if properties is None else [*properties, *([INSERT_ID] if self._hides_insert_id else [])]

@@ -1,4 +1,4 @@
-"""Stitched events as a directory for each day, or for each event's name, in Hive's manner.
+"""Hive-style partitions of stitched events, by day or by event name.
 
 Events wait until all are there, then each partition is written, a file each. So however many
 partitions there are, only a few files are open. What waits is held in memory up to `MOST_WAITING`
@@ -7,7 +7,8 @@ the output's directory.
 
 The key of a partition is a column of its own, ``date`` or ``event_name``, which only the names of
 the directories hold; a property of that name gives way. The files keep every column of the events,
-``event`` too: a directory's name tells neither a null from some texts, nor can it be of any length.
+``event`` too: a directory's name cannot be of any length, and is the same for a null and some
+texts.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def write_partitions(
 
 
 def check_key(schema: pa.Schema, partition_by: str) -> None:
-    """Raise FileFormatError if events cannot be told apart by day, or by name."""
+    """Raise FileFormatError if events cannot be divided by day, or by name."""
     import pyarrow as pa  # noqa: PLC0415
 
     name = "time" if partition_by == "date" else "event"

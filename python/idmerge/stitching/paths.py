@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from idmerge._naming import check_local
-from idmerge.errors import CanonicalError
+from idmerge.canonical import check_can_be_followed
 from idmerge.files import rereadable
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.opening import check_pyarrow
@@ -62,8 +62,8 @@ class StitchedEvents:
         """
         if isinstance(properties, str):
             raise TypeError(f"properties must be a collection of names, got the text {properties!r:.100}")
-        if as_known and callable(resolver.canonical):
-            raise CanonicalError("who was who at each event can be told under a named strategy only")
+        if as_known:
+            check_can_be_followed(resolver.canonical)
         self._wanted = Wanted(resolver, apply, as_known, dedupe)
         files = [rereadable(path) for path in paths]
         kind = Columns if any(map(has_columns_of_events, files)) else Lines
@@ -86,7 +86,7 @@ class StitchedEvents:
 
     @property
     def applies(self) -> bool:
-        """Whether the links in the files say who is one person."""
+        """True if the links in the files are applied, False if the resolver was given."""
         return self._wanted.apply
 
     @property
@@ -180,7 +180,8 @@ class StitchedEvents:
     ) -> int:
         """Read the files once more and write their events, stitched; return how many there are.
 
-        If `learn` was told the output they seldom are: docs/stitching.md says when.
+        If `learn` was given the output, the files are seldom read again: docs/stitching.md says
+        when.
 
         Args:
             output: A file (``.parquet``, ``.arrow``, ``.csv``), or a directory, which gets Parquet

@@ -27,7 +27,7 @@ class Wanted(NamedTuple):
 
     resolver: Resolver
     apply: bool
-    """Whether the events' own links are applied first."""
+    """True if the events' own links are applied first."""
     as_known: bool
     dedupe: bool
 

@@ -1,4 +1,4 @@
-"""Stitched events as files: one file, or a directory of Parquet files, there whole or not at all.
+"""Writers of stitched events: one file or a directory of Parquet files, atomically.
 
 What is written is encoded by other threads, while the next events are read.
 """

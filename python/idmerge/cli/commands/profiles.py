@@ -184,8 +184,8 @@ def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malforme
             continue
         report = people.update_many(piece.events)
         run.count(report)
-        for position, message in report.malformed.items():
-            malformed.add(piece.path, piece.lines[position], message)
+        for row, message in report.malformed.items():
+            malformed.add(piece.path, piece.lines[row], message)
 
 
 def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:

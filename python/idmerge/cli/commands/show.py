@@ -106,7 +106,7 @@ def _show_journal(
     check_drawing(path, svg_file, html_file)
     with opened_to_read(path, as_of) as resolver:
         cluster = cluster_of(resolver, distinct_id)
-        # An earlier moment may lie within a batch, of which the rest cannot be told apart.
+        # An earlier moment may lie within a batch, whose rest is not separable.
         rejected = resolver.why_not(distinct_id, distinct_id) if as_of is None else []
     for line in _journal_answer(cluster, rejected):
         click.echo(line)

@@ -102,8 +102,8 @@ def test_reading_takes_no_more_memory_for_a_longer_journal(url: str) -> None:
     for number in range(40):
         batch = Batch(
             number=number,
-            seq=0,
-            end_seq=0,
+            position=0,
+            end_position=0,
             first_id=0,
             end_id=0,
             steps=0,

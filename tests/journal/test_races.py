@@ -210,7 +210,7 @@ def test_what_a_batch_says_of_itself_is_what_it_holds(path: Path) -> None:
         r.merge("a", "b")
         r.commit()
         (batch,) = list(r._journal.batches())
-    wrong = replace(batch, end_seq=50, end_id=70)
+    wrong = replace(batch, end_position=50, end_id=70)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             "UPDATE batches SET end_seq = 50, end_id = 70, checksum = ?", (wrong.computed_checksum(),)

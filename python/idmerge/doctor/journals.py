@@ -35,10 +35,10 @@ def recorded_links(path: str | os.PathLike[str], resolver: DurableResolver) -> I
     with closing(open_journal(path, create=False, read_only=True)) as journal:
         retracted = Outline(journal).retracted(end)
         for batch in journal.batches():
-            if batch.seq >= end:
+            if batch.position >= end:
                 return
             try:
-                links = resolver._recorded_links(batch.block, batch.seq) if batch.block else []
+                links = resolver._recorded_links(batch.block, batch.position) if batch.block else []
             except JournalError as error:
                 name = f"{journal.name}: batch {batch.number}"
                 raise JournalError(f"{name}: {error}; idmerge verify reports what is whole") from error

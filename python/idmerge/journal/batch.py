@@ -47,9 +47,9 @@ class Batch:
 
     number: int
     """Its place, counted from 0."""
-    seq: int
+    position: int
     """The position of its first link or act."""
-    end_seq: int
+    end_position: int
     """The position behind its last one."""
     first_id: int
     """The number of the first ID that became known in it."""
@@ -118,15 +118,22 @@ class Batch:
 
 
 FIELDS = tuple(field.name for field in fields(Batch))
-"""The columns of a row of batches, in this order; ``seq`` is the stored name of a position."""
+"""The fields of a row of batches, in this order."""
+COLUMNS = {name: {"position": "seq", "end_position": "end_seq"}.get(name, name) for name in FIELDS}
+"""The stored name of each field's column."""
 HEADS = tuple(name for name in FIELDS if name not in ("texts", "block"))
 """The same without the blocks."""
 HEAD_ROWS = (*HEADS, "text_bytes", "block_bytes")
-"""The columns of a head: the same, and the lengths of the blocks."""
+"""The fields of a head: the same, and the lengths of the blocks."""
 SINCE_FORMAT_2 = ("goes_on", "texts_checksum", "block_checksum")
 """The fields for which format 1 has no columns."""
 _SUMMED = tuple(name for name in HEAD_ROWS if name != "checksum")
 _SUMMED_1 = tuple(name for name in HEADS if name not in ("checksum", *SINCE_FORMAT_2))
+
+
+def fields_stored(version: int) -> list[str]:
+    """Return the fields for which a journal of this format has columns."""
+    return [name for name in FIELDS if version > 1 or name not in SINCE_FORMAT_2]
 
 
 def _checksum_1(batch: Batch) -> int:
@@ -172,7 +179,7 @@ class Chain:
     def __init__(self, name: str, version: int, after: Batch | None = None) -> None:
         self._name = name
         self._version = version
-        self._next = (0, 0, 0) if after is None else (after.number + 1, after.end_seq, after.end_id)
+        self._next = (0, 0, 0) if after is None else (after.number + 1, after.end_position, after.end_id)
         self._goes_on = 0
 
     def batches(self, rows: Iterable[Sequence[Any]], head: int | None) -> Iterator[Batch]:
@@ -214,7 +221,7 @@ class Chain:
                 if batch is None:
                     check_block(number, block, found["block_checksum"])
             if number == start:  # Where it begins depends on batches that are not read.
-                self._next = (start, found["seq"], found["first_id"])
+                self._next = (start, found["position"], found["first_id"])
             self._follow(found)
             yield block
             number += 1
@@ -240,13 +247,13 @@ class Chain:
 
     def _follow(self, head: Mapping[str, Any]) -> None:
         number, position, first_id = self._next
-        if (head["number"], head["seq"], head["first_id"]) != self._next:
+        if (head["number"], head["position"], head["first_id"]) != self._next:
             raise JournalError(
                 f"{self._name}: batch {number} is missing: behind it comes batch {head['number']}, which "
-                f"begins at position {head['seq']} and ID {head['first_id']}, "
+                f"begins at position {head['position']} and ID {head['first_id']}, "
                 f"not at {position} and {first_id}"
             )
-        self._next = (number + 1, head["end_seq"], head["end_id"])
+        self._next = (number + 1, head["end_position"], head["end_id"])
         self._goes_on = head["goes_on"]
 
     def _end(self, head: int | None) -> None:

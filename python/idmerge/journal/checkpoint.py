@@ -31,7 +31,7 @@ Moment = tuple[int, int, int, int, int]
 def moment_of(facts: Facts, batch: Batch) -> Moment:
     """Return what a checkpoint that was written after ``batch`` says of that moment."""
     crc = zlib.crc32(facts.to_json().encode())
-    return crc, batch.number, batch.end_seq, batch.end_id, batch.checksum
+    return crc, batch.number, batch.end_position, batch.end_id, batch.checksum
 
 
 def write_checkpoint(path: Path, resolver: Resolver, moment: Moment) -> bool:

@@ -65,15 +65,15 @@ class Commit:
         steps, ids = self._resolver._pending()
         while self.steps < steps:
             number, position, first_id = self._next()
-            texts, block, count, end_id, end_seq, retractions = self._resolver._pending_blocks(
+            texts, block, count, end_id, end_position, retractions = self._resolver._pending_blocks(
                 (self.steps, steps), (first_id, ids), position, BLOCK
             )
             is_last = self.steps + count == steps and not goes_on
             yield self._add(
                 Batch(
                     number=number,
-                    seq=position,
-                    end_seq=end_seq,
+                    position=position,
+                    end_position=end_position,
                     first_id=first_id,
                     end_id=end_id,
                     steps=count,
@@ -89,15 +89,15 @@ class Commit:
     def _next(self) -> tuple[int, int, int]:
         """Return the number, the position and the first ID of the next batch."""
         last = self.heads[-1] if self.heads else self._before
-        return (0, 0, 0) if last is None else (last.number + 1, last.end_seq, last.end_id)
+        return (0, 0, 0) if last is None else (last.number + 1, last.end_position, last.end_id)
 
     def _empty(self, offsets: str | None) -> Batch:
         """Return the next batch, without steps."""
         number, position, first_id = self._next()
         return Batch(
             number=number,
-            seq=position,
-            end_seq=position,
+            position=position,
+            end_position=position,
             first_id=first_id,
             end_id=first_id,
             steps=0,

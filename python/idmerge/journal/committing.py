@@ -56,7 +56,7 @@ class CommittingResolver(Resolver):
     def _note(self, head: Batch) -> None:
         """Take note of a batch that is in the journal, and may be noted already."""
         self._offsets = offsets_after(self._offsets, head.offsets, self._journal.version)
-        self._times.add(head.number, head.end_seq, head.written_at)
+        self._times.add(head.number, head.end_position, head.written_at)
         self._batch = head
 
     @property
@@ -94,7 +94,7 @@ class CommittingResolver(Resolver):
                 self._in_doubt.append(commit)  # Whatever interrupts this: it may be written by then.
                 self._journal.append(commit.batches(stated))
                 self._settle(commit)
-            return 0 if self._batch is None else self._batch.end_seq
+            return 0 if self._batch is None else self._batch.end_position
 
     def commit_all(
         self, work: Iterable[object], offsets: Mapping[str, int | str | None] | None = None
@@ -134,7 +134,7 @@ class CommittingResolver(Resolver):
                 raise
             finally:
                 self._is_committing = False
-            return 0 if self._batch is None else self._batch.end_seq
+            return 0 if self._batch is None else self._batch.end_position
 
     def _stated(self, offsets: Mapping[str, int | str | None] | None) -> str | None:
         """Return what a commit states of these offsets."""

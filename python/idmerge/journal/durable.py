@@ -196,7 +196,7 @@ class DurableResolver(CommittingResolver):
         if known is not None:
             self._times, self._offsets = outline.times, outline.offsets
             self._batch = known.without_blocks()
-            self._checkpointed = known.end_seq
+            self._checkpointed = known.end_position
             self._catch_up(outline.batches)
         else:
             self._read_all(outline, until)
@@ -264,10 +264,10 @@ class DurableResolver(CommittingResolver):
                 goes_on, position, ids = self._restore(batch.texts, batch.block, within, until, is_checked)
             except JournalError as error:
                 raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
-            if goes_on and (position, ids) != (batch.end_seq, batch.end_id):
+            if goes_on and (position, ids) != (batch.end_position, batch.end_id):
                 raise JournalError(
                     f"{self._journal.name}: batch {batch.number} ends at position {position} and ID {ids}, "
-                    f"not at {batch.end_seq} and {batch.end_id}"
+                    f"not at {batch.end_position} and {batch.end_id}"
                 )
         # Offsets of a batch belong to its end, not to a position within it.
         self._note(batch.without_blocks() if goes_on else replace(batch.without_blocks(), offsets=None))
@@ -325,7 +325,7 @@ class DurableResolver(CommittingResolver):
         moment = moment_of(self._facts, last)
         if not write_checkpoint(self._journal.checkpoint, self, moment):
             return False
-        self._checkpointed = self._batch.end_seq
+        self._checkpointed = self._batch.end_position
         return True
 
     def close(self) -> None:
@@ -483,7 +483,7 @@ def _one_ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
 
 def _within(retracted: Collection[int], batch: Batch) -> set[int]:
     """Return the retracted positions of ``batch``; each of them takes some bytes of its block."""
-    end = min(batch.end_seq, batch.seq + len(batch.block))
-    if len(retracted) < end - batch.seq:
+    end = min(batch.end_position, batch.position + len(batch.block))
+    if len(retracted) < end - batch.position:
         return set(retracted)
-    return {position for position in range(batch.seq, end) if position in retracted}
+    return {position for position in range(batch.position, end) if position in retracted}

@@ -28,9 +28,9 @@ class Times:
         self._ends = array("q")
         self._written = array("q")
 
-    def add(self, number: int, end_seq: int, written_at: int) -> None:
+    def add(self, number: int, end_position: int, written_at: int) -> None:
         """Take note of the batch ``number``, which may be noted already."""
-        for column, value in ((self._ends, end_seq), (self._written, written_at)):
+        for column, value in ((self._ends, end_position), (self._written, written_at)):
             if len(column) == number:
                 column.append(value)
 
@@ -65,9 +65,9 @@ class Outline:
                     return
                 self._retractions += _retractions(journal.name, head)
                 self.batches += 1
-                self.end_position = head["end_seq"]
+                self.end_position = head["end_position"]
                 if known and head["number"] <= known.number:
-                    self.times.add(head["number"], head["end_seq"], head["written_at"])
+                    self.times.add(head["number"], head["end_position"], head["written_at"])
                     self.offsets = offsets_after(self.offsets, head["offsets"], journal.version)
 
     def retracted(self, until: int | None = None) -> set[int]:

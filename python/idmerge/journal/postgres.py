@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 from idmerge._naming import named, visible
 from idmerge.errors import JournalError, MissingExtraError, SealedError
-from idmerge.journal.batch import FIELDS, HEAD_ROWS, SINCE_FORMAT_2, Chain
+from idmerge.journal.batch import COLUMNS, FIELDS, HEAD_ROWS, Chain, fields_stored
 from idmerge.journal.facts import FORMAT, Facts, check_format
 from idmerge.journal.forks import check_process
 
@@ -289,25 +289,22 @@ class PostgresJournal:
         binary: bool = False,
     ) -> psycopg.Cursor:
         """Execute a statement about the journal's tables."""
+        stored = fields_stored(self.version)
         text = sql.SQL(statement).format(
             **self._tables,
-            columns=sql.SQL(", ").join(map(sql.Identifier, self._stored())),
+            columns=self._columns(stored),
             fields=self._columns(FIELDS),
             heads=self._columns(FIELDS if self.version == 1 else HEAD_ROWS),
             blocks=self._columns(FIELDS if self.version == 1 else (*HEAD_ROWS, "block")),
-            marks=sql.SQL(", ").join([sql.Placeholder()] * len(self._stored())),
+            marks=sql.SQL(", ").join([sql.Placeholder()] * len(stored)),
         )
         return cursor.execute(text, values, binary=binary)
 
-    def _stored(self) -> list[str]:
-        """Return the names of the columns of batches."""
-        return [name for name in FIELDS if self.version > 1 or name not in SINCE_FORMAT_2]
-
     def _columns(self, names: Iterable[str]) -> sql.Composed:
         """Return how these are asked for; format 1 has no columns for some."""
-        stored = self._stored()
+        stored = fields_stored(self.version)
         columns = [
-            sql.Identifier(name) if name in stored else sql.SQL(_LENGTHS.get(name, "0::bigint"))
+            sql.Identifier(COLUMNS[name]) if name in stored else sql.SQL(_LENGTHS.get(name, "0::bigint"))
             for name in names
         ]
         return sql.SQL(", ").join(columns)
@@ -366,7 +363,7 @@ class PostgresJournal:
             raise
 
     def _values(self, batch: Batch) -> list[Any]:
-        return [getattr(batch, name) for name in self._stored()]
+        return [getattr(batch, name) for name in fields_stored(self.version)]
 
     def _other_head(self, connection: psycopg.Connection, number: int) -> JournalError:
         return JournalError(

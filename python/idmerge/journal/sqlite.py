@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge._naming import named
 from idmerge.errors import JournalError, SealedError
-from idmerge.journal.batch import FIELDS, HEAD_ROWS, SINCE_FORMAT_2, Batch, Chain
+from idmerge.journal.batch import COLUMNS, FIELDS, HEAD_ROWS, Batch, Chain, fields_stored
 from idmerge.journal.copying import LogCopier
 from idmerge.journal.facts import FORMAT, Facts, check_format
 from idmerge.journal.forks import check_process, watch
@@ -239,8 +239,8 @@ class SqliteJournal:
 
     def _columns(self, names: Iterable[str]) -> str:
         """Return how these are asked for; format 1 has no columns for some."""
-        missing = SINCE_FORMAT_2 if self.version == 1 else ()
-        return ", ".join("0" if name in missing else _LENGTHS.get(name, name) for name in names)
+        known = {name: COLUMNS[name] for name in fields_stored(self.version)} | _LENGTHS
+        return ", ".join(known.get(name, "0") for name in names)
 
     def facts(self) -> Facts | None:
         """Return what was stated when the journal was made; None if nothing was yet."""
@@ -267,9 +267,9 @@ class SqliteJournal:
         self._write(batches, None)
 
     def _write(self, batches: Iterable[Batch], facts: Facts | None) -> None:
-        names = [name for name in FIELDS if self.version > 1 or name not in SINCE_FORMAT_2]
+        names = fields_stored(self.version)
         marks = ", ".join("?" * len(names))
-        insert = f"INSERT INTO batches ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+        insert = f"INSERT INTO batches ({self._columns(names)}) VALUES ({marks})"  # noqa: S608
         written, last = 0, None
         try:  # Whatever interrupts this, between any two steps.
             self._begin("IMMEDIATE")

@@ -85,7 +85,7 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
             damage = str(error)
         return Verdict(
             batches=0 if last is None else last.number + 1,
-            position=0 if last is None else last.end_seq,
+            position=0 if last is None else last.end_position,
             ids=0 if last is None else last.end_id,
             offsets=resolver.offsets,
             damage=damage,

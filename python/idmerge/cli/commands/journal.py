@@ -97,7 +97,7 @@ def _some(texts: Sequence[str]) -> str:
 
 
 def _row(head: Mapping[str, Any]) -> tuple[str, ...]:
-    first, end = head["seq"], head["end_seq"]
+    first, end = head["position"], head["end_position"]
     positions = {0: "none", 1: f"{first:,}"}.get(end - first, f"{first:,} to {end - 1:,}")
     return (
         f"{head['number']:,}",
@@ -119,11 +119,11 @@ def _stated(text: str | None, nothing: Any) -> Any:
 
 
 def _total(heads: Sequence[Mapping[str, Any]]) -> str:
-    last = heads[-1] if heads else {"end_seq": 0, "end_id": 0}
+    last = heads[-1] if heads else {"end_position": 0, "end_id": 0}
     steps = sum(head["steps"] for head in heads)
     size = sum(head["text_bytes"] + head["block_bytes"] for head in heads)
     taken_back = sum(len(_stated(head["retractions"], [])) for head in heads)
     return (
-        f"{counted(steps, 'step')}, {last['end_seq']:,} links and acts, {counted(last['end_id'], 'ID')}, "
-        f"{counted(size, 'byte')}, {counted(taken_back, 'retraction')}"
+        f"{counted(steps, 'step')}, {last['end_position']:,} links and acts, "
+        f"{counted(last['end_id'], 'ID')}, {counted(size, 'byte')}, {counted(taken_back, 'retraction')}"
     )

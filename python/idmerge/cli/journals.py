@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idmerge import DurableResolver
-from idmerge._naming import is_journal_url
+from idmerge._naming import is_journal_url, named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SQLITE = b"SQLite format 3\0"
 """The first bytes of every file of SQLite."""
@@ -23,6 +26,13 @@ def is_journal(path: str) -> bool:
         return False
     with open(path, "rb") as file:  # noqa: PTH123
         return file.read(len(SQLITE)) == SQLITE
+
+
+def check_no_journal(paths: Iterable[str], advice: str) -> None:
+    """Raise a usage error, with ``advice``, if one of ``paths``, which name files, is a journal."""
+    for path in paths:
+        if is_journal(path):
+            raise click.UsageError(f"'{named(path)}' is a journal; {advice}")
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.

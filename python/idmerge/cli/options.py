@@ -72,6 +72,21 @@ canonical_option = click.option(
     "first, the ID known first, or the smallest by UTF-8 bytes.",
 )
 
+strict_option = click.option(
+    "--strict", is_flag=True, help="Stop at the first malformed line and write nothing."
+)
+
+
+def journal_option(text: str) -> Callable[..., Any]:
+    """Return the option that names a journal, with ``text`` as its help."""
+    return click.option("--journal", metavar="PATH", help=text)
+
+
+def limit_option(name: str, default: int, text: str) -> Callable[..., Any]:
+    """Return the option of a number that is at least 1."""
+    return click.option(name, type=click.IntRange(min=1), default=default, show_default=True, help=text)
+
+
 POLICY_OPTIONS = (
     click.option(
         "--max-cluster-size",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 NDJSON_ROWS = 8192
 """Rows that are turned into Python objects at a time."""
 
@@ -124,13 +126,24 @@ def write_table(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: bool)
         WRITERS[suffix](table, stream)
 
 
-table_option = click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
-    help=f"Write here instead of standard output; the suffix names the format: {', '.join(WRITERS)}.",
-)
+def file_option(*names: str, suffixes: Iterable[str], text: str) -> Decorator:
+    """Return the option of a file to write, whose name must end with one of ``suffixes``."""
+    allowed = tuple(suffixes)
+    return click.option(
+        *names,
+        metavar="FILE",
+        callback=lambda _context, _option, path: check_suffix(path, allowed),
+        help=text,
+    )
+
+
+def output_option(wording: str) -> Decorator:
+    """Return the option of a file for a table; its help says to write ``wording``."""
+    text = f"Write {wording}; the suffix names the format: {', '.join(WRITERS)}."
+    return file_option("-o", "--output", suffixes=WRITERS, text=text)
+
+
+table_option = output_option("here instead of standard output")
 
 
 def write_or_print(table: pa.Table, output: str | None, *, csv_safe: bool) -> None:
@@ -155,6 +168,14 @@ def check_overwriting(read: Iterable[str], written: Iterable[str | None]) -> Non
             continue
         if any(real.startswith(of) or of.startswith(real) for of in outputs):
             raise click.UsageError(f"'{named(path)}' would be read and written over; name another file")
+
+
+def check_distinct(outputs: Mapping[str, str | None]) -> None:
+    """Raise a usage error if two options in ``outputs`` name the same file."""
+    written: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path and (before := written.setdefault(os.path.realpath(path), option)) != option:
+            raise click.UsageError(f"{before} and {option} name the same file")
 
 
 def tell_renamed(renamed: Mapping[str, str]) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from idmerge.cli.output import check_overwriting, check_suffix
+from idmerge.cli.output import check_distinct, check_overwriting, file_option
 from idmerge.cli.rules import RULES
 from idmerge.files import replacing
 from idmerge.pages import clusters, diagram
@@ -22,27 +19,21 @@ if TYPE_CHECKING:
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give ``command`` the options that ask for a picture."""
-    svg_option = click.option(
-        "--svg",
-        "svg_file",
-        metavar="FILE",
-        callback=lambda _context, _option, path: check_suffix(path, (".svg",)),
-        help="Draw it here, as SVG (idmerge[plot]).",
+    svg_option = file_option(
+        "--svg", "svg_file", suffixes=(".svg",), text="Draw it here, as SVG (idmerge[plot])."
     )
-    html_option = click.option(
+    html_option = file_option(
         "--html",
         "html_file",
-        metavar="FILE",
-        callback=lambda _context, _option, path: check_suffix(path, (".html", ".htm")),
-        help="Draw it here, with a table of the links, as one HTML file (idmerge[plot]).",
+        suffixes=(".html", ".htm"),
+        text="Draw it here, with a table of the links, as one HTML file (idmerge[plot]).",
     )
     return svg_option(html_option(command))
 
 
 def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> None:
     """Raise a usage error if the journal at ``path`` or one picture would be written over."""
-    if svg_file and html_file and os.path.realpath(svg_file) == os.path.realpath(html_file):
-        raise click.UsageError("--svg and --html name the same file")
+    check_distinct({"--svg": svg_file, "--html": html_file})
     check_overwriting([path], (svg_file, html_file))
 
 

@@ -18,11 +18,11 @@ from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
 from idmerge.cli.output import (
-    WRITERS,
     check_csv_safe,
     check_overwriting,
-    check_suffix,
     csv_safe_option,
+    file_option,
+    output_option,
     write_table,
 )
 from idmerge.cli.progress import progress, total_size
@@ -129,19 +129,8 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
 SHARED = (
     click.argument("events", metavar="EVENTS...", nargs=-1),
     click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
-    click.option(
-        "--chart",
-        metavar="FILE",
-        callback=lambda _context, _option, path: check_suffix(path, CHARTS),
-        help=f"Draw the answer: {', '.join(CHARTS)}.",
-    ),
-    click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
-        help=f"Write the answer's table here; the suffix names the format: {', '.join(WRITERS)}.",
-    ),
+    file_option("--chart", suffixes=CHARTS, text=f"Draw the answer: {', '.join(CHARTS)}."),
+    output_option("the answer's table here"),
     csv_safe_option,
 )
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge.cli.journals import is_journal
-from idmerge.cli.options import FILES_HELP, canonical_option, check_rules_are_left_out, policy_options
+from idmerge.cli.options import (
+    FILES_HELP,
+    canonical_option,
+    check_rules_are_left_out,
+    limit_option,
+    policy_options,
+)
 from idmerge.cli.output import check_overwriting
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
@@ -63,27 +69,13 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 @click.option(
     "--fail-on", type=click.Choice(list(FAIL_ON)), help="Exit with code 1 if something as grave is found."
 )
-@click.option(
-    "--events-a-day",
-    type=click.IntRange(min=1),
-    default=Limits().events_a_day,
-    show_default=True,
-    help="Most events of one ID on one day (UTC).",
-)
-@click.option(
+@limit_option("--events-a-day", Limits().events_a_day, "Most events of one ID on one day (UTC).")
+@limit_option(
     "--anon-ids-a-day",
-    type=click.IntRange(min=1),
-    default=Limits().anon_ids_a_day,
-    show_default=True,
-    help="Most anonymous IDs that a user may reasonably come under within 24 hours.",
+    Limits().anon_ids_a_day,
+    "Most anonymous IDs that a user may reasonably come under within 24 hours.",
 )
-@click.option(
-    "--partners",
-    type=click.IntRange(min=1),
-    default=Limits().partners,
-    show_default=True,
-    help="Most other IDs that an ID may reasonably be linked with.",
-)
+@limit_option("--partners", Limits().partners, "Most other IDs that an ID may reasonably be linked with.")
 @canonical_option
 @policy_options
 def doctor(  # noqa: PLR0913 - click hands over each option

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from idmerge.cli.output import check_suffix
+from idmerge.cli.output import file_option
 from idmerge.errors import MissingExtraError
 from idmerge.files import replacing
 from idmerge.testing import events as workload_events
@@ -48,12 +48,11 @@ GZIP_LEVEL = 6
     show_default=True,
     help="Share of the events that state a link.",
 )
-@click.option(
+@file_option(
     "-o",
     "--output",
-    metavar="FILE",
-    callback=lambda _context, _option, path: check_suffix(path, SUFFIXES),
-    help="Write here instead of standard output: .ndjson or .jsonl, with .gz or .zst behind it compressed.",
+    suffixes=SUFFIXES,
+    text="Write here instead of standard output: .ndjson or .jsonl, with .gz or .zst behind it compressed.",
 )
 def generate(*, count: int, seed: int, identity_share: float, output: str | None) -> None:
     """Write a workload; the help says more."""

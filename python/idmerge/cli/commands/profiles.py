@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from contextlib import ExitStack, nullcontext
@@ -14,22 +13,23 @@ import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
-from idmerge._naming import named
-from idmerge.cli.journals import is_journal, opened_to_read
+from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
     canonical_option,
     check_rules_are_left_out,
     files_in_directories,
+    journal_option,
     policy_options,
+    strict_option,
 )
 from idmerge.cli.output import (
-    WRITERS,
     check_csv_safe,
+    check_distinct,
     check_overwriting,
-    check_suffix,
     csv_safe_option,
+    output_option,
     print_csv,
     tell_renamed,
     write_table,
@@ -95,16 +95,8 @@ class Run:
     callback=files_in_directories,
     help="Take the links of these events (or columns of links; idmerge resolve --help); may be repeated.",
 )
-@click.option(
-    "--journal", metavar="PATH", help="Take the links of this journal: a file, or a postgresql:// URL."
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
-    help=f"Write the table here; the suffix names the format: {', '.join(WRITERS)}.",
-)
+@journal_option("Take the links of this journal: a file, or a postgresql:// URL.")
+@output_option("the table here")
 @click.option(
     "--store", metavar="FILE", help="Keep all profiles in this file from run to run; one run at a time."
 )
@@ -117,7 +109,7 @@ class Run:
     "or fill the gaps in the canonical ID's.",
 )
 @csv_safe_option
-@click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
+@strict_option
 @canonical_option
 @policy_options
 def profiles(  # noqa: PLR0913 - click hands over each option
@@ -231,9 +223,6 @@ def _check_call(
     read_only = [*updates, *events, *filter(None, [journal, blocked_ids])]
     if [*updates, *events].count(STDIN) > 1:
         raise click.UsageError("standard input can be read once; name files")
-    if output and store and os.path.realpath(output) == os.path.realpath(store):
-        raise click.UsageError("--output and --store name the same file")
-    for path in (*updates, *events):
-        if is_journal(path):
-            raise click.UsageError(f"'{named(path)}' is a journal; name it by --journal")
+    check_distinct({"--output": output, "--store": store})
+    check_no_journal([*updates, *events], "name it by --journal")
     check_overwriting(read_only, (output, store))

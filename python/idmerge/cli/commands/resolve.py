@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -13,8 +12,7 @@ import click
 import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
-from idmerge._naming import named
-from idmerge.cli.journals import is_journal
+from idmerge.cli.journals import check_no_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -22,15 +20,18 @@ from idmerge.cli.options import (
     files_argument,
     given_policy,
     is_given,
+    journal_option,
     policy_options,
+    strict_option,
 )
 from idmerge.cli.output import (
-    WRITERS,
     arrow_table,
     check_csv_safe,
+    check_distinct,
     check_overwriting,
-    check_suffix,
     csv_safe_option,
+    file_option,
+    output_option,
     print_csv,
     write_table,
 )
@@ -71,27 +72,18 @@ COMMIT_EVERY = 100_000
     """,
 )
 @files_argument
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    callback=lambda _context, _option, path: check_suffix(path, tuple(WRITERS)),
-    help=f"Write the mapping here; the suffix names the format: {', '.join(WRITERS)}.",
-)
-@click.option(
+@output_option("the mapping here")
+@file_option(
     "--rejected",
-    metavar="FILE",
-    callback=lambda _context, _option, path: check_suffix(path, SUFFIXES),
-    help="Write the rejected links here, each with file, line and reason: .csv, .ndjson or .jsonl.",
+    suffixes=SUFFIXES,
+    text="Write the rejected links here, each with file, line and reason: .csv, .ndjson or .jsonl.",
 )
-@click.option(
-    "--journal",
-    metavar="PATH",
-    help="Keep the links in this journal: a file, or a postgresql:// URL. Options of the policy must be "
-    "those by which it was made, or left out.",
+@journal_option(
+    "Keep the links in this journal: a file, or a postgresql:// URL. Options of the policy must be "
+    "those by which it was made, or left out."
 )
 @csv_safe_option
-@click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
+@strict_option
 @canonical_option
 @policy_options
 def resolve(  # noqa: PLR0913 - click hands over each option
@@ -219,14 +211,6 @@ def _report(piece: Piece, report: Report, malformed: MalformedLines, writer: Rej
 
 def _check_paths(files: Sequence[str], blocked_ids: str | None, outputs: Mapping[str, str | None]) -> None:
     """Raise a usage error if a file would be written over; ``outputs`` are by option."""
-    written: dict[str, str] = {}
-    for option, path in outputs.items():
-        if path is not None and (before := written.setdefault(os.path.realpath(path), option)) != option:
-            raise click.UsageError(f"{before} and {option} name the same file")
-    for path in files:
-        if is_journal(path):
-            raise click.UsageError(
-                f"'{named(path)}' is a journal; name files of events or links, and --journal to keep "
-                "them there"
-            )
+    check_distinct(outputs)
+    check_no_journal(files, "name files of events or links, and --journal to keep them there")
     check_overwriting([*files, *filter(None, [blocked_ids])], outputs.values())

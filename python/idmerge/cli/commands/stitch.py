@@ -12,10 +12,17 @@ import numpy as np
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge._formatting import counted, printable
 from idmerge._naming import named
-from idmerge.cli.journals import is_journal, opened_to_read
+from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.messages import labelled
-from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
+from idmerge.cli.options import (
+    canonical_option,
+    given_policy,
+    is_given,
+    journal_option,
+    policy_options,
+    strict_option,
+)
 from idmerge.cli.output import check_csv_safe, check_overwriting, csv_safe_option, tell_renamed
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
@@ -71,13 +78,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="Keep only this property; can be given again.",
 )
-@click.option(
-    "--journal",
-    metavar="PATH",
-    help="Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).",
-)
+@journal_option("Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).")
 @csv_safe_option
-@click.option("--strict", is_flag=True, help="Stop at the first malformed line and write nothing.")
+@strict_option
 @canonical_option
 @policy_options
 def stitch(  # noqa: PLR0913 - click hands over each option
@@ -174,11 +177,7 @@ def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
 
 def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None:
     """Raise a usage error if a file cannot be read as events, or would be written over."""
-    for path in paths:
-        if is_journal(path):
-            raise click.UsageError(
-                f"'{named(path)}' is a journal; name files of events, and give it by --journal"
-            )
+    check_no_journal(paths, "name files of events, and give it by --journal")
     check_overwriting([*paths, *filter(None, [journal])], [output])
     if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():
         raise click.UsageError(

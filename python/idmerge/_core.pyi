@@ -188,17 +188,17 @@ class Resolver:
         """
 
     def _link_coded(self, code: int, first: str, second: str) -> Outcome: ...
-    def _link_columns(self, kind: KindColumn, left: TextColumn, right: TextColumn) -> NDArray[np.uint8]: ...
+    def _link_columns(self, kind: KindColumn, first: TextColumn, second: TextColumn) -> NDArray[np.uint8]: ...
     def _take_steps(
-        self, codes: bytes, left: list[str | None], right: list[str | None], first_row: int
+        self, codes: bytes, first: list[str | None], second: list[str | None], first_row: int
     ) -> NDArray[np.uint8]: ...
     def _take_scan(
         self,
         scan: Scan,
         rows: tuple[int, int],
         codes: bytes,
-        left: list[str | None],
-        right: list[str | None],
+        first: list[str | None],
+        second: list[str | None],
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _follow_scan(
         self,
@@ -206,8 +206,8 @@ class Resolver:
         scan: Scan,
         rows: tuple[int, int],
         codes: bytes,
-        left: list[str | None],
-        right: list[str | None],
+        first: list[str | None],
+        second: list[str | None],
     ) -> Column: ...
     def _resolve_sent(self, sent: SentIds) -> Column: ...
     def _era(self) -> int: ...

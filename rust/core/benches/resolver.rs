@@ -58,7 +58,7 @@ fn look_up(resolver: &Resolver, links: &Workload) -> usize {
         resolver.resolve_batch(&mut batch, |answer| match black_box(answer) {
             Answer::Itself(_) => themselves += 1,
             Answer::Other(_) => {}
-            Answer::Missing | Answer::Exceeded(_) => panic!("every question has a short text"),
+            Answer::Missing | Answer::Exceeded(_) => panic!("every look-up has a short text"),
         });
     }
     themselves

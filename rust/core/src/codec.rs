@@ -7,9 +7,9 @@
 //!
 //! # Invariants
 //!
-//! 1. A reader is told how many bytes there are, and no count that it reads may ask for more
-//!    elements than fit in the bytes that are left. So damage cannot make it take memory beyond the
-//!    size of its input.
+//! 1. A reader takes the number of bytes that there are, and no count that it reads may ask for
+//!    more elements than fit in the bytes that are left. So damage cannot make it take memory
+//!    beyond the size of its input.
 //! 2. A value that was read is only certain once [`Decoder::finish`] has compared the checksum;
 //!    until then readers must neither loop nor panic, whatever they get.
 

@@ -12,9 +12,9 @@
 //!    deep under two policies.
 //! 2. *A link of an ID to itself* is judged before its kind is asked, and makes it known. Three
 //!    deep such a link is always a `$merge`; four deep there is none.
-//! 3. *An alias without its check* is judged like a `$merge`, and nobody asks for its claim: four
-//!    deep with all checks off there is none.
-//! 4. *A last link that changes nothing*, says the model, needs no resolver of its own: all of them
+//! 3. *An alias without its check* is judged like a `$merge`, and its claim is never looked up:
+//!    four deep with all checks off there is none.
+//! 4. *A last link that changes nothing* in the model needs no resolver of its own: all of them
 //!    go through one in turn, and should one have changed anything, the next ones show it.
 //!
 //! Of `t` links, `p` of them within one and the same pair and `p` within the other, the first

@@ -66,7 +66,7 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
     outcomes
 }
 
-/// A batch that was taken knows which IDs its ordinary events are of, and these are named as one by
+/// A batch that was taken holds which IDs its ordinary events are of, and these are named as one by
 /// one.
 fn check_what_was_observed(core: &Resolver, batch: &Batch, steps: &[Step]) {
     let observed: Vec<Option<Id>> = batch.observed().collect();

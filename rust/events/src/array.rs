@@ -41,7 +41,7 @@ impl ArrayLines {
     ///
     /// # Errors
     ///
-    /// The text behind those lines belongs to no array; the error says how.
+    /// The text behind those lines belongs to no array; the error names the fault.
     pub fn cut(&mut self, text: &[u8], lines: &mut Vec<u8>) -> Result<(), String> {
         if text.is_empty() {
             return self.end(lines);

@@ -55,7 +55,7 @@ pub fn check(arrays: &[ArrayRef]) -> Result<(), Fault> {
 
 fn check_array(array: &ArrayRef) -> Result<(), Fault> {
     if array.nulls().is_some_and(|nulls| nulls.null_count() != nulls.len() - nulls.inner().count_set_bits()) {
-        return Err(Fault::Whole("it has another number of nulls than it says"));
+        return Err(Fault::Whole("it has another number of nulls than it states"));
     }
     if let DataType::Dictionary(..) = array.data_type() {
         return check_dictionary(array);

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// The distinct rows so far.
 ///
 /// Two rows are taken for one if both their hashes are equal: `SipHash`, under keys of the
-/// process's own, which nobody can aim at.
+/// process's own, so no sender can aim at it.
 #[derive(Default)]
 pub struct DistinctRows {
     rows: HashSet<u128, BuildHasherDefault<Identity>>,

@@ -28,7 +28,7 @@ use idmerge_core::{Id, JournaledResolver, Pending, Steps, StoredText};
 ///
 /// # Errors
 ///
-/// The texts take more than Arrow's offsets of 32 bits can say.
+/// The texts take more than Arrow's offsets of 32 bits reach.
 pub fn write_texts(resolver: &JournaledResolver, ids: Range<u32>) -> Result<Vec<u8>, ArrowError> {
     let beyond = || ArrowError::InvalidArgumentError("the texts of a batch exceed 2 GiB".to_owned());
     write_texts_within(resolver, ids, i32::MAX as usize)?.ok_or_else(beyond)

@@ -1,6 +1,6 @@
 //! Events of JSON text in, without Python: as links, IDs, columns of Arrow and pages of Parquet.
 //!
-//! Text comes from files that anybody may have written, so everything here takes time and memory in
+//! Text comes from files that may be hostile, so everything here takes time and memory in
 //! proportion to its input, and panics for none. What the parser accepts, Python's `json` accepts
 //! with the same meaning; a line about which it is not certain is *declined*: it becomes a *hole*
 //! that the caller reads, and fills.

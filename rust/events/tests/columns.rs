@@ -56,7 +56,7 @@ fn rows_that_a_builder_is_not_given_are_null_and_the_first_of_a_row_counts() {
 }
 
 #[test]
-fn a_builder_whose_type_was_guessed_wrongly_says_so() {
+fn a_builder_of_a_wrongly_guessed_type_reports_it() {
     let mut column = ColumnBuilder::expecting(0);
     column.set(0, &Cell::Integer(5), "");
     column.set(1, &Cell::Float(0.5), "");
@@ -214,7 +214,7 @@ fn a_line_that_is_too_long_is_declined_and_only_its_beginning_kept() {
     assert_eq!(table["event"].as_string::<i32>().iter().collect::<Vec<_>>(), [Some("short"), None]);
 }
 
-/// Values of a property, of the kinds that columns tell apart.
+/// Values of a property, of the kinds that columns distinguish.
 fn values() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),

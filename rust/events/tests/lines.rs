@@ -68,7 +68,7 @@ proptest! {
 
 #[test]
 fn two_gigabytes_are_refused_at_once_by_every_reader_of_lines() {
-    // Zeros that nobody reads take no memory.
+    // Zeros that are not read take no memory.
     let text = vec![0; 1 << 31];
     let (scanner, flattener) = (Scanner::new(support::rules(), 10, false), Flattener::new(Vec::new(), 10));
     for (head, text) in [(&text[..1], &text[1..]), (&[], &text[..])] {

@@ -19,7 +19,7 @@ import_exception!(idmerge.errors, UnknownIdError);
 pub enum Failure {
     /// A limit is reached; the text names it.
     Limit(String),
-    /// The system has no memory; the text says for what.
+    /// The system has no memory; the text names the purpose.
     Memory(String),
     /// A value cannot be taken; the text names it.
     Value(String),
@@ -27,11 +27,11 @@ pub enum Failure {
     Index(String),
     /// An earlier call panicked while it changed the resolver.
     Poisoned,
-    /// The resolver takes no changes; the text says why.
+    /// The resolver takes no changes; the text gives the reason.
     Sealed(String),
-    /// A block of a journal is not what a resolver writes; the text says what is wrong.
+    /// A block of a journal is not what a resolver writes; the text names the fault.
     Damaged(String),
-    /// A position cannot be taken back; the text says why.
+    /// A position cannot be taken back; the text gives the reason.
     Retraction(String),
     /// No history of links was kept.
     NoHistory,
@@ -107,7 +107,7 @@ impl From<Failure> for PyErr {
             Failure::Retraction(text) => RetractionError::new_err(text),
             Failure::System(error) => system_error(&error),
             Failure::NoHistory => NoHistoryError::new_err(
-                "nobody kept which link joined what; make the resolver with history=True, or open a journal",
+                "the resolver keeps no history of its links; make it with history=True, or open a journal",
             ),
             Failure::Poisoned => PoisonedError::new_err(
                 "an earlier call failed half-way inside the core; build the resolver anew",

@@ -85,7 +85,7 @@ impl Workload {
         assert_eq!(stated, rows.len(), "a batch holds all rows of its piece");
     }
 
-    /// Fills a batch with questions for these IDs.
+    /// Fills a batch with look-ups of these IDs.
     pub fn ask(&self, preparer: &Preparer, batch: &mut Batch, rows: Range<usize>) {
         batch.clear();
         batch.prepare_lookups(preparer, self.ids.operands(rows));

@@ -82,8 +82,8 @@ impl Strategy {
         let rank = |id: Id| overrides.rank(id);
         match self {
             Self::FirstSeen => rank(a).cmp(&rank(b)),
-            // An ID whose text was wiped counts as the smallest. A replay cannot know its text, and
-            // may rather report too many changes of canonical IDs than too few.
+            // An ID whose text was wiped counts as the smallest. A replay does not have its text,
+            // and may rather report too many changes of canonical IDs than too few.
             Self::Smallest => ids.text(a).as_str().cmp(ids.text(b).as_str()),
             Self::Identified | Self::Stable => {
                 let rank = |id: Id| (!ids.marks(id).has(Marks::IDENTIFIED), rank(id));

@@ -235,7 +235,7 @@ struct Blocked {
     edges: [[u32; 2]; LENGTHS],
 }
 
-/// The number of lengths that the filter tells apart.
+/// The number of lengths that the filter distinguishes.
 const LENGTHS: usize = 64;
 
 impl Default for Blocked {

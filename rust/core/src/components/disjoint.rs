@@ -24,7 +24,7 @@ use crate::arch::{Array, prefetch};
 use crate::error::Error;
 use crate::ids::id::Id;
 
-/// The number of links ahead for which nodes are asked.
+/// The number of links ahead at which nodes are prefetched.
 const AHEAD: usize = 16;
 
 /// A number's place among the sets.
@@ -124,7 +124,7 @@ impl DisjointSets {
     ///
     /// Asks for the nodes of one link, some links ahead; to be called before each link.
     #[inline]
-    pub fn look_ahead(&self, links: &[[u32; 2]], row: usize) {
+    pub fn prefetch_link(&self, links: &[[u32; 2]], row: usize) {
         if let Some(link) = links.get(row + AHEAD) {
             for &end in link {
                 self.prefetch(end);

@@ -7,7 +7,7 @@
 //! 2. Equal values have one number, different ones two: nothing stands for a value but itself.
 //!
 //! Texts go through the interner in groups, as in a resolver. Integers that lie close together are
-//! positions in an array; others are hashed, with a key of this process that nobody can know.
+//! positions in an array; others are hashed, with a key of this process that no sender can know.
 //!
 //! # Costs
 //!
@@ -25,7 +25,7 @@ use crate::ids::key::{Key, Text};
 use crate::resolver::batch::{Batch, GROUP, Prepared, Preparer, Side, Status, clamped};
 use crate::resolver::prefetch::{Prefetcher, Search};
 
-/// The number of links ahead for which the places of integers are asked.
+/// The number of links ahead at which the places of integers are prefetched.
 const AHEAD: usize = 16;
 /// The number of array positions that an integer may cost: about as many bytes as hashing takes.
 const SPREAD: u64 = 8;
@@ -91,8 +91,8 @@ impl DistinctTexts {
         let Batch { sides, texts, .. } = batch;
         for start in (0..sides[0].len().min(sides[1].len())).step_by(GROUP) {
             search.group(&self.texts, sides, texts, start, |_| ());
-            let [left, right] = sides.each_ref().map(|side| clamped(side, &(start..start + GROUP)));
-            for (first, second) in left.iter().zip(right) {
+            let [first, second] = sides.each_ref().map(|side| clamped(side, &(start..start + GROUP)));
+            for (first, second) in first.iter().zip(second) {
                 let first = self.number(Side::First, first, &texts[0])?;
                 let second = self.number(Side::Second, second, &texts[1])?;
                 self.links.push([first, second]);
@@ -168,21 +168,21 @@ const TOO_MANY: Error = Error::TooManyElements { limit: Id::LIMIT };
 
 /// Numbers the ends of links and returns the distinct integers in the order of their numbers.
 ///
-/// Each link is one row of `left` and `right`, which have the same length.
+/// Each link is one row of `first` and `second`, which have the same length.
 ///
 /// # Errors
 ///
 /// If there are too many distinct integers, or there is no memory.
-pub fn number_integers(left: &[i64], right: &[i64]) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
-    let all = || left.iter().chain(right);
+pub fn number_integers(first: &[i64], second: &[i64]) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
+    let all = || first.iter().chain(second);
     let (Some(&least), Some(&most)) = (all().min(), all().max()) else {
         return Ok((Vec::new(), Vec::new()));
     };
     let range = most.abs_diff(least);
-    if range / SPREAD < 2 * left.len() as u64 {
-        number_each(left, right, Close::new(least, range)?)
+    if range / SPREAD < 2 * first.len() as u64 {
+        number_each(first, second, Close::new(least, range)?)
     } else {
-        number_each(left, right, Scattered::new())
+        number_each(first, second, Scattered::new())
     }
 }
 
@@ -200,13 +200,13 @@ trait Integers {
 
 /// Numbers the ends of links with `integers`, asking for their places ahead.
 fn number_each(
-    left: &[i64],
-    right: &[i64],
+    first: &[i64],
+    second: &[i64],
     mut integers: impl Integers,
 ) -> Result<(Vec<i64>, Vec<[u32; 2]>), Error> {
-    let mut links = room_for(left.len())?;
-    for (row, (&a, &b)) in left.iter().zip(right).enumerate() {
-        if let Some((&a, &b)) = left.get(row + AHEAD).zip(right.get(row + AHEAD)) {
+    let mut links = room_for(first.len())?;
+    for (row, (&a, &b)) in first.iter().zip(second).enumerate() {
+        if let Some((&a, &b)) = first.get(row + AHEAD).zip(second.get(row + AHEAD)) {
             integers.prefetch(a);
             integers.prefetch(b);
         }

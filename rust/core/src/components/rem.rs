@@ -11,11 +11,11 @@
 //! number that it passes to the other path's lower parent. M. Patwary, J. Blair and F. Manne
 //! ("Experiments on Union-Find Algorithms", 2010) measured it as the fastest of all that they knew.
 //! 8 bytes a number: its parent while linking, then its label. Links are read once, in order;
-//! parents are asked for ahead.
+//! parents are prefetched.
 
 use crate::arch::{Chunk, prefetch};
 
-/// The number of links ahead for which parents are asked.
+/// The number of links ahead at which parents are prefetched.
 const AHEAD: usize = 16;
 
 /// A component for each number, counted from 0 in the order of first appearance.

@@ -1,7 +1,7 @@
 //! Hashing of texts, keys and numbers, with seeds of a resolver's own.
 //!
-//! Hashing is foldhash, keyed anew in every process from the system's randomness, so that nobody
-//! can choose IDs that collide. No answer depends on a hash or on the order of hashes.
+//! Hashing is foldhash, keyed anew in every process from the system's randomness, so that no
+//! sender can choose IDs that collide. No answer depends on a hash or on the order of hashes.
 //!
 //! A checkpoint keeps the seeds and two hashes of known values: a process that loads it hashes as
 //! the one that wrote it, or refuses it.
@@ -137,7 +137,7 @@ impl Hasher {
 /// Returns the 32 bits of a hash that the key of a stored text repeats.
 ///
 /// Texts that meet in a bucket have equal tags. The fingerprint has bits that are in no tag, so it
-/// tells nearly all of them apart before a text has to be read.
+/// distinguishes nearly all of them before a text has to be read.
 fn fingerprint(hash: u64) -> u32 {
     (hash >> 10) as u32
 }

@@ -199,7 +199,7 @@ impl JournaledResolver {
 
     /// Returns those of `ids` whose canonical IDs differ, in their order.
     ///
-    /// Forgotten IDs are left out: they have no text by which a caller could know them.
+    /// Forgotten IDs are left out: they have no text by which a caller could find them.
     pub(crate) fn changes(
         &self,
         ids: impl Iterator<Item = Id>,

@@ -60,7 +60,7 @@ pub struct JudgedLink {
 /// The fault of a step that names an ID which nothing has introduced.
 const BEFORE_ITS_TURN: &str = "a number stands before its turn";
 
-/// The number of steps ahead for which nodes are asked.
+/// The number of steps ahead at which nodes are prefetched.
 const AHEAD: usize = 16;
 
 /// Clusters in which steps can be replayed: those of a resolver being restored, or a copy.

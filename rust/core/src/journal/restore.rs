@@ -26,7 +26,7 @@ use crate::journal::record::{ACT, FORGET, Steps, StoredText};
 use crate::journal::replay::{Damage, Replay, ReplayTarget};
 use crate::journal::retractions::Retractions;
 
-/// The number of texts ahead for which the index is asked.
+/// The number of texts ahead at which the index is prefetched.
 const AHEAD: usize = 16;
 
 /// A resolver's IDs while a batch is read back.

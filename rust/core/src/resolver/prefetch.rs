@@ -1,4 +1,4 @@
-//! The search for many texts at once, with memory asked for before it is needed.
+//! The search for many texts at once, with memory prefetched before it is needed.
 //!
 //! A search reads a bucket, then an entry, and waits for both. So a batch goes in groups, in
 //! passes, and every pass asks for the memory that the next one needs:

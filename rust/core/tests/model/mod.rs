@@ -1,6 +1,6 @@
 //! The resolver in plain Rust, to be read beside SPEC 2, 4 and 5 and to be obviously right.
 //!
-//! It keeps one record an ID, in the order in which they became known. A record says which cluster
+//! It keeps one record an ID, in the order in which they became known. A record holds which cluster
 //! its ID is in and what was claimed of it; whatever else is asked is computed from the records
 //! anew. From the core it takes the words (`Kind`, `Outcome`, …) and none of the rules.
 
@@ -74,7 +74,7 @@ struct Record<'a> {
 
 /// The resolver; see the module. IDs are numbered in the order in which they became known.
 ///
-/// No later step can tell two equal ones apart.
+/// No later step can distinguish two equal ones.
 #[derive(Clone, PartialEq)]
 pub struct Model<'a> {
     rules: &'a Rules,

@@ -90,7 +90,7 @@ impl Rules {
         unescaped: &'a str,
         observe: u8,
     ) -> Option<Stated<'a>> {
-        let (code, left, right) = match rule.map(|rule| &self.events[rule]) {
+        let (code, first, second) = match rule.map(|rule| &self.events[rule]) {
             Some(rule) => {
                 let (first, second) = match &rule.operands {
                     Operands::Apart(first, second) => (operand(values, first)?, operand(values, second)?),
@@ -111,7 +111,7 @@ impl Rules {
             OperandId::Borrowed(text) => *text,
             OperandId::Unescaped(range) => &unescaped[range.clone()],
         };
-        Some((code, left.map(text), right.map(text)))
+        Some((code, first.map(text), second.map(text)))
     }
 }
 

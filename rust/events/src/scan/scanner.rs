@@ -173,10 +173,10 @@ impl Scan {
         if code == HOLE {
             self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), has_properties });
         }
-        let (_, left, right) = stated.unwrap_or_default();
-        self.operands.push_str(left.unwrap_or_default());
+        let (_, first, second) = stated.unwrap_or_default();
+        self.operands.push_str(first.unwrap_or_default());
         let middle = self.operands.len() as u32;
-        self.operands.push_str(right.unwrap_or_default());
+        self.operands.push_str(second.unwrap_or_default());
         self.rows.push(Row { line: line.number, middle, end: self.operands.len() as u32, code });
     }
 
@@ -221,8 +221,8 @@ impl Scan {
     /// Returns the kind's code and the operands of a row that states a link, else None.
     pub fn link(&self, row: usize) -> Result<Option<(u8, &str, &str)>, Error> {
         let code = self.row(row)?.code;
-        let (left, right) = self.texts(row);
-        Ok((code < OBSERVE).then_some((code, left, right)))
+        let (first, second) = self.texts(row);
+        Ok((code < OBSERVE).then_some((code, first, second)))
     }
 
     /// Returns the ID that a row observes, else None.

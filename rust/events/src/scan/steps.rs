@@ -66,13 +66,13 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
         let mut filled = self.codes.iter().zip(&self.filled);
         (self.start..self.stop).map(move |row| match self.scan.rows()[row].code {
             HOLE => {
-                let (&code, [left, right]) = filled.next().expect("each hole is filled");
-                step(code, left.operand(), right.operand())
+                let (&code, [first, second]) = filled.next().expect("each hole is filled");
+                step(code, first.operand(), second.operand())
             }
             NOTHING => Step::Observe(Operand::Missing),
             code => {
-                let (left, right) = self.scan.texts(row);
-                step(code, left.into(), right.into())
+                let (first, second) = self.scan.texts(row);
+                step(code, first.into(), second.into())
             }
         })
     }
@@ -89,9 +89,9 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
     }
 }
 
-fn step<'a>(code: u8, left: Operand<'a>, right: Operand<'a>) -> Step<'a> {
+fn step<'a>(code: u8, first: Operand<'a>, second: Operand<'a>) -> Step<'a> {
     match Kind::from_code(code) {
-        Some(kind) => Step::Link(kind, left, right),
-        None => Step::Observe(left),
+        Some(kind) => Step::Link(kind, first, second),
+        None => Step::Observe(first),
     }
 }

@@ -87,7 +87,7 @@ impl Chunk {
         }
     }
 
-    /// Returns whether all text is ASCII, as far as a glance can tell.
+    /// Returns whether all text is ASCII, as far as a glance shows.
     pub fn is_ascii(&self) -> bool {
         match self {
             Self::Utf8(array) => array.value_data().is_ascii(),

@@ -15,7 +15,7 @@ use pyo3_arrow::input::AnyArray;
 ///
 /// # Errors
 ///
-/// `ValueError` if they are damaged; `name` says which argument it was.
+/// `ValueError` if they are damaged; `name` is that of the argument.
 pub fn read_arrow(column: &Bound<'_, PyAny>, name: &str) -> PyResult<(Vec<ArrayRef>, FieldRef)> {
     check_sizes(column, name)?;
     let (arrays, field) = column.extract::<AnyArray>()?.into_chunked_array()?.into_inner();
@@ -35,7 +35,7 @@ pub fn check(arrays: &[ArrayRef], name: &str) -> PyResult<()> {
     })
 }
 
-/// Has pyarrow, which knows the sizes of its buffers, compare them with a column's lengths and last
+/// Has pyarrow, which has the sizes of its buffers, compare them with a column's lengths and last
 /// offsets.
 ///
 /// That takes the same time for any number of rows. Import already reads the last offsets.

@@ -154,10 +154,12 @@ impl Integers {
     /// # Errors
     ///
     /// `ValueError` if no type of 64 bits holds both.
-    pub fn join(left: Self, right: Self) -> PyResult<(Vec<i64>, Vec<i64>, Form)> {
-        Ok(match (left, right) {
-            (Self::Signed(left), Self::Signed(right)) => (left, right, Form::Signed),
-            (left, right) => (left.into_unsigned("first")?, right.into_unsigned("second")?, Form::Unsigned),
+    pub fn join(first: Self, second: Self) -> PyResult<(Vec<i64>, Vec<i64>, Form)> {
+        Ok(match (first, second) {
+            (Self::Signed(first), Self::Signed(second)) => (first, second, Form::Signed),
+            (first, second) => {
+                (first.into_unsigned("first")?, second.into_unsigned("second")?, Form::Unsigned)
+            }
         })
     }
 

@@ -31,7 +31,7 @@ pub struct Objects<'py> {
 impl<'py> Objects<'py> {
     /// Takes a list; `name` is the argument that an error names.
     pub fn new(list: Bound<'py, PyList>, name: &str, elements: Elements) -> PyResult<Self> {
-        // To copy a long one would cost more than reading it; should it shrink, the call says so.
+        // To copy a long one would cost more than reading it; should it shrink, the call fails.
         let list = if list.len() <= COPIED { list.get_slice(0, list.len()) } else { list };
         if elements == Elements::Ids {
             for (row, object) in list.iter().enumerate() {
@@ -41,7 +41,7 @@ impl<'py> Objects<'py> {
         Ok(Self { len: list.len(), list })
     }
 
-    /// Returns a copy of its own, which nobody changes.
+    /// Returns a copy of its own, which no caller can change.
     pub fn snapshot(&self) -> Self {
         Self { list: self.list.get_slice(0, self.len), len: self.len }
     }

@@ -144,7 +144,7 @@ impl Reader<'_> {
             let mut batch = Batch::of_values();
             let purpose = match self.purpose {
                 Purpose::Step(_) => Purpose::Step(Side::First),
-                Purpose::Question => Purpose::Question,
+                Purpose::Lookup => Purpose::Lookup,
                 Purpose::End(_) => Purpose::End(Side::First),
             };
             values.read(0..values.len(), &mut batch, purpose, self.preparer);

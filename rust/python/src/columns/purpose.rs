@@ -8,7 +8,7 @@ pub enum Purpose {
     /// To be an operand of a step.
     Step(Side),
     /// To be looked up.
-    Question,
+    Lookup,
     /// To be an end of a link without a policy, whatever it is.
     End(Side),
 }
@@ -18,7 +18,7 @@ impl Purpose {
     pub fn side(self) -> Side {
         match self {
             Self::Step(side) | Self::End(side) => side,
-            Self::Question => Side::First,
+            Self::Lookup => Side::First,
         }
     }
 
@@ -31,7 +31,7 @@ impl Purpose {
     ) {
         match self {
             Self::Step(side) => batch.prepare(side, preparer, operands),
-            Self::Question => batch.prepare_lookups(preparer, operands),
+            Self::Lookup => batch.prepare_lookups(preparer, operands),
             Self::End(side) => batch.prepare_ends(side, preparer, operands),
         }
     }

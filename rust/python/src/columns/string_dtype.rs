@@ -6,9 +6,9 @@
 //! 1. The functions are what they are called as. Extension modules find them in a table whose slots
 //!    keep their meaning for as long as numpy's ABI has its number, and the crate `numpy` has
 //!    checked that number by the time it has said that an object is an array.
-//! 2. The array is nobody else's: a copy that numpy made for us, or a new one that is given away
-//!    only once it is full. So no thread changes an entry or frees a text meanwhile, and nobody
-//!    waits for its dtype's allocator, which is its own too.
+//! 2. No other code has the array: it is a copy that numpy made for us, or a new one that is given
+//!    away only once it is full. So no thread changes an entry or frees a text meanwhile, and no
+//!    thread waits for its dtype's allocator, which is its own too.
 //! 3. Entries lie where we look: the dtype is numpy's own (by its type number, which is reserved),
 //!    and the array has one dimension and is contiguous and aligned.
 //! 4. A text lives in its entry or with the allocator. It is lent to a closure, for no longer than
@@ -79,7 +79,7 @@ pub fn write<'py, 'a>(
     Ok(own.array.clone().into_any())
 }
 
-/// An array that nobody else has, and its allocator, held.
+/// An array that no other code has, and its allocator, held.
 struct Own<'py> {
     array: Bound<'py, PyUntypedArray>,
     rows: usize,

@@ -22,7 +22,7 @@ impl<'py> TextColumn<'py> {
     ///
     /// # Errors
     ///
-    /// `TypeError` for anything else; `name` says which argument it was.
+    /// `TypeError` for anything else; `name` is that of the argument.
     pub fn from_python(column: &Bound<'py, PyAny>, name: &str, elements: Elements) -> PyResult<Self> {
         let py = column.py();
         if let Ok(list) = column.cast::<PyList>() {
@@ -88,7 +88,7 @@ impl<'py> TextColumn<'py> {
                 let bytes = array.call_method0(intern!(py, "tobytes"))?.extract()?;
                 Ok(Self::Pinned(Pinned::of_cells(bytes, width, array.len()?)))
             }
-            // An empty list has no text to tell its type by.
+            // An empty list has no text that shows its type.
             "f" if array.len()? == 0 => Ok(Self::Pinned(Pinned::empty())),
             _ => Err(PyTypeError::new_err(format!("{name} must be a column of text, got numpy {dtype}"))),
         }

@@ -24,7 +24,7 @@ pub fn connected_components<'py>(
     let (count, labels, rows) = py.detach(|| {
         let Components { count, labels } = Components::of(numbered.len(), numbered.links());
         let labels: Vec<i32> = labels.into_iter().map(u32::cast_signed).collect();
-        let rows: Vec<i32> = numbered.links().iter().map(|[left, _]| labels[*left as usize]).collect();
+        let rows: Vec<i32> = numbered.links().iter().map(|[first, _]| labels[*first as usize]).collect();
         (count, labels, rows)
     });
     let ids = ids(py, &numbered)?;

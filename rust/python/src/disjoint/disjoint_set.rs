@@ -123,7 +123,7 @@ impl DisjointSet {
         let merged: Result<Vec<bool>, Failure> = py.detach(|| {
             let sets = &mut partition.lock_detached()?.sets;
             let merge = |(row, &[a, b]): (usize, &[u32; 2])| {
-                sets.look_ahead(&links, row);
+                sets.prefetch_link(&links, row);
                 sets.merge(a, b)
             };
             Ok(links.iter().enumerate().map(merge).collect())

@@ -12,10 +12,10 @@ use crate::errors::Failure;
 use crate::pipeline::sources::{Acts, MixedRows, PinnedRows};
 use crate::pipeline::{run_attached, run_detached};
 
-/// Two columns of one length, which nobody changes.
+/// Two immutable columns of one length.
 pub enum Links<'py> {
     Texts(TextColumn<'py>, TextColumn<'py>),
-    Integers { left: Vec<i64>, right: Vec<i64>, form: Form },
+    Integers { first: Vec<i64>, second: Vec<i64>, form: Form },
 }
 
 /// Distinct values in the order of their numbers, and the links between these.
@@ -46,46 +46,47 @@ impl<'py> Links<'py> {
     ///
     /// `TypeError` for anything else or a mix, `ValueError` for different lengths, a missing
     /// integer and integers that no type of 64 bits holds.
-    pub fn from_python(left: &Bound<'py, PyAny>, right: &Bound<'py, PyAny>) -> PyResult<Self> {
-        // An empty list has nothing to tell its type by.
+    pub fn from_python(first: &Bound<'py, PyAny>, second: &Bound<'py, PyAny>) -> PyResult<Self> {
+        // An empty list has no value that shows its type.
         let is_empty = |column: &Bound<'_, PyAny>| column.len().is_ok_and(|rows| rows == 0);
-        let links = match (Integers::from_python(left, "first")?, Integers::from_python(right, "second")?) {
-            (Some(left), Some(right)) => Self::of_integers(Integers::join(left, right)?),
-            (Some(left), None) if is_empty(right) => {
-                Self::of_integers(Integers::join(left, Integers::default())?)
+        let links = match (Integers::from_python(first, "first")?, Integers::from_python(second, "second")?) {
+            (Some(first), Some(second)) => Self::of_integers(Integers::join(first, second)?),
+            (Some(first), None) if is_empty(second) => {
+                Self::of_integers(Integers::join(first, Integers::default())?)
             }
-            (None, Some(right)) if is_empty(left) => {
-                Self::of_integers(Integers::join(Integers::default(), right)?)
+            (None, Some(second)) if is_empty(first) => {
+                Self::of_integers(Integers::join(Integers::default(), second)?)
             }
-            (None, None) => Self::Texts(texts(left, "first")?, texts(right, "second")?),
+            (None, None) => Self::Texts(texts(first, "first")?, texts(second, "second")?),
             _ => return Err(PyTypeError::new_err("first and second must both be text or both be integers")),
         };
-        let (left, right) = links.lengths();
-        if left == right {
+        let (first, second) = links.lengths();
+        if first == second {
             return Ok(links);
         }
         Err(PyValueError::new_err(format!(
-            "columns must have the same length: first has {left}, second has {right} rows"
+            "columns must have the same length: first has {first}, second has {second} rows"
         )))
     }
 
-    fn of_integers((left, right, form): (Vec<i64>, Vec<i64>, Form)) -> Self {
-        Self::Integers { left, right, form }
+    fn of_integers((first, second, form): (Vec<i64>, Vec<i64>, Form)) -> Self {
+        Self::Integers { first, second, form }
     }
 
     fn lengths(&self) -> (usize, usize) {
         match self {
-            Self::Texts(left, right) => (left.len(), right.len()),
-            Self::Integers { left, right, .. } => (left.len(), right.len()),
+            Self::Texts(first, second) => (first.len(), second.len()),
+            Self::Integers { first, second, .. } => (first.len(), second.len()),
         }
     }
 
-    /// Numbers the values by first appearance, left before right.
+    /// Numbers the values by first appearance, first before second.
     pub fn number(&self, py: Python<'_>) -> PyResult<Numbered> {
         match self {
-            Self::Texts(left, right) => Ok(Numbered::Texts(number_texts(py, left, right)?)),
-            Self::Integers { left, right, form } => {
-                let (integers, links) = py.detach(|| number_integers(left, right)).map_err(Failure::from)?;
+            Self::Texts(first, second) => Ok(Numbered::Texts(number_texts(py, first, second)?)),
+            Self::Integers { first, second, form } => {
+                let (integers, links) =
+                    py.detach(|| number_integers(first, second)).map_err(Failure::from)?;
                 Ok(Numbered::Integers { integers, links, form: *form })
             }
         }
@@ -114,8 +115,8 @@ impl<'py> Links<'py> {
 }
 
 /// Numbers the texts of two columns; Python's strings are read while attached.
-fn number_texts(py: Python<'_>, left: &TextColumn<'_>, right: &TextColumn<'_>) -> PyResult<DistinctTexts> {
-    let rows = left.len();
+fn number_texts(py: Python<'_>, first: &TextColumn<'_>, second: &TextColumn<'_>) -> PyResult<DistinctTexts> {
+    let rows = first.len();
     let threads = py
         .import(intern!(py, "idmerge._threads"))?
         .call_method0(intern!(py, "threads_allowed"))?
@@ -126,13 +127,13 @@ fn number_texts(py: Python<'_>, left: &TextColumn<'_>, right: &TextColumn<'_>) -
         texts.take(batch)?;
         Ok(texts.prefetcher())
     };
-    if let (Some(left), Some(right)) = (left.as_pinned(), right.as_pinned()) {
+    if let (Some(first), Some(second)) = (first.as_pinned(), second.as_pinned()) {
         py.detach(|| {
-            let mut source = PinnedRows::new(Acts::Ends, &[left, right], &preparer);
+            let mut source = PinnedRows::new(Acts::Ends, &[first, second], &preparer);
             run_detached(&mut source, rows, threads, take)
         })?;
     } else {
-        let mut source = MixedRows::new(Acts::Ends, &[left, right], &preparer);
+        let mut source = MixedRows::new(Acts::Ends, &[first, second], &preparer);
         run_attached(py, &mut source, rows, threads, take)?;
     }
     Ok(texts)

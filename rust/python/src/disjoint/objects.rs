@@ -1,11 +1,11 @@
-//! Hashable Python objects as dense numbers, as a dict would tell them apart.
+//! Hashable Python objects as dense numbers, as distinct as in a dict.
 //!
 //! # Invariants
 //!
 //! 1. Numbers count objects in the order in which they were added; none is ever taken away.
 //! 2. No two objects are equal, as far as their own `__hash__` and `__eq__` are honest.
 //!
-//! Objects stand behind their owner's lock, and `__eq__` may be anybody's Python code, which must
+//! Objects stand behind their owner's lock, and `__eq__` may be any Python code, which must
 //! not run there. So a search under the lock answers for what is identical, or exactly `str` or
 //! `int`, whose comparison is the interpreter's own; everything else of the same hash it hands out
 //! as [`Search::Unsure`]. The caller unlocks, asks each, and searches again among what has been
@@ -69,7 +69,7 @@ pub enum Search<'py> {
     Unsure(Candidates<'py>),
 }
 
-/// The objects that only Python can tell from the one searched for.
+/// The objects that only Python can compare with the one searched for.
 pub struct Candidates<'py> {
     objects: Vec<(u32, Bound<'py, PyAny>)>,
     /// The number of objects at that time.
@@ -193,7 +193,7 @@ impl Objects {
     }
 }
 
-/// Returns whether two objects of one hash are equal, or None if only Python can tell.
+/// Returns whether two objects of one hash are equal, or None if only Python can compare them.
 #[inline]
 fn equal_without_python(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> Option<bool> {
     if a.is(b) {

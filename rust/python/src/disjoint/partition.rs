@@ -39,7 +39,7 @@ impl State {
     }
 
     /// Returns the number of `probe`, which is added if it is not there, unless only Python can
-    /// tell.
+    /// compare it.
     #[inline]
     pub fn find_or_add(&mut self, probe: &Probe<'_, '_>) -> Result<Option<u32>, Failure> {
         match self.objects.search(probe) {

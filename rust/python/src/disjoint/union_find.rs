@@ -136,7 +136,7 @@ fn unite_all(partition: &Partition, py: Python<'_>, numbers: &[u32]) -> PyResult
 /// Joins the sets of the links that have no entry in `joined` yet, up to one whose roots are tied.
 fn unite_until_tie(sets: &mut DisjointSets, links: &[[u32; 2]], joined: &mut Vec<bool>) {
     for row in joined.len()..links.len() {
-        sets.look_ahead(links, row);
+        sets.prefetch_link(links, row);
         let [a, b] = links[row];
         match unite_two(sets, a, b) {
             Union::Done { joined: now } => joined.push(now),

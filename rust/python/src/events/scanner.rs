@@ -187,11 +187,11 @@ impl Scan {
 ///
 /// `ValueError` if the lists differ in length.
 pub fn holes_filled(
-    left: &Bound<'_, PyList>,
-    right: &Bound<'_, PyList>,
+    first: &Bound<'_, PyList>,
+    second: &Bound<'_, PyList>,
 ) -> PyResult<Vec<[FilledOperand<PyBackedStr>; 2]>> {
-    if left.len() != right.len() {
-        let lengths = [left.len(), right.len()];
+    if first.len() != second.len() {
+        let lengths = [first.len(), second.len()];
         return Err(PyValueError::new_err(format!("holes must be filled with pairs, got {lengths:?}")));
     }
     let operand = |object: Bound<'_, PyAny>| match object.cast_into::<PyString>() {
@@ -199,5 +199,5 @@ pub fn holes_filled(
         Ok(text) => PyBackedStr::try_from(text).map_or(FilledOperand::NotUnicode, FilledOperand::Text),
         Err(_) => FilledOperand::Missing,
     };
-    Ok(left.iter().zip(right.iter()).map(|(left, right)| [left, right].map(operand)).collect())
+    Ok(first.iter().zip(second.iter()).map(|(first, second)| [first, second].map(operand)).collect())
 }

@@ -41,7 +41,7 @@ impl Resolver {
         Ok(is_saved?)
     }
 
-    /// Become what a file says, if that was written at this moment.
+    /// Take over the resolver in a file, if it was written at this moment.
     #[pyo3(name = "_load")]
     fn load(&self, py: Python<'_>, path: PathBuf, moment: Moment) -> PyResult<()> {
         let _turn = self.turn_of_any(py)?;

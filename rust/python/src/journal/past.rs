@@ -35,7 +35,7 @@ impl Resolver {
 
 #[pymethods]
 impl Resolver {
-    /// Return the number of the batch from which on `_changes` needs blocks to tell what changed
+    /// Return the number of the batch from which on `_changes` needs blocks to find what changed
     /// since.
     #[pyo3(name = "_feed_start")]
     fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
@@ -66,8 +66,8 @@ impl Resolver {
                 }
                 passed += 1;
             }
-            // Who would link waits for its turn, not for the lock, where readers would wait behind
-            // it.
+            // A call that would link waits for its turn, not for the lock, where readers would wait
+            // behind it.
             let _turn = self.turn.take_detached();
             let core = self.read_detached()?;
             let pending = core.pending().map(|pending| pending.steps);

@@ -139,7 +139,7 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
                 _ => thread::yield_now(),
             }
         }
-        unreachable!("somebody has a turn, or it is over")
+        unreachable!("a batch has the turn, or it is over")
     }
 }
 
@@ -226,7 +226,7 @@ fn fill_all(
             let to_fill = &mut to_fill;
             py.detach(move || to_fill.recv())
         };
-        // Nobody gives batches back any more once settling has failed.
+        // No batch comes back any more once settling has failed.
         let Ok((mut batch, prefetcher)) = empty else { return };
         batch.clear();
         source.fill(&mut batch);

@@ -35,7 +35,7 @@ impl Resolver {
         outcome_member(py, outcome)
     }
 
-    /// Returns what `answer` says of an ID, or None if it is not known.
+    /// Returns the `answer` for an ID, or None if it is not known.
     fn of_known<T>(
         &self,
         distinct_id: &Bound<'_, PyString>,
@@ -100,13 +100,13 @@ fn outcome_member(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>
     Ok(members[outcome as usize].bind(py).clone())
 }
 
-fn same_length(kinds: Option<usize>, left: usize, right: usize) -> PyResult<()> {
-    if left == right && kinds.is_none_or(|kinds| kinds == left) {
+fn same_length(kinds: Option<usize>, first: usize, second: usize) -> PyResult<()> {
+    if first == second && kinds.is_none_or(|kinds| kinds == first) {
         return Ok(());
     }
     let kinds = kinds.map(|kinds| format!("kind has {kinds}, ")).unwrap_or_default();
     Err(PyValueError::new_err(format!(
-        "columns must have the same length: {kinds}first has {left}, second has {right} rows"
+        "columns must have the same length: {kinds}first has {first}, second has {second} rows"
     )))
 }
 
@@ -173,14 +173,14 @@ impl Resolver {
         &self,
         py: Python<'py>,
         kind: &Bound<'py, PyAny>,
-        left: &Bound<'py, PyAny>,
-        right: &Bound<'py, PyAny>,
+        first: &Bound<'py, PyAny>,
+        second: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         let kinds = Kinds::from_python(kind)?;
-        let left = TextColumn::from_python(left, "first", Elements::Operands)?;
-        let right = TextColumn::from_python(right, "second", Elements::Operands)?;
-        same_length(kinds.len(), left.len(), right.len())?;
-        let outcomes = self.take(py, Acts::Links(&kinds), &[&left, &right], 0)?;
+        let first = TextColumn::from_python(first, "first", Elements::Operands)?;
+        let second = TextColumn::from_python(second, "second", Elements::Operands)?;
+        same_length(kinds.len(), first.len(), second.len())?;
+        let outcomes = self.take(py, Acts::Links(&kinds), &[&first, &second], 0)?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
@@ -190,8 +190,8 @@ impl Resolver {
         &self,
         py: Python<'py>,
         codes: &[u8],
-        left: &Bound<'py, PyList>,
-        right: &Bound<'py, PyList>,
+        first: &Bound<'py, PyList>,
+        second: &Bound<'py, PyList>,
         first_row: usize,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         if let Some(code) = codes.iter().find(|code| **code > OBSERVE) {
@@ -199,10 +199,10 @@ impl Resolver {
                 "a step's code must be at most {OBSERVE}, got {code}"
             )));
         }
-        let left = TextColumn::from_python(left, "first", Elements::Operands)?;
-        let right = TextColumn::from_python(right, "second", Elements::Operands)?;
-        same_length(Some(codes.len()), left.len(), right.len())?;
-        let outcomes = self.take(py, Acts::Coded(codes), &[&left, &right], first_row)?;
+        let first = TextColumn::from_python(first, "first", Elements::Operands)?;
+        let second = TextColumn::from_python(second, "second", Elements::Operands)?;
+        same_length(Some(codes.len()), first.len(), second.len())?;
+        let outcomes = self.take(py, Acts::Coded(codes), &[&first, &second], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 

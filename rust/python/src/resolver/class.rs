@@ -36,8 +36,8 @@ pub struct Resolver {
     /// The reason for which it answers nothing any more: it is a forked process's copy of its
     /// parent's.
     pub orphaned: OnceLock<String>,
-    /// Another number whenever an ID's number may mean something else than before; no two resolvers
-    /// share one.
+    /// Another number whenever an ID's number may stand for another ID than before; no two
+    /// resolvers share one.
     era: AtomicU64,
     /// The feed of changes that was begun last.
     pub feed: Mutex<Option<ChangeFeed>>,
@@ -58,7 +58,7 @@ impl Resolver {
         self.era.load(Ordering::Acquire)
     }
 
-    /// To be called in one's turn, before numbers mean something else.
+    /// To be called in one's turn, before numbers stand for other IDs.
     pub fn renew_era(&self) {
         self.era.store(ERAS.fetch_add(1, Ordering::Relaxed), Ordering::Release);
     }
@@ -123,7 +123,7 @@ impl Resolver {
         Ok(self.core.write()?)
     }
 
-    /// Gives way to those who wait to read; the lock itself does not care whose turn it is.
+    /// Gives way to waiting readers, for the lock itself is not fair to them.
     fn let_readers_in(&self) {
         // They need some microseconds to wake up; should they need longer, the batch goes on.
         for _ in 0..1000 {

@@ -27,7 +27,7 @@ impl Resolver {
     fn resolve_column(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<Column> {
         match TextColumn::from_python(ids, "ids", Elements::Ids)? {
             TextColumn::Objects(objects) => {
-                let (_, batches) = self.questions(py, &objects)?;
+                let (_, batches) = self.lookups(py, &objects)?;
                 Column::of(py.detach(|| self.answer(batches, true))?, &DataType::Utf8)
             }
             TextColumn::Pinned(column) => {
@@ -47,7 +47,7 @@ impl Resolver {
         let TextColumn::Objects(objects) = TextColumn::from_python(ids, "ids", Elements::Ids)? else {
             return Err(PyTypeError::new_err("ids must be a list"));
         };
-        let (given, batches) = self.questions(py, &objects)?;
+        let (given, batches) = self.lookups(py, &objects)?;
         let others = py.detach(|| self.answer(batches, false))?.finish()?;
         let others = others.iter().flat_map(|chunk| chunk.iter());
         let answers = given.iter().zip(others).map(|(given, other)| match other {
@@ -88,8 +88,8 @@ impl Resolver {
         })
     }
 
-    /// Returns the elements of a list, and batches that ask for them.
-    fn questions<'py>(
+    /// Returns the elements of a list, and batches of their look-ups.
+    fn lookups<'py>(
         &self,
         py: Python<'py>,
         objects: &Objects<'py>,
@@ -102,14 +102,14 @@ impl Resolver {
             let mut batch = Batch::default();
             let end = given.len().min(row + Batch::ROWS);
             batch.make_room(end - row)?;
-            given.fill(&mut batch, Purpose::Question, &preparer, row..end);
+            given.fill(&mut batch, Purpose::Lookup, &preparer, row..end);
             row += batch.rows(Side::First);
             batches.push(batch);
         }
         Ok((given, batches))
     }
 
-    /// Renders the answers to questions; one that is the text itself comes out as it is if
+    /// Renders the answers to look-ups; one that is the text itself comes out as it is if
     /// `complete`, else as null.
     fn answer(&self, batches: Vec<Batch>, complete: bool) -> Result<Texts, Failure> {
         let core = self.read_detached()?;
@@ -135,7 +135,7 @@ fn resolve_range(
     rows: Range<usize>,
 ) -> PyResult<Vec<StringArray>> {
     let (mut texts, mut batch) = (Texts::with_capacity(rows.len()), Batch::default());
-    let (mut reader, mut rest) = (column.reader(Purpose::Question, preparer, rows.start), rows.len());
+    let (mut reader, mut rest) = (column.reader(Purpose::Lookup, preparer, rows.start), rows.len());
     while rest > 0 {
         batch.clear();
         reader.fill(&mut batch, rest.min(Batch::ROWS));

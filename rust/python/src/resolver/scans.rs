@@ -34,12 +34,12 @@ impl Resolver {
         scan: &Bound<'py, Scan>,
         rows: (usize, usize),
         codes: &[u8],
-        left: &Bound<'py, PyList>,
-        right: &Bound<'py, PyList>,
+        first: &Bound<'py, PyList>,
+        second: &Bound<'py, PyList>,
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = scan.py();
         let scan = scan.get();
-        let filled = holes_filled(left, right)?;
+        let filled = holes_filled(first, second)?;
         let steps = Steps::new(scan.get(), rows, codes, filled).map_err(Failure::from)?;
         let _turn = self.turn(py)?;
         let preparer = self.read(py)?.preparer();
@@ -70,14 +70,16 @@ impl Resolver {
         let texts = py.detach(|| {
             let core = self.read_detached()?;
             if sent.era.is_some_and(|era| era != self.era()) {
-                return Err(Failure::Value("the IDs are numbers that mean something else by now".to_owned()));
+                return Err(Failure::Value(
+                    "the IDs are numbers of an earlier era of the resolver".to_owned(),
+                ));
             }
             Ok(named(&core, sent))
         })?;
         Column::of(texts, &DataType::Utf8)
     }
 
-    /// Return another number whenever an ID's number may mean something else than before.
+    /// Return another number whenever an ID's number may stand for another ID than before.
     #[pyo3(name = "_era")]
     fn era_of_numbers(&self) -> u64 {
         self.era()
@@ -92,8 +94,8 @@ impl Resolver {
         scan: &Bound<'_, Scan>,
         rows: (usize, usize),
         codes: &[u8],
-        left: &Bound<'_, PyList>,
-        right: &Bound<'_, PyList>,
+        first: &Bound<'_, PyList>,
+        second: &Bound<'_, PyList>,
     ) -> PyResult<Column> {
         let py = scan.py();
         let arrays = read_utf8(ids, "ids")?;
@@ -101,7 +103,7 @@ impl Resolver {
         if given != rows.1.saturating_sub(rows.0) {
             return Err(PyValueError::new_err(format!("{given} ids came for the rows {rows:?}")));
         }
-        let filled = holes_filled(left, right)?;
+        let filled = holes_filled(first, second)?;
         let steps = Steps::new(scan.get().get(), rows, codes, filled).map_err(Failure::from)?;
         let _turn = self.turn(py)?;
         let texts = py.detach(|| {
@@ -161,7 +163,7 @@ fn follow<'a>(
     for (id, step) in ids.zip(steps) {
         push_canonical(&mut texts, core, id);
         match step {
-            Step::Link(kind, left, right) => _ = core.link(kind, left, right)?,
+            Step::Link(kind, first, second) => _ = core.link(kind, first, second)?,
             Step::Observe(id) => core.observe(id)?,
         }
     }

@@ -5,8 +5,8 @@
 //! call the same resolver. So a turn is reentrant: such a call goes in between two batches of the
 //! one that it interrupts, as a reader does, and the lock of the core is free then.
 //!
-//! A panic during a turn says nothing about the core, whose own lock is poisoned where that
-//! matters.
+//! A panic during a turn does not spoil the turn: the core has a lock of its own, which is poisoned
+//! where that matters.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,12 @@ use pyo3::Python;
 use pyo3::sync::MutexExt;
 
 thread_local! {
-    /// Its address tells a thread from all others.
+    /// Its address is another one in each thread.
     static MARK: u8 = const { 0 };
 }
 
-/// No thread has this mark.
-const NOBODY: usize = 0;
+/// The holder of a free lock: no thread has this mark.
+const NO_THREAD: usize = 0;
 
 /// The turn, and its holder.
 #[derive(Default)]
@@ -62,7 +62,7 @@ impl Turns {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some((turns, _)) = &self.held {
-            turns.holder.store(NOBODY, Ordering::Relaxed);
+            turns.holder.store(NO_THREAD, Ordering::Relaxed);
         }
     }
 }

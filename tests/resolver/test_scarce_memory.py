@@ -72,6 +72,45 @@ def test_a_resolver_for_which_there_is_no_more_memory_keeps_what_it_has_and_goes
     assert found == rows
 
 
+ACT = """
+import resource, sys
+from idmerge import Kind, Policy, _core
+r = _core.Resolver(Policy(), "stable", record=True)
+rows = 2**14  # As the core grows its record by doubling, it is full after a power of two of them.
+for _ in range(2**6):
+    r._link_columns(Kind.MERGE, ["a"] * rows, ["b"] * rows)
+acts = {
+    "forget": lambda: r.forget("a"),
+    "keep_apart": lambda: r.keep_apart("a", "c"),
+    "retract": lambda: r._retract([], [0], False),
+}
+before = r.position, r._pending_count(), r.mapping().to_pydict()
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000, resource.RLIM_INFINITY))
+try:
+    acts[sys.argv[1]]()
+except MemoryError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print((r.position, r._pending_count(), r.mapping().to_pydict()) == before)
+r._link_columns(Kind.MERGE, ["b"], ["d"])
+acts["keep_apart" if sys.argv[1] == "keep_apart" else "forget"]()
+print(r.position - before[0], r._pending_count() - before[1])
+"""
+
+
+@linux
+@pytest.mark.parametrize("act", ["forget", "keep_apart", "retract"])
+def test_an_act_for_which_the_record_has_no_memory_changes_nothing(act: str) -> None:
+    command = [sys.executable, "-c", ACT, act]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    message, is_unchanged, taken = ran.stdout.splitlines()
+    assert message.startswith("the system has no memory for more")
+    assert (is_unchanged, taken) == ("True", "2 2")
+
+
 @linux
 def test_a_capacity_for_which_there_is_no_memory_is_a_hint_and_no_more() -> None:
     code = """

@@ -17,7 +17,7 @@ fn recorded() -> JournaledResolver {
     }
     resolver.observe("seen".into()).expect("room");
     let forgotten = resolver.get("user").expect("it is known");
-    resolver.forget(forgotten);
+    resolver.forget(forgotten).expect("there is memory");
     resolver
 }
 

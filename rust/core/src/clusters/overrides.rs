@@ -25,6 +25,7 @@ use std::io;
 use crate::clusters::kept_apart::Apart;
 use crate::clusters::successors::Successors;
 use crate::codec::{Decoder, Encoder, damaged};
+use crate::error::Error;
 use crate::ids::id::Id;
 
 /// The moment at which an ID became known: the last number that there was then, and behind it a
@@ -96,6 +97,15 @@ impl Overrides {
             let rank = Rank(next - 1, self.ranks.len() as u32 + 1);
             self.ranks.insert(id, rank);
         }
+    }
+
+    /// Makes room for one more forgotten ID.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub fn reserve_forgotten(&mut self) -> Result<(), Error> {
+        self.forgotten.try_reserve(1).map_err(|_| Error::NoMemory)
     }
 
     /// Records that `id` was forgotten.

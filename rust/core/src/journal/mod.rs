@@ -81,7 +81,12 @@ impl Deref for JournaledResolver {
 impl JournaledResolver {
     /// Wraps a resolver that has taken nothing yet; nothing is recorded until
     /// [`Self::keep_record`].
+    ///
+    /// # Panics
+    ///
+    /// If the resolver has taken something: a journal would lack that.
     pub fn new(resolver: Resolver) -> Self {
+        check_that_nothing_was_taken(&resolver);
         Self { resolver, unwritten: None, retractions: Retractions::default() }
     }
 
@@ -93,7 +98,12 @@ impl JournaledResolver {
     /// Records every step from now on; to be called before the first one.
     ///
     /// Texts are limited to [`LONGEST_TEXT`] from then on.
+    ///
+    /// # Panics
+    ///
+    /// If a step was taken already: the record would lack it.
     pub fn keep_record(&mut self) {
+        check_that_nothing_was_taken(&self.resolver);
         self.unwritten = Some(Unwritten::default());
         self.resolver.limit_texts(LONGEST_TEXT);
     }
@@ -131,7 +141,7 @@ impl JournaledResolver {
     }
 
     /// Forgets a known ID; see [`Resolver::forget`].
-    pub fn forget(&mut self, id: Id) {
+    pub fn forget(&mut self, id: Id) -> Result<(), Error> {
         match &mut self.unwritten {
             None => self.resolver.forget(id),
             Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record),
@@ -179,6 +189,10 @@ impl JournaledResolver {
     }
 }
 
+fn check_that_nothing_was_taken(resolver: &Resolver) {
+    assert!(resolver.numbered() == 0 && resolver.position() == 0, "a record begins before the first step");
+}
+
 /// Steps that are not in the journal yet, and the texts of the IDs that they are the first to name.
 pub struct Pending<'a> {
     /// The steps.
@@ -200,5 +214,32 @@ impl Pending<'_> {
     pub fn fitting(&self, core: &JournaledResolver, room: usize) -> Self {
         let (steps, next) = self.steps.fitting(self.ids.start, room, |id| core.store(id, |text| text.size()));
         self.part(0..steps, self.ids.start..next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clusters::canonical::Strategy;
+    use crate::clusters::policy::Policy;
+
+    fn used() -> Resolver {
+        let mut resolver = Resolver::new(Policy::default(), Strategy::Stable);
+        resolver.observe("a".into()).expect("there is room");
+        resolver
+    }
+
+    #[test]
+    #[should_panic(expected = "a record begins before the first step")]
+    fn a_resolver_that_has_taken_something_is_not_wrapped() {
+        let _ = JournaledResolver::new(used());
+    }
+
+    #[test]
+    #[should_panic(expected = "a record begins before the first step")]
+    fn no_record_begins_behind_the_first_step() {
+        let mut core = JournaledResolver::new(Resolver::new(Policy::default(), Strategy::Stable));
+        core.observe("a".into()).expect("there is room");
+        core.keep_record();
     }
 }

@@ -174,7 +174,8 @@ impl RecordedStep {
 
 /// The steps that were taken and are not in the journal yet.
 ///
-/// A step that has begun cannot fail for memory: [`Recorder::reserve`] made room for it.
+/// A step that has begun cannot fail for memory: [`Recorder::reserve`] made room for it, whether it
+/// is a link, an observation or an act.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     codes: Vec<u8>,

@@ -10,12 +10,14 @@
 use std::collections::HashSet;
 
 use crate::clusters::forest::Nodes;
+use crate::error::Error;
 use crate::ids::id::Id;
 use crate::journal::JournaledResolver;
 use crate::journal::past::Past;
 use crate::journal::record::Steps;
 use crate::journal::replay::Damage;
 use crate::journal::retractions::{RetractedPositions, in_effect};
+use crate::resolver::recorder::Recorder;
 
 /// The reason why a position cannot be retracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +85,13 @@ impl JournaledResolver {
     /// Retracts these positions by taking over the past that [`Self::without`] them gave.
     ///
     /// Each retraction takes a position and is recorded. Nothing may have changed in between.
-    pub fn retract(&mut self, positions: &[u64], past: Past) {
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory to record them; nothing is changed then.
+    pub fn retract(&mut self, positions: &[u64], past: Past) -> Result<(), Error> {
+        self.retractions.reserve(positions.len())?;
+        self.unwritten.as_mut().map_or(Ok(()), |unwritten| unwritten.record.reserve(positions.len()))?;
         let (clusters, state, _) = self.resolver.parts_mut();
         for (number, node) in past.nodes.into_iter().enumerate() {
             *clusters.node_mut(Id::new(number as u32)) = node;
@@ -96,5 +104,6 @@ impl JournaledResolver {
                 unwritten.record.retract(position);
             }
         }
+        Ok(())
     }
 }

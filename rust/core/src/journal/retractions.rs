@@ -17,6 +17,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::error::Error;
+
 /// The retractions so far, each with its own position and that of what it takes back.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Retractions(Vec<(u64, u64)>);
@@ -33,6 +35,15 @@ impl Retractions {
     /// Returns all of them, in the order of their positions.
     pub fn all(&self) -> &[(u64, u64)] {
         &self.0
+    }
+
+    /// Makes room for so many more retractions.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for them.
+    pub fn reserve(&mut self, count: usize) -> Result<(), Error> {
+        self.0.try_reserve(count).map_err(|_| Error::NoMemory)
     }
 
     /// Adds a retraction at `position`, behind all others, of what stands at `target`.

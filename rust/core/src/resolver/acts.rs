@@ -41,8 +41,12 @@ impl Resolver {
     /// The ID is not known any more, and its number is never used again. The same text makes
     /// another ID when it comes again. If it was canonical, the best of the other members takes its
     /// place.
-    pub fn forget(&mut self, id: Id) {
-        self.forget_recorded(id, &mut Unrecorded);
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory to note it; nothing is changed then.
+    pub fn forget(&mut self, id: Id) -> Result<(), Error> {
+        self.forget_recorded(id, &mut Unrecorded)
     }
 
     /// Keeps two IDs apart and records that; see [`Self::keep_apart`].
@@ -79,11 +83,60 @@ impl Resolver {
     }
 
     /// Forgets a known ID and records that; see [`Self::forget`].
-    pub(crate) fn forget_recorded(&mut self, id: Id, recorder: &mut impl Recorder) {
+    pub(crate) fn forget_recorded(&mut self, id: Id, recorder: &mut impl Recorder) -> Result<(), Error> {
+        self.state.overrides.reserve_forgotten()?;
+        recorder.reserve(1)?;
         let (clusters, state, rules) = self.parts_mut();
         rules.forget(clusters, state, id);
         clusters.forget(id);
         state.without_outcome += 1;
         recorder.forget(id);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clusters::canonical::Strategy;
+    use crate::clusters::policy::Policy;
+    use crate::link::{Kind, Outcome};
+
+    /// A recorder for which there is no memory.
+    struct Full;
+
+    impl Recorder for Full {
+        const RECORDS: bool = true;
+
+        fn reserve(&mut self, _: usize) -> Result<(), Error> {
+            Err(Error::NoMemory)
+        }
+
+        fn link(&mut self, _: Kind, _: Outcome, _: Option<[Id; 2]>) {
+            unreachable!("a step begins only once there is room for it")
+        }
+
+        fn observation(&mut self, _: Id) {
+            unreachable!("a step begins only once there is room for it")
+        }
+
+        fn keep_apart(&mut self, _: Id, _: Id) {
+            unreachable!("a step begins only once there is room for it")
+        }
+
+        fn forget(&mut self, _: Id) {
+            unreachable!("a step begins only once there is room for it")
+        }
+    }
+
+    #[test]
+    fn an_act_without_room_in_the_record_changes_nothing() {
+        let mut core = Resolver::new(Policy::default(), Strategy::Stable);
+        core.link(Kind::Merge, "a".into(), "b".into()).expect("there is room");
+        let known = core.get("a").expect("it is known");
+        assert_eq!(core.forget_recorded(known, &mut Full), Err(Error::NoMemory));
+        assert_eq!(core.keep_apart_recorded(["a", "c"], &mut Full), Err(NotApart::Full(Error::NoMemory)));
+        assert_eq!((core.position(), core.get("a"), core.get("c")), (1, Some(known), None));
+        assert_eq!(core.text(known).as_str(), "a");
     }
 }

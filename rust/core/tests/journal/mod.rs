@@ -149,7 +149,7 @@ proptest! {
         let journal = [Kept::from(&mut core)];
         take_each(&mut core, &steps[cut..]);  // Still pending.
         let without = core.without(&[position as u64], journal.iter().map(Kept::steps));
-        core.retract(&[position as u64], without.expect("it is there"));
+        core.retract(&[position as u64], without.expect("it is there")).expect("there is memory");
 
         let mut never = story.core();
         let mut rest = steps.clone();
@@ -159,7 +159,7 @@ proptest! {
 
         // Taking back the retraction restores.
         let again = core.without(&[links.len() as u64], journal.iter().map(Kept::steps));
-        core.retract(&[links.len() as u64], again.expect("it is there"));
+        core.retract(&[links.len() as u64], again.expect("it is there")).expect("there is memory");
         let mut sent = story.core();
         take_each(&mut sent, &steps);
         prop_assert_eq!(known(&core), known(&sent));
@@ -222,7 +222,7 @@ fn loaded(
 
 fn retract(core: &mut JournaledResolver, journal: &[Kept], position: u64) {
     let without = core.without(&[position], journal.iter().map(Kept::steps));
-    core.retract(&[position], without.expect("it is there"));
+    core.retract(&[position], without.expect("it is there")).expect("there is memory");
 }
 
 fn check_that_it_is_saved_and_loaded(story: &Story, keeps_history: bool) -> Result<(), TestCaseError> {

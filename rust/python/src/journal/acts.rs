@@ -54,7 +54,7 @@ impl Resolver {
             let mut core = self.write(py)?;
             let found = core.get(text);
             if let Some(id) = found {
-                core.forget(id);
+                core.forget(id).map_err(Failure::from)?;
             }
             found.is_some()
         };

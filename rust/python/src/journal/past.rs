@@ -103,7 +103,7 @@ impl Resolver {
             let table = Table::changes(&core, &core.changes_to(&past), after)?;
             drop(core);
             if !dry_run {
-                self.core.write()?.retract(&positions, past);
+                self.core.write()?.retract(&positions, past)?;
             }
             Ok::<_, Failure>(table)
         });

@@ -11,8 +11,8 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 
 use crate::columns::write_numpy;
+use crate::tables::arrow::{append_texts, arrow_error};
 use crate::tables::texts::Texts;
-use crate::tables::{append_texts, arrow_error};
 
 /// A column of texts, ready for any library that speaks Arrow.
 #[pyclass(frozen, module = "idmerge._core")]

@@ -13,8 +13,8 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 
 use crate::errors::Failure;
+use crate::tables::arrow::{append_texts, arrow_error};
 use crate::tables::texts::{CHUNK_ROWS, TextColumns, Texts};
-use crate::tables::{append_texts, arrow_error};
 
 /// A table of IDs: the mapping from every known ID to its canonical ID, or what changed in it.
 #[pyclass(frozen, module = "idmerge._core")]

@@ -9,7 +9,7 @@ use idmerge_core::{Error, Text};
 use pyo3::prelude::*;
 
 use crate::errors::Failure;
-use crate::tables::arrow_error;
+use crate::tables::arrow::arrow_error;
 
 /// Rows a chunk: 64 Ki texts stay far below the 2 GiB that 32-bit offsets can reach.
 pub const CHUNK_ROWS: usize = 1 << 16;

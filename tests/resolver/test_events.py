@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from idmerge import Kind, Link, Outcome, Resolver, parse, reference
+from idmerge._steps import OBSERVE
 from idmerge.errors import MalformedEventError
 from strategies import D1, D2
 
@@ -186,3 +187,11 @@ def test_more_events_than_are_applied_at_once_keep_their_positions() -> None:
     report = Resolver().apply_events(stated)
     assert report.rows.tolist() == list(range(0, 70_000, 7))
     assert report.merged == 10_000
+
+
+def test_the_core_takes_an_observation_by_its_code_in_python_and_no_code_above_it() -> None:
+    resolver = Resolver()
+    assert resolver._take_steps(bytes([OBSERVE]), ["U1"], [None], 0).size == 0
+    assert "U1" in resolver
+    with pytest.raises(ValueError, match=f"must be at most {OBSERVE}, got {OBSERVE + 1}"):
+        resolver._take_steps(bytes([OBSERVE + 1]), ["U2"], [None], 0)

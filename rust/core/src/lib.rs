@@ -80,7 +80,7 @@ pub use ids::key::Text;
 pub use journal::change_feed::ChangeFeed;
 pub use journal::checkpoint::{Moment, Part};
 pub use journal::past::{Change, Past};
-pub use journal::record::{NO_ID, Steps, StoredText};
+pub use journal::record::{NO_ID, OBSERVE, Steps, StoredText};
 pub use journal::replay::{Damage, JudgedLink};
 pub use journal::retract::NotRetracted;
 pub use journal::{JournaledResolver, LONGEST_TEXT, Pending};

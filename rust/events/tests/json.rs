@@ -3,6 +3,7 @@
 
 mod support;
 
+use idmerge_core::OBSERVE;
 use idmerge_events::json::cells::{Cell, Cells, Spare};
 use idmerge_events::json::text::float_text;
 use idmerge_events::links::Rules;
@@ -59,7 +60,7 @@ fn negative_zero_is_the_float_zero_in_the_cells_and_in_the_schema() {
         assert_eq!(read_value(zero).as_deref(), Some(text), "{zero}");
         let (rules, mut unescaped, mut properties) = (support::rules(), String::new(), Properties::default());
         let line = format!(r#"{{"properties":{{"p":{zero}}}}}"#);
-        assert!(rules.stated(&line, 4, &mut unescaped, Some((&mut properties, 0))).is_some(), "{zero}");
+        assert!(rules.stated(&line, OBSERVE, &mut unescaped, Some((&mut properties, 0))).is_some(), "{zero}");
         assert_eq!(properties.list(), [("p", kinds, 0)], "{zero}");
         assert_eq!(step(&line), Some((None, Vec::new())), "{zero}");
     }
@@ -93,7 +94,7 @@ fn floats_have_the_shortest_form_that_is_read_as_the_same() {
 fn a_declined_line_leaves_its_properties_unlisted() {
     let (rules, mut properties, mut unescaped) = (support::rules(), Properties::default(), String::new());
     let mut read = |line: &str, row| {
-        Rules::stated(&rules, line, 4, &mut unescaped, Some((&mut properties, row))).is_some()
+        Rules::stated(&rules, line, OBSERVE, &mut unescaped, Some((&mut properties, row))).is_some()
     };
     assert!(read(r#"{"properties":{"a":1}}"#, 0));
     assert!(!read(r#"{"properties":{"b":1}} x"#, 1));
@@ -170,10 +171,10 @@ proptest! {
         let line = format!(r#"{{"event":"{event}","properties":{{{properties}}}}}"#);
         let rules = support::rules();
         let (mut one, mut other, mut buffer) = (String::new(), String::new(), String::new());
-        let stated = rules.stated(&line, 4, &mut one, None);
+        let stated = rules.stated(&line, OBSERVE, &mut one, None);
         let mut keys = Properties::of(rules.keys());
         if let Some(cells) = Cells::read(&line, &mut keys, &mut buffer, &mut Spare::default()) {
-            prop_assert_eq!(rules.stated_by(&cells, &buffer, 4, &mut other), stated);
+            prop_assert_eq!(rules.stated_by(&cells, &buffer, OBSERVE, &mut other), stated);
         }
     }
 }

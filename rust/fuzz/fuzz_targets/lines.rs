@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use idmerge_core::Step;
+use idmerge_core::{OBSERVE, Step};
 use idmerge_events::columns::{ExpectedKinds, Flattener};
 use idmerge_events::links::Rules;
-use idmerge_events::scan::{FilledOperand, OBSERVE, Scan, Scanner, Steps};
+use idmerge_events::scan::{FilledOperand, Scan, Scanner, Steps};
 use libfuzzer_sys::fuzz_target;
 
 const LONGEST: usize = 4096;

@@ -27,8 +27,8 @@ use crate::resolver::recorder::Recorder;
 /// The number that stands where there is no ID.
 pub const NO_ID: u32 = u32::MAX;
 
-/// The code of an observation.
-pub(crate) const OBSERVE: u8 = 4;
+/// The code of an observation; lower ones are those of each [`Kind`].
+pub const OBSERVE: u8 = 4;
 /// The code of two IDs that are kept apart.
 pub(crate) const KEEP_APART: u8 = 5;
 /// The code of a retraction.

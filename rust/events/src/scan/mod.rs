@@ -3,5 +3,5 @@
 mod scanner;
 mod steps;
 
-pub use scanner::{OBSERVE, ObservedIds, Scan, Scanner};
+pub use scanner::{ObservedIds, Scan, Scanner};
 pub use steps::{FilledOperand, Steps};

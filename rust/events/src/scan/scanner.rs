@@ -4,7 +4,7 @@
 //! events as columns too. A line that is declined is a hole: a row without a step, whose bytes the
 //! caller reads.
 
-use idmerge_core::Id;
+use idmerge_core::{Id, OBSERVE};
 
 use crate::columns::{Columns, ExpectedKinds, Inference};
 use crate::error::Error;
@@ -12,12 +12,10 @@ use crate::lines::{Filling, Line, check_length, each_line};
 use crate::links::{Rules, Stated};
 use crate::schema::Properties;
 
-/// The code of a row that observes an ID; lower codes are the core's kinds.
-pub const OBSERVE: u8 = 4;
-/// The code of an ordinary event without an ID.
-pub const NOTHING: u8 = 5;
+/// The code of an ordinary event without an ID, behind those of the core's steps.
+pub const NOTHING: u8 = OBSERVE + 1;
 /// The code of a row that is declined.
-pub const HOLE: u8 = 6;
+pub const HOLE: u8 = NOTHING + 1;
 
 /// Reads lines of events by rules.
 pub struct Scanner {

@@ -1,9 +1,9 @@
 //! The rows of a scan as steps of a resolver, their holes filled by the caller.
 
-use idmerge_core::{Kind, Operand, Step};
+use idmerge_core::{Kind, OBSERVE, Operand, Step};
 
 use crate::error::Error;
-use crate::scan::scanner::{HOLE, NOTHING, OBSERVE, Row, Scan};
+use crate::scan::scanner::{HOLE, NOTHING, Row, Scan};
 
 /// An operand that fills one of a hole.
 pub enum FilledOperand<T> {

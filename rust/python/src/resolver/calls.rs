@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use idmerge_core::{Id, Kind, Operand, Outcome};
-use idmerge_events::scan::OBSERVE;
+use idmerge_core::{Id, Kind, OBSERVE, Operand, Outcome};
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -16,12 +17,11 @@ from xml.etree import ElementTree as ET
 import duckdb
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
 from matplotlib.image import imread
 from pyarrow import parquet
 
+import command_line
 from idmerge import Policy, questions
-from idmerge.cli.group import commands
 from idmerge.errors import MissingExtraError
 from idmerge.testing import events
 from stitched_by_hand import stitched_table
@@ -46,10 +46,7 @@ QUESTIONS = {
 }
 
 
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, ["ask", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result
+run = partial(command_line.run, "ask")
 
 
 @pytest.fixture(scope="module")

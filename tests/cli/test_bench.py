@@ -6,26 +6,23 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+import command_line
 import idmerge
 from idmerge import Kind, Outcome, reference
 from idmerge._benchmark import measuring
 from idmerge._benchmark.plain_dict import DictResolver
 from idmerge.cli.commands import bench
-from idmerge.cli.group import commands
 
 FEW = ["--ids", "500"]
 
 
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, ["bench", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    return result
+run = partial(command_line.run, "bench")
 
 
 @pytest.fixture

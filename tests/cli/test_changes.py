@@ -6,19 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from pyarrow import csv, parquet
 
+from command_line import run
 from idmerge import DurableResolver
 from idmerge.cli.group import commands
 
 IDS = "ids.idmerge"
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], prog_name="idmerge")
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+import command_line
+from command_line import ndjson
 from idmerge import DurableResolver
-from idmerge.cli.group import commands
 from paths import DOCS
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
@@ -48,14 +49,7 @@ not looked for
 """
 
 
-def ndjson(stated: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(event) + "\n" for event in stated).encode()
-
-
-def run(*arguments: object, stdin: bytes = b"", code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, ["doctor", *map(str, arguments)], input=stdin)
-    assert result.exit_code == code, result.output
-    return result
+run = partial(command_line.run, "doctor")
 
 
 @pytest.fixture(autouse=True)

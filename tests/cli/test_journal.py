@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
+from command_line import error_of, run
 from idmerge import DurableResolver, Kind, Outcome, Policy, reference
 from idmerge.cli.commands import resolve as resolve_command
 from idmerge.cli.group import commands
@@ -32,19 +33,6 @@ LINKS = [
     ("alias", "crm-1", "grace"),  # 4: ALIAS_TAKEN
 ]
 EVENTS = list(events(3000, seed=11, identity_share=0.2))
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], prog_name="idmerge")
-    assert result.exit_code == code, result.output
-    return result
-
-
-def error_of(*arguments: object, code: int = 1) -> str:
-    """Run a command that fails without a word on standard output; return its last line."""
-    result = run(*arguments, code=code)
-    assert result.stdout == ""
-    return result.stderr.splitlines()[-1].removeprefix("idmerge: error: ").removeprefix("Error: ")
 
 
 def csv_of(links: list[tuple[str, str, str]]) -> str:

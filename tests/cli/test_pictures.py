@@ -17,13 +17,12 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from command_line import run
 from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver
 from idmerge._formatting import shortened
-from idmerge.cli.group import commands
 from idmerge.pages.diagram import svg
 from idmerge.pages.graph import MOST_NODES, Cluster, Graph, Role, graph_of
 from idmerge.pages.layout import Layout, laid_out
@@ -46,12 +45,6 @@ HOSTILE = [
     " ",
     "日本" * 60,
 ]
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], prog_name="idmerge")
-    assert result.exit_code == code, result.output
-    return result
 
 
 def device(draw: Random) -> str:

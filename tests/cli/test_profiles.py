@@ -15,11 +15,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
 from pyarrow import parquet
 
+from command_line import error_of, run
 from idmerge import DurableResolver, Profiles, Resolver, reference
-from idmerge.cli.group import commands
 from idmerge.testing import events
 
 EVENTS = list(events(2000, seed=5, identity_share=0.2))
@@ -28,21 +27,6 @@ UPDATES = [
     {"$distinct_id": own, "$set_once": {"first": number}, "$add": {"n": 1}, "$union": {"list": [number % 3]}}
     for number, own in enumerate(OWN)
 ]
-
-
-def run(*arguments: object, code: int = 0, stdin: bytes | None = None) -> Result:
-    result = CliRunner().invoke(
-        commands, [str(argument) for argument in arguments], input=stdin, prog_name="idmerge"
-    )
-    assert result.exit_code == code, result.output
-    return result
-
-
-def error_of(*arguments: object, code: int = 1) -> str:
-    """Run a command that fails without a word on standard output; return its last line."""
-    result = run(*arguments, code=code)
-    assert result.stdout == ""
-    return result.stderr.splitlines()[-1].removeprefix("idmerge: error: ").removeprefix("Error: ")
 
 
 def ndjson(path: str, values: list[Any]) -> str:

@@ -11,12 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
 from pyarrow import parquet
 
+from command_line import ndjson, run
 from idmerge import Kind, Outcome, Policy, Resolver, reference
 from idmerge.cli import options
-from idmerge.cli.group import commands
 from idmerge.testing import events
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
@@ -26,16 +25,6 @@ EVENTS = list(events(3000, seed=11, identity_share=0.2))
 
 def identify(anon_id: object, identified_id: object) -> dict[str, Any]:
     return {"event": "$identify", "properties": {"$anon_id": anon_id, "$identified_id": identified_id}}
-
-
-def ndjson(stated: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(event) + "\n" for event in stated).encode()
-
-
-def run(*arguments: object, stdin: bytes = b"", code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], input=stdin)
-    assert result.exit_code == code, result.output
-    return result
 
 
 def error_of(*arguments: object, stdin: bytes = b"") -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from pyarrow import parquet
 
+import command_line
+from command_line import ndjson
 from idmerge import reference
 from idmerge.cli.group import commands
 from idmerge.testing import events
@@ -40,14 +42,7 @@ rejected    1 link named a member
 """
 
 
-def ndjson(stated: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(event) + "\n" for event in stated).encode()
-
-
-def run(*arguments: object, stdin: bytes = b"", code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, ["show", *map(str, arguments)], input=stdin)
-    assert result.exit_code == code, result.output
-    return result
+run = partial(command_line.run, "show")
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pyarrow import csv, dataset, feather, parquet
 
+import command_line
 from idmerge import Policy
 from idmerge.cli.group import commands
 from idmerge.stitching import encoding, writing
@@ -41,9 +42,8 @@ def write(path: str, *events: dict[str, Any]) -> None:
     Path(path).write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
 
 
-def run(*arguments: object, code: int = 0, stdin: bytes | None = None) -> Result:
-    result = CliRunner().invoke(commands, ["stitch", *map(str, arguments)], input=stdin)
-    assert result.exit_code == code, result.output
+def run(*arguments: object, code: int = 0, stdin: bytes = b"") -> Result:
+    result = command_line.run("stitch", *arguments, stdin=stdin, code=code)
     assert result.stdout == ""
     return result
 

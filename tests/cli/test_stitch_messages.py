@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner, Result
 from pyarrow import parquet
 
 import idmerge
+from command_line import run
 from idmerge import DurableResolver
-from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError
 
 DEVICE = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
@@ -20,12 +19,6 @@ STORY = [
     {"event": "Page View", "properties": {"time": 1704103200, "distinct_id": DEVICE, "page": "/"}},
     {"event": "$identify", "properties": {"distinct_id": "ana", "$anon_distinct_id": DEVICE}},
 ]
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, list(map(str, arguments)))
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from command_line import run
 from every_command import leaves
 from idmerge import DurableResolver
-from idmerge.cli.group import commands
 from idmerge.files import csvtext
 from idmerge.files.csvtext import safe, write_csv
 
@@ -34,12 +33,6 @@ JOIN = settings(max_examples=30, deadline=None, suppress_health_check=[HealthChe
 @pytest.fixture(autouse=True)
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], prog_name="idmerge")
-    assert result.exit_code == code, result.output
-    return result
 
 
 def rows(written: bytes) -> list[list[str]]:

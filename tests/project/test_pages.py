@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from idmerge.cli.group import commands
+from command_line import run
 from idmerge.testing import events
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -37,11 +36,6 @@ def identify(number: int) -> dict[str, Any]:
 def purchase(number: int) -> dict[str, Any]:
     properties = {"time": 1_704_067_300 + number, "$insert_id": f"p{number}", "distinct_id": LONG[1]}
     return {"event": "Purchase", "properties": {**properties, "amount": 9.5, "campaign": "z" * 250}}
-
-
-def run(*arguments: str) -> None:
-    result = CliRunner().invoke(commands, list(arguments))
-    assert result.exit_code == 0, result.output
 
 
 @pytest.fixture(params=PAGES)

@@ -95,16 +95,6 @@ def test_nothing_below_the_command_line_knows_it(module: str) -> None:
     assert not {other for other in imports(module) if is_in(other, "cli")}
 
 
-@pytest.mark.parametrize("room", ["pages", "cli", "questions", "doctor"])
-def test_modules_of_a_room_import_each_other_in_one_direction(room: str) -> None:
-    """Imports within functions and for types alone count too."""
-    within = {module: {of for of in imports(module) if is_in(of, room)} - {module} for module in rooms(room)}
-    while free := [module for module, needed in within.items() if not needed & {*within}]:
-        for module in free:
-            del within[module]
-    assert within == {}
-
-
 def test_there_is_one_style_sheet_and_one_head_of_a_page() -> None:
     found = {
         mark: [module for module, path in MODULES.items() if mark in path.read_text(encoding="utf-8")]

@@ -7,6 +7,7 @@ to learn which IDs there are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -84,95 +85,64 @@ def both_lists(columns: Columns) -> tuple[list[str], list[str]]:
     return columns.left.to_pylist(), columns.right.to_pylist()
 
 
-_LOOK_UP: dict[str, Any] = {"question": "resolve", "answer": texts_answer}
-_OBSERVE: dict[str, Any] = {"question": "observe", "answer": texts_answer}
-_COLUMN = "a column of canonical IDs"
+_LOOK_UP = partial(Peer, question="resolve", until="a column of canonical IDs", answer=texts_answer)
+_LOOK_UP_LIST = partial(_LOOK_UP, given="list", until="a list of canonical IDs")
+_OBSERVE = partial(Peer, question="observe", given="list", prepare=both_lists)
+_OBSERVE_ARROW = partial(_OBSERVE, given="Arrow", prepare=both_columns)
+_OURS: dict[str, Any] = {"until": "a resolver", "work": observed, "answer": observed_answer, "ours": True}
 
 PEERS = [
-    Peer(
+    _LOOK_UP(
         name="resolve-arrow",
         label="idmerge, Arrow",
         given="Arrow",
-        until=_COLUMN,
         prepare=lambda columns: (resolver_of(columns), asked(columns)),
         work=lambda given: given[0].resolve_many(given[1]),
         ours=True,
-        **_LOOK_UP,
     ),
-    Peer(
+    _LOOK_UP_LIST(
         name="resolve-list",
         label="idmerge, list",
-        given="list",
-        until="a list of canonical IDs",
         prepare=lambda columns: (resolver_of(columns), asked(columns).to_pylist()),
         work=lambda given: given[0].resolve_many(given[1]),
         ours=True,
-        **_LOOK_UP,
     ),
-    Peer(
+    _LOOK_UP_LIST(
         name="resolve-dict",
         label="a comprehension over a dict",
-        given="list",
-        until="a list of canonical IDs",
         prepare=lambda columns: (dict_of(columns), asked(columns).to_pylist()),
         work=by_comprehension,
-        **_LOOK_UP,
     ),
-    Peer(
+    _LOOK_UP(
         name="resolve-pyarrow",
         label="pyarrow index_in and take",
         given="Arrow",
-        until=_COLUMN,
         prepare=lambda columns: (pa.table(resolver_of(columns).mapping()), asked(columns)),
         work=by_index_in,
-        **_LOOK_UP,
     ),
-    Peer(
+    _LOOK_UP(
         name="resolve-polars",
         label="a join in polars",
         given="polars",
-        until=_COLUMN,
         needs=("polars",),
         prepare=polars_of,
         work=by_join,
-        **{**_LOOK_UP, "answer": lambda texts, columns: texts_answer(texts.to_arrow(), columns)},
+        answer=lambda texts, columns: texts_answer(texts.to_arrow(), columns),
     ),
-    Peer(
-        name="observe-arrow",
-        label="idmerge, Arrow",
-        given="Arrow",
-        until="a resolver",
-        prepare=both_columns,
-        work=observed,
-        ours=True,
-        **{**_OBSERVE, "answer": observed_answer},
-    ),
-    Peer(
-        name="observe-list",
-        label="idmerge, list",
-        given="list",
-        until="a resolver",
-        prepare=both_lists,
-        work=observed,
-        ours=True,
-        **{**_OBSERVE, "answer": observed_answer},
-    ),
-    Peer(
+    _OBSERVE_ARROW(name="observe-arrow", label="idmerge, Arrow", **_OURS),
+    _OBSERVE(name="observe-list", label="idmerge, list", **_OURS),
+    _OBSERVE(
         name="observe-dict",
         label="dict.fromkeys",
-        given="list",
         until="a dict of the IDs",
-        prepare=both_lists,
         work=lambda given: dict.fromkeys(given[0]) | dict.fromkeys(given[1]),
-        **{**_OBSERVE, "answer": lambda known, columns: texts_answer(list(known), columns)},
+        answer=lambda known, columns: texts_answer(list(known), columns),
     ),
-    Peer(
+    _OBSERVE_ARROW(
         name="observe-pyarrow",
         label="pyarrow unique",
-        given="Arrow",
         until="a column of the IDs",
-        prepare=both_columns,
         work=lambda given: pc.unique(pa.chunked_array(given)),
-        **_OBSERVE,
+        answer=texts_answer,
     ),
 ]

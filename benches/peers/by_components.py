@@ -8,13 +8,14 @@ Libraries are imported where they are used, because each is optional; the run th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from benches.peers.by_rules import arrow_columns, list_columns
-from benches.peers.peer import Given, Peer
+from benches.peers.peer import Peer
 from benches.support.digests import digest_of_partition
 
 if TYPE_CHECKING:
@@ -183,134 +184,100 @@ def igraph_components(numbers: Pair) -> Pair:
     return numbers, np.array(graph.connected_components(mode="weak").membership)
 
 
-def _peer(name: str, label: str, given: Given, until: str, *needs: str, **functions: Any) -> Peer:
-    return Peer(
-        name=name,
-        label=label,
-        question="link without rules",
-        given=given,
-        until=until,
-        needs=needs,
-        **functions,
-    )
-
-
-_TEXTS = {"prepare": list_columns}
-_ARROW = {"prepare": arrow_columns}
-_NUMBERS = {"prepare": made_numbers}
-_LABELS = "the IDs as numbers, a label for each"
+_PEER = partial(Peer, question="link without rules")
+_ON_TEXTS = partial(_PEER, given="list", prepare=list_columns)
+_LABELLING = partial(_PEER, until="the IDs as numbers, a label for each", answer=numbers_answer)
+_ON_NUMBERS = partial(_PEER, given="numbers", prepare=made_numbers)
 
 PEERS = [
-    _peer("dict", "dict", "list", "a dict of parents", **_TEXTS, work=dict_union_find, answer=dict_answer),
-    _peer(
-        "networkx-union-find",
-        "NetworkX UnionFind",
-        "list",
-        "a UnionFind",
-        "networkx",
-        **_TEXTS,
+    _ON_TEXTS(name="dict", label="dict", until="a dict of parents", work=dict_union_find, answer=dict_answer),
+    _ON_TEXTS(
+        name="networkx-union-find",
+        label="NetworkX UnionFind",
+        until="a UnionFind",
+        needs=("networkx",),
         work=networkx_union_find,
         answer=roots_answer,
     ),
-    _peer(
-        "networkx-graph",
-        "NetworkX connected_components",
-        "list",
-        "a set of IDs a cluster",
-        "networkx",
-        **_TEXTS,
+    _ON_TEXTS(
+        name="networkx-graph",
+        label="NetworkX connected_components",
+        until="a set of IDs a cluster",
+        needs=("networkx",),
         work=networkx_graph,
         answer=sets_of_texts_answer,
     ),
-    _peer(
-        "scipy-disjoint-set",
-        "SciPy DisjointSet",
-        "list",
-        "a DisjointSet",
-        "scipy",
-        **_TEXTS,
+    _ON_TEXTS(
+        name="scipy-disjoint-set",
+        label="SciPy DisjointSet",
+        until="a DisjointSet",
+        needs=("scipy",),
         work=scipy_disjoint_set,
         answer=roots_answer,
     ),
-    _peer(
-        "pyarrow-scipy",
-        "pyarrow + SciPy",
-        "Arrow",
-        _LABELS,
-        "scipy",
-        **_ARROW,
+    _LABELLING(
+        name="pyarrow-scipy",
+        label="pyarrow + SciPy",
+        given="Arrow",
+        needs=("scipy",),
+        prepare=arrow_columns,
         work=lambda given: scipy_components(arrow_numbers(given)),
-        answer=numbers_answer,
     ),
-    _peer(
-        "polars-scipy",
-        "polars + SciPy",
-        "polars",
-        _LABELS,
-        "polars",
-        "scipy",
+    _LABELLING(
+        name="polars-scipy",
+        label="polars + SciPy",
+        given="polars",
+        needs=("polars", "scipy"),
         prepare=polars_columns,
         work=lambda given: scipy_components(polars_numbers(given)),
-        answer=numbers_answer,
     ),
-    _peer(
-        "pandas-scipy",
-        "pandas + SciPy",
-        "pandas",
-        _LABELS,
-        "pandas",
-        "scipy",
+    _LABELLING(
+        name="pandas-scipy",
+        label="pandas + SciPy",
+        given="pandas",
+        needs=("pandas", "scipy"),
         prepare=pandas_columns,
         work=lambda given: scipy_components(pandas_numbers(given)),
-        answer=numbers_answer,
     ),
-    _peer(
-        "scipy-numbers",
-        "SciPy, on numbers",
-        "numbers",
-        "a label for each number",
-        "scipy",
-        **_NUMBERS,
+    _ON_NUMBERS(
+        name="scipy-numbers",
+        label="SciPy, on numbers",
+        until="a label for each number",
+        needs=("scipy",),
         work=scipy_components,
         answer=numbers_answer,
     ),
-    _peer(
-        "rustworkx",
-        "pyarrow + rustworkx",
-        "Arrow",
-        "the IDs as numbers, a set of them a cluster",
-        "rustworkx",
-        **_ARROW,
+    _PEER(
+        name="rustworkx",
+        label="pyarrow + rustworkx",
+        given="Arrow",
+        until="the IDs as numbers, a set of them a cluster",
+        needs=("rustworkx",),
+        prepare=arrow_columns,
         work=lambda given: rustworkx_components(arrow_numbers(given)),
         answer=sets_of_numbers_answer,
     ),
-    _peer(
-        "rustworkx-numbers",
-        "rustworkx, on numbers",
-        "numbers",
-        "a set of numbers a cluster",
-        "rustworkx",
-        **_NUMBERS,
+    _ON_NUMBERS(
+        name="rustworkx-numbers",
+        label="rustworkx, on numbers",
+        until="a set of numbers a cluster",
+        needs=("rustworkx",),
         work=rustworkx_components,
         answer=sets_of_numbers_answer,
     ),
-    _peer(
-        "igraph",
-        "pyarrow + igraph",
-        "Arrow",
-        _LABELS,
-        "igraph",
-        **_ARROW,
+    _LABELLING(
+        name="igraph",
+        label="pyarrow + igraph",
+        given="Arrow",
+        needs=("igraph",),
+        prepare=arrow_columns,
         work=lambda given: igraph_components(arrow_numbers(given)),
-        answer=numbers_answer,
     ),
-    _peer(
-        "igraph-numbers",
-        "igraph, on numbers",
-        "numbers",
-        "a label for each number",
-        "igraph",
-        **_NUMBERS,
+    _ON_NUMBERS(
+        name="igraph-numbers",
+        label="igraph, on numbers",
+        until="a label for each number",
+        needs=("igraph",),
         work=igraph_components,
         answer=numbers_answer,
     ),

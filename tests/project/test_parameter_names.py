@@ -17,3 +17,8 @@ def test_a_value_has_a_short_name_without_an_address(value: object) -> None:
 
 def test_values_that_differ_in_text_have_different_names() -> None:
     assert len({stable(value) for value in (1, 1.0, "1", b"1", None, [1])}) == 6
+
+
+def test_a_set_has_its_members_in_order_whatever_their_hashes() -> None:
+    assert stable(set("hgfedcba")) == "{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}"
+    assert stable(frozenset("hgfedcba")) == "frozenset({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'})"

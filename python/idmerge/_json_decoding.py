@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEEPEST = 500
 """Objects and lists within each other, at most."""
@@ -52,6 +55,26 @@ def decoded(text: str | bytes | bytearray) -> Any:
     written, read = _both(text)
     is_long = len(written) > _MOST_DIGITS and _LONG.search(written) is not None
     return (_WITH_LONG_INTEGERS if is_long else _PLAIN).decode(read)
+
+
+def decoded_object(
+    text: Any, noun: str, malformed: Callable[[str], Exception], decode: Callable[[Any], Any] = decoded
+) -> dict[str, Any]:
+    """Return the object in JSON ``text``, which messages call ``noun``.
+
+    Raises:
+        Exception: The text is no JSON object: what ``malformed`` makes of the message.
+        TypeError: ``text`` is no text.
+    """
+    if not isinstance(text, (str, bytes, bytearray)):
+        raise TypeError(f"an {noun} must be a mapping, str or bytes, got {type(text).__name__}")
+    try:
+        value = decode(text)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"the {noun} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise malformed(f"the {noun} must be a JSON object, got {type(value).__name__}")
+    return value
 
 
 def decoded_for_tables(text: str | bytes | bytearray) -> Any:

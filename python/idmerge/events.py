@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge._codes import Code
-from idmerge._json_decoding import WrittenInteger, decoded
+from idmerge._json_decoding import WrittenInteger, decoded, decoded_object
 from idmerge.errors import MalformedEventError
 
 Source = Literal["import", "track"]
@@ -85,15 +85,7 @@ def event_mapping(event: Event, decode: Callable[[Any], Any] = decoded) -> Mappi
     """
     if isinstance(event, Mapping):
         return event
-    if not isinstance(event, (str, bytes, bytearray)):
-        raise TypeError(f"an event must be a mapping, str or bytes, got {type(event).__name__}")
-    try:
-        value = decode(event)
-    except (ValueError, RecursionError) as error:
-        raise MalformedEventError(f"the event is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise MalformedEventError(f"the event must be a JSON object, got {type(value).__name__}")
-    return value
+    return decoded_object(event, "event", MalformedEventError, decode)
 
 
 def link_of(event: Mapping[str, Any], source: Source) -> Link | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge._json_decoding import decoded
+from idmerge._json_decoding import decoded_object
 from idmerge.errors import MalformedUpdateError
 from idmerge.events import as_id, shown
 from idmerge.profiles.indexedlist import IndexedList, likeness
@@ -58,7 +58,9 @@ def stated_update(update: Update) -> StatedUpdate:
             has a value that it cannot take.
         TypeError: ``update`` is neither a mapping nor text.
     """
-    mapping = _mapping(update)
+    mapping = update
+    if not isinstance(mapping, Mapping):
+        mapping = decoded_object(update, "update", MalformedUpdateError)
     distinct_id = as_id(mapping.get("$distinct_id"))
     if distinct_id is None:
         got = shown(mapping.get("$distinct_id"))
@@ -128,20 +130,6 @@ def _is_finite(number: float) -> bool:
         return isfinite(number)
     except OverflowError:  # An integer beyond every double.
         return False
-
-
-def _mapping(update: Update) -> Mapping[str, Any]:
-    if isinstance(update, Mapping):
-        return update
-    if not isinstance(update, (str, bytes, bytearray)):
-        raise TypeError(f"an update must be a mapping, str or bytes, got {type(update).__name__}")
-    try:
-        value = decoded(update)
-    except (ValueError, RecursionError) as error:
-        raise MalformedUpdateError(f"the update is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise MalformedUpdateError(f"the update must be a JSON object, got {type(value).__name__}")
-    return value
 
 
 def _operand(name: str, value: Any) -> Any:

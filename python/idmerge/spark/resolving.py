@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -97,21 +97,18 @@ def resolve(  # noqa: PLR0913 - each by its name
     if before is not None:
         before.check_order(sent)
     claim = nullcontext() if save is None else claimed(spark, save)
-    is_whole = before is None and save is None and components == "auto"
-    with claim, _persisted(sent):
-        count = _Count.of(sent)
-        if is_whole and count.links <= links_a_task:
-            return kept(_replayed(sent, 1, settings))
-        if count.links == count.edges:
-            return _resolved(sent, count, settings, before, save, components, links_a_task)
-        cores = spark.sparkContext.defaultParallelism
-        tasks = _tasks(count.links, links_a_task, cores)
-        with _persisted(without_repeated_observations(sent, tasks)) as news:
+    needs_components = before is not None or save is not None or components != "auto"
+    most_at_once = -1 if needs_components else links_a_task
+    with claim, _persisted(sent), ExitStack() as until_resolved:
+        news, count = sent, _Count.of(sent)
+        if count.links > max(most_at_once, count.edges):
+            tasks = _tasks(count.links, links_a_task, spark.sparkContext.defaultParallelism)
+            news = until_resolved.enter_context(_persisted(without_repeated_observations(sent, tasks)))
             count = _Count.of(news)
             sent.unpersist()  # What is left of it is held by now.
-            if is_whole and count.links <= links_a_task:
-                return kept(_replayed(news, 1, settings))
-            return _resolved(news, count, settings, before, save, components, links_a_task)
+        if count.links <= most_at_once:
+            return kept(_replayed(news, 1, settings))
+        return _resolved(news, count, settings, before, save, components, links_a_task)
 
 
 def _resolved(  # noqa: PLR0913, PLR0917 - what resolve was asked for

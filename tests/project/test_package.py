@@ -88,3 +88,13 @@ def test_no_file_is_longer_than_a_reader_bears() -> None:
     }
     assert too_long == {}
     assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 300
+
+
+def test_comments_of_the_crates_wrap_at_100_as_ruff_demands_of_python() -> None:
+    too_long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in rust_files()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if len(line) > 100 and (line.lstrip().startswith("//") or " // " in line)
+    ]
+    assert too_long == []

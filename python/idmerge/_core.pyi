@@ -18,26 +18,10 @@ from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
 __all__ = [
-    "Column",
-    "DisjointSet",
-    "DistinctRows",
-    "EncodedEvents",
-    "EncodedFile",
-    "Flat",
-    "Flattener",
-    "Items",
-    "Partition",
-    "Resolver",
-    "Scan",
-    "Scanner",
-    "SentIds",
-    "Spool",
-    "Table",
-    "UnionFind",
-    "__version__",
-    "_connected_components",
-    "float_text",
-]
+    "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile", "Flat",
+    "Flattener", "Items", "Partition", "Resolver", "Scan", "Scanner", "SentIds", "Spool",
+    "Table", "UnionFind", "__version__", "_connected_components", "float_text",
+]  # fmt: skip
 
 __version__: Final[str]
 
@@ -289,10 +273,7 @@ class Items:
         """Begin behind the bracket."""
 
     def cut(self, text: bytes) -> tuple[bytes, str | None]:
-        """Turn the next piece of text into lines; an empty one ends it.
-
-        Returns the lines, and what is wrong behind them, if anything is.
-        """
+        """Return the next piece of text as lines, and the fault behind them or None; an empty one ends it."""
 
 @final
 class Scanner:
@@ -366,7 +347,7 @@ class Scan:
     def columns_size(self) -> tuple[int, int] | None:
         """Return how many rows the columns have, and how many bytes.
 
-        None without columns: where none were wanted, they have too many cells, or somebody took them.
+        None without columns: where none were wanted, they have too many cells, or they were taken.
         """
 
     def rows_without_properties(self) -> list[int]:
@@ -435,11 +416,7 @@ class EncodedFile:
     """A Parquet file into which encoded events are copied."""
 
     def __new__(cls, spool: Spool, path: str, properties: list[tuple[str, str, int]]) -> Self:
-        """Begin a file at ``path``.
-
-        Raises:
-            OSError: It cannot be made.
-        """
+        """Begin a file at ``path``; one that cannot be made is an `OSError`."""
 
     def append(self, events: EncodedEvents) -> None:
         """Copy encoded events, which are named, to the end of the file.
@@ -450,12 +427,7 @@ class EncodedFile:
         """
 
     def close(self) -> None:
-        """Write the end of the file.
-
-        Raises:
-            OSError: There is no room.
-            ValueError: The file is closed.
-        """
+        """Write the end of the file; raises as `append` does."""
 
 @final
 class Flattener:
@@ -607,10 +579,7 @@ class UnionFind(Partition):
         """
 
     def merge_many(self, first: IdColumn, second: IdColumn) -> NDArray[np.bool_]:
-        """Join the sets of the two elements in each row, as `union` would one row after another.
-
-        Returns:
-            For each row whether they were two; shape (rows,).
+        """Join the sets of the two elements in each row as `union` would; return whether they were two.
 
         Raises:
             TypeError: A column holds neither text nor integers, or only one of them holds text.

@@ -144,11 +144,11 @@ fn forged_retractions_that_a_resolver_may_have_written_answer() {
 proptest! {
     #[test]
     fn forged_retractions_are_refused_or_answer(
-        count in prop_oneof![0..6_u64, any::<u64>()],
-        words in prop::collection::vec(prop_oneof![9 => 0..10_u64, 1 => any::<u64>()], 0..12),
+        pairs in prop::collection::vec((0..10_u64, prop_oneof![9 => 0..10_u64, 1 => any::<u64>()]), 0..6)
     ) {
         let checkpoint = Retracted::new();
-        if let Ok(core) = checkpoint.forged(&[&[count], &words[..]].concat()) {
+        let words: Vec<u64> = pairs.iter().flat_map(|&(by, of)| [by, of]).collect();
+        if let Ok(core) = checkpoint.forged(&[&[pairs.len() as u64], &words[..]].concat()) {
             checkpoint.check_that_it_answers(core);
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! A *module* is a file of `src`; a *room* is a folder of it, or a file beside them. Imports are
 //! read from the paths that begin with `crate::`, with `self::` or with the name of a child module,
-//! in `use` lines and elsewhere, outside tests and comments; paths that begin with `super::` are not
-//! allowed there. `lib.rs` is left out: it names everything, and no module may name what it exports.
+//! in `use` lines and elsewhere, outside tests and comments; paths that begin with `super::` are
+//! not allowed there. `lib.rs` is left out: it names everything, and no module may name what it
+//! exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

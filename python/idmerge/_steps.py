@@ -1,6 +1,6 @@
 """Encoding of events and links as steps of the core: a code and two operands.
 
-A code is the number of a link's `Kind`, or one of the two below. The core's `record` module has the
+A code is the number of a link's `Kind`, or one of those below. The core's `record` module has the
 whole table, since a journal keeps these codes.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import MalformedEventError
-from idmerge.events import Kind, Source, distinct_id_of, link_of
+from idmerge.events import Kind, Source, ids_of, link_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +18,10 @@ TRACKED_MERGE = 3
 """The code of a merge that came by another route than the import."""
 OBSERVE = 4
 """The code of an ordinary event, which makes its ID known."""
+REFUSED = 9
+"""The code of an `$identify` that Mixpanel refused itself; those of the other two kinds follow."""
+EVIDENCE = 12
+"""The code of an ordinary event whose ID was rewritten: its ID, and the one that was sent."""
 
 Step = tuple[int, str | None, str | None]
 """A code and two operands; None for an operand that is missing."""
@@ -25,14 +29,25 @@ StepColumns = tuple[bytes, list[str | None], list[str | None]]
 """Codes, first operands and second operands."""
 
 
-def code_of(kind: Kind, source: Source) -> int:
+def code_of(kind: Kind, source: Source, refused: str | None = None) -> int:
     """Return the code of a link; its route matters to a merge only (SPEC 3)."""
-    return TRACKED_MERGE if kind is Kind.MERGE and source != "import" else kind
+    if kind is Kind.MERGE and source != "import":
+        return TRACKED_MERGE
+    return kind if refused is None or kind is Kind.MAPPING else REFUSED + kind
 
 
 def kind_of(code: int) -> tuple[Kind, Source]:
-    """Return the kind and the route of the link with this code."""
-    return (Kind.MERGE, "track") if code == TRACKED_MERGE else (Kind(code), "import")
+    """Return the kind and the route of the link with this code; evidence is a mapping."""
+    if code == TRACKED_MERGE:
+        return Kind.MERGE, "track"
+    if code == EVIDENCE:
+        return Kind.MAPPING, "import"
+    return Kind(code - REFUSED if code >= REFUSED else code), "import"
+
+
+def states_link(code: int) -> bool:
+    """Return whether a step with this code is a link, which has an outcome."""
+    return code not in (OBSERVE, EVIDENCE)
 
 
 def step_of(event: Mapping[str, Any], source: Source) -> Step:
@@ -45,8 +60,9 @@ def step_of(event: Mapping[str, Any], source: Source) -> Step:
     except MalformedEventError:
         return Kind.IDENTIFY, None, None
     if link is None:
-        return OBSERVE, distinct_id_of(event), None
-    return code_of(link.kind, link.source), link.first, link.second
+        distinct_id, sent = ids_of(event)
+        return OBSERVE if sent is None else EVIDENCE, distinct_id, sent
+    return code_of(link.kind, link.source, link.refused), link.first, link.second
 
 
 def step_columns(events: Iterable[Mapping[str, Any]]) -> StepColumns:

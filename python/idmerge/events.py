@@ -2,7 +2,8 @@
 
 Only the event's name makes a link; `$device_id`, `$user_id` or `$anon_id` on an ordinary event
 link nothing. The operands are found by key: a key that is present counts, even when its value is
-null (a missing operand), and the documented spelling counts before the one that SDKs send.
+null (a missing operand), and the documented spelling counts before the one that SDKs send. Only a
+`$distinct_id_before_identity` that is null counts as missing.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ Event = Mapping[str, Any] | str | bytes | bytearray
 
 
 class Kind(Code):
-    """One of the three identity events that state a link; always true. The numbers are stable."""
+    """The statement that makes a link; always true. The numbers are stable."""
 
     IDENTIFY = 0
+    """The event `$identify`."""
     ALIAS = 1
+    """The event `$create_alias`."""
     MERGE = 2
+    """The event `$merge`."""
+    MAPPING = 8
+    """A row of Mixpanel's identity mappings: an ID, and the canonical one of its person."""
 
     def __bool__(self) -> bool:
         """Return True, also for `IDENTIFY`, whose number is 0."""
@@ -40,19 +46,26 @@ class Link(NamedTuple):
 
     kind: Kind
     first: str
-    """``anon_id``, ``alias`` or the first of ``$distinct_ids``."""
+    """``anon_id``, ``alias``, the first of ``$distinct_ids``, or a mapping's ``distinct_id``."""
     second: str
-    """``identified_id``, ``distinct_id`` or the second of ``$distinct_ids``."""
+    """``identified_id``, ``distinct_id``, the second of ``$distinct_ids``, or a mapping's
+    ``resolved_distinct_id``."""
     source: Source = "import"
     """A merge by another route than the import is not allowed."""
+    refused: str | None = None
+    """Mixpanel's reason, if it refused the link itself."""
 
 
 _KINDS = {"$identify": Kind.IDENTIFY, "$create_alias": Kind.ALIAS, "$merge": Kind.MERGE}
 IDENTITY_EVENTS = tuple(_KINDS)
 """The names of the events that state links."""
+SENT_ID = "$distinct_id_before_identity"
+"""The ID as it was sent, in events whose ``distinct_id`` was rewritten to the canonical one."""
+VERDICTS = ("$failure_reason", "$identity_failure_reason")
+"""The properties with Mixpanel's reason for refusing an identity event."""
 _OPERANDS = {
-    Kind.IDENTIFY: (("$anon_id", "$anon_distinct_id"), ("$identified_id", "distinct_id")),
-    Kind.ALIAS: (("alias",), ("$distinct_id_before_identity", "distinct_id")),
+    Kind.IDENTIFY: (("$anon_id", "$anon_distinct_id"), ("$identified_id", SENT_ID, "distinct_id")),
+    Kind.ALIAS: (("alias",), (SENT_ID, "distinct_id")),
 }
 _BOTH_OPERANDS = "$distinct_ids"
 
@@ -94,10 +107,11 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     if not isinstance(name, str) or name not in _KINDS:  # Nearly every event: keep this first.
         return None
     kind = _KINDS[name]
-    (first, wrong_first), (second, wrong_second) = _operands(name, kind, _properties(event))
+    properties = _properties(event)
+    (first, wrong_first), (second, wrong_second) = _operands(name, kind, properties)
     if first is None or second is None:
         raise MalformedEventError(wrong_first or wrong_second, (first, second))
-    return Link(kind, first, second, source)
+    return Link(kind, first, second, source, _verdict(properties))
 
 
 def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
@@ -109,12 +123,27 @@ def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
 
 def operand_names() -> list[str]:
     """Return the names of all properties that state links."""
-    return sorted({key for _, _, operands in operand_keys() for keys in operands for key in keys})
+    operands = {key for _, _, operands in operand_keys() for keys in operands for key in keys}
+    return sorted(operands | set(VERDICTS))
 
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:
     """Return the `distinct_id` of an ordinary event, or None where it has none that is text."""
     return as_id(_properties(event).get("distinct_id"))
+
+
+def ids_of(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the `distinct_id` of an ordinary event, and the ID that was sent if it is another."""
+    distinct_id = distinct_id_of(event)
+    sent = None if distinct_id is None else as_id(_properties(event).get(SENT_ID))
+    return distinct_id, None if sent == distinct_id else sent
+
+
+def _verdict(properties: Mapping[str, Any]) -> str | None:
+    """Return Mixpanel's reason for refusing an identity event; a null or empty one is none."""
+    reasons = (properties.get(key) for key in VERDICTS)
+    reason = next((reason for reason in reasons if reason is not None and reason != ""), None)
+    return reason if reason is None or isinstance(reason, str) else shown(reason)
 
 
 def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -140,9 +169,10 @@ def _operands(name: str, kind: Kind, properties: Mapping[str, Any]) -> tuple[_Op
 
 def _operand(name: str, properties: Mapping[str, Any], keys: tuple[str, ...]) -> _Operand:
     for key in keys:
-        if key in properties:
+        if key in properties and not (key == SENT_ID and properties[key] is None):
             return _text(name, key, properties[key])
-    return None, f"{name} has no {' or '.join(keys)}"
+    others, last = ", ".join(keys[:-1]), keys[-1]
+    return None, f"{name} has no {others} or {last}" if others else f"{name} has no {last}"
 
 
 def _text(name: str, key: str, value: object) -> _Operand:

@@ -48,6 +48,8 @@ class Outcome(Code):
     """A `$merge` came by another route than the import."""
     KEPT_APART = 10
     """The two clusters hold IDs that `Resolver.keep_apart` keeps apart."""
+    REFUSED_BEFORE = 11
+    """Mixpanel refused the link itself, as its event says (`Policy.verdicts`)."""
 
     @property
     def accepted(self) -> bool:
@@ -159,10 +161,17 @@ class Stats:
     """The number of clusters of each size, by ascending size."""
     near_limit: int
     """Clusters that hold at least 90 % of ``max_cluster_size`` IDs; 0 without a limit."""
+    differing: int = 0
+    """Links that Mixpanel refused itself and the policy's other rules accept, whatever
+    `Policy.verdicts` is."""
 
     @classmethod
     def of(
-        cls, outcomes: Iterable[int], cluster_sizes: Mapping[int, int], max_cluster_size: int | None
+        cls,
+        outcomes: Iterable[int],
+        cluster_sizes: Mapping[int, int],
+        max_cluster_size: int | None,
+        differing: int = 0,
     ) -> Stats:
         """Sum up ``outcomes`` (a count for each `Outcome` in order) and the size histogram."""
         sizes = dict(sorted(cluster_sizes.items()))
@@ -177,4 +186,5 @@ class Stats:
             outcomes={Outcome(code): count for code, count in enumerate(outcomes) if count},
             cluster_sizes=sizes,
             near_limit=near,
+            differing=differing,
         )

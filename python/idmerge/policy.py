@@ -13,8 +13,9 @@ from typing import Literal, get_args
 
 from idmerge.errors import PolicyError
 
-AnonFormat = Literal["uuid4", "sdk", "any"]
+AnonFormat = Literal["mixpanel", "uuid4", "sdk", "any"]
 AnonGuard = Literal["anon", "cluster", "off"]
+Verdicts = Literal["respect", "ignore"]
 
 DEVICE_PREFIX = "$device:"
 """The prefix of anonymous IDs from SDKs since 2023. It is part of the ID and never stripped."""
@@ -48,8 +49,13 @@ DEFAULT_MAX_CLUSTER_SIZE = 500
 DEFAULT_MAX_ID_LENGTH = 255
 
 
+_UUID4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_OLD_WEB = "[0-9a-f]{11,}-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+-[0-9a-f]{11,}"
+"""The IDs that the web SDK made until March 2025."""
+
 ANON_FORMATS = {
-    "uuid4": r"(\$device:)?(?i:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})",
+    "mixpanel": rf"(\$device:)?(?i:{_UUID4}|{_OLD_WEB})",
+    "uuid4": rf"(\$device:)?(?i:{_UUID4})",
     "sdk": r"(\$device:)?[0-9A-Za-z]+(-[0-9A-Za-z]+){4}",
     "any": r"(?s:.*)",
 }
@@ -80,9 +86,11 @@ class Policy:
 
     max_cluster_size: int | None = DEFAULT_MAX_CLUSTER_SIZE
     """Largest cluster allowed, in IDs, inclusive; None for no limit."""
-    anon_format: AnonFormat = "uuid4"
-    """The format of an ``anon_id``: ``"uuid4"``, ``"sdk"`` (five hyphenated groups of ASCII
-    letters or digits) or ``"any"``; the first two with an optional ``$device:`` before it."""
+    anon_format: AnonFormat = "mixpanel"
+    """The format of an ``anon_id``: ``"mixpanel"`` (a UUIDv4, or five hyphenated groups of hex
+    digits of which the first and the last have at least 11, as the web SDK made them until March
+    2025), ``"uuid4"``, ``"sdk"`` (five hyphenated groups of ASCII letters or digits) or ``"any"``;
+    all but the last with an optional ``$device:`` before it."""
     anon_guard: AnonGuard = "anon"
     """The rule by which an ``anon_id`` counts as claimed: ``"anon"`` (an accepted ``$identify``
     named it), ``"cluster"`` (any member of its cluster is identified) or ``"off"``."""
@@ -92,14 +100,21 @@ class Policy:
     """IDs that belong to nobody, whatever the case of A-Z, also after ``$device:``."""
     max_id_length: int | None = DEFAULT_MAX_ID_LENGTH
     """Longest ID allowed, in characters, inclusive; None for no limit."""
+    verdicts: Verdicts = "respect"
+    """The treatment of links that Mixpanel refused itself, as their events say: ``"respect"``
+    (refused here too) or ``"ignore"`` (judged anew)."""
+    evidence: bool = True
+    """Whether an ordinary event whose ``distinct_id`` was rewritten joins it to the ID that was
+    sent."""
 
     def __post_init__(self) -> None:
         """Check every field; a wrong one is named with what was expected and what came."""
         _check_at_least("max_cluster_size", self.max_cluster_size, 2)
         _check_one_of("anon_format", self.anon_format, get_args(AnonFormat))
         _check_one_of("anon_guard", self.anon_guard, get_args(AnonGuard))
-        if not isinstance(self.alias_once, bool):
-            raise TypeError(f"alias_once must be a bool, got {self.alias_once!r}")
+        _check_one_of("verdicts", self.verdicts, get_args(Verdicts))
+        _check_bool("alias_once", self.alias_once)
+        _check_bool("evidence", self.evidence)
         object.__setattr__(self, "blocked_ids", _blocked(self.blocked_ids))
         _check_at_least("max_id_length", self.max_id_length, 1)
 
@@ -113,6 +128,7 @@ class Policy:
             alias_once=False,
             blocked_ids=frozenset(),
             max_id_length=None,
+            verdicts="ignore",
         )
 
 
@@ -131,6 +147,11 @@ def _check_at_least(field: str, value: object, least: int) -> None:
         raise TypeError(f"{field} must be an int or None, got {value!r}")
     if value < least:
         raise PolicyError(f"{field} must be at least {least} or None, got {value}")
+
+
+def _check_bool(field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{field} must be a bool, got {value!r}")
 
 
 def _check_one_of(field: str, value: object, names: tuple[str, ...]) -> None:

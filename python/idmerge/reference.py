@@ -14,7 +14,7 @@ from typing import Any
 
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
-from idmerge.events import Event, Kind, Source, check_source, distinct_id_of, event_mapping, link_of
+from idmerge.events import Event, Kind, Source, check_source, event_mapping, ids_of, link_of
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import ANON_FORMATS, Policy, can_be_id
 
@@ -32,6 +32,7 @@ class Cluster:
     def __init__(self, member: str) -> None:
         self.members: list[Member] = [member]
         self.stable: Member = member
+        self.stated: str | None = None  # The canonical ID, if a mapping or evidence names it.
 
     @property
     def named(self) -> list[str]:
@@ -51,6 +52,7 @@ class Resolver:
         self._aliases: set[str] = set()
         self._apart: list[tuple[Member, Member]] = []
         self._outcomes: Counter[Outcome] = Counter()
+        self._differing = 0
         self._log: list[tuple[Any, ...]] = []  # Every step: a method's name and its arguments.
 
     def identify(self, anon_id: str, identified_id: str) -> Outcome:
@@ -62,17 +64,28 @@ class Resolver:
     def merge(self, first: str, second: str) -> Outcome:
         return self.link(Kind.MERGE, first, second)
 
-    def link(self, kind: Kind, first: str, second: str, source: Source = "import") -> Outcome:
+    def link(
+        self, kind: Kind, first: str, second: str, source: Source = "import", refused: str | None = None
+    ) -> Outcome:
         check_source(source)
-        return self._link(Kind(kind), _text(first), _text(second), source)
+        return self._link(Kind(kind), _text(first), _text(second), source, refused)
 
-    def _link(self, kind: Kind, first: object, second: object, source: Source = "import") -> Outcome:
-        self._log.append(("_link", kind, first, second, source))
-        self._outcomes[outcome := self._judge(kind, first, second, source)] += 1
+    def _link(
+        self,
+        kind: Kind,
+        first: object,
+        second: object,
+        source: Source = "import",
+        refused: str | None = None,
+    ) -> Outcome:
+        self._log.append(("_link", kind, first, second, source, refused))
+        self._outcomes[outcome := self._judge(kind, first, second, source, refused)] += 1
         return outcome
 
-    def _judge(self, kind: Kind, first: object, second: object, source: Source) -> Outcome:
-        """Judge a link by the steps of SPEC 2, top to bottom."""
+    def _judge(
+        self, kind: Kind, first: object, second: object, source: Source, refused: str | None
+    ) -> Outcome:
+        """Judge a link by the steps of SPEC 2, top to bottom, and carry out its outcome."""
         if not isinstance(first, str) or not isinstance(second, str):
             return Outcome.MALFORMED
         if not self._is_valid(first) or not self._is_valid(second):
@@ -80,12 +93,26 @@ class Resolver:
         ours, theirs = self._know(first), self._know(second)
         if kind is Kind.MERGE and source != "import":
             return Outcome.MERGE_NOT_ALLOWED
+        outcome = self._by_rules(kind, first, second)
+        if refused is not None and kind is not Kind.MAPPING:
+            self._differing += outcome.accepted
+            if self.policy.verdicts == "respect":
+                return Outcome.REFUSED_BEFORE
+        if outcome.accepted:
+            self._record_claims(kind, first, second)
+        if outcome is Outcome.MERGED:
+            self._unite(ours, theirs)
+        if outcome.accepted and kind is Kind.MAPPING:
+            self._state(second)
+        return outcome
+
+    def _by_rules(self, kind: Kind, first: str, second: str) -> Outcome:
+        ours, theirs = self._clusters[first], self._clusters[second]
         if first == second:
             return Outcome.SAME_IDS
         if kind is Kind.IDENTIFY and not re.fullmatch(ANON_FORMATS[self.policy.anon_format], first):
             return Outcome.ANON_FORMAT
         if ours is theirs:
-            self._record_claims(kind, first, second)
             return Outcome.UNCHANGED
         if kind is Kind.IDENTIFY and self._is_guarded(first, ours):
             return Outcome.ANON_CLAIMED
@@ -93,10 +120,9 @@ class Resolver:
             return Outcome.ALIAS_TAKEN
         if self._are_kept_apart(ours, theirs):
             return Outcome.KEPT_APART
-        if len(ours.members) + len(theirs.members) > (self.policy.max_cluster_size or inf):
+        limit = inf if kind is Kind.MAPPING else self.policy.max_cluster_size or inf
+        if len(ours.members) + len(theirs.members) > limit:
             return Outcome.TOO_MANY_IDS
-        self._record_claims(kind, first, second)
-        self._unite(ours, theirs)
         return Outcome.MERGED
 
     def _is_valid(self, text: str) -> bool:
@@ -132,6 +158,14 @@ class Resolver:
         larger.members = sorted(larger.members + smaller.members, key=self._known_at.__getitem__)
         for member in smaller.named:
             self._clusters[member] = larger
+        stated = [cluster.stated for cluster in (larger, smaller) if cluster.stated is not None]
+        if stated:
+            self._state(stated[0] if self.canonical == "stable" else self._best(stated))
+
+    def _state(self, distinct_id: str) -> None:
+        """Make ``distinct_id`` the canonical ID of its cluster, whatever the strategy says."""
+        cluster = self._clusters[distinct_id]
+        cluster.stable = cluster.stated = distinct_id
 
     def link_many(self, kind: Kind | Sequence[Kind], first: Sequence[Any], second: Sequence[Any]) -> Report:
         kinds = [kind] * len(first) if isinstance(kind, int) else kind
@@ -142,6 +176,22 @@ class Resolver:
         if self._is_valid(_text(distinct_id)):
             self._log.append(("observe", distinct_id))
             self._know(distinct_id)
+
+    def _observe_event(self, distinct_id: str | None, sent: str | None) -> None:
+        """Make the ID of an ordinary event known; if another one was sent, both are one person."""
+        self.observe_many([distinct_id])
+        ids = [text for text in (distinct_id, sent) if text is not None and self._is_valid(text)]
+        if self.policy.evidence and len(ids) == 2:  # noqa: PLR2004
+            self._log.append(("_join_evidence", *ids))
+            self._join_evidence(*ids)
+
+    def _join_evidence(self, distinct_id: str, sent: str) -> None:
+        ours, theirs = self._know(distinct_id), self._know(sent)
+        outcome = self._by_rules(Kind.MAPPING, sent, distinct_id)
+        if outcome is Outcome.MERGED:
+            self._unite(ours, theirs)
+        if outcome.accepted:
+            self._state(distinct_id)
 
     def observe_many(self, ids: Iterable[str | None]) -> None:
         for text in [_text(text) for text in ids if text is not None]:
@@ -156,7 +206,7 @@ class Resolver:
             return self._link(Kind.IDENTIFY, None, None)
         if link is not None:
             return self.link(*link)
-        self.observe_many([distinct_id_of(mapping)])
+        self._observe_event(*ids_of(mapping))
         return None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
@@ -193,6 +243,8 @@ class Resolver:
             (forgotten if a == distinct_id else a, forgotten if b == distinct_id else b)
             for a, b in self._apart
         ]
+        if cluster.stated == distinct_id:
+            cluster.stated = None
         if cluster.stable == distinct_id:
             names = sorted(cluster.named, key=lambda member: member not in self._identified)
             cluster.stable = names[0] if names else forgotten
@@ -230,13 +282,19 @@ class Resolver:
         """Set the canonical strategy (SPEC 5)."""
         if callable(self.canonical):
             return choose(self.canonical, cluster.named)
+        if cluster.stated is not None:
+            return cluster.stated
         if self.canonical == "stable" and isinstance(cluster.stable, str):
             return cluster.stable
+        return self._best(cluster.named)
+
+    def _best(self, ids: list[str]) -> str:
+        """Choose by what a strategy asks of an ID alone."""
         if self.canonical == "smallest":
-            return min(cluster.named, key=str.encode)
-        if self.canonical in ("identified", "stable"):
-            return min(cluster.named, key=lambda member: member not in self._identified)
-        return cluster.named[0]
+            return min(ids, key=str.encode)
+        identified_first = self.canonical in ("identified", "stable")
+        order = self._known_at.__getitem__
+        return min(ids, key=lambda one: (identified_first and one not in self._identified, order(one)))
 
     def same(self, a: str, b: str) -> bool:
         return _text(a) == _text(b) or (a in self and self._clusters[a] is self._clusters.get(b))
@@ -266,7 +324,8 @@ class Resolver:
 
     def stats(self) -> Stats:
         sizes = Counter(len(cluster.named) for cluster in set(self._clusters.values()))
-        return Stats.of([self._outcomes[outcome] for outcome in Outcome], sizes, self.policy.max_cluster_size)
+        outcomes = [self._outcomes[outcome] for outcome in Outcome]
+        return Stats.of(outcomes, sizes, self.policy.max_cluster_size, self._differing)
 
 
 def _taken_back(acts: list[tuple[Any, ...]]) -> set[int]:

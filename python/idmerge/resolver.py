@@ -14,7 +14,7 @@ import numpy as np
 
 from idmerge import _core
 from idmerge._columns import KindColumn, TextColumn, in_family_of
-from idmerge._steps import OBSERVE, code_of, step_of
+from idmerge._steps import code_of, states_link, step_of
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import MalformedEventError
@@ -95,15 +95,19 @@ class Resolver(_core.Resolver):
         """The canonical strategy: a name, or a callable."""
         return self._canonical
 
-    def link(self, kind: Kind, first: str, second: str, source: Source = "import") -> Outcome:
+    def link(
+        self, kind: Kind, first: str, second: str, source: Source = "import", refused: str | None = None
+    ) -> Outcome:
         """Judge one link of any kind (SPEC 2); ``r.link(*link)`` takes a `Link`.
+
+        ``refused`` is Mixpanel's reason, if it refused the link itself.
 
         Raises:
             TypeError: An ID is no str.
             ValueError: ``kind`` or ``source`` is unknown.
         """
         check_source(source)
-        return self._link_coded(code_of(Kind(kind), source), first, second)
+        return self._link_coded(code_of(Kind(kind), source, refused), first, second)
 
     def link_many(self, kind: KindColumn, first: TextColumn, second: TextColumn) -> Report:
         """Judge many links, in order, and report an outcome for each.
@@ -214,8 +218,8 @@ class Resolver(_core.Resolver):
 
     def stats(self) -> Stats:
         """Sum up the resolver: links by outcome, sizes, clusters near the limit (SPEC 2)."""
-        outcomes, cluster_sizes = self._counts()
-        return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size)
+        outcomes, cluster_sizes, differing = self._counts()
+        return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size, differing)
 
     def __repr__(self) -> str:
         """Name the numbers of IDs and clusters."""
@@ -271,7 +275,7 @@ class _Steps:
         self.codes.append(code)
         self.first.append(first)
         self.second.append(second)
-        if code != OBSERVE:
+        if states_link(code):
             self.rows.append(row)
         if len(self.codes) >= _EVENTS_AT_ONCE:
             self.take()

@@ -38,7 +38,7 @@ class BothResolvers(RuleBasedStateMachine):
 
     @rule(links=many_links)
     def link_many(self, links: Any) -> None:
-        kinds_, left, right, _ = zip(*links, strict=True) if links else ((), (), (), ())
+        kinds_, left, right, *_ = zip(*links, strict=True) if links else ((), (), ())
         self.both("link_many", kinds_, left, right)
 
     @rule(text=any_ids)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded
-from idmerge._steps import OBSERVE, step_of
+from idmerge._steps import OBSERVE, states_link, step_of
 from idmerge.events import IDENTITY_EVENTS, as_id, operand_names
 from idmerge.files.arrow import is_text
 from idmerge.files.judging import judged_event, outcomes_by_row
@@ -68,7 +68,7 @@ class Rows:
         stated: list[int] = []
         for row, event in self.links.items():
             codes[row], first[row], second[row] = step_of(event, "import")
-            if codes[row] != OBSERVE:
+            if states_link(codes[row]):
                 stated.append(row)
         return Report(resolver._take_steps(bytes(codes), first, second, 0), stated)
 

@@ -2,8 +2,10 @@
 //!
 //! The numbers of [`Kind`] and [`Outcome`] are stable: Python's columns and journals hold them.
 
-/// The identity event that states a link, and for a merge the route by which it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The statement that makes a link: an identity event, a mapping, or an event that was rewritten.
+///
+/// The first three are nearly all, and judged without a look at the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
     /// `$identify`: an anonymous ID, then the identified ID.
@@ -14,12 +16,65 @@ pub enum Kind {
     Merge = 2,
     /// `$merge` from another route than the import, which is not allowed (SPEC 3).
     TrackedMerge = 3,
+    /// A row of identity mappings: an ID, then the canonical ID of its person.
+    Mapping = 8,
+    /// An `$identify` that Mixpanel refused itself.
+    RefusedIdentify = 9,
+    /// A `$create_alias` that Mixpanel refused itself.
+    RefusedAlias = 10,
+    /// A `$merge` that Mixpanel refused itself.
+    RefusedMerge = 11,
+    /// An ordinary event: its canonical ID, then the ID that was sent. It has no outcome.
+    Evidence = 12,
 }
 
 impl Kind {
     /// Returns the kind with the number `code`, or None if no kind has it.
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Identify, Self::Alias, Self::Merge, Self::TrackedMerge].get(usize::from(code)).copied()
+        const ALL: [Option<Kind>; 13] = [
+            Some(Kind::Identify),
+            Some(Kind::Alias),
+            Some(Kind::Merge),
+            Some(Kind::TrackedMerge),
+            None, // An observation and acts have these numbers in a journal.
+            None,
+            None,
+            None,
+            Some(Kind::Mapping),
+            Some(Kind::RefusedIdentify),
+            Some(Kind::RefusedAlias),
+            Some(Kind::RefusedMerge),
+            Some(Kind::Evidence),
+        ];
+        ALL.get(usize::from(code)).copied().flatten()
+    }
+
+    /// Returns the kind of a link that Mixpanel refused itself, as if it had not; None for others.
+    #[must_use]
+    pub fn before_refusal(self) -> Option<Self> {
+        match self {
+            Self::RefusedIdentify => Some(Self::Identify),
+            Self::RefusedAlias => Some(Self::Alias),
+            Self::RefusedMerge => Some(Self::Merge),
+            _ => None,
+        }
+    }
+
+    /// Returns the kind of such a link if Mixpanel refused it itself; None if it refuses none such.
+    #[must_use]
+    pub fn after_refusal(self) -> Option<Self> {
+        match self {
+            Self::Identify => Some(Self::RefusedIdentify),
+            Self::Alias => Some(Self::RefusedAlias),
+            Self::Merge => Some(Self::RefusedMerge),
+            _ => None,
+        }
+    }
+
+    /// Returns whether such a link has an outcome.
+    #[must_use]
+    pub fn has_outcome(self) -> bool {
+        self != Self::Evidence
     }
 }
 
@@ -47,6 +102,20 @@ pub enum Step<'a> {
     Link(Kind, Operand<'a>, Operand<'a>),
     /// An ordinary event came under this ID, which makes it known (SPEC 3).
     Observe(Operand<'a>),
+    /// An ordinary event came under this ID, and was sent under the second one (SPEC 3).
+    Evidence(Operand<'a>, Operand<'a>),
+}
+
+impl<'a> Step<'a> {
+    /// Returns the step with the code of a [`Kind`], or for any other code an observation.
+    #[must_use]
+    pub fn of_code(code: u8, first: Operand<'a>, second: Operand<'a>) -> Self {
+        match Kind::from_code(code) {
+            Some(Kind::Evidence) => Self::Evidence(first, second),
+            Some(kind) => Self::Link(kind, first, second),
+            None => Self::Observe(first),
+        }
+    }
 }
 
 /// The outcome of a link: it merged two clusters, changed nothing, or was rejected for a reason.
@@ -75,11 +144,13 @@ pub enum Outcome {
     MergeNotAllowed = 9,
     /// The two clusters hold IDs that are to be kept apart.
     KeptApart = 10,
+    /// Mixpanel refused the link itself.
+    RefusedBefore = 11,
 }
 
 impl Outcome {
     /// The number of outcomes.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
 
     /// Returns the outcome with the number `code`, or None if no outcome has it.
     pub fn from_code(code: u8) -> Option<Self> {
@@ -95,6 +166,7 @@ impl Outcome {
             Outcome::Malformed,
             Outcome::MergeNotAllowed,
             Outcome::KeptApart,
+            Outcome::RefusedBefore,
         ];
         ALL.get(usize::from(code)).copied()
     }

@@ -11,6 +11,10 @@
 //! | `Identified` | the one that is not first | yes |
 //! | `FirstSeen`, `Smallest` | the one that is not least | no |
 //!
+//! A mapping, or an event whose ID was rewritten, states which ID is canonical. Then the strategy
+//! is asked only in a merge of two clusters that were both named so; a cluster that was named beats
+//! one that was not.
+//!
 //! A callable of the caller's is no strategy here: the binding calls it with the members of a
 //! cluster.
 
@@ -42,6 +46,10 @@ impl Strategy {
     /// To be called before they unite, while sizes and marks are those of the two.
     pub(crate) fn join<C: Clusters>(self, ids: &C, overrides: &Overrides, a: Id, b: Id) -> Id {
         let (first, second) = (ids.canonical(a), ids.canonical(b));
+        let named = [a, b].map(|root| ids.cluster_marks(root).has(Marks::NAMED));
+        if named[0] != named[1] {
+            return if named[0] { first } else { second };
+        }
         match self {
             Self::Stable => {
                 let precedence = |root: Id, canonical: Id| {
@@ -57,7 +65,7 @@ impl Strategy {
     /// Updates the canonical ID of the cluster with this root after its member `id` was identified.
     #[inline]
     pub(crate) fn on_identified<C: Clusters>(self, ids: &mut C, overrides: &Overrides, root: Id, id: Id) {
-        if self == Self::Identified {
+        if self == Self::Identified && !ids.cluster_marks(root).has(Marks::NAMED) {
             let canonical = self.better(ids, overrides, ids.canonical(root), id);
             ids.set_canonical(root, canonical);
         }

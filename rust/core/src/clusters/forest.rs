@@ -6,8 +6,8 @@
 //!    cluster's size, and otherwise the parent's number.
 //! 2. Following `next` visits every member of a cluster once and ends where it began.
 //! 3. `canonical` is meaningful at roots and stale elsewhere.
-//! 4. The cluster's marks at a root are the union of the claims on its members, and `APART`; the
-//!    marks of a text alone are not in it.
+//! 4. The cluster's marks at a root are the union of the claims on its members, `APART` and
+//!    `NAMED`; the marks of a text alone are not in it.
 //!
 //! # Costs
 //!
@@ -225,6 +225,19 @@ pub trait Forest: Nodes {
     /// Makes `id` the canonical ID of the cluster with this root.
     fn set_canonical(&mut self, root: Id, id: Id) {
         self.node_mut(root).canonical = id.number();
+    }
+
+    /// Makes `id` the canonical ID of the cluster with this root, because something stated that.
+    fn name(&mut self, root: Id, id: Id) {
+        let node = self.node_mut(root);
+        node.canonical = id.number();
+        node.cluster = node.cluster.with(Marks::NAMED);
+    }
+
+    /// Leaves it to the strategy again which ID of the cluster with this root is canonical.
+    fn unname(&mut self, root: Id) {
+        let node = self.node_mut(root);
+        node.cluster = node.cluster.without(Marks::NAMED);
     }
 
     /// Returns the members of the cluster of `id`, which comes first, in no particular order.

@@ -45,14 +45,16 @@ pub struct Edge {
 #[derive(Debug, Clone, Copy)]
 struct Packed {
     ids: [u32; 2],
-    /// The kind in the two highest bits, then the position plus one; 0 for no edge.
+    /// The kind in the four highest bits, then the position plus one; 0 for no edge.
     position: u64,
 }
 
 /// The value beside a root.
 const NO_EDGE: Packed = Packed { ids: [0; 2], position: 0 };
-/// The shift of the kind; a position is below 2⁶² (see the checkpoint).
-const KIND_SHIFT: u32 = 62;
+/// The shift of the kind; a position is below 2⁶⁰ (see the checkpoint).
+const KIND_SHIFT: u32 = 60;
+/// The bits of the kind.
+const KIND: u64 = 0b1111 << KIND_SHIFT;
 /// The most roots above an ID: each one at least doubled its cluster, and IDs have 32 bits.
 const MOST_ABOVE: usize = 32;
 
@@ -123,7 +125,7 @@ impl History {
             if position != 0 && ids.iter().any(|&id| id >= limit) {
                 return Err(strange());
             }
-            if position != 0 && position & !(0b11 << KIND_SHIFT) == 0 {
+            if position != 0 && position & !KIND == 0 {
                 return Err(damaged("a link of it has no position"));
             }
             edges.push(Packed { ids, position });
@@ -172,7 +174,7 @@ impl History {
         Some(Edge {
             kind: Kind::from_code((packed.position >> KIND_SHIFT) as u8)?,
             ids: packed.ids.map(Id::new),
-            position: (packed.position & !(0b11 << KIND_SHIFT)).checked_sub(1)?,
+            position: (packed.position & !KIND).checked_sub(1)?,
         })
     }
 

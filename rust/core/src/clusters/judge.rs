@@ -40,8 +40,13 @@ pub(crate) struct Rules<'a> {
 pub(crate) struct State {
     /// The number of links with each outcome.
     pub outcomes: [u64; Outcome::COUNT],
-    /// The number of acts, and of links that a replay left out: positions without an outcome.
+    /// The number of acts, of evidence, and of links that a replay left out: positions without an
+    /// outcome.
     pub without_outcome: u64,
+    /// The number of clusters that evidence joined to another one, which no outcome counts.
+    pub joined_by_evidence: u64,
+    /// The number of links that Mixpanel refused itself and the other rules accept.
+    pub differing: u64,
     /// The exceptions from the order of numbers.
     pub overrides: Overrides,
     /// The link behind each merge, if that is kept.
@@ -57,6 +62,11 @@ impl State {
     /// Returns how many links and acts there were, which is the position of the next one (SPEC 8).
     pub fn position(&self) -> u64 {
         self.outcomes.iter().sum::<u64>() + self.without_outcome
+    }
+
+    /// Returns how many times two clusters became one.
+    pub fn unions(&self) -> u64 {
+        self.outcomes[Outcome::Merged as usize] + self.joined_by_evidence
     }
 
     /// Makes room for the history of `ids` IDs, if it is kept.
@@ -98,6 +108,9 @@ impl Rules<'_> {
         kind: Kind,
         [first, second]: [Id; 2],
     ) -> Outcome {
+        if kind > Kind::Merge {
+            return self.judge_rare(clusters, state, kind, [first, second]);
+        }
         let (ours, theirs) = (clusters.find_root(first), clusters.find_root(second));
         let overrides = &state.overrides;
         let outcome =
@@ -106,19 +119,114 @@ impl Rules<'_> {
             self.claim(clusters, &mut state.overrides, kind, [(first, ours), (second, theirs)]);
         }
         if outcome == Outcome::Merged {
-            let canonical = self.strategy.join(clusters, &state.overrides, ours, theirs);
-            let root = clusters.unite(ours, theirs);
-            clusters.set_canonical(root, canonical);
-            if state.history.is_some() {
-                let child = if root == ours { theirs } else { ours };
-                state.remember([child, root], kind, [first, second]);
-            }
-            if state.overrides.follow_clusters() {
-                let child = if root == ours { theirs } else { ours };
-                state.overrides.unite(root, child);
-            }
+            self.unite(clusters, state, kind, [(first, ours), (second, theirs)]);
         }
         state.count(outcome);
+        outcome
+    }
+
+    /// Joins the clusters of the two IDs of a link, each with its root.
+    #[inline]
+    fn unite<C: Clusters>(
+        self,
+        clusters: &mut C,
+        state: &mut State,
+        kind: Kind,
+        [(first, ours), (second, theirs)]: [(Id, Id); 2],
+    ) {
+        let canonical = self.strategy.join(clusters, &state.overrides, ours, theirs);
+        let root = clusters.unite(ours, theirs);
+        clusters.set_canonical(root, canonical);
+        if state.history.is_some() {
+            let child = if root == ours { theirs } else { ours };
+            state.remember([child, root], kind, [first, second]);
+        }
+        if state.overrides.follow_clusters() {
+            let child = if root == ours { theirs } else { ours };
+            state.overrides.unite(root, child);
+        }
+    }
+
+    /// Judges a link of a kind beyond the first three, as [`Self::judge`] does.
+    #[cold]
+    #[inline(never)]
+    fn judge_rare<C: Clusters>(
+        self,
+        clusters: &mut C,
+        state: &mut State,
+        kind: Kind,
+        [first, second]: [Id; 2],
+    ) -> Outcome {
+        match kind {
+            Kind::RefusedIdentify | Kind::RefusedAlias | Kind::RefusedMerge => {
+                self.judge_refused(clusters, state, kind, [first, second])
+            }
+            Kind::Mapping => {
+                let outcome = self.join_stated(clusters, state, kind, [first, second], second);
+                state.count(outcome);
+                outcome
+            }
+            Kind::Evidence => {
+                let outcome = self.join_stated(clusters, state, kind, [first, second], first);
+                state.joined_by_evidence += u64::from(outcome == Outcome::Merged);
+                state.without_outcome += 1;
+                outcome
+            }
+            Kind::TrackedMerge | Kind::Identify | Kind::Alias | Kind::Merge => {
+                state.count(Outcome::MergeNotAllowed);
+                Outcome::MergeNotAllowed
+            }
+        }
+    }
+
+    /// Judges a link that Mixpanel refused itself, and counts it if the other rules accept it.
+    fn judge_refused<C: Clusters>(
+        self,
+        clusters: &mut C,
+        state: &mut State,
+        kind: Kind,
+        ids: [Id; 2],
+    ) -> Outcome {
+        let [(first, ours), (second, theirs)] = ids.map(|id| (id, clusters.find_root(id)));
+        let overrides = &state.overrides;
+        let own = kind.before_refusal().unwrap_or(kind);
+        let outcome =
+            self.policy.judge(own, &LinkFacts { clusters, overrides, first, second, ours, theirs });
+        state.differing += u64::from(outcome.is_accepted());
+        if self.policy.respects_verdicts {
+            state.count(Outcome::RefusedBefore);
+            return Outcome::RefusedBefore;
+        }
+        if outcome.is_accepted() {
+            self.claim(clusters, &mut state.overrides, own, [(first, ours), (second, theirs)]);
+        }
+        if outcome == Outcome::Merged {
+            self.unite(clusters, state, kind, [(first, ours), (second, theirs)]);
+        }
+        state.count(outcome);
+        outcome
+    }
+
+    /// Judges a mapping or evidence, joins its IDs, and makes `canonical`, one of them, the
+    /// canonical ID of their cluster.
+    fn join_stated<C: Clusters>(
+        self,
+        clusters: &mut C,
+        state: &mut State,
+        kind: Kind,
+        ids: [Id; 2],
+        canonical: Id,
+    ) -> Outcome {
+        let [(first, ours), (second, theirs)] = ids.map(|id| (id, clusters.find_root(id)));
+        let overrides = &state.overrides;
+        let outcome = Policy::judge_mapping(&LinkFacts { clusters, overrides, first, second, ours, theirs });
+        if outcome == Outcome::Merged {
+            self.unite(clusters, state, kind, [(first, ours), (second, theirs)]);
+        }
+        if outcome.is_accepted() {
+            let root = clusters.find_root(canonical);
+            clusters.name(root, canonical);
+        }
         outcome
     }
 
@@ -148,6 +256,9 @@ impl Rules<'_> {
     pub fn forget<C: Clusters>(self, clusters: &mut C, state: &mut State, id: Id) {
         state.overrides.forget(id);
         let root = clusters.root(id);
+        if clusters.canonical(root) == id {
+            clusters.unname(root);
+        }
         if clusters.canonical(root) == id
             && let Some(canonical) = self.successor(clusters, &mut state.overrides, root, id)
         {

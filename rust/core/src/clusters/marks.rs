@@ -2,7 +2,8 @@
 //!
 //! Claims (SPEC 2) are marks: `CLAIMED`, `IDENTIFIED` and `ALIAS` belong to the ID, survive every
 //! merge and are never transferred. A cluster has the union of its members' claims at its root.
-//! Marks are only ever added; only a replay without the link that made them takes them away.
+//! Marks are only ever added; only a replay without the link that made them takes them away. One
+//! mark is the cluster's alone, `NAMED`, and goes when the ID that named the cluster is forgotten.
 
 use bytemuck::Zeroable;
 
@@ -26,6 +27,9 @@ impl Marks {
     /// An ordinary event named it, and a journal has recorded that.
     pub const OBSERVED: Self = Self(32);
 
+    /// A mapping or evidence stated which of the cluster's IDs is canonical; a cluster's mark.
+    pub const NAMED: Self = Self(64);
+
     /// Returns whether all of `other` are in the set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -34,6 +38,11 @@ impl Marks {
     /// Returns the union of two sets.
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Returns the set without these.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Returns the marks that an ID has by its text alone, whatever was linked.

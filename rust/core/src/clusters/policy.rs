@@ -18,8 +18,11 @@ use crate::link::{Kind, Outcome};
 /// The format of anonymous IDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AnonFormat {
-    /// A UUID of version 4 in digits of either case, with or without `$device:`.
+    /// A UUID of version 4, or the form that the web SDK made before: five groups of hex digits, of
+    /// which the first and the last have at least 11. With or without `$device:`.
     #[default]
+    Mixpanel,
+    /// A UUID of version 4 in digits of either case, with or without `$device:`.
     Uuid4,
     /// Five groups of ASCII letters or digits joined by hyphens, with or without `$device:`.
     Sdk,
@@ -54,6 +57,10 @@ pub struct Policy {
     pub alias_once: bool,
     /// The longest ID allowed, in characters; None for no limit.
     pub max_id_length: Option<usize>,
+    /// Whether a link that Mixpanel refused itself is refused.
+    pub respects_verdicts: bool,
+    /// Whether an event whose ID was rewritten joins its two IDs.
+    pub takes_evidence: bool,
     blocked: Blocked,
     /// The longest text, in bytes, that keys or a journal can hold. A limit of storage and no rule:
     /// a longer text is an error, not an outcome.
@@ -69,6 +76,8 @@ impl Default for Policy {
             anon_guard: AnonGuard::default(),
             alias_once: true,
             max_id_length: Some(255),
+            respects_verdicts: true,
+            takes_evidence: true,
             blocked: Blocked::default(),
             longest_text: Key::MAX_TEXT,
         }
@@ -131,8 +140,10 @@ impl Policy {
     /// The key shows a canonical UUID of version 4 without a look at the text.
     #[inline]
     pub(crate) fn marks(&self, text: &str, packed: Option<Key>) -> Marks {
+        let is_uuid4 = || packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text));
         let anonymous = match self.anon_format {
-            AnonFormat::Uuid4 => packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text)),
+            AnonFormat::Mixpanel => is_uuid4() || is_old_web_id(without_prefix(text)),
+            AnonFormat::Uuid4 => is_uuid4(),
             AnonFormat::Sdk => is_five_groups(without_prefix(text)),
             AnonFormat::Any => true,
         };
@@ -142,20 +153,19 @@ impl Policy {
     /// Returns the marks of an ID whose key is a UUID: the same as [`Self::marks`] of its text.
     pub(crate) fn marks_of_uuid(&self, key: Key) -> Marks {
         match self.anon_format {
-            AnonFormat::Uuid4 if !key.is_uuid4() => Marks::NONE,
+            // The first group of a UUID is too short for an old web ID.
+            AnonFormat::Mixpanel | AnonFormat::Uuid4 if !key.is_uuid4() => Marks::NONE,
             // A UUID has five groups.
-            AnonFormat::Uuid4 | AnonFormat::Sdk | AnonFormat::Any => Marks::ANONYMOUS,
+            AnonFormat::Mixpanel | AnonFormat::Uuid4 | AnonFormat::Sdk | AnonFormat::Any => Marks::ANONYMOUS,
         }
     }
 
     /// Returns the outcome of a link between two known IDs (SPEC 2, from step 3).
     ///
     /// Reads as the specification does, from top to bottom: the first check that applies decides.
+    /// Kinds that no event states by itself are judged by [`Self::judge_mapping`], or not at all.
     #[inline]
     pub(crate) fn judge(&self, kind: Kind, facts: &impl Facts) -> Outcome {
-        if kind == Kind::TrackedMerge {
-            return Outcome::MergeNotAllowed;
-        }
         if facts.same_id() {
             return Outcome::SameIds;
         }
@@ -180,6 +190,19 @@ impl Policy {
         Outcome::Merged
     }
 
+    /// Returns the outcome of a mapping between two known IDs, which nothing guards (SPEC 2).
+    pub(crate) fn judge_mapping(facts: &impl Facts) -> Outcome {
+        if facts.same_id() {
+            Outcome::SameIds
+        } else if facts.same_cluster() {
+            Outcome::Unchanged
+        } else if facts.kept_apart() {
+            Outcome::KeptApart
+        } else {
+            Outcome::Merged
+        }
+    }
+
     /// Returns whether the anonymous ID of an `$identify` is claimed (SPEC 2, `$identify`, step 6).
     fn guards(&self, facts: &impl Facts) -> bool {
         match self.anon_guard {
@@ -196,7 +219,7 @@ pub(crate) fn claims(kind: Kind) -> (Marks, Marks) {
     match kind {
         Kind::Identify => (Marks::CLAIMED, Marks::IDENTIFIED),
         Kind::Alias => (Marks::ALIAS, Marks::NONE),
-        Kind::Merge | Kind::TrackedMerge => (Marks::NONE, Marks::NONE),
+        _ => (Marks::NONE, Marks::NONE),
     }
 }
 
@@ -215,6 +238,22 @@ fn is_uuid4(text: &str) -> bool {
     };
     text.len() == 36 && text.bytes().enumerate().all(right)
 }
+
+/// Returns whether `text` is five groups of hex digits, none empty, of which the first and the last
+/// have at least 11.
+fn is_old_web_id(text: &str) -> bool {
+    // Most IDs are decided here: a UUID's first group ends before, a word has some other letter.
+    let begins = text.bytes().take_while(u8::is_ascii_hexdigit).count();
+    if begins < LONG_GROUP {
+        return false;
+    }
+    let is_group = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let last = text.rsplit('-').next().unwrap_or_default();
+    last.len() >= LONG_GROUP && text.split('-').count() == 5 && text.split('-').all(is_group)
+}
+
+/// The fewest digits of the first and the last group of an old web ID.
+const LONG_GROUP: usize = 11;
 
 /// Returns whether `text` is five groups of ASCII letters or digits joined by hyphens, none empty.
 fn is_five_groups(text: &str) -> bool {

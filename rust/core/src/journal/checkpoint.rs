@@ -31,11 +31,11 @@ use crate::journal::{JournaledResolver, Unwritten};
 use crate::link::Outcome;
 
 /// The first word of a part: "idmerge" and the version of this layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x02");
+const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x03");
 
-/// The number of positions that there can be: history keeps a link's kind in two bits of its
+/// The number of positions that there can be: history keeps a link's kind in four bits of its
 /// position.
-const MOST_POSITIONS: u64 = 1 << 62;
+const MOST_POSITIONS: u64 = 1 << 60;
 
 /// The moment at which a checkpoint was written, in numbers of the caller's.
 pub type Moment = [u64; 5];
@@ -110,9 +110,9 @@ impl JournaledResolver {
         if wants_history && state.history.is_none() {
             return Err(damaged("it was written without history"));
         }
-        let merged = state.outcomes[Outcome::Merged as usize];
-        let expected = u64::from(count).checked_sub(merged);
-        // A forged count of merged links leaves no expected number: two such Nones are not equal
+        let unions = state.outcomes[Outcome::Merged as usize].checked_add(state.joined_by_evidence);
+        let expected = unions.and_then(|unions| u64::from(count).checked_sub(unions));
+        // A forged count of unions leaves no expected number: two such Nones are not equal
         // clusters.
         if count_clusters(&ids, count).is_none_or(|clusters| expected != Some(clusters as u64)) {
             return Err(damaged("its clusters are none"));
@@ -136,12 +136,13 @@ fn begun<'a>((from, size): Part<'a>, is_right: &impl Fn(Moment) -> bool) -> io::
 
 /// Writes the state and the retractions of a resolver that has numbered so many IDs.
 ///
-/// In this order: IDs, outcomes, positions without an outcome, retractions, overrides, history.
+/// In this order: IDs, outcomes, positions without an outcome, unions by evidence, verdicts that
+/// differ, retractions, overrides, history.
 fn save_state(state: &State, retractions: &Retractions, ids: u32, out: &mut Encoder) -> io::Result<()> {
-    let State { outcomes, without_outcome, overrides, history } = state;
+    let State { outcomes, without_outcome, joined_by_evidence, differing, overrides, history } = state;
     out.word(u64::from(ids))?;
     out.words(outcomes.iter().copied())?;
-    out.word(*without_outcome)?;
+    out.words([*without_outcome, *joined_by_evidence, *differing])?;
     out.word(retractions.all().len() as u64)?;
     out.words(retractions.all().iter().flat_map(|&(by, of)| [by, of]))?;
     overrides.save(out)?;
@@ -157,7 +158,8 @@ fn save_state(state: &State, retractions: &Retractions, ids: u32, out: &mut Enco
 /// of the retractions or the history.
 fn load_state(from: &mut Decoder) -> io::Result<(State, Retractions, u32)> {
     let ids = u32::try_from(from.word()?).map_err(|_| damaged("it holds more IDs than can be"))?;
-    let (outcomes, without_outcome): ([u64; Outcome::COUNT], _) = (from.array()?, from.word()?);
+    let outcomes: [u64; Outcome::COUNT] = from.array()?;
+    let [without_outcome, joined_by_evidence, differing] = from.array()?;
     let positions = outcomes.iter().try_fold(without_outcome, |sum, &count| sum.checked_add(count));
     let positions = positions.filter(|&positions| positions <= MOST_POSITIONS);
     let positions = positions.ok_or_else(|| damaged("it states more links than can be"))?;
@@ -173,6 +175,6 @@ fn load_state(from: &mut Decoder) -> io::Result<(State, Retractions, u32)> {
         0 => None,
         _ => Some(History::load(from, ids)?),
     };
-    let state = State { outcomes, without_outcome, overrides, history };
+    let state = State { outcomes, without_outcome, joined_by_evidence, differing, overrides, history };
     Ok((state, retractions, ids))
 }

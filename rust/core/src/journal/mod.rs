@@ -124,6 +124,17 @@ impl JournaledResolver {
         }
     }
 
+    /// Takes an event of an ID that was sent under another one; see
+    /// [`Resolver::observe_evidence`].
+    pub fn observe_evidence(&mut self, id: Operand, sent: Operand) -> Result<(), Error> {
+        match &mut self.unwritten {
+            None => self.resolver.observe_evidence(id, sent),
+            Some(unwritten) => {
+                self.resolver.observe_evidence_recorded([id, sent], &mut unwritten.record)
+            }
+        }
+    }
+
     /// Takes the rows of a batch; see [`Resolver::take_batch`].
     pub fn take_batch(&mut self, batch: &mut Batch, outcomes: &mut Vec<Outcome>) -> Result<(), Stopped> {
         match &mut self.unwritten {

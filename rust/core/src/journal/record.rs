@@ -10,8 +10,11 @@
 //! | 5 | two IDs are kept apart | the one | the other |
 //! | 6 | a link or an act is retracted | its position, lower half | its position, upper half |
 //! | 7 | an ID is forgotten | the ID | [`NO_ID`] |
+//! | 8–12 | a link of this [`Kind`] | its first ID | its second ID |
 //!
 //! The upper half of a link's code is its [`Outcome`]. An operand that can be no ID is [`NO_ID`].
+//! Code 12, evidence, follows the observation of its first ID if that is the first one. Its outcome
+//! is counted nowhere.
 //!
 //! Links and the *acts* 5 to 7 have *positions*: they are counted from 0. Observations have none.
 //!
@@ -158,6 +161,8 @@ impl RecordedStep {
         let (act, outcome) = (code & ACT, Outcome::from_code(code >> OUTCOME_SHIFT)?);
         if let Some(kind) = Kind::from_code(act) {
             return match outcome {
+                // An event without two IDs is no evidence.
+                Outcome::InvalidId | Outcome::Malformed if kind == Kind::Evidence => None,
                 Outcome::InvalidId | Outcome::Malformed => Some(Self::Refused(outcome)),
                 _ => Some(Self::Link(kind, id(first)?, id(second)?)),
             };

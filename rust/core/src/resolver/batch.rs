@@ -233,6 +233,20 @@ pub enum Act {
     Link(Kind),
     /// An observation of the row's first operand.
     Observe,
+    /// An observation of the row's first operand, which was sent under the second one.
+    Evidence,
+}
+
+impl Act {
+    /// Returns the act with the code of a [`Kind`], or for any other code an observation.
+    #[must_use]
+    pub fn of_code(code: u8) -> Self {
+        match Kind::from_code(code) {
+            Some(Kind::Evidence) => Self::Evidence,
+            Some(kind) => Self::Link(kind),
+            None => Self::Observe,
+        }
+    }
 }
 
 /// One of the two operands of a row.
@@ -432,7 +446,7 @@ impl Batch {
     /// operand that can be no ID.
     pub fn observed(&self) -> impl Iterator<Item = Option<Id>> {
         let rows = self.acts.iter().zip(&self.sides[Side::First as usize]);
-        rows.map(|(act, prepared)| prepared.id().filter(|_| *act == Act::Observe))
+        rows.map(|(act, prepared)| prepared.id().filter(|_| !matches!(act, Act::Link(_))))
     }
 
     /// Prepares and appends one step.
@@ -440,6 +454,7 @@ impl Batch {
         let (act, first, second) = match step {
             Step::Link(kind, first, second) => (Act::Link(kind), first, second),
             Step::Observe(id) => (Act::Observe, id, Operand::Missing),
+            Step::Evidence(id, sent) => (Act::Evidence, id, sent),
         };
         self.acts.push(act);
         self.prepare(Side::First, preparer, std::iter::once(first));

@@ -125,6 +125,16 @@ impl Resolver {
         self.observe_recorded(id, &mut Unrecorded)
     }
 
+    /// Takes an ordinary event of an ID that was sent under another one, and so joins the two
+    /// (SPEC 3).
+    ///
+    /// # Errors
+    ///
+    /// If they exceed a limit; nothing is changed then.
+    pub fn observe_evidence(&mut self, id: Operand, sent: Operand) -> Result<(), Error> {
+        self.observe_evidence_recorded([id, sent], &mut Unrecorded)
+    }
+
     /// Takes steps one after another and appends an outcome for each link.
     ///
     /// # Errors
@@ -188,6 +198,17 @@ impl Resolver {
         self.take_one(Act::Observe, [id, Operand::Missing], recorder).map(|_| ())
     }
 
+    /// Takes an event of an ID that was sent under another one and records that; see
+    /// [`Self::observe_evidence`].
+    #[inline]
+    pub(crate) fn observe_evidence_recorded(
+        &mut self,
+        ids: [Operand; 2],
+        recorder: &mut impl Recorder,
+    ) -> Result<(), Error> {
+        self.take_one(Act::Evidence, ids, recorder).map(|_| ())
+    }
+
     /// Takes the rows of a batch and records them; see [`Self::take_batch`].
     ///
     /// The loop over groups is the same with a journal and without; what a recorder adds is
@@ -215,6 +236,11 @@ impl Resolver {
                     Act::Observe => self
                         .settle_observed(&sides[0][row], &texts[0], recorder)
                         .map(|id| sides[0][row].set_id(id)),
+                    Act::Evidence => {
+                        let operands = [&sides[0][row], &sides[1][row]];
+                        self.settle_evidence(operands, [&texts[0], &texts[1]], recorder)
+                            .map(|id| sides[0][row].set_id(id))
+                    }
                 };
                 settled.map_err(|error| Stopped { taken: row, error })?;
             }
@@ -244,6 +270,9 @@ impl Resolver {
         match act {
             Act::Link(kind) => self.settle(kind, operands.each_ref(), [first, second], recorder).map(Some),
             Act::Observe => self.settle_observed(&operands[0], first, recorder).map(|_| None),
+            Act::Evidence => {
+                self.settle_evidence(operands.each_ref(), [first, second], recorder).map(|_| None)
+            }
         }
     }
 
@@ -294,7 +323,8 @@ impl Resolver {
     #[inline]
     fn make_room(&mut self, steps: usize, recorder: &mut impl Recorder) -> Result<(), Error> {
         self.state.reserve(self.ids.len() + 2 * steps)?;
-        recorder.reserve(steps)
+        // Evidence is recorded as an observation and a link.
+        recorder.reserve(2 * steps)
     }
 
     /// The fifth pass for an ordinary event: makes its ID known, if it can be one, and returns it.
@@ -318,6 +348,42 @@ impl Resolver {
             self.record_observed(id, next, recorder);
         }
         Ok(Some(id))
+    }
+
+    /// The fifth pass for an ordinary event whose ID was rewritten: makes its ID known, joins it to
+    /// the one that was sent, if both can be IDs, and returns it.
+    ///
+    /// Its position is that of the join alone: should it be retracted, the event is one of its ID.
+    #[inline(never)]
+    fn settle_evidence<R: Recorder>(
+        &mut self,
+        operands: [&Prepared; 2],
+        buffers: [&str; 2],
+        recorder: &mut R,
+    ) -> Result<Option<Id>, Error> {
+        let refused = |operand: &Prepared| matches!(operand.status, Status::Missing | Status::Invalid);
+        if !self.policy.takes_evidence || operands.into_iter().any(refused) {
+            return self.settle_observed(operands[0], buffers[0], recorder);
+        }
+        let before = self.ids.len() as u32;
+        // Both or none: there must be room for the second before the first is recorded.
+        let ids = match (operands[0].id(), operands[1].id()) {
+            (Some(first), Some(second)) => [first, second],
+            _ => self.intern_both(operands, buffers)?,
+        };
+        if R::RECORDS {
+            self.record_observed(ids[0], before, recorder);
+        }
+        if ids[0] != ids[1] {
+            if self.state.overrides.has_unknown() {
+                self.state.overrides.make_known(ids[0], before);
+                self.state.overrides.make_known(ids[1], self.ids.len() as u32);
+            }
+            let (clusters, state, rules) = self.parts_mut();
+            let outcome = rules.judge(clusters, state, Kind::Evidence, ids);
+            recorder.link(Kind::Evidence, outcome, Some(ids));
+        }
+        Ok(Some(ids[0]))
     }
 
     /// Records an ordinary event of `id`, once: should the link that named the ID be retracted, it

@@ -199,8 +199,8 @@ impl Resolver {
     pub fn cluster_count(&self) -> usize {
         let is_nameless = |(root, forgotten): (&Id, &u32)| self.ids.size(*root) == *forgotten;
         let nameless = self.forgotten_by_root().iter().filter(|&cluster| is_nameless(cluster)).count();
-        let merged = self.state.outcomes[Outcome::Merged as usize] as usize;
-        self.ids.len() - self.state.overrides.unknown() - merged - nameless
+        let unions = self.state.unions() as usize;
+        self.ids.len() - self.state.overrides.unknown() - unions - nameless
     }
 
     /// Returns the size of every cluster, those of one ID included, in no particular order.
@@ -218,6 +218,11 @@ impl Resolver {
     /// retracted have none.
     pub fn outcomes(&self) -> [u64; Outcome::COUNT] {
         self.state.outcomes
+    }
+
+    /// Returns how many links there were that Mixpanel refused itself and the other rules accept.
+    pub fn differing(&self) -> u64 {
+        self.state.differing
     }
 
     /// Returns how many links and acts there were, which is the position of the next one (SPEC 8).

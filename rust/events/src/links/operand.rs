@@ -24,6 +24,8 @@ pub enum OperandId<'a> {
 pub enum Value<'a> {
     /// No value.
     Absent,
+    /// A null.
+    Null,
     /// A value that is no ID.
     NoId,
     /// A number that may be an integer beyond 64 bits.
@@ -44,7 +46,8 @@ impl<'a> Value<'a> {
             }
             Cell::Integer(number) => OperandSeed { unescaped, kind: None }.kept(number),
             Cell::Float(_) => Self::Number,
-            Cell::Null | Cell::Bool(_) => Self::NoId,
+            Cell::Null => Self::Null,
+            Cell::Bool(_) => Self::NoId,
             Cell::Nested(range) => {
                 let mut parser = Parser::from_str(&buffer[range.clone()]);
                 let value = OperandSeed { unescaped, kind: Some(&mut 0) }.deserialize(&mut parser);
@@ -106,7 +109,7 @@ impl<'a> Visitor<'a> for OperandSeed<'_> {
 
     fn visit_unit<E>(mut self) -> Result<Value<'a>, E> {
         self.set_kind(kind::NULL);
-        Ok(Value::NoId)
+        Ok(Value::Null)
     }
 
     fn visit_i64<E>(mut self, number: i64) -> Result<Value<'a>, E> {

@@ -30,7 +30,7 @@ impl Rules {
         unescaped.clear();
         let (schema, row) = schema.unzip();
         let values = [const { Value::Absent }; MAX_KEYS];
-        let mut event = Event { rules: self, rule: None, values, unescaped, schema };
+        let mut event = Event { rules: self, rule: None, values, has_values: false, unescaped, schema };
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(&mut event).ok()?;
         parser.end().ok()?;
@@ -55,7 +55,7 @@ impl Rules {
         let rule = name.and_then(|name| self.rule(&name));
         let counts = |place: usize| match rule {
             Some(_) => place < self.keys().len(),
-            None => place == self.distinct_id,
+            None => place == self.distinct_id || place == self.sent,
         };
         let mut values = [const { Value::Absent }; MAX_KEYS];
         for (place, cell) in cells.properties.iter().filter(|(place, _)| counts(*place)) {
@@ -70,13 +70,18 @@ struct Event<'r, 'a> {
     rules: &'r Rules,
     rule: Option<usize>,
     values: [Value<'a>; MAX_KEYS],
+    /// Whether some value is not absent.
+    has_values: bool,
     unescaped: &'a mut String,
     schema: Option<&'r mut Properties>,
 }
 
 impl Event<'_, '_> {
     fn begin_properties(&mut self) {
-        self.values.fill(Value::Absent);
+        if self.has_values {
+            self.values.fill(Value::Absent);
+            self.has_values = false;
+        }
         if let Some(schema) = &mut self.schema {
             schema.begin_row();
         }
@@ -180,6 +185,7 @@ impl<'a> Visitor<'a> for PropertiesSeed<'_, '_, 'a> {
                     let mut kind = kind::NULL;
                     let seed = OperandSeed { unescaped: event.unescaped, kind: Some(&mut kind) };
                     event.values[operand] = map.next_value_seed(seed)?;
+                    event.has_values = true;
                     kind
                 }
                 None => map.next_value_seed(Skip { depth: 2 })?,

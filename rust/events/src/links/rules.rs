@@ -1,10 +1,20 @@
 //! Rules for identity events: their names, and the keys of `properties` under which their operands
 //! stand.
+//!
+//! Two more kinds of properties count (SPEC 3): the ID that was sent, in an ordinary event, and
+//! Mixpanel's reason for refusing an identity event.
+
+use idmerge_core::Kind;
 
 use crate::links::operand::{OperandId, Value};
 
 /// The largest number of keys.
-pub const MAX_KEYS: usize = 8;
+pub const MAX_KEYS: usize = 11;
+
+/// The key of the ID as it was sent, where `distinct_id` was rewritten.
+const SENT_ID: &str = "$distinct_id_before_identity";
+/// The keys of Mixpanel's reason for refusing an identity event.
+const VERDICTS: [&str; 2] = ["$failure_reason", "$identity_failure_reason"];
 
 /// The events that state a link, and the keys of `properties` under which their operands stand.
 pub struct Rules {
@@ -14,6 +24,10 @@ pub struct Rules {
     events: Vec<Rule>,
     /// The place of `distinct_id`.
     pub(crate) distinct_id: usize,
+    /// The place of the ID that was sent.
+    pub(crate) sent: usize,
+    /// The places of the reasons for refusing.
+    verdicts: [usize; 2],
 }
 
 struct Rule {
@@ -38,8 +52,11 @@ impl Rules {
     ///
     /// Returns None if there are too many keys.
     pub fn new(events: Vec<(String, u8, Vec<Vec<String>>)>) -> Option<Self> {
-        let mut known = Self { keys: Vec::new(), marks: 0, events: Vec::new(), distinct_id: 0 };
+        let mut known =
+            Self { keys: Vec::new(), marks: 0, events: Vec::new(), distinct_id: 0, sent: 0, verdicts: [0; 2] };
         known.distinct_id = known.place("distinct_id".to_owned());
+        known.sent = known.place(SENT_ID.to_owned());
+        known.verdicts = VERDICTS.map(|key| known.place(key.to_owned()));
         for (event, code, keys) in events {
             let mut operands = keys.into_iter().map(|keys| known.places(keys));
             let operands = match (operands.next(), operands.next()) {
@@ -90,38 +107,60 @@ impl Rules {
         unescaped: &'a str,
         observe: u8,
     ) -> Option<Stated<'a>> {
+        let text = |id: &OperandId<'a>| match id {
+            OperandId::Borrowed(text) => *text,
+            OperandId::Unescaped(range) => &unescaped[range.clone()],
+        };
         let (code, first, second) = match rule.map(|rule| &self.events[rule]) {
             Some(rule) => {
                 let (first, second) = match &rule.operands {
-                    Operands::Apart(first, second) => (operand(values, first)?, operand(values, second)?),
+                    Operands::Apart(first, second) => {
+                        (self.operand(values, first)?, self.operand(values, second)?)
+                    }
                     Operands::Together(place) => match &values[*place] {
                         Value::Pair(both) => (&both.0, &both.1),
                         _ => return None,
                     },
                 };
-                (rule.code, Some(first), Some(second))
+                let is_refused = self.verdicts.iter().any(|&place| match &values[place] {
+                    Value::Absent | Value::Null => false,
+                    Value::Id(reason) => !text(reason).is_empty(),
+                    Value::NoId | Value::Number | Value::Pair(..) => true,
+                });
+                let code = if is_refused { refused(rule.code) } else { rule.code };
+                (code, Some(first), Some(second))
             }
-            None => match &values[self.distinct_id] {
-                Value::Id(id) => (observe, Some(id), None),
-                Value::Number => return None,
-                Value::Absent | Value::NoId | Value::Pair(..) => (observe, None, None),
+            None => match (&values[self.distinct_id], &values[self.sent]) {
+                (Value::Id(id), Value::Absent) => (observe, Some(id), None),
+                (Value::Id(id), Value::Id(sent)) if text(id) != text(sent) => {
+                    (Kind::Evidence as u8, Some(id), Some(sent))
+                }
+                (Value::Number, _) | (Value::Id(_), Value::Number) => return None,
+                (Value::Id(id), _) => (observe, Some(id), None),
+                _ => (observe, None, None),
             },
-        };
-        let text = |id: &OperandId<'a>| match id {
-            OperandId::Borrowed(text) => *text,
-            OperandId::Unescaped(range) => &unescaped[range.clone()],
         };
         Some((code, first.map(text), second.map(text)))
     }
+
+    /// Returns the value of an operand: of its keys the first that is present counts, and a null ID
+    /// as sent is as if missing.
+    fn operand<'v, 'a>(&self, values: &'v [Value<'a>], places: &[usize]) -> Option<&'v OperandId<'a>> {
+        let is_there = |place: &&usize| match &values[**place] {
+            Value::Absent => false,
+            Value::Null => **place != self.sent,
+            _ => true,
+        };
+        match &values[*places.iter().find(is_there)?] {
+            Value::Id(id) => Some(id),
+            _ => None,
+        }
+    }
 }
 
-/// Returns the value of an operand: of its keys the first that is present counts.
-fn operand<'v, 'a>(values: &'v [Value<'a>], places: &[usize]) -> Option<&'v OperandId<'a>> {
-    let mut values = places.iter().map(|&place| &values[place]);
-    match values.find(|value| !matches!(value, Value::Absent))? {
-        Value::Id(id) => Some(id),
-        _ => None,
-    }
+/// Returns the code of a link that Mixpanel refused itself.
+fn refused(code: u8) -> u8 {
+    Kind::from_code(code).and_then(Kind::after_refusal).map_or(code, |kind| kind as u8)
 }
 
 /// Returns one bit for a key, by its length and its last byte.

@@ -3,5 +3,5 @@
 mod scanner;
 mod steps;
 
-pub use scanner::{ObservedIds, Scan, Scanner};
+pub use scanner::{ObservedIds, Scan, Scanner, is_link, is_step};
 pub use steps::{FilledOperand, Steps};

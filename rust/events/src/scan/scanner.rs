@@ -4,7 +4,7 @@
 //! events as columns too. A line that is declined is a hole: a row without a step, whose bytes the
 //! caller reads.
 
-use idmerge_core::{Id, OBSERVE};
+use idmerge_core::{Id, Kind, OBSERVE};
 
 use crate::columns::{Columns, ExpectedKinds, Inference};
 use crate::error::Error;
@@ -16,6 +16,18 @@ use crate::schema::Properties;
 pub const NOTHING: u8 = OBSERVE + 1;
 /// The code of a row that is declined.
 pub const HOLE: u8 = NOTHING + 1;
+
+/// Returns whether a step can have this code: a link, an observation, or evidence.
+#[must_use]
+pub fn is_step(code: u8) -> bool {
+    code == OBSERVE || Kind::from_code(code).is_some()
+}
+
+/// Returns whether this is the code of a link, which has an outcome.
+#[must_use]
+pub fn is_link(code: u8) -> bool {
+    Kind::from_code(code).is_some_and(Kind::has_outcome)
+}
 
 /// Reads lines of events by rules.
 pub struct Scanner {
@@ -220,13 +232,13 @@ impl Scan {
     pub fn link(&self, row: usize) -> Result<Option<(u8, &str, &str)>, Error> {
         let code = self.row(row)?.code;
         let (first, second) = self.texts(row);
-        Ok((code < OBSERVE).then_some((code, first, second)))
+        Ok(is_link(code).then_some((code, first, second)))
     }
 
     /// Returns the ID that a row observes, else None.
     pub fn observed(&self, row: usize) -> Result<Option<&str>, Error> {
         let code = self.row(row)?.code;
-        Ok((code == OBSERVE).then(|| self.texts(row).0))
+        Ok((code == OBSERVE || code == Kind::Evidence as u8).then(|| self.texts(row).0))
     }
 
     /// Returns each property's name, its kinds, and the row where it came first.

@@ -1,9 +1,9 @@
 //! The rows of a scan as steps of a resolver, their holes filled by the caller.
 
-use idmerge_core::{Kind, OBSERVE, Operand, Step};
+use idmerge_core::{Operand, Step};
 
 use crate::error::Error;
-use crate::scan::scanner::{HOLE, NOTHING, Row, Scan};
+use crate::scan::scanner::{HOLE, NOTHING, Row, Scan, is_link, is_step};
 
 /// An operand that fills one of a hole.
 pub enum FilledOperand<T> {
@@ -51,7 +51,7 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
         let rows = scan.rows().get(start..stop);
         let rows = rows.ok_or_else(|| Error::Index("no such rows".to_owned()))?;
         let holes = rows.iter().filter(|row| row.code == HOLE).count();
-        if [codes.len(), filled.len()] != [holes; 2] || codes.iter().any(|&code| code > OBSERVE) {
+        if [codes.len(), filled.len()] != [holes; 2] || !codes.iter().all(|&code| is_step(code)) {
             return Err(Error::Value(format!(
                 "{holes} holes must be filled with steps, got {} codes of steps and {} pairs of operands",
                 codes.len(),
@@ -67,12 +67,12 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
         (self.start..self.stop).map(move |row| match self.scan.rows()[row].code {
             HOLE => {
                 let (&code, [first, second]) = filled.next().expect("each hole is filled");
-                step(code, first.operand(), second.operand())
+                Step::of_code(code, first.operand(), second.operand())
             }
             NOTHING => Step::Observe(Operand::Missing),
             code => {
                 let (first, second) = self.scan.texts(row);
-                step(code, first.into(), second.into())
+                Step::of_code(code, first.into(), second.into())
             }
         })
     }
@@ -82,16 +82,9 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
         let mut filled = self.codes.iter();
         let rows = self.scan.rows()[self.start..self.stop].iter().zip(0..);
         let mut is_link = |row: &Row| match row.code {
-            HOLE => *filled.next().expect("each hole is filled") < OBSERVE,
-            code => code < OBSERVE,
+            HOLE => is_link(*filled.next().expect("each hole is filled")),
+            code => is_link(code),
         };
         rows.filter_map(|(row, index)| is_link(row).then_some(index)).collect()
-    }
-}
-
-fn step<'a>(code: u8, first: Operand<'a>, second: Operand<'a>) -> Step<'a> {
-    match Kind::from_code(code) {
-        Some(kind) => Step::Link(kind, first, second),
-        None => Step::Observe(first),
     }
 }

@@ -17,7 +17,7 @@ impl Acts<'_> {
     fn get(&self, row: usize) -> Act {
         match self {
             Self::Links(kinds) => Act::Link(kinds.get(row)),
-            Self::Coded(codes) => Kind::from_code(codes[row]).map_or(Act::Observe, Act::Link),
+            Self::Coded(codes) => Act::of_code(codes[row]),
             Self::Observations => Act::Observe,
             Self::Ends => Act::Link(Kind::Merge),
         }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use idmerge_core::{Id, Kind, OBSERVE, Operand, Outcome};
+use idmerge_core::{Id, Kind, Operand, Outcome};
+use idmerge_events::scan::is_step;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -146,7 +147,7 @@ impl Resolver {
         first: &Bound<'py, PyString>,
         second: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let kind = Kind::from_code(code);
+        let kind = Kind::from_code(code).filter(|kind| kind.has_outcome());
         let kind =
             kind.ok_or_else(|| PyValueError::new_err(format!("no kind of link has the code {code}")))?;
         self.link_one(kind, first, second)
@@ -193,10 +194,8 @@ impl Resolver {
         second: &Bound<'py, PyList>,
         first_row: usize,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
-        if let Some(code) = codes.iter().find(|code| **code > OBSERVE) {
-            return Err(PyValueError::new_err(format!(
-                "a step's code must be at most {OBSERVE}, got {code}"
-            )));
+        if let Some(code) = codes.iter().find(|code| !is_step(**code)) {
+            return Err(PyValueError::new_err(format!("no step has the code {code}")));
         }
         let first = TextColumn::from_python(first, "first", Elements::Operands)?;
         let second = TextColumn::from_python(second, "second", Elements::Operands)?;
@@ -263,16 +262,17 @@ impl Resolver {
         Ok(py.detach(|| Table::mapping(&*self.read_detached()?))?)
     }
 
-    /// Return how many links had each outcome, and how many clusters have each size.
+    /// Return how many links had each outcome, how many clusters have each size, and how many
+    /// verdicts of Mixpanel's differ.
     #[pyo3(name = "_counts")]
-    fn counts(&self, py: Python<'_>) -> PyResult<(Vec<u64>, BTreeMap<u32, u64>)> {
+    fn counts(&self, py: Python<'_>) -> PyResult<(Vec<u64>, BTreeMap<u32, u64>, u64)> {
         let counts = py.detach(|| {
             let core = self.read_detached()?;
             let mut sizes = BTreeMap::new();
             for size in core.cluster_sizes() {
                 *sizes.entry(size).or_default() += 1;
             }
-            Ok::<_, Failure>((core.outcomes().to_vec(), sizes))
+            Ok::<_, Failure>((core.outcomes().to_vec(), sizes, core.differing()))
         });
         Ok(counts?)
     }

@@ -165,6 +165,7 @@ fn follow<'a>(
         match step {
             Step::Link(kind, first, second) => _ = core.link(kind, first, second)?,
             Step::Observe(id) => core.observe(id)?,
+            Step::Evidence(id, sent) => core.observe_evidence(id, sent)?,
         }
     }
     Ok(texts)

@@ -15,6 +15,8 @@ pub struct PolicyFields {
     alias_once: bool,
     blocked_ids: HashSet<String>,
     max_id_length: Option<Limit<usize>>,
+    verdicts: String,
+    evidence: bool,
 }
 
 /// A positive whole number; None if it is beyond what can be reached, and so no limit.
@@ -44,8 +46,16 @@ impl PolicyFields {
         policy.anon_format = named(
             "anon_format",
             &self.anon_format,
-            &[("uuid4", AnonFormat::Uuid4), ("sdk", AnonFormat::Sdk), ("any", AnonFormat::Any)],
+            &[
+                ("mixpanel", AnonFormat::Mixpanel),
+                ("uuid4", AnonFormat::Uuid4),
+                ("sdk", AnonFormat::Sdk),
+                ("any", AnonFormat::Any),
+            ],
         )?;
+        policy.respects_verdicts =
+            named("verdicts", &self.verdicts, &[("respect", true), ("ignore", false)])?;
+        policy.takes_evidence = self.evidence;
         policy.anon_guard = named(
             "anon_guard",
             &self.anon_guard,

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from idmerge._ids import AnyId
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,17 +36,20 @@ class ArrowStream(Protocol):
         """Export the stream."""
 
 
-TextColumn = Sequence[str | None] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
-"""A list or tuple of str, a numpy array of object, str, bytes (UTF-8) or StringDType, or an Arrow
-column of utf8, large utf8, utf8 view or a dictionary of these. None, NaN and Arrow's null are
-missing values."""
+IdColumn = Sequence[AnyId | None] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
+"""A list or tuple of IDs, a numpy array of object, str, bytes (UTF-8), StringDType, integers or
+floats, or an Arrow column of text, bytes (UTF-8), integers, floats, decimals without digits behind
+the point, UUIDs or a dictionary of these: a column of pyarrow, polars, pandas or any other library
+that speaks Arrow. None, NaN and Arrow's null are missing values. SPEC 3 says which values are IDs."""
 
 KindColumn = int | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
 """One `Kind` for all links, or a column of integers that are kinds."""
 
-IdColumn = TextColumn | Sequence[int]
-"""A column of text as above, or of integers: a list or tuple of int, a numpy array of any integer
-type, or an Arrow column of one."""
+ElementColumn = (
+    Sequence[str | None] | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
+)
+"""A column of text, or of integers, which stay integers: a list or tuple of str or of int, a numpy
+array or an Arrow column of text or of any integer type."""
 
 C = TypeVar("C")
 
@@ -54,7 +59,11 @@ def in_family_of(
     list_of: Callable[[list[Any]], list[Any]],
     column_of: Callable[[Any], Column],
 ) -> C:
-    """Answer ``ids`` in its own family: ``list_of`` answers lists, ``column_of`` Arrow columns."""
+    """Answer ``ids`` in its own family: ``list_of`` answers lists, ``column_of`` Arrow columns.
+
+    The answers are texts, so a column of numbers or UUIDs is answered by one of text: in numpy by
+    objects, which can be None.
+    """
     given: Any = ids
     answer: Any
     if isinstance(given, list):
@@ -89,15 +98,19 @@ def _numpy_answer(
         with suppress(UnicodeError):
             return column_of(ids)._to_numpy(ids.dtype)
     if ids.dtype.kind not in "OUT" and ids.size:
-        raise TypeError(f"ids must be a column of text, got numpy {ids.dtype}")
+        return _objects(column_of(ids).to_pylist())
     answers = list_of(ids.tolist())
     if ids.dtype.kind == "U":
         return _fixed_width(answers, np.str_, "\0")
     if ids.dtype.kind == "O":
-        objects = np.empty(len(answers), dtype=object)
-        objects[:] = answers
-        return objects
+        return _objects(answers)
     return np.array(answers, dtype=ids.dtype)
+
+
+def _objects(answers: list[Any]) -> NDArray[Any]:
+    objects = np.empty(len(answers), dtype=object)
+    objects[:] = answers
+    return objects
 
 
 def _fixed_width(answers: list[Any], dtype: type[np.str_ | np.bytes_], padding: str | bytes) -> NDArray[Any]:
@@ -120,7 +133,7 @@ def _arrow_answer(ids: Any, column: Column) -> Any:
     if library == "polars" and module is not None:
         return module.Series(column).alias(ids.name)
     if library == "pandas" and module is not None and hasattr(ids, "name"):
-        plain = None if ids.dtype == "category" else ids.dtype
+        plain = ids.dtype if ids.dtype == object or module.api.types.is_string_dtype(ids.dtype) else None
         answers = column.to_pylist()
         if isinstance(ids, module.Series):
             return module.Series(answers, index=ids.index, name=ids.name, dtype=plain)

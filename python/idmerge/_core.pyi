@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from idmerge._columns import ArrowArray, ArrowStream, IdColumn, KindColumn, TextColumn
+from idmerge._columns import ArrowArray, ArrowStream, ElementColumn, IdColumn, KindColumn
+from idmerge._ids import AnyId
 from idmerge.canonical import Chooser, Strategy
 from idmerge.outcome import Outcome
 from idmerge.policy import Policy
@@ -20,14 +21,18 @@ from idmerge.policy import Policy
 __all__ = [
     "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile", "Flat",
     "Flattener", "Items", "Partition", "Resolver", "Scan", "Scanner", "SentIds", "Spool",
-    "Table", "UnionFind", "__version__", "_connected_components", "float_text",
+    "Table", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids", "float_text",
 ]  # fmt: skip
 
 __version__: Final[str]
 
 @disjoint_base
 class Resolver:
-    """Joins IDs into identity clusters, link by link, and resolves each ID to its canonical one."""
+    """Joins IDs into identity clusters, link by link, and resolves each ID to its canonical one.
+
+    An ID may be text, bytes (UTF-8), an integer, a whole float or decimal, or a UUID (SPEC 3); what
+    is answered is text.
+    """
 
     def __new__(
         cls,
@@ -39,7 +44,7 @@ class Resolver:
         history: bool = False,
         record: bool = False,
     ) -> Self: ...
-    def identify(self, anon_id: str, identified_id: str) -> Outcome:
+    def identify(self, anon_id: AnyId, identified_id: AnyId) -> Outcome:
         """Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
 
         Args:
@@ -50,11 +55,11 @@ class Resolver:
             What became of the link; a rejection is an answer, not an exception.
 
         Raises:
-            TypeError: An ID is no str.
+            TypeError: An ID is of a type that no ID has.
             CapacityError: The resolver is full; nothing is changed.
         """
 
-    def alias(self, alias: str, distinct_id: str) -> Outcome:
+    def alias(self, alias: AnyId, distinct_id: AnyId) -> Outcome:
         """Judge a ``$create_alias``: another name, then the ID that it stands for (SPEC 2).
 
         Args:
@@ -62,66 +67,66 @@ class Resolver:
             distinct_id: The ID that it stands for.
 
         Raises:
-            TypeError: An ID is no str.
+            TypeError: An ID is of a type that no ID has.
             CapacityError: The resolver is full; nothing is changed.
         """
 
-    def merge(self, first: str, second: str) -> Outcome:
+    def merge(self, first: AnyId, second: AnyId) -> Outcome:
         """Judge a ``$merge``: two IDs of one person (SPEC 2).
 
         Raises:
-            TypeError: An ID is no str.
+            TypeError: An ID is of a type that no ID has.
             CapacityError: The resolver is full; nothing is changed.
         """
 
-    def observe(self, distinct_id: str) -> None:
+    def observe(self, distinct_id: AnyId) -> None:
         """Make an ID known, if it is valid, so that its cluster of one is counted (SPEC 3).
 
         Raises:
-            TypeError: ``distinct_id`` is no str.
+            TypeError: ``distinct_id`` is of a type that no ID has.
             CapacityError: The resolver is full; nothing is changed.
         """
 
-    def observe_many(self, ids: TextColumn) -> None:
+    def observe_many(self, ids: IdColumn) -> None:
         """Make many IDs known, in order; invalid ones and missing values stay unknown.
 
         Raises:
-            TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor NaN.
+            TypeError: ``ids`` is no column, or has a value that can be no ID.
             CapacityError: The resolver is full; the message names the row, and those before it are known.
         """
 
-    def resolve(self, distinct_id: str) -> str:
+    def resolve(self, distinct_id: AnyId) -> str:
         """Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).
 
         Raises:
-            TypeError: ``distinct_id`` is no str.
+            TypeError: ``distinct_id`` is of a type that no ID has.
             CanonicalError: A callable strategy chose an ID outside the cluster.
         """
 
-    def same(self, a: str, b: str) -> bool:
+    def same(self, a: AnyId, b: AnyId) -> bool:
         """Return whether two IDs are the same person as far as is known; an ID is the same as itself.
 
         Raises:
-            TypeError: An ID is no str.
+            TypeError: An ID is of a type that no ID has.
         """
 
-    def members(self, distinct_id: str) -> list[str]:
+    def members(self, distinct_id: AnyId) -> list[str]:
         """Return the IDs of an ID's cluster in the order in which they became known.
 
         Raises:
-            TypeError: ``distinct_id`` is no str.
+            TypeError: ``distinct_id`` is of a type that no ID has.
             UnknownIdError: ``distinct_id`` is not known.
         """
 
-    def size(self, distinct_id: str) -> int:
+    def size(self, distinct_id: AnyId) -> int:
         """Return how many IDs an ID's cluster has.
 
         Raises:
-            TypeError: ``distinct_id`` is no str.
+            TypeError: ``distinct_id`` is of a type that no ID has.
             UnknownIdError: ``distinct_id`` is not known.
         """
 
-    def __contains__(self, distinct_id: str, /) -> bool:
+    def __contains__(self, distinct_id: AnyId, /) -> bool:
         """Return whether an ID is known."""
 
     def __len__(self) -> int:
@@ -149,7 +154,7 @@ class Resolver:
         Links are counted whatever became of them; acts are `keep_apart`, `forget` and retractions.
         """
 
-    def keep_apart(self, a: str, b: str) -> None:
+    def keep_apart(self, a: AnyId, b: AnyId) -> None:
         """Keep two IDs apart from now on: no link can bring them into one cluster (`Outcome.KEPT_APART`).
 
         Both become known. The act has a position.
@@ -160,7 +165,7 @@ class Resolver:
             CapacityError: The resolver is full; nothing is changed.
         """
 
-    def forget(self, distinct_id: str) -> None:
+    def forget(self, distinct_id: AnyId) -> None:
         """Forget an ID, for good: its text is wiped, and with a journal from its file at the next `compact`.
 
         What it joined stays joined, and it still counts towards `Policy.max_cluster_size`; but it is no
@@ -171,8 +176,8 @@ class Resolver:
             UnknownIdError: ``distinct_id`` is not known.
         """
 
-    def _link_coded(self, code: int, first: str, second: str) -> Outcome: ...
-    def _link_columns(self, kind: KindColumn, first: TextColumn, second: TextColumn) -> NDArray[np.uint8]: ...
+    def _link_coded(self, code: int, first: AnyId, second: AnyId) -> Outcome: ...
+    def _link_columns(self, kind: KindColumn, first: IdColumn, second: IdColumn) -> NDArray[np.uint8]: ...
     def _take_steps(
         self, codes: bytes, first: list[str | None], second: list[str | None], first_row: int
     ) -> NDArray[np.uint8]: ...
@@ -215,10 +220,10 @@ class Resolver:
     def _changes(self, blocks: list[bytes]) -> Table: ...
     def _retract(self, blocks: list[bytes], positions: list[int], dry_run: bool) -> Table: ...
     def _explain(
-        self, a: str, b: str | None = None, blocks: list[bytes] | None = None
+        self, a: AnyId, b: AnyId | None = None, blocks: list[bytes] | None = None
     ) -> list[tuple[int, str | None, str | None, int, int]] | None: ...
     def _why_not(
-        self, a: str, b: str, blocks: list[bytes]
+        self, a: AnyId, b: AnyId, blocks: list[bytes]
     ) -> list[tuple[int, str | None, str | None, int, int]]: ...
     def _recorded_links(
         self, block: bytes, position: int
@@ -530,7 +535,7 @@ class DisjointSet(Partition):
             KeyError: An element is not there.
         """
 
-    def merge_many(self, first: IdColumn, second: IdColumn) -> NDArray[np.bool_]:
+    def merge_many(self, first: ElementColumn, second: ElementColumn) -> NDArray[np.bool_]:
         """Merge the subsets of the two elements in each row, as `merge` would one row after another.
 
         Returns:
@@ -578,7 +583,7 @@ class UnionFind(Partition):
         The root of the largest set stays one; of equally large ones, the first in the order of a Python set.
         """
 
-    def merge_many(self, first: IdColumn, second: IdColumn) -> NDArray[np.bool_]:
+    def merge_many(self, first: ElementColumn, second: ElementColumn) -> NDArray[np.bool_]:
         """Join the sets of the two elements in each row as `union` would; return whether they were two.
 
         Raises:
@@ -594,5 +599,6 @@ def float_text(number: float) -> str:
     """Return a number in the shortest form that is read as the same one."""
 
 def _connected_components(
-    first: IdColumn, second: IdColumn
+    first: ElementColumn, second: ElementColumn
 ) -> tuple[int, Column | NDArray[Any], NDArray[np.int32], NDArray[np.int32]]: ...
+def _utf8_of_ids(column: ArrowArray | ArrowStream, name: str, first_row: int) -> Column: ...

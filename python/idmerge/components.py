@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from idmerge._columns import IdColumn
+    from idmerge._columns import ElementColumn
 
 
 class Components(NamedTuple):
@@ -30,7 +30,7 @@ class Components(NamedTuple):
     """The component of each row; shape (rows,)."""
 
 
-def connected_components(first: IdColumn, second: IdColumn) -> Components:
+def connected_components(first: ElementColumn, second: ElementColumn) -> Components:
     """Return the connected components of the graph whose edges are the rows of two columns.
 
     Nothing is judged and nothing rejected; `Resolver` is for identities. Text is compared byte for

@@ -9,11 +9,11 @@ null (a missing operand), and the documented spelling counts before the one that
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge._codes import Code
-from idmerge._json_decoding import WrittenInteger, decoded, decoded_object
+from idmerge._ids import as_id
+from idmerge._json_decoding import decoded, decoded_object
 from idmerge.errors import MalformedEventError
 
 Source = Literal["import", "track"]
@@ -179,18 +179,6 @@ def _text(name: str, key: str, value: object) -> _Operand:
     text = as_id(value)
     wrong = f"{key} of {name} must be a string or an integer, got {shown(value)}" if text is None else ""
     return text, wrong
-
-
-def as_id(value: object) -> str | None:
-    """Return a string as it is and an integer by its decimal text; anything else is no ID."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return int.__repr__(value)
-        except ValueError:  # Beyond the interpreter's limit of digits.
-            return f"{Decimal(value):f}"
-    return value.digits if isinstance(value, WrittenInteger) else None
 
 
 def shown(value: object) -> str:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from math import inf
 from typing import Any
 
+from idmerge._ids import AnyId, id_text, id_texts
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
 from idmerge.events import Event, Kind, Source, check_source, event_mapping, ids_of, link_of
@@ -55,20 +56,20 @@ class Resolver:
         self._differing = 0
         self._log: list[tuple[Any, ...]] = []  # Every step: a method's name and its arguments.
 
-    def identify(self, anon_id: str, identified_id: str) -> Outcome:
+    def identify(self, anon_id: AnyId, identified_id: AnyId) -> Outcome:
         return self.link(Kind.IDENTIFY, anon_id, identified_id)
 
-    def alias(self, alias: str, distinct_id: str) -> Outcome:
+    def alias(self, alias: AnyId, distinct_id: AnyId) -> Outcome:
         return self.link(Kind.ALIAS, alias, distinct_id)
 
-    def merge(self, first: str, second: str) -> Outcome:
+    def merge(self, first: AnyId, second: AnyId) -> Outcome:
         return self.link(Kind.MERGE, first, second)
 
     def link(
-        self, kind: Kind, first: str, second: str, source: Source = "import", refused: str | None = None
+        self, kind: Kind, first: AnyId, second: AnyId, source: Source = "import", refused: str | None = None
     ) -> Outcome:
         check_source(source)
-        return self._link(Kind(kind), _text(first), _text(second), source, refused)
+        return self._link(Kind(kind), id_text(first), id_text(second), source, refused)
 
     def _link(
         self,
@@ -169,11 +170,13 @@ class Resolver:
 
     def link_many(self, kind: Kind | Sequence[Kind], first: Sequence[Any], second: Sequence[Any]) -> Report:
         kinds = [kind] * len(first) if isinstance(kind, int) else kind
-        links = [(Kind(kind), a, b) for kind, a, b in zip(kinds, first, second, strict=True)]
+        operands = id_texts(first, "first"), id_texts(second, "second")
+        links = [(Kind(kind), a, b) for kind, a, b in zip(kinds, *operands, strict=True)]
         return Report([self._link(*link) for link in links])
 
-    def observe(self, distinct_id: str) -> None:
-        if self._is_valid(_text(distinct_id)):
+    def observe(self, distinct_id: AnyId) -> None:
+        distinct_id = id_text(distinct_id)
+        if self._is_valid(distinct_id):
             self._log.append(("observe", distinct_id))
             self._know(distinct_id)
 
@@ -193,9 +196,10 @@ class Resolver:
         if outcome.accepted:
             self._state(distinct_id)
 
-    def observe_many(self, ids: Iterable[str | None]) -> None:
-        for text in [_text(text) for text in ids if text is not None]:
-            self.observe(text)
+    def observe_many(self, ids: Iterable[AnyId | None]) -> None:
+        for text in id_texts(ids, "ids"):
+            if isinstance(text, str):
+                self.observe(text)
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:
         check_source(source)
@@ -218,8 +222,9 @@ class Resolver:
     def position(self) -> int:
         return sum(name != "observe" for name, *_ in self._log)
 
-    def keep_apart(self, a: str, b: str) -> None:
-        if not self._is_valid(_text(a)) or not self._is_valid(_text(b)) or a == b:
+    def keep_apart(self, a: AnyId, b: AnyId) -> None:
+        a, b = id_text(a), id_text(b)
+        if not self._is_valid(a) or not self._is_valid(b) or a == b:
             raise ValueError(f"{a!r} or {b!r} can be no ID, or they are the same")
         if self.same(a, b):
             raise KeptApartError(f"{a!r} and {b!r} are together")
@@ -228,7 +233,8 @@ class Resolver:
         self._know(b)
         self._apart.append((a, b))
 
-    def forget(self, distinct_id: str) -> None:
+    def forget(self, distinct_id: AnyId) -> None:
+        distinct_id = id_text(distinct_id)
         if distinct_id not in self:
             raise UnknownIdError(f"{distinct_id!r} is not known")
         self._log.append(("forget", distinct_id))
@@ -272,11 +278,12 @@ class Resolver:
             position += name != "observe"
         self._log = log
 
-    def resolve(self, distinct_id: str) -> str:
-        return self._canonical_of(self._clusters[distinct_id]) if distinct_id in self else distinct_id
+    def resolve(self, distinct_id: AnyId) -> str:
+        text = id_text(distinct_id)
+        return self._canonical_of(self._clusters[text]) if text in self else text
 
-    def resolve_many(self, ids: Iterable[str | None]) -> list[str | None]:
-        return [None if text is None else self.resolve(text) for text in ids]
+    def resolve_many(self, ids: Iterable[AnyId | None]) -> list[str | None]:
+        return [self.resolve(text) if isinstance(text, str) else text for text in id_texts(ids, "ids")]
 
     def _canonical_of(self, cluster: Cluster) -> str:
         """Set the canonical strategy (SPEC 5)."""
@@ -296,19 +303,20 @@ class Resolver:
         order = self._known_at.__getitem__
         return min(ids, key=lambda one: (identified_first and one not in self._identified, order(one)))
 
-    def same(self, a: str, b: str) -> bool:
-        return _text(a) == _text(b) or (a in self and self._clusters[a] is self._clusters.get(b))
+    def same(self, a: AnyId, b: AnyId) -> bool:
+        a, b = id_text(a), id_text(b)
+        return a == b or (a in self and self._clusters[a] is self._clusters.get(b))
 
-    def members(self, distinct_id: str) -> list[str]:
+    def members(self, distinct_id: AnyId) -> list[str]:
         if distinct_id not in self:
             raise UnknownIdError(f"{distinct_id!r} is not known")
-        return self._clusters[distinct_id].named
+        return self._clusters[id_text(distinct_id)].named
 
-    def size(self, distinct_id: str) -> int:
+    def size(self, distinct_id: AnyId) -> int:
         return len(self.members(distinct_id))
 
-    def __contains__(self, distinct_id: str) -> bool:
-        return _text(distinct_id) in self._clusters
+    def __contains__(self, distinct_id: AnyId) -> bool:
+        return id_text(distinct_id) in self._clusters
 
     def __len__(self) -> int:
         return len(self._clusters)
@@ -335,9 +343,3 @@ def _taken_back(acts: list[tuple[Any, ...]]) -> set[int]:
         if acts[position][0] == "retract" and position not in taken_back:
             taken_back.add(acts[position][1])
     return taken_back
-
-
-def _text(value: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"an ID must be a str, got {type(value).__name__}")
-    return value

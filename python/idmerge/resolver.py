@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from idmerge import _core
-from idmerge._columns import KindColumn, TextColumn, in_family_of
+from idmerge._columns import IdColumn, KindColumn, in_family_of
+from idmerge._ids import AnyId
 from idmerge._steps import code_of, states_link, step_of
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _EVENTS_AT_ONCE = 65_536
 
-C = TypeVar("C", bound=TextColumn)
+C = TypeVar("C", bound=IdColumn)
 
 
 class Resolver(_core.Resolver):
@@ -96,31 +97,31 @@ class Resolver(_core.Resolver):
         return self._canonical
 
     def link(
-        self, kind: Kind, first: str, second: str, source: Source = "import", refused: str | None = None
+        self, kind: Kind, first: AnyId, second: AnyId, source: Source = "import", refused: str | None = None
     ) -> Outcome:
         """Judge one link of any kind (SPEC 2); ``r.link(*link)`` takes a `Link`.
 
         ``refused`` is Mixpanel's reason, if it refused the link itself.
 
         Raises:
-            TypeError: An ID is no str.
+            TypeError: An ID is of a type that no ID has.
             ValueError: ``kind`` or ``source`` is unknown.
         """
         check_source(source)
         return self._link_coded(code_of(Kind(kind), source, refused), first, second)
 
-    def link_many(self, kind: KindColumn, first: TextColumn, second: TextColumn) -> Report:
+    def link_many(self, kind: KindColumn, first: IdColumn, second: IdColumn) -> Report:
         """Judge many links, in order, and report an outcome for each.
 
         Args:
             kind: One `Kind` for all links, or a column of them.
             first: Each link's first operand: ``anon_id``, ``alias`` or ``first``. A missing value
-                or, in a list, anything but text makes the link `Outcome.MALFORMED`.
+                makes the link `Outcome.MALFORMED`.
             second: Each link's second operand.
 
         Raises:
-            TypeError: A column is no column of text, or ``kind`` none of integers; nothing is
-                applied.
+            TypeError: A column has a value that can be no ID, or ``kind`` is none of integers;
+                nothing is applied.
             ValueError: Lengths differ, or ``kind`` holds something else; nothing is applied.
             CapacityError: The resolver is full; the message names the row, and those before it are
                 applied.
@@ -170,12 +171,13 @@ class Resolver(_core.Resolver):
         """Return the canonical ID of each of ``ids``, in a column of the same family.
 
         A list comes back as a list, a numpy array as one of the same kind, a pyarrow, polars or
-        pandas column as one of its library, and any other Arrow column as a `Column`. An unknown ID
-        resolves to itself; a missing value stays missing.
+        pandas column as one of its library, and any other Arrow column as a `Column`. The answers
+        are texts: a list of int is answered by a list of str, an Arrow column of integers by one of
+        utf8, a numpy array of numbers by one of objects. An unknown ID resolves to itself, as
+        text; a missing value stays missing.
 
         Raises:
-            TypeError: ``ids`` is no column of text; in a list, an element is neither str, None nor
-                NaN.
+            TypeError: ``ids`` is no column, or has a value that can be no ID.
             CapacityError: A text in a column of Arrow or numpy has 2 GiB or more.
             MemoryError: There is no memory for the answer.
         """
@@ -183,7 +185,7 @@ class Resolver(_core.Resolver):
             return in_family_of(ids, self._chosen_list, self._chosen_column)
         return in_family_of(ids, self._resolve_list, self._resolve_column)
 
-    def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
+    def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
         """Return why two IDs are one person: the chain of links that joined them.
 
         Args:

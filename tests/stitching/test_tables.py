@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import idmerge
 from idmerge import Policy, Resolver, reference
 from idmerge.errors import CanonicalError, ColumnError
-from idmerge.events import as_id, distinct_id_of
+from idmerge._ids import as_id
+from idmerge.events import distinct_id_of
 from idmerge.files.rows import Rows
 from stitched_by_hand import AS_KNOWN, BEFORE, sent, unicode
 from strategies import BLOCKED, D1, D2, D3, policies, strategies

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from idmerge._core import _utf8_of_ids
+from idmerge._ids import as_id
 from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded
 from idmerge._steps import OBSERVE, states_link, step_of
-from idmerge.events import IDENTITY_EVENTS, as_id, operand_names
+from idmerge.events import IDENTITY_EVENTS, operand_names
 from idmerge.files.arrow import is_text
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
@@ -175,21 +177,20 @@ def _check_properties(kind: pa.DataType) -> None:
         raise TypeError(f"the column {PROPERTIES} must be a struct, a map or JSON text, got {kind}")
 
 
-def as_text(name: str, column: Any) -> Any:
-    """Return the column called ``name`` as utf8: text, or integers by their digits.
+def as_text(name: str, column: Any, first_row: int = 0) -> Any:
+    """Return the column called ``name`` as utf8: the texts of its IDs (SPEC 3), null for none.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: A value can be no ID; rows are counted from ``first_row``.
     """
     import pyarrow as pa  # noqa: PLC0415
 
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    is_empty = column.null_count == len(column)
-    if is_empty and not is_text(kind):
-        return pa.nulls(len(column), pa.string())
-    if is_text(kind) or pa.types.is_integer(kind):
+    if is_text(column.type):
         return column.cast(pa.string())
-    raise TypeError(f"the column {name} must hold text, got {column.type}; cast it to string")
+    if column.null_count == len(column):
+        return pa.nulls(len(column), pa.string())
+    texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", first_row))
+    return texts if isinstance(column, pa.ChunkedArray) else pa.concat_arrays(texts.chunks)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

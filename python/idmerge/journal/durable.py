@@ -17,6 +17,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Self
 
 from idmerge import _core
+from idmerge._ids import AnyId
 from idmerge._threads import Pool, threads_allowed
 from idmerge.canonical import Strategy, check_canonical
 from idmerge.errors import (
@@ -392,7 +393,7 @@ class DurableResolver(CommittingResolver):
             self._settle_doubt()
             return self._changes(self._blocks(self._feed_start(since)))
 
-    def explain(self, a: str, b: str | None = None) -> list[RecordedLink] | None:
+    def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
         """Return why two IDs are one person, as `Resolver.explain`, with times of commits."""
         with self._guard:
             self._check_open()
@@ -401,7 +402,7 @@ class DurableResolver(CommittingResolver):
             links = self._explain(a, b, blocks)
             return None if links is None else recorded(links, self._times.of)
 
-    def why_not(self, a: str, b: str) -> list[RecordedLink]:
+    def why_not(self, a: AnyId, b: AnyId) -> list[RecordedLink]:
         """Return the rejected links between the clusters of two IDs, in their order."""
         with self._guard:
             return recorded(self._why_not(a, b, self._blocks()), self._times.of)
@@ -435,7 +436,7 @@ class DurableResolver(CommittingResolver):
                     )
             return self._retract(self._blocks(), list(positions), dry_run)
 
-    def forget(self, distinct_id: str) -> None:
+    def forget(self, distinct_id: AnyId) -> None:
         """Forget an ID, for good, as `Resolver.forget`; `compact` wipes it from the journal."""
         with self._guard:  # Not while the journal is compacted.
             super().forget(distinct_id)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
 from idmerge._codes import Code
+from idmerge._ids import AnyId, id_text
 from idmerge._naming import check_local
 from idmerge.errors import MalformedUpdateError, StoreError
 from idmerge.policy import Policy, can_be_id
@@ -185,35 +186,35 @@ class Profiles:
                 self._stored[place] = profile
         return UpdateOutcome.APPLIED if all_applied else UpdateOutcome.MISMATCHED
 
-    def forget(self, distinct_id: str) -> bool:
+    def forget(self, distinct_id: AnyId) -> bool:
         """Remove what is stored under exactly this ID, for good; return whether there was anything.
 
         `Resolver.forget` and this one know nothing of each other: call both. Then also look for the
         ID in the profiles of its person's other IDs, whose properties may name it.
         """
-        _check_text(distinct_id)
+        text = id_text(distinct_id)
         with self._lock:
-            return self._stored.pop(distinct_id, None) is not None
+            return self._stored.pop(text, None) is not None
 
     # Showing.
 
-    def get(self, distinct_id: str) -> Profile | None:
+    def get(self, distinct_id: AnyId) -> Profile | None:
         """Return a copy of the profile of the person with this ID, or None if none is shown."""
-        _check_text(distinct_id)
+        text = id_text(distinct_id)
         with self._lock:
-            canonical = self._resolver.resolve(distinct_id)
+            canonical = self._resolver.resolve(text)
             behind = [] if self._merge_profiles == "hide" else self._behind(canonical)
             return self._shown([canonical, *behind])
 
-    def hidden(self, distinct_id: str) -> dict[str, Profile]:
+    def hidden(self, distinct_id: AnyId) -> dict[str, Profile]:
         """Return copies of the person's profiles under IDs that are not canonical, by their IDs.
 
         They stand in the order in which the IDs became known. Under ``"fill"`` they are those that
         fill gaps.
         """
-        _check_text(distinct_id)
+        text = id_text(distinct_id)
         with self._lock:
-            behind = self._behind(self._resolver.resolve(distinct_id))
+            behind = self._behind(self._resolver.resolve(text))
             return {member: copied(self._stored[member]) for member in behind}
 
     @property
@@ -232,11 +233,11 @@ class Profiles:
         with self._lock:
             return len(self._people())
 
-    def __contains__(self, distinct_id: str) -> bool:
+    def __contains__(self, distinct_id: AnyId) -> bool:
         """Return whether a profile is shown of the person with this ID."""
-        _check_text(distinct_id)
+        text = id_text(distinct_id)
         with self._lock:
-            canonical = self._resolver.resolve(distinct_id)
+            canonical = self._resolver.resolve(text)
             return canonical in self._stored or (
                 self._merge_profiles == "fill" and bool(self._behind(canonical))
             )
@@ -393,8 +394,3 @@ class Profiles:
         raise TypeError(
             "profiles do not pickle: save(path) keeps them, load(path, resolver) brings them back"
         )
-
-
-def _check_text(distinct_id: object) -> None:
-    if not isinstance(distinct_id, str):
-        raise TypeError(f"an ID must be a str, got {type(distinct_id).__name__}")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge._json_decoding import decoded_object
 from idmerge.errors import MalformedUpdateError
-from idmerge.events import as_id, shown
+from idmerge._ids import as_id
+from idmerge.events import shown
 from idmerge.profiles.indexedlist import IndexedList, likeness
 
 if TYPE_CHECKING:

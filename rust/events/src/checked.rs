@@ -15,7 +15,8 @@
 use std::fmt;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, downcast_integer_array};
+use arrow_array::types::ByteViewType;
+use arrow_array::{Array, ArrayRef, GenericByteViewArray, downcast_integer_array};
 use arrow_buffer::{ArrowNativeType, Buffer};
 use arrow_schema::DataType;
 
@@ -98,11 +99,10 @@ fn stray(array: &ArrayRef, rows: impl Iterator<Item = usize>) -> Option<usize> {
     match array.data_type() {
         DataType::Utf8 => stray_offset(array.as_string::<i32>().value_offsets(), rows),
         DataType::LargeUtf8 => stray_offset(array.as_string::<i64>().value_offsets(), rows),
-        DataType::Utf8View => {
-            let array = array.as_string_view();
-            let mut rows = rows.filter(|&row| array.is_valid(row));
-            rows.find(|&row| !is_within(array.views()[row], array.data_buffers()))
-        }
+        DataType::Utf8View => stray_view(array.as_string_view(), rows),
+        DataType::Binary => stray_offset(array.as_binary::<i32>().value_offsets(), rows),
+        DataType::LargeBinary => stray_offset(array.as_binary::<i64>().value_offsets(), rows),
+        DataType::BinaryView => stray_view(array.as_binary_view(), rows),
         _ => None,
     }
 }
@@ -112,6 +112,14 @@ fn stray_offset<T: ArrowNativeType>(offsets: &[T], mut rows: impl Iterator<Item 
     rows.find(|&row| {
         offsets[row] < T::default() || offsets[row] > offsets[row + 1] || offsets[row + 1] > last
     })
+}
+
+fn stray_view<T: ByteViewType + ?Sized>(
+    array: &GenericByteViewArray<T>,
+    rows: impl Iterator<Item = usize>,
+) -> Option<usize> {
+    let mut rows = rows.filter(|&row| array.is_valid(row));
+    rows.find(|&row| !is_within(array.views()[row], array.data_buffers()))
 }
 
 /// Returns whether a view's text is in itself, or in one of `buffers`.

@@ -17,6 +17,7 @@
 //!   pieces.
 //! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
 //!   values.
+//! - [`ids`]: the texts of IDs that are no text.
 //! - [`links`]: the links that events state; [`scan`]: the steps of a block of lines.
 //! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns
 //!   encoded.
@@ -51,6 +52,7 @@ pub mod checked;
 pub mod columns;
 pub mod dedupe;
 mod error;
+pub mod ids;
 pub mod journal_blocks;
 pub mod json;
 pub mod lines;

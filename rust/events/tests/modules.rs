@@ -10,17 +10,18 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 12] = [
+const EVENTS: [Direction; 13] = [
     ("error", &[]),
     ("array", &[]),
     ("checked", &[]),
+    ("ids", &[]),
     ("journal_blocks", &[]),
     ("dedupe", &["error"]),
     ("lines", &["error"]),
     ("schema", &[]),
-    ("json", &["schema"]),
-    ("links", &["json", "schema"]),
-    ("columns", &["error", "json", "lines", "links", "schema"]),
+    ("json", &["ids", "schema"]),
+    ("links", &["ids", "json", "schema"]),
+    ("columns", &["error", "ids", "json", "lines", "links", "schema"]),
     ("parquet", &["columns", "error"]),
     ("scan", &["columns", "error", "lines", "links", "schema"]),
 ];
@@ -33,7 +34,7 @@ const BINDING: [Direction; 9] = [
     ("pipeline", &["columns", "errors"]),
     ("events", &["columns", "errors", "tables"]),
     ("resolver", &["columns", "errors", "events", "pipeline", "tables"]),
-    ("journal", &["errors", "memory", "resolver", "tables"]),
+    ("journal", &["columns", "errors", "memory", "resolver", "tables"]),
     ("disjoint", &["columns", "errors", "memory", "pipeline", "tables"]),
 ];
 

@@ -43,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use crate::resolver::Resolver;
     #[pymodule_export]
-    use crate::tables::{Column, Table};
+    use crate::tables::{Column, Table, utf8_of_ids};
 
     /// Looks numpy up: at its first use Python code would do that, where an error, such as that of
     /// Ctrl-C, is a panic.

@@ -12,6 +12,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::columns::builder::{ColumnBuilder, arrow_type};
 use crate::columns::time::milliseconds;
+use crate::ids;
 use crate::json::cells::{Cell, Cells};
 
 /// The bytes of a line with ten properties.
@@ -126,7 +127,7 @@ impl TableBuilder {
                 Role::Plain(_) | Role::Skipped => (),
             }
         }
-        if matches!(distinct_id, Some(Cell::Float(_))) {
+        if matches!(distinct_id, Some(Cell::Float(number)) if ids::is_beyond_integers(*number)) {
             return false;
         }
         for (place, cell) in cells.properties.iter().rev() {
@@ -135,9 +136,9 @@ impl TableBuilder {
             }
         }
         self.count += 1;
-        let id = distinct_id.filter(|cell| cell.is_id());
-        let own = id.and_then(|cell| cell.text(buffer));
-        self.before.append_option(before.and_then(|cell| cell.text(buffer)).or(own.clone()));
+        let own = distinct_id.and_then(|cell| cell.id(buffer));
+        let before = before.and_then(|cell| cell.id(buffer).or_else(|| cell.text(buffer)));
+        self.before.append_option(before.or(own.clone()));
         self.distinct_id.append_option(own);
         self.event.append_option(cells.event.as_ref().and_then(|name| name.text(buffer)));
         self.time.push(time.and_then(|cell| milliseconds(cell, buffer)));

@@ -11,6 +11,7 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
+use crate::ids;
 use crate::json::event::{Field, FieldName};
 use crate::json::text::{JsonText, float_text};
 use crate::json::visitor::any_value;
@@ -38,9 +39,16 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// Returns whether the cell can be an ID: text, or an integer.
-    pub fn is_id(&self) -> bool {
-        matches!(self, Self::Borrowed(_) | Self::Unescaped(_) | Self::Integer(_) | Self::Digits(_))
+    /// Returns the cell's text as an ID, None if it can be none.
+    pub fn id<'t>(&self, buffer: &'t str) -> Option<Cow<'t, str>>
+    where
+        'a: 't,
+    {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Nested(_) => None,
+            Self::Float(number) => ids::whole(*number, ids::DOUBLE).map(|id| Cow::Owned(id.to_string())),
+            _ => self.text(buffer),
+        }
     }
 
     /// Returns the kind of the value.

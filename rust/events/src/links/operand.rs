@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
+use crate::ids;
 use crate::json::cells::Cell;
 use crate::json::skip::Skip;
 use crate::schema::kind;
@@ -45,7 +46,7 @@ impl<'a> Value<'a> {
                 Self::Id(OperandId::Borrowed(&buffer[range.clone()]))
             }
             Cell::Integer(number) => OperandSeed { unescaped, kind: None }.kept(number),
-            Cell::Float(_) => Self::Number,
+            Cell::Float(number) => OperandSeed { unescaped, kind: None }.number(*number),
             Cell::Null => Self::Null,
             Cell::Bool(_) => Self::NoId,
             Cell::Nested(range) => {
@@ -85,6 +86,14 @@ impl OperandSeed<'_> {
         Value::Id(OperandId::Unescaped(start..self.unescaped.len()))
     }
 
+    fn number<'a>(self, number: f64) -> Value<'a> {
+        match ids::whole(number, ids::DOUBLE) {
+            Some(integer) => self.kept(integer),
+            None if ids::is_beyond_integers(number) => Value::Number,
+            None => Value::NoId,
+        }
+    }
+
     fn entry(&mut self) -> OperandSeed<'_> {
         OperandSeed { unescaped: self.unescaped, kind: None }
     }
@@ -102,9 +111,9 @@ impl<'a> Visitor<'a> for OperandSeed<'_> {
         Ok(Value::NoId)
     }
 
-    fn visit_f64<E>(mut self, _: f64) -> Result<Value<'a>, E> {
+    fn visit_f64<E>(mut self, number: f64) -> Result<Value<'a>, E> {
         self.set_kind(kind::FLOAT);
-        Ok(Value::Number)
+        Ok(self.number(number))
     }
 
     fn visit_unit<E>(mut self) -> Result<Value<'a>, E> {

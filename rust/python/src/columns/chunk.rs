@@ -1,4 +1,4 @@
-//! Buffers of text in one piece, each of its own layout.
+//! Buffers of text in one piece, each of its own layout; of numbers and UUIDs, their text.
 
 use std::ops::Range;
 
@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef, BinaryArray, BinaryViewArray, GenericByteArra
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 use idmerge_core::{Batch, Operand, Preparer};
+use idmerge_events::ids::{self, NoId};
 use pyo3::pybacked::PyBackedBytes;
 
 use crate::columns::purpose::Purpose;
@@ -23,28 +24,53 @@ pub enum Chunk {
 }
 
 impl Chunk {
-    /// Takes an array of text; None if it is none.
-    pub fn from_arrow(array: &ArrayRef) -> Option<Self> {
-        Some(match array.data_type() {
+    /// Takes an array of IDs, which are UUIDs if `is_uuid`.
+    ///
+    /// # Errors
+    ///
+    /// The first row whose value can be no ID.
+    pub fn from_arrow(array: &ArrayRef, is_uuid: bool) -> Result<Self, NoId> {
+        Ok(match array.data_type() {
             // Read as bytes: only the producer vouches that they are UTF-8.
             DataType::Utf8 => Self::Utf8(array.as_string::<i32>().clone().into()),
             DataType::LargeUtf8 => Self::LargeUtf8(array.as_string::<i64>().clone().into()),
             DataType::Utf8View => Self::Utf8View(array.as_string_view().clone().to_binary_view()),
+            DataType::Binary => Self::Utf8(array.as_binary().clone()),
+            DataType::LargeBinary => Self::LargeUtf8(array.as_binary().clone()),
+            DataType::BinaryView => Self::Utf8View(array.as_binary_view().clone()),
             DataType::Null => Self::Nulls(array.len()),
-            DataType::Dictionary(..) => {
-                let dictionary = array.as_any_dictionary();
-                if dictionary.values().is_empty() {
-                    return Some(Self::Nulls(array.len()));
-                }
-                let is_null = |row: &usize| dictionary.keys().is_null(*row);
-                let keys = dictionary.normalized_keys().into_iter().enumerate();
-                Self::Dictionary {
-                    keys: keys.map(|(row, key)| (!is_null(&row)).then_some(key)).collect(),
-                    values: Box::new(Self::from_arrow(dictionary.values())?),
-                }
-            }
-            _ => return None,
+            DataType::Dictionary(..) => return Self::from_dictionary(array),
+            _ => Self::LargeUtf8(ids::texts(array, is_uuid)?.into()),
         })
+    }
+
+    fn from_dictionary(array: &ArrayRef) -> Result<Self, NoId> {
+        let dictionary = array.as_any_dictionary();
+        if dictionary.values().is_empty() {
+            return Ok(Self::Nulls(array.len()));
+        }
+        let values = dictionary.values();
+        // Other values become text, which is worth it for those that rows have; and a value that
+        // can be no ID matters in rows alone.
+        let values = if is_text(values.data_type())
+            || ids::is_bytes(values.data_type())
+            || values.len() <= array.len()
+        {
+            Self::from_arrow(values, false)
+        } else {
+            Err(NoId { row: 0, number: None })
+        };
+        let values = match values {
+            Ok(values) => values,
+            Err(no_id) => {
+                let rows = ids::unpacked(array).ok_or(no_id)?;
+                return Self::from_arrow(&rows, false);
+            }
+        };
+        let is_null = |row: &usize| dictionary.keys().is_null(*row);
+        let keys = dictionary.normalized_keys().into_iter().enumerate();
+        let keys = keys.map(|(row, key)| (!is_null(&row)).then_some(key)).collect();
+        Ok(Self::Dictionary { keys, values: Box::new(values) })
     }
 
     /// Returns the number of rows.
@@ -128,6 +154,15 @@ fn give_bytes<T: ByteArrayType>(
         }
     };
     purpose.give(batch, preparer, rows.map(cell));
+}
+
+/// Returns whether a column of this type holds text, or nulls alone.
+pub fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
 }
 
 #[inline]

@@ -1,9 +1,11 @@
-//! Columns in: of text, of kinds and of integers; from lists, from numpy and from Arrow.
+//! Columns in: of IDs, of kinds and of integers; from lists, from numpy and from Arrow.
 
 mod chunk;
+mod ids;
 mod imported;
 mod integers;
 mod kinds;
+mod numpy_numbers;
 mod numpy_text;
 mod objects;
 mod pinned;
@@ -11,6 +13,7 @@ mod purpose;
 mod string_dtype;
 mod text;
 
+pub use ids::{IdText, each_array};
 pub use imported::{read_arrow, read_utf8};
 pub use integers::{Form, Integers, unsigned};
 pub use kinds::Kinds;

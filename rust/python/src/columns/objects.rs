@@ -11,15 +11,18 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyList, PyString};
 
+use crate::columns::ids::id_texts;
 use crate::columns::purpose::Purpose;
 
 /// The meaning of an element that is no text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Elements {
-    /// An operand of a link: anything but text is missing.
-    Operands,
-    /// An ID to look at: None and NaN are missing, anything else is a `TypeError`.
+    /// An ID by the rule of `idmerge._ids`, a missing value, or a `TypeError`.
     Ids,
+    /// A missing value, or a `TypeError`.
+    Texts,
+    /// A missing value: our own code made the list.
+    Own,
 }
 
 /// A list or a tuple of Python's strings.
@@ -33,11 +36,16 @@ impl<'py> Objects<'py> {
     pub fn new(list: Bound<'py, PyList>, name: &str, elements: Elements) -> PyResult<Self> {
         // To copy a long one would cost more than reading it; should it shrink, the call fails.
         let list = if list.len() <= COPIED { list.get_slice(0, list.len()) } else { list };
-        if elements == Elements::Ids {
-            for (row, object) in list.iter().enumerate() {
-                check_id(&object, name, row)?;
+        let list = match elements {
+            Elements::Ids if !are_plain(&list)? => id_texts(&list, name)?,
+            Elements::Texts => {
+                for (row, object) in list.iter().enumerate() {
+                    check_id(&object, name, row)?;
+                }
+                list
             }
-        }
+            Elements::Ids | Elements::Own => list,
+        };
         Ok(Self { len: list.len(), list })
     }
 
@@ -93,16 +101,37 @@ impl<'py> Near<'py> {
 /// Bytes a cache line.
 const LINE: usize = 64;
 
-/// Raises unless an object is text or stands for none.
-pub fn check_id(object: &Bound<'_, PyAny>, name: &str, row: usize) -> PyResult<()> {
+/// Returns whether all objects of a list are text or stand for none.
+fn are_plain(list: &Bound<'_, PyList>) -> PyResult<bool> {
+    for start in (0..list.len()).step_by(PIECE) {
+        // A copy takes a reference to each object and so brings it near, many at once.
+        for object in list.get_slice(start, start + PIECE) {
+            if !is_plain(&object)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The rows of a list that are looked at at once.
+const PIECE: usize = 1 << 10;
+
+/// Returns whether an object is text or stands for none.
+fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     if object.is_instance_of::<PyString>() || object.is_none() {
-        return Ok(());
+        return Ok(true);
     }
     let is_nan = object.cast::<PyFloat>().is_ok_and(|number| number.value().is_nan());
-    let came = object.get_type().name()?;
     // pandas.NA goes by its name, for pandas need not be there to be asked.
-    if is_nan || came.to_str()? == "NAType" {
+    Ok(is_nan || object.get_type().name()?.to_str()? == "NAType")
+}
+
+/// Raises unless an object is text or stands for none.
+pub fn check_id(object: &Bound<'_, PyAny>, name: &str, row: usize) -> PyResult<()> {
+    if is_plain(object)? {
         return Ok(());
     }
+    let came = object.get_type().name()?;
     Err(PyTypeError::new_err(format!("{name} must hold str or None, got {came} in row {row}")))
 }

@@ -7,7 +7,9 @@ use pyo3::exceptions::{PyTypeError, PyUnicodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-use crate::columns::chunk::Chunk;
+use crate::columns::chunk::{Chunk, is_text};
+use crate::columns::ids::each_array;
+use crate::columns::objects::Elements;
 use crate::columns::purpose::Purpose;
 
 /// Buffers of text, which need no interpreter to be read.
@@ -24,8 +26,8 @@ impl Pinned {
     }
 
     /// Takes texts that were made for this column.
-    pub fn of_texts(texts: LargeBinaryArray) -> Self {
-        Self { chunks: vec![Chunk::LargeUtf8(texts)], arrow_type: None }
+    pub fn of_texts(texts: impl Into<LargeBinaryArray>) -> Self {
+        Self { chunks: vec![Chunk::LargeUtf8(texts.into())], arrow_type: None }
     }
 
     /// Takes cells of the same width, padded with NULs.
@@ -38,18 +40,18 @@ impl Pinned {
         Self { chunks: vec![Chunk::Nulls(rows)], arrow_type: Some(DataType::Null) }
     }
 
-    /// Takes an Arrow column of text.
+    /// Takes an Arrow column of IDs, or of text alone if `elements` are.
     ///
     /// # Errors
     ///
     /// `TypeError` for any other column, which is named `name`.
-    pub fn from_arrow(arrays: &[ArrayRef], field: &Field, name: &str) -> PyResult<Self> {
-        let kind = field.data_type().clone();
-        let chunks: Option<Vec<Chunk>> = arrays.iter().map(Chunk::from_arrow).collect();
-        match chunks {
-            Some(chunks) if is_text(&kind) => Ok(Self { chunks, arrow_type: Some(kind) }),
-            _ => Err(PyTypeError::new_err(format!("{name} must be a column of text, got Arrow {kind}"))),
+    pub fn from_arrow(arrays: &[ArrayRef], field: &Field, name: &str, elements: Elements) -> PyResult<Self> {
+        let kind = field.data_type();
+        if elements == Elements::Texts && !is_text(kind) {
+            return Err(PyTypeError::new_err(format!("{name} must be a column of text, got Arrow {kind}")));
         }
+        let chunks = each_array(arrays, field, name, 0, Chunk::from_arrow)?;
+        Ok(Self { chunks, arrow_type: Some(kind.clone()) })
     }
 
     /// Returns the number of rows.
@@ -150,13 +152,5 @@ impl Reader<'_> {
             values.read(0..values.len(), &mut batch, purpose, self.preparer);
             self.values = Some(batch).filter(|batch| batch.rows(Side::First) == values.len());
         }
-    }
-}
-
-fn is_text(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
     }
 }

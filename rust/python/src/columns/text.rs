@@ -1,12 +1,16 @@
-//! Columns of text in: lists, numpy arrays, and whatever speaks Arrow.
+//! Columns of IDs in, as text: lists, numpy arrays, and whatever speaks Arrow.
 
 use arrow_array::{Array, LargeBinaryArray};
+use idmerge_events::ids;
 use pyo3::exceptions::{PyException, PyImportError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use crate::columns::chunk::is_text;
+use crate::columns::ids::no_ids;
 use crate::columns::imported::{is_arrow, read_arrow};
+use crate::columns::numpy_numbers;
 use crate::columns::numpy_text::{self, check_one_dimension};
 use crate::columns::objects::{Elements, Objects, check_id};
 use crate::columns::pinned::Pinned;
@@ -18,7 +22,7 @@ pub enum TextColumn<'py> {
 }
 
 impl<'py> TextColumn<'py> {
-    /// Pins a list, a tuple, a numpy array of text, or an Arrow array or stream of text.
+    /// Pins a list, a tuple, a numpy array, or an Arrow array or stream.
     ///
     /// # Errors
     ///
@@ -32,12 +36,27 @@ impl<'py> TextColumn<'py> {
             return Objects::new(tuple.to_list(), name, elements).map(Self::Objects);
         }
         if is_arrow(column)? {
-            // polars exports its Null type with a buffer, which Arrow forbids.
-            if column.getattr(intern!(py, "dtype")).is_ok_and(|dtype| dtype.to_string() == "Null") {
-                return Ok(Self::Pinned(Pinned::of_nulls(column.len()?)));
+            let dtype = column.getattr(intern!(py, "dtype")).map(|dtype| dtype.to_string());
+            match dtype.as_deref() {
+                // polars exports its Null type with a buffer, which Arrow forbids.
+                Ok("Null") => return Ok(Self::Pinned(Pinned::of_nulls(column.len()?))),
+                // And these as what no other library reads.
+                Ok("Object" | "Int128" | "UInt128") if elements == Elements::Ids => {
+                    let list = column.call_method0(intern!(py, "to_list"))?.cast_into()?;
+                    return Objects::new(list, name, elements).map(Self::Objects);
+                }
+                _ => (),
             }
+            // pandas makes one type of objects of several, or fails, unless all are text.
+            let are_objects = elements == Elements::Ids && matches!(dtype.as_deref(), Ok("object"));
+            let are_categories = elements == Elements::Ids && matches!(dtype.as_deref(), Ok("category"));
             match read_arrow(column, name) {
-                Ok((arrays, field)) => return Pinned::from_arrow(&arrays, &field, name).map(Self::Pinned),
+                Ok((_, field)) if are_objects && !is_text(field.data_type()) => {}
+                Ok((arrays, field)) => match Pinned::from_arrow(&arrays, &field, name, elements) {
+                    Err(_) if are_categories => {}
+                    pinned => return pinned.map(Self::Pinned),
+                },
+                Err(_) if are_objects || are_categories => {}
                 // A pandas Series without pyarrow offers what it cannot do.
                 Err(error) if error.get_type(py).is(py.get_type::<PyException>()) => {
                     return Err(PyValueError::new_err(format!("{name} cannot be read: {}", error.value(py))));
@@ -52,8 +71,9 @@ impl<'py> TextColumn<'py> {
             return Self::from_numpy(&array, name, elements);
         }
         let came = column.get_type().name()?;
+        let what = if elements == Elements::Texts { "text" } else { "IDs" };
         Err(PyTypeError::new_err(format!(
-            "{name} must be a list, a numpy array or an Arrow column of text, got {came}"
+            "{name} must be a list, a numpy array or an Arrow column of {what}, got {came}"
         )))
     }
 
@@ -75,7 +95,7 @@ impl<'py> TextColumn<'py> {
             "U" => Ok(Self::from_texts(numpy_text::read_fixed_width(array)?)),
             "T" => {
                 let texts = numpy_text::read_strings(array)?;
-                if elements == Elements::Ids
+                if elements != Elements::Own
                     && let Some(row) = texts.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid))
                     && let Some(object) = numpy_text::missing_value(array)?
                 {
@@ -90,7 +110,18 @@ impl<'py> TextColumn<'py> {
             }
             // An empty list has no text that shows its type.
             "f" if array.len()? == 0 => Ok(Self::Pinned(Pinned::empty())),
-            _ => Err(PyTypeError::new_err(format!("{name} must be a column of text, got numpy {dtype}"))),
+            _ if elements == Elements::Texts => {
+                Err(PyTypeError::new_err(format!("{name} must be a column of text, got numpy {dtype}")))
+            }
+            _ => {
+                let Some(numbers) = numpy_numbers::read(array)? else {
+                    let list = array.call_method0(intern!(py, "tolist"))?.cast_into()?;
+                    return Objects::new(list, name, elements).map(Self::Objects);
+                };
+                let texts = ids::texts(&numbers, false)
+                    .map_err(|no_id| no_ids(name, &no_id.shown(&format!("numpy {dtype}"))));
+                Ok(Self::Pinned(Pinned::of_texts(texts?)))
+            }
         }
     }
 

@@ -174,7 +174,7 @@ impl Numbered {
 
 /// Pins a column of text.
 fn texts<'py>(column: &Bound<'py, PyAny>, name: &str) -> PyResult<TextColumn<'py>> {
-    Ok(match TextColumn::from_python(column, name, Elements::Ids)? {
+    Ok(match TextColumn::from_python(column, name, Elements::Texts)? {
         TextColumn::Objects(objects) => TextColumn::Objects(objects.snapshot()),
         pinned @ TextColumn::Pinned(_) => pinned,
     })

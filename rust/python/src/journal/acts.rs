@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use idmerge_core::NotApart;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
+use crate::columns::IdText;
 use crate::errors::{Failure, KeptApartError};
 use crate::resolver::{Resolver, known_text, unicode, unknown};
 
@@ -19,9 +19,9 @@ impl Resolver {
     }
 
     /// Keep two IDs apart from now on.
-    fn keep_apart(&self, a: &Bound<'_, PyString>, b: &Bound<'_, PyString>) -> PyResult<()> {
+    fn keep_apart(&self, a: IdText<'_>, b: IdText<'_>) -> PyResult<()> {
         let py = a.py();
-        let (first, second) = (unicode(a).unwrap_or_default(), unicode(b).unwrap_or_default());
+        let (first, second) = (unicode(&a).unwrap_or_default(), unicode(&b).unwrap_or_default());
         let kept = {
             let _turn = self.turn(py)?;
             self.write(py)?.keep_apart([first, second])
@@ -39,15 +39,15 @@ impl Resolver {
             ))),
             Err(NotApart::Invalid(which)) => Err(PyValueError::new_err(format!(
                 "{} can be no ID: it is empty, too long, blocked or no Unicode text",
-                [a, b][which].repr()?
+                [&a, &b][which].repr()?
             ))),
         }
     }
 
     /// Forget a known ID.
-    fn forget(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
+    fn forget(&self, distinct_id: IdText<'_>) -> PyResult<()> {
         let py = distinct_id.py();
-        let text = known_text(distinct_id)?;
+        let text = known_text(&distinct_id)?;
         let is_known = {
             let _turn = self.turn(py)?;
             self.renew_era();
@@ -58,7 +58,7 @@ impl Resolver {
             }
             found.is_some()
         };
-        if is_known { Ok(()) } else { Err(unknown(distinct_id)) }
+        if is_known { Ok(()) } else { Err(unknown(&distinct_id)) }
     }
 
     /// Refuse every call that would change something from now on, for this reason.

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyString;
 
+use crate::columns::IdText;
 use crate::errors::Failure;
 use crate::journal::reading::read_steps;
 use crate::resolver::{Core, Resolver, known_text, unknown};
@@ -115,14 +116,14 @@ impl Resolver {
     #[pyo3(name = "_explain", signature = (a, b=None, blocks=None))]
     fn explain(
         &self,
-        a: &Bound<'_, PyString>,
-        b: Option<&Bound<'_, PyString>>,
+        a: IdText<'_>,
+        b: Option<IdText<'_>>,
         blocks: Option<Vec<PyBackedBytes>>,
     ) -> PyResult<Option<Vec<LinkFields>>> {
         let py = a.py();
-        let (from, to) = (known_text(a)?, b.map(known_text).transpose()?);
-        self.require(a)?;
-        if let Some(b) = b {
+        let (from, to) = (known_text(&a)?, b.as_deref().map(known_text).transpose()?);
+        self.require(&a)?;
+        if let Some(b) = &b {
             self.require(b)?;
         }
         let links = py.detach(|| {
@@ -150,15 +151,10 @@ impl Resolver {
 
     /// Return the rejected links between two IDs' clusters, given the journal's blocks of steps.
     #[pyo3(name = "_why_not")]
-    fn why_not(
-        &self,
-        a: &Bound<'_, PyString>,
-        b: &Bound<'_, PyString>,
-        blocks: Vec<PyBackedBytes>,
-    ) -> PyResult<Vec<LinkFields>> {
+    fn why_not(&self, a: IdText<'_>, b: IdText<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<Vec<LinkFields>> {
         let py = a.py();
-        let (from, to) = (known_text(a)?, known_text(b)?);
-        for id in [a, b] {
+        let (from, to) = (known_text(&a)?, known_text(&b)?);
+        for id in [&a, &b] {
             self.require(id)?;
         }
         let links = py.detach(|| {

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString};
 
-use crate::columns::{Elements, Kinds, Pinned, TextColumn};
+use crate::columns::{Elements, IdText, Kinds, Pinned, TextColumn};
 use crate::errors::Failure;
 use crate::pipeline::sources::{Acts, MixedRows, PinnedRows};
 use crate::pipeline::{run_attached, run_detached};
@@ -113,30 +113,18 @@ fn same_length(kinds: Option<usize>, first: usize, second: usize) -> PyResult<()
 #[pymethods]
 impl Resolver {
     /// Judge a ``$identify``: an anonymous ID, then the user's own (SPEC 2).
-    fn identify<'py>(
-        &self,
-        anon_id: &Bound<'py, PyString>,
-        identified_id: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.link_one(Kind::Identify, anon_id, identified_id)
+    fn identify<'py>(&self, anon_id: IdText<'py>, identified_id: IdText<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.link_one(Kind::Identify, &anon_id, &identified_id)
     }
 
     /// Judge a ``$create_alias``: another name, then the ID that it stands for (SPEC 2).
-    fn alias<'py>(
-        &self,
-        alias: &Bound<'py, PyString>,
-        distinct_id: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.link_one(Kind::Alias, alias, distinct_id)
+    fn alias<'py>(&self, alias: IdText<'py>, distinct_id: IdText<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.link_one(Kind::Alias, &alias, &distinct_id)
     }
 
     /// Judge a ``$merge``: two IDs of one person (SPEC 2).
-    fn merge<'py>(
-        &self,
-        first: &Bound<'py, PyString>,
-        second: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.link_one(Kind::Merge, first, second)
+    fn merge<'py>(&self, first: IdText<'py>, second: IdText<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.link_one(Kind::Merge, &first, &second)
     }
 
     /// Judge a link whose kind is the core's number ``code``.
@@ -144,18 +132,18 @@ impl Resolver {
     fn link_coded<'py>(
         &self,
         code: u8,
-        first: &Bound<'py, PyString>,
-        second: &Bound<'py, PyString>,
+        first: IdText<'py>,
+        second: IdText<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let kind = Kind::from_code(code).filter(|kind| kind.has_outcome());
         let kind =
             kind.ok_or_else(|| PyValueError::new_err(format!("no kind of link has the code {code}")))?;
-        self.link_one(kind, first, second)
+        self.link_one(kind, &first, &second)
     }
 
     /// Make an ID known, if it is valid, so that its cluster of one is counted.
-    fn observe(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<()> {
-        let (py, id) = (distinct_id.py(), operand(distinct_id));
+    fn observe(&self, distinct_id: IdText<'_>) -> PyResult<()> {
+        let (py, id) = (distinct_id.py(), operand(&distinct_id));
         let _turn = self.turn(py)?;
         Ok(self.write(py)?.observe(id).map_err(Failure::from)?)
     }
@@ -177,8 +165,8 @@ impl Resolver {
         second: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         let kinds = Kinds::from_python(kind)?;
-        let first = TextColumn::from_python(first, "first", Elements::Operands)?;
-        let second = TextColumn::from_python(second, "second", Elements::Operands)?;
+        let first = TextColumn::from_python(first, "first", Elements::Ids)?;
+        let second = TextColumn::from_python(second, "second", Elements::Ids)?;
         same_length(kinds.len(), first.len(), second.len())?;
         let outcomes = self.take(py, Acts::Links(&kinds), &[&first, &second], 0)?;
         Ok(PyArray1::from_vec(py, outcomes))
@@ -197,53 +185,53 @@ impl Resolver {
         if let Some(code) = codes.iter().find(|code| !is_step(**code)) {
             return Err(PyValueError::new_err(format!("no step has the code {code}")));
         }
-        let first = TextColumn::from_python(first, "first", Elements::Operands)?;
-        let second = TextColumn::from_python(second, "second", Elements::Operands)?;
+        let first = TextColumn::from_python(first, "first", Elements::Own)?;
+        let second = TextColumn::from_python(second, "second", Elements::Own)?;
         same_length(Some(codes.len()), first.len(), second.len())?;
         let outcomes = self.take(py, Acts::Coded(codes), &[&first, &second], first_row)?;
         Ok(PyArray1::from_vec(py, outcomes))
     }
 
     /// Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).
-    fn resolve<'py>(&self, distinct_id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    fn resolve<'py>(&self, distinct_id: IdText<'py>) -> PyResult<Bound<'py, PyAny>> {
         let py = distinct_id.py();
         if let Some(chooser) = &self.chooser {
-            return match self.members_of(distinct_id)? {
+            return match self.members_of(&distinct_id)? {
                 Some(members) => chooser.bind(py).call1((members,)),
-                None => Ok(distinct_id.clone().into_any()),
+                None => Ok((*distinct_id).clone().into_any()),
             };
         }
-        let text = unicode(distinct_id);
+        let text = unicode(&distinct_id);
         let core = self.read(py)?;
         let canonical = get(&core, text).and_then(|id| core.other_canonical(id));
         // A str is nothing that the collector watches: to make one runs no Python under the lock.
         let text = canonical.map(|id| PyString::from_bytes(py, core.text(id).as_bytes())).transpose()?;
-        Ok(text.unwrap_or_else(|| distinct_id.clone()).into_any())
+        Ok(text.unwrap_or_else(|| (*distinct_id).clone()).into_any())
     }
 
     /// Return whether two IDs are the same person as far as is known.
-    fn same(&self, a: &Bound<'_, PyString>, b: &Bound<'_, PyString>) -> PyResult<bool> {
-        if a.as_any().eq(b)? {
+    fn same(&self, a: IdText<'_>, b: IdText<'_>) -> PyResult<bool> {
+        if a.as_any().eq(&*b)? {
             return Ok(true);
         }
-        let (first, second) = (unicode(a), unicode(b));
+        let (first, second) = (unicode(&a), unicode(&b));
         let core = self.read(a.py())?;
         Ok(get(&core, first).zip(get(&core, second)).is_some_and(|(a, b)| core.same(a, b)))
     }
 
     /// Return the IDs of an ID's cluster in the order in which they became known.
-    fn members(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<Vec<String>> {
-        self.members_of(distinct_id)?.ok_or_else(|| unknown(distinct_id))
+    fn members(&self, distinct_id: IdText<'_>) -> PyResult<Vec<String>> {
+        self.members_of(&distinct_id)?.ok_or_else(|| unknown(&distinct_id))
     }
 
     /// Return how many IDs an ID's cluster has.
-    fn size(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<u32> {
-        self.of_known(distinct_id, |core, id| core.size(id))?.ok_or_else(|| unknown(distinct_id))
+    fn size(&self, distinct_id: IdText<'_>) -> PyResult<u32> {
+        self.of_known(&distinct_id, |core, id| core.size(id))?.ok_or_else(|| unknown(&distinct_id))
     }
 
     /// Return whether an ID is known.
-    fn __contains__(&self, distinct_id: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.of_known(distinct_id, |_, _| ())?.is_some())
+    fn __contains__(&self, distinct_id: IdText<'_>) -> PyResult<bool> {
+        Ok(self.of_known(&distinct_id, |_, _| ())?.is_some())
     }
 
     /// Return how many IDs are known.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_schema::{DataType, Field, FieldRef};
+use idmerge_events::ids;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList, PyString};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 
-use crate::columns::write_numpy;
+use crate::columns::{each_array, read_arrow, write_numpy};
 use crate::tables::arrow::{append_texts, arrow_error};
 use crate::tables::texts::Texts;
 
@@ -22,7 +23,8 @@ pub struct Column {
 }
 
 impl Column {
-    /// Returns a column of the type `like`, a dictionary's being that of its values.
+    /// Returns a column of the type `like`, a dictionary's being that of its values, or of utf8 if
+    /// that is no type of text.
     pub fn new(mut chunks: Vec<StringArray>, like: &DataType) -> PyResult<Self> {
         let wanted = plain_text(like);
         if chunks.is_empty() {
@@ -99,11 +101,21 @@ impl Column {
     }
 }
 
-/// Returns the type of the texts in a column of text, whatever stores them.
+/// Return an Arrow column of IDs as one of utf8; text that is no Unicode is null.
+#[pyfunction]
+#[pyo3(name = "_utf8_of_ids")]
+pub fn utf8_of_ids(column: &Bound<'_, PyAny>, name: &str, first_row: usize) -> PyResult<Column> {
+    let (arrays, field) = read_arrow(column, name)?;
+    let texts = each_array(&arrays, &field, name, first_row, ids::utf8)?;
+    let texts = texts.iter().map(|array| array.as_string().clone());
+    Column::new(texts.collect(), &DataType::Utf8)
+}
+
+/// Returns the type of the texts in a column of IDs: its own if that is a type of text.
 fn plain_text(column: &DataType) -> &DataType {
     match column {
         DataType::Dictionary(_, values) => plain_text(values),
-        DataType::Null => &DataType::Utf8,
-        other => other,
+        text @ (DataType::LargeUtf8 | DataType::Utf8View) => text,
+        _ => &DataType::Utf8,
     }
 }

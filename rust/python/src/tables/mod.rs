@@ -7,6 +7,6 @@ mod column;
 mod table;
 mod texts;
 
-pub use column::Column;
+pub use column::{Column, utf8_of_ids};
 pub use table::Table;
 pub use texts::Texts;

@@ -271,11 +271,50 @@ class Table:
     def _with_canonical_ids(self, canonical_ids: list[str]) -> Table: ...
 
 @final
-class Items:
-    """Turns the text of a JSON array, behind its opening bracket, into lines, an item each."""
+class Beginning:
+    """Finds out the form of a JSON text that begins with an object."""
 
     def __new__(cls) -> Self:
-        """Begin behind the bracket."""
+        """Begin with the object's bracket."""
+
+    def take(self, text: bytes) -> str | None:
+        """Look at the next piece of text, an empty one for the end; return the form once known.
+
+        It is ``"lines"``, ``"objects"``, or the keys of a list in pages: ``"results.events"``.
+        """
+
+@final
+class Transcoder:
+    """Turns lines of a dialect into lines of the raw shape (SPEC 11)."""
+
+    def __new__(
+        cls,
+        events: Sequence[str],
+        properties: Sequence[str],
+        is_flat: bool,
+        record: str | None,
+        names: Sequence[tuple[str, str]],
+        prefix: str,
+        longest: int,
+    ) -> Self:
+        """Take a dialect's keys, other spellings of properties, and the longest line."""
+
+    def cut(self, text: bytes) -> bytes:
+        """Transcode the lines that end in the next piece of text; an empty one ends the last line.
+
+        A line that Python has to read is passed on behind a byte 1; a byte 2 stands for a line
+        beyond the longest.
+        """
+
+@final
+class Items:
+    """Turns the text of a JSON array, behind its opening bracket, into lines, an item each.
+
+    Objects that stand one after another, and the lists in pages of them, are read as well.
+    """
+
+    def __new__(cls, form: str | None = None) -> Self:
+        """Take the form of the text as `Beginning` knows it; none for an array."""
 
     def cut(self, text: bytes) -> tuple[bytes, str | None]:
         """Return the next piece of text as lines, and the fault behind them or None; an empty one ends it."""

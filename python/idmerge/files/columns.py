@@ -41,13 +41,13 @@ def read_csv(path: str, stream: io.BufferedReader) -> Iterator[LinkBatch | BadLi
     Raises:
         FileFormatError: A column is missing, a kind unknown, or the text no CSV in UTF-8.
     """
-    rows = _CsvRows(path, stream)
+    rows = CsvRows(path, stream)
     places = _places(path, rows.header())
     lines: list[int] = []
     columns: tuple[list[int], list[str], list[str]] = ([], [], [])
     length = 0
     for line, cells in rows:
-        bad = None if len(cells) == rows.width else _wrong_width(path, line, cells, rows.width)
+        bad = None if len(cells) == rows.width else wrong_width(path, line, cells, rows.width)
         if lines and (bad or len(lines) >= BATCH or length >= BATCH_BYTES):
             yield _link_batch(path, lines, *columns)
             lines, columns, length = [], ([], [], []), 0
@@ -64,7 +64,7 @@ def read_csv(path: str, stream: io.BufferedReader) -> Iterator[LinkBatch | BadLi
         yield _link_batch(path, lines, *columns)
 
 
-class _CsvRows:
+class CsvRows:
     """The rows of a CSV, each with the line on which it ends; blank lines are passed over."""
 
     def __init__(self, path: str, stream: io.BufferedReader) -> None:
@@ -213,5 +213,6 @@ def _unknown_kind(path: str, line: int, name: object) -> FileFormatError:
     return FileFormatError(f"{path}:{line}: kind must be {KINDS}, got {name!r:.100}")
 
 
-def _wrong_width(path: str, line: int, cells: list[str], width: int) -> BadLine:
+def wrong_width(path: str, line: int, cells: list[str], width: int) -> BadLine:
+    """Return the fault of a row that has another number of cells than the header."""
     return BadLine(path, line, f"the row must have {width} cells like the header, got {len(cells)}")

@@ -87,12 +87,13 @@ class Dialect:
     """Keys and their raw names, beside and before `SPELLINGS`."""
 
     @cached_property
-    def _names(self) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
+        """The raw names of the properties beside an event's name that are spelt in another way."""
         return SPELLINGS | dict(self.columns) if self.is_flat else {}
 
     def property_of(self, key: str) -> str:
         """Return the raw name of the property that stands beside an event's name under ``key``."""
-        name = self._names.get(key)
+        name = self.names.get(key)
         if name is not None or not self.is_flat:
             return name or key
         if key.startswith(RESERVED_PREFIX):
@@ -143,6 +144,37 @@ class Dialect:
             if key not in {event, nested} and row[key] is not None:
                 (exact if raw == key else properties)[raw] = row[key]
         return {EVENT: row[event], PROPERTIES: {**properties, **exact}}
+
+    def row_of(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the row in ``message``, which is the row itself but in dialects with a `record`.
+
+        Returns:
+            The row; None for a message of another type than ``RECORD``, which states nothing.
+
+        Raises:
+            MalformedEventError: A message has no type, or no record.
+        """
+        if self.record is None:
+            return message
+        kind, row = message.get("type"), message.get(self.record)
+        if isinstance(kind, str) and kind != "RECORD":
+            return None
+        if not isinstance(kind, str) or not isinstance(row, Mapping):
+            raise MalformedEventError(
+                f"a message must have a type, and a RECORD the object {self.record!r}; it has {listed(message)}"
+            )
+        return row
+
+    def mapping_of(self, row: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the ID of a row of mappings, and the canonical ID that is stated for it.
+
+        Raises:
+            MalformedEventError: One of the two keys is missing.
+        """
+        fields = {name.lower(): row[key] for key, name in self.raw_names(row).items()}
+        if not {ID, RESOLVED} <= fields.keys():
+            raise MalformedEventError(f"the object needs {ID} and {RESOLVED}; it has {listed(row)}")
+        return fields[ID], fields[RESOLVED]
 
     def with_columns(self, columns: Mapping[str, str]) -> Dialect:
         """Return the dialect in which a role has another name: ``{"event": "action", …}``.

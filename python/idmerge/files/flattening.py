@@ -20,7 +20,7 @@ from idmerge.files.scanning import StepBatch, pieces_of, plain_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from idmerge.files.jsontext import Text
+    from idmerge.files.jsontext import LineReader, Text
     from idmerge.files.pieces import LinkBatch
     from idmerge.files.shape import Shape
 
@@ -61,7 +61,7 @@ class Flattening(NamedTuple, Generic[T]):
         """
         line = text.passed + 1
         try:
-            work = partial(self._of_block, path)
+            work = partial(self._of_block, text.reader)
             with closing(each_block(blocks_of(text.stream, text.head), work, ahead=ahead)) as blocks:
                 for lines, flattened in blocks:
                     if flattened is not None:
@@ -70,24 +70,26 @@ class Flattening(NamedTuple, Generic[T]):
         except FileFormatError as error:
             raise FileFormatError(f"{path}:{line}: {error}") from error
 
-    def _of_block(self, path: str, head: bytes, text: bytes, end: int) -> tuple[int, Flattened[T] | None]:
+    def _of_block(
+        self, reader: LineReader, head: bytes, text: bytes, end: int
+    ) -> tuple[int, Flattened[T] | None]:
         """Return how many lines a block has, and its events."""
-        flat = self._table(path, head, text, end)
+        flat = self._table(reader, head, text, end)
         if flat.table is None or not len(flat.table):
             return flat.lines, None
         steps: list[StepBatch] = []
         if self.with_steps:
             scan = _core.Scanner(operand_keys(), MAX_LINE).scan(head, text, end)
-            steps = [piece for piece in pieces_of(path, 1, scan) if not isinstance(piece, BadLine)]
+            steps = [piece for piece in pieces_of(reader, 1, scan) if not isinstance(piece, BadLine)]
         return flat.lines, Flattened(self.finish(flat.table), steps)
 
-    def _table(self, path: str, head: bytes, text: bytes, end: int) -> _core.Flat:
+    def _table(self, reader: LineReader, head: bytes, text: bytes, end: int) -> _core.Flat:
         """Flatten a block; what the core leaves alone is read here."""
         try:
             flat = self.flattener.flatten(head, text, end)
             holes = flat.holes()
             if not holes:
                 return flat
-            return self.flattener.flatten(head, text, end, plain_lines(path, holes))
+            return self.flattener.flatten(head, text, end, plain_lines(reader, holes))
         except ValueError as error:
             raise FileFormatError(f"the file was changed while it was read: {error}") from error

@@ -1,4 +1,4 @@
-"""Events as JSON text: one object a line, or the items of one array, which are read as lines.
+"""Events as JSON text: one object a line, or the items of an array or the like as lines.
 
 A line stands for itself, so a bad one is passed over. In an array the next item begins where the
 last one ended, so an item that is no JSON ends the reading.
@@ -12,33 +12,118 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from idmerge._core import Items
+from idmerge import _core
 from idmerge._json_decoding import decoded
-from idmerge.errors import FileFormatError, MalformedEventError
+from idmerge.errors import DialectError, FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
-from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, event_batches
+from idmerge.files.containers import CHUNK, ItemLines, RawLines, Rejoined
+from idmerge.files.dialects import MIXPANEL, PEOPLE, RESOLVED, Dialect
+from idmerge.files.mappings import mapping_batches
+from idmerge.files.names import ID
+from idmerge.files.opening import BUFFER
+from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, LinkBatch, event_batches
+from idmerge.files.recognition import ANY, Spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from typing_extensions import Buffer
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 P = TypeVar("P")
+Read = tuple[int, dict[str, Any], int]
+"""The number of a line, its content, and its length."""
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK = b" \t\r\n"
 BLANK_TEXT = re.compile(rb"\s*")
-CHUNK = 64 * 2**10
+PASSED_ON, TOO_LONG = b"\x01", b"\x02"
+"""The first bytes of lines of the raw shape that the core leaves to Python, or cannot hold."""
+LOOKED_AT = 2**20
+"""Bytes at the beginning of a text by which its form and its dialect are found, at most."""
+MOST_ROWS = 100
+"""Objects by which a dialect is found, at most."""
 MANY_BLANK = 16
 """Blank lines in a row, after which more are passed over at once, as many as the stream has at
 hand."""
 
 
-def read_json(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
-    """Read ``stream`` as a JSON array if its first byte but blanks is ``[``, else as lines."""
-    text = text_of(path, stream)
-    events = _events(path, numbered_lines(path, text.stream, text.passed, text.head))
-    yield from checked(text, event_batches(path, events))
+def read_json(
+    path: str, stream: io.BufferedReader, spelling: Spelling = ANY
+) -> Iterator[EventBatch | LinkBatch | BadLine]:
+    """Read the events or mappings in ``stream``, JSON text of any form and dialect.
+
+    Raises:
+        FileFormatError: As `text_of`, or the rows are people's profiles.
+    """
+    text = text_of(path, stream, spelling, as_raw=False)
+    if text.dialect.content == "events":
+        yield from checked(text, event_batches(path, _rows(path, text)))
+    else:
+        yield from mappings_in(path, text)
+
+
+def read_rows(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
+    """Read the objects in ``stream``, whatever they mean.
+
+    Raises:
+        FileFormatError: As `text_of`.
+    """
+    text = text_of(path, stream, Spelling(PEOPLE), as_raw=False)
+    yield from checked(text, event_batches(path, _rows(path, text)))
+
+
+def mappings_in(path: str, text: Text) -> Iterator[LinkBatch | BadLine]:
+    """Read ``text`` as mappings.
+
+    Raises:
+        FileFormatError: It holds people's profiles, or an item of an array is no JSON.
+    """
+    if text.dialect.content == "people":
+        raise FileFormatError(
+            f"{path}: the file holds profiles of people, not events; give it to idmerge profiles, with the "
+            "events under --events"
+        )
+    yield from checked(text, mapping_batches(path, _rows(path, text)))
+
+
+class LineReader(NamedTuple):
+    """The reader of single lines: those of a file, or those of it that the core leaves to Python."""
+
+    path: str
+    """The file as messages name it."""
+    dialect: Dialect = MIXPANEL
+    is_transcoded: bool = False
+    """Whether the lines are of the raw shape, but for those that are passed on."""
+
+    def __call__(
+        self, line: int, text: bytes, decode: Callable[[bytes], Any] = decoded
+    ) -> Read | BadLine | None:
+        """Return what a line states with its number and its length, or its fault.
+
+        Returns:
+            None for a message that states nothing.
+        """
+        dialect = self.dialect
+        if self.is_transcoded:
+            if text.startswith(PASSED_ON):
+                text = text[1:]
+            else:
+                dialect = MIXPANEL
+        if len(text) > MAX_LINE or (self.is_transcoded and text.startswith(TOO_LONG)):
+            return BadLine(self.path, line, f"the line is longer than {MAX_LINE} bytes")
+        try:
+            row = dialect.row_of(event_mapping(text.removesuffix(b"\n"), decode))
+            if row is None:
+                return None
+            content = _CONTENTS[dialect.content](dialect, row)
+        except MalformedEventError as error:
+            return BadLine(self.path, line, _reason(error), isinstance(error.__cause__, ValueError))
+        return line, cast("dict[str, Any]", content), len(text)
+
+
+_CONTENTS: dict[str, Callable[[Dialect, Mapping[str, Any]], Mapping[str, Any]]] = {
+    "events": lambda dialect, row: dialect.event_of(row),
+    "mappings": lambda dialect, row: dict(zip((ID, RESOLVED), dialect.mapping_of(row), strict=True)),
+    "people": lambda _dialect, row: row,
+}
 
 
 class Text(NamedTuple):
@@ -50,20 +135,123 @@ class Text(NamedTuple):
     head: bytes
     """The beginning of the line behind them."""
     is_array: bool
-    """True if the lines are the items of an array, and their numbers these items'."""
+    """True if the lines are items of an array or the like, and their numbers these items'."""
+    reader: LineReader
+    """The reader of a line."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the file."""
+        return self.reader.dialect
 
 
-def text_of(path: str, stream: io.BufferedReader) -> Text:
+def text_of(path: str, stream: io.BufferedReader, spelling: Spelling = ANY, *, as_raw: bool = True) -> Text:
     """Return the lines that ``stream`` holds, or the items of its array as lines.
 
+    Args:
+        path: The file as messages name it.
+        stream: JSON text of any form: lines, an array, objects one after another, pages.
+        spelling: The dialect, or how it is found.
+        as_raw: Whether lines of another dialect become lines of the raw shape.
+
     Raises:
-        FileFormatError: The text is UTF-16, or the stream cut off or damaged.
+        FileFormatError: The text is UTF-16, the stream cut off or damaged, or its rows have no
+            known dialect.
     """
+    chosen = spelling.chosen()
     passed, head = beginning(path, stream)
-    if not is_array(head):
-        return Text(stream, passed, head, is_array=False)
-    lines = ItemLines(head.lstrip(BLANK)[1:], stream)
-    return Text(io.BufferedReader(lines, CHUNK), 0, b"", is_array=True)
+    form, head = _form(path, stream, head, spelling)
+    is_array = form != "lines"
+    if is_array:
+        bare = head.lstrip(BLANK)
+        items = ItemLines(bare[1:], stream) if form == "array" else ItemLines(bare, stream, form)
+        stream, passed, head = io.BufferedReader(items, CHUNK), 0, b""
+    rows: list[Mapping[str, Any]] = []
+    if chosen is None:
+        rows, head = _first_rows(path, stream, head, spelling)
+    dialect = chosen or spelling.of_rows(path, rows)
+    spelling.on_dialect(path, dialect if dialect or head else None)
+    reader = LineReader(path, dialect or MIXPANEL)
+    if as_raw and dialect is not None and (dialect.is_flat or dialect.record) and dialect.content == "events":
+        stream = io.BufferedReader(RawLines(head, stream, dialect), BUFFER)
+        reader, head = reader._replace(is_transcoded=True), b""
+    elif head.find(b"\n") not in {-1, len(head) - 1}:
+        stream, head = io.BufferedReader(Rejoined(head, stream), BUFFER), b""
+    return Text(stream, passed, head, is_array, reader)
+
+
+def _form(path: str, stream: io.BufferedReader, head: bytes, spelling: Spelling) -> tuple[str, bytes]:
+    """Return the form of the text that begins with ``head``, and what was read to find it out."""
+    if is_array(head):
+        return "array", head
+    if not head.lstrip(BLANK).startswith(b"{"):
+        return "lines", head
+    pieces, length, known = [head], len(head), _core.Beginning()
+    try:
+        form = known.take(head)
+        while form is None:
+            piece = stream.readline(CHUNK) if length < LOOKED_AT else b""
+            pieces.append(piece)
+            length += len(piece)
+            form = known.take(piece)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}:1: {error}") from error
+    head = b"".join(pieces)
+    if form not in {"lines", "objects"} and _is_row(head, spelling):
+        form = "lines"
+    return form, head
+
+
+def _is_row(head: bytes, spelling: Spelling) -> bool:
+    """Return whether the first line is a row, though a list in it looks like that of a page."""
+    row = _object_of(head.partition(b"\n")[0])
+    chosen = spelling.chosen()
+    if row is None or chosen is None:
+        return row is not None and _is_known(row, spelling)
+    keys = chosen.event if chosen.content == "events" else (ID, "$distinct_id")
+    return bool({*keys, *filter(None, [chosen.record])} & row.keys())
+
+
+def _first_rows(
+    path: str, stream: io.BufferedReader, head: bytes, spelling: Spelling
+) -> tuple[list[Mapping[str, Any]], bytes]:
+    """Return the first objects among the lines, up to one whose dialect is known; and their text."""
+    rows: list[Mapping[str, Any]] = []
+    ready, pieces, length = io.BytesIO(head), [head], 0
+    try:
+        while len(rows) < MOST_ROWS and length < LOOKED_AT:
+            line = ready.readline()
+            if not line.endswith(b"\n"):
+                rest = stream.readline(MAX_LINE + 1)
+                pieces.append(rest)
+                line += rest
+            if not line:
+                break
+            length += len(line)
+            row = _object_of(line)
+            if row is not None:
+                rows.append(row)
+                if _is_known(row, spelling):
+                    break
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}:1: {error}") from error
+    return rows, b"".join(pieces)
+
+
+def _object_of(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = decoded(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _is_known(row: Mapping[str, Any], spelling: Spelling) -> bool:
+    """Return whether it is known to which dialect, or to which other product, a row belongs."""
+    try:
+        return spelling.of(row, row.get) is not None
+    except DialectError:
+        return True
 
 
 def checked(text: Text, pieces: Iterable[P]) -> Iterator[P]:
@@ -157,24 +345,12 @@ def _pass_over(text: bytes, stream: io.BufferedReader) -> None:
         text = stream.readline(CHUNK)
 
 
-def _events(
-    path: str, lines: Iterator[tuple[int, bytes]]
-) -> Iterator[tuple[int, dict[str, Any], int] | BadLine]:
-    for line, text in lines:
-        if not text.isspace():
-            yield event_or_bad_line(path, line, text)
-
-
-def event_or_bad_line(
-    path: str, line: int, text: bytes, decode: Callable[[bytes], Any] = decoded
-) -> tuple[int, dict[str, Any], int] | BadLine:
-    """Return the event of a line with its number and length, or the line's fault."""
-    if len(text) > MAX_LINE:
-        return BadLine(path, line, f"the line is longer than {MAX_LINE} bytes")
-    try:
-        return line, cast("dict[str, Any]", event_mapping(text.removesuffix(b"\n"), decode)), len(text)
-    except MalformedEventError as error:
-        return BadLine(path, line, _reason(error), isinstance(error.__cause__, ValueError))
+def _rows(path: str, text: Text) -> Iterator[Read | BadLine]:
+    for line, row in numbered_lines(path, text.stream, text.passed, text.head):
+        if not row.isspace():
+            read = text.reader(line, row)
+            if read is not None:
+                yield read
 
 
 def _reason(error: MalformedEventError) -> str:
@@ -183,39 +359,3 @@ def _reason(error: MalformedEventError) -> str:
     if isinstance(cause, json.JSONDecodeError):
         return f"the event is no JSON: {cause.msg} (column {cause.pos + 1})"
     return str(error)
-
-
-class ItemLines(io.RawIOBase):
-    """The items of one JSON array, each as a line: ``head``, behind its bracket, then ``stream``.
-
-    What is wrong with the array itself is a `FileFormatError`, once all before it is read.
-    """
-
-    def __init__(self, head: bytes, stream: io.BufferedReader) -> None:
-        super().__init__()
-        self._head = head
-        self._stream = stream
-        self._items = Items()
-        self._lines = memoryview(b"")
-        self._is_ended = False
-        self._wrong: str | None = None
-
-    def readable(self) -> bool:
-        """Return that bytes can be read."""
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        """Fill ``buffer`` as far as one read goes and return the number of bytes."""
-        while not self._lines:
-            if self._wrong is not None:
-                raise FileFormatError(self._wrong)
-            if self._is_ended:
-                return 0
-            text, self._head = self._head or self._stream.read1(CHUNK), b""
-            self._is_ended = not text
-            lines, self._wrong = self._items.cut(text)
-            self._lines = memoryview(lines)
-        view = memoryview(buffer).cast("B")
-        count = min(len(view), len(self._lines))
-        view[:count], self._lines = self._lines[:count], self._lines[count:]
-        return count

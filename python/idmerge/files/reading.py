@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -14,14 +15,17 @@ from idmerge._naming import check_local
 from idmerge.errors import FileFormatError
 from idmerge.files.columns import CSV, read_columns, read_csv
 from idmerge.files.flattening import Flattened
-from idmerge.files.jsontext import checked, read_json, text_of
+from idmerge.files.jsontext import checked, mappings_in, read_json, read_rows, text_of
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
+from idmerge.files.people import read_people, update_of
 from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
+from idmerge.files.recognition import ANY, OnDialect, Spelling, spelling_of
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from idmerge.files.dialects import Dialect
     from idmerge.files.flattening import Flattening
     from idmerge.files.shape import Shape
 
@@ -34,21 +38,38 @@ Source = str | os.PathLike[str] | BinaryIO
 """A file's path, ``"-"`` for standard input, or a file open for reading bytes."""
 
 
-def read(
-    source: Source, *, name: str | None = None, on_bytes: Callable[[int], object] = lambda _count: None
+def read(  # noqa: PLR0913 - each says what is wanted
+    source: Source,
+    *,
+    name: str | None = None,
+    on_bytes: Callable[[int], object] = lambda _count: None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_dialect: OnDialect | None = None,
 ) -> Iterator[EventBatch | LinkBatch | BadLine]:
     """Yield the events or links of ``source`` in batches, and its bad lines, in their order.
 
-    ``name`` is what messages call the file, by default its path; ``on_bytes`` is called with the
-    number of bytes of the file that were read since its last call.
+    Args:
+        source: The file.
+        name: Its name in messages, by default its path.
+        on_bytes: Called with the number of bytes of the file that were read since its last call.
+        dialect: The dialect of its rows or the name of one (SPEC 11); by default it is found by the
+            first rows.
+        columns: The key or column of each role that has another name: ``{"event": "action"}``.
+        on_dialect: Called with the file's name and the dialect that was read; None for an empty
+            file.
 
     Raises:
-        FileFormatError: The file is damaged, or lacks what its format promises.
+        DialectError: No dialect or role has such a name.
+        FileFormatError: The file is damaged, lacks what its format promises, or has no row that
+            can be read.
         MissingExtraError: Its format needs pyarrow, which is not installed.
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
-    return _read(path, source, on_bytes, lambda stream, _ahead: read_json(path, stream))
+    spelling = spelling_of(dialect, columns, on_dialect)
+    pieces = _read(path, source, on_bytes, lambda stream, _ahead: read_json(path, stream, spelling), spelling)
+    return _not_all_bad(path, pieces)
 
 
 def read_updates(
@@ -56,45 +77,82 @@ def read_updates(
 ) -> Iterator[EventBatch | BadLine]:
     """Yield the profile updates of ``source``, JSON as events are, in batches; and its bad lines.
 
+    Profiles as Mixpanel exports them are updates too, which ``$set`` their properties: JSON, and
+    CSV with a column ``$distinct_id`` or ``distinct_id``, whose empty cells are not there.
+
     Raises:
-        FileFormatError: The file is damaged, or holds links in columns.
+        FileFormatError: The file is damaged, or holds links or events in columns.
         OSError: It cannot be opened.
     """
-    for piece in read(source, on_bytes=on_bytes):
+    path = name_of(source)
+    pieces = _read(path, source, on_bytes, lambda stream, _ahead: read_rows(path, stream), csv_by=read_people)
+    for piece in pieces:
         if isinstance(piece, LinkBatch):
             raise FileFormatError(f"{piece.path}: the file holds links in columns; updates must be JSON")
+        if isinstance(piece, EventBatch):
+            yield replace(piece, events=[update_of(row) for row in piece.events])
+        else:
+            yield piece
+
+
+def _not_all_bad(path: str, pieces: Iterable[P]) -> Iterator[P]:
+    """Yield ``pieces``.
+
+    Raises:
+        FileFormatError: There are bad lines alone.
+    """
+    bad: BadLine | None = None
+    is_read = False
+    for piece in pieces:
+        if isinstance(piece, BadLine):
+            bad = bad or piece
+        else:
+            is_read = True
         yield piece
+    if bad is not None and not is_read:
+        raise FileFormatError(
+            f"{path}: no line is an event (line {bad.line}: {bad.message}); give events, a JSON object a "
+            "line or in an array, and say which key means what if they have other names (--column event=…, "
+            "--column distinct_id=…; in Python columns=…)"
+        )
 
 
-def scan(
+def scan(  # noqa: PLR0913 - each says what is wanted
     source: Source,
     *,
     name: str | None = None,
     on_bytes: Callable[[int], object] = lambda _count: None,
     shape: Shape | None = None,
     on_columns: OnColumns | None = None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_dialect: OnDialect | None = None,
 ) -> Iterator[StepBatch | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
     Several threads may read; ``on_bytes`` is called in the caller's. A ``shape`` learns which
     properties the events have; with one, ``on_columns`` is called with events of JSON as columns
-    too, when these have been yielded, until it returns False.
+    too, when these have been yielded, until it returns False. The other arguments are those of
+    `read`.
 
     Raises:
-        FileFormatError: The file is damaged, or lacks what its format promises.
-        MissingExtraError: Its format needs pyarrow, which is not installed.
-        OSError: It cannot be opened.
+        As `read`.
     """
     path = name_of(source) if name is None else name
-    yield from _told(partial(_read, path, source), partial(_scan_json, path, shape, on_columns), on_bytes)
+    spelling = spelling_of(dialect, columns, on_dialect)
+    read_text = partial(_scan_json, path, spelling, shape, on_columns)
+    pieces = _told(partial(_read, path, source), read_text, on_bytes, spelling)
+    yield from _not_all_bad(path, pieces)
 
 
-def flatten(
+def flatten(  # noqa: PLR0913 - each says what is wanted
     source: Source,
     flattening: Flattening[T],
     *,
     name: str | None = None,
     on_bytes: Callable[[int], object] = lambda _count: None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[Flattened[T]]:
     """Yield the events of ``source`` as tables and its links as they are, without bad lines.
 
@@ -103,7 +161,9 @@ def flatten(
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
-    for piece in _told(partial(_read, path, source), partial(_flatten_json, path, flattening), on_bytes):
+    spelling = spelling_of(dialect, columns)
+    read_text = partial(_flatten_json, path, spelling, flattening)
+    for piece in _told(partial(_read, path, source), read_text, on_bytes, spelling):
         if isinstance(piece, LinkBatch):
             yield Flattened(None, [], piece)
         elif not isinstance(piece, BadLine):
@@ -114,10 +174,11 @@ def _told(
     read_by: Callable[..., Iterator[P | LinkBatch | BadLine]],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
     on_bytes: Callable[[int], object],
+    spelling: Spelling,
 ) -> Iterator[P | LinkBatch | BadLine]:
     """Yield what is read, and tell ``on_bytes``, in the caller's thread, how much that was."""
     counts: deque[int] = deque()
-    for piece in read_by(counts.append, read_text):
+    for piece in read_by(counts.append, read_text, spelling):
         while counts:
             on_bytes(counts.popleft())
         yield piece
@@ -127,22 +188,31 @@ def _told(
 
 def _scan_json(
     path: str,
+    spelling: Spelling,
     shape: Shape | None,
     on_columns: OnColumns | None,
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
-) -> Iterator[StepBatch | BadLine]:
-    text = text_of(path, stream)
+) -> Iterator[StepBatch | LinkBatch | BadLine]:
+    text = text_of(path, stream, spelling)
+    if text.dialect.content != "events":
+        yield from mappings_in(path, text)
+        return
     yield from checked(text, read_steps(path, text, ahead=ahead, shape=shape, on_columns=on_columns))
 
 
 def _flatten_json(
     path: str,
+    spelling: Spelling,
     flattening: Flattening[T],
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
-) -> Iterator[Flattened[T]]:
-    yield from flattening.of_lines(path, text_of(path, stream), ahead=ahead)
+) -> Iterator[Flattened[T] | LinkBatch | BadLine]:
+    text = text_of(path, stream, spelling)
+    if text.dialect.content == "events":
+        yield from flattening.of_lines(path, text, ahead=ahead)
+    else:
+        yield from mappings_in(path, text)
 
 
 def _read(
@@ -150,6 +220,8 @@ def _read(
     source: Source,
     on_bytes: Callable[[int], object],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
+    spelling: Spelling = ANY,
+    csv_by: Callable[[str, io.BufferedReader], Iterator[P | LinkBatch | BadLine]] = read_csv,
 ) -> Iterator[P | LinkBatch | BadLine]:
     """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it."""
     with ExitStack() as stack:
@@ -163,7 +235,7 @@ def _read(
             whole, size = _seekable(path, source, stream, "Arrow")
             yield from read_columns(path, whole, "Arrow", size, on_bytes)
         elif suffixed.endswith(CSV):
-            yield from read_csv(path, unpacked(counted))
+            yield from csv_by(path, unpacked(counted))
         else:
             # A file of our own, whose reader never waits for a writer.
             ahead = isinstance(stream, io.FileIO) and stream is not source and stream.seekable()

@@ -22,7 +22,7 @@ from idmerge.canonical import check_can_be_followed
 from idmerge.errors import FileFormatError
 from idmerge.events import Kind, Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
-from idmerge.files.jsontext import event_or_bad_line
+from idmerge.files.jsontext import LineReader
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.shape import Shape, line_of
@@ -135,12 +135,12 @@ def read_steps(
     scanner = _scanner(shape, columns=on_columns is not None)
     try:
         with closing(
-            each_block(blocks_of(text.stream, text.head), partial(_scan, path, scanner), ahead=ahead)
+            each_block(blocks_of(text.stream, text.head), partial(_scan, text.reader, scanner), ahead=ahead)
         ) as scans:
             for scan in scans:
-                pieces = list(pieces_of(path, line, scan))
+                pieces = list(pieces_of(text.reader, line, scan))
                 if shape is not None and shape.learn(
-                    path, [*scan.properties(), *_properties_of_holes(path, scan)]
+                    path, [*scan.properties(), *_properties_of_holes(text.reader, scan)]
                 ):
                     scanner.expect(shape.kinds())
                 yield from pieces
@@ -160,43 +160,44 @@ def _scanner(shape: Shape | None, *, columns: bool = False) -> _core.Scanner:
     return scanner
 
 
-def _scan(path: str, scanner: _core.Scanner, head: bytes, text: bytes, end: int) -> _core.Scan:
+def _scan(reader: LineReader, scanner: _core.Scanner, head: bytes, text: bytes, end: int) -> _core.Scan:
     """Scan a block; for columns, the lines that the core leaves alone are read here."""
     scan = scanner.scan(head, text, end)
     unread = scan.unread()
-    return scanner.scan(head, text, end, plain_lines(path, unread)) if unread else scan
+    return scanner.scan(head, text, end, plain_lines(reader, unread)) if unread else scan
 
 
-def plain_lines(path: str, lines: Iterable[tuple[int, bytes]]) -> list[bytes | None]:
+def plain_lines(reader: LineReader, lines: Iterable[tuple[int, bytes]]) -> list[bytes | None]:
     """Return lines that the core leaves alone as lines that it reads; None for what is no event."""
-    items = [event_or_bad_line(path, line, text, decoded_for_tables) for line, text in lines]
-    return [None if isinstance(item, BadLine) else line_of(item[1]) for item in items]
+    items = [reader(line, text, decoded_for_tables) for line, text in lines]
+    return [None if item is None or isinstance(item, BadLine) else line_of(item[1]) for item in items]
 
 
-def pieces_of(path: str, first_line: int, scan: _core.Scan) -> Iterator[StepBatch | BadLine]:
-    """Yield the rows of ``scan``, cut where a line is bad."""
-    start = 0
+def pieces_of(reader: LineReader, first_line: int, scan: _core.Scan) -> Iterator[StepBatch | BadLine]:
+    """Yield the rows of ``scan``, cut where a line is bad or states nothing."""
+    start, path = 0, reader.path
     events: dict[int, dict[str, Any]] = {}
     for row, text in scan.holes():
-        item = event_or_bad_line(path, first_line + scan.line(row), text)
-        if not isinstance(item, BadLine):
+        item = reader(first_line + scan.line(row), text)
+        if item is not None and not isinstance(item, BadLine):
             events[row - start] = item[1]
             continue
         if row > start:
             yield StepBatch(path, events, scan, first_line, range(start, row))
-        yield item
+        if item is not None:
+            yield item
         start, events = row + 1, {}
     if len(scan) > start:
         yield StepBatch(path, events, scan, first_line, range(start, len(scan)))
 
 
-def _properties_of_holes(path: str, scan: _core.Scan) -> Iterator[tuple[str, int, int]]:
+def _properties_of_holes(reader: LineReader, scan: _core.Scan) -> Iterator[tuple[str, int, int]]:
     """Yield the properties of those events of ``scan`` of which Python alone knows them."""
     rows = set(scan.rows_without_properties())
     if not rows:
         return
     holes = [(row, text) for row, text in scan.holes() if row in rows]
-    plain = zip((row for row, _ in holes), plain_lines(path, holes), strict=True)
+    plain = zip((row for row, _ in holes), plain_lines(reader, holes), strict=True)
     lines = {row: line for row, line in plain if line is not None}
     text = b"\n".join(lines.values())
     found = _scanner(Shape()).scan(b"", text, len(text))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import FileFormatError
-from idmerge.files import BadLine, scan
+from idmerge.files import scan
 from idmerge.files.flattening import Flattening, flattener_of
 from idmerge.files.names import BEFORE, ID, INSERT_ID
 from idmerge.files.reading import flatten
@@ -72,8 +71,6 @@ class Lines:
         """
         for file in self._files:
             self._marks.take(file)
-            bad: BadLine | None = None
-            is_read = False
             for piece in scan(
                 file.path,
                 name=file.name,
@@ -81,17 +78,8 @@ class Lines:
                 shape=self._shape,
                 on_columns=encoding.take if encoding is not None and encoding.is_whole else None,
             ):
-                if isinstance(piece, BadLine):
-                    bad = bad or piece
-                else:
-                    is_read = True
                 yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             self._marks.check(file)
-            if bad is not None and not is_read:
-                raise FileFormatError(
-                    f"{bad.path}: no line is an event (line {bad.line}: {bad.message}); give events, a JSON "
-                    "object a line or in an array"
-                )
 
     def column_names(self) -> list[str]:
         """Return the names of the columns of the events that were read."""

@@ -1,4 +1,5 @@
-//! The items of a JSON array as lines, so that one reader reads both.
+//! The items of a JSON array as lines, and objects that stand one after another, so that one reader
+//! reads all of them.
 //!
 //! Brackets, commas and quotes are all that is looked at. Each comma between items becomes the end
 //! of a line, and every byte within an item that could end a line becomes another one, so an item
@@ -8,6 +9,8 @@
 use memchr::{memchr, memchr2};
 
 const NO_ITEM: &str = "the item is no JSON: Expecting value";
+/// The error of an object that goes beyond the end of the text.
+pub const NO_END: &str = "the text ends within an object";
 
 /// The last part of an array that was read.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -25,10 +28,12 @@ enum Place {
     Closed,
 }
 
-/// Turns the text of a JSON array, behind its opening bracket, into lines.
+/// Turns the text of a JSON array, behind its opening bracket, into lines; or a text of objects.
 #[derive(Default)]
 pub struct ArrayLines {
     place: Place,
+    /// Whether the items are objects without brackets around them all, and may lack commas.
+    is_open: bool,
     /// The number of brackets of the item that are open.
     depth: usize,
     in_text: bool,
@@ -37,17 +42,39 @@ pub struct ArrayLines {
 }
 
 impl ArrayLines {
+    /// Reads objects that stand one after another, with blanks, ends of lines or commas between
+    /// them, from the first one on.
+    pub fn of_objects() -> Self {
+        Self { is_open: true, ..Self::default() }
+    }
+
     /// Turns the next piece of text into lines, appended to `lines`; an empty piece ends it.
     ///
     /// # Errors
     ///
-    /// The text behind those lines belongs to no array; the error names the fault.
+    /// The text behind those lines belongs to no array, or is no object; the error names the fault.
     pub fn cut(&mut self, text: &[u8], lines: &mut Vec<u8>) -> Result<(), String> {
         if text.is_empty() {
             return self.end(lines);
         }
-        let mut rest = text;
+        let mut rest = self.pass(text, lines)?;
         while let Some((&byte, behind)) = rest.split_first() {
+            rest = behind;
+            self.take(byte, lines)?;
+        }
+        Ok(())
+    }
+
+    /// Turns text into lines as [`Self::cut`] does, up to the end of the array, and returns what is
+    /// behind that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::cut`].
+    pub fn pass<'a>(&mut self, text: &'a [u8], lines: &mut Vec<u8>) -> Result<&'a [u8], String> {
+        let mut rest = text;
+        while self.place != Place::Closed {
+            let Some((&byte, behind)) = rest.split_first() else { break };
             if self.in_text {
                 rest = self.pass_text(rest, lines);
                 continue;
@@ -55,7 +82,12 @@ impl ArrayLines {
             rest = behind;
             self.take(byte, lines)?;
         }
-        Ok(())
+        Ok(rest)
+    }
+
+    /// Returns whether the closing bracket was read.
+    pub fn is_closed(&self) -> bool {
+        self.place == Place::Closed
     }
 
     /// Copies the text of a string up to its end, and returns what is behind that.
@@ -93,6 +125,14 @@ impl ArrayLines {
         }
         if self.depth == 0 {
             match (self.place, byte) {
+                (Place::Begun | Place::Comma, b'{') if self.is_open => (),
+                (Place::ItemEnd, b'{') if self.is_open => lines.push(b'\n'),
+                (Place::ItemEnd, b',') if self.is_open => {
+                    self.place = Place::Comma;
+                    lines.push(b'\n');
+                    return Ok(());
+                }
+                _ if self.is_open => return Err(no_object(byte)),
                 (Place::Closed, _) => {
                     return Err("the file goes on behind the end of its JSON array".to_owned());
                 }
@@ -129,15 +169,21 @@ impl ArrayLines {
     fn end(&mut self, lines: &mut Vec<u8>) -> Result<(), String> {
         match self.place {
             Place::Closed => Ok(()),
+            Place::Begun | Place::Comma | Place::ItemEnd if self.is_open => Ok(()),
             Place::Begun | Place::Comma => Err(NO_ITEM.to_owned()),
             Place::Item | Place::ItemEnd => {
                 if self.in_text || self.depth > 0 {
                     lines.push(b'\n'); // The reader of this line finds that it is not closed.
                 }
-                Err(no_comma(""))
+                Err(if self.is_open { NO_END.to_owned() } else { no_comma("") })
             }
         }
     }
+}
+
+/// Returns the error of text where an object is expected.
+pub fn no_object(found: u8) -> String {
+    format!("expected an object, got '{}'", char::from(found))
 }
 
 fn no_comma(found: &str) -> String {

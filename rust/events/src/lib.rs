@@ -13,8 +13,9 @@
 //!                                  schema: names and kinds ──┘
 //! ```
 //!
-//! - [`array`]: the items of a JSON array as lines; [`lines`]: the lines of a text that comes in
-//!   pieces.
+//! - [`beginning`]: the form of a text; [`array`]: the items of a JSON array, and objects one after
+//!   another, as lines; [`pages`]: the lists in answers of query APIs; [`transcode`]: lines of other
+//!   dialects as lines of the raw shape; [`lines`]: the lines of a text that comes in pieces.
 //! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
 //!   values.
 //! - [`ids`]: the texts of IDs that are no text.
@@ -48,6 +49,7 @@
 #![forbid(unsafe_code)]
 
 pub mod array;
+pub mod beginning;
 pub mod checked;
 pub mod columns;
 pub mod dedupe;
@@ -57,8 +59,10 @@ pub mod journal_blocks;
 pub mod json;
 pub mod lines;
 pub mod links;
+pub mod pages;
 pub mod parquet;
 pub mod scan;
 pub mod schema;
+pub mod transcode;
 
 pub use error::Error;

@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 13] = [
+const EVENTS: [Direction; 16] = [
     ("error", &[]),
     ("array", &[]),
+    ("beginning", &[]),
+    ("pages", &["array", "beginning"]),
+    ("transcode", &["json"]),
     ("checked", &[]),
     ("ids", &[]),
     ("journal_blocks", &[]),

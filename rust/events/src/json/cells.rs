@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use sonic_rs::Deserializer as Parser;
 
 use crate::ids;
@@ -137,9 +137,11 @@ impl<'a, K: Keys> Visitor<'a> for Event<'_, 'a, K> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut has_name, mut is_text) = (false, false);
         while let Some(field) = map.next_key_seed(FieldName)? {
             match field {
                 Field::Event => {
+                    has_name = true;
                     let name = map.next_value_seed(Value { buffer: self.buffer, depth: 1 })?;
                     self.cells.event = matches!(name, Cell::Borrowed(_) | Cell::Unescaped(_)).then_some(name);
                 }
@@ -147,15 +149,19 @@ impl<'a, K: Keys> Visitor<'a> for Event<'_, 'a, K> {
                     self.cells.properties.clear();
                     self.keys.begin_row();
                     let cells = &mut self.cells.properties;
-                    map.next_value_seed(PropertiesSeed { cells, keys: self.keys, buffer: self.buffer })?;
+                    is_text = map.next_value_seed(PropertiesSeed { cells, keys: self.keys, buffer: self.buffer })?;
                 }
                 Field::Other => _ = map.next_value_seed(Value { buffer: self.buffer, depth: 1 })?,
             }
+        }
+        if !has_name || is_text {
+            return Err(A::Error::custom("no event of the raw shape"));
         }
         Ok(())
     }
 }
 
+/// Reads properties, and returns whether they are a text.
 struct PropertiesSeed<'e, 'a, K> {
     cells: &'e mut Vec<(usize, Cell<'a>)>,
     keys: &'e mut K,
@@ -163,40 +169,40 @@ struct PropertiesSeed<'e, 'a, K> {
 }
 
 impl<'a, K: Keys> DeserializeSeed<'a> for PropertiesSeed<'_, 'a, K> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<bool, D::Error> {
         value.deserialize_any(self)
     }
 }
 
 impl<'a, K: Keys> Visitor<'a> for PropertiesSeed<'_, 'a, K> {
-    type Value = ();
+    type Value = bool;
 
     any_value! {
-        visit_bool(bool) => |_, _| ();
-        visit_i64(i64) => |_, _| ();
-        visit_u64(u64) => |_, _| ();
-        visit_f64(f64) => |_, _| ();
-        visit_str(&str) => |_, _| ();
+        visit_bool(bool) => |_, _| false;
+        visit_i64(i64) => |_, _| false;
+        visit_u64(u64) => |_, _| false;
+        visit_f64(f64) => |_, _| false;
+        visit_str(&str) => |_, _| true;
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
-        Value { buffer: self.buffer, depth: 1 }.visit_seq(list).map(|_| ())
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<bool, A::Error> {
+        Value { buffer: self.buffer, depth: 1 }.visit_seq(list).map(|_| false)
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(place) = map.next_key_seed(Key(self.keys))? {
             let value = map.next_value_seed(Value { buffer: self.buffer, depth: 2 })?;
             if let Some(place) = place {
                 self.cells.push((place, value));
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

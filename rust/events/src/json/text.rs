@@ -97,7 +97,7 @@ impl<'a> Visitor<'a> for JsonText<'_> {
 /// The keys that an object had so far, by their hashes: an object in which two share one is
 /// declined.
 #[derive(Default)]
-struct DistinctKeys {
+pub(crate) struct DistinctKeys {
     hasher: RandomState,
     first: [u64; 8],
     count: usize,
@@ -107,7 +107,7 @@ struct DistinctKeys {
 impl DistinctKeys {
     /// Takes a key, and returns whether certainly none before it was equal.
     #[inline]
-    fn is_new(&mut self, key: &str) -> bool {
+    pub(crate) fn is_new(&mut self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
         if self.first[..self.count].contains(&hash) {
             return false;

@@ -30,10 +30,14 @@ impl Rules {
         unescaped.clear();
         let (schema, row) = schema.unzip();
         let values = [const { Value::Absent }; MAX_KEYS];
-        let mut event = Event { rules: self, rule: None, values, has_values: false, unescaped, schema };
+        let mut event =
+            Event { rules: self, rule: None, values, has_values: false, unescaped, schema, is_raw: false };
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(&mut event).ok()?;
         parser.end().ok()?;
+        if !event.is_raw {
+            return None;
+        }
         if let Some((schema, row)) = event.schema.as_deref_mut().zip(row) {
             schema.end_row(row);
         }
@@ -74,6 +78,8 @@ struct Event<'r, 'a> {
     has_values: bool,
     unescaped: &'a mut String,
     schema: Option<&'r mut Properties>,
+    /// Whether the line has the key of an event's name, and properties that are no text.
+    is_raw: bool,
 }
 
 impl Event<'_, '_> {
@@ -97,16 +103,21 @@ impl<'a> Visitor<'a> for &mut Event<'_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         self.begin_properties();
+        let (mut has_name, mut is_text) = (false, false);
         while let Some(field) = map.next_key_seed(FieldName)? {
             match field {
-                Field::Event => self.rule = map.next_value_seed(EventName(self.rules))?,
+                Field::Event => {
+                    has_name = true;
+                    self.rule = map.next_value_seed(EventName(self.rules))?;
+                }
                 Field::Properties => {
                     self.begin_properties();
-                    map.next_value_seed(PropertiesSeed(self))?;
+                    is_text = map.next_value_seed(PropertiesSeed(self))?;
                 }
                 Field::Other => _ = map.next_value_seed(Skip { depth: 1 })?,
             }
         }
+        self.is_raw = has_name && !is_text;
         Ok(())
     }
 }
@@ -148,36 +159,37 @@ impl<'a> Visitor<'a> for EventName<'_> {
     }
 }
 
+/// Reads properties, and returns whether they are a text.
 struct PropertiesSeed<'e, 'r, 'a>(&'e mut Event<'r, 'a>);
 
 impl<'a> DeserializeSeed<'a> for PropertiesSeed<'_, '_, 'a> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<bool, D::Error> {
         value.deserialize_any(self)
     }
 }
 
 impl<'a> Visitor<'a> for PropertiesSeed<'_, '_, 'a> {
-    type Value = ();
+    type Value = bool;
 
     any_value! {
-        visit_bool(bool) => |_, _| ();
-        visit_i64(i64) => |_, _| ();
-        visit_u64(u64) => |_, _| ();
-        visit_f64(f64) => |_, _| ();
-        visit_str(&str) => |_, _| ();
+        visit_bool(bool) => |_, _| false;
+        visit_i64(i64) => |_, _| false;
+        visit_u64(u64) => |_, _| false;
+        visit_f64(f64) => |_, _| false;
+        visit_str(&str) => |_, _| true;
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<(), A::Error> {
-        Skip { depth: 1 }.visit_seq(list).map(|_| ())
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<bool, A::Error> {
+        Skip { depth: 1 }.visit_seq(list).map(|_| false)
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<bool, A::Error> {
         let event = self.0;
         while let Some((operand, place)) = map.next_key_seed(PropertyName(event.rules, &mut event.schema))? {
             let kind = match operand {
@@ -194,7 +206,7 @@ impl<'a> Visitor<'a> for PropertiesSeed<'_, '_, 'a> {
                 schema.value(place, kind);
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -1,18 +1,18 @@
 //! Classes over `idmerge_events`: lines of events as steps, columns and Parquet.
 
-mod array;
 mod dedupe;
 mod encoding;
 mod flattener;
 mod scanner;
+mod text;
 
 use pyo3::prelude::*;
 
-pub use array::Items;
 pub use dedupe::DistinctRows;
 pub use encoding::{EncodedEvents, EncodedFile, SentIds, Spool};
 pub use flattener::{Flat, Flattener};
 pub use scanner::{Scan, Scanner, holes_filled};
+pub use text::{Beginning, Items, Transcoder};
 
 /// Return a number in the shortest form that is read as the same one.
 #[pyfunction]

@@ -1,0 +1,184 @@
+//! The form of a JSON text, by its beginning: lines, objects over several lines, or pages with a
+//! list of objects.
+//!
+//! The first object is checked by the grammar of JSON, so that a line that is cut off is not taken
+//! for the beginning of a long object: it is a bad line among lines. Memory is that of the keys that
+//! are looked at; time is linear.
+
+/// The form of a JSON text that begins with `{`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// A value a line.
+    Lines,
+    /// Objects that go over several lines, or stand several on one.
+    Objects,
+    /// Objects, each with a list of objects under these keys (see [`crate::pages`]).
+    Pages(Keys),
+}
+
+/// The keys of a list in a page, from the outermost on.
+pub type Keys = &'static [&'static str];
+
+/// Objects and lists within each other, beyond which nothing is looked at.
+const DEEPEST: usize = 500;
+/// The lists that pages have.
+pub const LISTS: [Keys; 4] = [&["results"], &["results", "events"], &["events"], &["data"]];
+/// The longest key that is looked at.
+const LONGEST_KEY: usize = 16;
+
+/// The part of JSON's grammar that may come next.
+#[derive(Clone, Copy, PartialEq)]
+enum Next {
+    /// A value.
+    Value,
+    /// A value, or the end of a list that is empty.
+    ValueOrEnd,
+    /// A key, or the end of an object that is empty.
+    KeyOrEnd,
+    /// A key.
+    Key,
+    /// The colon behind a key.
+    Colon,
+    /// A comma, or the end of an object or list.
+    CommaOrEnd,
+    /// The rest of a number or a word.
+    Word,
+    /// The end of a text, and whether it is a key.
+    Text(bool),
+    /// The character behind a backslash in a text, and whether it is a key.
+    Escaped(bool),
+    /// Anything behind the first object.
+    Behind,
+}
+
+/// Finds out the form of a text that comes in pieces.
+pub struct Beginning {
+    next: Next,
+    /// The opening brackets that are not closed.
+    open: Vec<u8>,
+    /// The last key of each of the outer two objects.
+    keys: [Vec<u8>; 2],
+    /// Whether a line ended within the first object.
+    has_lines: bool,
+    /// The list whose opening bracket was read last, if it may be a page's.
+    list: Option<Keys>,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        let keys = [Vec::new(), Vec::new()];
+        Self { next: Next::Value, open: Vec::new(), keys, has_lines: false, list: None }
+    }
+}
+
+impl Beginning {
+    /// Looks at the next piece of text, and returns the form once it is known; an empty piece is
+    /// the end.
+    pub fn take(&mut self, text: &[u8]) -> Option<Form> {
+        if text.is_empty() {
+            return Some(self.form_so_far());
+        }
+        text.iter().find_map(|byte| self.byte(*byte))
+    }
+
+    /// Returns the form of a text of which no more is looked at.
+    pub fn form_so_far(&self) -> Form {
+        if self.has_lines { Form::Objects } else { Form::Lines }
+    }
+
+    fn byte(&mut self, byte: u8) -> Option<Form> {
+        match self.next {
+            Next::Text(is_key) => return self.text(byte, is_key),
+            Next::Escaped(is_key) => {
+                self.next = Next::Text(is_key);
+                return (byte == b'\n').then_some(Form::Lines);
+            }
+            _ => (),
+        }
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            return self.blank(byte);
+        }
+        if let (Some(list), b'{' | b']') = (self.list.take(), byte) {
+            return Some(Form::Pages(list));
+        }
+        match (self.next, byte) {
+            (Next::Behind, b'{' | b',') => return Some(Form::Objects),
+            (Next::Behind, _) => return Some(self.form_so_far()),
+            (Next::Value | Next::ValueOrEnd, b'{' | b'[') => return self.open(byte),
+            (Next::Value | Next::ValueOrEnd, b'"') if !self.open.is_empty() => self.next = Next::Text(false),
+            (Next::Value | Next::ValueOrEnd, b'-' | b'0'..=b'9' | b'a'..=b'z' | b'N' | b'I')
+                if !self.open.is_empty() =>
+            {
+                self.next = Next::Word;
+            }
+            (Next::Word, b'+' | b'-' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => (),
+            (Next::Key | Next::KeyOrEnd, b'"') => {
+                if let Some(key) = self.keys.get_mut(self.open.len() - 1) {
+                    key.clear();
+                }
+                self.next = Next::Text(true);
+            }
+            (Next::Colon, b':') => self.next = Next::Value,
+            (Next::Word | Next::CommaOrEnd, b',') => {
+                self.next = if self.open.last() == Some(&b'{') { Next::Key } else { Next::Value };
+            }
+            (Next::Word | Next::CommaOrEnd | Next::KeyOrEnd, b'}') => return self.close(b'{'),
+            (Next::Word | Next::CommaOrEnd | Next::ValueOrEnd, b']') => return self.close(b'['),
+            _ => return Some(Form::Lines),
+        }
+        None
+    }
+
+    fn text(&mut self, byte: u8, is_key: bool) -> Option<Form> {
+        match byte {
+            b'"' => self.next = if is_key { Next::Colon } else { Next::CommaOrEnd },
+            b'\\' => self.next = Next::Escaped(is_key),
+            b'\n' => return Some(Form::Lines),
+            _ => (),
+        }
+        if is_key && byte != b'"' {
+            if let Some(key) = self.keys.get_mut(self.open.len() - 1) {
+                key.extend((key.len() < LONGEST_KEY).then_some(byte));
+            }
+        }
+        None
+    }
+
+    fn blank(&mut self, byte: u8) -> Option<Form> {
+        if self.next == Next::Word {
+            self.next = Next::CommaOrEnd;
+        }
+        if byte != b'\n' {
+            return None;
+        }
+        if self.next == Next::Behind {
+            return Some(self.form_so_far());
+        }
+        self.has_lines |= !self.open.is_empty();
+        None
+    }
+
+    fn open(&mut self, byte: u8) -> Option<Form> {
+        if byte == b'[' {
+            let is_list = |list: &Keys| {
+                let is_key = |(key, wanted): (&Vec<u8>, &&str)| key == wanted.as_bytes();
+                list.len() == self.open.len() && self.keys.iter().zip(*list).all(is_key)
+            };
+            self.list = LISTS.into_iter().find(is_list).filter(|_| !self.open.contains(&b'['));
+        }
+        if self.open.len() == DEEPEST {
+            return Some(Form::Lines);
+        }
+        self.open.push(byte);
+        self.next = if byte == b'{' { Next::KeyOrEnd } else { Next::ValueOrEnd };
+        None
+    }
+
+    fn close(&mut self, opening: u8) -> Option<Form> {
+        if self.open.pop() != Some(opening) {
+            return Some(Form::Lines);
+        }
+        self.next = if self.open.is_empty() { Next::Behind } else { Next::CommaOrEnd };
+        None
+    }
+}

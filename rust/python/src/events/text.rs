@@ -1,0 +1,118 @@
+//! The classes that turn JSON text of any form and dialect into lines of events.
+
+use std::sync::Mutex;
+
+use idmerge_events::array::ArrayLines;
+use idmerge_events::beginning::{self, Form, LISTS};
+use idmerge_events::pages::PageLines;
+use idmerge_events::transcode::{self, Dialect};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::errors::Failure;
+
+/// Turns the text of a JSON array, behind its opening bracket, into lines; or objects, or pages.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Items(Mutex<Container>);
+
+enum Container {
+    Items(ArrayLines),
+    Pages(PageLines),
+}
+
+#[pymethods]
+impl Items {
+    /// Take the form of the text as `Beginning` knows it; none for an array.
+    #[new]
+    #[pyo3(signature = (form=None))]
+    fn new(form: Option<&str>) -> PyResult<Self> {
+        let container = match form {
+            None => Container::Items(ArrayLines::default()),
+            Some("objects") => Container::Items(ArrayLines::of_objects()),
+            Some(form) => {
+                let Some(keys) = LISTS.into_iter().find(|keys| keys.join(".") == form) else {
+                    return Err(PyValueError::new_err(format!("no form is called {form:?}")));
+                };
+                Container::Pages(PageLines::new(keys))
+            }
+        };
+        Ok(Self(Mutex::new(container)))
+    }
+
+    /// Turn the next piece of text into lines; an empty one ends it.
+    ///
+    /// Returns the lines, and what is wrong behind them, if anything is.
+    fn cut<'py>(&self, text: &Bound<'py, PyBytes>) -> PyResult<(Bound<'py, PyBytes>, Option<String>)> {
+        let py = text.py();
+        let text = PyBackedBytes::from(text.clone());
+        let (lines, wrong) = py.detach(|| -> Result<_, Failure> {
+            let mut lines = Vec::with_capacity(text.len() + 1);
+            let wrong = match &mut *self.0.lock()? {
+                Container::Items(items) => items.cut(&text, &mut lines),
+                Container::Pages(pages) => pages.cut(&text, &mut lines),
+            };
+            Ok((lines, wrong.err()))
+        })?;
+        Ok((PyBytes::new(py, &lines), wrong))
+    }
+}
+
+/// Finds out the form of a JSON text that begins with an object.
+#[pyclass(frozen, module = "idmerge._core")]
+#[derive(Default)]
+pub struct Beginning(Mutex<beginning::Beginning>);
+
+#[pymethods]
+impl Beginning {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Look at the next piece of text, an empty one for the end; return the form once it is known.
+    fn take(&self, text: &[u8]) -> Result<Option<String>, Failure> {
+        let form = self.0.lock()?.take(text);
+        Ok(form.map(|form| match form {
+            Form::Lines => "lines".to_owned(),
+            Form::Objects => "objects".to_owned(),
+            Form::Pages(keys) => keys.join("."),
+        }))
+    }
+}
+
+/// Turns lines of a dialect into lines of the raw shape.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct Transcoder(Mutex<transcode::Transcoder>);
+
+#[pymethods]
+impl Transcoder {
+    /// Take a dialect's keys, other spellings of properties, and the longest line.
+    #[new]
+    #[pyo3(signature = (events, properties, is_flat, record, names, prefix, longest))]
+    fn new(
+        events: Vec<String>,
+        properties: Vec<String>,
+        is_flat: bool,
+        record: Option<String>,
+        names: Vec<(String, String)>,
+        prefix: &str,
+        longest: usize,
+    ) -> Self {
+        let dialect = Dialect::new(events, properties, is_flat, record, names, prefix);
+        Self(Mutex::new(transcode::Transcoder::new(dialect, longest)))
+    }
+
+    /// Transcode the lines that end in the next piece of text; an empty one ends the last line.
+    fn cut<'py>(&self, text: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = text.py();
+        let text = PyBackedBytes::from(text.clone());
+        let lines = py.detach(|| -> Result<_, Failure> {
+            let mut lines = Vec::with_capacity(text.len() + text.len() / 8 + 64);
+            self.0.lock()?.cut(&text, &mut lines);
+            Ok(lines)
+        })?;
+        Ok(PyBytes::new(py, &lines))
+    }
+}

@@ -83,6 +83,7 @@ class CsvRows:
         return names
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows with the lines on which they end."""
         try:
             for cells in self._rows:
                 self._row_bytes = 0

@@ -161,7 +161,7 @@ class Dialect:
             return None
         if not isinstance(kind, str) or not isinstance(row, Mapping):
             raise MalformedEventError(
-                f"a message must have a type, and a RECORD the object {self.record!r}; it has {listed(message)}"
+                f"a message must have a type, and a RECORD {self.record!r}; it has {listed(message)}"
             )
         return row
 

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from idmerge import _core
 from idmerge._json_decoding import decoded
-from idmerge.errors import DialectError, FileFormatError, MalformedEventError
+from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
+from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, ItemLines, RawLines, Rejoined
 from idmerge.files.dialects import MIXPANEL, PEOPLE, RESOLVED, Dialect
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
 from idmerge.files.opening import BUFFER
 from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, LinkBatch, event_batches
-from idmerge.files.recognition import ANY, Spelling
+from idmerge.files.recognition import OnDialect, dialect_of_rows, is_recognised, no_matter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,14 +47,14 @@ hand."""
 
 
 def read_json(
-    path: str, stream: io.BufferedReader, spelling: Spelling = ANY
+    path: str, stream: io.BufferedReader, choice: Choice = ANY, on_dialect: OnDialect = no_matter
 ) -> Iterator[EventBatch | LinkBatch | BadLine]:
     """Read the events or mappings in ``stream``, JSON text of any form and dialect.
 
     Raises:
         FileFormatError: As `text_of`, or the rows are people's profiles.
     """
-    text = text_of(path, stream, spelling, as_raw=False)
+    text = text_of(path, stream, choice, on_dialect, as_raw=False)
     if text.dialect.content == "events":
         yield from checked(text, event_batches(path, _rows(path, text)))
     else:
@@ -66,7 +67,7 @@ def read_rows(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | Bad
     Raises:
         FileFormatError: As `text_of`.
     """
-    text = text_of(path, stream, Spelling(PEOPLE), as_raw=False)
+    text = text_of(path, stream, Choice(PEOPLE), as_raw=False)
     yield from checked(text, event_batches(path, _rows(path, text)))
 
 
@@ -85,7 +86,7 @@ def mappings_in(path: str, text: Text) -> Iterator[LinkBatch | BadLine]:
 
 
 class LineReader(NamedTuple):
-    """The reader of single lines: those of a file, or those of it that the core leaves to Python."""
+    """The reader of single lines: all of a file, or those of it that the core leaves to Python."""
 
     path: str
     """The file as messages name it."""
@@ -145,32 +146,40 @@ class Text(NamedTuple):
         return self.reader.dialect
 
 
-def text_of(path: str, stream: io.BufferedReader, spelling: Spelling = ANY, *, as_raw: bool = True) -> Text:
+def text_of(
+    path: str,
+    stream: io.BufferedReader,
+    choice: Choice = ANY,
+    on_dialect: OnDialect = no_matter,
+    *,
+    as_raw: bool = True,
+) -> Text:
     """Return the lines that ``stream`` holds, or the items of its array as lines.
 
     Args:
         path: The file as messages name it.
         stream: JSON text of any form: lines, an array, objects one after another, pages.
-        spelling: The dialect, or how it is found.
+        choice: The dialect that the caller wants.
+        on_dialect: Called with the path and the dialect.
         as_raw: Whether lines of another dialect become lines of the raw shape.
 
     Raises:
         FileFormatError: The text is UTF-16, the stream cut off or damaged, or its rows have no
             known dialect.
     """
-    chosen = spelling.chosen()
     passed, head = beginning(path, stream)
-    form, head = _form(path, stream, head, spelling)
+    form, head = _form(path, stream, head, choice)
     is_array = form != "lines"
     if is_array:
         bare = head.lstrip(BLANK)
         items = ItemLines(bare[1:], stream) if form == "array" else ItemLines(bare, stream, form)
         stream, passed, head = io.BufferedReader(items, CHUNK), 0, b""
-    rows: list[Mapping[str, Any]] = []
-    if chosen is None:
-        rows, head = _first_rows(path, stream, head, spelling)
-    dialect = chosen or spelling.of_rows(path, rows)
-    spelling.on_dialect(path, dialect if dialect or head else None)
+    if choice.dialect is not None:
+        dialect = choice.of(())
+    else:
+        rows, head = _first_rows(path, stream, head, choice)
+        dialect = dialect_of_rows(path, rows, choice)
+    on_dialect(path, dialect or (MIXPANEL if head else None))
     reader = LineReader(path, dialect or MIXPANEL)
     if as_raw and dialect is not None and (dialect.is_flat or dialect.record) and dialect.content == "events":
         stream = io.BufferedReader(RawLines(head, stream, dialect), BUFFER)
@@ -180,7 +189,7 @@ def text_of(path: str, stream: io.BufferedReader, spelling: Spelling = ANY, *, a
     return Text(stream, passed, head, is_array, reader)
 
 
-def _form(path: str, stream: io.BufferedReader, head: bytes, spelling: Spelling) -> tuple[str, bytes]:
+def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> tuple[str, bytes]:
     """Return the form of the text that begins with ``head``, and what was read to find it out."""
     if is_array(head):
         return "array", head
@@ -197,25 +206,23 @@ def _form(path: str, stream: io.BufferedReader, head: bytes, spelling: Spelling)
     except FileFormatError as error:
         raise FileFormatError(f"{path}:1: {error}") from error
     head = b"".join(pieces)
-    if form not in {"lines", "objects"} and _is_row(head, spelling):
+    if form not in {"lines", "objects"} and _is_row(head, choice):
         form = "lines"
     return form, head
 
 
-def _is_row(head: bytes, spelling: Spelling) -> bool:
+def _is_row(head: bytes, choice: Choice) -> bool:
     """Return whether the first line is a row, though a list in it looks like that of a page."""
     row = _object_of(head.partition(b"\n")[0])
-    chosen = spelling.chosen()
-    if row is None or chosen is None:
-        return row is not None and _is_known(row, spelling)
-    keys = chosen.event if chosen.content == "events" else (ID, "$distinct_id")
-    return bool({*keys, *filter(None, [chosen.record])} & row.keys())
+    if row is None or choice.dialect is None or choice.dialect.content == "events":
+        return row is not None and is_recognised(row, choice)
+    return bool({ID, "$distinct_id"} & row.keys())
 
 
 def _first_rows(
-    path: str, stream: io.BufferedReader, head: bytes, spelling: Spelling
+    path: str, stream: io.BufferedReader, head: bytes, choice: Choice
 ) -> tuple[list[Mapping[str, Any]], bytes]:
-    """Return the first objects among the lines, up to one whose dialect is known; and their text."""
+    """Return the first objects among the lines, up to one of a known dialect; and their text."""
     rows: list[Mapping[str, Any]] = []
     ready, pieces, length = io.BytesIO(head), [head], 0
     try:
@@ -231,7 +238,7 @@ def _first_rows(
             row = _object_of(line)
             if row is not None:
                 rows.append(row)
-                if _is_known(row, spelling):
+                if is_recognised(row, choice):
                     break
     except FileFormatError as error:
         raise FileFormatError(f"{path}:1: {error}") from error
@@ -244,14 +251,6 @@ def _object_of(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
-
-
-def _is_known(row: Mapping[str, Any], spelling: Spelling) -> bool:
-    """Return whether it is known to which dialect, or to which other product, a row belongs."""
-    try:
-        return spelling.of(row, row.get) is not None
-    except DialectError:
-        return True
 
 
 def checked(text: Text, pieces: Iterable[P]) -> Iterator[P]:

@@ -33,9 +33,10 @@ def mapping_batches(
         if lines and (full or isinstance(row, BadLine)):
             yield _batch(path, lines, first, second)
             lines, first, second, length = [], [], [], 0
-        if isinstance(row, BadLine) or isinstance(item, BadLine):
+        if isinstance(row, BadLine):
             yield row
             continue
+        assert not isinstance(item, BadLine)  # noqa: S101
         lines.append(item[0])
         first.append(row[0])
         second.append(row[1])

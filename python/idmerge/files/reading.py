@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from idmerge._naming import check_local
 from idmerge.errors import FileFormatError
+from idmerge.files.choosing import ANY, Choice, choice_of
 from idmerge.files.columns import CSV, read_columns, read_csv
 from idmerge.files.flattening import Flattened
 from idmerge.files.jsontext import checked, mappings_in, read_json, read_rows, text_of
 from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
 from idmerge.files.people import read_people, update_of
 from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
-from idmerge.files.recognition import ANY, OnDialect, Spelling, spelling_of
+from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def read(  # noqa: PLR0913 - each says what is wanted
     on_bytes: Callable[[int], object] = lambda _count: None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_dialect: OnDialect | None = None,
+    on_dialect: OnDialect = no_matter,
 ) -> Iterator[EventBatch | LinkBatch | BadLine]:
     """Yield the events or links of ``source`` in batches, and its bad lines, in their order.
 
@@ -67,8 +68,9 @@ def read(  # noqa: PLR0913 - each says what is wanted
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
-    spelling = spelling_of(dialect, columns, on_dialect)
-    pieces = _read(path, source, on_bytes, lambda stream, _ahead: read_json(path, stream, spelling), spelling)
+    choice = choice_of(dialect, columns)
+    read_text = partial(_read_json, path, choice, on_dialect)
+    pieces = _read(path, source, choice, on_bytes, read_text)
     return _not_all_bad(path, pieces)
 
 
@@ -85,7 +87,9 @@ def read_updates(
         OSError: It cannot be opened.
     """
     path = name_of(source)
-    pieces = _read(path, source, on_bytes, lambda stream, _ahead: read_rows(path, stream), csv_by=read_people)
+    pieces = _read(
+        path, source, ANY, on_bytes, lambda stream, _ahead: read_rows(path, stream), csv_by=read_people
+    )
     for piece in pieces:
         if isinstance(piece, LinkBatch):
             raise FileFormatError(f"{piece.path}: the file holds links in columns; updates must be JSON")
@@ -126,7 +130,7 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     on_columns: OnColumns | None = None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_dialect: OnDialect | None = None,
+    on_dialect: OnDialect = no_matter,
 ) -> Iterator[StepBatch | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
@@ -139,9 +143,9 @@ def scan(  # noqa: PLR0913 - each says what is wanted
         As `read`.
     """
     path = name_of(source) if name is None else name
-    spelling = spelling_of(dialect, columns, on_dialect)
-    read_text = partial(_scan_json, path, spelling, shape, on_columns)
-    pieces = _told(partial(_read, path, source), read_text, on_bytes, spelling)
+    choice = choice_of(dialect, columns)
+    read_text = partial(_scan_json, path, choice, on_dialect, shape, on_columns)
+    pieces = _told(partial(_read, path, source, choice), read_text, on_bytes)
     yield from _not_all_bad(path, pieces)
 
 
@@ -161,9 +165,9 @@ def flatten(  # noqa: PLR0913 - each says what is wanted
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
-    spelling = spelling_of(dialect, columns)
-    read_text = partial(_flatten_json, path, spelling, flattening)
-    for piece in _told(partial(_read, path, source), read_text, on_bytes, spelling):
+    choice = choice_of(dialect, columns)
+    read_text = partial(_flatten_json, path, choice, flattening)
+    for piece in _told(partial(_read, path, source, choice), read_text, on_bytes):
         if isinstance(piece, LinkBatch):
             yield Flattened(None, [], piece)
         elif not isinstance(piece, BadLine):
@@ -174,11 +178,10 @@ def _told(
     read_by: Callable[..., Iterator[P | LinkBatch | BadLine]],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
     on_bytes: Callable[[int], object],
-    spelling: Spelling,
 ) -> Iterator[P | LinkBatch | BadLine]:
     """Yield what is read, and tell ``on_bytes``, in the caller's thread, how much that was."""
     counts: deque[int] = deque()
-    for piece in read_by(counts.append, read_text, spelling):
+    for piece in read_by(counts.append, read_text):
         while counts:
             on_bytes(counts.popleft())
         yield piece
@@ -186,15 +189,26 @@ def _told(
         on_bytes(counts.popleft())
 
 
-def _scan_json(
+def _read_json(
     path: str,
-    spelling: Spelling,
+    choice: Choice,
+    on_dialect: OnDialect,
+    stream: io.BufferedReader,
+    _ahead: bool,  # noqa: FBT001
+) -> Iterator[EventBatch | LinkBatch | BadLine]:
+    return read_json(path, stream, choice, on_dialect)
+
+
+def _scan_json(  # noqa: PLR0913, PLR0917 - the text, and what is wanted of it
+    path: str,
+    choice: Choice,
+    on_dialect: OnDialect,
     shape: Shape | None,
     on_columns: OnColumns | None,
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[StepBatch | LinkBatch | BadLine]:
-    text = text_of(path, stream, spelling)
+    text = text_of(path, stream, choice, on_dialect)
     if text.dialect.content != "events":
         yield from mappings_in(path, text)
         return
@@ -203,24 +217,24 @@ def _scan_json(
 
 def _flatten_json(
     path: str,
-    spelling: Spelling,
+    choice: Choice,
     flattening: Flattening[T],
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[Flattened[T] | LinkBatch | BadLine]:
-    text = text_of(path, stream, spelling)
+    text = text_of(path, stream, choice)
     if text.dialect.content == "events":
         yield from flattening.of_lines(path, text, ahead=ahead)
     else:
         yield from mappings_in(path, text)
 
 
-def _read(
+def _read(  # noqa: PLR0913, PLR0917 - the file, and what is wanted of it
     path: str,
     source: Source,
+    choice: Choice,  # noqa: ARG001 - of tables
     on_bytes: Callable[[int], object],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
-    spelling: Spelling = ANY,
     csv_by: Callable[[str, io.BufferedReader], Iterator[P | LinkBatch | BadLine]] = read_csv,
 ) -> Iterator[P | LinkBatch | BadLine]:
     """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it."""

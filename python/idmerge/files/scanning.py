@@ -22,7 +22,6 @@ from idmerge.canonical import check_can_be_followed
 from idmerge.errors import FileFormatError
 from idmerge.events import Kind, Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
-from idmerge.files.jsontext import LineReader
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.shape import Shape, line_of
@@ -31,7 +30,7 @@ from idmerge.outcome import Report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from idmerge.files.jsontext import Text
+    from idmerge.files.jsontext import LineReader, Text
     from idmerge.files.judging import JudgedLink
     from idmerge.resolver import Resolver
 

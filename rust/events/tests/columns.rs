@@ -113,7 +113,8 @@ fn columns(text: &str) -> Columns {
 #[test]
 fn every_table_has_the_name_the_time_and_both_ids_of_an_event() {
     let own = r#"{"event":"Buy","properties":{"time":1,"distinct_id":7,"$distinct_id_before_identity":"d"}}"#;
-    let columns = columns(&format!("{own}\n{{\"event\":3}}\n{{\"properties\":{{\"distinct_id\":true}}}}\n"));
+    let other = r#"{"event":null,"properties":{"distinct_id":true}}"#;
+    let columns = columns(&format!("{own}\n{{\"event\":3}}\n{other}\n"));
     let [event, time, id, before] = columns.always();
     assert_eq!(columns.rows(), 3);
     assert_eq!(event.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("Buy"), None, None]);
@@ -125,9 +126,9 @@ fn every_table_has_the_name_the_time_and_both_ids_of_an_event() {
 #[test]
 fn a_schema_is_inferred_from_all_values_of_a_block() {
     let text = [1, 2, 3].map(|row| match row {
-        1 => json!({"properties": {"n": 1, "x": 1, "s": true, "none": null}}),
-        2 => json!({"properties": {"n": 2, "x": 0.5, "s": "t"}}),
-        _ => json!({"properties": {"x": 2, "s": [1]}}),
+        1 => json!({"event":"e","properties": {"n": 1, "x": 1, "s": true, "none": null}}),
+        2 => json!({"event":"e","properties": {"n": 2, "x": 0.5, "s": "t"}}),
+        _ => json!({"event":"e","properties": {"x": 2, "s": [1]}}),
     });
     let columns = columns(&text.map(|event| event.to_string()).join("\n"));
     let plain = |name: &str| columns.plain(name);
@@ -142,7 +143,7 @@ fn a_schema_is_inferred_from_all_values_of_a_block() {
 
 #[test]
 fn only_chosen_properties_become_columns() {
-    let text = r#"{"properties":{"a":1,"b":2}}"#;
+    let text = r#"{"event":"e","properties":{"a":1,"b":2}}"#;
     let chosen = HashSet::from(["b".to_owned()]);
     let columns = scan_columns(text, &ExpectedKinds::of(Some(chosen))).columns.expect("columns");
     assert!(columns.plain("a").is_none() && columns.plain("b").is_some());
@@ -150,12 +151,12 @@ fn only_chosen_properties_become_columns() {
 
 #[test]
 fn there_are_no_columns_until_declined_lines_are_filled() {
-    let text = b"{\"properties\":{\"a\":1}}\nNaN\n{\"a\":NaN}\n";
+    let text = b"{\"event\":\"e\",\"properties\":{\"a\":1}}\nNaN\n{\"a\":NaN}\n";
     let (scanner, expected) = (Scanner::new(rules(), LONGEST, true), ExpectedKinds::of(None));
     let scan = scanner.scan(&[], text, Some(&expected), None).expect("a short text");
     assert!(scan.columns.is_none());
     assert_eq!(scan.unread().iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2]);
-    let filled = [None, Some(br#"{"properties":{"a":2.5}}"#.as_slice())];
+    let filled = [None, Some(br#"{"event":"e","properties":{"a":2.5}}"#.as_slice())];
     let scan = scanner.scan(&[], text, Some(&expected), Some(&filled)).expect("each is filled");
     let columns = scan.columns.expect("nothing is unread");
     let a: Vec<_> = columns.plain("a").expect("values").as_primitive::<Float64Type>().iter().collect();
@@ -170,7 +171,7 @@ fn there_are_no_columns_until_declined_lines_are_filled() {
 fn columns_with_too_many_cells_are_dropped_and_the_rest_of_the_scan_stays() {
     // 2,100 rows with a property of their own each are more than four million cells.
     let lines: Vec<String> =
-        (0..2100).map(|row| format!("{{\"properties\":{{\"distinct_id\":\"u\",\"p{row}\":1}}}}")).collect();
+        (0..2100).map(|row| format!("{{\"event\":\"e\",\"properties\":{{\"distinct_id\":\"u\",\"p{row}\":1}}}}")).collect();
     let scan = scan_columns(&lines.join("\n"), &ExpectedKinds::of(None));
     assert!(scan.columns.is_none() && scan.unread().is_empty());
     assert_eq!((scan.len(), scan.properties().len()), (2100, 2101));
@@ -192,23 +193,23 @@ fn named(name: &str, kinds: u8) -> NamedKinds {
 fn lines_are_flattened_into_columns_of_known_types() {
     let properties =
         [named("a", kind::INTEGER | kind::FLOAT), named("b", kind::BOOL), named("time", kind::TEXT)];
-    let table = flatten(&properties, "{\"properties\":{\"a\":1,\"other\":9}}\n").expect("no holes");
+    let table = flatten(&properties, "{\"event\":\"e\",\"properties\":{\"a\":1,\"other\":9}}\n").expect("no holes");
     let schema = table.schema();
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["event", "time", "distinct_id", "$distinct_id_before_identity", "a_", "b_"]);
     assert_eq!(table["a_"].as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(1.0)]);
     assert_eq!(table["b_"].null_count(), 1);
-    let error = flatten(&properties, "{\"properties\":{\"b\":1}}").expect_err("another kind");
+    let error = flatten(&properties, "{\"event\":\"e\",\"properties\":{\"b\":1}}").expect_err("another kind");
     assert_eq!(error, "the events are not those whose properties were looked at");
-    assert_eq!(flatten(&properties, "{\"properties\":{\"a\":NaN}}").expect_err("declined"), "holes");
+    assert_eq!(flatten(&properties, "{\"event\":\"e\",\"properties\":{\"a\":NaN}}").expect_err("declined"), "holes");
 }
 
 #[test]
 fn a_line_that_is_too_long_is_declined_and_only_its_beginning_kept() {
-    let flattener = Flattener::new(Vec::new(), 10);
-    let text = b"{\"event\":\"long\"}\n{}\n";
-    let table = flattener.flatten::<&[u8]>(b"{\"a\":\"", b"1234567890\"}\n{}", None).expect("holes");
-    assert_eq!((table.lines, table.holes), (2, vec![(0, b"{\"a\":\"12345".to_vec())]));
+    let flattener = Flattener::new(Vec::new(), 12);
+    let text = b"{\"event\":\"long\"}\n{\"event\":1}\n";
+    let table = flattener.flatten::<&[u8]>(b"{\"a\":\"", b"1234567890\"}\n{\"event\":1}", None).expect("holes");
+    assert_eq!((table.lines, table.holes), (2, vec![(0, b"{\"a\":\"1234567".to_vec())]));
     let table = flattener.flatten(&[], text, Some(&[Some("{\"event\":\"short\"}")])).expect("filled");
     let table = table.table.expect("no holes");
     assert_eq!(table["event"].as_string::<i32>().iter().collect::<Vec<_>>(), [Some("short"), None]);
@@ -241,7 +242,7 @@ proptest! {
     #[test]
     fn a_column_holds_each_value_exactly(values in proptest::collection::vec(values(), 1..6)) {
         let lines: Vec<String> =
-            values.iter().map(|value| json!({"properties": {"p": value}}).to_string()).collect();
+            values.iter().map(|value| json!({"event":"e","properties": {"p": value}}).to_string()).collect();
         let columns = columns(&lines.join("\n"));
         let Some(array) = columns.plain("p") else {
             prop_assert!(values.iter().all(Value::is_null));

@@ -29,7 +29,7 @@ fn read(line: &str) -> Option<String> {
 }
 
 fn read_value(value: &str) -> Option<String> {
-    read(&format!(r#"{{"properties":{{"p":{value}}}}}"#))
+    read(&format!(r#"{{"event":"e","properties":{{"p":{value}}}}}"#))
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn negative_zero_is_the_float_zero_in_the_cells_and_in_the_schema() {
     ] {
         assert_eq!(read_value(zero).as_deref(), Some(text), "{zero}");
         let (rules, mut unescaped, mut properties) = (support::rules(), String::new(), Properties::default());
-        let line = format!(r#"{{"properties":{{"p":{zero}}}}}"#);
+        let line = format!(r#"{{"event":"e","properties":{{"p":{zero}}}}}"#);
         assert!(rules.stated(&line, OBSERVE, &mut unescaped, Some((&mut properties, 0))).is_some(), "{zero}");
         assert_eq!(properties.list(), [("p", kinds, 0)], "{zero}");
         assert_eq!(step(&line), Some((None, Vec::new())), "{zero}");
@@ -79,8 +79,8 @@ fn equal_keys_in_a_nested_object_are_declined_and_in_the_properties_the_last_cou
     let many: Vec<String> = (0..30).map(|key| format!("\"{key}\":0")).collect();
     assert_eq!(read_value(&format!("{{{}}}", many.join(","))), Some(format!("{{{}}}", many.join(","))));
     assert_eq!(read_value(&format!("{{{},\"29\":1}}", many.join(","))), None);
-    assert_eq!(read(r#"{"properties":{"p":1,"\u0070":2}}"#).as_deref(), Some("2"));
-    assert_eq!(read(r#"{"properties":{"p":1},"properties":{}}"#).as_deref(), Some(""));
+    assert_eq!(read(r#"{"event":"e","properties":{"p":1,"\u0070":2}}"#).as_deref(), Some("2"));
+    assert_eq!(read(r#"{"event":"e","properties":{"p":1},"properties":{}}"#).as_deref(), Some(""));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn a_declined_line_leaves_its_properties_unlisted() {
     let mut read = |line: &str, row| {
         Rules::stated(&rules, line, OBSERVE, &mut unescaped, Some((&mut properties, row))).is_some()
     };
-    assert!(read(r#"{"properties":{"a":1}}"#, 0));
-    assert!(!read(r#"{"properties":{"b":1}} x"#, 1));
-    assert!(read(r#"{"properties":{"c":"t","a":1.5,"c":null}}"#, 2));
-    assert!(read(r#"{"properties":{"b":[]}}"#, 3));
+    assert!(read(r#"{"event":"e","properties":{"a":1}}"#, 0));
+    assert!(!read(r#"{"event":"e","properties":{"b":1}} x"#, 1));
+    assert!(read(r#"{"event":"e","properties":{"c":"t","a":1.5,"c":null}}"#, 2));
+    assert!(read(r#"{"event":"e","properties":{"b":[]}}"#, 3));
     let listed = [("a", kind::INTEGER | kind::FLOAT, 0), ("c", kind::NULL, 2), ("b", kind::NESTED, 3)];
     assert_eq!(properties.list(), listed);
 }
@@ -147,7 +147,7 @@ proptest! {
         if let Some(read) = read_value(&value) {
             // More text than a value can close the object early; then it is another event, but
             // still JSON.
-            let line = format!(r#"{{"properties":{{"p":{value}}}}}"#);
+            let line = format!(r#"{{"event":"e","properties":{{"p":{value}}}}}"#);
             let event: Value = serde_json::from_str(&line).map_err(|error| {
                 TestCaseError::fail(format!("{line} is no JSON: {error}"))
             })?;

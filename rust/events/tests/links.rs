@@ -22,7 +22,7 @@ const NOTHING: Owned = Some((None, Vec::new()));
 fn each_identity_event_states_its_link() {
     let identify = r#"{"event":"$identify","properties":{"$anon_id":"d","$identified_id":"u"}}"#;
     assert_eq!(step(identify), link(Kind::Identify, "d", "u"));
-    let alias = r#"{"properties":{"distinct_id":"u","alias":"a"},"event":"$create_alias"}"#;
+    let alias = r#"{"event":"e","properties":{"distinct_id":"u","alias":"a"},"event":"$create_alias"}"#;
     assert_eq!(step(alias), link(Kind::Alias, "a", "u"));
     let merge = r#"{"event":"$merge","properties":{"$distinct_ids":["a","b"]}}"#;
     assert_eq!(step(merge), link(Kind::Merge, "a", "b"));
@@ -33,18 +33,27 @@ fn an_ordinary_event_observes_its_id_if_it_has_one() {
     assert_eq!(step(r#"{"event":"Buy","properties":{"distinct_id":"u"}}"#), observed("u"));
     assert_eq!(step(r#"{"event":"Buy","properties":{"distinct_id":-7}}"#), observed("-7"));
     let most = u64::MAX;
-    assert_eq!(step(&format!(r#"{{"properties":{{"distinct_id":{most}}}}}"#)), observed(&most.to_string()));
+    assert_eq!(step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{most}}}}}"#)), observed(&most.to_string()));
     for none in ["null", "true", "[1]", "{}", r#"["a","b"]"#] {
-        assert_eq!(step(&format!(r#"{{"properties":{{"distinct_id":{none}}}}}"#)), NOTHING, "{none}");
+        assert_eq!(step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{none}}}}}"#)), NOTHING, "{none}");
     }
-    assert_eq!(step("{}"), NOTHING);
+    assert_eq!(step(r#"{"event":null}"#), NOTHING);
+}
+
+#[test]
+fn a_line_without_the_key_of_a_name_or_with_properties_that_are_a_text_is_declined() {
+    for line in ["{}", r#"{"properties":{}}"#, r#"{"event":"e","properties":"{}"}"#] {
+        assert_eq!(step(line), None, "{line}");
+    }
+    assert_eq!(step(r#"{"event":"e","properties":"{}","properties":{}}"#), NOTHING);
+    assert_eq!(step(r#"{"properties":[],"\u0065vent":[]}"#), NOTHING);
 }
 
 #[test]
 fn a_number_that_may_be_a_longer_integer_is_declined_as_an_id_and_elsewhere_passed_over() {
     for number in ["1.5", "1e3", "18446744073709551616", "-9223372036854775809"] {
-        assert_eq!(step(&format!(r#"{{"properties":{{"distinct_id":{number}}}}}"#)), None, "{number}");
-        let elsewhere = format!(r#"{{"properties":{{"x":{number},"distinct_id":"u"}}}}"#);
+        assert_eq!(step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{number}}}}}"#)), None, "{number}");
+        let elsewhere = format!(r#"{{"event":"e","properties":{{"x":{number},"distinct_id":"u"}}}}"#);
         assert_eq!(step(&elsewhere), observed("u"), "{number}");
     }
 }
@@ -81,9 +90,9 @@ fn the_first_spelling_of_an_operand_that_is_present_counts() {
 fn the_last_of_equal_keys_counts_however_they_are_escaped() {
     let twice = r#"{"event":"$merge","properties":{"distinct_id":"x"},"event":"Buy","properties":{"distinct_id":"a","distinct\u005fid":"b"}}"#;
     assert_eq!(step(twice), observed("b"));
-    assert_eq!(step(r#"{"properties":{"distinct_id":"a"},"properties":{}}"#), NOTHING);
-    assert_eq!(step(r#"{"properties":{"distinct_id":"a"},"properties":7}"#), NOTHING);
-    assert_eq!(step(r#"{"properties":{"distinct_id":"a","distinct_id":null}}"#), NOTHING);
+    assert_eq!(step(r#"{"event":"e","properties":{"distinct_id":"a"},"properties":{}}"#), NOTHING);
+    assert_eq!(step(r#"{"event":"e","properties":{"distinct_id":"a"},"properties":7}"#), NOTHING);
+    assert_eq!(step(r#"{"event":"e","properties":{"distinct_id":"a","distinct_id":null}}"#), NOTHING);
 }
 
 #[test]
@@ -95,22 +104,22 @@ fn operands_with_escapes_are_unescaped() {
 #[test]
 fn text_that_only_some_readers_take_for_json_is_declined() {
     for line in [
-        r#"{"properties":{"distinct_id":"\ud800"}}"#,
-        r#"{"properties":{"distinct_id":"u","x":NaN}}"#,
-        r#"{"properties":{"x":-Infinity}}"#,
-        r#"{"properties":{"x":01}}"#,
-        r#"{"properties":{"x":1.}}"#,
-        r#"{"properties":{"x":.5}}"#,
-        r#"{"properties":{"x":+1}}"#,
-        r#"{"properties":{"x":"\x41"}}"#,
-        r#"{"properties":{"x":tru}}"#,
-        r#"{"properties":{"x":[1,]}}"#,
-        r#"{"properties":{"x":1,}}"#,
-        r#"{"properties":{},}"#,
+        r#"{"event":"e","properties":{"distinct_id":"\ud800"}}"#,
+        r#"{"event":"e","properties":{"distinct_id":"u","x":NaN}}"#,
+        r#"{"event":"e","properties":{"x":-Infinity}}"#,
+        r#"{"event":"e","properties":{"x":01}}"#,
+        r#"{"event":"e","properties":{"x":1.}}"#,
+        r#"{"event":"e","properties":{"x":.5}}"#,
+        r#"{"event":"e","properties":{"x":+1}}"#,
+        r#"{"event":"e","properties":{"x":"\x41"}}"#,
+        r#"{"event":"e","properties":{"x":tru}}"#,
+        r#"{"event":"e","properties":{"x":[1,]}}"#,
+        r#"{"event":"e","properties":{"x":1,}}"#,
+        r#"{"event":"e","properties":{},}"#,
         r#"{"event":"a"} x"#,
         r#"{"event":"a"}{}"#,
         r"{'event':1}",
-        "{\"properties\":{\"x\":\"\t\"}}",
+        "{\"event\":\"e\",\"properties\":{\"x\":\"\t\"}}",
         "[]",
         "3",
         "nonsense",
@@ -127,11 +136,11 @@ fn nesting_is_read_up_to_its_limit_and_declined_beyond() {
         step(&place.replace('#', &value))
     };
     for (place, around) in [
-        (r#"{"x":#}"#, 1),
+        (r#"{"event":"e","x":#}"#, 1),
         (r#"{"event":#}"#, 1),
-        (r#"{"properties":{"x":#}}"#, 2),
-        (r#"{"properties":{"distinct_id":#}}"#, 2),
-        (r#"{"properties":#}"#, 1),
+        (r#"{"event":"e","properties":{"x":#}}"#, 2),
+        (r#"{"event":"e","properties":{"distinct_id":#}}"#, 2),
+        (r#"{"event":"e","properties":#}"#, 1),
     ] {
         assert_eq!(nested(100 - around, place), NOTHING, "{place}");
         assert_eq!(nested(101 - around, place), None, "{place}");
@@ -141,7 +150,7 @@ fn nesting_is_read_up_to_its_limit_and_declined_beyond() {
 
 #[test]
 fn each_line_that_is_not_blank_is_a_row_with_its_number() {
-    let scan = scan("{}\n\n \t\r\n{\"properties\":{\"distinct_id\":\"u\"}}\nbroken\n\n");
+    let scan = scan("{\"event\":1}\n\n \t\r\n{\"event\":\"e\",\"properties\":{\"distinct_id\":\"u\"}}\nbroken\n\n");
     assert_eq!((scan.lines(), scan.len()), (6, 3));
     assert_eq!((0..3).map(|row| scan.line(row).expect("a row")).collect::<Vec<_>>(), [0, 3, 4]);
     assert_eq!(steps(&scan), [NOTHING, observed("u"), None]);

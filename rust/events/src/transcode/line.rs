@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use sonic_rs::{Deserializer as Parser, LazyValue};
 
-use super::dialect::Dialect;
+use crate::transcode::dialect::Dialect;
 use crate::json::skip::Skip;
 use crate::json::text::DistinctKeys;
 

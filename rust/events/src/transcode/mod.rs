@@ -21,7 +21,7 @@ pub use dialect::Dialect;
 
 use memchr::{memchr, memchr_iter};
 
-use line::Meaning;
+use crate::transcode::line::Meaning;
 
 /// The first byte of a line that is passed on as it was.
 pub const PASSED_ON: u8 = 1;

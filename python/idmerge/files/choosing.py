@@ -1,0 +1,61 @@
+"""The choice of a dialect: forced by name, given by columns, or found by the keys of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from idmerge.errors import DialectError
+from idmerge.files.dialects import FLAT, Dialect, found, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+
+class Choice(NamedTuple):
+    """The wishes of a caller for the dialect of rows; without any it is found."""
+
+    dialect: Dialect | None = None
+    """The dialect that all rows have."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Roles, and the keys or columns that have them."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments ``dialect=`` and ``columns=`` that make this choice."""
+        return {"dialect": self.dialect, "columns": dict(self.columns)}
+
+    def of(self, keys: Collection[str], value_of: Callable[[str], Any] = lambda _key: None) -> Dialect | None:
+        """Return the dialect of rows that have ``keys``, or None where none is known.
+
+        Raises:
+            DialectError: The keys are those of another product's events, and nothing is chosen.
+        """
+        columns = dict(self.columns)
+        if self.dialect is not None:
+            return self.dialect.with_columns(columns) if columns else self.dialect
+        if not columns:
+            return found(keys, value_of)
+        given = FLAT.with_columns(columns)
+        spelt = {given.property_of(key) for key in keys if key not in {*given.event, *given.properties}}
+        spelt |= {role for role in ("event", "properties") if role in columns}
+        try:
+            base = found(spelt | ({*keys} - {*columns.values()}), value_of)
+        except DialectError:
+            base = None
+        return (base or FLAT).with_columns(columns)
+
+
+ANY = Choice()
+"""The choice of a caller without wishes."""
+
+
+def choice_of(dialect: str | Dialect | None = None, columns: Mapping[str, str] | None = None) -> Choice:
+    """Return the choice that the arguments ``dialect=`` and ``columns=`` make.
+
+    Raises:
+        DialectError: There is no such dialect or role.
+    """
+    chosen = named(dialect) if isinstance(dialect, str) else dialect
+    if columns:
+        (chosen or FLAT).with_columns(columns)  # An unknown role is refused before anything is read.
+    return Choice(chosen, tuple((columns or {}).items()))

@@ -45,9 +45,7 @@ that speaks Arrow. None, NaN and Arrow's null are missing values. SPEC 3 says wh
 KindColumn = int | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
 """One `Kind` for all links, or a column of integers that are kinds."""
 
-ElementColumn = (
-    Sequence[str | None] | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
-)
+ElementColumn = Sequence[str | None] | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
 """A column of text, or of integers, which stay integers: a list or tuple of str or of int, a numpy
 array or an Arrow column of text or of any integer type."""
 

@@ -31,7 +31,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-json_objects = st.dictionaries(st.text(), json_values, max_size=3)
+json_objects = st.dictionaries(st.text(), json_values, max_size=3).map(lambda item: {"event": None, **item})
 
 
 def zstd(content: bytes) -> bytes:

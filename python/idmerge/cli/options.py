@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from idmerge import Policy
 from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
+from idmerge.cli.messages import tell
 from idmerge.errors import PolicyError
 from idmerge.files.sources import expanded
 from idmerge.policy import AnonFormat, AnonGuard
@@ -19,6 +20,8 @@ from idmerge.policy import AnonFormat, AnonGuard
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+SHOWN = 5
+"""Files that are passed over and named."""
 ANON_FORMATS: tuple[str, ...] = get_args(AnonFormat)
 ANON_GUARDS: tuple[str, ...] = get_args(AnonGuard)
 
@@ -54,7 +57,17 @@ def files_in_directories(
     _context: click.Context, _option: click.Parameter, paths: Sequence[str]
 ) -> list[str]:
     """Return ``paths``, and for a directory the files of events and links in it."""
-    return [str(path) for path in expanded(paths, with_csv=True)]
+    return expanded_files(paths, with_csv=True)
+
+
+def expanded_files(paths: Sequence[str], *, with_csv: bool = False) -> list[str]:
+    """Return ``paths``, and for a directory the files in it; those passed over are named."""
+    return [str(path) for path in expanded(paths, with_csv=with_csv, on_passed_over=_tell_passed_over)]
+
+
+def _tell_passed_over(directory: str, names: Sequence[str]) -> None:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    tell(f"note: passed over in {named(directory)}: {', '.join(names[:SHOWN])}{more}")
 
 
 files_argument = click.argument(

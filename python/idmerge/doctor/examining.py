@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,12 @@ from idmerge.doctor.links import EXAMPLES, Ledger
 from idmerge.doctor.traffic import tallied
 from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, RereadableFile, read_updates, rereadable, scan
+from idmerge.files.choosing import Choice, choice_of
 from idmerge.files.flattening import Flattening, flattener_of
 from idmerge.files.names import INSERT_ID
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
+from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.shape import Shape
 from idmerge.files.sources import expanded
 from idmerge.files.tables import record_batch
@@ -34,13 +37,15 @@ from idmerge.outcome import Outcome
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.doctor.findings import Finding
+    from idmerge.files import Piece
+    from idmerge.files.dialects import Dialect
     from idmerge.policy import Policy
 
 Path = str | os.PathLike[str]
@@ -85,6 +90,9 @@ def examine(  # noqa: PLR0913 - each by its name
     profiles: Path | None = None,
     limits: Limits | None = None,
     on_bytes: Callable[[int], object] = lambda _count: None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_dialect: OnDialect = no_matter,
 ) -> Diagnosis:
     """Read files of events or of links, twice, and return what is wrong with them.
 
@@ -97,6 +105,9 @@ def examine(  # noqa: PLR0913 - each by its name
             ``$distinct_id``.
         limits: Thresholds for reporting a finding.
         on_bytes: Called with the number of bytes read since its last call; each file is read twice.
+        dialect: The name of the dialect in which the events are; by default it is found (SPEC 11).
+        columns: The key or column of each role that has another name: ``{"event": "action"}``.
+        on_dialect: Called with each file's name and the dialect that was read.
 
     Raises:
         FileFormatError: A file is damaged, or lacks what its format promises.
@@ -109,10 +120,12 @@ def examine(  # noqa: PLR0913 - each by its name
     resolver, ids = Resolver(policy, canonical), Ids()
     sources = [rereadable(path) for path in expanded(given)]
     shape = Shape([INSERT_ID])
-    ledger, bad, stated = _linked(sources, resolver, ids, shape, on_bytes)
+    choice = choice_of(dialect, columns)
+    reading = partial(scan, on_bytes=on_bytes, shape=shape, on_dialect=on_dialect, **choice.arguments)
+    ledger, bad, stated = _linked(sources, resolver, ids, reading)
     updates = None if profiles is None else _updates(profiles, ids)
     cluster_ids, canonical_ids = _mapping(resolver, ids)
-    traffic = tallied(_record_batches(sources, shape, on_bytes), ids, limits.events_a_day)
+    traffic = tallied(_record_batches(sources, shape, on_bytes, choice), ids, limits.events_a_day)
     events, identity_events = stated
     if (traffic.events, len(traffic.identity_times)) != (events, identity_events):
         raise FileFormatError(
@@ -173,8 +186,7 @@ def _linked(
     sources: Sequence[RereadableFile],
     resolver: Resolver,
     ids: Ids,
-    shape: Shape,
-    on_bytes: Callable[[int], object],
+    reading: Callable[..., Iterator[Piece | BadLine]],
 ) -> tuple[Ledger, BadLines, tuple[int, int]]:
     """Judge every link; return them, the bad lines, and counts of events and identity events."""
     ledger = Ledger(ids)
@@ -183,7 +195,7 @@ def _linked(
     events, identity_events = 0, 0
     for source in sources:
         ledger.begin(source.name)
-        for piece in scan(source.path, name=source.name, on_bytes=on_bytes, shape=shape):
+        for piece in reading(source.path, name=source.name):
             if isinstance(piece, BadLine):
                 bad += 1
                 first += [piece] if len(first) < EXAMPLES else []
@@ -198,12 +210,14 @@ def _linked(
 
 
 def _record_batches(
-    sources: Sequence[RereadableFile], shape: Shape, on_bytes: Callable[[int], object]
+    sources: Sequence[RereadableFile], shape: Shape, on_bytes: Callable[[int], object], choice: Choice
 ) -> Iterator[pa.RecordBatch]:
     """Read the files once more and yield their events in order; what is no event is passed over."""
     flattening = Flattening(flattener_of(shape), record_batch)
     for source in sources:
-        for piece in flatten(source.path, flattening, name=source.name, on_bytes=on_bytes):
+        for piece in flatten(
+            source.path, flattening, name=source.name, on_bytes=on_bytes, **choice.arguments
+        ):
             if piece.table is not None:
                 yield piece.table
 

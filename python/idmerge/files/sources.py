@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,14 @@ from idmerge.errors import FileFormatError
 from idmerge.files.columns import CSV
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from idmerge.files.reading import Source
 
 COLUMNS = (".parquet", ".arrow")
+_NUMBERS = re.compile(r"([0-9]{1,600})")
+ASIDE = (".toml",)
+"""The suffixes of files that stand beside events and are no data."""
 SUFFIXES = (
     *(f"{kind}{packed}" for kind in (".ndjson", ".jsonl", ".json") for packed in ("", ".gz", ".zst")),
     *COLUMNS,
@@ -22,10 +26,16 @@ SUFFIXES = (
 """The suffixes of files of events; other files in a directory are passed over."""
 
 
-def expanded(paths: Sequence[Source], *, with_csv: bool = False) -> Iterator[Source]:
+def expanded(
+    paths: Sequence[Source],
+    *,
+    with_csv: bool = False,
+    on_passed_over: Callable[[str, Sequence[str]], object] = lambda _directory, _names: None,
+) -> Iterator[Source]:
     """Yield ``paths``, and for a directory the files of events that `files_in` finds there.
 
-    ``with_csv`` says whether CSV files count, which hold links only.
+    ``with_csv`` says whether CSV files count. ``on_passed_over`` is called with each directory that
+    holds other files too, and their paths in it.
 
     Raises:
         FileFormatError: A directory holds none.
@@ -35,14 +45,20 @@ def expanded(paths: Sequence[Source], *, with_csv: bool = False) -> Iterator[Sou
         if not isinstance(path, (str, os.PathLike)) or not os.path.isdir(path):  # noqa: PTH112 - '' is none
             yield path
             continue
-        found = files_in(Path(path), suffixes)
+        passed_over: list[Path] = []
+        found = files_in(Path(path), suffixes, passed_over)
+        if passed_over:
+            on_passed_over(os.fspath(path), [str(file.relative_to(path)) for file in passed_over])
         if not found:
             raise FileFormatError(f"{path}: the directory holds no events: {', '.join(suffixes)}")
         yield from found
 
 
-def files_in(directory: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def files_in(directory: Path, suffixes: tuple[str, ...], passed_over: list[Path] | None = None) -> list[Path]:
     """Return the files in ``directory`` and below that end with one of ``suffixes``, sorted.
+
+    Numbers in names count as numbers: ``part-10`` comes after ``part-9``. Other files are added to
+    ``passed_over``.
 
     Files and directories whose names begin with ``.`` or ``_`` are passed over: what others are
     just writing has such names.
@@ -50,8 +66,19 @@ def files_in(directory: Path, suffixes: tuple[str, ...]) -> list[Path]:
     found: list[Path] = []
     for place, directories, names in os.walk(directory):
         directories[:] = [name for name in directories if _counts(name)]
-        found += [Path(place, name) for name in names if name.endswith(suffixes) and _counts(name)]
-    return sorted(filter(Path.is_file, found))
+        found += [Path(place, name) for name in names if _counts(name)]
+    files = sorted(filter(Path.is_file, found), key=natural)
+    if passed_over is not None:
+        passed_over += (file for file in files if not file.name.endswith((*suffixes, *ASIDE)))
+    return [file for file in files if file.name.endswith(suffixes)]
+
+
+def natural(path: Path) -> list[list[str | int]]:
+    """Return a key by which paths are sorted: each number in a name as a number."""
+    return [
+        [int(part) if place % 2 else part for place, part in enumerate(_NUMBERS.split(name))]
+        for name in path.parts
+    ]
 
 
 def _counts(name: str) -> bool:

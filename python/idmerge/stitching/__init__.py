@@ -17,9 +17,10 @@ from idmerge.stitching.paths import StitchedEvents
 from idmerge.stitching.tables import Wanted, stitched_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from idmerge.canonical import Chooser, Strategy
+    from idmerge.files.dialects import Dialect
     from idmerge.policy import Policy
 
 __all__ = ["StitchedEvents", "stitch"]
@@ -38,6 +39,8 @@ def stitch(
     dedupe: bool = False,
     properties: Collection[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> StitchedEvents: ...
 
 
@@ -63,6 +66,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     dedupe: bool = False,
     properties: Collection[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Any:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
@@ -86,6 +91,10 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         properties: Of files, the only properties that become columns.
         output: Of files, where they are also written, as `StitchedEvents.write` does. Parquet is
             made of JSON while its links are read, which is faster than to write it afterwards.
+        dialect: The name of the dialect in which the events are; by default it is found by their
+            keys or columns. SPEC 11 lists them.
+        columns: The key or column of each role that has another name in the events:
+            ``{"distinct_id": "uid", "event": "action"}``.
 
     Returns:
         A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
@@ -114,7 +123,14 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         import_pyarrow()
         return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
     stitched = StitchedEvents(
-        paths, known, apply=resolver is None, as_known=as_known, dedupe=dedupe, properties=properties
+        paths,
+        known,
+        apply=resolver is None,
+        as_known=as_known,
+        dedupe=dedupe,
+        properties=properties,
+        dialect=dialect,
+        columns=columns,
     )
     stitched.learn(output=output)
     if output is not None:

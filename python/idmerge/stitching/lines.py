@@ -77,6 +77,8 @@ class Lines:
                 on_bytes=on_bytes,
                 shape=self._shape,
                 on_columns=encoding.take if encoding is not None and encoding.is_whole else None,
+                on_dialect=self._wanted.on_dialect,
+                **self._wanted.choice.arguments,
             ):
                 yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             self._marks.check(file)
@@ -115,7 +117,14 @@ class Lines:
         flattening = Flattening(flattener_of(self._shape), finish, with_steps=follower is not None)
         for file in self._files:
             for piece in self._marks.checked(
-                file, flatten(file.path, flattening, name=file.name, on_bytes=on_bytes)
+                file,
+                flatten(
+                    file.path,
+                    flattening,
+                    name=file.name,
+                    on_bytes=on_bytes,
+                    **self._wanted.choice.arguments,
+                ),
             ):
                 batch = piece.table
                 if batch is None:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from idmerge._naming import check_local
 from idmerge.canonical import check_can_be_followed
 from idmerge.files import rereadable
+from idmerge.files.choosing import choice_of
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.opening import check_pyarrow
+from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.lines import Lines
@@ -20,11 +22,12 @@ from idmerge.stitching.tables import Wanted
 from idmerge.stitching.writing import PARTITIONS, can_encode, write_encoded, write_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from idmerge.files import Piece, Source
+    from idmerge.files.dialects import Dialect
     from idmerge.outcome import Outcome, Report
     from idmerge.resolver import Resolver
     from idmerge.stitching.encoding import Encoding
@@ -52,11 +55,15 @@ class StitchedEvents:
         as_known: bool = False,
         dedupe: bool = False,
         properties: Collection[str] | None = None,
+        dialect: str | Dialect | None = None,
+        columns: Mapping[str, str] | None = None,
+        on_dialect: OnDialect = no_matter,
     ) -> None:
         """Name the files; `learn` reads them for the first time.
 
         Raises:
             CanonicalError: ``as_known`` is wanted, and the canonical strategy is a callable.
+            DialectError: There is no such dialect or role.
             FileFormatError: Some files hold events as JSON and others in columns.
             OSError: A file cannot be opened.
         """
@@ -64,7 +71,7 @@ class StitchedEvents:
             raise TypeError(f"properties must be a collection of names, got the text {properties!r:.100}")
         if as_known:
             check_can_be_followed(resolver.canonical)
-        self._wanted = Wanted(resolver, apply, as_known, dedupe)
+        self._wanted = Wanted(resolver, apply, as_known, dedupe, choice_of(dialect, columns), on_dialect)
         files = [rereadable(path) for path in paths]
         kind = Columns if any(map(has_columns_of_events, files)) else Lines
         self._source = kind(files, self._wanted, properties)

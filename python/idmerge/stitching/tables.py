@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.events import operand_names
 from idmerge.files.arrow import check_intact, is_text
+from idmerge.files.choosing import ANY, Choice
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.frames import pandas_columns, repeated_column
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.rows import Rows, without_views
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN
@@ -30,6 +32,10 @@ class Wanted(NamedTuple):
     """True if the events' own links are applied first."""
     as_known: bool
     dedupe: bool
+    choice: Choice = ANY
+    """The dialect of the events."""
+    on_dialect: OnDialect = no_matter
+    """Called with each file and the dialect that was read."""
 
     @property
     def column_names(self) -> list[str]:

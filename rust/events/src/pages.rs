@@ -162,7 +162,8 @@ impl PageLines {
         let keys = std::mem::take(&mut self.first_keys);
         if !self.has_list {
             let named = keys.iter().map(|key| String::from_utf8_lossy(key).replace(['"', '\\'], ""));
-            let fields: Vec<_> = named.map(|key| format!("\"{}\":null", key.replace(char::is_control, ""))).collect();
+            let fields: Vec<_> =
+                named.map(|key| format!("\"{}\":null", key.replace(char::is_control, ""))).collect();
             lines.extend_from_slice(format!("{{{}}}\n", fields.join(",")).as_bytes());
         }
         (self.has_list, self.may_be_comma) = (false, true);

@@ -170,8 +170,9 @@ fn there_are_no_columns_until_declined_lines_are_filled() {
 #[test]
 fn columns_with_too_many_cells_are_dropped_and_the_rest_of_the_scan_stays() {
     // 2,100 rows with a property of their own each are more than four million cells.
-    let lines: Vec<String> =
-        (0..2100).map(|row| format!("{{\"event\":\"e\",\"properties\":{{\"distinct_id\":\"u\",\"p{row}\":1}}}}")).collect();
+    let lines: Vec<String> = (0..2100)
+        .map(|row| format!("{{\"event\":\"e\",\"properties\":{{\"distinct_id\":\"u\",\"p{row}\":1}}}}"))
+        .collect();
     let scan = scan_columns(&lines.join("\n"), &ExpectedKinds::of(None));
     assert!(scan.columns.is_none() && scan.unread().is_empty());
     assert_eq!((scan.len(), scan.properties().len()), (2100, 2101));
@@ -193,7 +194,8 @@ fn named(name: &str, kinds: u8) -> NamedKinds {
 fn lines_are_flattened_into_columns_of_known_types() {
     let properties =
         [named("a", kind::INTEGER | kind::FLOAT), named("b", kind::BOOL), named("time", kind::TEXT)];
-    let table = flatten(&properties, "{\"event\":\"e\",\"properties\":{\"a\":1,\"other\":9}}\n").expect("no holes");
+    let table =
+        flatten(&properties, "{\"event\":\"e\",\"properties\":{\"a\":1,\"other\":9}}\n").expect("no holes");
     let schema = table.schema();
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["event", "time", "distinct_id", "$distinct_id_before_identity", "a_", "b_"]);
@@ -201,14 +203,18 @@ fn lines_are_flattened_into_columns_of_known_types() {
     assert_eq!(table["b_"].null_count(), 1);
     let error = flatten(&properties, "{\"event\":\"e\",\"properties\":{\"b\":1}}").expect_err("another kind");
     assert_eq!(error, "the events are not those whose properties were looked at");
-    assert_eq!(flatten(&properties, "{\"event\":\"e\",\"properties\":{\"a\":NaN}}").expect_err("declined"), "holes");
+    assert_eq!(
+        flatten(&properties, "{\"event\":\"e\",\"properties\":{\"a\":NaN}}").expect_err("declined"),
+        "holes"
+    );
 }
 
 #[test]
 fn a_line_that_is_too_long_is_declined_and_only_its_beginning_kept() {
     let flattener = Flattener::new(Vec::new(), 12);
     let text = b"{\"event\":\"long\"}\n{\"event\":1}\n";
-    let table = flattener.flatten::<&[u8]>(b"{\"a\":\"", b"1234567890\"}\n{\"event\":1}", None).expect("holes");
+    let table =
+        flattener.flatten::<&[u8]>(b"{\"a\":\"", b"1234567890\"}\n{\"event\":1}", None).expect("holes");
     assert_eq!((table.lines, table.holes), (2, vec![(0, b"{\"a\":\"1234567".to_vec())]));
     let table = flattener.flatten(&[], text, Some(&[Some("{\"event\":\"short\"}")])).expect("filled");
     let table = table.table.expect("no holes");

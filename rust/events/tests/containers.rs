@@ -34,7 +34,9 @@ fn pages(text: &str) -> (String, Option<String>) {
 
 #[test]
 fn an_object_a_line_is_read_as_lines() {
-    for text in ["{}", "{}\n", "{\"a\":1}\n{}\n", " {\"a\":[{}]} \r\n{\n", "{\"a\":\"}{\"}\n", "{\"results\":[1]}\n"] {
+    for text in
+        ["{}", "{}\n", "{\"a\":1}\n{}\n", " {\"a\":[{}]} \r\n{\n", "{\"a\":\"}{\"}\n", "{\"results\":[1]}\n"]
+    {
         assert_eq!(form(text, usize::MAX), Form::Lines, "{text}");
     }
 }
@@ -81,7 +83,10 @@ fn pages_are_told_by_the_keys_of_their_list() {
 
 #[test]
 fn each_object_becomes_a_line() {
-    assert_eq!(objects("{\n \"a\": \"\n}{\"\n} {}\n,{\"b\":[{}]},\n"), ("{  \"a\": \"\u{1}}{\" }\n{}\n{\"b\":[{}]}\n".to_owned(), None));
+    assert_eq!(
+        objects("{\n \"a\": \"\n}{\"\n} {}\n,{\"b\":[{}]},\n"),
+        ("{  \"a\": \"\u{1}}{\" }\n{}\n{\"b\":[{}]}\n".to_owned(), None)
+    );
     for (text, lines, wrong) in [
         ("{} 5", "{}", "expected an object, got '5'"),
         ("{},,{}", "{}\n", "expected an object, got ','"),
@@ -94,7 +99,7 @@ fn each_object_becomes_a_line() {
 #[test]
 fn the_items_of_each_pages_list_become_lines() {
     let text = "{\"page\":0,\"results\":[{\"a\":\"]\"},\n{}],\"x\":[{\"results\":[{}]}]}\n{\"results\":[]},{\"results\":[ {\"b\":1} ]}";
-    assert_eq!(pages(text), ("{\"a\":\"]\"}\n{}\n{\"b\":1} \n".to_owned(), None));
+    assert_eq!(pages(text), ("{\"a\":\"]\"}\n{}\n{\"b\":1}\n".to_owned(), None));
     let text = r#"{"results":{"x":[1],"events":[{"a":1},{"b":2}]},"events":[{}]}"#;
     assert_eq!(pages(text), ("{\"a\":1}\n{\"b\":2}\n".to_owned(), None));
 }

@@ -33,9 +33,16 @@ fn an_ordinary_event_observes_its_id_if_it_has_one() {
     assert_eq!(step(r#"{"event":"Buy","properties":{"distinct_id":"u"}}"#), observed("u"));
     assert_eq!(step(r#"{"event":"Buy","properties":{"distinct_id":-7}}"#), observed("-7"));
     let most = u64::MAX;
-    assert_eq!(step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{most}}}}}"#)), observed(&most.to_string()));
+    assert_eq!(
+        step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{most}}}}}"#)),
+        observed(&most.to_string())
+    );
     for none in ["null", "true", "[1]", "{}", r#"["a","b"]"#] {
-        assert_eq!(step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{none}}}}}"#)), NOTHING, "{none}");
+        assert_eq!(
+            step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{none}}}}}"#)),
+            NOTHING,
+            "{none}"
+        );
     }
     assert_eq!(step(r#"{"event":null}"#), NOTHING);
 }
@@ -52,7 +59,11 @@ fn a_line_without_the_key_of_a_name_or_with_properties_that_are_a_text_is_declin
 #[test]
 fn a_number_that_may_be_a_longer_integer_is_declined_as_an_id_and_elsewhere_passed_over() {
     for number in ["1.5", "1e3", "18446744073709551616", "-9223372036854775809"] {
-        assert_eq!(step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{number}}}}}"#)), None, "{number}");
+        assert_eq!(
+            step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{number}}}}}"#)),
+            None,
+            "{number}"
+        );
         let elsewhere = format!(r#"{{"event":"e","properties":{{"x":{number},"distinct_id":"u"}}}}"#);
         assert_eq!(step(&elsewhere), observed("u"), "{number}");
     }
@@ -150,7 +161,8 @@ fn nesting_is_read_up_to_its_limit_and_declined_beyond() {
 
 #[test]
 fn each_line_that_is_not_blank_is_a_row_with_its_number() {
-    let scan = scan("{\"event\":1}\n\n \t\r\n{\"event\":\"e\",\"properties\":{\"distinct_id\":\"u\"}}\nbroken\n\n");
+    let scan =
+        scan("{\"event\":1}\n\n \t\r\n{\"event\":\"e\",\"properties\":{\"distinct_id\":\"u\"}}\nbroken\n\n");
     assert_eq!((scan.lines(), scan.len()), (6, 3));
     assert_eq!((0..3).map(|row| scan.line(row).expect("a row")).collect::<Vec<_>>(), [0, 3, 4]);
     assert_eq!(steps(&scan), [NOTHING, observed("u"), None]);

@@ -38,8 +38,7 @@ mod _core {
     #[pymodule_export]
     use crate::events::{
         Beginning, DistinctRows, EncodedEvents, EncodedFile, Flat, Flattener, Items, Scan, Scanner, SentIds,
-        Spool, Transcoder,
-        float_text,
+        Spool, Transcoder, float_text,
     };
     #[pymodule_export]
     use crate::resolver::Resolver;

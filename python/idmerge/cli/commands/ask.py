@@ -13,10 +13,11 @@ import click
 from idmerge import Policy, Resolver, StitchedEvents
 from idmerge._formatting import cut, printable
 from idmerge._naming import named
+from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
-from idmerge.cli.options import canonical_option, given_policy, is_given, policy_options
+from idmerge.cli.options import canonical_option, expanded_files, given_policy, is_given, policy_options
 from idmerge.cli.output import (
     check_csv_safe,
     check_overwriting,
@@ -27,7 +28,6 @@ from idmerge.cli.output import (
 )
 from idmerge.cli.progress import progress, total_size
 from idmerge.files import STDIN, BadLine, replacing
-from idmerge.files.sources import expanded
 from idmerge.questions import (
     Attribution,
     Conversion,
@@ -108,6 +108,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             csv_safe: bool,
             policy: Policy,
             canonical: Any,
+            spelling: Spelling,
             **options: Any,
         ) -> None:
             try:
@@ -116,9 +117,9 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
                 raise click.UsageError(str(error)) from error
             resolver = Resolver(policy, canonical)
             check_csv_safe(output or "", csv_safe=csv_safe)
-            _answer(asked, events, resolver, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
+            _answer(asked, events, resolver, spelling, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
-        decorated: Callable[..., Any] = canonical_option(policy_options(run))
+        decorated: Callable[..., Any] = dialect_options(canonical_option(policy_options(run)))
         for option in reversed(SHARED):
             decorated = option(decorated)
         return ask.command(**texts)(decorated)
@@ -242,6 +243,7 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     asked: Question,
     events: Sequence[str],
     resolver: Resolver,
+    spelling: Spelling,
     *,
     sql: bool,
     chart: str | None,
@@ -254,9 +256,9 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
         raise click.UsageError("--sql runs nothing, so there is nothing for --chart or -o; leave one out")
     check_overwriting(events, (chart, output))
     if sql:
-        click.echo(asked.sql(stitched_relation(events, resolver) if events else None))
+        click.echo(asked.sql(stitched_relation(events, resolver, spelling) if events else None))
         return
-    relation = stitched_relation(events, resolver)
+    relation = stitched_relation(events, resolver, spelling)
     answer = asked.ask(relation)
     if output:
         with replacing(output) as stream:
@@ -282,7 +284,7 @@ def _tell_missing(asked: Question, relation: Any) -> None:
             click.echo(labelled("note", missing), err=True)
 
 
-def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
+def stitched_relation(paths: Sequence[str], resolver: Resolver, spelling: Spelling) -> Any:
     """Return the events at ``paths`` for a question; raw ones are stitched by ``resolver``.
 
     Raises:
@@ -300,8 +302,8 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
-    files = [str(path) for path in expanded(paths)]
-    events = StitchedEvents(files, resolver)
+    files = expanded_files(paths)
+    events = StitchedEvents(files, resolver, **spelling.arguments)
     with progress("reading", total_size(files)) as bar:
         malformed = MalformedLines(bar)
         events.learn(
@@ -310,4 +312,5 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver) -> Any:
                 malformed.add(piece.path, piece.line, piece.message) if isinstance(piece, BadLine) else None
             ),
         )
+    spelling.tell()
     return events

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.options import (
     FILES_HELP,
     canonical_option,
     check_rules_are_left_out,
+    expanded_files,
     limit_option,
     policy_options,
 )
@@ -19,7 +21,6 @@ from idmerge.cli.output import check_overwriting
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
-from idmerge.files.sources import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,6 +77,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
     "Most anonymous IDs that a user may reasonably come under within 24 hours.",
 )
 @limit_option("--partners", Limits().partners, "Most other IDs that an ID may reasonably be linked with.")
+@dialect_options
 @canonical_option
 @policy_options
 def doctor(  # noqa: PLR0913 - click hands over each option
@@ -88,11 +90,12 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     events_a_day: int,
     anon_ids_a_day: int,
     partners: int,
+    spelling: Spelling,
     canonical: Any,
     policy: Policy,
 ) -> None:
     """Find what is wrong with identity; the help says more."""
-    paths = [str(path) for path in expanded(files)]
+    paths = expanded_files(files)
     _check(paths, profiles, output)
     limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)
     if is_journal(paths[0]):
@@ -107,7 +110,9 @@ def doctor(  # noqa: PLR0913 - click hands over each option
                 profiles=profiles,
                 limits=limits,
                 on_bytes=bar.advance,
+                **spelling.arguments,
             )
+        spelling.tell()
     _write(FORMATS[format_name](diagnosis), output)
     worst = diagnosis.worst()
     if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:

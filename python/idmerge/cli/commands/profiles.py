@@ -13,6 +13,7 @@ import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
+from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
@@ -108,6 +109,7 @@ class Run:
     help="What becomes of the profiles of a person's other IDs, if earlier runs made some: they are hidden, "
     "or fill the gaps in the canonical ID's.",
 )
+@dialect_options
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -122,6 +124,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     merge_profiles: Any,
     csv_safe: bool,
     strict: bool,
+    spelling: Spelling,
     canonical: Any,
     policy: Policy,
 ) -> None:
@@ -141,7 +144,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
             with progress("reading", total) as bar:
                 malformed = MalformedLines(bar, strict=strict)
                 for path in events:
-                    _read_links(path, resolver, run, bar, malformed)
+                    _read_links(path, resolver, run, bar, malformed, spelling)
                 for path in updates:
                     _read_updates(path, people, run, bar, malformed)
             run.malformed = malformed.count
@@ -153,14 +156,17 @@ def profiles(  # noqa: PLR0913 - click hands over each option
             sys.stdout.flush()
         if any("\ufffd" in name for name in table.column_names):
             tell_renamed(people.renamed())
+        spelling.tell()
         for line in _summary(run, people, perf_counter() - started):
             click.echo(line, err=True)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
 
 
-def _read_links(path: str, resolver: Resolver, run: Run, bar: Progress, malformed: MalformedLines) -> None:
-    for piece in scan(path, on_bytes=bar.advance):
+def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
+    path: str, resolver: Resolver, run: Run, bar: Progress, malformed: MalformedLines, spelling: Spelling
+) -> None:
+    for piece in scan(path, on_bytes=bar.advance, **spelling.arguments):
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message)
             continue

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
+from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
@@ -82,6 +83,7 @@ COMMIT_EVERY = 100_000
     "Keep the links in this journal: a file, or a postgresql:// URL. Options of the policy must be "
     "those by which it was made, or left out."
 )
+@dialect_options
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -94,6 +96,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     journal: str | None,
     csv_safe: bool,
     strict: bool,
+    spelling: Spelling,
     canonical: Any,
     policy: Policy,
 ) -> None:
@@ -115,7 +118,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         resolver = (
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
-        reading = _read_all(files, total, resolver, run, writer, strict=strict)
+        reading = _read_all(files, total, resolver, run, writer, spelling, strict=strict)
         with _keeping(run, journal):
             if isinstance(resolver, DurableResolver):
                 _commit_all(resolver, reading, run, strict=strict)
@@ -127,6 +130,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     run.seconds = perf_counter() - started
     if printed:
         print_csv(table, csv_safe=csv_safe)
+    spelling.tell()
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
 
 
@@ -148,12 +152,13 @@ def _facts(path: str) -> Facts | None:
         return journal.facts()
 
 
-def _read_all(  # noqa: PLR0913 - the input, the resolver and two reports
+def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two reports
     files: Sequence[str],
     total: int | None,
     resolver: Resolver,
     run: Run,
     writer: RejectedWriter | None,
+    spelling: Spelling,
     *,
     strict: bool,
 ) -> Iterator[None]:
@@ -161,7 +166,7 @@ def _read_all(  # noqa: PLR0913 - the input, the resolver and two reports
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
         for path in files:
-            for piece in scan(path, on_bytes=bar.advance):
+            for piece in scan(path, on_bytes=bar.advance, **spelling.arguments):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue

@@ -8,6 +8,7 @@ import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
 from idmerge._formatting import aligned, counted, printable, shortened
+from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
 from idmerge.cli.links import link_rows, rejected_rows
 from idmerge.cli.malformed import MalformedLines
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     "names no zone).",
 )
 @picture_options
+@dialect_options
 @canonical_option
 @policy_options
 def show(  # noqa: PLR0913 - click hands over each option
@@ -72,6 +74,7 @@ def show(  # noqa: PLR0913 - click hands over each option
     as_of: int | datetime | None,
     svg_file: str | None,
     html_file: str | None,
+    spelling: Spelling,
     canonical: Any,
     policy: Policy,
 ) -> None:
@@ -85,11 +88,12 @@ def show(  # noqa: PLR0913 - click hands over each option
             "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"
         )
     sources = [rereadable(path) for path in files]
-    resolver = _resolved(files, sources, Resolver(policy, canonical))
+    resolver = _resolved(files, sources, Resolver(policy, canonical), spelling)
     if distinct_id not in resolver:
         raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
     members = resolver.members(distinct_id)
-    links = _touching(frozenset(members), files, sources, Resolver(policy, canonical))
+    links = _touching(frozenset(members), files, sources, Resolver(policy, canonical), spelling)
+    spelling.tell()
     for line in _answer(resolver.resolve(distinct_id), members, links):
         click.echo(line)
 
@@ -123,12 +127,14 @@ def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Itera
         yield from rejected_rows(rejected)
 
 
-def _resolved(files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver) -> Resolver:
+def _resolved(
+    files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver, spelling: Spelling
+) -> Resolver:
     """Apply every link to ``resolver``: the first pass, which finds the members."""
     with progress("first pass", total_size(files)) as bar:
         malformed = MalformedLines(bar)
         for source in sources:
-            for piece in scan(source.path, name=source.name, on_bytes=bar.advance):
+            for piece in scan(source.path, name=source.name, on_bytes=bar.advance, **spelling.arguments):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                 else:
@@ -137,13 +143,17 @@ def _resolved(files: Sequence[str], sources: Sequence[RereadableFile], resolver:
 
 
 def _touching(
-    members: frozenset[str], files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver
+    members: frozenset[str],
+    files: Sequence[str],
+    sources: Sequence[RereadableFile],
+    resolver: Resolver,
+    spelling: Spelling,
 ) -> list[JudgedLink]:
     """Return the links that name one of ``members``: the second pass, judged as in the first."""
     touching: list[JudgedLink] = []
     with progress("second pass", total_size(files)) as bar:
         for source in sources:
-            for piece in scan(source.path, name=source.name, on_bytes=bar.advance):
+            for piece in scan(source.path, name=source.name, on_bytes=bar.advance, **spelling.arguments):
                 links = piece.judged(piece.apply_to(resolver))
                 touching += (link for link in links if link.first in members or link.second in members)
     return touching

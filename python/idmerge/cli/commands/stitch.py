@@ -12,11 +12,13 @@ import numpy as np
 from idmerge import Outcome, Policy, Resolver, StitchedEvents
 from idmerge._formatting import counted, printable
 from idmerge._naming import named
+from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
     canonical_option,
+    expanded_files,
     given_policy,
     is_given,
     journal_option,
@@ -27,7 +29,6 @@ from idmerge.cli.output import check_csv_safe, check_overwriting, csv_safe_optio
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.files import BadLine
-from idmerge.files.sources import expanded
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     help="Keep only this property; can be given again.",
 )
 @journal_option("Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).")
+@dialect_options
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -94,6 +96,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     journal: str | None,
     csv_safe: bool,
     strict: bool,
+    spelling: Spelling,
     canonical: Any,
     policy: Policy,
 ) -> None:
@@ -102,7 +105,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         raise click.UsageError("--journal has a policy of its own and no --as-known; leave these out")
     check_csv_safe("" if partition_by else output, csv_safe=csv_safe)
     started = perf_counter()
-    paths = [str(path) for path in expanded(files)]
+    paths = expanded_files(files)
     _check_paths(paths, journal, output)
     with_resource = click.get_current_context().with_resource  # Until the command ends.
     resolver = with_resource(opened_to_read(journal)) if journal else Resolver(policy, canonical)
@@ -113,6 +116,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         as_known=as_known,
         dedupe=dedupe,
         properties=properties or None,
+        **spelling.arguments,
     )
     run = Run(files=len(paths))
     total = total_size(paths)
@@ -129,6 +133,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     with progress("writing", total) as bar:
         count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
     run.seconds = perf_counter() - started
+    spelling.tell()
     _print_summary(run, resolver, events, count, output)
 
 

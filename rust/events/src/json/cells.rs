@@ -149,7 +149,8 @@ impl<'a, K: Keys> Visitor<'a> for Event<'_, 'a, K> {
                     self.cells.properties.clear();
                     self.keys.begin_row();
                     let cells = &mut self.cells.properties;
-                    is_text = map.next_value_seed(PropertiesSeed { cells, keys: self.keys, buffer: self.buffer })?;
+                    is_text =
+                        map.next_value_seed(PropertiesSeed { cells, keys: self.keys, buffer: self.buffer })?;
                 }
                 Field::Other => _ = map.next_value_seed(Value { buffer: self.buffer, depth: 1 })?,
             }

@@ -8,9 +8,9 @@ use foldhash::fast::RandomState;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use sonic_rs::{Deserializer as Parser, LazyValue};
 
-use crate::transcode::dialect::Dialect;
 use crate::json::skip::Skip;
 use crate::json::text::DistinctKeys;
+use crate::transcode::dialect::Dialect;
 
 /// The keys of a row, at most; others are left to the caller.
 const MOST_KEYS: usize = 4096;
@@ -52,9 +52,8 @@ impl Dialect {
     }
 
     fn event(&self, fields: &Fields<'_>, out: &mut Vec<u8>) -> Option<Meaning> {
-        let place = |keys: &[String]| {
-            keys.iter().find_map(|wanted| fields.iter().position(|(key, _)| key == wanted))
-        };
+        let place =
+            |keys: &[String]| keys.iter().find_map(|wanted| fields.iter().position(|(key, _)| key == wanted));
         let (event, nested) = (place(&self.events)?, place(&self.properties));
         out.extend_from_slice(b"{\"event\":");
         push(out, &fields[event].1);

@@ -1,0 +1,173 @@
+"""Options of a command for the spelling of events, and the lines of its summary about that.
+
+An ``idmerge.toml`` beside the data, or the file that ``--config`` names, may have the keys
+``dialect`` and ``columns``, a table of roles; the options count before them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idmerge._formatting import counted
+from idmerge._naming import named
+from idmerge.cli.messages import tell
+from idmerge.errors import DialectError
+from idmerge.files import STDIN
+from idmerge.files.choosing import choice_of
+from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+CONFIG = "idmerge.toml"
+"""The file beside the data that says how they are spelt."""
+_KEYS = ("dialect", "columns")
+
+
+class Spelling:
+    """The dialect that a command was told, and those that its files turned out to have."""
+
+    def __init__(self, dialect: str | None = None, columns: Mapping[str, str] | None = None) -> None:
+        self.dialect = dialect
+        self.columns = dict(columns or {})
+        self._titles: dict[str, str | None] = {}
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """The arguments ``dialect=`` and ``columns=`` of readers."""
+        return {"dialect": self.dialect, "columns": self.columns or None}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `idmerge.files.scan`, which tell this which dialects were read."""
+        return {**self.choice, "on_dialect": self.note}
+
+    def note(self, path: str, dialect: Dialect | None) -> None:
+        """Keep the dialect of a file; None is an empty file's."""
+        self._titles[path] = None if dialect is None else dialect.title
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of a summary: the dialects but for the raw shape, and the empty files."""
+        counts = Counter(title for title in self._titles.values() if title is not None)
+        if set(counts) - {MIXPANEL.title}:
+            several = len(counts) > 1
+            shown = (
+                f"{title} ({counted(count, 'file')})" if several else title for title, count in counts.items()
+            )
+            yield f"read as: {', '.join(shown)}"
+        for path, title in self._titles.items():
+            if title is None:
+                yield f"note: {path} is empty: there is no event in it"
+
+    def tell(self) -> None:
+        """Print `lines` to standard error."""
+        for line in self.lines():
+            tell(line)
+
+
+OPTIONS = (
+    click.option(
+        "--dialect",
+        metavar="NAME",
+        help=f"How events are spelt: {', '.join(BUILT_IN)}; by default their first rows say.",
+    ),
+    click.option(
+        "--column",
+        "columns",
+        metavar="ROLE=NAME",
+        multiple=True,
+        help="The key or column of a role, such as event=action or distinct_id=uid; can be given again.",
+    ),
+    click.option(
+        "--config",
+        metavar="FILE",
+        help=f"A file with the keys dialect and columns; by default {CONFIG} beside the data, if any.",
+    ),
+)
+
+
+def dialect_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the options of a dialect, and in their place the argument ``spelling``."""
+
+    @wraps(command)
+    def with_spelling(
+        *, dialect: str | None, columns: Sequence[str], config: str | None, **options: Any
+    ) -> Any:
+        paths = [
+            path
+            for name in ("files", "events", "updates")
+            for path in options.get(name) or ()
+            if path != STDIN
+        ]
+        spelling = _spelling(dialect, columns, config, paths)
+        return command(spelling=spelling, **options)
+
+    decorated: Callable[..., Any] = with_spelling
+    for option in reversed(OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _spelling(
+    dialect: str | None, columns: Sequence[str], config: str | None, paths: Sequence[str]
+) -> Spelling:
+    found = config if config is not None else _config_beside(paths)
+    known_dialect, known_columns = (None, {}) if found is None else _read(found)
+    given: dict[str, str] = {}
+    for column in columns:
+        role, equals, name = column.partition("=")
+        if not (role and equals and name):
+            raise click.UsageError(f"--column must be ROLE=NAME, got {column!r}")
+        given[role] = name
+    spelling = Spelling(dialect or known_dialect, known_columns | given)
+    try:
+        choice_of(**spelling.choice)
+    except DialectError as error:
+        raise click.UsageError(str(error)) from error
+    return spelling
+
+
+def _config_beside(paths: Sequence[str]) -> str | None:
+    """Return the file `CONFIG` beside the data, if there is one.
+
+    Raises:
+        click.UsageError: There are several.
+    """
+    places = dict.fromkeys(place for path in paths for place in _places(Path(path)))
+    found = [str(place / CONFIG) for place in places if (place / CONFIG).is_file()]
+    if len(found) > 1:
+        raise click.UsageError(f"there are {' and '.join(map(named, found[:3]))}; name one by --config")
+    return found[0] if found else None
+
+
+def _places(path: Path) -> list[Path]:
+    """Return the directories in which the configuration of a file or a directory may be."""
+    return [path] if path.is_dir() else [path.parent]
+
+
+def _read(path: str) -> tuple[str | None, dict[str, str]]:
+    """Return the dialect and the columns that a configuration states.
+
+    Raises:
+        click.UsageError: It is no TOML, or states something else.
+    """
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            stated = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{named(path)}: the text is no TOML: {error}") from error
+    unknown = [key for key in stated if key not in _KEYS]
+    if unknown:
+        raise click.UsageError(f"{named(path)}: unknown: {listed(unknown)}; known are {', '.join(_KEYS)}")
+    dialect, columns = stated.get("dialect"), stated.get("columns", {})
+    if not isinstance(dialect, str | None):
+        raise click.UsageError(f"{named(path)}: dialect must be a text, got {dialect!r:.100}")
+    if not isinstance(columns, dict) or not all(isinstance(name, str) for name in columns.values()):
+        raise click.UsageError(f"{named(path)}: columns must be a table of texts, got {columns!r:.100}")
+    return dialect, columns

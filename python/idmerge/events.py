@@ -8,7 +8,7 @@ null (a missing operand), and the documented spelling counts before the one that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge._codes import Code
@@ -68,6 +68,8 @@ _OPERANDS = {
     Kind.ALIAS: (("alias",), (SENT_ID, "distinct_id")),
 }
 _BOTH_OPERANDS = "$distinct_ids"
+_MALFORMED: Mapping[str, Any] = {"event": IDENTITY_EVENTS[0]}
+"""An identity event without operands."""
 
 
 def parse(event: Event, source: Source = "import") -> Link | None:
@@ -99,6 +101,27 @@ def event_mapping(event: Event, decode: Callable[[Any], Any] = decoded) -> Mappi
     if isinstance(event, Mapping):
         return event
     return decoded_object(event, "event", MalformedEventError, decode)
+
+
+def event_mappings(events: Iterable[Event]) -> Iterator[Mapping[str, Any]]:
+    """Yield many events as mappings; an item that is no event becomes one that is malformed.
+
+    Raises:
+        TypeError: ``events`` is a single event, or a table.
+    """
+    kind = type(events).__name__
+    if isinstance(events, (Mapping, str, bytes, bytearray)):
+        raise TypeError(f"events must be an iterable of events, got one {kind}: use apply for one event")
+    if hasattr(events, "columns"):  # Iteration would give the names of its columns.
+        raise TypeError(f"events must be an iterable of events, got a {kind}: use stitch for a table")
+    return map(_mapping_or_malformed, events)
+
+
+def _mapping_or_malformed(event: Event) -> Mapping[str, Any]:
+    try:
+        return event_mapping(event)
+    except (MalformedEventError, TypeError):
+        return _MALFORMED
 
 
 def link_of(event: Mapping[str, Any], source: Source) -> Link | None:

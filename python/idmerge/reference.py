@@ -7,7 +7,7 @@ table.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -15,7 +15,16 @@ from typing import Any
 from idmerge._ids import AnyId, id_text, id_texts
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
-from idmerge.events import Event, Kind, Source, check_source, event_mapping, ids_of, link_of
+from idmerge.events import (
+    Event,
+    Kind,
+    Source,
+    check_source,
+    event_mapping,
+    event_mappings,
+    ids_of,
+    link_of,
+)
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import ANON_FORMATS, Policy, can_be_id
 
@@ -203,7 +212,9 @@ class Resolver:
 
     def apply(self, event: Event, source: Source = "import") -> Outcome | None:
         check_source(source)
-        mapping = event_mapping(event)
+        return self._apply(event_mapping(event), source)
+
+    def _apply(self, mapping: Mapping[str, Any], source: Source) -> Outcome | None:
         try:
             link = link_of(mapping, source)
         except MalformedEventError:
@@ -214,7 +225,9 @@ class Resolver:
         return None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
-        answers = [(self.apply(event, source), position) for position, event in enumerate(events)]
+        check_source(source)
+        mappings = enumerate(event_mappings(events))
+        answers = [(self._apply(mapping, source), position) for position, mapping in mappings]
         links = [(outcome, position) for outcome, position in answers if outcome is not None]
         return Report([outcome for outcome, _ in links], [position for _, position in links])
 

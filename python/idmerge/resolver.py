@@ -18,8 +18,7 @@ from idmerge._ids import AnyId
 from idmerge._steps import code_of, states_link, step_of
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.errors import MalformedEventError
-from idmerge.events import Event, Kind, Source, check_source, event_mapping
+from idmerge.events import Event, Kind, Source, check_source, event_mapping, event_mappings
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
@@ -148,21 +147,20 @@ class Resolver(_core.Resolver):
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
         """Apply many events in order; the report has an outcome, and a row, for each link.
 
-        Events are gathered and applied some ten thousands at a time, at the latest when the call
-        ends.
+        An item that is no event (of another type, text that is no JSON object or cannot be decoded)
+        is answered as a link that is `Outcome.MALFORMED`, in its row; `apply` raises for it. Events
+        are gathered and applied some ten thousands at a time, at the latest when the call ends.
 
         Raises:
-            MalformedEventError: An event is text but no JSON object; the events before it are
-                applied.
-            TypeError: An event is neither a mapping nor text; the events before it are applied.
+            TypeError: ``events`` is a single event, or a table.
             CapacityError: The resolver is full; the message names the event, and those before it
                 are applied.
         """
         check_source(source)
         steps = _Steps(self)
         try:
-            for row, event in enumerate(events):
-                steps.add(row, _mapping_at(row, event), source)
+            for row, event in enumerate(event_mappings(events)):
+                steps.add(row, event, source)
         finally:  # Whatever an iterator or an event raises, the events before it are applied.
             outcomes = steps.take()
         return Report(np.concatenate(outcomes), steps.rows)
@@ -289,10 +287,3 @@ class _Steps:
         self._clear()
         self._outcomes.append(self.resolver._take_steps(codes, first, second, first_row))
         return self._outcomes
-
-
-def _mapping_at(row: int, event: Event) -> Mapping[str, Any]:
-    try:
-        return event_mapping(event)
-    except (MalformedEventError, TypeError) as error:
-        raise type(error)(f"event {row}: {error}") from error

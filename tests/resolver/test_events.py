@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from idmerge import Kind, Link, Outcome, Resolver, parse, reference
 from idmerge._steps import OBSERVE
 from idmerge.errors import MalformedEventError
-from strategies import D1, D2
+from resolver_state import state
+from strategies import D1, D2, events
 
 
 def event(name: Any, **properties: Any) -> dict[str, Any]:
@@ -140,14 +144,56 @@ def test_text_that_is_no_json_object_raises(text: str | bytes, message: str) -> 
             call(text)
 
 
-def test_a_broken_event_among_many_is_named_and_the_ones_before_it_are_applied() -> None:
-    resolver = Resolver()
-    with pytest.raises(MalformedEventError, match="^event 1: the event is no JSON"):
-        resolver.apply_events([event("$merge", __distinct_ids=["A", "B"]), "{", event("x", distinct_id="C")])
-    assert resolver.members("A") == ["A", "B"]
-    assert "C" not in resolver
-    with pytest.raises(TypeError, match="^event 0: an event must be a mapping, str or bytes, got int"):
-        resolver.apply_events([5])  # type: ignore[list-item]
+NO_EVENTS: list[Any] = [
+    "", "{", "[]", '"text"', "5", "null", b'{"event": "\xff"}', b"\xff\xfe{", "[" * 100_000,
+    5, None, 1.5, ["$merge"], ("event", "$merge"), object(), memoryview(b"{}"),
+]  # fmt: skip
+"""Items that are no JSON object, of a wrong type, or text that cannot be decoded."""
+
+
+@pytest.mark.parametrize("item", NO_EVENTS)
+def test_an_item_that_is_no_event_is_malformed_at_its_index_and_the_batch_goes_on(item: Any) -> None:
+    stated = [
+        event("Page View", distinct_id="C"),
+        event("$merge", __distinct_ids=["A", "B"]),
+        item,
+        event("$merge", __distinct_ids=["B", "C"]),
+        item,
+    ]
+    for resolver in (Resolver(), reference.Resolver()):
+        report = resolver.apply_events(stated)
+        assert report.rows.tolist() == [1, 2, 3, 4]
+        assert [Outcome(code).name for code in report.outcomes] == [
+            "MERGED", "MALFORMED", "MERGED", "MALFORMED"
+        ]  # fmt: skip
+        assert resolver.members("A") == ["C", "A", "B"]
+        assert resolver.stats().outcomes == {Outcome.MERGED: 2, Outcome.MALFORMED: 2}
+
+
+@given(st.lists(st.one_of(events, st.sampled_from(NO_EVENTS), st.binary(max_size=20)), max_size=12))
+def test_a_batch_with_items_that_are_no_events_is_answered_as_by_the_reference(stated: list[Any]) -> None:
+    ours, theirs = Resolver(), reference.Resolver()
+    assert ours.apply_events(stated) == theirs.apply_events(stated)
+    assert state(ours) == state(theirs)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        event("$merge", __distinct_ids=["A", "B"]),
+        '{"event": "$merge"}',
+        b'{"event": "$merge"}',
+        bytearray(b"{"),
+    ],
+    ids=["mapping", "text", "bytes", "bytearray"],
+)
+def test_one_event_in_place_of_many_is_a_wrong_call(given: Any) -> None:
+    for resolver in (Resolver(), reference.Resolver()):
+        with pytest.raises(TypeError, match=r"^events must be an iterable of events, got one .*: use apply"):
+            resolver.apply_events(given)
+        with pytest.raises(TypeError, match=r"^events must be .*, got a DataFrame: use stitch for a table"):
+            resolver.apply_events(pd.DataFrame({"event": ["$merge"]}))
+        assert resolver.stats().outcomes == {}
 
 
 @pytest.mark.rule("3.merge")

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from idmerge._ids import as_id
 from idmerge._json_decoding import decoded_object
 from idmerge.errors import MalformedUpdateError
-from idmerge._ids import as_id
 from idmerge.events import shown
 from idmerge.profiles.indexedlist import IndexedList, likeness
 

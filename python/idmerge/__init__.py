@@ -21,6 +21,9 @@ from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
     from idmerge import doctor, questions, stitching
+    from idmerge import files as files
+    from idmerge import spark as spark
+    from idmerge import testing as testing
     from idmerge.stitching import StitchedEvents, stitch
 
 __all__ = [
@@ -54,17 +57,35 @@ __all__ = [
 ]
 
 
-_LAZY = {"StitchedEvents", "doctor", "questions", "stitch", "stitching"}
-"""Names of what reads files of events, half of the package: loaded when first asked for."""
+_LAZY = {
+    "StitchedEvents",
+    "doctor",
+    "files",
+    "questions",
+    "spark",
+    "stitch",
+    "stitching",
+    "testing",
+}
+"""Names of what reads events, and of what few need, half of the package: loaded when asked for."""
 
 
 def __getattr__(name: str) -> Any:
     """Load an add-on, or its function, when it is first asked for."""
     if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_meant_by(name)}")
     if name in {"StitchedEvents", "stitch"}:
         return getattr(import_module("idmerge.stitching"), name)
     return import_module(f"idmerge.{name}")
+
+
+def _meant_by(name: str) -> str:
+    """Return a question that suggests public names; libraries probe for private ones."""
+    if name.startswith("_"):
+        return ""
+    from idmerge._formatting import did_you_mean  # noqa: PLC0415 - needed for a typo alone
+
+    return f".{question}" if (question := did_you_mean(name, {*__all__, *_LAZY})) else ""
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from idmerge._naming import visible
 from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
 
@@ -21,6 +21,8 @@ LONGEST_QUOTED = 120
 """Characters beyond which `beginning` drops the rest of a text."""
 LONGEST, HEAD, TAIL = 20, 13, 6
 """Characters of a label; of a longer ID, those kept of its beginning and of its end."""
+ALIKE = 0.7
+"""Similarity, of 1 at most, from which on one name may be a typo of another."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -28,6 +30,14 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Return ``count`` with its noun, plural unless it is one: ``1 link``, ``2,000 links``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return the names that are spelt like ``name``, as a question that ends a message; or ''."""
+    from difflib import get_close_matches  # noqa: PLC0415 - needed for a typo alone
+
+    close = [repr(other) for other in get_close_matches(name, [*names], cutoff=ALIKE)]
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def printable(text: str | None) -> str:

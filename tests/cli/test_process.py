@@ -69,6 +69,24 @@ def test_an_unknown_command_is_a_wrong_call() -> None:
     assert b"No such command 'dissolve'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        (["resolv", "e.ndjson"], "No such command 'resolv'. Did you mean 'resolve'?"),
+        (["keepapart"], "No such command 'keepapart'. Did you mean 'keep-apart'?"),
+        (["ask", "conversions", "e"], "No such command 'conversions'. Did you mean 'conversion'?"),
+        (["resolve", "--stric", "e"], "No such option '--stric'. Did you mean '--strict'?"),
+        (["events.ndjson"], "No such command 'events.ndjson'."),
+        (["postgresql://ada:secret@host/db"], "No such command 'postgresql://ada@host/db'."),
+    ],
+    ids=str,
+)
+def test_a_typo_is_answered_with_the_command_or_option_like_it(typo: list[str], meant: str) -> None:
+    result = CliRunner().invoke(commands, typo, prog_name="idmerge")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == f"Error: {meant}"
+
+
 def test_without_click_one_line_says_what_to_install() -> None:
     program = "import sys; sys.modules['click'] = None; from idmerge.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)

@@ -182,16 +182,36 @@ def test_a_kind_is_true_and_prints_its_name() -> None:
 
 
 def test_the_public_names_are_listed_and_loaded_when_asked_for() -> None:
-    code = "import sys, idmerge; print(*dir(idmerge)); print('idmerge.stitching' in sys.modules)"
+    lazy = {"stitch", "questions", "doctor", "StitchedEvents", "stitching", "spark", "testing", "files"}
+    code = (
+        "import sys, idmerge; print(*dir(idmerge)); print(*[m for m in sys.modules if m[:8] == 'idmerge.'])"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names, is_loaded = run.stdout.splitlines()
-    assert {"stitch", "questions", "doctor", "StitchedEvents", *idmerge.__all__} <= set(names.split())
-    assert [name for name in names.split() if name.startswith("_") and not name.startswith("__")] == []
-    assert is_loaded == "False"
+    names, loaded = map(str.split, run.stdout.splitlines())
+    assert {*lazy, "Profiles", *idmerge.__all__} <= {*names}
+    assert [name for name in names if name.startswith("_") and not name.startswith("__")] == []
+    assert {f"idmerge.{name}" for name in lazy} & {*loaded} == set()
     assert idmerge.doctor.examine
     assert idmerge.questions.signup_rate
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        idmerge.nothing  # noqa: B018
+    assert idmerge.testing.events
+    assert idmerge.files.scan
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("stich", ". Did you mean 'stitch' or 'stitching'?"),
+        ("Resovler", ". Did you mean 'Resolver'?"),
+        ("question", ". Did you mean 'questions'?"),
+        ("nothing", ""),
+        ("__stitch__", ""),
+    ],
+)
+def test_a_misspelt_name_of_the_package_is_answered_with_the_names_like_it(name: str, meant: str) -> None:
+    with pytest.raises(AttributeError) as error:
+        getattr(idmerge, name)
+    assert str(error.value) == f"module 'idmerge' has no attribute '{name}'{meant}"
+    assert not hasattr(idmerge, name)
 
 
 def test_the_numbers_of_outcomes_and_kinds_are_stable() -> None:

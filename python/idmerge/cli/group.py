@@ -14,6 +14,7 @@ import idmerge
 from idmerge._naming import named
 from idmerge.cli import signals
 from idmerge.cli.messages import remember, shown, tell
+from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.errors import IdmergeError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Ended(click.ClickException):
             click.echo(f"idmerge: {self.message}", file=file, err=True)
 
 
-class Commands(click.Group):
+class Commands(SuggestingGroup):
     """Commands, each loaded when it is asked for, so that none waits for the others.
 
     An exception of idmerge or of the system becomes a `Failure`, a signal `Ended`, a warning a

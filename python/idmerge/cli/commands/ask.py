@@ -27,6 +27,7 @@ from idmerge.cli.output import (
     write_table,
 )
 from idmerge.cli.progress import progress, total_size
+from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.files import STDIN, BadLine, replacing
 from idmerge.questions import (
     Attribution,
@@ -74,6 +75,7 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
 
 
 @click.group(
+    cls=SuggestingGroup,
     short_help="Answer questions with and without stitching.",
     help=f"""
     Answer a question to events twice, side by side: by persons, and by IDs as they were sent.

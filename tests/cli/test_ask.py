@@ -108,14 +108,19 @@ def test_options_say_what_is_asked(shop: pa.Table) -> None:
         ("30d", timedelta(30)),
         ("2w", timedelta(14)),
         ("36h", timedelta(hours=36)),
+        ("90m", timedelta(minutes=90)),
+        ("90min", timedelta(minutes=90)),
         ("5s", timedelta(seconds=5)),
     ],
 )
 def test_lengths_of_time_have_a_unit(written: str, length: timedelta) -> None:
     sql = run("conversion", "--within", written, "--sql").stdout
     assert sql == questions.Conversion(within=length).sql() + "\n"
+    assert questions.Conversion(within=written) == questions.Conversion(within=length)
     for wrong in ("30", "d", "3x", "-1d", "1.5d"):
-        message = f"{wrong!r} is no length of time; expected a number and w, d, h, m or s, such as 30d"
+        message = (
+            f"{wrong!r} is no length of time; expected a number and w, d, h, m (or min) or s, such as 30d"
+        )
         assert message in run("conversion", f"--within={wrong}", "--sql", code=2).stderr
 
 

@@ -208,6 +208,9 @@ def test_a_file_that_is_no_parquet_or_is_damaged_is_named(tmp_path: Path) -> Non
             "start and goal must be two events, got 'x' twice",
         ),
         (lambda: questions.Conversion(within=-timedelta(1)), "within must be no less than 0, got -1 day"),
+        (lambda: questions.Conversion(within="a month"), "'a month' is no length of time; expected a number"),
+        (lambda: questions.conversion([], within="30"), "'30' is no length of time; expected a number and w"),
+        (lambda: questions.Conversion(within=30), "must be a timedelta or text, a number and .*, got 30"),  # type: ignore[arg-type]
         (lambda: questions.signup_rate(3), "events must be a table that exports an Arrow stream, .* got int"),
         (lambda: questions.signup_rate([]), "got list"),
     ],

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from idmerge.questions.columns import Key, Measure
+from idmerge.questions.lengths import length_of
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, in_words, interval, literal
 
@@ -35,23 +36,28 @@ class Conversion(Question):
     start: str = "Read Post"
     goal: str = "Sign Up"
     by: str = "post"
-    within: timedelta = MONTH
-    """The longest time from the start to the goal, inclusive."""
+    within: timedelta | str = MONTH
+    """The longest time from the start to the goal, inclusive; text such as ``"30d"`` becomes a
+    timedelta."""
 
     def __post_init__(self) -> None:
         """Check that the goal can come after the start."""
+        object.__setattr__(self, "within", length_of(self.within))
         super().__post_init__()
         if self.start == self.goal:
             raise ValueError(f"start and goal must be two events, got {self.start!r} twice")
-        if self.within < timedelta(0):
+        if self._length < timedelta(0):
             raise ValueError(f"within must be no less than 0, got {self.within}")
+
+    @property
+    def _length(self) -> timedelta:
+        return length_of(self.within)
 
     @property
     def title(self) -> str:
         """The question in a line."""
-        return (
-            f'Persons who did "{self.goal}" within {in_words(self.within)} after "{self.start}", by {self.by}'
-        )
+        length = in_words(self._length)
+        return f'Persons who did "{self.goal}" within {length} after "{self.start}", by {self.by}'
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -89,7 +95,7 @@ followed AS (
     WHERE person IS NOT NULL
 ),
 people AS (
-    SELECT stitched, value, person, bool_or(goal_time <= time + {interval(self.within)}) AS reached_goal
+    SELECT stitched, value, person, bool_or(goal_time <= time + {interval(self._length)}) AS reached_goal
     FROM followed
     WHERE is_start
     GROUP BY stitched, value, person
@@ -113,12 +119,15 @@ def conversion(
     start: str = "Read Post",
     goal: str = "Sign Up",
     by: str = "post",
-    within: timedelta = MONTH,
+    within: timedelta | str = MONTH,
     **options: Any,
 ) -> Answer:
     """Return the share of persons that reached ``goal``, by ``by``; options: `Conversion`.
 
+    ``within`` is a timedelta, or a number and a unit (``"30d"``; w, d, h, m or min, s).
+
     Raises:
+        ValueError: ``within`` is no length of time.
         As `Question.ask`.
     """
     return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(events)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -39,14 +37,15 @@ from idmerge.questions import (
     event_names,
     is_stitched,
 )
+from idmerge.questions.lengths import length_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
 MANY = 10
 """Events that a message names."""
 CHARTS = (".svg", ".png", ".html")
-UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 EVENTS_HELP = """
     EVENTS are stitched: Parquet that idmerge stitch wrote, a file or a directory. Or they are raw, as idmerge
@@ -62,16 +61,10 @@ class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Return the length."""
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"([0-9]{1,6})([wdhms])", value)
-        if found is None:
-            self.fail(
-                f"{value!r} is no length of time; expected a number and w, d, h, m or s, such as 30d",
-                param,
-                ctx,
-            )
-        return timedelta(**{UNITS[found[2]]: int(found[1])})
+        try:
+            return length_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.group(

@@ -72,6 +72,25 @@ def by_code(diagnosis: Diagnosis) -> dict[str, Finding]:
     return {finding.code: finding for finding in diagnosis.findings}
 
 
+def untimed(event: Event) -> Event:
+    """Return ``event`` without its time."""
+    return {
+        **event,
+        "properties": {key: value for key, value in event["properties"].items() if key != "time"},
+    }
+
+
+def received(event: Event, ahead: float) -> Event:
+    """Return ``event`` as Mixpanel received it: its time is ``ahead`` of that by so many seconds."""
+    moment = int((event["properties"]["time"] - ahead) * 1000)
+    return {**event, "properties": {**event["properties"], "$mp_api_timestamp_ms": moment}}
+
+
+def processed(event: Event, moment: int) -> Event:
+    """Return ``event`` as Mixpanel processed it, in the millisecond ``moment``."""
+    return {**event, "properties": {**event["properties"], "mp_processing_time_ms": moment}}
+
+
 HEALTHY = [*signup(D1, "ada"), *signup(D2, "grace"), send.identify(D3, "ada"), send.view(D3)]
 
 CASES: dict[str, tuple[list[Event], list[Event]]] = {
@@ -143,6 +162,46 @@ CASES: dict[str, tuple[list[Event], list[Event]]] = {
     "no-insert-id": (
         [*HEALTHY, {"event": "Page View", "properties": {"time": 1_704_067_200, "distinct_id": "ada"}}],
         [*HEALTHY, send.view("ada")],
+    ),
+    "fused-users": (
+        [*signup(D1, "ada"), send.merge("grace", D1)],
+        [*signup(D1, "ada"), send.identify(D1, "grace"), send.merge("ada", D1), send.merge("ada", "crm-1")],
+    ),
+    "anonymous-claim": (
+        [*HEALTHY, send.identify(device(8), device(9)), send.identify(device(8), "ada")],
+        [*HEALTHY, send.identify(D1, "grace")],
+    ),
+    "float-id": (
+        [*HEALTHY, send.view("101"), send.view("101.0")],
+        [*HEALTHY, send.view("101.0"), send.view("102"), send.view("102.0"), send.merge("102", "102.0")],
+    ),
+    "doubled-prefix": (
+        [*HEALTHY, send.view(f"$device:{D1}"), send.view(f"$device:$device:{D1}")],
+        [*HEALTHY, send.view(f"$device:{D1}"), send.view("x$device:$device:")],
+    ),
+    "placeholder-id": (
+        [*HEALTHY, send.view("[object Object]")],
+        [*HEALTHY, send.view("undefined"), send.view("Guest Ann"), send.view("nancy")],
+    ),
+    "odd-id": (
+        [*HEALTHY, send("Page View", distinct_id={"$oid": "63ee"})],
+        [*HEALTHY, send("Page View", distinct_id=101), send("Page View", distinct_id=None)],
+    ),
+    "unreadable-time": (
+        [*HEALTHY, send("Page View", distinct_id="ada", time="yesterday")],
+        [*HEALTHY, send("Page View", distinct_id="ada", time="2024-01-01"), untimed(send.view("ada"))],
+    ),
+    "time-zone": (
+        [received(send.view("ada"), 5 * 3600 + 1800 - 7), received(send.view("ada"), -3600 - 7)],
+        [received(send.view("ada"), 5 * 3600 + 1800 - 7), *(received(send.view("ada"), -7) for _ in "ab")],
+    ),
+    "backward-order": (
+        [*HEALTHY, processed(send.view("ada"), 2), processed(send.view("ada"), 1)],
+        [*HEALTHY, processed(send.view("ada"), 1), send.view("ada"), processed(send.view("ada"), 1)],
+    ),
+    "simplified": (
+        [send("Page View", distinct_id="ada", __device_id=D1, __user_id="ada"), send.view(D1)],
+        [send("Page View", distinct_id="ada", __device_id=D1, __user_id="ada"), send.identify(D1, "ada")],
     ),
     "no-distinct-id": (
         [*HEALTHY, send("Page View")],

@@ -18,6 +18,17 @@ ERROR, WARNING, NOTE = Severity
 
 CATALOGUE: dict[str, Entry] = {
     # Devices
+    "fused-users": Entry(
+        ERROR,
+        "Stop the $merge or $create_alias of a device with a user, and send $identify, which refuses a "
+        "second user. Mixpanel cannot take a merge back; here, leave these links out, or take them back in "
+        "a journal (idmerge retract).",
+    ),
+    "anonymous-claim": Entry(
+        WARNING,
+        "Pass the user's own ID to identify(), never an anonymous one: it claims the device, and the user's "
+        "own identify is refused afterwards.",
+    ),
     "shared-device": Entry(
         ERROR,
         "Call reset() when a user logs out, so that the next user has an anonymous ID of their own; "
@@ -54,6 +65,16 @@ CATALOGUE: dict[str, Entry] = {
         "Send one spelling everywhere: IDs are compared exactly, so case, spaces around them and $device: "
         "make another person. Merge the pairs that are one person.",
     ),
+    "float-id": Entry(
+        WARNING,
+        "Send the ID as text, or as an integer: a table whose column of IDs has gaps turns integers into "
+        "floats. Merge the pairs that are one person.",
+    ),
+    "doubled-prefix": Entry(
+        WARNING,
+        "Leave the prefix to the SDK: pass it the device's ID without $device:. Merge the pairs that are "
+        "one person.",
+    ),
     "anonymous-profile": Entry(
         WARNING,
         "Set profile properties only once the user is identified; keep them on the device until then.",
@@ -63,6 +84,11 @@ CATALOGUE: dict[str, Entry] = {
         WARNING,
         "Find the client that sends a placeholder for a missing ID and let it send none, or an empty "
         "distinct_id for what belongs to nobody.",
+    ),
+    "placeholder-id": Entry(
+        WARNING,
+        "Find the client that sends it in place of a missing ID, and let it send none. Whoever comes under "
+        "it becomes one person: add it to the blocked IDs (--blocked-ids), unless it is somebody's ID.",
     ),
     "invalid-id": Entry(
         WARNING,
@@ -134,5 +160,32 @@ CATALOGUE: dict[str, Entry] = {
         WARNING,
         "Send a distinct_id with every event, and an empty one where there is no user: without it Mixpanel "
         "makes one up from the sender's address.",
+    ),
+    "odd-id": Entry(
+        ERROR,
+        "Send the ID as text: an object, a list or a truth value is nobody's ID, and what was sent under it "
+        "is in no cluster.",
+    ),
+    "unreadable-time": Entry(
+        WARNING,
+        "Send the time as seconds or milliseconds since 1970 in UTC, or as ISO 8601; such an event is in no "
+        "answer that asks when.",
+    ),
+    "time-zone": Entry(
+        WARNING,
+        "Name the project's zone (--timezone Asia/Kolkata): projects made before 2023 export the times of "
+        "their own zone.",
+    ),
+    "backward-order": Entry(
+        WARNING,
+        "Read the events in the order in which Mixpanel processed them (--sort): which of two links comes "
+        "first decides who keeps a device.",
+    ),
+    # Project
+    "simplified": Entry(
+        WARNING,
+        "Nobody is joined here, for Simplified ID Merge joins the device and the user of an event without "
+        "links. State them: a file of links with a row identify,$device:DEVICE,USER for each pair, read "
+        "beside the events.",
     ),
 }

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 
 def shared_devices(evidence: Evidence) -> Iterator[Finding]:
-    """Find anonymous IDs that several users tried to claim."""
+    """Find anonymous IDs that several users tried to claim.
+
+    A claim by another anonymous ID is none of a user's: `anonymous_claims` finds these.
+    """
     links = evidence.links
-    refused = links.where(Outcome.ANON_CLAIMED)
+    refused = np.flatnonzero(np.equal(links.outcomes, Outcome.ANON_CLAIMED) & ~evidence.is_between_devices)
     devices = groups(links.first, refused)
     if not devices:
         return

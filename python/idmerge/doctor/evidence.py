@@ -11,8 +11,10 @@ import numpy as np
 
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.findings import Example, Finding
+from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES
 from idmerge.events import Kind
+from idmerge.outcome import Outcome
 from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from idmerge.doctor.limits import Limits
     from idmerge.doctor.links import Links, Reason
     from idmerge.doctor.traffic import Traffic
+    from idmerge.doctor.unread import Unread
     from idmerge.files import BadLine
     from idmerge.policy import Policy
     from idmerge.resolver import Resolver
@@ -52,6 +55,8 @@ class Evidence:
     """The number of the canonical ID of each ID's cluster; `NOBODY` for an ID that is not known."""
     traffic: Traffic | None
     """None where no events were read."""
+    unread: Unread | None
+    """None where no events were read."""
     reasons: Mapping[str, Reason]
     bad_lines: BadLines
     profiles: Mapping[int, Example] | None
@@ -76,6 +81,58 @@ class Evidence:
     def identified(self) -> NDArray[np.bool_]:
         """A mask of the identified IDs: those that an accepted identify named as the user's."""
         return self._named(self.links.second, self.links.of_kind(Kind.IDENTIFY) & self.links.accepted)
+
+    @cached_property
+    def is_device(self) -> NDArray[np.bool_]:
+        """Whether each ID is a device's: by its prefix, as links or events name it, or by looks.
+
+        Where users' IDs look like anonymous ones too, looks count only for IDs that no link or
+        event names as a user.
+        """
+        prefixed = np.fromiter(
+            (text.startswith(DEVICE_PREFIX) for text in self.ids.texts), np.bool_, len(self.ids)
+        )
+        of_identify = self.links.of_kind(Kind.IDENTIFY)
+        as_user = self._named(self.links.second, of_identify & self.links.counted)
+        claimed = self._named(self.links.first, of_identify & self.links.accepted)
+        is_device = prefixed | claimed | (self.was_anonymous & ~as_user)
+        if self.traffic is not None:
+            is_device |= self._sized(self.traffic.as_device) & ~self._sized(self.traffic.as_user)
+            as_user |= self._sized(self.traffic.as_user)
+        users = as_user & ~is_device
+        look_alike = int(np.count_nonzero(users & self.looks_anonymous))
+        if 2 * look_alike > np.count_nonzero(users):
+            return is_device | (self.looks_anonymous & ~users)
+        return is_device | self.looks_anonymous
+
+    @cached_property
+    def claimants(self) -> NDArray[np.int64]:
+        """The first user whose identify claimed each ID; `NOBODY` for one that is not claimed."""
+        rows = np.flatnonzero(self.links.of_kind(Kind.IDENTIFY) & self.links.accepted & self.links.counted)
+        claimants = np.full(len(self.ids), NOBODY, np.int64)
+        claimants[self.links.first[rows[::-1]]] = self.links.second[rows[::-1]]
+        return claimants
+
+    @cached_property
+    def is_between_devices(self) -> NDArray[np.bool_]:
+        """Whether each link is refused for a claim, and claims or is claimed for a device."""
+        links = self.links
+        rows = links.where(Outcome.ANON_CLAIMED)
+        rows = rows[(links.first[rows] >= 0) & (links.second[rows] >= 0)]
+        claimants = self.claimants[links.first[rows]]
+        by_device = self.is_device[links.second[rows]] | ((claimants >= 0) & self.is_device[claimants])
+        between = np.zeros(len(links), np.bool_)
+        between[rows[by_device]] = True
+        return between
+
+    @property
+    def is_simplified(self) -> bool:
+        """Whether events name a device and a user, and none states a link."""
+        return self.traffic is not None and self.traffic.with_device_and_user > 0 and not len(self.links)
+
+    def _sized(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return ``flags``, also of IDs that came after they were taken: of none of them true."""
+        return np.pad(flags, (0, len(self.ids) - len(flags)))
 
     def _named(self, operands: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.bool_]:
         named = np.zeros(len(self.ids), np.bool_)

@@ -11,7 +11,7 @@ import numpy as np
 
 from idmerge._formatting import beginning
 from idmerge._naming import named
-from idmerge.doctor import calls, devices, junk, people, stream
+from idmerge.doctor import calls, devices, fused, junk, people, sending, spellings, stream
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.diagnosis import Diagnosis
 from idmerge.doctor.evidence import BadLines, Evidence
@@ -20,12 +20,12 @@ from idmerge.doctor.ids import NOBODY, Ids
 from idmerge.doctor.journals import recorded_links
 from idmerge.doctor.limits import Limits
 from idmerge.doctor.links import EXAMPLES, Ledger
-from idmerge.doctor.traffic import tallied
+from idmerge.doctor.traffic import LOOKED_AT, tallied
+from idmerge.doctor.unread import unread_values
 from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, RereadableFile, read_updates, rereadable, scan
 from idmerge.files.choosing import Choice, choice_of
 from idmerge.files.flattening import Flattening, flattener_of
-from idmerge.files.names import INSERT_ID
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
 from idmerge.files.recognition import OnDialect, no_matter
@@ -52,6 +52,8 @@ Path = str | os.PathLike[str]
 
 FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     devices.shared_devices,
+    fused.fused_users,
+    fused.anonymous_claims,
     devices.reset_storms,
     devices.too_many_ids,
     devices.near_limit,
@@ -59,7 +61,10 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     people.no_anonymous_history,
     people.look_alike_ids,
     people.anonymous_profiles,
+    spellings.float_ids,
+    spellings.doubled_prefixes,
     junk.junk_ids,
+    spellings.placeholder_ids,
     junk.hub_ids,
     calls.anon_format,
     calls.swapped_identifies,
@@ -71,6 +76,11 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     stream.malformed,
     stream.busy_ids,
     stream.events_without,
+    sending.odd_ids,
+    sending.unreadable_times,
+    sending.time_zone,
+    sending.backward_order,
+    sending.simplified,
 )
 OF_EVENTS = (
     "reset-storm",
@@ -79,6 +89,11 @@ OF_EVENTS = (
     "duplicate-events",
     "no-insert-id",
     "no-distinct-id",
+    "odd-id",
+    "unreadable-time",
+    "time-zone",
+    "backward-order",
+    "simplified",
 )
 
 
@@ -119,7 +134,7 @@ def examine(  # noqa: PLR0913 - each by its name
     limits = limits or Limits()
     resolver, ids = Resolver(policy, canonical), Ids()
     sources = [rereadable(path) for path in expanded(given)]
-    shape = Shape([INSERT_ID])
+    shape = Shape(LOOKED_AT)
     choice = choice_of(dialect, columns)
     reading = partial(scan, on_bytes=on_bytes, shape=shape, on_dialect=on_dialect, **choice.arguments)
     ledger, bad, stated = _linked(sources, resolver, ids, reading)
@@ -139,6 +154,7 @@ def examine(  # noqa: PLR0913 - each by its name
         resolver=resolver,
         cluster=_clusters(ids, cluster_ids, canonical_ids),
         traffic=traffic if events else None,
+        unread=unread_values(sources, shape, traffic) if events else None,
         reasons=ledger.reasons,
         bad_lines=bad,
         profiles=updates,
@@ -174,6 +190,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
             resolver=resolver,
             cluster=_clusters(ids, cluster_ids, canonical_ids),
             traffic=None,
+            unread=None,
             reasons={},
             bad_lines=BadLines(count=0, first=()),
             profiles=None,

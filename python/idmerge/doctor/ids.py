@@ -38,3 +38,8 @@ class Ids:
     def numbers(self, texts: Collection[str | None]) -> NDArray[np.int64]:
         """Return the number of each of ``texts``."""
         return np.fromiter(map(self.number, texts), np.int64, len(texts))
+
+    def known(self, texts: Collection[str | None]) -> NDArray[np.int64]:
+        """Return the number of each of ``texts`` that was met before; `NOBODY` for the others."""
+        found = (NOBODY if text is None else self._numbers.get(text, NOBODY) for text in texts)
+        return np.fromiter(found, np.int64, len(texts))

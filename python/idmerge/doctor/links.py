@@ -30,6 +30,8 @@ UNKNOWN_TIME = np.iinfo(np.int64).min
 class Reason:
     """One way in which identity events are malformed."""
 
+    value: str
+    """The value that came the first time, or nothing where none did."""
     count: int = 0
     examples: list[Example] = field(default_factory=list)
 
@@ -56,7 +58,8 @@ class Ledger:
         self._append(link.kind, link.first, link.second, link.outcome, link.line, is_event=is_event)
         if link.message is not None:
             # What came instead differs from event to event, and may hold anything.
-            reason = self.reasons.setdefault(link.message.partition(", got ")[0], Reason())
+            wrong, _, value = link.message.partition(", got ")
+            reason = self.reasons.setdefault(wrong, Reason(value))
             reason.count += 1
             if len(reason.examples) < EXAMPLES:
                 ids = tuple(text for text in (link.first, link.second) if text is not None)

@@ -86,7 +86,7 @@ def _joining(evidence: Evidence) -> list[int]:
 
 def no_anonymous_history(evidence: Evidence) -> Iterator[Finding]:
     """Find users who sent events, and whose clusters hold no anonymous ID."""
-    if evidence.traffic is None:
+    if evidence.traffic is None or evidence.is_simplified:  # There, no link would help.
         return
     is_anonymous = evidence.looks_anonymous | evidence.was_anonymous
     has_past = np.zeros(len(evidence.ids), np.bool_)

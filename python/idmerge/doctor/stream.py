@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from idmerge.doctor.evidence import Evidence
     from idmerge.doctor.findings import Finding
+    from idmerge.doctor.links import Reason
 
 
 def busy_ids(evidence: Evidence) -> Iterator[Finding]:
@@ -41,20 +42,30 @@ def events_without(evidence: Evidence) -> Iterator[Finding]:
     traffic = evidence.traffic
     if traffic is None:
         return
+    missing, examples = traffic.without_distinct_id, traffic.examples["no-distinct-id"]
+    unread = evidence.unread
+    if unread is not None and unread.ids.count:  # A table has null for IDs of other types as well.
+        missing, examples = unread.missing.count, unread.missing.examples
     counts = (
         (
             "duplicate-events",
             traffic.duplicates,
             "{} came before, with the same $insert_id",
             ("event", "events"),
+            traffic.examples["duplicate-events"],
         ),
-        ("no-insert-id", traffic.without_insert_id, "{} no $insert_id", ("event has", "events have")),
-        ("no-distinct-id", traffic.without_distinct_id, "{} no distinct_id", ("event has", "events have")),
+        (
+            "no-insert-id",
+            traffic.without_insert_id,
+            "{} no $insert_id",
+            ("event has", "events have"),
+            traffic.examples["no-insert-id"],
+        ),
+        ("no-distinct-id", missing, "{} no distinct_id", ("event has", "events have"), examples),
     )
-    for code, count, title, nouns in counts:
+    for code, count, title, nouns, found in counts:
         if count:
-            title_ = title.format(counted(count, *nouns))
-            yield evidence.finding(code, title_, count, traffic.examples[code], events=count)
+            yield evidence.finding(code, title.format(counted(count, *nouns)), count, found, events=count)
 
 
 def malformed(evidence: Evidence) -> Iterator[Finding]:
@@ -68,7 +79,7 @@ def malformed(evidence: Evidence) -> Iterator[Finding]:
                 ids=reason.examples[0].ids,
                 file=reason.examples[0].file,
                 line=reason.examples[0].line,
-                note=f"{printable(message)}: {counted(reason.count, 'event')}",
+                note=f"{printable(message)}{_came(reason)}: {counted(reason.count, 'event')}",
             )
             for message, reason in reasons[:EXAMPLES]
         ]
@@ -93,3 +104,7 @@ def malformed(evidence: Evidence) -> Iterator[Finding]:
             examples,
             is_of_events=False,
         )
+
+
+def _came(reason: Reason) -> str:
+    return f", got {printable(reason.value)}" if reason.value else ""

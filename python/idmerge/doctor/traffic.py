@@ -1,42 +1,46 @@
 """Counts of the events themselves: by ID and day, duplicates, and those that lack an ID.
 
-Events come as record batches (pyarrow's) with the columns ``event``, ``time``, ``$insert_id`` and
-``$distinct_id_before_identity``, the ID as sent; others are passed over. Memory grows with the IDs
-and the days on which each has events (16 bytes a pair), and by 16 bytes an event that has a
-``$insert_id``.
+Events come as record batches (pyarrow's) with the columns ``event``, ``time``, ``$insert_id``,
+``$distinct_id_before_identity`` (the ID as sent) and those of `LOOKED_AT`; others are passed over.
+Memory grows with the IDs and the days on which each has events (16 bytes a pair), and by 16 bytes
+an event that has a ``$insert_id``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from idmerge._formatting import beginning
+from idmerge.doctor.clocks import EPOCH, Clocks
 from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.files.duplicates import Duplicates
-from idmerge.files.names import BEFORE, EVENT, INSERT_ID, TIME
+from idmerge.files.names import BEFORE, DEVICE, EVENT, INSERT_ID, PROCESSED, RECEIVED, TIME, USER
 from idmerge.files.opening import import_pyarrow
+from idmerge.policy import DEVICE_PREFIX
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from idmerge.doctor.clocks import Clocked
     from idmerge.doctor.ids import Ids
 
 
+LOOKED_AT = (INSERT_ID, DEVICE, USER, PROCESSED, RECEIVED)
+"""The properties of events that count here."""
 DAY = 86_400_000_000
 """A day in microseconds."""
 DAYS = 2**24
 """The number of days in the key of an ID and a day, 45,933 years. 1970-01-01 is in the middle,
 times beyond the ends are on the last days, and the first day stands for no time."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PAIRS_AT_ONCE = 2**20
 
 
@@ -56,6 +60,15 @@ class Traffic:
     without_insert_id: int
     without_distinct_id: int
     """Of ordinary events alone: an identity event may have its IDs in other properties."""
+    without_time: int
+    """Events whose time is missing or cannot be read."""
+    with_device_and_user: int
+    """Ordinary events that name a device and a user (`$device_id`, `$user_id`)."""
+    as_device: NDArray[np.bool_]
+    """Whether events name each ID as their device, with `$device:` or without."""
+    as_user: NDArray[np.bool_]
+    """Whether events name each ID as their user."""
+    clocks: Clocked
     examples: dict[str, list[Example]]
     """Up to three of each of these, by the finding's code."""
 
@@ -75,8 +88,12 @@ class Tally:
         self._waiting = 0
         self._times: list[NDArray[np.int64]] = []
         self._duplicates = Duplicates()
-        self._totals = dict.fromkeys(("duplicate-events", "no-insert-id", "no-distinct-id"), 0)
+        self._totals = dict.fromkeys(("duplicate-events", "no-insert-id", "no-distinct-id", "simplified"), 0)
         self._examples: dict[str, list[Example]] = {code: [] for code in self._totals}
+        self._clocks = Clocks()
+        self._without_time = 0
+        self._devices: set[int] = set()
+        self._users: set[int] = set()
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count the events of ``batch``."""
@@ -95,6 +112,26 @@ class Tally:
         self._note("no-distinct-id", np.flatnonzero((numbers == NOBODY) & ~is_identity), rows)
         are_new = self._duplicates.are_new(names, self._pa.array(times), sent, inserts)
         self._note("duplicate-events", np.flatnonzero(~are_new), rows)
+        self._without_time += int(np.count_nonzero(times == UNKNOWN_TIME))
+        self._clocks.add(batch, times, rows.example)
+        devices, users = self._texts(batch, DEVICE), self._texts(batch, USER)
+        has_both = self._mask(self._pc.and_(devices.is_valid(), users.is_valid()))
+        self._note("simplified", np.flatnonzero(has_both & ~is_identity), rows)
+        for prefix in ("", DEVICE_PREFIX):
+            self._devices.update(self._known(devices, prefix))
+        self._users.update(self._known(users))
+
+    def _known(self, column: Any, prefix: str = "") -> list[int]:
+        """Return those values of ``column`` that are IDs already, behind the ``prefix``."""
+        texts = [f"{prefix}{text}" for text in column.unique().to_pylist() if text is not None]
+        known = self._ids.known(texts)
+        found: list[int] = known[known >= 0].tolist()
+        return found
+
+    def _named(self, numbers: set[int]) -> NDArray[np.bool_]:
+        named = np.zeros(len(self._ids), np.bool_)
+        named[list(numbers)] = True
+        return named
 
     def finish(self, limit: int) -> Traffic:
         """Return the sums; days with more than ``limit`` events of one ID are busy."""
@@ -116,6 +153,11 @@ class Tally:
             duplicates=self._totals["duplicate-events"],
             without_insert_id=self._totals["no-insert-id"],
             without_distinct_id=self._totals["no-distinct-id"],
+            without_time=self._without_time,
+            with_device_and_user=self._totals["simplified"],
+            as_device=self._named(self._devices),
+            as_user=self._named(self._users),
+            clocks=self._clocks.finish(),
             examples=self._examples,
         )
 
@@ -175,11 +217,11 @@ class _Rows:
     def __init__(self, names: Any, sent: Any, inserts: Any, times: NDArray[np.int64]) -> None:
         self._names, self._sent, self._inserts, self._times = names, sent, inserts, times
 
-    def example(self, row: int) -> Example:
+    def example(self, row: int, note: str = "") -> Example:
         sent, insert = self._sent[row].as_py(), self._inserts[row].as_py()
         parts = [beginning(self._names[row].as_py()), _time(int(self._times[row]))]
         parts += [f"$insert_id {beginning(insert)}"] if insert is not None else []
-        return Example(ids=() if sent is None else (sent,), note=", ".join(filter(None, parts)))
+        return Example(ids=() if sent is None else (sent,), note=", ".join(filter(None, [*parts, note])))
 
 
 def _time(microseconds: int) -> str:

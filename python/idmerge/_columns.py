@@ -40,7 +40,7 @@ IdColumn = Sequence[AnyId | None] | np.ndarray[Any, Any] | ArrowArray | ArrowStr
 """A list or tuple of IDs, a numpy array of object, str, bytes (UTF-8), StringDType, integers or
 floats, or an Arrow column of text, bytes (UTF-8), integers, floats, decimals without digits behind
 the point, UUIDs or a dictionary of these: a column of pyarrow, polars, pandas or any other library
-that speaks Arrow. None, NaN and Arrow's null are missing values. SPEC 3 says which values are IDs."""
+that speaks Arrow. None, NaN and Arrow's null are missing. SPEC 3 says which values are IDs."""
 
 KindColumn = int | Sequence[int] | np.ndarray[Any, Any] | ArrowArray | ArrowStream
 """One `Kind` for all links, or a column of integers that are kinds."""

@@ -32,7 +32,7 @@ _MISSING = ("NAType", "NaTType")
 """The types of what pandas has for a missing value; pandas need not be there to be asked."""
 
 
-def as_id(value: object) -> str | None:
+def as_id(value: object) -> str | None:  # noqa: PLR0911 - a type each
     """Return the text of ``value`` as an ID; None if it is missing or can be no ID.
 
     Bytes that are no UTF-8 become lone surrogates: text that is no Unicode, and so an invalid ID.
@@ -104,6 +104,6 @@ def id_texts(values: Iterable[Any], name: str) -> list[Any]:
 
 
 def _named(value: object) -> str:
-    """Return the type of ``value``, and a number itself: others may be long, or nobody's business."""
+    """Return the type of ``value``, and a number itself; no other value, which may be long."""
     name = type(value).__name__
     return f"{name} {value}" if isinstance(value, (float, np.floating, Decimal)) else name

@@ -14,7 +14,6 @@ import numpy as np
 
 from idmerge import _core
 from idmerge._columns import IdColumn, KindColumn, in_family_of
-from idmerge._ids import AnyId
 from idmerge._steps import code_of, states_link, step_of
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+
+    from idmerge._ids import AnyId
 
 
 _EVENTS_AT_ONCE = 65_536

@@ -17,7 +17,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Self
 
 from idmerge import _core
-from idmerge._ids import AnyId
 from idmerge._threads import Pool, threads_allowed
 from idmerge.canonical import Strategy, check_canonical
 from idmerge.errors import (
@@ -42,6 +41,8 @@ from idmerge.recorded import RecordedLink, recorded
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from types import TracebackType
+
+    from idmerge._ids import AnyId
 
 
 WORTH_A_CHECKPOINT = 200_000

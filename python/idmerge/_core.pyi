@@ -179,7 +179,7 @@ class Resolver:
     def _link_coded(self, code: int, first: AnyId, second: AnyId) -> Outcome: ...
     def _link_columns(self, kind: KindColumn, first: IdColumn, second: IdColumn) -> NDArray[np.uint8]: ...
     def _take_steps(
-        self, codes: bytes, first: list[str | None], second: list[str | None], first_row: int
+        self, codes: bytes, first: IdColumn, second: IdColumn, first_row: int
     ) -> NDArray[np.uint8]: ...
     def _take_scan(
         self,
@@ -372,7 +372,10 @@ class Scan:
         """Return the line of a row, counted from 0."""
 
     def link(self, row: int) -> tuple[int, str, str] | None:
-        """Return the kind and the operands of a row that states a link, else None."""
+        """Return the code and the operands of a row that states a link, else None."""
+
+    def reason(self, row: int) -> str | None:
+        """Return Mixpanel's reason for refusing the link of a row itself, if it did."""
 
     def observed(self, row: int) -> str | None:
         """Return the ID that a row observes, else None."""

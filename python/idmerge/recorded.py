@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge._steps import kind_of
+from idmerge._steps import EVIDENCE, kind_of
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class RecordedLink(NamedTuple):
     position: int
     """Its position among all links and acts: what `DurableResolver.retract` takes."""
     kind: Kind
+    """The statement that made it; an event that was sent under another ID is a mapping of that."""
     first: str | None
     """The first operand; None if that ID was forgotten."""
     second: str | None
@@ -41,8 +42,8 @@ def recorded(links: Iterable[CoreLink], time: Callable[[int], datetime | None]) 
         RecordedLink(
             position=position,
             kind=kind,
-            first=first,
-            second=second,
+            first=second if code == EVIDENCE else first,
+            second=first if code == EVIDENCE else second,
             outcome=Outcome(outcome),
             source=source,
             time=time(position),

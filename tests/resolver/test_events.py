@@ -58,7 +58,10 @@ def test_an_identity_event_states_a_link(stated: dict[str, Any], link: tuple[Kin
     ("stated", "message"),
     [
         (event("$identify", __identified_id="U1"), r"\$identify has no \$anon_id or \$anon_distinct_id"),
-        (event("$identify", __anon_id=D1), r"has no \$identified_id, \$distinct_id_before_identity or distinct_id"),
+        (
+            event("$identify", __anon_id=D1),
+            r"has no \$identified_id, \$distinct_id_before_identity or distinct_id",
+        ),
         (
             event("$identify", __anon_id=D1, __identified_id=None, distinct_id="U1"),
             r"\$identified_id .* got None",

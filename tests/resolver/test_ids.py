@@ -113,7 +113,9 @@ def test_a_value_is_the_same_id_or_is_refused_in_every_column_of_objects(
         given = OBJECTS[family]([None, value]) if isinstance(resolver, Resolver) else [None, value]
         if text is REFUSED:
             for call in (resolver.observe_many, resolver.resolve_many):
-                with pytest.raises(TypeError, match=r"ids must hold text, integers or UUIDs, got .* in row 1"):
+                with pytest.raises(
+                    TypeError, match=r"ids must hold text, integers or UUIDs, got .* in row 1"
+                ):
                     call(given)
             for place, name in ((1, "first"), (2, "second")):
                 operands = [["a", "b"], ["a", "b"]]
@@ -293,7 +295,9 @@ TYPED = {
     "arrow uuid chunks": Typed(pa.chunked_array([UUIDS, UUIDS[1:]]), [str(U), None, None]),
     "arrow null": Typed(pa.nulls(2), [None, None]),
     "arrow nulls of booleans": Typed(pa.nulls(2, pa.bool_()), [None, None]),
-    "arrow dictionary of integers": Typed(arrow([3, None, 3], pa.int32()).dictionary_encode(), ["3", None, "3"]),
+    "arrow dictionary of integers": Typed(
+        arrow([3, None, 3], pa.int32()).dictionary_encode(), ["3", None, "3"]
+    ),
     "arrow dictionary of floats": Typed(arrow([3.0, None], pa.float64()).dictionary_encode(), ["3", None]),
     "arrow dictionary of bytes": Typed(arrow([b"a", None], pa.binary()).dictionary_encode(), ["a", None]),
     "arrow dictionary larger than its rows": Typed(
@@ -325,7 +329,9 @@ def test_a_column_of_one_type_holds_the_ids_that_its_values_are(family: str) -> 
     assert plain == judge.resolve_many(texts)
     chosen = Resolver(canonical=max)
     chosen.link_many(Kind.MERGE, column, second)
-    plain = [None if pd.isna(text) else text for text in list(pa.array(chosen.resolve_many(column)).to_pylist())]
+    plain = [
+        None if pd.isna(text) else text for text in list(pa.array(chosen.resolve_many(column)).to_pylist())
+    ]
     assert plain == [text and chosen.resolve(text) for text in texts]
 
 
@@ -345,7 +351,10 @@ WRONG = {
     "polars bool": (pl.Series([None, True]), "Arrow Boolean in row 1"),
     "polars objects": (pl.Series([U, object()], dtype=pl.Object), "object in row 1"),
     "polars list": (pl.Series([["a"]]), "LargeList.* in row 0"),
-    "arrow float in a later chunk": (pa.chunked_array([[1.0, None], [2.0, 2.5]]), "Arrow Float64 2.5 in row 3"),
+    "arrow float in a later chunk": (
+        pa.chunked_array([[1.0, None], [2.0, 2.5]]),
+        "Arrow Float64 2.5 in row 3",
+    ),
     "arrow bool": (pa.array([None, True]), "Arrow Boolean in row 1"),
     "arrow decimal": (pa.array([Decimal("3.00")]), r"Arrow Decimal128\(3, 2\) in row 0"),
     "arrow date": (pa.array([None, 1], pa.date32()), "Arrow Date32 in row 1"),

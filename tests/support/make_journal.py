@@ -1,6 +1,6 @@
 """Make a journal that holds every kind of step, and what it says beside it as JSON.
 
-    python tests/support/make_journal.py tests/data/journal-2.idmerge
+    python tests/support/make_journal.py tests/data/journal-3.idmerge
 
 To be run once for each format of journals; the tests read what each older version wrote.
 """
@@ -54,6 +54,11 @@ def make(path: Path) -> None:
         resolver.forget("U4")
         resolver.identify(f"$device:{DEVICES[1]}", "U9")  # 30, another ID than before.
         resolver.commit({"events": 4})
+        resolver.link(Kind.MAPPING, "U7", "U9")  # 31.
+        resolver.link(Kind.IDENTIFY, DEVICES[4], "U9", refused="errManyIDs")  # 32, refused before.
+        sent = {"distinct_id": "U8", "$distinct_id_before_identity": DEVICES[5]}
+        resolver.apply({"event": "Buy", "properties": sent})  # 33.
+        resolver.commit({"events": 5})
 
 
 def said(resolver: DurableResolver) -> dict[str, Any]:

@@ -118,7 +118,9 @@ _properties = st.dictionaries(
     _operands,
     max_size=6,
 )
-_rewritten = st.fixed_dictionaries({"distinct_id": friendly_ids, "$distinct_id_before_identity": friendly_ids})
+_rewritten = st.fixed_dictionaries(
+    {"distinct_id": friendly_ids, "$distinct_id_before_identity": friendly_ids}
+)
 _merges = st.fixed_dictionaries(
     {"$distinct_ids": st.one_of(st.lists(_operands, min_size=1, max_size=3), st.tuples(ids, ids), _operands)}
 )

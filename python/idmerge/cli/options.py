@@ -15,7 +15,7 @@ from idmerge.canonical import STRATEGIES
 from idmerge.cli.messages import tell
 from idmerge.errors import PolicyError
 from idmerge.files.sources import expanded
-from idmerge.policy import AnonFormat, AnonGuard
+from idmerge.policy import AnonFormat, AnonGuard, Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ SHOWN = 5
 """Files that are passed over and named."""
 ANON_FORMATS: tuple[str, ...] = get_args(AnonFormat)
 ANON_GUARDS: tuple[str, ...] = get_args(AnonGuard)
+VERDICTS: tuple[str, ...] = get_args(Verdicts)
 
 FILES_HELP = """
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard
@@ -142,6 +143,19 @@ POLICY_OPTIONS = (
         default=Policy().max_id_length,
         show_default=True,
         help="Most characters in an ID.",
+    ),
+    click.option(
+        "--verdicts",
+        type=click.Choice(VERDICTS),
+        default=Policy().verdicts,
+        show_default=True,
+        help="Whether a link that Mixpanel refused itself ($failure_reason) is refused too, or judged anew.",
+    ),
+    click.option(
+        "--evidence/--no-evidence",
+        default=Policy().evidence,
+        show_default=True,
+        help="Whether an event whose distinct_id Mixpanel has rewritten joins it to the ID that was sent.",
     ),
 )
 

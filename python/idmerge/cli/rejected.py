@@ -82,5 +82,5 @@ def _row(link: JudgedLink) -> tuple[str | int | None, ...]:
         link.first,
         link.second,
         link.outcome.name,
-        link.outcome.failure_reason,
+        link.failure_reason,
     )

@@ -47,6 +47,13 @@ def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int
     files = counted(run.files, "file")
     yield labelled("read", f"{counted(run.events, 'event')} from {files} in {run.seconds:.2f} s")
     yield from links_lines(run.outcomes)
+    if stats.differing:
+        verdicts = (
+            "link that Mixpanel refused passes"
+            if stats.differing == 1
+            else "links that Mixpanel refused pass"
+        )
+        yield labelled("verdicts", f"{stats.differing:,} {verdicts} the other rules (--verdicts ignore)")
     if run.malformed:
         yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
     if run.journal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from idmerge._steps import kind_of
+from idmerge._steps import kind_of, states_link
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.outline import Outline
@@ -43,5 +43,5 @@ def recorded_links(path: str | os.PathLike[str], resolver: DurableResolver) -> I
                 name = f"{journal.name}: batch {batch.number}"
                 raise JournalError(f"{name}: {error}; idmerge verify reports what is whole") from error
             for code, first, second, position, outcome in links:
-                if position not in retracted:
+                if position not in retracted and states_link(code):
                     yield kind_of(code)[0], first, second, Outcome(outcome), position

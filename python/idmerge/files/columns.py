@@ -32,7 +32,7 @@ CSV = (".csv", ".csv.gz", ".csv.zst")
 NO_CELL = re.compile(rb"[\r\n]*")
 """A line without a cell."""
 NO_LINE = re.compile(rb"(?!)")
-KINDS = "identify, alias, merge, $identify, $create_alias, $merge, 0, 1 or 2"
+KINDS = "identify, alias, merge, mapping, $identify, $create_alias, $merge, 0, 1, 2 or 8"
 
 
 def read_csv(path: str, stream: io.BufferedReader) -> Iterator[LinkBatch | BadLine]:

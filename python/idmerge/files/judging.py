@@ -28,6 +28,13 @@ class JudgedLink(NamedTuple):
     outcome: Outcome
     message: str | None
     """The fault of a malformed link; None for every other outcome."""
+    reason: str | None = None
+    """Mixpanel's reason, if it refused the link itself, whatever the outcome is."""
+
+    @property
+    def failure_reason(self) -> str | None:
+        """Mixpanel's code for the rejection; its own reason where it refused the link itself."""
+        return self.reason if self.outcome is Outcome.REFUSED_BEFORE else self.outcome.failure_reason
 
 
 def outcomes_by_row(report: Report, links: Iterable[int] | None) -> Iterator[tuple[int, Outcome]]:
@@ -49,7 +56,7 @@ def judged_link(path: str, line: int, link: Link | None, outcome: Outcome) -> Ju
     """Return ``link`` with its place and its outcome."""
     if link is None:
         raise AssertionError(f"{path}:{line}: an ordinary event has no outcome")
-    return JudgedLink(path, line, link.kind, link.first, link.second, outcome, None)
+    return JudgedLink(path, line, link.kind, link.first, link.second, outcome, None, link.refused)
 
 
 def _kind_of(event: Mapping[str, Any]) -> Kind:

@@ -10,7 +10,7 @@ from idmerge._core import _utf8_of_ids
 from idmerge._ids import as_id
 from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded
-from idmerge._steps import OBSERVE, states_link, step_of
+from idmerge._steps import EVIDENCE, OBSERVE, states_link, step_of
 from idmerge.events import IDENTITY_EVENTS, operand_names
 from idmerge.files.arrow import is_text
 from idmerge.files.judging import judged_event, outcomes_by_row
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from idmerge._steps import StepColumns
     from idmerge.files.judging import JudgedLink
     from idmerge.resolver import Resolver
 
@@ -64,15 +65,20 @@ class Rows:
             CapacityError: The resolver is full; the message names the row, and those before it are
                 applied.
         """
+        codes, first, second = self.steps()
+        stated = [row for row in self.links if states_link(codes[row])]
+        return Report(resolver._take_steps(codes, first, second, 0), stated)
+
+    def steps(self) -> StepColumns:
+        """Return the step that each row states; a malformed identity event has no operands."""
         first: list[str | None] = self.sent().to_pylist()
         second: list[str | None] = [None] * len(first)
         codes = bytearray([OBSERVE]) * len(first)
-        stated: list[int] = []
+        for row, sent in self._rewritten(first):
+            codes[row], second[row] = EVIDENCE, sent
         for row, event in self.links.items():
             codes[row], first[row], second[row] = step_of(event, "import")
-            if states_link(codes[row]):
-                stated.append(row)
-        return Report(resolver._take_steps(bytes(codes), first, second, 0), stated)
+        return bytes(codes), first, second
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""
@@ -121,6 +127,18 @@ class Rows:
         return pa.array(
             [one if one is not None else other for one, other in zip(named, own, strict=True)], pa.string()
         )
+
+    def _rewritten(self, ids: Sequence[str | None]) -> Iterator[tuple[int, str]]:
+        """Yield the rows that were sent under another ID than theirs, with that one."""
+        if BEFORE in self._table.column_names:
+            named = as_text(BEFORE, self.column(BEFORE)).to_pylist()
+        elif self._nested is not None:
+            named = [as_id(row.get(BEFORE)) for row in self._properties]
+        else:
+            return
+        for row, (sent, own) in enumerate(zip(named, ids, strict=True)):
+            if sent is not None and own is not None and sent != own:
+                yield row, sent
 
     @cached_property
     def links(self) -> dict[int, dict[str, Any]]:

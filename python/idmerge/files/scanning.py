@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
 from idmerge._json_decoding import decoded_for_tables
-from idmerge._steps import step_columns
+from idmerge._steps import kind_of, step_columns
 from idmerge.canonical import check_can_be_followed
 from idmerge.errors import FileFormatError
-from idmerge.events import Kind, Link, operand_keys
+from idmerge.events import Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
@@ -71,8 +71,12 @@ class StepBatch:
 
     def link(self, index: int) -> Link | None:
         """Return the link at ``index``; None for an ordinary event, and for one in ``events``."""
-        link = self._scan.link(self._rows[index])
-        return None if link is None else Link(Kind(link[0]), link[1], link[2])
+        row = self._rows[index]
+        link = self._scan.link(row)
+        if link is None:
+            return None
+        code, first, second = link
+        return Link(kind_of(code)[0], first, second, refused=self._scan.reason(row))
 
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from idmerge.canonical import STRATEGIES, Strategy
@@ -14,11 +14,13 @@ from idmerge.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 2
+FORMAT = 3
 """The version of the format of new journals."""
 FORMATS = range(1, FORMAT + 1)
 """The versions that are read, and written to as they are: a journal keeps the format that it was
 made in."""
+_SINCE_FORMAT_3 = {"verdicts": "ignore", "evidence": False}
+"""The fields of a policy that earlier formats do not state, as their links were judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Facts:
     def to_json(self) -> str:
         """Return the facts as JSON, with their checksum."""
         policy = {**asdict(self.policy), "blocked_ids": sorted(self.policy.blocked_ids)}
+        if self.format < 3:  # noqa: PLR2004
+            policy = {name: value for name, value in policy.items() if name not in _SINCE_FORMAT_3}
         stated = {"format": self.format, "canonical": self.canonical, "policy": policy}
         return json.dumps({**stated, "checksum": _checksum(stated)})
 
@@ -51,16 +55,36 @@ class Facts:
             check_format("the journal", found)
             if checksum != _checksum(stated):
                 raise JournalError("the journal's facts are damaged: their checksum is another one")
+            rules = {**stated["policy"], **(_SINCE_FORMAT_3 if found < 3 else {})}  # noqa: PLR2004
             known = {field.name for field in fields(Policy)}
-            if set(stated["policy"]) != known:
-                found = sorted(stated["policy"])
-                raise JournalError(f"the journal's policy has the fields {found}, expected {sorted(known)}")
-            policy = Policy(**{**stated["policy"], "blocked_ids": frozenset(stated["policy"]["blocked_ids"])})
+            if set(rules) != known:
+                raise JournalError(
+                    f"the journal's policy has the fields {sorted(rules)}, expected {sorted(known)}"
+                )
+            policy = Policy(**{**rules, "blocked_ids": frozenset(rules["blocked_ids"])})
             return cls(policy=policy, canonical=stated["canonical"], format=found)
         except (ValueError, TypeError, KeyError, PolicyError) as error:
             if isinstance(error, JournalError):
                 raise
             raise JournalError(f"the journal's facts are damaged: {error!r}") from error
+
+
+def asked_of(facts: Facts, policy: Policy) -> Policy:
+    """Return ``policy`` as it is asked of a journal with these facts.
+
+    A default that is newer than the journal asks for nothing: the journal goes on as it was judged.
+    """
+    if facts.format >= 3:  # noqa: PLR2004
+        return policy
+    was, default = facts.policy, Policy()
+    stated = {
+        name: getattr(was, name)
+        for name in _SINCE_FORMAT_3
+        if getattr(policy, name) == getattr(default, name)
+    }
+    if policy.anon_format == default.anon_format and was.anon_format == "uuid4":  # The default of then.
+        stated["anon_format"] = was.anon_format
+    return replace(policy, **stated)
 
 
 def check_format(name: str, found: object) -> None:

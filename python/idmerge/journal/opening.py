@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from idmerge._naming import check_local, is_journal_url
 from idmerge.errors import JournalError
-from idmerge.journal.facts import Facts
+from idmerge.journal.facts import Facts, asked_of
 from idmerge.policy import Policy
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def settled_facts(
 
 def _check_facts(name: str, facts: Facts, policy: Policy | None, canonical: str | None) -> None:
     """Make sure that what the caller asks for is what the journal states."""
-    if policy is not None and policy != facts.policy:
+    if policy is not None and (policy := asked_of(facts, policy)) != facts.policy:
         differing = [
             f"{field} is {getattr(facts.policy, field)!r}, not {getattr(policy, field)!r}"
             for field in Policy.__dataclass_fields__

@@ -32,6 +32,7 @@ LINES: dict[Kind, tuple[str, Literal["-", "-."]]] = {
     Kind.IDENTIFY: ("#5b6b7f", "-"),
     Kind.ALIAS: ("#00785a", "-."),
     Kind.MERGE: ("#a0529b", "-"),
+    Kind.MAPPING: ("#a0529b", "-."),
 }
 REJECTED, CHAIN, BACKGROUND = "#d62728", "#ffd54a", "#f1f4f8"
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import arrow_udf
 
+from idmerge._steps import EVIDENCE, OBSERVE, step_of
 from idmerge.errors import ColumnError, MalformedEventError
-from idmerge.events import Kind, distinct_id_of, event_mapping, link_of, operand_names
+from idmerge.events import Kind, distinct_id_of, event_mapping, operand_names
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
 from idmerge.files.rows import Rows
 from idmerge.policy import is_unicode
@@ -38,9 +39,11 @@ _LINK = [
 
 
 class Step(NamedTuple):
-    """A link; or an observation, stated as a merge of an ID with itself."""
+    """A link, evidence, or an observation, which is stated as a merge of an ID with itself."""
 
-    kind: Kind
+    kind: int
+    """The code of the step: of a link the number of its `Kind`, or another one if Mixpanel refused
+    it itself."""
     first: str
     second: str
 
@@ -49,8 +52,10 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
     """Return the links that ``events`` state, and the IDs that ordinary ones make known (SPEC 3).
 
     An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known
-    and does nothing else. All events count as imported. Malformed identity events, and lines that
-    are no JSON object, are left out: they are as if never sent.
+    and does nothing else. One that was sent under another ID, and links that Mixpanel refused
+    itself, come under numbers of their own, which `resolve` takes as its policy says. All events
+    count as imported. Malformed identity events, and lines that are no JSON object, are left out:
+    they are as if never sent.
 
     Args:
         events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map
@@ -58,7 +63,8 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
         order: The column, or the columns, by which events are ordered. They are passed on.
 
     Returns:
-        The order columns, ``kind`` (a `Kind`), ``first`` and ``second``.
+        The order columns, ``kind`` (a `Kind`; 9 to 11 for one of the first three that Mixpanel
+        refused, 12 for an event that was sent under ``second``), ``first`` and ``second``.
 
     Raises:
         ColumnError: A column is missing.
@@ -109,12 +115,10 @@ def _steps(columns: Mapping[str, pa.Array[Any]]) -> Iterator[Step | None]:
     """Yield what each event states: None for nothing."""
     if LINE in columns:
         for event in _events(columns[LINE]):
-            yield None if event is None else _step(event, distinct_id_of(event))
+            yield None if event is None else _step(*step_of(event, "import"))
         return
-    rows = _rows(columns)
-    may_link = rows.links
-    for row, own in enumerate(rows.sent().to_pylist()):
-        yield _step(may_link.get(row), own)
+    for code, first, second in zip(*_rows(columns).steps(), strict=True):
+        yield _step(code, first, second)
 
 
 def _rows(columns: Mapping[str, pa.Array[Any]]) -> Rows:
@@ -132,16 +136,15 @@ def _events(lines: pa.Array[Any]) -> Iterator[Mapping[str, Any] | None]:
             yield None
 
 
-def _step(event: Mapping[str, Any] | None, own: str | None) -> Step | None:
-    """Return what an event by ``own`` states; ``event`` is None where it cannot state a link."""
-    try:
-        link = None if event is None else link_of(event, "import")
-    except MalformedEventError:
-        return None
-    first, second = (own, own) if link is None else (link.first, link.second)
+def _step(code: int, first: str | None, second: str | None) -> Step | None:
+    """Return the step with this code and operands, None if it is as if never sent."""
+    if code == EVIDENCE and second is not None and not is_unicode(second):
+        code = OBSERVE
+    if code == OBSERVE:
+        code, second = Kind.MERGE, first
     if first is None or second is None or not is_unicode(first) or not is_unicode(second):
         return None  # No policy takes what is no Unicode text.
-    return Step(Kind.MERGE if link is None else link.kind, first, second)
+    return Step(code, first, second)
 
 
 def sender(events: DataFrame) -> Column:

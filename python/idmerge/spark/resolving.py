@@ -211,5 +211,6 @@ def _mapping_of(
 
     resolver = Resolver(policy, canonical, threads=1)
     for batch in batches:
-        resolver.link_many(*batch.columns)
+        kinds, first, second = batch.columns
+        resolver._take_steps(kinds.to_numpy().astype("uint8").tobytes(), first, second, 0)  # noqa: SLF001
     yield from pa.table(resolver.mapping()).to_batches(_ROWS_A_BATCH)

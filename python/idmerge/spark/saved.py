@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from idmerge.canonical import Chooser, Strategy
     from idmerge.spark.manifest import Manifest
 
+_BEFORE_VERDICTS = {"verdicts": "ignore", "evidence": False}
+"""The fields of a policy that older mappings do not state, as their links were judged."""
 _MAPPING = ("distinct_id", "canonical_id", "cluster_size")
 _ROWS_A_FILE = 500_000
 """Rows of a file at most: some 20 MB, for a task holds a file's bytes while it checks them."""
@@ -149,7 +151,8 @@ def opened(spark: SparkSession, path: str) -> Saved:
     listed = manifest.read(Directory(spark, path))
     listed.check_listing(spark)
     rules = listed.rules
-    settings = Settings(Policy(**rules["policy"]), rules["canonical"], rules["buckets"])
+    policy = Policy(**{**_BEFORE_VERDICTS, **rules["policy"]})
+    settings = Settings(policy, rules["canonical"], rules["buckets"])
     links, mapping = (_read(spark, path, part, listed.schemas[part]) for part in manifest.PARTS)
     return Saved(path, settings, listed, links, mapping)
 

@@ -9,7 +9,9 @@ import numpy as np
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from idmerge._steps import EVIDENCE, REFUSED
 from idmerge.errors import ColumnError
+from idmerge.events import Kind
 from idmerge.files.kinds import kind_named
 from idmerge.outcome import Outcome
 from idmerge.resolver import Resolver
@@ -88,25 +90,45 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
 
 
 def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the links that count under ``policy``, as the core judges their operands."""
+    """Yield the links that count under ``policy``, as the core judges their operands.
+
+    Evidence that does not count is an observation of its first ID.
+    """
     import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
 
     for batch in batches:
         order, kind, first, second = batch.columns
         kinds = _kind_numbers(kind)
-        outcomes = Resolver(policy, threads=1).link_many(kinds, first, second).outcomes
+        is_evidence = kinds == EVIDENCE
+        if is_evidence.any():
+            is_nothing = is_evidence & ~(_can_be_ids(policy, second) if policy.evidence else False)
+            kinds = np.where(is_nothing, np.uint8(Kind.MERGE), kinds)
+            second = pc.if_else(pa.array(is_nothing), first, second)
         plain = [order, pa.array(kinds.astype(np.int8)), first, second]
-        counts = pa.array(~np.isin(outcomes, _NEVER_SENT))
-        yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(counts)
+        counts = _can_be_ids(policy, first) & _can_be_ids(policy, second)
+        yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(pa.array(counts))
+
+
+def _can_be_ids(policy: Policy, ids: Any) -> NDArray[np.bool_]:
+    outcomes = Resolver(policy, threads=1).link_many(Kind.MERGE, ids, ids).outcomes
+    return ~np.isin(outcomes, _NEVER_SENT)
+
+
+def _code(name: object) -> int | None:
+    """Return the code of a step: that of a `Kind`, or one that `idmerge.spark.links` states."""
+    if isinstance(name, int) and REFUSED <= name <= EVIDENCE:
+        return name
+    return kind_named(name)
 
 
 def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
-    """Return the number of each kind; distinct names are looked up once."""
+    """Return the code of each kind; distinct names are looked up once."""
     encoded: Any = kinds.dictionary_encode()
-    numbers = [kind_named(name) for name in encoded.dictionary.to_pylist()]
+    numbers = [_code(name) for name in encoded.dictionary.to_pylist()]
     if encoded.null_count or None in numbers:
         unknown = None if encoded.null_count else encoded.dictionary[numbers.index(None)].as_py()
-        raise ColumnError(f"kind must be 0, 1, 2 or identify, alias, merge, got {unknown!r:.100}")
+        raise ColumnError(f"kind must be 0, 1, 2, 8 or identify, alias, merge, mapping, got {unknown!r:.100}")
     if not numbers:
         return np.empty(0, np.uint8)
     of_rows: NDArray[np.uint8] = np.array(numbers, np.uint8)[encoded.indices.to_numpy()]

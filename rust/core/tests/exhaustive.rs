@@ -156,6 +156,8 @@ fn strict() -> Rules {
         alias_once: true,
         max_id_length: Some(255),
         blocked: Vec::new(),
+        respects_verdicts: true,
+        takes_evidence: true,
     }
 }
 

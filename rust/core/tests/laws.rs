@@ -40,6 +40,7 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
     let columns = steps.iter().map(|&step| match step {
         Step::Link(kind, first, second) => (Act::Link(kind), first, second),
         Step::Observe(id) => (Act::Observe, id, Operand::Missing),
+        Step::Evidence(id, sent) => (Act::Evidence, id, sent),
     });
     let (acts, (first, second)): (Vec<Act>, (Vec<Operand>, Vec<Operand>)) =
         columns.map(|(act, first, second)| (act, (first, second))).unzip();
@@ -71,7 +72,7 @@ fn take_columns(core: &mut Resolver, steps: &[Step], sizes: &[usize]) -> Vec<Out
 fn check_what_was_observed(core: &Resolver, batch: &Batch, steps: &[Step]) {
     let observed: Vec<Option<Id>> = batch.observed().collect();
     let expected = steps.iter().map(|step| match step {
-        Step::Observe(Operand::Text(text)) => core.get(text),
+        Step::Observe(Operand::Text(text)) | Step::Evidence(Operand::Text(text), _) => core.get(text),
         _ => None,
     });
     assert_eq!(observed, expected.collect::<Vec<_>>());
@@ -121,21 +122,20 @@ fn take_prefetched(
 
 fn texts<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
     let operands = |step: &Step<'a>| match *step {
-        Step::Link(_, first, second) => vec![first, second],
+        Step::Link(_, first, second) | Step::Evidence(first, second) => vec![first, second],
         Step::Observe(id) => vec![id],
     };
     let text = |operand| if let Operand::Text(text) = operand { Some(text) } else { None };
     steps.iter().flat_map(operands).filter_map(text).collect()
 }
 
-fn check_that_counts_agree(story: &Story, core: &Resolver) -> Result<(), TestCaseError> {
+fn check_that_counts_agree(core: &Resolver) -> Result<(), TestCaseError> {
     let ids: Vec<Id> = core.ids().collect();
     prop_assert_eq!((core.len(), core.is_empty()), (ids.len(), ids.is_empty()));
     for &id in &ids {
         let (members, canonical) = (core.members(id), core.canonical(id));
         prop_assert_eq!(core.get(core.text(id).as_str()), Some(id));
         prop_assert_eq!(members.len(), core.size(id) as usize);
-        prop_assert!(story.rules.max_cluster_size.is_none_or(|limit| core.size(id) <= limit));
         prop_assert!(members.contains(&canonical));
         prop_assert_eq!(core.canonical(canonical), canonical);
         prop_assert_eq!(core.other_canonical(id), (canonical != id).then_some(canonical));
@@ -189,6 +189,7 @@ proptest! {
         for step in story.steps() {
             prop_assert_eq!(take_each(&mut core, &[step]), [model.take(step)], "{:?}", step);
             prop_assert_eq!(View::of(&core), model.view());
+            prop_assert_eq!(core.differing(), model.differing());
         }
     }
 }
@@ -248,7 +249,7 @@ proptest! {
     #[test]
     fn accepted_links_taken_again_are_unchanged_and_change_nothing(story in stories(), cut in 0..60_usize) {
         let (mut once, mut twice) = (story.core(), story.core());
-        let steps = story.steps();
+        let steps = story.steps_without_names();
         let (before, after) = steps.split_at(cut.min(steps.len()));
         let outcomes = take_each(&mut once, before);
         take_each(&mut twice, before);
@@ -266,7 +267,7 @@ proptest! {
     #[test]
     fn a_log_taken_again_merges_nothing_and_a_third_time_changes_nothing(story in stories()) {
         let mut core = story.core();
-        let steps = story.steps();
+        let steps = story.steps_without_names();
         let first_time = take_each(&mut core, &steps);
         let once = View::of(&core);
         let second_time = take_each(&mut core, &steps);
@@ -300,11 +301,12 @@ proptest! {
 
     #[test]
     fn clusters_keep_to_the_limit_and_all_counts_agree(story in stories()) {
-        let mut core = story.core();
-        for step in story.steps() {
-            take_each(&mut core, &[step]);
-        }
-        check_that_counts_agree(&story, &core)?;
+        let (mut core, mut limited) = (story.core(), story.core());
+        take_each(&mut core, &story.steps());
+        check_that_counts_agree(&core)?;
+        take_each(&mut limited, &story.steps_without_names());
+        let limit = story.rules.max_cluster_size;
+        prop_assert!(limited.cluster_sizes().all(|size| limit.is_none_or(|limit| size <= limit)));
     }
 
     #[test]
@@ -323,6 +325,7 @@ proptest! {
             let answer = match step {
                 Step::Link(kind, first, second) => core.link(kind, first, second).map(Some),
                 Step::Observe(id) => core.observe(id).map(|()| None),
+                Step::Evidence(id, sent) => core.observe_evidence(id, sent).map(|()| None),
             };
             if after.len() > limit as usize {
                 prop_assert_eq!(answer, Err(Error::TooManyIds { limit }), "{:?}", step);

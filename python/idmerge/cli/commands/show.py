@@ -187,8 +187,14 @@ def _rows(links: Sequence[JudgedLink]) -> Iterator[str]:
                 f"{link.path}:{link.line}",
                 link.kind.name.lower(),
                 link.outcome.name,
-                f"{printable(link.first)}  {printable(link.second)}",
+                f"{printable(link.first)}  {printable(link.second)}{_reason(link)}",
             )
             for link in links
         ]
     )
+
+
+def _reason(link: JudgedLink) -> str:
+    """Return Mixpanel's reason where it refused the link itself."""
+    is_refused = link.outcome is Outcome.REFUSED_BEFORE
+    return f"  ({printable(link.reason)})" if is_refused else ""

@@ -72,8 +72,8 @@ impl Owned {
 }
 
 /// Each known ID with its canonical ID and its cluster, by texts, in the order in which they became
-/// known; and the outcomes.
-type Known = (Vec<(String, String, Vec<String>)>, [u64; Outcome::COUNT]);
+/// known; the outcomes; and the number of verdicts that differ.
+type Known = (Vec<(String, String, Vec<String>)>, [u64; Outcome::COUNT], u64);
 
 fn known(core: &Resolver) -> Known {
     let text = |id| core.text(id).as_str().to_owned();
@@ -81,7 +81,7 @@ fn known(core: &Resolver) -> Known {
         let members = core.members(id).into_iter().map(text).collect();
         (text(id), text(core.canonical(id)), members)
     };
-    (core.ids().map(row).collect(), core.outcomes())
+    (core.ids().map(row).collect(), core.outcomes(), core.differing())
 }
 
 fn recording(story: &Story) -> JournaledResolver {
@@ -141,7 +141,7 @@ proptest! {
     ) {
         let steps = story.steps();
         let links: Vec<usize> =
-            (0..steps.len()).filter(|&at| matches!(steps[at], Step::Link(..))).collect();
+            (0..steps.len()).filter(|&at| story.has_position(steps[at])).collect();
         prop_assume!(!links.is_empty());
         let (position, cut) = (which.index(links.len()), cut.index(steps.len() + 1));
         let mut core = recording(&story);
@@ -153,7 +153,10 @@ proptest! {
 
         let mut never = story.core();
         let mut rest = steps.clone();
-        rest.remove(links[position]);
+        match rest[links[position]] {
+            Step::Evidence(id, _) => rest[links[position]] = Step::Observe(id),
+            _ => _ = rest.remove(links[position]),
+        }
         take_each(&mut never, &rest);
         prop_assert_eq!(known(&core), known(&never));
 
@@ -173,7 +176,7 @@ proptest! {
         let then = restored(&story, &journal, end);
         let mut links = 0;
         let before = steps.iter().take_while(|step| {
-            links += u64::from(matches!(step, Step::Link(..)));
+            links += u64::from(story.has_position(**step));
             links <= end
         });
         let mut expected = story.core();

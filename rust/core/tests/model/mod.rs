@@ -17,6 +17,8 @@ pub struct Rules {
     pub alias_once: bool,
     pub max_id_length: Option<usize>,
     pub blocked: Vec<&'static str>,
+    pub respects_verdicts: bool,
+    pub takes_evidence: bool,
 }
 
 impl Rules {
@@ -28,6 +30,8 @@ impl Rules {
         policy.anon_guard = self.anon_guard;
         policy.alias_once = self.alias_once;
         policy.max_id_length = self.max_id_length;
+        policy.respects_verdicts = self.respects_verdicts;
+        policy.takes_evidence = self.takes_evidence;
         policy
     }
 
@@ -37,16 +41,31 @@ impl Rules {
         !text.is_empty() && !too_long && !blocks(text) && !blocks(without_prefix(text))
     }
 
+    /// Returns the two IDs of an event that is evidence of them.
+    pub fn evidence<'a>(&self, first: Operand<'a>, second: Operand<'a>) -> Option<[&'a str; 2]> {
+        let (Operand::Text(first), Operand::Text(second)) = (first, second) else { return None };
+        let counts = self.takes_evidence && self.is_valid(first) && self.is_valid(second) && first != second;
+        counts.then_some([first, second])
+    }
+
     fn is_anonymous(&self, text: &str) -> bool {
         let groups: Vec<&str> = without_prefix(text).split('-').collect();
+        let is_hex = |group: &&str| group.chars().all(|digit| digit.is_ascii_hexdigit());
+        let is_uuid4 = || {
+            groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+                && groups.iter().all(is_hex)
+                && groups[2].starts_with('4')
+                && groups[3].starts_with(['8', '9', 'a', 'b', 'A', 'B'])
+        };
         match self.anon_format {
-            AnonFormat::Uuid4 => {
-                let is_hex = |group: &&str| group.chars().all(|digit| digit.is_ascii_hexdigit());
-                groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-                    && groups.iter().all(is_hex)
-                    && groups[2].starts_with('4')
-                    && groups[3].starts_with(['8', '9', 'a', 'b', 'A', 'B'])
+            AnonFormat::Mixpanel => {
+                let is_old = groups.len() == 5
+                    && groups.iter().all(|group| !group.is_empty() && is_hex(group))
+                    && groups[0].len() >= 11
+                    && groups[4].len() >= 11;
+                is_old || is_uuid4()
             }
+            AnonFormat::Uuid4 => is_uuid4(),
             AnonFormat::Sdk => {
                 let is_word = |group: &&str| group.chars().all(|letter| letter.is_ascii_alphanumeric());
                 groups.len() == 5 && groups.iter().all(|group| !group.is_empty() && is_word(group))
@@ -67,6 +86,8 @@ struct Record<'a> {
     cluster: usize,
     /// The cluster's canonical ID under "stable", the one that depends on the way there.
     stable: usize,
+    /// The cluster's canonical ID, if a mapping or evidence stated it.
+    stated: Option<usize>,
     claimed: bool,
     identified: bool,
     alias_value: bool,
@@ -80,11 +101,12 @@ pub struct Model<'a> {
     rules: &'a Rules,
     strategy: Strategy,
     records: Vec<Record<'a>>,
+    differing: u64,
 }
 
 impl<'a> Model<'a> {
     pub fn new(rules: &'a Rules, strategy: Strategy) -> Self {
-        Self { rules, strategy, records: Vec::new() }
+        Self { rules, strategy, records: Vec::new(), differing: 0 }
     }
 
     /// Takes a step and returns its outcome if it is a link.
@@ -96,6 +118,17 @@ impl<'a> Model<'a> {
                 None
             }
             Step::Observe(_) => None,
+            Step::Evidence(first, second) => {
+                self.take(Step::Observe(first));
+                if let Some(ids) = self.rules.evidence(first, second) {
+                    let [first, second] = ids.map(|text| self.know(text));
+                    if self.records[first].cluster != self.records[second].cluster {
+                        self.unite(first, second);
+                    }
+                    self.state(first);
+                }
+                None
+            }
         }
     }
 
@@ -115,6 +148,35 @@ impl<'a> Model<'a> {
         if kind == Kind::TrackedMerge {
             return Outcome::MergeNotAllowed;
         }
+        let own = match kind {
+            Kind::RefusedIdentify => Kind::Identify,
+            Kind::RefusedAlias => Kind::Alias,
+            Kind::RefusedMerge => Kind::Merge,
+            _ => kind,
+        };
+        let outcome = self.by_rules(own, first, second);
+        if own != kind {
+            self.differing += u64::from(matches!(outcome, Outcome::Merged | Outcome::Unchanged));
+            if self.rules.respects_verdicts {
+                return Outcome::RefusedBefore;
+            }
+        }
+        match outcome {
+            Outcome::Unchanged => self.claim(own, first, second),
+            Outcome::Merged => {
+                self.claim(own, first, second);
+                self.unite(first, second);
+            }
+            _ => return outcome,
+        }
+        if kind == Kind::Mapping {
+            self.state(second);
+        }
+        outcome
+    }
+
+    /// Returns the outcome of a link between two known IDs, refused by nobody else.
+    fn by_rules(&self, kind: Kind, first: usize, second: usize) -> Outcome {
         if first == second {
             return Outcome::SameIds;
         }
@@ -122,7 +184,6 @@ impl<'a> Model<'a> {
             return Outcome::AnonFormat;
         }
         if self.records[first].cluster == self.records[second].cluster {
-            self.claim(kind, first, second);
             return Outcome::Unchanged;
         }
         if kind == Kind::Identify && self.is_claimed(first) {
@@ -132,12 +193,19 @@ impl<'a> Model<'a> {
             return Outcome::AliasTaken;
         }
         let merged_size = self.members(first).len() + self.members(second).len();
-        if self.rules.max_cluster_size.is_some_and(|limit| merged_size > limit as usize) {
+        let is_limited = kind != Kind::Mapping;
+        if is_limited && self.rules.max_cluster_size.is_some_and(|limit| merged_size > limit as usize) {
             return Outcome::TooManyIds;
         }
-        self.claim(kind, first, second);
-        self.unite(first, second);
         Outcome::Merged
+    }
+
+    /// Makes `id` the canonical ID of its cluster.
+    fn state(&mut self, id: usize) {
+        for member in self.members(id) {
+            self.records[member].stable = id;
+            self.records[member].stated = Some(id);
+        }
     }
 
     fn know(&mut self, text: &'a str) -> usize {
@@ -146,7 +214,8 @@ impl<'a> Model<'a> {
         }
         let id = self.records.len();
         let (claimed, identified, alias_value) = (false, false, false);
-        self.records.push(Record { text, cluster: id, stable: id, claimed, identified, alias_value });
+        let (stable, stated) = (id, None);
+        self.records.push(Record { text, cluster: id, stable, stated, claimed, identified, alias_value });
         id
     }
 
@@ -169,16 +238,23 @@ impl<'a> Model<'a> {
                 self.records[second].identified = true;
             }
             Kind::Alias => self.records[first].alias_value = true,
-            Kind::Merge | Kind::TrackedMerge => (),
+            _ => (),
         }
     }
 
     fn unite(&mut self, first: usize, second: usize) {
-        let stable = self.stays(first, second);
+        let of_stable = self.stays(first, second);
+        let stated = match (self.records[first].stated, self.records[second].stated) {
+            (Some(a), Some(b)) if self.strategy == Strategy::Stable => Some(if of_stable == a { a } else { b }),
+            (Some(a), Some(b)) => Some(self.best(&[a.min(b), a.max(b)])),
+            (one, other) => one.or(other),
+        };
+        let stable = stated.unwrap_or(of_stable);
         let cluster = self.records[first].cluster;
         for member in [self.members(first), self.members(second)].concat() {
             self.records[member].cluster = cluster;
             self.records[member].stable = stable;
+            self.records[member].stated = stated;
         }
     }
 
@@ -202,18 +278,29 @@ impl<'a> Model<'a> {
     }
 
     fn canonical(&self, id: usize) -> usize {
-        let members = self.members(id);
+        match (self.records[id].stated, self.strategy) {
+            (Some(stated), _) => stated,
+            (None, Strategy::Stable) => self.records[id].stable,
+            _ => self.best(&self.members(id)),
+        }
+    }
+
+    /// Returns the best of some IDs, in the order in which they became known, by what a strategy
+    /// but "stable" asks of an ID.
+    fn best(&self, ids: &[usize]) -> usize {
         match self.strategy {
-            Strategy::Stable => self.records[id].stable,
-            Strategy::FirstSeen => members[0],
-            Strategy::Identified => {
-                *members.iter().find(|&&member| self.records[member].identified).unwrap_or(&members[0])
-            }
+            Strategy::Stable | Strategy::FirstSeen => ids[0],
+            Strategy::Identified => *ids.iter().find(|&&id| self.records[id].identified).unwrap_or(&ids[0]),
             Strategy::Smallest => {
-                let text = |&member: &usize| self.records[member].text.as_bytes();
-                members.into_iter().min_by_key(text).expect("a cluster has a member")
+                let text = |id: &&usize| self.records[**id].text.as_bytes();
+                *ids.iter().min_by_key(text).expect("a cluster has a member")
             }
         }
+    }
+
+    /// Returns how many links were refused before that the other rules accept.
+    pub fn differing(&self) -> u64 {
+        self.differing
     }
 
     /// Returns how many IDs are known.

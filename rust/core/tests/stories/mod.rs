@@ -15,7 +15,13 @@ use crate::model::{Model, Rules};
 
 const UUIDS: [&str; 2] = ["5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11", "0bad5eed-0000-4abc-b000-0000000000ff"];
 const BLOCKED: [&str; 6] = ["null", "N/A", "", "k", "É", UUIDS[1]];
-const CONFUSABLE: [&str; 19] = [
+const OLD_WEB_ID: &str = "18c4f0a1b2c3d4-0a1B2c3d4e5f60-1b525637-1fa400-18c4f0a1b2d9e0";
+const CONFUSABLE: [&str; 24] = [
+    OLD_WEB_ID,
+    "$device:0123456789a-b-c-d-0123456789f",
+    "0123456789-b-c-d-0123456789f",
+    "0123456789a-b-c-d-0123456789",
+    "0123456789a-b--d-0123456789f",
     "null",
     "NuLL",
     "$device:null",
@@ -50,6 +56,7 @@ pub struct Story {
 enum Stated {
     Link(Kind, Word, Word),
     Observe(Word),
+    Evidence(Word, Word),
 }
 
 #[derive(Debug, Clone)]
@@ -71,8 +78,25 @@ impl Story {
         let step = |stated: &Stated| match stated {
             Stated::Link(kind, first, second) => Step::Link(*kind, operand(first), operand(second)),
             Stated::Observe(id) => Step::Observe(operand(id)),
+            Stated::Evidence(id, sent) => Step::Evidence(operand(id), operand(sent)),
         };
         self.stated.iter().map(step).collect()
+    }
+
+    /// Returns the steps that leave it to the strategy who names a cluster: no mapping and no
+    /// evidence, of which the latest counts.
+    pub fn steps_without_names(&self) -> Vec<Step<'_>> {
+        let names = |step: &Step| matches!(step, Step::Link(Kind::Mapping, ..) | Step::Evidence(..));
+        self.steps().into_iter().filter(|step| !names(step)).collect()
+    }
+
+    /// Returns whether a step takes a position.
+    pub fn has_position(&self, step: Step) -> bool {
+        match step {
+            Step::Link(..) => true,
+            Step::Observe(_) => false,
+            Step::Evidence(id, sent) => self.rules.evidence(id, sent).is_some(),
+        }
     }
 
     pub fn core(&self) -> Resolver {
@@ -99,6 +123,7 @@ impl TakesSteps for Resolver {
         match step {
             Step::Link(kind, first, second) => self.link(kind, first, second).map(Some),
             Step::Observe(id) => self.observe(id).map(|()| None),
+            Step::Evidence(id, sent) => self.observe_evidence(id, sent).map(|()| None),
         }
     }
 }
@@ -108,6 +133,7 @@ impl TakesSteps for JournaledResolver {
         match step {
             Step::Link(kind, first, second) => self.link(kind, first, second).map(Some),
             Step::Observe(id) => self.observe(id).map(|()| None),
+            Step::Evidence(id, sent) => self.observe_evidence(id, sent).map(|()| None),
         }
     }
 }
@@ -159,14 +185,25 @@ fn numbered(number: usize) -> String {
 fn rules() -> impl Strategy<Value = Rules> {
     (
         prop_oneof![Just(None), (2..6_u32).prop_map(Some)],
-        prop_oneof![3 => Just(AnonFormat::Uuid4), 1 => Just(AnonFormat::Sdk), 1 => Just(AnonFormat::Any)],
+        prop_oneof![2 => Just(AnonFormat::Mixpanel), 2 => Just(AnonFormat::Uuid4), 1 => Just(AnonFormat::Sdk), 1 => Just(AnonFormat::Any)],
         prop_oneof![Just(AnonGuard::Anon), Just(AnonGuard::Cluster), Just(AnonGuard::Off)],
         any::<bool>(),
         prop_oneof![Just(None), Just(Some(255)), Just(Some(15)), Just(Some(36))],
         subsequence(&BLOCKED[..], 0..=BLOCKED.len()),
+        any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked)| {
-            Rules { max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked }
+        .prop_map(|(max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked, a, b)| {
+            Rules {
+                max_cluster_size,
+                anon_format,
+                anon_guard,
+                alias_once,
+                max_id_length,
+                blocked,
+                respects_verdicts: a,
+                takes_evidence: b,
+            }
         })
 }
 
@@ -180,13 +217,16 @@ fn kind() -> impl Strategy<Value = Kind> {
         3 => Just(Kind::Alias),
         3 => Just(Kind::Merge),
         1 => Just(Kind::TrackedMerge),
+        1 => Just(Kind::Mapping),
+        1 => select(vec![Kind::RefusedIdentify, Kind::RefusedAlias, Kind::RefusedMerge]),
     ]
 }
 
 fn stated(word: impl Strategy<Value = Word> + Clone) -> impl Strategy<Value = Stated> {
     prop_oneof![
         8 => (kind(), word.clone(), word.clone()).prop_map(|(kind, first, second)| Stated::Link(kind, first, second)),
-        1 => word.prop_map(Stated::Observe),
+        1 => word.clone().prop_map(Stated::Observe),
+        1 => (word.clone(), word).prop_map(|(id, sent)| Stated::Evidence(id, sent)),
     ]
 }
 

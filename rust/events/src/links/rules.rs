@@ -43,8 +43,9 @@ enum Operands {
     Together(usize),
 }
 
-/// The step that a line states: its code and its operands.
-pub type Stated<'a> = (u8, Option<&'a str>, Option<&'a str>);
+/// The step that a line states: its code, its operands, and for a link that Mixpanel refused itself
+/// its reason.
+pub type Stated<'a> = (u8, Option<&'a str>, Option<&'a str>, Option<&'a str>);
 
 impl Rules {
     /// Takes each identity event's name, code, and keys: of both operands, or one for a list of
@@ -111,7 +112,7 @@ impl Rules {
             OperandId::Borrowed(text) => *text,
             OperandId::Unescaped(range) => &unescaped[range.clone()],
         };
-        let (code, first, second) = match rule.map(|rule| &self.events[rule]) {
+        let (code, first, second, reason) = match rule.map(|rule| &self.events[rule]) {
             Some(rule) => {
                 let (first, second) = match &rule.operands {
                     Operands::Apart(first, second) => {
@@ -122,25 +123,30 @@ impl Rules {
                         _ => return None,
                     },
                 };
-                let is_refused = self.verdicts.iter().any(|&place| match &values[place] {
+                let is_reason = |value: &&Value<'a>| match value {
                     Value::Absent | Value::Null => false,
                     Value::Id(reason) => !text(reason).is_empty(),
                     Value::NoId | Value::Number | Value::Pair(..) => true,
-                });
-                let code = if is_refused { refused(rule.code) } else { rule.code };
-                (code, Some(first), Some(second))
+                };
+                match self.verdicts.iter().map(|&place| &values[place]).find(is_reason) {
+                    None => (rule.code, Some(first), Some(second), None),
+                    Some(Value::Id(reason)) => {
+                        (refused(rule.code), Some(first), Some(second), Some(text(reason)))
+                    }
+                    Some(_) => return None, // The caller words the reason.
+                }
             }
             None => match (&values[self.distinct_id], &values[self.sent]) {
-                (Value::Id(id), Value::Absent) => (observe, Some(id), None),
+                (Value::Id(id), Value::Absent) => (observe, Some(id), None, None),
                 (Value::Id(id), Value::Id(sent)) if text(id) != text(sent) => {
-                    (Kind::Evidence as u8, Some(id), Some(sent))
+                    (Kind::Evidence as u8, Some(id), Some(sent), None)
                 }
                 (Value::Number, _) | (Value::Id(_), Value::Number) => return None,
-                (Value::Id(id), _) => (observe, Some(id), None),
-                _ => (observe, None, None),
+                (Value::Id(id), _) => (observe, Some(id), None, None),
+                _ => (observe, None, None, None),
             },
         };
-        Some((code, first.map(text), second.map(text)))
+        Some((code, first.map(text), second.map(text), reason))
     }
 
     /// Returns the value of an operand: of its keys the first that is present counts, and a null ID

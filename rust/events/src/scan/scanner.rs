@@ -43,6 +43,8 @@ pub struct Scan {
     /// The operands of all rows, one behind the other.
     operands: String,
     holes: Vec<Hole>,
+    /// The rows of links that Mixpanel refused itself, with its reasons.
+    reasons: Vec<(usize, Box<str>)>,
     lines: u32,
     properties: Option<Properties>,
     /// The events as columns, if these were wanted, no line is [unread](Self::unread), and their
@@ -164,6 +166,7 @@ impl Scan {
             rows: Vec::new(),
             operands: String::new(),
             holes: Vec::new(),
+            reasons: Vec::new(),
             lines: 0,
             properties,
             columns: None,
@@ -176,14 +179,17 @@ impl Scan {
     #[inline]
     fn push(&mut self, line: Line<'_>, stated: Option<Stated<'_>>, has_properties: bool) {
         let code = match stated {
-            Some((OBSERVE, None, _)) => NOTHING,
+            Some((OBSERVE, None, ..)) => NOTHING,
             Some((code, ..)) => code,
             None => HOLE,
         };
         if code == HOLE {
             self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), has_properties });
         }
-        let (_, first, second) = stated.unwrap_or_default();
+        let (_, first, second, reason) = stated.unwrap_or_default();
+        if let Some(reason) = reason {
+            self.reasons.push((self.rows.len(), reason.into()));
+        }
         self.operands.push_str(first.unwrap_or_default());
         let middle = self.operands.len() as u32;
         self.operands.push_str(second.unwrap_or_default());
@@ -233,6 +239,12 @@ impl Scan {
         let code = self.row(row)?.code;
         let (first, second) = self.texts(row);
         Ok(is_link(code).then_some((code, first, second)))
+    }
+
+    /// Returns Mixpanel's reason for refusing the link of a row, if it did and the row was read.
+    pub fn reason(&self, row: usize) -> Option<&str> {
+        let place = self.reasons.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        Some(&self.reasons[place].1)
     }
 
     /// Returns the ID that a row observes, else None.

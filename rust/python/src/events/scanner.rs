@@ -142,9 +142,14 @@ impl Scan {
         Ok(self.steps.line(row)?)
     }
 
-    /// Return the kind and the operands of a row that states a link, else None.
+    /// Return the code and the operands of a row that states a link, else None.
     fn link(&self, row: usize) -> Result<Option<(u8, &str, &str)>, Failure> {
         Ok(self.steps.link(row)?)
+    }
+
+    /// Return Mixpanel's reason for refusing the link of a row itself, if it did.
+    fn reason(&self, row: usize) -> Option<&str> {
+        self.steps.reason(row)
     }
 
     /// Return the ID that a row observes, else None.

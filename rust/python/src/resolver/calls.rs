@@ -10,7 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyString};
+use pyo3::types::PyString;
 
 use crate::columns::{Elements, IdText, Kinds, Pinned, TextColumn};
 use crate::errors::Failure;
@@ -178,8 +178,8 @@ impl Resolver {
         &self,
         py: Python<'py>,
         codes: &[u8],
-        first: &Bound<'py, PyList>,
-        second: &Bound<'py, PyList>,
+        first: &Bound<'py, PyAny>,
+        second: &Bound<'py, PyAny>,
         first_row: usize,
     ) -> PyResult<Bound<'py, PyArray1<u8>>> {
         if let Some(code) = codes.iter().find(|code| !is_step(**code)) {

@@ -45,6 +45,11 @@ LINES = [
     b'{"event":"$merge","properties":{"$distinct_ids":["a","\\u00e9"],"n":[1,{"a":null}]}}\n{}\n',
     b'{"properties":{"distinct_id":18446744073709551615,"time":"2023-11-14T22:13:20Z"}}\n\nNaN\n',
 ]
+DIALECTS = [
+    b'{"name":"A","insert_id":1,"mp_reserved_x":null,"properties":"{\\"a\\":[\\n1]}"}\n{"event":1}\n',
+    b'{"type":"RECORD","record":{"event":"A","x":"\\u00e9"}}\n{"type":"STATE"}\n',
+    b'{"results":[{"event":1}],"x":[]}{"results":{"events":[{}]}}\n{\n"event":1}',
+]
 ARRAYS = [b' {"a": [1, "b\\""]},\n 2 ]', b"]"]
 
 
@@ -70,6 +75,7 @@ def seeds() -> dict[str, list[bytes]]:
     return {
         "lines": [bytes([cut]) + text for text in LINES for cut in (0, 5)],
         "arrays": [bytes([size]) + text for text in ARRAYS for size in (1, 3)],
+        "transcoder": [bytes([choice, 3]) + text for text in DIALECTS for choice in range(4)],
         "journal_blocks": [struct.pack("<H", len(texts)) + texts + block],
         "checkpoints": [struct.pack("<H", len(parts[0])) + b"".join(parts)],
     }

@@ -282,7 +282,12 @@ def test_an_empty_file_is_told() -> None:
     for content in (b"", b" \n\n", b"[]", b'{"results": []}'):
         seen: list[Any] = []
         for way in (read, scan):
-            assert list(way(io.BytesIO(content), name="f", on_dialect=lambda *told, seen=seen: seen.append(told))) == []
+            assert (
+                list(
+                    way(io.BytesIO(content), name="f", on_dialect=lambda *told, seen=seen: seen.append(told))
+                )
+                == []
+            )
         assert seen == [("f", None)] * 2
 
 

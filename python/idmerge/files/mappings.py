@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idmerge.events import as_id, shown
+from idmerge.events import Kind, as_id, shown
 from idmerge.files.dialects import RESOLVED
 from idmerge.files.names import ID
 from idmerge.files.pieces import BATCH, BATCH_BYTES, BadLine, LinkBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-
-MAPPING = 8
-"""The number of the kind of a mapping."""
 
 
 def mapping_batches(
@@ -54,4 +50,4 @@ def _operands(path: str, line: int, row: dict[str, Any]) -> tuple[str, str] | Ba
 
 
 def _batch(path: str, lines: list[int], first: list[str], second: list[str]) -> LinkBatch:
-    return LinkBatch(path, lines, np.full(len(lines), MAPPING, np.uint8), first, second)
+    return LinkBatch(path, lines, np.full(len(lines), Kind.MAPPING, np.uint8), first, second)

@@ -1,0 +1,153 @@
+"""``--dialect``, ``--column``, ``--config`` and ``idmerge.toml``, and what the summary says of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from idmerge.cli.group import commands
+
+FIELD = Path(__file__).parents[1] / "data" / "field"
+D = "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+
+
+def run(*arguments: object, stdin: bytes = b"", code: int = 0) -> Result:
+    result = CliRunner().invoke(commands, [str(argument) for argument in arguments], input=stdin)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.parametrize("name", ["mp_master_event.ndjson", "singer_flat.ndjson", "stream_query.json"])
+@pytest.mark.parametrize("command", ["resolve", "stitch", "show", "doctor", "ask"])
+def test_every_command_reads_every_shape(command: str, name: str, tmp_path: Path) -> None:
+    arguments = {
+        "resolve": ["resolve", FIELD / name],
+        "stitch": ["stitch", FIELD / name, "-o", tmp_path / "out.csv"],
+        "show": ["show", "ana", FIELD / name],
+        "doctor": ["doctor", FIELD / name],
+        "ask": ["ask", "signup-rate", FIELD / name],
+    }
+    result = run(*arguments[command])
+    title = {"mp_master_event.ndjson": "Mixpanel pipeline", "singer_flat.ndjson": "flat events"}.get(name)
+    assert [line for line in result.stderr.splitlines() if line.startswith("read as")] == (
+        [f"read as: {title}"] if title else []
+    )
+    if command == "resolve":
+        assert f"{D},ana," in result.stdout
+
+
+def test_stitched_rows_have_raw_names_and_nothing_is_lost(tmp_path: Path) -> None:
+    run("stitch", FIELD / "singer_flat.ndjson", "-o", tmp_path / "out.csv")
+    header, *rows = (tmp_path / "out.csv").read_text().splitlines()
+    names = [name.strip('"') for name in header.split(",")]
+    assert {"event", "time", "distinct_id", "$insert_id", "$device_id", "page"} <= set(names)
+    assert len(rows) == 3
+    assert {row.split(",")[2].strip('"') for row in rows} == {"ana"}
+
+
+@pytest.mark.parametrize("name", ["engage.ndjson", "engage_page.json", "mp_people_data.ndjson", "people.csv"])
+def test_exported_profiles_give_a_profile_each(name: str) -> None:
+    result = run("profiles", "--events", FIELD / "ist.ndjson", FIELD / name)
+    header, *rows = result.stdout.splitlines()
+    assert len(rows) == 3
+    assert "plan" in header
+    assert [row.split(",")[0] for row in rows] == ["ana", D, "ben"]
+
+
+@pytest.mark.parametrize("command", ["resolve", "stitch"])
+@pytest.mark.parametrize("strict", [[], ["--strict"]])
+def test_exported_profiles_are_refused_where_events_are_wanted(
+    command: str, strict: list[str], tmp_path: Path
+) -> None:
+    output = ["-o", tmp_path / "out.parquet"]
+    result = run(command, FIELD / "engage.ndjson", *output, *strict, code=1)
+    assert "idmerge profiles" in result.stderr
+    assert not (tmp_path / "out.parquet").exists()
+
+
+ACTIONS = b'{"action": "$identify", "uid": "ana", "anon_id": "%s"}\n' % D.encode()
+
+
+@pytest.mark.parametrize("strict", [[], ["--strict"]])
+def test_unknown_keys_are_an_error_that_names_them_and_the_option(strict: list[str]) -> None:
+    result = run("resolve", "-", *strict, stdin=ACTIONS, code=1)
+    (line,) = result.stderr.splitlines()
+    assert "'action', 'uid', 'anon_id'" in line
+    assert "--column event=" in line
+    assert result.stdout == ""
+
+
+def test_columns_are_given_by_an_option_or_by_a_file(tmp_path: Path) -> None:
+    events = tmp_path / "data" / "events.ndjson"
+    events.parent.mkdir()
+    events.write_bytes(ACTIONS)
+    config = tmp_path / "other.toml"
+    config.write_text('[columns]\nevent = "action"\ndistinct_id = "uid"\n')
+    given = ["--column", "event=action", "--column", "distinct_id=uid"]
+    answers = [run("resolve", events, *given), run("resolve", events, "--config", config)]
+    shutil.copy(config, events.parent / "idmerge.toml")
+    answers += [run("resolve", events), run("resolve", events.parent)]
+    for answer in answers:
+        assert f"{D},ana,2" in answer.stdout
+        assert "read as: columns event=action, distinct_id=uid\n" in answer.stderr
+
+
+def test_options_count_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "events.ndjson").write_bytes(ACTIONS)
+    (tmp_path / "idmerge.toml").write_text(
+        'dialect = "singer"\n[columns]\nevent = "x"\ndistinct_id = "uid"\n'
+    )
+    options = ["--dialect", "flat", "--column", "event=action"]
+    assert f"{D},ana,2" in run("resolve", tmp_path / "events.ndjson", *options).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dialekt = 'flat'", "unknown: 'dialekt'; known are dialect, columns"),
+        ("dialect = 1", "dialect must be a text"),
+        ("columns = 1", "columns must be a table of texts"),
+        ("[columns]\nevent = 1", "columns must be a table of texts"),
+        ("= 1", "is no TOML"),
+        ("dialect = 'x'", "no dialect is called 'x'"),
+        ("[columns]\nwho = 'x'", "'who' is no role"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_it(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "idmerge.toml").write_text(text)
+    (tmp_path / "events.ndjson").write_bytes(ACTIONS)
+    assert message in run("resolve", tmp_path / "events.ndjson", code=2).stderr
+
+
+def test_a_wrong_column_is_a_usage_error() -> None:
+    for column in ("event", "=x", "event="):
+        assert "ROLE=NAME" in run("resolve", "-", "--column", column, code=2).stderr
+
+
+def test_an_empty_file_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "none.ndjson").touch()
+    lines = run("resolve", tmp_path / "none.ndjson").stderr.splitlines()
+    assert [line for line in lines if "empty" in line] == [
+        f"note: {tmp_path / 'none.ndjson'} is empty: there is no event in it"
+    ]
+
+
+def test_files_passed_over_in_a_directory_are_named_and_part_10_follows_part_9(tmp_path: Path) -> None:
+    for number in (9, 10, 100):
+        event = {"event": "A", "properties": {"distinct_id": f"u{number}"}}
+        (tmp_path / f"part-{number}.ndjson").write_text(json.dumps(event) + "\n")
+    (tmp_path / "readme.txt").touch()
+    (tmp_path / "_SUCCESS").touch()
+    result = run("resolve", tmp_path)
+    assert [line.split(",")[0] for line in result.stdout.splitlines()[1:]] == ["u9", "u10", "u100"]
+    notes = [line for line in result.stderr.splitlines() if line.startswith("note")]
+    assert notes == [f"note: passed over in {tmp_path}: readme.txt"]
+
+
+def test_several_dialects_are_named_with_their_files() -> None:
+    result = run("resolve", FIELD / "mp_master_event.ndjson", FIELD / "order.ndjson")
+    assert "read as: Mixpanel pipeline (1 file), Mixpanel export (1 file)" in result.stderr

@@ -1,0 +1,233 @@
+"""The same rows as lines, an array, long objects or pages are read alike (SPEC 11)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from idmerge import Resolver
+from idmerge.errors import FileFormatError
+from idmerge.files import BadLine, EventBatch, LinkBatch, jsontext, read, read_updates, scan
+
+FIELD = Path(__file__).parents[1] / "data" / "field"
+D = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+ROWS = [
+    {"event": "A }{", "properties": {"distinct_id": 'a"]', "x": [{"b": "\n"}]}},
+    {"event": "$identify", "properties": {"distinct_id": "ana", "$anon_id": D}},
+    {"event": "B", "properties": {}},
+]
+
+
+def lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+FORMS = {
+    "lines": lines(ROWS),
+    "lines after a mark of order": "\ufeff" + lines(ROWS),
+    "array": json.dumps(ROWS),
+    "printed array": json.dumps(ROWS, indent=2),
+    "printed objects": "\n".join(json.dumps(row, indent=2) for row in ROWS),
+    "printed objects with commas": ",\n".join(json.dumps(row, indent=2) for row in ROWS) + ",\n",
+    "joined objects": "".join(map(json.dumps, ROWS)),
+    "objects with commas": ", ".join(map(json.dumps, ROWS)),
+    "page": json.dumps({"page": 0, "results": ROWS, "total": 3}),
+    "printed page": json.dumps({"status": "ok", "results": {"events": ROWS}}, indent=1),
+    "pages as lines": lines([{"page": place, "results": [row]} for place, row in enumerate(ROWS)]),
+    "joined pages": "".join(json.dumps({"results": {"events": [row], "x": []}}) for row in ROWS),
+    "pages, one of them empty": lines([{"results": ROWS[:2]}, {"results": []}, {"results": ROWS[2:]}]),
+}
+PACKED = {
+    "plain": io.BytesIO,
+    "gzip": lambda text: io.BytesIO(gzip.compress(text)),
+    "zstd": lambda text: io.BytesIO(pa.Codec("zstd").compress(text, asbytes=True)),
+    "pipe": lambda text: io.BufferedReader(_Trickle(text)),
+}
+
+
+class _Trickle(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self._rest = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._rest.readinto(memoryview(buffer)[:7])
+
+
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_rows_are_read_from_every_form(form: str, packing: str) -> None:
+    content = FORMS[form].encode()
+    (batch,) = read(PACKED[packing](content), name="f")
+    assert isinstance(batch, EventBatch)
+    assert (list(batch.lines), batch.events) == ([1, 2, 3], ROWS)
+    resolver = Resolver()
+    for piece in scan(PACKED[packing](content), name="f"):
+        assert piece.apply_to(resolver).counts
+    assert resolver.resolve(D) == resolver.resolve("ana")
+    assert len(resolver) == 3
+
+
+def error_of(content: bytes) -> str:
+    messages = set()
+    for way in (read, scan):
+        with pytest.raises(FileFormatError) as caught:
+            list(way(io.BytesIO(content), name="f"))
+        messages.add(str(caught.value))
+    (message,) = messages
+    return message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{\n"event": "A"}\n5', "f:1: expected an object, got '5'"),
+        (b'{\n"event": "A"}\n{"event": ', "f:2: the item is no JSON"),
+        (b'{\n"event": "A"}\n{"event": tru}', "f:2: the item is no JSON"),
+        (b'{"results": [{"event": "A"}', "f:1: expected a comma or the end of the array"),
+        (b'{"results": [{"event": "A"}], "x": ', "f:1: the text ends within an object"),
+        (b'{"results": [{"event": "A"}]} x', "f:1: expected an object, got 'x'"),
+    ],
+)
+def test_damage_within_a_form_is_an_error_that_names_the_item(content: bytes, message: str) -> None:
+    assert message in error_of(content)
+
+
+def test_a_page_that_has_no_list_is_a_bad_line_that_names_its_keys() -> None:
+    content = b'{"results": [{"event": "A", "properties": {}}]}\n{"error": "rate limit", "status": 429}\n'
+    for way in (read, scan):
+        _, bad = way(io.BytesIO(content), name="f")
+        assert isinstance(bad, BadLine)
+        assert bad.message.endswith("it has 'error', 'status'")
+
+
+def test_a_first_line_that_is_cut_off_is_one_bad_line() -> None:
+    content = b'{"event": "A", "properties": {"x": \n{"event": "B", "properties": {"distinct_id": "b"}}\n'
+    for way in (read, scan):
+        bad, batch = way(io.BytesIO(content), name="f")
+        assert isinstance(bad, BadLine)
+        assert (bad.line, len(batch)) == (1, 1)
+
+
+def test_a_row_with_a_list_of_objects_is_no_page() -> None:
+    row = {"results": [{"a": 1}], "event": "Search", "distinct_id": "a"}
+    ((batch), *rest) = read(io.BytesIO(lines([row, row]).encode()), name="f")
+    assert isinstance(batch, EventBatch)
+    assert (rest, batch.events[0]["properties"]["results"]) == ([], [{"a": 1}])
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b'{"results": [' + b'{"event":1},' * 200_000,
+        b"{\n" * 500_000,
+        b'{"a":\n' * 300_000,
+        b'{"' + b"k" * 2_000_000,
+        b'{"a": [' * 300_000,
+        b'{"event_name":1,' + b",".join(b'"mp_reserved_%d":1' % key for key in range(80_000)) + b"}\n",
+        b'{"event_name":1,"properties":"' + b"\\\\" * 1_000_000,
+        b'{"x": 1}\n' * 200_000,
+    ],
+)
+def test_hostile_text_costs_bounded_memory(hostile: bytes) -> None:
+    tracemalloc.start()
+    try:
+        for way in (read, scan):
+            try:
+                for _ in way(io.BytesIO(hostile), name="f"):
+                    pass
+            except FileFormatError:
+                pass
+        assert tracemalloc.get_traced_memory()[1] < 150 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_form_is_found_by_a_bounded_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsontext, "LOOKED_AT", 1000)
+    text = json.dumps({"event": "A", "properties": {str(key): key for key in range(500)}}, indent=1)
+    (batch,) = read(io.BytesIO(f"{text}\n{text}".encode()), name="f")
+    assert len(batch) == 2
+
+
+# Files that people have
+
+
+def resolved(name: str) -> Resolver:
+    answers = []
+    for way in (read, scan):
+        resolver = Resolver()
+        for piece in way(FIELD / name):
+            assert not isinstance(piece, BadLine)
+            piece.apply_to(resolver)
+        answers.append(resolver)
+    assert list(answers[0].mapping().values()) == list(answers[1].mapping().values())
+    return answers[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["mp_master_event.ndjson", "singer_flat.ndjson", "props_text.ndjson", "stream_query.json"]
+)
+def test_the_device_and_its_owner_are_one_person(name: str) -> None:
+    resolver = resolved(name)
+    assert resolver.resolve(f"$device:{D}") == resolver.resolve("ana") == "ana"
+
+
+def test_a_pipelines_fields_are_known_by_their_raw_names() -> None:
+    (batch,) = read(FIELD / "mp_master_event.ndjson")
+    assert isinstance(batch, EventBatch)
+    assert batch.events[2] == {
+        "event": "Sign Up",
+        "properties": {
+            "plan": "free",
+            "$device_id": D,
+            "$user_id": "ana",
+            "$insert_id": "aaa3",
+            "distinct_id": "ana",
+            "time": "2024-01-01T10:01:01+00:00",
+        },
+    }
+
+
+def test_mappings_join_their_ids_without_guards_and_name_the_canonical_one() -> None:
+    for way in (read, scan):
+        (batch,) = way(FIELD / "mappings.ndjson")
+        assert isinstance(batch, LinkBatch)
+        assert list(batch.lines) == [1, 2, 3]
+    resolver = resolved("mappings.ndjson")
+    assert set(resolver.members("ana")) > {f"$device:{D}", "ana@example.com"}
+    assert {resolver.resolve(text) for text in resolver.members("ana")} == {"ana"}
+
+
+def test_a_mapping_without_both_ids_is_a_bad_line() -> None:
+    content = b'{"distinct_id": "a", "resolved_distinct_id": "b"}\n{"distinct_id": "a"}\n'
+    content += b'{"distinct_id": "a", "resolved_distinct_id": {}}\n'
+    for way in (read, scan):
+        _, missing, wrong = way(io.BytesIO(content), name="f")
+        assert "the object needs distinct_id and resolved_distinct_id; it has 'distinct_id'" in str(missing)
+        assert "resolved_distinct_id must be" in str(wrong)
+
+
+@pytest.mark.parametrize("name", ["engage.ndjson", "engage_page.json", "mp_people_data.ndjson", "people.csv"])
+def test_exported_profiles_are_updates_that_set_their_properties(name: str) -> None:
+    updates = [update for piece in read_updates(FIELD / name) for update in piece.events]  # type: ignore[union-attr]
+    assert [update["$distinct_id"] for update in updates] == ["ana", f"$device:{D}", "ben"]
+    prefix = "" if name == "mp_people_data.ndjson" else "$"
+    assert updates[2]["$set"] == {f"{prefix}email": "ben@example.com", "plan": "free"}
+
+
+@pytest.mark.parametrize("name", ["engage.ndjson", "engage_page.json", "mp_people_data.ndjson"])
+def test_exported_profiles_are_refused_as_events(name: str) -> None:
+    assert "idmerge profiles" in error_of((FIELD / name).read_bytes())

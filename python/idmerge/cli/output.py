@@ -1,10 +1,15 @@
-"""Tables as files, in the format that the suffix names, or as CSV on standard output."""
+"""Tables as files, in the format that the suffix names, or on standard output; checks of outputs.
+
+`-` is standard output (`STDOUT`), as is no output at all where a command says so. There a table is
+CSV unless ``--format`` names another format.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -13,19 +18,21 @@ from idmerge._formatting import printable
 from idmerge._naming import named, visible
 from idmerge.cli.messages import labelled
 from idmerge.errors import MissingExtraError
-from idmerge.files import STDIN, replacing
+from idmerge.files import STDIN, check_replaceable, replacing
 from idmerge.files.arrow import is_text
 from idmerge.files.csvtext import write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+STDOUT = "-"
 NDJSON_ROWS = 8192
 """Rows that are turned into Python objects at a time."""
+_FORMAT = "idmerge.format"
 
 
 def arrow_table(mapping: Any) -> pa.Table:
@@ -50,15 +57,29 @@ csv_safe_option = click.option(
 )
 
 
-def check_csv_safe(*outputs: str | None, csv_safe: bool) -> None:
-    """Raise a usage error if ``csv_safe`` is wanted without CSV; None is standard output."""
-    if csv_safe and not any(path is None or path.endswith(".csv") for path in outputs):
+def check_csv_safe(*suffixes: str, csv_safe: bool) -> None:
+    """Raise a usage error if ``csv_safe`` is wanted and none of the formats is CSV."""
+    if csv_safe and not any(suffix.endswith(".csv") for suffix in suffixes):
         raise click.UsageError("--csv-safe is for CSV, and none is written")
 
 
-def print_csv(table: pa.Table, *, csv_safe: bool) -> None:
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Open standard output for bytes; what it cannot take is an error within the block."""
+    sys.stdout.flush()
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
+
+
+def print_table(table: pa.Table, *, csv_safe: bool, suffix: str = ".csv") -> None:
     """Write ``table`` to standard output: byte for byte into a pipe, with escapes on a terminal."""
-    write_csv(_visible(table) if sys.stdout.isatty() else table, sys.stdout.buffer, csv_safe=csv_safe)
+    with standard_output() as stream:
+        write_table(shown_table(table), suffix, stream, csv_safe=csv_safe)
+
+
+def shown_table(table: pa.Table) -> pa.Table:
+    """Return ``table`` as standard output gets it: with escapes if that is a terminal."""
+    return _visible(table) if sys.stdout.isatty() else table
 
 
 def _visible(table: pa.Table) -> pa.Table:
@@ -96,6 +117,8 @@ def write_arrow(table: pa.Table, stream: Any) -> None:
         writer.write_table(table)
 
 
+BINARY = (".parquet", ".arrow")
+"""Formats that a terminal does not get."""
 WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     ".parquet": write_parquet,
     ".csv": write_csv,
@@ -105,54 +128,142 @@ WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
 }
 
 
-def check_suffix(path: str | None, suffixes: tuple[str, ...]) -> str | None:
-    """Return ``path`` if it ends with one of ``suffixes``.
+def check_suffix(path: str | None, suffixes: tuple[str, ...], *, stdout: bool = False) -> str | None:
+    """Return ``path`` if it ends with one of ``suffixes``, or is standard output and may be.
 
     Raises:
         click.BadParameter: It does not.
     """
-    if path is None or path.endswith(suffixes):
+    if path is None or path.endswith(suffixes) or (stdout and path == STDOUT):
         return path
     expected = ", ".join(suffixes)
     raise click.BadParameter(f"'{named(path)}' has no suffix that names a format; expected one of {expected}")
 
 
-def write_table(table: pa.Table, path: str, stream: BinaryIO, *, csv_safe: bool) -> None:
-    """Write ``table`` to ``stream`` in the format that ``path`` names."""
-    suffix = next(suffix for suffix in WRITERS if path.endswith(suffix))
+def write_table(table: pa.Table, suffix: str, stream: BinaryIO, *, csv_safe: bool) -> None:
+    """Write ``table`` to ``stream`` in the format of the ``suffix``."""
     if suffix == ".csv":
         write_csv(table, stream, csv_safe=csv_safe)
     else:
         WRITERS[suffix](table, stream)
 
 
-def file_option(*names: str, suffixes: Iterable[str], text: str) -> Decorator:
-    """Return the option of a file to write, whose name must end with one of ``suffixes``."""
+def file_option(*names: str, suffixes: Iterable[str], text: str, stdout: bool = False) -> Decorator:
+    """Return the option of a file to write, whose name must end with one of ``suffixes``.
+
+    With ``stdout`` it may be standard output.
+    """
     allowed = tuple(suffixes)
     return click.option(
         *names,
         metavar="FILE",
-        callback=lambda _context, _option, path: check_suffix(path, allowed),
+        callback=lambda _context, _option, path: check_suffix(path, allowed, stdout=stdout),
         help=text,
     )
 
 
 def output_option(wording: str) -> Decorator:
-    """Return the option of a file for a table; its help says to write ``wording``."""
-    text = f"Write {wording}; the suffix names the format: {', '.join(WRITERS)}."
-    return file_option("-o", "--output", suffixes=WRITERS, text=text)
+    """Return the options of a file for a table and its format; the help says what is written."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        suffixes = ", ".join(WRITERS)
+        output = click.option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            callback=_checked_output,
+            help=f"Write {wording}; the suffix names the format: {suffixes}. - is standard output.",
+        )
+        return output(format_option(WRITERS, "")(command))
+
+    return add
+
+
+def format_option(suffixes: Iterable[str], more: str) -> Decorator:
+    """Return the option that names the format of a table; it is read before the file's."""
+    return click.option(
+        "--format",
+        "table_format",
+        type=click.Choice([suffix.removeprefix(".") for suffix in suffixes]),
+        is_eager=True,
+        expose_value=False,
+        callback=_remember_format,
+        help=f"The format, where no suffix names it; csv by default.{more}",
+    )
+
+
+def _remember_format(context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    context.meta[_FORMAT] = None if name is None else f".{name}"
+
+
+def given_format() -> str | None:
+    """Return the suffix of the format that the running command was given, if it was."""
+    suffix: str | None = click.get_current_context().meta.get(_FORMAT)
+    return suffix
+
+
+def _checked_output(_context: click.Context, _option: click.Parameter, path: str | None) -> str | None:
+    """Return the path of a table; standard output, if a format alone is given."""
+    chosen = given_format()
+    if chosen is None:
+        return check_suffix(path, tuple(WRITERS), stdout=True)
+    return STDOUT if path is None else path
+
+
+def is_printed(output: str | None) -> bool:
+    """Return whether ``output``, None if it was not given, is standard output."""
+    return output is None or output == STDOUT
+
+
+def suffix_of(output: str | None) -> str:
+    """Return the suffix of the format in which a table goes to ``output``."""
+    named_by_path = (suffix for suffix in WRITERS if output is not None and output.endswith(suffix))
+    return given_format() or next(named_by_path, ".csv")
 
 
 table_option = output_option("here instead of standard output")
 
 
 def write_or_print(table: pa.Table, output: str | None, *, csv_safe: bool) -> None:
-    """Write ``table`` to the file ``output``, or as CSV to standard output if there is none."""
-    if output is None:
-        print_csv(table, csv_safe=csv_safe)
+    """Write ``table`` to the file ``output``, or to standard output."""
+    if output is None or output == STDOUT:
+        print_table(table, csv_safe=csv_safe, suffix=suffix_of(output))
         return
     with replacing(output) as stream:
-        write_table(table, output, stream, csv_safe=csv_safe)
+        write_table(table, suffix_of(output), stream, csv_safe=csv_safe)
+
+
+def check_outputs(read: Iterable[str], outputs: Mapping[str, str | None]) -> None:
+    """Check, before anything is read, that the files ``outputs``, by option, can be written.
+
+    Raises:
+        click.UsageError: One is among the files ``read`` or the list of blocked IDs, or named
+            twice.
+        OSError: One cannot be made.
+    """
+    blocked_ids = click.get_current_context().params.get("blocked_ids")
+    check_distinct(outputs)
+    check_overwriting([*read, *filter(None, [blocked_ids])], outputs.values())
+    for path in outputs.values():
+        if path and path != STDOUT:
+            check_replaceable(path)
+
+
+def check_table_output(read: Iterable[str], output: str | None, *, csv_safe: bool) -> None:
+    """Check, before anything is read, that a table can go to ``output``; see `check_outputs`."""
+    suffix = suffix_of(output)
+    check_csv_safe(suffix, csv_safe=csv_safe)
+    check_outputs(read, {"--output": output})
+    if is_printed(output):
+        check_printed(suffix)
+
+
+def check_printed(suffix: str) -> None:
+    """Raise a usage error if standard output is a terminal and the format is no text."""
+    if suffix in BINARY and sys.stdout.isatty():
+        raise click.UsageError(
+            f"{suffix.removeprefix('.')} is no text, and standard output is a terminal; name a file by -o"
+        )
 
 
 def check_overwriting(read: Iterable[str], written: Iterable[str | None]) -> None:
@@ -161,7 +272,7 @@ def check_overwriting(read: Iterable[str], written: Iterable[str | None]) -> Non
     Standard input and output (``-`` or None) are passed over, and so is an empty path, which no
     file has.
     """
-    outputs = [os.path.realpath(path) + os.sep for path in written if path]
+    outputs = [os.path.realpath(path) + os.sep for path in written if path and path != STDOUT]
     for path in read:
         real = os.path.realpath(path) + os.sep
         if path in ("", STDIN):

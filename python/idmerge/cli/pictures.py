@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from idmerge.cli.output import check_distinct, check_overwriting, file_option
+from idmerge.cli.output import check_outputs, file_option
 from idmerge.cli.rules import RULES
 from idmerge.files import replacing
 from idmerge.pages import clusters, diagram
@@ -32,9 +32,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> None:
-    """Raise a usage error if the journal at ``path`` or one picture would be written over."""
-    check_distinct({"--svg": svg_file, "--html": html_file})
-    check_overwriting([path], (svg_file, html_file))
+    """Check that the pictures can be written, and neither over the journal nor over one another."""
+    check_outputs([path], {"--svg": svg_file, "--html": html_file})
 
 
 def draw(make: Callable[[], Graph], svg_file: str | None, html_file: str | None) -> None:

@@ -69,9 +69,14 @@ class NdjsonWriter:
         self._stream.write(json.dumps(dict(zip(COLUMNS, _row(link), strict=True))).encode() + b"\n")
 
 
-def rejected_writer(path: str, stream: BinaryIO, *, csv_safe: bool) -> RejectedWriter:
-    """Return the writer to ``stream`` for the format that ``path`` names."""
-    return CsvWriter(stream, csv_safe=csv_safe) if path.endswith(".csv") else NdjsonWriter(stream)
+def rejected_suffix(path: str | None) -> str:
+    """Return the suffix of the format for ``path``: CSV on standard output, none without a path."""
+    return next((suffix for suffix in SUFFIXES if path and path.endswith(suffix)), ".csv" if path else "")
+
+
+def rejected_writer(suffix: str, stream: BinaryIO, *, csv_safe: bool) -> RejectedWriter:
+    """Return the writer to ``stream`` for the format of the ``suffix``."""
+    return CsvWriter(stream, csv_safe=csv_safe) if suffix == ".csv" else NdjsonWriter(stream)
 
 
 def _row(link: JudgedLink) -> tuple[str | int | None, ...]:

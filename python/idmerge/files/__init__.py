@@ -37,7 +37,12 @@ from idmerge.files.pieces import (
 from idmerge.files.reading import STDIN, Source, name_of, read, read_updates, scan
 from idmerge.files.rereadable import RereadableFile, rereadable
 from idmerge.files.scanning import StepBatch
-from idmerge.files.writing import replacing, replacing_directory
+from idmerge.files.writing import (
+    check_replaceable,
+    check_replaceable_directory,
+    replacing,
+    replacing_directory,
+)
 
 __all__ = [
     "BATCH",
@@ -52,6 +57,8 @@ __all__ = [
     "RereadableFile",
     "Source",
     "StepBatch",
+    "check_replaceable",
+    "check_replaceable_directory",
     "kind_named",
     "name_of",
     "read",

@@ -46,10 +46,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     Raises:
         OSError: No file can be made there, or the disk is full; the error names ``path``.
     """
-    check_local(path)
-    status = _status(path)
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    status = _checked_status(path)
     if (descriptor := _descriptor(path)) is not None:
         with _naming(path):
             special = os.dup(descriptor)
@@ -72,6 +69,47 @@ def replacing(path: str) -> Iterator[BinaryIO]:
                 names.new.chmod(mode)
             names.new.replace(names.target)
             sync_directory(names.target.parent)
+
+
+def check_replaceable(path: str) -> None:
+    """Raise what `replacing` would raise at once, and leave what is at ``path`` as it is.
+
+    Raises:
+        OSError: No file can be made there; the error names ``path``.
+    """
+    status = _checked_status(path)
+    if _descriptor(path) is not None:
+        return
+    if status is None or stat.S_ISREG(status.st_mode):
+        with _names_for(path):
+            return
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
+def check_replaceable_directory(path: str, check: Callable[[Path], None]) -> None:
+    """Raise what `replacing_directory` would raise at once, and leave what is there as it is.
+
+    Raises:
+        OSError: It cannot be made; the error names ``path``.
+    """
+    check_local(path)
+    _status(path)
+    with _names_for(path) as names:
+        _checked_mode(names.target, check)
+
+
+def _checked_status(path: str) -> os.stat_result | None:
+    """Return what is at ``path``, which is no directory; None if there is nothing yet.
+
+    Raises:
+        OSError: It cannot be known, or is a directory.
+    """
+    check_local(path)
+    status = _status(path)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return status
 
 
 @contextmanager

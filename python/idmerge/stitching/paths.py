@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from idmerge._naming import check_local
 from idmerge.canonical import check_can_be_followed
 from idmerge.files import rereadable
 from idmerge.files.choosing import choice_of
@@ -19,7 +18,7 @@ from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.lines import Lines
 from idmerge.stitching.tables import Wanted
-from idmerge.stitching.writing import PARTITIONS, can_encode, write_encoded, write_events
+from idmerge.stitching.writing import PARTITIONS, can_encode, check_output, write_encoded, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -136,12 +135,14 @@ class StitchedEvents:
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties
-                than a table can have.
+                than a table can have; or the output is a directory of other files.
             MissingExtraError: pyarrow is not installed.
-            OSError: A file cannot be opened, or there is no room beside the output.
+            OSError: A file cannot be opened, the output cannot be made, or there is no room beside
+                it.
         """
         check_pyarrow("stitching")
-        check_local(output)
+        if output is not None:
+            check_output(os.fspath(output))
         self._schema, self._encoding, self._is_learned, self._bytes = None, None, False, 0
         self.events, self.outcomes = 0, Counter()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from idmerge._threads import Pool, threads_allowed
 from idmerge.errors import FileFormatError
-from idmerge.files import replacing, replacing_directory
+from idmerge.files import check_replaceable, check_replaceable_directory, replacing, replacing_directory
 from idmerge.files.csvtext import csv_writer
 from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
 from idmerge.stitching.partitions import KEYS, check_key, write_partitions
@@ -57,9 +57,7 @@ def write_events(
     """
     if partition_by is not None:
         check_key(schema, partition_by)
-    import pyarrow as pa  # noqa: PLC0415
-
-    try:
+    with _naming_of(output):
         if output.endswith(SUFFIXES) and partition_by is None:
             with replacing(output) as stream:
                 return _write_file(output, stream, schema, batches, csv_safe=csv_safe)
@@ -67,9 +65,49 @@ def write_events(
             if partition_by is None:
                 return _write_parts(directory, schema, batches)
             return write_partitions(directory, schema, batches, partition_by)
+
+
+@contextmanager
+def _naming_of(output: str) -> Iterator[None]:
+    """Let errors of a format that has no place for a column name ``output``."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        yield
     except pa.ArrowException as error:
         reason = str(error).partition("\n")[0]
         raise FileFormatError(f"{output}: cannot be written ({reason})") from error
+
+
+def write_to_stream(
+    stream: BinaryIO,
+    suffix: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    csv_safe: bool = False,
+) -> int:
+    """Write ``batches`` to ``stream`` in the format of `SUFFIXES`, and return the number of rows.
+
+    Raises:
+        FileFormatError: The format has no place for a column.
+        OSError: There is no room, or the reader of a pipe is gone.
+    """
+    with _naming_of("the output"):
+        return _write_file(suffix, stream, schema, batches, csv_safe=csv_safe)
+
+
+def check_output(output: str, partition_by: str | None = None) -> None:
+    """Raise, before anything is read, what `write_events` would raise of the place ``output``.
+
+    Raises:
+        FileFormatError: A directory holds what was not written here.
+        OSError: Nothing can be made there.
+    """
+    if output.endswith(SUFFIXES) and partition_by is None:
+        check_replaceable(output)
+    else:
+        check_replaceable_directory(output, partial(_check_own, output))
 
 
 def can_encode(output: str) -> bool:

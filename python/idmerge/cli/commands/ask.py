@@ -17,12 +17,15 @@ from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, expanded_files, given_policy, is_given, policy_options
 from idmerge.cli.output import (
+    STDOUT,
     check_csv_safe,
-    check_overwriting,
+    check_outputs,
+    check_printed,
     csv_safe_option,
     file_option,
     output_option,
-    write_table,
+    suffix_of,
+    write_or_print,
 )
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.suggestions import SuggestingGroup
@@ -111,7 +114,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             resolver = Resolver(policy, canonical)
-            check_csv_safe(output or "", csv_safe=csv_safe)
+            check_csv_safe(suffix_of(output) if output else "", csv_safe=csv_safe)
             _answer(asked, events, resolver, spelling, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = dialect_options(canonical_option(policy_options(run)))
@@ -249,20 +252,21 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
         raise click.UsageError("Missing argument 'EVENTS...'.")
     if sql and (chart or output):
         raise click.UsageError("--sql runs nothing, so there is nothing for --chart or -o; leave one out")
-    check_overwriting(events, (chart, output))
+    check_outputs(events, {"--chart": chart, "--output": output})
+    if output == STDOUT:
+        check_printed(suffix_of(output))
     if sql:
         click.echo(asked.sql(stitched_relation(events, resolver, spelling) if events else None))
         return
     relation = stitched_relation(events, resolver, spelling)
     answer = asked.ask(relation)
-    if output:
-        with replacing(output) as stream:
-            write_table(answer.table, output, stream, csv_safe=csv_safe)
     if chart:
         drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
         with replacing(chart) as stream:
             stream.write(drawing)
-    if not output:
+    if output:
+        write_or_print(answer.table, output, csv_safe=csv_safe)
+    else:
         click.echo(str(answer))
     if not any(row[asked.charted.name] for row in answer):
         _tell_missing(asked, relation)

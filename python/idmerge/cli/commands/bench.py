@@ -11,8 +11,8 @@ import click
 
 from idmerge._benchmark.measuring import measure
 from idmerge._formatting import counted
-from idmerge._naming import check_local
 from idmerge.cli.messages import labelled
+from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.files import replacing
 
 if TYPE_CHECKING:
@@ -45,16 +45,22 @@ SHORTEST_BAR, LONGEST_BAR = 10, 50
     show_default=True,
     help="How many IDs the links are between.",
 )
-@click.option("--json", "output", metavar="FILE", help="Write the figures here too, as JSON.")
+@click.option(
+    "--json", "output", metavar="FILE", help="Write the figures here too, as JSON; - prints them alone."
+)
 def bench(*, count: int, output: str | None) -> None:
     """Measure and draw; the help says more."""
-    check_local(output)  # Before the time is spent.
+    check_outputs([], {"--json": output})  # Before the time is spent.
     if sys.stderr.isatty():
         click.echo("measuring; this takes some ten seconds for every 200,000 IDs", err=True)
     figures = measure(count)
+    written = json.dumps(figures, indent=1) + "\n"
+    if output == STDOUT:
+        click.echo(written, nl=False)
+        return
     if output:
         with replacing(output) as stream:
-            stream.write((json.dumps(figures, indent=1) + "\n").encode())
+            stream.write(written.encode())
     for line in drawing(figures, shutil.get_terminal_size().columns):
         click.echo(line)
 

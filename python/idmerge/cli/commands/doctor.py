@@ -17,7 +17,7 @@ from idmerge.cli.options import (
     limit_option,
     policy_options,
 )
-from idmerge.cli.output import check_overwriting
+from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.cli.progress import progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
@@ -66,7 +66,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
     "of nobody?",
 )
 @click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="text", show_default=True)
-@click.option("-o", "--output", metavar="FILE", help="Write it here, not to standard output.")
+@click.option("-o", "--output", metavar="FILE", help="Write it here, not to standard output (-).")
 @click.option(
     "--fail-on", type=click.Choice(list(FAIL_ON)), help="Exit with code 1 if something as grave is found."
 )
@@ -127,11 +127,11 @@ def _check(files: Sequence[str], profiles: str | None, output: str | None) -> No
         check_rules_are_left_out()
         if profiles:
             raise click.UsageError("--profiles goes with files of events, not with a journal")
-    check_overwriting([*files, *filter(None, [profiles])], [output])
+    check_outputs([*files, *filter(None, [profiles])], {"--output": output})
 
 
 def _write(text: str, output: str | None) -> None:
-    if output is None:
+    if output is None or output == STDOUT:
         click.echo(text, nl=False)
         return
     with replacing(output) as stream:

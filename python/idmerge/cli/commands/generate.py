@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from idmerge.cli.output import file_option
+from idmerge.cli.output import STDOUT, file_option, standard_output
 from idmerge.errors import MissingExtraError
 from idmerge.files import replacing
 from idmerge.testing import events as workload_events
@@ -52,23 +51,24 @@ GZIP_LEVEL = 6
     "-o",
     "--output",
     suffixes=SUFFIXES,
+    stdout=True,
     text="Write here instead of standard output: .ndjson or .jsonl, with .gz or .zst behind it compressed.",
 )
 def generate(*, count: int, seed: int, identity_share: float, output: str | None) -> None:
     """Write a workload; the help says more."""
     if math.isnan(identity_share):  # Which no range excludes.
         raise click.BadParameter("nan is no share", param_hint="--identity-share")
-    made = workload_events(count, seed=seed, identity_share=identity_share)
     with _opened(output) as stream:
-        for event in made:
+        for event in workload_events(count, seed=seed, identity_share=identity_share):
             stream.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
 
 
 @contextmanager
 def _opened(path: str | None) -> Iterator[BinaryIO]:
     """Open ``path``, or standard output, compressed if its suffix says so."""
-    if path is None:
-        yield sys.stdout.buffer
+    if path is None or path == STDOUT:
+        with standard_output() as stream:
+            yield stream
         return
     with replacing(path) as plain:
         if path.endswith(".gz"):

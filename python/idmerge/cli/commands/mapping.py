@@ -12,8 +12,7 @@ from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import (
     arrow_table,
-    check_csv_safe,
-    check_overwriting,
+    check_table_output,
     csv_safe_option,
     table_option,
     write_or_print,
@@ -48,8 +47,7 @@ if TYPE_CHECKING:
 @csv_safe_option
 def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_safe: bool) -> None:
     """Write the mapping of a journal; the help says more."""
-    check_overwriting([path], [output])
-    check_csv_safe(output, csv_safe=csv_safe)
+    check_table_output([path], output, csv_safe=csv_safe)
     with opened_to_read(path, as_of) as resolver:
         table, position = arrow_table(resolver.mapping()), resolver.position
     write_or_print(table, output, csv_safe=csv_safe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -26,12 +25,13 @@ from idmerge.cli.options import (
     strict_option,
 )
 from idmerge.cli.output import (
-    check_csv_safe,
-    check_distinct,
-    check_overwriting,
+    check_outputs,
+    check_table_output,
     csv_safe_option,
+    is_printed,
     output_option,
-    print_csv,
+    print_table,
+    suffix_of,
     tell_renamed,
     write_table,
 )
@@ -130,7 +130,8 @@ def profiles(  # noqa: PLR0913 - click hands over each option
 ) -> None:
     """Apply updates of profiles and write one a person; the help says more."""
     _check_call(updates, events, journal, output, store)
-    check_csv_safe(output, csv_safe=csv_safe)
+    check_table_output([], output, csv_safe=csv_safe)
+    suffix = suffix_of(output)
     started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
     with ExitStack() as stack:
         if store:
@@ -140,7 +141,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
             people = Profiles.load(store, resolver, merge_profiles=merge_profiles, missing_ok=True)
         else:
             people = Profiles(resolver, merge_profiles=merge_profiles)
-        with replacing(output) if output else nullcontext() as table_file:
+        with nullcontext() if output is None or is_printed(output) else replacing(output) as table_file:
             with progress("reading", total) as bar:
                 malformed = MalformedLines(bar, strict=strict)
                 for path in events:
@@ -149,11 +150,10 @@ def profiles(  # noqa: PLR0913 - click hands over each option
                     _read_updates(path, people, run, bar, malformed)
             run.malformed = malformed.count
             table = people.table()
-            if output and table_file:
-                write_table(table, output, table_file, csv_safe=csv_safe)
-        if not output:
-            print_csv(table, csv_safe=csv_safe)
-            sys.stdout.flush()
+            if table_file:
+                write_table(table, suffix, table_file, csv_safe=csv_safe)
+        if is_printed(output):
+            print_table(table, csv_safe=csv_safe, suffix=suffix)
         if any("\ufffd" in name for name in table.column_names):
             tell_renamed(people.renamed())
         spelling.tell()
@@ -225,10 +225,8 @@ def _check_call(
         )
     if journal:
         check_rules_are_left_out()
-    blocked_ids = click.get_current_context().params["blocked_ids"]
-    read_only = [*updates, *events, *filter(None, [journal, blocked_ids])]
+    read_only = [*updates, *events, *filter(None, [journal])]
     if [*updates, *events].count(STDIN) > 1:
         raise click.UsageError("standard input can be read once; name files")
-    check_distinct({"--output": output, "--store": store})
     check_no_journal([*updates, *events], "name it by --journal")
-    check_overwriting(read_only, (output, store))
+    check_outputs(read_only, {"--output": output, "--store": store})

@@ -26,24 +26,30 @@ from idmerge.cli.options import (
     strict_option,
 )
 from idmerge.cli.output import (
+    STDOUT,
     arrow_table,
     check_csv_safe,
     check_distinct,
+    check_outputs,
     check_overwriting,
+    check_printed,
     csv_safe_option,
     file_option,
+    is_printed,
     output_option,
-    print_csv,
+    print_table,
+    standard_output,
+    suffix_of,
     write_table,
 )
 from idmerge.cli.progress import progress, total_size
-from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_writer
+from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.summary import Run, print_summary
 from idmerge.files import BadLine, Piece, replacing, scan
 from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 COMMIT_EVERY = 100_000
 """Steps that are applied before they are committed to a journal."""
@@ -76,6 +82,7 @@ COMMIT_EVERY = 100_000
 @output_option("the mapping here")
 @file_option(
     "--rejected",
+    stdout=True,
     suffixes=SUFFIXES,
     text="Write the rejected links here, each with file, line and reason: .csv, .ndjson or .jsonl.",
 )
@@ -101,20 +108,16 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Judge the links in files and write the mapping; the help says more."""
-    blocked_ids = click.get_current_context().params["blocked_ids"]
-    _check_paths(files, blocked_ids, {"--output": output, "--rejected": rejected, "--journal": journal})
-    printed = [] if output or journal else [None]  # The mapping, to standard output.
-    check_csv_safe(*filter(None, [output, rejected]), *printed, csv_safe=csv_safe)
+    printed = not journal if output is None else is_printed(output)
+    _check_paths(files, journal, output, rejected, printed=printed)
+    suffix = suffix_of(output)
+    check_csv_safe(*([suffix] if output or printed else []), rejected_suffix(rejected), csv_safe=csv_safe)
     started = perf_counter()
     run = Run(files=len(files))
     total = total_size(files)
     with ExitStack() as stack:
-        mapping_file = stack.enter_context(replacing(output)) if output else None
-        writer = (
-            rejected_writer(rejected, stack.enter_context(replacing(rejected)), csv_safe=csv_safe)
-            if rejected
-            else None
-        )
+        mapping_file = None if output is None or printed else stack.enter_context(replacing(output))
+        writer = _rejected_writer(rejected, stack, csv_safe=csv_safe) if rejected else None
         resolver = (
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
@@ -125,13 +128,18 @@ def resolve(  # noqa: PLR0913 - click hands over each option
             else:
                 deque(reading, maxlen=0)
         table = arrow_table(resolver.mapping())
-        if output and mapping_file:
-            write_table(table, output, mapping_file, csv_safe=csv_safe)
+        if mapping_file:
+            write_table(table, suffix, mapping_file, csv_safe=csv_safe)
     run.seconds = perf_counter() - started
     if printed:
-        print_csv(table, csv_safe=csv_safe)
+        print_table(table, csv_safe=csv_safe, suffix=suffix)
     spelling.tell()
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
+
+
+def _rejected_writer(path: str, stack: ExitStack, *, csv_safe: bool) -> RejectedWriter:
+    stream = stack.enter_context(standard_output() if path == STDOUT else replacing(path))
+    return rejected_writer(rejected_suffix(path), stream, csv_safe=csv_safe)
 
 
 def _opened(path: str, canonical: Any) -> DurableResolver:
@@ -214,8 +222,16 @@ def _report(piece: Piece, report: Report, malformed: MalformedLines, writer: Rej
             writer.write(link)
 
 
-def _check_paths(files: Sequence[str], blocked_ids: str | None, outputs: Mapping[str, str | None]) -> None:
-    """Raise a usage error if a file would be written over; ``outputs`` are by option."""
-    check_distinct(outputs)
+def _check_paths(
+    files: Sequence[str], journal: str | None, output: str | None, rejected: str | None, *, printed: bool
+) -> None:
+    """Check that all outputs can be written, and that no file would be written over."""
+    check_distinct({"--output": output, "--rejected": rejected, "--journal": journal})
     check_no_journal(files, "name files of events or links, and --journal to keep them there")
-    check_overwriting([*files, *filter(None, [blocked_ids])], outputs.values())
+    blocked_ids = click.get_current_context().params["blocked_ids"]
+    check_overwriting([*files, *filter(None, [blocked_ids])], [journal])
+    check_outputs(files, {"--output": output, "--rejected": rejected})
+    if printed:
+        check_printed(suffix_of(output))
+        if rejected == STDOUT:
+            raise click.UsageError("the mapping and --rejected would both go to standard output; name a file")

@@ -10,7 +10,7 @@ from idmerge._formatting import counted
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
-from idmerge.cli.output import arrow_table, csv_safe_option, print_csv
+from idmerge.cli.output import arrow_table, csv_safe_option, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def retract(*, positions: Sequence[int], path: str, dry_run: bool, csv_safe: boo
         first = resolver.position
         table = arrow_table(resolver.retract(*positions, dry_run=dry_run))
         resolver.commit()
-    print_csv(table, csv_safe=csv_safe)
+    print_table(table, csv_safe=csv_safe)
     listed = ", ".join(f"{position:,}" for position in positions)
     if dry_run:
         changed = counted(table.num_rows, "canonical ID")

@@ -25,11 +25,22 @@ from idmerge.cli.options import (
     policy_options,
     strict_option,
 )
-from idmerge.cli.output import check_csv_safe, check_overwriting, csv_safe_option, tell_renamed
+from idmerge.cli.output import (
+    STDOUT,
+    check_csv_safe,
+    check_overwriting,
+    check_printed,
+    csv_safe_option,
+    format_option,
+    given_format,
+    shown_table,
+    standard_output,
+    tell_renamed,
+)
 from idmerge.cli.progress import progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.files import BadLine
-from idmerge.stitching.writing import PARTITIONS, SUFFIXES
+from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +68,13 @@ if TYPE_CHECKING:
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option(
-    "-o", "--output", metavar="OUT", required=True, help="A file (.parquet, .arrow, .csv) or a directory."
+    "-o",
+    "--output",
+    metavar="OUT",
+    required=True,
+    help="A file (.parquet, .arrow, .csv) or a directory; - is standard output.",
 )
+@format_option(SUFFIXES, " For -o - alone.")
 @click.option(
     "--partition-by",
     type=click.Choice(PARTITIONS),
@@ -103,10 +119,12 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     """Stitch the events of files; the help says more."""
     if journal and (given_policy() or is_given("canonical") or as_known):
         raise click.UsageError("--journal has a policy of its own and no --as-known; leave these out")
-    check_csv_safe("" if partition_by else output, csv_safe=csv_safe)
+    is_stdout = output == STDOUT
+    suffix = _checked_suffix(output, partition_by)
+    check_csv_safe("" if partition_by else suffix, csv_safe=csv_safe)
     started = perf_counter()
     paths = expanded_files(files)
-    _check_paths(paths, journal, output)
+    _check_paths(paths, journal, output, partition_by)
     with_resource = click.get_current_context().with_resource  # Until the command ends.
     resolver = with_resource(opened_to_read(journal)) if journal else Resolver(policy, canonical)
     events = StitchedEvents(
@@ -125,16 +143,43 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         events.learn(
             bar.advance,
             lambda piece, report: _tell(piece, report, malformed),
-            output=None if partition_by else output,
+            output=None if partition_by or is_stdout else output,
         )
     _tell_missing(properties, events)
     tell_renamed(events.renamed)
     run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
-    with progress("writing", total) as bar:
-        count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
+    if is_stdout:
+        count = _print(events, suffix, csv_safe=csv_safe)
+    else:
+        with progress("writing", total) as bar:
+            count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
     run.seconds = perf_counter() - started
     spelling.tell()
     _print_summary(run, resolver, events, count, output)
+
+
+def _checked_suffix(output: str, partition_by: str | None) -> str:
+    """Return the suffix of the format, of OUT or of standard output; or raise a usage error."""
+    suffix = given_format()
+    if output != STDOUT:
+        if suffix is not None:
+            raise click.UsageError("--format is for -o -; the suffix of OUT names its format")
+        return output
+    if partition_by is not None:
+        raise click.UsageError("--partition-by makes directories; name one by -o")
+    check_printed(suffix or ".csv")
+    return suffix or ".csv"
+
+
+def _print(events: StitchedEvents, suffix: str, *, csv_safe: bool) -> int:
+    """Write the events to standard output and return how many there are."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    schema = shown_table(events.schema.empty_table()).schema
+    tables = (shown_table(pa.Table.from_batches([batch])) for batch in events.batches())
+    batches = (batch for table in tables for batch in table.to_batches())
+    with standard_output() as stream:
+        return write_to_stream(stream, suffix, schema, batches, csv_safe=csv_safe)
 
 
 def _tell(piece: Any, report: Any, malformed: MalformedLines) -> None:
@@ -148,6 +193,7 @@ def _tell(piece: Any, report: Any, malformed: MalformedLines) -> None:
 
 def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: int, output: str) -> None:
     ids, clusters = len(resolver), resolver.cluster_count
+    to = "standard output" if output == STDOUT else named(output)
     lines = [
         labelled(
             "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
@@ -160,9 +206,7 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
             if events.duplicates
             else []
         ),
-        labelled(
-            "written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {named(output)}"
-        ),
+        labelled("written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {to}"),
     ]
     for line in lines:
         click.echo(line, err=True)
@@ -180,11 +224,15 @@ def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
             click.echo(labelled("note", f"no event has the property {printable(name)}"), err=True)
 
 
-def _check_paths(paths: Sequence[str], journal: str | None, output: str) -> None:
-    """Raise a usage error if a file cannot be read as events, or would be written over."""
+def _check_paths(paths: Sequence[str], journal: str | None, output: str, partition_by: str | None) -> None:
+    """Check that the output can be made over no file that is read, and that none is a journal."""
     check_no_journal(paths, "name files of events, and give it by --journal")
-    check_overwriting([*paths, *filter(None, [journal])], [output])
+    blocked_ids = click.get_current_context().params["blocked_ids"]
+    check_overwriting([*paths, *filter(None, [journal, blocked_ids])], [output])
+    if output == STDOUT:
+        return
     if Path(output).suffix and not output.endswith(SUFFIXES) and not Path(output).is_dir():
         raise click.UsageError(
             f"'{named(output)}' has no suffix that names a format: {', '.join(SUFFIXES)}, or a directory"
         )
+    check_output(output, partition_by)

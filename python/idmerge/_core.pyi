@@ -28,11 +28,7 @@ __version__: Final[str]
 
 @disjoint_base
 class Resolver:
-    """Joins IDs into identity clusters, link by link, and resolves each ID to its canonical one.
-
-    An ID may be text, bytes (UTF-8), an integer, a whole float or decimal, or a UUID (SPEC 3); what
-    is answered is text.
-    """
+    """Joins IDs, of any type that SPEC 3 allows, into clusters, and resolves each to its canonical one."""
 
     def __new__(
         cls,
@@ -55,7 +51,7 @@ class Resolver:
             What became of the link; a rejection is an answer, not an exception.
 
         Raises:
-            TypeError: An ID is of a type that no ID has.
+            TypeError: A value can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
         """
 
@@ -67,7 +63,7 @@ class Resolver:
             distinct_id: The ID that it stands for.
 
         Raises:
-            TypeError: An ID is of a type that no ID has.
+            TypeError: A value can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
         """
 
@@ -75,7 +71,7 @@ class Resolver:
         """Judge a ``$merge``: two IDs of one person (SPEC 2).
 
         Raises:
-            TypeError: An ID is of a type that no ID has.
+            TypeError: A value can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
         """
 
@@ -83,7 +79,7 @@ class Resolver:
         """Make an ID known, if it is valid, so that its cluster of one is counted (SPEC 3).
 
         Raises:
-            TypeError: ``distinct_id`` is of a type that no ID has.
+            TypeError: ``distinct_id`` can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
         """
 
@@ -99,7 +95,7 @@ class Resolver:
         """Return the canonical ID of an ID's cluster; an unknown ID resolves to itself (SPEC 5).
 
         Raises:
-            TypeError: ``distinct_id`` is of a type that no ID has.
+            TypeError: ``distinct_id`` can be no ID (SPEC 3).
             CanonicalError: A callable strategy chose an ID outside the cluster.
         """
 
@@ -107,14 +103,14 @@ class Resolver:
         """Return whether two IDs are the same person as far as is known; an ID is the same as itself.
 
         Raises:
-            TypeError: An ID is of a type that no ID has.
+            TypeError: A value can be no ID (SPEC 3).
         """
 
     def members(self, distinct_id: AnyId) -> list[str]:
         """Return the IDs of an ID's cluster in the order in which they became known.
 
         Raises:
-            TypeError: ``distinct_id`` is of a type that no ID has.
+            TypeError: ``distinct_id`` can be no ID (SPEC 3).
             UnknownIdError: ``distinct_id`` is not known.
         """
 
@@ -122,7 +118,7 @@ class Resolver:
         """Return how many IDs an ID's cluster has.
 
         Raises:
-            TypeError: ``distinct_id`` is of a type that no ID has.
+            TypeError: ``distinct_id`` can be no ID (SPEC 3).
             UnknownIdError: ``distinct_id`` is not known.
         """
 
@@ -643,4 +639,6 @@ def float_text(number: float) -> str:
 def _connected_components(
     first: ElementColumn, second: ElementColumn
 ) -> tuple[int, Column | NDArray[Any], NDArray[np.int32], NDArray[np.int32]]: ...
-def _utf8_of_ids(column: ArrowArray | ArrowStream, name: str, first_row: int) -> Column: ...
+def _utf8_of_ids(
+    column: ArrowArray | ArrowStream, name: str, lines: Sequence[int] | None = None
+) -> Column: ...

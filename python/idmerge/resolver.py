@@ -104,7 +104,7 @@ class Resolver(_core.Resolver):
         ``refused`` is Mixpanel's reason, if it refused the link itself.
 
         Raises:
-            TypeError: An ID is of a type that no ID has.
+            TypeError: A value can be no ID (SPEC 3).
             ValueError: ``kind`` or ``source`` is unknown.
         """
         check_source(source)

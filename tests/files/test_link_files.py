@@ -208,11 +208,15 @@ def test_an_integer_is_taken_by_its_decimal_digits(write: Any, name: str, tmp_pa
     ("columns", "message"),
     [
         ({"kind": ["merge"], "first": ["a"]}, "wrong or missing: second; found: kind, first"),
-        ({"kind": ["merge"], "first": [1.5], "second": ["b"]}, "the column first must hold text, got double"),
         (
-            {"kind": ["merge"], "first": ["a"], "second": [b"b"]},
-            "the column second must hold text, got binary",
+            {"kind": ["merge"], "first": [1.5], "second": ["b"]},
+            "the column first must hold text, integers or UUIDs, got Arrow Float64 1.5 in row 1",
         ),
+        (
+            {"kind": ["merge"] * 2, "first": ["a", "a"], "second": [None, True]},
+            "the column second must hold text, integers or UUIDs, got Arrow Boolean in row 2",
+        ),
+        ({"kind": ["merge"], "first": ["a"], "second": [b"caf\xe9"]}, "Invalid UTF8"),
         ({"kind": ["merge", "fuse"], "first": ["a", "a"], "second": ["b", "b"]}, ":2: kind must be "),
         ({"kind": ["merge", None], "first": ["a", "a"], "second": ["b", "b"]}, ":2: kind must be "),
         ({"kind": [True], "first": ["a"], "second": ["b"]}, ":1: kind must be "),

@@ -159,8 +159,8 @@ def test_what_is_neither_a_mapping_nor_text_is_a_wrong_call() -> None:
         profiles.update_many([{"$distinct_id": "u", "$set": {}}, None])  # type: ignore[list-item]
     assert list(profiles) == ["u"]
     for call in (profiles.get, profiles.hidden, profiles.forget, profiles.__contains__):
-        with pytest.raises(TypeError, match="an ID must be a str, got int"):
-            call(5)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="an ID must be text, an integer or a UUID, got NoneType"):
+            call(None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="resolver must be a resolver, got dict"):
         Profiles({})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="merge_profiles must be 'hide' or 'fill', got 'mix'"):

@@ -71,7 +71,7 @@ def test_an_identity_event_states_a_link(stated: dict[str, Any], link: tuple[Kin
             event("$identify", __anon_id=True, __identified_id="U1"),
             r"must be a string or an integer, got True",
         ),
-        (event("$identify", __anon_id=1.0, __identified_id="U1"), r"got 1\.0"),
+        (event("$identify", __anon_id=1.5, __identified_id="U1"), r"got 1\.5"),
         (event("$identify", __anon_id=["x"], __anon_distinct_id=D1, distinct_id="U1"), r"got \['x'\]"),
         (event("$create_alias", distinct_id="U1"), r"\$create_alias has no alias"),
         (event("$create_alias", alias="A"), r"has no \$distinct_id_before_identity or distinct_id"),

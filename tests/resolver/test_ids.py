@@ -103,7 +103,7 @@ def both() -> tuple[Resolver, reference.Resolver]:
     return Resolver(), reference.Resolver()
 
 
-@pytest.mark.rule("3")
+@pytest.mark.rule("3.values")
 @pytest.mark.parametrize("family", OBJECTS)
 @pytest.mark.parametrize(("value", "text"), VALUES, ids=stable)
 def test_a_value_is_the_same_id_or_is_refused_in_every_column_of_objects(
@@ -139,7 +139,7 @@ def test_a_value_is_the_same_id_or_is_refused_in_every_column_of_objects(
             assert text == "0" or text in observing
 
 
-@pytest.mark.rule("3")
+@pytest.mark.rule("3.values")
 @pytest.mark.parametrize(("value", "text"), VALUES, ids=stable)
 def test_a_value_is_the_same_id_or_is_refused_in_every_call_of_one(value: Any, text: Any) -> None:
     for resolver in both():
@@ -181,7 +181,7 @@ def test_a_value_is_the_same_id_or_is_refused_in_every_call_of_one(value: Any, t
             assert profiles.get(text) == {"a": 1} == profiles.get(value)
 
 
-@pytest.mark.rule("3")
+@pytest.mark.rule("3.values")
 @pytest.mark.parametrize(("value", "text"), VALUES, ids=stable)
 def test_a_value_is_the_same_id_or_none_in_an_event(value: Any, text: Any) -> None:
     anon = "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
@@ -207,7 +207,7 @@ NUMBERS += ["9007199254740993.0", "-9007199254740992.0", "1234567890123456789012
 NO_IDS = ["366.5", "9007199254740994.0", "1e16", "1e22", "1e400", "-1e19", "true", "null", '{"a": 1}', "[1]"]
 
 
-@pytest.mark.rule("3", "9.ids")
+@pytest.mark.rule("3.values", "9.ids")
 @pytest.mark.parametrize("written", [*NUMBERS, *NO_IDS])
 def test_a_number_in_a_line_of_json_is_the_id_that_it_is_in_a_dict(written: str, tmp_path: Path) -> None:
     anon = "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
@@ -310,7 +310,7 @@ TYPED = {
 }
 
 
-@pytest.mark.rule("3")
+@pytest.mark.rule("3.values")
 @pytest.mark.parametrize("family", TYPED)
 def test_a_column_of_one_type_holds_the_ids_that_its_values_are(family: str) -> None:
     column, texts = TYPED[family]
@@ -368,7 +368,7 @@ WRONG = {
 }
 
 
-@pytest.mark.rule("3")
+@pytest.mark.rule("3.values")
 @pytest.mark.parametrize("family", WRONG)
 def test_a_column_of_another_type_is_refused_by_column_row_and_type(family: str) -> None:
     column, came = WRONG[family]

@@ -261,3 +261,10 @@ def is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa  # noqa: PLC0415
 
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Return whether ``kind`` is a type of bytes of any length, which can be text as UTF-8."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.errors import FileFormatError
-from idmerge.files.arrow import is_text, opened
+from idmerge.files.arrow import is_bytes, is_text, opened
 from idmerge.files.jsontext import UTF16, numbered_lines
 from idmerge.files.kinds import kind_named
 from idmerge.files.pieces import BATCH, BATCH_BYTES, MAX_LINE, BadLine, LinkBatch
+from idmerge.files.rows import as_text
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     from idmerge.files.arrow import Format
@@ -141,7 +142,7 @@ def read_columns(
         for batch in file.batches(COLUMNS, BATCH, size, on_bytes):
             lines = range(row, row + batch.num_rows)
             kinds = _kind_numbers(path, row, batch.column("kind"))
-            first, second = (_texts(path, name, batch.column(name)) for name in COLUMNS[1:])
+            first, second = (_texts(path, name, batch.column(name), lines) for name in COLUMNS[1:])
             yield LinkBatch(path, lines, kinds, first, second)
             row += batch.num_rows
 
@@ -168,16 +169,18 @@ def _kind_numbers(path: str, row: int, column: Any) -> Any:
     raise _unknown_kind(path, row + index, unknown)
 
 
-def _texts(path: str, name: str, column: Any) -> Any:
-    """Return ``column`` as text: integers by their decimal digits, as in an event."""
+def _texts(path: str, name: str, column: Any, lines: Sequence[int]) -> Any:
+    """Return ``column`` as text: that of its IDs (SPEC 3)."""
     import pyarrow as pa  # noqa: PLC0415
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if is_text(kind):
         return column
-    if pa.types.is_integer(column.type) or pa.types.is_null(column.type):
-        return column.cast(pa.string())
-    raise FileFormatError(f"{path}: the column {name} must hold text, got {column.type}; cast it to string")
+    try:
+        # Bytes that are no UTF-8 are damage, as text is that is none.
+        return column.cast(pa.string()) if is_bytes(kind) else as_text(name, column, lines)
+    except (TypeError, pa.ArrowException) as error:
+        raise FileFormatError(f"{path}: {error}") from error
 
 
 def _places(path: str, names: list[str]) -> list[int]:

@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from idmerge._core import _utf8_of_ids
-from idmerge._ids import as_id
+from idmerge._ids import as_id, id_texts
 from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded
 from idmerge._steps import EVIDENCE, OBSERVE, states_link, step_of
 from idmerge.events import IDENTITY_EVENTS, operand_names
-from idmerge.files.arrow import is_text
+from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
 from idmerge.outcome import Report
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from idmerge._steps import StepColumns
     from idmerge.files.judging import JudgedLink
     from idmerge.resolver import Resolver
+
+
+PAIR = "$distinct_ids"
+"""The column with a list of both operands of a `$merge`."""
 
 
 class Rows:
@@ -149,7 +153,7 @@ class Rows:
         names = as_text(EVENT, self.column(EVENT))
         is_link = pc.is_in(names, pa.array(IDENTITY_EVENTS))
         places = pc.indices_nonzero(is_link)
-        rows = self._table.take(places).to_pylist()
+        rows = self._with_ids(self._table.take(places), places.to_pylist()).to_pylist()
         return {
             place: {"event": row[EVENT], "properties": self._properties_of(row)}
             for place, row in zip(places.to_pylist(), rows, strict=True)
@@ -172,10 +176,26 @@ class Rows:
             elif isinstance(value, (str, bytes)):
                 return properties | self._flat(row)
         properties |= self._flat(row)
-        pair = properties.get("$distinct_ids")
+        pair = properties.get(PAIR)
         if isinstance(pair, str):
-            properties["$distinct_ids"] = _parsed(pair)
+            properties[PAIR] = _parsed(pair)
         return properties
+
+    def _with_ids(self, links: pa.Table, lines: Sequence[int]) -> pa.Table:
+        """Return the rows ``links`` with the texts of their operands; ``lines`` has their numbers.
+
+        Raises:
+            TypeError: An operand can be no ID; the message names column, row and type.
+        """
+        for name in self._operands:
+            column = links.column(name).combine_chunks()
+            if name != PAIR and not is_bytes(column.type):  # Bytes may be no Unicode: an invalid ID.
+                links = links.set_column(links.column_names.index(name), name, as_text(name, column, lines))
+            elif name == PAIR and not is_text(column.type):
+                for line, pair in zip(lines, column.to_pylist(), strict=True):
+                    if isinstance(pair, list):
+                        id_texts(pair, f"row {line} of the column {name}")
+        return links
 
     def _flat(self, row: Mapping[str, Any]) -> dict[str, Any]:
         names = dict.fromkeys((ID, BEFORE, *self._operands))
@@ -195,11 +215,11 @@ def _check_properties(kind: pa.DataType) -> None:
         raise TypeError(f"the column {PROPERTIES} must be a struct, a map or JSON text, got {kind}")
 
 
-def as_text(name: str, column: Any, first_row: int = 0) -> Any:
-    """Return the column called ``name`` as utf8: the texts of its IDs (SPEC 3), null for none.
+def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
+    """Return the column of IDs called ``name`` as utf8: their texts (SPEC 3), null for none.
 
     Raises:
-        TypeError: A value can be no ID; rows are counted from ``first_row``.
+        TypeError: A value can be no ID; the message names its row, or its line in ``lines``.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -207,7 +227,7 @@ def as_text(name: str, column: Any, first_row: int = 0) -> Any:
         return column.cast(pa.string())
     if column.null_count == len(column):
         return pa.nulls(len(column), pa.string())
-    texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", first_row))
+    texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", lines))
     return texts if isinstance(column, pa.ChunkedArray) else pa.concat_arrays(texts.chunks)
 
 

@@ -133,16 +133,14 @@ class Columns:
         there = [name for name in self._schemas[file.path].names if name in names]
         fields = [self._whole.field(name) for name in names]
         size = os.stat(file.path).st_size  # noqa: PTH116
-        row = 0
         for batch in record_batches(file, there, size, on_bytes):
             columns = [
-                _told(file, _as_field, field, batch.column(field.name), row)
+                _told(file, _as_field, field, batch.column(field.name))
                 if field.name in there
                 else pa.nulls(batch.num_rows, field.type)
                 for field in fields
             ]
             yield pa.Table.from_arrays(columns, schema=pa.schema(fields))
-            row += batch.num_rows
 
     def _check_columns(self, schema: pa.Schema) -> None:
         """Raise ValueError if a file has not the columns that all must have."""
@@ -178,9 +176,9 @@ def _unified(schemas: Sequence[pa.Schema]) -> Any:
     return unified
 
 
-def _as_field(field: pa.Field[Any], column: Any, row: int) -> Any:
+def _as_field(field: pa.Field[Any], column: Any) -> Any:
     if field.name in TEXTS:
-        return as_text(field.name, column, row)
+        return as_text(field.name, column)
     return column if column.type == field.type else column.cast(field.type, safe=False)
 
 

@@ -47,7 +47,7 @@ pub fn id_texts<'py>(list: &Bound<'py, PyList>, name: &str) -> PyResult<Bound<'p
 }
 
 /// Returns what `read` makes of each array of the Arrow column called `name`, and of whether its
-/// values are UUIDs; rows are counted from `first_row`.
+/// values are UUIDs; `line` has the number of a row in messages.
 ///
 /// # Errors
 ///
@@ -56,23 +56,30 @@ pub fn each_array<T>(
     arrays: &[ArrayRef],
     field: &Field,
     name: &str,
-    mut first_row: usize,
+    line: impl Fn(usize) -> PyResult<usize>,
     read: impl Fn(&ArrayRef, bool) -> Result<T, NoId>,
 ) -> PyResult<Vec<T>> {
     let (kind, is_uuid) = (field.data_type(), ids::is_uuid(field));
-    // Such bytes are no text: those of bits, of a picture, of a place.
-    if let Some(extension) = ids::extension(field).filter(|_| ids::is_bytes(kind)) {
-        return Err(no_ids(name, &format!("Arrow {extension} in row {first_row}")));
-    }
-    let each = arrays.iter().map(|array| {
-        let read = read(array, is_uuid).map_err(|no_id| {
-            let no_id = NoId { row: first_row + no_id.row, ..no_id };
-            no_ids(name, &no_id.shown(&format!("Arrow {kind}")))
-        });
+    let mut first_row = 0;
+    let mut each = Vec::with_capacity(arrays.len());
+    for array in arrays {
+        // Bytes with another meaning are no text: those of bits, of a picture, of a place.
+        let other = ids::extension(field).filter(|_| ids::is_bytes(kind));
+        let read = match other {
+            Some(_) => Err(NoId { row: 0, number: None }),
+            None => read(array, is_uuid),
+        };
+        match read {
+            Ok(read) => each.push(read),
+            Err(no_id) => {
+                let kind = other.map_or_else(|| kind.to_string(), str::to_owned);
+                let no_id = NoId { row: line(first_row + no_id.row)?, ..no_id };
+                return Err(no_ids(name, &no_id.shown(&format!("Arrow {kind}"))));
+            }
+        }
         first_row += array.len();
-        read
-    });
-    each.collect()
+    }
+    Ok(each)
 }
 
 /// Returns the error for the column called `name`, in which something else came.

@@ -50,7 +50,7 @@ impl Pinned {
         if elements == Elements::Texts && !is_text(kind) {
             return Err(PyTypeError::new_err(format!("{name} must be a column of text, got Arrow {kind}")));
         }
-        let chunks = each_array(arrays, field, name, 0, Chunk::from_arrow)?;
+        let chunks = each_array(arrays, field, name, Ok, Chunk::from_arrow)?;
         Ok(Self { chunks, arrow_type: Some(kind.clone()) })
     }
 

@@ -102,11 +102,18 @@ impl Column {
 }
 
 /// Return an Arrow column of IDs as one of utf8; text that is no Unicode is null.
+///
+/// Messages have the number of a row in ``lines``, or its own.
 #[pyfunction]
-#[pyo3(name = "_utf8_of_ids")]
-pub fn utf8_of_ids(column: &Bound<'_, PyAny>, name: &str, first_row: usize) -> PyResult<Column> {
+#[pyo3(name = "_utf8_of_ids", signature = (column, name, lines=None))]
+pub fn utf8_of_ids(
+    column: &Bound<'_, PyAny>,
+    name: &str,
+    lines: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Column> {
     let (arrays, field) = read_arrow(column, name)?;
-    let texts = each_array(&arrays, &field, name, first_row, ids::utf8)?;
+    let line = |row| lines.map_or(Ok(row), |lines| lines.get_item(row)?.extract());
+    let texts = each_array(&arrays, &field, name, line, ids::utf8)?;
     let texts = texts.iter().map(|array| array.as_string().clone());
     Column::new(texts.collect(), &DataType::Utf8)
 }

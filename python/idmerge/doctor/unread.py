@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from idmerge._ids import as_id
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
-from idmerge.events import IDENTITY_EVENTS, as_id, distinct_id_of, shown
+from idmerge.events import IDENTITY_EVENTS, distinct_id_of, shown
 from idmerge.files import EventBatch, read
 from idmerge.files.flattening import flattener_of
 from idmerge.files.names import EVENT, ID, PROPERTIES, TIME

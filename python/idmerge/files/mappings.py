@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idmerge.events import Kind, as_id, shown
+from idmerge._ids import as_id
+from idmerge.events import Kind, shown
 from idmerge.files.dialects import RESOLVED
 from idmerge.files.names import ID
 from idmerge.files.pieces import BATCH, BATCH_BYTES, BadLine, LinkBatch

@@ -227,7 +227,7 @@ def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
         return column.cast(pa.string())
     if column.null_count == len(column):
         return pa.nulls(len(column), pa.string())
-    texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", lines))
+    texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", lines))  # type: ignore[call-overload]
     return texts if isinstance(column, pa.ChunkedArray) else pa.concat_arrays(texts.chunks)
 
 

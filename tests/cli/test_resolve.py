@@ -160,6 +160,8 @@ def test_an_empty_file_gives_an_empty_mapping(tmp_path: Path) -> None:
         (["--max-cluster-size", "none"], Policy(max_cluster_size=None)),
         (["--anon-format", "any"], Policy(anon_format="any")),
         (["--anon-format", "sdk"], Policy(anon_format="sdk")),
+        (["--verdicts", "ignore"], Policy(verdicts="ignore")),
+        (["--no-evidence"], Policy(evidence=False)),
         (["--anon-guard", "cluster"], Policy(anon_guard="cluster")),
         (["--anon-guard", "off"], Policy(anon_guard="off")),
         (["--no-alias-once"], Policy(alias_once=False)),
@@ -193,7 +195,7 @@ def test_the_options_offer_what_the_policy_knows() -> None:
         Resolver(canonical=name)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'uuid4', 'sdk', 'any'"):
         Policy(anon_format="")  # type: ignore[arg-type]
-    assert options.ANON_FORMATS == ("uuid4", "sdk", "any")
+    assert options.ANON_FORMATS == ("mixpanel", "uuid4", "sdk", "any")
 
 
 # The rejected links

@@ -37,7 +37,7 @@ def test_ids_that_are_kept_apart_are_joined_by_no_kind_of_link(make: Any, kind: 
 
 
 @pytest.mark.rule("2.identify.7", "2.create_alias.6", "2.merge.5", "2.max_cluster_size")
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [Kind.IDENTIFY, Kind.ALIAS, Kind.MERGE])
 def test_no_kind_of_link_makes_a_cluster_too_large(make: Any, kind: Kind) -> None:
     r = make(Policy(max_cluster_size=3))
     assert r.link(kind, D1, "U1") is Outcome.MERGED

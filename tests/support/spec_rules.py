@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SPEC = (DOCS / "SPEC.md").read_text(encoding="utf-8")
 _SECTION = re.compile(r"## (\d+)\. ")
-_KIND = re.compile(r"`\$(\w+)\(")
+_KIND = re.compile(r"`\$?(\w+)\(")
 _STEP = re.compile(r"(\d+)\. ")
 _BOLD = re.compile(r"(?:- )?\*\*(.+?)\*\*")
 _ROW = re.compile(r'\| `"?\$?([\w ]+?)"?` ')

@@ -33,7 +33,7 @@ def anon_format(evidence: Evidence) -> Iterator[Finding]:
     devices = groups(links.first, refused)
     if not devices:
         return
-    looser: Looser = "sdk" if evidence.policy.anon_format == "uuid4" else "any"
+    looser: Looser = "any" if evidence.policy.anon_format == "sdk" else "sdk"
     examples = [
         links.example(
             int(rows[0]),

@@ -67,7 +67,7 @@ class Evidence:
     def looks_anonymous(self) -> NDArray[np.bool_]:
         """A mask of the IDs that look anonymous, by the policy's format or by their prefix."""
         # Where any ID may be an anonymous one, only the formats of SDKs look anonymous.
-        form = "sdk" if self.policy.anon_format == "sdk" else "uuid4"
+        form = "sdk" if self.policy.anon_format == "sdk" else "mixpanel"
         matches = re.compile(ANON_FORMATS[form]).fullmatch
         found = (text.startswith(DEVICE_PREFIX) or matches(text) is not None for text in self.ids.texts)
         return np.fromiter(found, np.bool_, len(self.ids))

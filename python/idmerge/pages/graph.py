@@ -27,7 +27,7 @@ MOST_NODES = 600
 MOST_BESIDE = 5
 """Links between the same two IDs that are drawn; of more, the first ones."""
 
-_LOOKS_ANONYMOUS = re.compile(ANON_FORMATS["uuid4"])
+_LOOKS_ANONYMOUS = re.compile(ANON_FORMATS["mixpanel"])
 
 
 class Role(Enum):

@@ -190,8 +190,7 @@ impl Rules<'_> {
         let [(first, ours), (second, theirs)] = ids.map(|id| (id, clusters.find_root(id)));
         let overrides = &state.overrides;
         let own = kind.before_refusal().unwrap_or(kind);
-        let outcome =
-            self.policy.judge(own, &LinkFacts { clusters, overrides, first, second, ours, theirs });
+        let outcome = self.policy.judge(own, &LinkFacts { clusters, overrides, first, second, ours, theirs });
         state.differing += u64::from(outcome.is_accepted());
         if self.policy.respects_verdicts {
             state.count(Outcome::RefusedBefore);

@@ -129,9 +129,7 @@ impl JournaledResolver {
     pub fn observe_evidence(&mut self, id: Operand, sent: Operand) -> Result<(), Error> {
         match &mut self.unwritten {
             None => self.resolver.observe_evidence(id, sent),
-            Some(unwritten) => {
-                self.resolver.observe_evidence_recorded([id, sent], &mut unwritten.record)
-            }
+            Some(unwritten) => self.resolver.observe_evidence_recorded([id, sent], &mut unwritten.record),
         }
     }
 

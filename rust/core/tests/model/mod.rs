@@ -245,7 +245,9 @@ impl<'a> Model<'a> {
     fn unite(&mut self, first: usize, second: usize) {
         let of_stable = self.stays(first, second);
         let stated = match (self.records[first].stated, self.records[second].stated) {
-            (Some(a), Some(b)) if self.strategy == Strategy::Stable => Some(if of_stable == a { a } else { b }),
+            (Some(a), Some(b)) if self.strategy == Strategy::Stable => {
+                Some(if of_stable == a { a } else { b })
+            }
             (Some(a), Some(b)) => Some(self.best(&[a.min(b), a.max(b)])),
             (one, other) => one.or(other),
         };

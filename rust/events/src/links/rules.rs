@@ -53,8 +53,14 @@ impl Rules {
     ///
     /// Returns None if there are too many keys.
     pub fn new(events: Vec<(String, u8, Vec<Vec<String>>)>) -> Option<Self> {
-        let mut known =
-            Self { keys: Vec::new(), marks: 0, events: Vec::new(), distinct_id: 0, sent: 0, verdicts: [0; 2] };
+        let mut known = Self {
+            keys: Vec::new(),
+            marks: 0,
+            events: Vec::new(),
+            distinct_id: 0,
+            sent: 0,
+            verdicts: [0; 2],
+        };
         known.distinct_id = known.place("distinct_id".to_owned());
         known.sent = known.place(SENT_ID.to_owned());
         known.verdicts = VERDICTS.map(|key| known.place(key.to_owned()));

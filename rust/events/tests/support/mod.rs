@@ -47,9 +47,7 @@ pub fn steps(scan: &Scan) -> Vec<Owned> {
             (Some(kind), [first, second].into_iter().filter_map(text).collect())
         }
         Step::Observe(id) => (None, text(id).into_iter().collect()),
-        Step::Evidence(id, sent) => {
-            (Some(Kind::Evidence), [id, sent].into_iter().filter_map(text).collect())
-        }
+        Step::Evidence(id, sent) => (Some(Kind::Evidence), [id, sent].into_iter().filter_map(text).collect()),
     });
     owned.enumerate().map(|(row, step)| (!holes.contains(&row)).then_some(step)).collect()
 }

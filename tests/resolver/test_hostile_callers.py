@@ -180,7 +180,7 @@ def test_a_wrong_kind_in_a_list_is_refused_before_the_first_link() -> None:
         with pytest.raises(ValueError, match="9"):
             r.link_many([Kind.MERGE, 9], ["a", "c"], ["b", "d"])  # type: ignore[list-item]
         with pytest.raises(TypeError):
-            r.observe_many(["ok", 5])  # type: ignore[list-item]
+            r.observe_many(["ok", 0.5])
         assert len(r) == 0
 
 

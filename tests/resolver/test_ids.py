@@ -86,7 +86,7 @@ VALUES: list[tuple[Any, Any]] = [
 OBJECTS: dict[str, Callable[[list[Any]], Any]] = {
     "list": list,
     "tuple": tuple,
-    "numpy objects": lambda values: objects(values),
+    "numpy objects": lambda values: objects([*values]),
     "pandas objects": lambda values: pd.Series(objects(values), dtype=object),
     "pandas Index": lambda values: pd.Index(objects(values), dtype=object),
     "polars objects": lambda values: pl.Series("ids", values, dtype=pl.Object),
@@ -212,9 +212,9 @@ NO_IDS = ["366.5", "9007199254740994.0", "1e16", "1e22", "1e400", "-1e19", "true
 def test_a_number_in_a_line_of_json_is_the_id_that_it_is_in_a_dict(written: str, tmp_path: Path) -> None:
     anon = "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
     lines = [
-        '{"event": "A", "properties": {"distinct_id": %s}}' % written,
-        '{"event": "$identify", "properties": {"$anon_id": "%s", "distinct_id": %s}}' % (anon, written),
-        '{"event": "$merge", "properties": {"$distinct_ids": ["other", %s]}}' % written,
+        f'{{"event": "A", "properties": {{"distinct_id": {written}}}}}',
+        f'{{"event": "$identify", "properties": {{"$anon_id": "{anon}", "distinct_id": {written}}}}}',
+        f'{{"event": "$merge", "properties": {{"$distinct_ids": ["other", {written}]}}}}',
     ]
     path = tmp_path / "events.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines))

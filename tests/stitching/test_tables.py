@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import idmerge
 from idmerge import Policy, Resolver, reference
-from idmerge.errors import CanonicalError, ColumnError
 from idmerge._ids import as_id
+from idmerge.errors import CanonicalError, ColumnError
 from idmerge.events import distinct_id_of
 from idmerge.files.rows import Rows
 from stitched_by_hand import AS_KNOWN, BEFORE, sent, unicode

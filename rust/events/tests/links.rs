@@ -57,8 +57,35 @@ fn a_line_without_the_key_of_a_name_or_with_properties_that_are_a_text_is_declin
 }
 
 #[test]
+fn a_whole_float_is_an_id_by_the_digits_of_its_integer() {
+    let digits = [
+        ("366.0", "366"),
+        ("1e3", "1000"),
+        ("-0.0", "0"),
+        ("-0", "0"),
+        ("9007199254740992.0", "9007199254740992"),
+    ];
+    for (number, id) in digits {
+        assert_eq!(
+            step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{number}}}}}"#)),
+            observed(id),
+            "{number}"
+        );
+        let merge = format!(r#"{{"event":"$merge","properties":{{"$distinct_ids":["a",{number}]}}}}"#);
+        assert_eq!(step(&merge), link(Kind::Merge, "a", id), "{number}");
+    }
+    for number in ["1.5", "9007199254740994.0", "1e18"] {
+        assert_eq!(
+            step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{number}}}}}"#)),
+            NOTHING,
+            "{number}"
+        );
+    }
+}
+
+#[test]
 fn a_number_that_may_be_a_longer_integer_is_declined_as_an_id_and_elsewhere_passed_over() {
-    for number in ["1.5", "1e3", "18446744073709551616", "-9223372036854775809"] {
+    for number in ["1e20", "18446744073709551616", "-9223372036854775809"] {
         assert_eq!(
             step(&format!(r#"{{"event":"e","properties":{{"distinct_id":{number}}}}}"#)),
             None,

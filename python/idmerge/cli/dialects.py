@@ -52,6 +52,11 @@ class Spelling:
         """Keep the dialect of a file; None is an empty file's."""
         self._titles[path] = None if dialect is None else dialect.title
 
+    @property
+    def told_empty(self) -> bool:
+        """True if `lines` name an empty file."""
+        return None in self._titles.values()
+
     def lines(self) -> Iterator[str]:
         """Yield the lines of a summary: the dialects but for the raw shape, and the empty files."""
         counts = Counter(title for title in self._titles.values() if title is not None)

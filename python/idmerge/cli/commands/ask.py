@@ -13,6 +13,7 @@ from idmerge._formatting import cut, printable
 from idmerge._naming import named
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
+from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import canonical_option, expanded_files, given_policy, is_given, policy_options
@@ -45,6 +46,9 @@ from idmerge.questions.lengths import length_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
+
+    from idmerge import Report
+    from idmerge.files import Piece
 
 MANY = 10
 """Events that a message names."""
@@ -304,12 +308,15 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver, spelling: Spelli
     files = expanded_files(paths)
     events = StitchedEvents(files, resolver, **spelling.arguments)
     with progress("reading", total_size(files)) as bar:
-        malformed = MalformedLines(bar)
-        events.learn(
-            bar.advance,
-            lambda piece, _report: (
-                malformed.add(piece.path, piece.line, piece.message) if isinstance(piece, BadLine) else None
-            ),
-        )
+        malformed, links = MalformedLines(bar), RejectedLinks(resolver.policy)
+
+        def take(piece: Piece, report: Report | None) -> None:
+            if isinstance(piece, BadLine):
+                malformed.add(piece.path, piece.line, piece.message)
+            elif report is not None:
+                links.take(piece, report)
+
+        events.learn(bar.advance, take)
     spelling.tell()
+    links.tell(events=events.events, told_empty=spelling.told_empty)
     return events

@@ -9,6 +9,7 @@ import click
 
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
+from idmerge.cli.link_notes import NO_LINK, NOTHING, tell_note
 from idmerge.cli.options import (
     FILES_HELP,
     canonical_option,
@@ -114,6 +115,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
             )
         spelling.tell()
     _write(FORMATS[format_name](diagnosis), output)
+    _tell_note(diagnosis, spelling)
     worst = diagnosis.worst()
     if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
@@ -128,6 +130,16 @@ def _check(files: Sequence[str], profiles: str | None, output: str | None) -> No
         if profiles:
             raise click.UsageError("--profiles goes with files of events, not with a journal")
     check_outputs([*files, *filter(None, [profiles])], {"--output": output})
+
+
+def _tell_note(diagnosis: Diagnosis, spelling: Spelling) -> None:
+    """Print a note if no link, or nothing at all, was read."""
+    overview = diagnosis.overview
+    if overview.ids or overview.events:
+        if not overview.links:
+            tell_note(NO_LINK)
+    elif not spelling.told_empty and not overview.links:
+        tell_note(NOTHING)
 
 
 def _write(text: str, output: str | None) -> None:

@@ -14,6 +14,7 @@ from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
+from idmerge.cli.link_notes import RejectedLinks, tell_note
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
@@ -54,6 +55,7 @@ class Run:
     malformed: int = 0
     rejected_links: int = 0
     links: int = 0
+    events: int = 0
     outcomes: Counter[UpdateOutcome] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)
 
@@ -144,8 +146,9 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         with nullcontext() if output is None or is_printed(output) else replacing(output) as table_file:
             with progress("reading", total) as bar:
                 malformed = MalformedLines(bar, strict=strict)
+                links = RejectedLinks(resolver.policy)
                 for path in events:
-                    _read_links(path, resolver, run, bar, malformed, spelling)
+                    _read_links(path, resolver, run, links, bar, malformed, spelling)
                 for path in updates:
                     _read_updates(path, people, run, bar, malformed)
             run.malformed = malformed.count
@@ -159,20 +162,29 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         spelling.tell()
         for line in _summary(run, people, perf_counter() - started):
             click.echo(line, err=True)
+        _tell_notes(run, links if events else None, spelling)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
 
 
 def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
-    path: str, resolver: Resolver, run: Run, bar: Progress, malformed: MalformedLines, spelling: Spelling
+    path: str,
+    resolver: Resolver,
+    run: Run,
+    links: RejectedLinks,
+    bar: Progress,
+    malformed: MalformedLines,
+    spelling: Spelling,
 ) -> None:
     for piece in scan(path, on_bytes=bar.advance, **spelling.arguments):
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message)
             continue
         report = piece.apply_to(resolver)
+        run.events += len(piece)
         run.links += len(report)
         run.rejected_links += report.rejected
+        links.take(piece, report)
 
 
 def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines) -> None:
@@ -184,6 +196,13 @@ def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malforme
         run.count(report)
         for row, message in report.malformed.items():
             malformed.add(piece.path, piece.lines[row], message)
+
+
+def _tell_notes(run: Run, links: RejectedLinks | None, spelling: Spelling) -> None:
+    if links is not None:
+        links.tell(events=run.events, told_empty=spelling.told_empty)
+    if not run.outcomes:
+        tell_note("no update was read, so no profile was changed")
 
 
 def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
+from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.options import (
     FILES_HELP,
@@ -121,7 +122,8 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         resolver = (
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
-        reading = _read_all(files, total, resolver, run, writer, spelling, strict=strict)
+        links = RejectedLinks(resolver.policy, in_journal=journal is not None)
+        reading = _read_all(files, total, resolver, run, links, writer, spelling, strict=strict)
         with _keeping(run, journal):
             if isinstance(resolver, DurableResolver):
                 _commit_all(resolver, reading, run, strict=strict)
@@ -135,6 +137,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         print_table(table, csv_safe=csv_safe, suffix=suffix)
     spelling.tell()
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
+    links.tell(events=run.events, told_empty=spelling.told_empty)
 
 
 def _rejected_writer(path: str, stack: ExitStack, *, csv_safe: bool) -> RejectedWriter:
@@ -165,6 +168,7 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     total: int | None,
     resolver: Resolver,
     run: Run,
+    links: RejectedLinks,
     writer: RejectedWriter | None,
     spelling: Spelling,
     *,
@@ -180,10 +184,10 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
                     continue
                 run.events += len(piece)
                 report = piece.apply_to(resolver)
-                run.outcomes.update(report.counts)
+                links.take(piece, report)
                 _report(piece, report, malformed, writer)
                 yield
-    run.malformed = malformed.count
+    run.malformed, run.outcomes = malformed.count, links.outcomes
 
 
 def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *, strict: bool) -> None:

@@ -14,6 +14,7 @@ from idmerge._formatting import counted, printable
 from idmerge._naming import named
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
+from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import (
@@ -140,9 +141,10 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     total = total_size(paths)
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
+        links = RejectedLinks(resolver.policy)
         events.learn(
             bar.advance,
-            lambda piece, report: _tell(piece, report, malformed),
+            lambda piece, report: _tell(piece, report, malformed, links),
             output=None if partition_by or is_stdout else output,
         )
     _tell_missing(properties, events)
@@ -156,6 +158,8 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     run.seconds = perf_counter() - started
     spelling.tell()
     _print_summary(run, resolver, events, count, output)
+    if events.applies or not run.events:
+        links.tell(events=run.events, told_empty=spelling.told_empty)
 
 
 def _checked_suffix(output: str, partition_by: str | None) -> str:
@@ -182,10 +186,11 @@ def _print(events: StitchedEvents, suffix: str, *, csv_safe: bool) -> int:
         return write_to_stream(stream, suffix, schema, batches, csv_safe=csv_safe)
 
 
-def _tell(piece: Any, report: Any, malformed: MalformedLines) -> None:
+def _tell(piece: Any, report: Any, malformed: MalformedLines, links: RejectedLinks) -> None:
     if isinstance(piece, BadLine):
         malformed.add(piece.path, piece.line, piece.message)
     elif report is not None:
+        links.take(piece, report)
         wrong = np.flatnonzero(report.outcomes == Outcome.MALFORMED).tolist()
         for link in piece.judged(report, wrong):
             malformed.add(link.path, link.line, str(link.message))

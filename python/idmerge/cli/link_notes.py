@@ -1,0 +1,124 @@
+"""Notes in a summary on links that were rejected, and on runs that read nothing, a line each.
+
+A rejected link is judged by the first check that applies (SPEC 2). So a note names the switch with
+which links pass *this check*; what the later checks say of them is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from idmerge import Outcome
+from idmerge._formatting import counted
+from idmerge.cli.messages import labelled
+from idmerge.cli.rules import RULES
+from idmerge.policy import ANON_FORMATS, can_be_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from idmerge import Policy, Report
+    from idmerge.files import JudgedLink, Piece
+
+MOST_LOOKED_AT = 10_000
+"""Rejected links of an outcome that are looked at one by one; of more, no part is counted."""
+FORMATS = ("uuid4", "mixpanel", "sdk", "any")
+"""Anonymous formats, each of which the next one includes."""
+NO_LINK = "no event states a link, so each ID is a person of its own"
+NOTHING = "nothing was read: there is neither an event nor a link"
+LENGTH = "--max-id-length none"
+
+
+class RejectedLinks:
+    """Counts the links of one run by outcome, and the rejected ones by the option they need."""
+
+    def __init__(self, policy: Policy, *, in_journal: bool = False) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self._policy = policy
+        self._any_length = replace(policy, max_id_length=None)
+        self._in_journal = in_journal
+        self._looked_at: Counter[Outcome] = Counter()
+        self._passing: Counter[str] = Counter()
+        """Links that were looked at, by the option with which they pass the check."""
+
+    def take(self, piece: Piece, report: Report) -> None:
+        """Count the links of one ``piece``, on which the ``report`` is."""
+        self.outcomes.update(report.counts)
+        for outcome in (Outcome.ANON_FORMAT, Outcome.INVALID_ID):
+            room = MOST_LOOKED_AT - self._looked_at[outcome]
+            if room <= 0 or not report.counts.get(outcome):
+                continue
+            rows = np.flatnonzero(report.outcomes == outcome)[:room].tolist()
+            for link in piece.judged(report, rows):
+                self._passing.update(self._options(link))
+                self._looked_at[outcome] += 1
+
+    def _options(self, link: JudgedLink) -> Iterator[str]:
+        """Yield the options with each of which ``link`` passes the check that rejected it."""
+        operands = [text for text in (link.first, link.second) if text is not None]
+        if link.outcome is Outcome.INVALID_ID:
+            if all(can_be_id(text, self._any_length) for text in operands):
+                yield LENGTH
+            return
+        for name in FORMATS:
+            if re.fullmatch(ANON_FORMATS[name], operands[0]):
+                yield f"--anon-format {name}"
+
+    def notes(self, *, events: int, told_empty: bool = False) -> Iterator[str]:
+        """Yield the notes on a run that read so many ``events``, links in columns among them.
+
+        ``told_empty`` says that the files without an event have been named already.
+        """
+        total = self.outcomes.total()
+        if not total:
+            if events or not told_empty:
+                yield NO_LINK if events else NOTHING
+            return
+        yield from self._none_accepted(total)
+        for outcome, option, count in self._advice():
+            links, were = counted(count, "link"), "was" if count == 1 else "were"
+            they = "it" if count == 1 else "they"
+            where = " in a new journal" if self._in_journal else ""
+            yield f"{links} {were} {outcome}: with {option}{where} {they} would pass this check"
+
+    def _none_accepted(self, total: int) -> Iterator[str]:
+        """Yield the note on a run of which no link was accepted, with the main reason."""
+        if any(outcome.accepted for outcome in self.outcomes):
+            return
+        ((main, count),) = self.outcomes.most_common(1)
+        links = f"{counted(total, 'link')} was" if total == 1 else f"{total:,} links were"
+        part = "" if count == total else f"{count:,} of them "
+        yield f"no link was accepted: {links} rejected, {part}as {main.name}: {RULES[main]}"
+
+    def _advice(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the outcomes that an option avoids, the option, and the number of links."""
+        if count := self.outcomes[Outcome.ANON_FORMAT]:
+            is_whole = self._looked_at[Outcome.ANON_FORMAT] == count
+            options = [f"--anon-format {name}" for name in FORMATS]
+            narrow = (option for option in options if is_whole and self._passing[option] == count)
+            yield "ANON_FORMAT", next(narrow, options[-1]), count
+        if count := self.outcomes[Outcome.ALIAS_TAKEN]:
+            yield "ALIAS_TAKEN", "--no-alias-once", count
+        if count := self.outcomes[Outcome.TOO_MANY_IDS]:
+            yield "TOO_MANY_IDS", "--max-cluster-size none", count
+        if count := self.outcomes[Outcome.REFUSED_BEFORE]:
+            yield "REFUSED_BEFORE", "--verdicts ignore", count
+        is_whole = self._looked_at[Outcome.INVALID_ID] == self.outcomes[Outcome.INVALID_ID]
+        if is_whole and (count := self._passing[LENGTH]):
+            yield "INVALID_ID for a length alone", LENGTH, count
+
+    def tell(self, *, events: int, told_empty: bool = False) -> None:
+        """Print the notes to standard error."""
+        for note in self.notes(events=events, told_empty=told_empty):
+            tell_note(note)
+
+
+def tell_note(note: str) -> None:
+    """Print a note to standard error."""
+    click.echo(labelled("note", note), err=True)

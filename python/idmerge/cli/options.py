@@ -90,6 +90,14 @@ strict_option = click.option(
     "--strict", is_flag=True, help="Stop at the first malformed line and write nothing."
 )
 
+sort_option = click.option(
+    "--sort",
+    is_flag=True,
+    help="Read events in the order in which Mixpanel processed them (mp_processing_time_ms, else "
+    "$mp_api_timestamp_ms), whatever their order in FILEs; this takes room for a copy in the temporary "
+    "directory.",
+)
+
 
 def journal_option(text: str) -> Callable[..., Any]:
     """Return the option that names a journal, with ``text`` as its help."""

@@ -7,16 +7,19 @@ import stat
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.cli.messages import shown, tell
 from idmerge.files import STDIN
+from idmerge.files.sorting import sorted_by_processing_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+    from idmerge.files import RereadableFile
 
 
 class Progress(Protocol):
@@ -54,6 +57,19 @@ class Bar:
     def note(self, text: str) -> None:
         """Print ``text`` above the bar, as it is."""
         self._bar.console.print(shown(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def in_order(
+    files: Sequence[str], arguments: Mapping[str, Any], *, is_sorted: bool
+) -> list[RereadableFile] | list[str]:
+    """Return ``files``, or if ``is_sorted`` a copy of their events in the order of processing.
+
+    ``arguments`` are those of readers; the copy is of the raw shape.
+    """
+    if not is_sorted:
+        return list(files)
+    with progress("sorting", total_size(files)) as bar:
+        return sorted_by_processing_time(files, on_bytes=bar.advance, **arguments)
 
 
 @contextmanager

@@ -98,7 +98,7 @@ OF_EVENTS = (
 
 
 def examine(  # noqa: PLR0913 - each by its name
-    paths: Path | Iterable[Path],
+    paths: Path | Iterable[Path | RereadableFile],
     *,
     policy: Policy | None = None,
     canonical: Strategy | Chooser = "stable",
@@ -130,7 +130,7 @@ def examine(  # noqa: PLR0913 - each by its name
         OSError: A file cannot be opened.
     """
     import_pyarrow("counting events")
-    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    given: list[Path | RereadableFile] = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     limits = limits or Limits()
     resolver, ids = Resolver(policy, canonical), Ids()
     sources = [rereadable(path) for path in expanded(given)]

@@ -37,6 +37,7 @@ from idmerge.files.pieces import (
 from idmerge.files.reading import STDIN, Source, name_of, read, read_updates, scan
 from idmerge.files.rereadable import RereadableFile, rereadable
 from idmerge.files.scanning import StepBatch
+from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.writing import (
     check_replaceable,
     check_replaceable_directory,
@@ -67,4 +68,5 @@ __all__ = [
     "replacing_directory",
     "rereadable",
     "scan",
+    "sorted_by_processing_time",
 ]

@@ -24,12 +24,14 @@ class RereadableFile(NamedTuple):
     """The copy that stands in for what can be read only once; it goes when this does."""
 
 
-def rereadable(source: Source) -> RereadableFile:
+def rereadable(source: Source | RereadableFile) -> RereadableFile:
     """Return ``source``, or a copy of it in a temporary file if it is no regular file.
 
     Raises:
         OSError: It cannot be opened, or there is no room for the copy.
     """
+    if isinstance(source, RereadableFile):
+        return source
     name = name_of(source)
     if isinstance(source, (str, os.PathLike)) and source != STDIN:
         check_local(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from idmerge.errors import FileFormatError
 from idmerge.files.columns import CSV
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from idmerge.files.reading import Source
+    from idmerge.files.rereadable import RereadableFile
+
+    S = TypeVar("S", bound=Source | RereadableFile)
 
 COLUMNS = (".parquet", ".arrow")
 _NUMBERS = re.compile(r"([0-9]{1,600})")
@@ -27,11 +30,11 @@ SUFFIXES = (
 
 
 def expanded(
-    paths: Sequence[Source],
+    paths: Sequence[S],
     *,
     with_csv: bool = False,
     on_passed_over: Callable[[str, Sequence[str]], object] = lambda _directory, _names: None,
-) -> Iterator[Source]:
+) -> Iterator[S | Path]:
     """Yield ``paths``, and for a directory the files of events that `files_in` finds there.
 
     ``with_csv`` says whether CSV files count. ``on_passed_over`` is called with each directory that
@@ -48,7 +51,7 @@ def expanded(
         passed_over: list[Path] = []
         found = files_in(Path(path), suffixes, passed_over)
         if passed_over:
-            on_passed_over(os.fspath(path), [str(file.relative_to(path)) for file in passed_over])
+            on_passed_over(str(path), [str(file.relative_to(path)) for file in passed_over])
         if not found:
             raise FileFormatError(f"{path}: the directory holds no events: {', '.join(suffixes)}")
         yield from found

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
@@ -41,6 +42,7 @@ def stitch(
     output: str | os.PathLike[str] | None = None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    sort: bool = False,
 ) -> StitchedEvents: ...
 
 
@@ -68,6 +70,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     output: str | os.PathLike[str] | None = None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    sort: bool = False,
 ) -> Any:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
@@ -95,6 +98,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             keys or columns. SPEC 11 lists them.
         columns: The key or column of each role that has another name in the events:
             ``{"distinct_id": "uid", "event": "action"}``.
+        sort: Of files, whether events are read in the order in which Mixpanel processed them
+            (``mp_processing_time_ms``, else ``$mp_api_timestamp_ms``): a sorted copy is kept in a
+            temporary file.
 
     Returns:
         A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
@@ -102,7 +108,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     Raises:
         TypeError: ``events`` is none of these.
         ValueError: A column is missing, ``resolver`` is given together with options of
-            one or with ``as_known``, or ``properties`` or ``output`` together with a table.
+            one or with ``as_known``, or ``properties``, ``output`` or ``sort`` together with a
+            table.
         ColumnError: A column is there twice or cannot be read, or a table is damaged.
         CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.
@@ -120,17 +127,19 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             raise ValueError("a table keeps its columns; choose them there, and leave properties out")
         if output is not None:
             raise ValueError("a table comes back as one; write that, and leave output out")
+        if sort:
+            raise ValueError("a table keeps its order; sort it there, and leave sort out")
         import_pyarrow()
         return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
     stitched = StitchedEvents(
-        paths,
+        sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
         known,
         apply=resolver is None,
         as_known=as_known,
         dedupe=dedupe,
         properties=properties,
-        dialect=dialect,
-        columns=columns,
+        dialect=None if sort else dialect,
+        columns=None if sort else columns,
     )
     stitched.learn(output=output)
     if output is not None:

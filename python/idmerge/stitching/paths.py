@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from idmerge.files import Piece, Source
+    from idmerge.files import Piece, RereadableFile, Source
     from idmerge.files.dialects import Dialect
     from idmerge.outcome import Outcome, Report
     from idmerge.resolver import Resolver
@@ -47,7 +47,7 @@ class StitchedEvents:
 
     def __init__(  # noqa: PLR0913 - what is read, and what is wanted of it
         self,
-        paths: Sequence[Source],
+        paths: Sequence[Source | RereadableFile],
         resolver: Resolver,
         *,
         apply: bool = True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,7 +16,15 @@ from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
-from idmerge.cli.options import canonical_option, expanded_files, given_policy, is_given, policy_options
+from idmerge.cli.notes import tell_signs
+from idmerge.cli.options import (
+    canonical_option,
+    expanded_files,
+    given_policy,
+    is_given,
+    policy_options,
+    sort_option,
+)
 from idmerge.cli.output import (
     STDOUT,
     check_csv_safe,
@@ -28,9 +36,10 @@ from idmerge.cli.output import (
     suffix_of,
     write_or_print,
 )
-from idmerge.cli.progress import progress, total_size
+from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.files import STDIN, BadLine, replacing
+from idmerge.files.sampling import sampled
 from idmerge.questions import (
     Attribution,
     Conversion,
@@ -107,6 +116,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             sql: bool,
             chart: str | None,
             output: str | None,
+            sort: bool,
             csv_safe: bool,
             policy: Policy,
             canonical: Any,
@@ -119,7 +129,8 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
                 raise click.UsageError(str(error)) from error
             resolver = Resolver(policy, canonical)
             check_csv_safe(suffix_of(output) if output else "", csv_safe=csv_safe)
-            _answer(asked, events, resolver, spelling, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
+            reading = partial(stitched_relation, events, resolver, spelling, sort=sort)
+            _answer(asked, events, reading, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = dialect_options(canonical_option(policy_options(run)))
         for option in reversed(SHARED):
@@ -134,6 +145,7 @@ SHARED = (
     click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
     file_option("--chart", suffixes=CHARTS, text=f"Draw the answer: {', '.join(CHARTS)}."),
     output_option("the answer's table here"),
+    sort_option,
     csv_safe_option,
 )
 
@@ -244,8 +256,7 @@ def conversion(*, start: str, goal: str, **options: Any) -> Question:
 def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     asked: Question,
     events: Sequence[str],
-    resolver: Resolver,
-    spelling: Spelling,
+    reading: Callable[[], Any],
     *,
     sql: bool,
     chart: str | None,
@@ -260,9 +271,9 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     if output == STDOUT:
         check_printed(suffix_of(output))
     if sql:
-        click.echo(asked.sql(stitched_relation(events, resolver, spelling) if events else None))
+        click.echo(asked.sql(reading() if events else None))
         return
-    relation = stitched_relation(events, resolver, spelling)
+    relation = reading()
     answer = asked.ask(relation)
     if chart:
         drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
@@ -287,7 +298,9 @@ def _tell_missing(asked: Question, relation: Any) -> None:
             click.echo(labelled("note", missing), err=True)
 
 
-def stitched_relation(paths: Sequence[str], resolver: Resolver, spelling: Spelling) -> Any:
+def stitched_relation(
+    paths: Sequence[str], resolver: Resolver, spelling: Spelling, *, sort: bool = False
+) -> Any:
     """Return the events at ``paths`` for a question; raw ones are stitched by ``resolver``.
 
     Raises:
@@ -302,11 +315,15 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver, spelling: Spelli
     if are_stitched == {True}:
         if is_given("canonical") or given_policy().keys() - {"blocked_ids"}:
             raise click.UsageError("stitched events have been judged; leave the policy's options out")
+        if sort:
+            raise click.UsageError("stitched events have been judged in their order; leave --sort out")
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
     files = expanded_files(paths)
-    events = StitchedEvents(files, resolver, **spelling.arguments)
+    sample = sampled(files, **spelling.choice)
+    sources = in_order(files, spelling.arguments, is_sorted=sort)
+    events = StitchedEvents(sources, resolver, **({} if sort else spelling.arguments))
     with progress("reading", total_size(files)) as bar:
         malformed, links = MalformedLines(bar), RejectedLinks(resolver.policy)
 
@@ -319,4 +336,5 @@ def stitched_relation(paths: Sequence[str], resolver: Resolver, spelling: Spelli
         events.learn(bar.advance, take)
     spelling.tell()
     links.tell(events=events.events, told_empty=spelling.told_empty)
+    tell_signs(sample, events.outcomes.total(), is_sorted=sort)
     return events

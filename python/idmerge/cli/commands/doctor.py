@@ -10,6 +10,7 @@ import click
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import NO_LINK, NOTHING, tell_note
+from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
     FILES_HELP,
     canonical_option,
@@ -17,9 +18,10 @@ from idmerge.cli.options import (
     expanded_files,
     limit_option,
     policy_options,
+    sort_option,
 )
 from idmerge.cli.output import STDOUT, check_outputs
-from idmerge.cli.progress import progress, total_size
+from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import replacing
 
@@ -79,6 +81,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 )
 @limit_option("--partners", Limits().partners, "Most other IDs that an ID may reasonably be linked with.")
 @dialect_options
+@sort_option
 @canonical_option
 @policy_options
 def doctor(  # noqa: PLR0913 - click hands over each option
@@ -92,6 +95,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     anon_ids_a_day: int,
     partners: int,
     spelling: Spelling,
+    sort: bool,
     canonical: Any,
     policy: Policy,
 ) -> None:
@@ -102,18 +106,21 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     if is_journal(paths[0]):
         diagnosis = examine_journal(paths[0], limits=limits)
     else:
-        total = total_size(paths)
+        sources = in_order(paths, spelling.arguments, is_sorted=sort)
+        total = total_size([source if isinstance(source, str) else source.path for source in sources])
         with progress("reading twice", None if total is None else 2 * total) as bar:
             diagnosis = examine(
-                paths,
+                sources,
                 policy=policy,
                 canonical=canonical,
                 profiles=profiles,
                 limits=limits,
                 on_bytes=bar.advance,
-                **spelling.arguments,
+                **({} if sort else spelling.arguments),
             )
         spelling.tell()
+    if any(finding.code == "simplified" for finding in diagnosis.findings):
+        tell_simplified()
     _write(FORMATS[format_name](diagnosis), output)
     _tell_note(diagnosis, spelling)
     worst = diagnosis.worst()

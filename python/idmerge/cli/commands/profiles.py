@@ -17,6 +17,7 @@ from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks, tell_note
 from idmerge.cli.malformed import MalformedLines
 from idmerge.cli.messages import labelled
+from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
     check_rules_are_left_out,
@@ -38,6 +39,7 @@ from idmerge.cli.output import (
 )
 from idmerge.cli.progress import Progress, progress, total_size
 from idmerge.files import STDIN, BadLine, read_updates, replacing, scan
+from idmerge.files.sampling import sampled
 from idmerge.profiles.store import sole_writer
 
 if TYPE_CHECKING:
@@ -134,6 +136,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     _check_call(updates, events, journal, output, store)
     check_table_output([], output, csv_safe=csv_safe)
     suffix = suffix_of(output)
+    sample = sampled(events, **spelling.choice)
     started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
     with ExitStack() as stack:
         if store:
@@ -163,6 +166,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         for line in _summary(run, people, perf_counter() - started):
             click.echo(line, err=True)
         _tell_notes(run, links if events else None, spelling)
+        tell_signs(sample, run.links)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
 

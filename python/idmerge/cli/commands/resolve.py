@@ -16,6 +16,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     FILES_HELP,
     canonical_option,
@@ -24,6 +25,7 @@ from idmerge.cli.options import (
     is_given,
     journal_option,
     policy_options,
+    sort_option,
     strict_option,
 )
 from idmerge.cli.output import (
@@ -43,10 +45,11 @@ from idmerge.cli.output import (
     suffix_of,
     write_table,
 )
-from idmerge.cli.progress import progress, total_size
+from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.summary import Run, print_summary
-from idmerge.files import BadLine, Piece, replacing, scan
+from idmerge.files import BadLine, Piece, RereadableFile, replacing, scan
+from idmerge.files.sampling import sampled
 from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:
@@ -92,6 +95,7 @@ COMMIT_EVERY = 100_000
     "those by which it was made, or left out."
 )
 @dialect_options
+@sort_option
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -102,6 +106,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     output: str | None,
     rejected: str | None,
     journal: str | None,
+    sort: bool,
     csv_safe: bool,
     strict: bool,
     spelling: Spelling,
@@ -115,7 +120,9 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     check_csv_safe(*([suffix] if output or printed else []), rejected_suffix(rejected), csv_safe=csv_safe)
     started = perf_counter()
     run = Run(files=len(files))
-    total = total_size(files)
+    sample = sampled(files, **spelling.choice)
+    sources = in_order(files, spelling.arguments, is_sorted=sort)
+    total = total_size([_path_of(source)[0] for source in sources])
     with ExitStack() as stack:
         mapping_file = None if output is None or printed else stack.enter_context(replacing(output))
         writer = _rejected_writer(rejected, stack, csv_safe=csv_safe) if rejected else None
@@ -123,7 +130,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
             stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
         )
         links = RejectedLinks(resolver.policy, in_journal=journal is not None)
-        reading = _read_all(files, total, resolver, run, links, writer, spelling, strict=strict)
+        reading = _read_all(sources, total, resolver, run, links, writer, spelling, strict=strict)
         with _keeping(run, journal):
             if isinstance(resolver, DurableResolver):
                 _commit_all(resolver, reading, run, strict=strict)
@@ -138,6 +145,12 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     spelling.tell()
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
     links.tell(events=run.events, told_empty=spelling.told_empty)
+    tell_signs(sample, run.outcomes.total(), is_sorted=sort)
+
+
+def _path_of(source: str | RereadableFile) -> tuple[str, str | None]:
+    """Return the path of ``source``, and its name in messages if that is another one."""
+    return (source.path, source.name) if isinstance(source, RereadableFile) else (source, None)
 
 
 def _rejected_writer(path: str, stack: ExitStack, *, csv_safe: bool) -> RejectedWriter:
@@ -164,7 +177,7 @@ def _facts(path: str) -> Facts | None:
 
 
 def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two reports
-    files: Sequence[str],
+    sources: Sequence[str | RereadableFile],
     total: int | None,
     resolver: Resolver,
     run: Run,
@@ -177,8 +190,9 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
-        for path in files:
-            for piece in scan(path, on_bytes=bar.advance, **spelling.arguments):
+        for path, name in map(_path_of, sources):
+            arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
+            for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from idmerge import Outcome, Policy, Resolver, StitchedEvents
+from idmerge import DurableResolver, Outcome, Policy, Resolver, StitchedEvents
 from idmerge._formatting import counted, printable
 from idmerge._naming import named
 from idmerge.cli.dialects import Spelling, dialect_options
@@ -17,6 +17,7 @@ from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import SHOWN, MalformedLines
 from idmerge.cli.messages import labelled
+from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
     expanded_files,
@@ -24,6 +25,7 @@ from idmerge.cli.options import (
     is_given,
     journal_option,
     policy_options,
+    sort_option,
     strict_option,
 )
 from idmerge.cli.output import (
@@ -38,9 +40,10 @@ from idmerge.cli.output import (
     standard_output,
     tell_renamed,
 )
-from idmerge.cli.progress import progress, total_size
+from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.summary import Run, links_lines
 from idmerge.files import BadLine
+from idmerge.files.sampling import sampled
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
 
 if TYPE_CHECKING:
@@ -98,6 +101,7 @@ if TYPE_CHECKING:
 )
 @journal_option("Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).")
 @dialect_options
+@sort_option
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -111,6 +115,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     dedupe: bool,
     properties: Sequence[str],
     journal: str | None,
+    sort: bool,
     csv_safe: bool,
     strict: bool,
     spelling: Spelling,
@@ -128,14 +133,16 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     _check_paths(paths, journal, output, partition_by)
     with_resource = click.get_current_context().with_resource  # Until the command ends.
     resolver = with_resource(opened_to_read(journal)) if journal else Resolver(policy, canonical)
+    sample = sampled(paths, **spelling.choice)
+    sources = in_order(paths, spelling.arguments, is_sorted=sort)
     events = StitchedEvents(
-        paths,
+        sources,
         resolver,
         apply=journal is None,
         as_known=as_known,
         dedupe=dedupe,
         properties=properties or None,
-        **spelling.arguments,
+        **({} if sort else spelling.arguments),  # What is sorted is of the raw shape.
     )
     run = Run(files=len(paths))
     total = total_size(paths)
@@ -160,6 +167,8 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     _print_summary(run, resolver, events, count, output)
     if events.applies or not run.events:
         links.tell(events=run.events, told_empty=spelling.told_empty)
+    taken = resolver.position if isinstance(resolver, DurableResolver) else run.outcomes.total()
+    tell_signs(sample, taken, is_sorted=sort)
 
 
 def _checked_suffix(output: str, partition_by: str | None) -> str:

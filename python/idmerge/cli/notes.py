@@ -1,0 +1,37 @@
+"""Notes on what the first events of files show, each in one line on standard error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from idmerge.cli.messages import labelled
+
+if TYPE_CHECKING:
+    from idmerge.files.sampling import Sample
+
+SIMPLIFIED = (
+    "no identity event, but events with $device_id and $user_id: this looks like Simplified ID Merge, which "
+    "joins these without links; to join them here, read a file of links identify,$device:DEVICE,USER too"
+)
+
+
+def tell_simplified() -> None:
+    """Print that events look like those of a project on Simplified ID Merge."""
+    click.echo(labelled("note", SIMPLIFIED), err=True)
+
+
+def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False) -> None:
+    """Print the signs in a ``sample`` of events, of which all state so many ``links``."""
+    if sample.is_simplified and not links:
+        tell_simplified()
+    if sample.backward is not None and not is_sorted:
+        click.echo(
+            labelled(
+                "note",
+                f"{sample.backward}: processed before an event in front of it (mp_processing_time_ms), so "
+                "links may be judged in another order than Mixpanel judged them; --sort reads its order",
+            ),
+            err=True,
+        )

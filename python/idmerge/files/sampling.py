@@ -1,0 +1,136 @@
+"""A sample of the first events of files, for signs that a scan of their links does not see.
+
+At most `ROWS` events of a file are read, of `FILES` files, so a sign that comes only later is
+missed; the doctor reads all events.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import ExitStack
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from idmerge.errors import IdmergeError
+from idmerge.events import IDENTITY_EVENTS
+from idmerge.files.choosing import choice_of
+from idmerge.files.columns import CSV
+from idmerge.files.jsontext import numbered_lines, text_of
+from idmerge.files.names import DEVICE, EVENT, PROPERTIES, USER
+from idmerge.files.opening import CountedBytes, unpacked
+from idmerge.files.pieces import BadLine
+from idmerge.files.processing import Order
+from idmerge.files.reading import STDIN, name_of
+from idmerge.files.rereadable import RereadableFile
+from idmerge.files.tables import format_of, record_batches, schema_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from idmerge.files.choosing import Choice
+    from idmerge.files.dialects import Dialect
+
+ROWS = 1000
+"""Events of a file that are looked at."""
+FILES = 20
+"""Files that are looked at."""
+BYTES = 4 * 2**20
+"""Text of a file beyond which no more is looked at."""
+AT_HAND = 2**16
+"""Bytes of standard input that are looked at, if it has them at hand."""
+
+
+class Sample(NamedTuple):
+    """Signs in the first events of files."""
+
+    is_simplified: bool = False
+    """True if ordinary events name a device and a user, and no event states a link."""
+    backward: str | None = None
+    """The first event that was processed before one in front of it, as ``file:line``."""
+
+
+def sampled(
+    sources: Sequence[str | os.PathLike[str] | RereadableFile],
+    *,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Sample:
+    """Return the signs in the first events of ``sources``; a file that cannot be read has none.
+
+    ``dialect`` and ``columns`` are those of `idmerge.files.read`.
+    """
+    choice = choice_of(dialect, columns)
+    order = Order()
+    has_both, has_links, backward = False, False, None
+    for source in sources[:FILES]:
+        if isinstance(source, RereadableFile):
+            path, name = source.path, source.name
+        else:
+            path, name = os.fspath(source), name_of(source)
+        for line, event in _first_events(path, name, choice):
+            event_name, properties = event.get(EVENT), event.get(PROPERTIES)
+            is_link = isinstance(event_name, str) and event_name in IDENTITY_EVENTS
+            has_links |= is_link
+            if not is_link and isinstance(properties, dict):
+                has_both |= properties.get(DEVICE) is not None and properties.get(USER) is not None
+            if order.is_backward(event) and backward is None:
+                backward = f"{name}:{line}"
+    return Sample(has_both and not has_links, backward)
+
+
+def _first_events(path: str, name: str, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the first events of a file with their lines; none where it is no regular file."""
+    try:
+        if path == STDIN:
+            yield from _of_text(name, io.BytesIO(_at_hand()), choice)
+        elif not os.path.isfile(path) or name.lower().endswith(CSV):  # noqa: PTH113 - as for a path
+            return
+        elif format_of(RereadableFile(path, name)) is not None:
+            yield from _of_table(RereadableFile(path, name), choice)
+        else:
+            with open(path, "rb") as stream:  # noqa: PTH123
+                yield from _of_text(name, stream, choice)
+    except (IdmergeError, OSError, ValueError):  # Whoever reads the file says so.
+        return
+
+
+def _at_hand() -> bytes:
+    """Return the beginning of standard input, which stays to be read."""
+    stream: Any = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        return b""
+    if stream.seekable():
+        place = stream.tell()
+        text: bytes = stream.read(AT_HAND)
+        stream.seek(place)
+        return text
+    return bytes(stream.peek(AT_HAND)) if hasattr(stream, "peek") else b""
+
+
+def _of_text(name: str, stream: Any, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with ExitStack() as stack:
+        packed = CountedBytes(stream, lambda _count: None)
+        text = text_of(name, stack.enter_context(unpacked(packed)), choice, as_raw=False)
+        if text.dialect.content != "events":
+            return
+        size = 0
+        for line, seen in islice(numbered_lines(name, text.stream, text.passed, text.head), ROWS):
+            size += len(seen)
+            if size > BYTES:
+                return
+            item = None if seen.isspace() else text.reader(line, seen)
+            if item is not None and not isinstance(item, BadLine):
+                yield line, item[1]
+
+
+def _of_table(file: RereadableFile, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    names = schema_of(file).names
+    rows = next(iter(record_batches(file, names, 0, lambda _count: None)), None)
+    if rows is None or len(set(names)) < len(names):
+        return
+    dialect = choice.of(names)
+    if dialect is not None and dialect.content == "events":
+        for line, row in enumerate(rows.slice(0, ROWS).to_pylist(), 1):
+            yield line, dialect.event_of(row)

@@ -1,0 +1,139 @@
+"""Notes on what events show beside their links: Simplified ID Merge, and an order that runs back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from command_line import run
+from idmerge.files.sampling import sampled
+from paths import DATA
+
+FIELD = DATA / "field"
+SIMPLIFIED, ORDER = str(FIELD / "simplified.ndjson"), str(FIELD / "order.ndjson")
+SIGN = "this looks like Simplified ID Merge"
+DEVICE = "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("updates.ndjson").write_text('{"$distinct_id": "ana", "$set": {"plan": "pro"}}\n')
+
+
+def commands(events: str) -> list[tuple[str, ...]]:
+    return [
+        ("resolve", events),
+        ("resolve", events, "--journal", "ids.idmerge"),
+        ("stitch", events, "-o", "out.parquet"),
+        ("ask", "signup-rate", events),
+        ("doctor", events),
+        ("profiles", "updates.ndjson", "--events", events),
+    ]
+
+
+@pytest.mark.parametrize("command", commands(SIMPLIFIED), ids=" ".join)
+def test_every_command_says_in_one_line_that_events_look_simplified(command: tuple[str, ...]) -> None:
+    said = [line for line in run(*command).stderr.splitlines() if SIGN in line]
+    assert len(said) == 1
+    assert "identify,$device:DEVICE,USER" in said[0]
+
+
+def test_links_of_devices_and_users_join_what_simplified_id_merge_joins() -> None:
+    Path("links.csv").write_text(f"kind,first,second\nidentify,{DEVICE},ana\n")
+    answer = run("resolve", "links.csv", SIMPLIFIED)
+    assert f"{DEVICE},ana,2" in answer.stdout
+    assert SIGN not in answer.stderr
+
+
+def test_standard_input_is_looked_at_too_and_read_whole() -> None:
+    text = Path(SIMPLIFIED).read_bytes()
+    for command in (("resolve", "-"), ("stitch", "-", "-o", "out.parquet"), ("ask", "signup-rate", "-")):
+        assert SIGN in run(*command, stdin=text).stderr
+    assert parquet.read_table("out.parquet").num_rows == 3
+
+
+def test_columns_are_looked_at_as_lines_are() -> None:
+    rows = [json.loads(line) for line in Path(SIMPLIFIED).read_text().splitlines()]
+    flat = [{"event": row["event"], **row["properties"]} for row in rows]
+    parquet.write_table(pa.Table.from_pylist([*flat[1:], flat[0]]), "flat.parquet")
+    parquet.write_table(pa.Table.from_pylist([*rows[1:], rows[0]]), "nested.parquet")
+    for name in ("flat.parquet", "nested.parquet"):
+        assert sampled([name]).is_simplified
+        assert SIGN in run("stitch", name, "-o", "out.parquet").stderr
+
+
+def test_a_link_beyond_the_sample_still_counts() -> None:
+    lines = [*Path(SIMPLIFIED).read_text().splitlines()] * 400
+    link = {"event": "$identify", "properties": {"distinct_id": "ana", "$anon_distinct_id": DEVICE}}
+    Path("f.ndjson").write_text("\n".join([*lines, json.dumps(link)]))
+    assert sampled(["f.ndjson"]).is_simplified
+    for command in commands("f.ndjson"):
+        assert SIGN not in run(*command).stderr
+
+
+def test_devices_alone_are_no_sign() -> None:
+    Path("f.ndjson").write_text(
+        '{"event": "A", "properties": {"$device_id": "d", "$user_id": null}}\n'
+        '{"event": "A", "properties": {"$user_id": "ana"}}\n[]\n"x"\n{"event": "A", "properties": 7}\n'
+    )
+    assert not sampled(["f.ndjson", "missing.ndjson", "."]).is_simplified
+
+
+def test_an_order_that_runs_backwards_is_said_with_its_place_and_the_way_out() -> None:
+    for command in (
+        ("resolve", ORDER),
+        ("stitch", ORDER, "-o", "out.parquet"),
+        ("ask", "signup-rate", ORDER),
+    ):
+        said = [line for line in run(*command).stderr.splitlines() if "--sort" in line]
+        assert len(said) == 1
+        assert f"{ORDER}:2: processed before an event in front of it" in said[0]
+
+
+def test_sorted_events_give_the_device_to_the_user_who_came_first() -> None:
+    answer = run("resolve", ORDER, "--sort")
+    assert f"{DEVICE},ana,2" in answer.stdout
+    assert "--sort" not in answer.stderr
+    run("stitch", ORDER, "--sort", "-o", "out.parquet")
+    assert parquet.read_table("out.parquet")["distinct_id"].to_pylist() == ["ana", "ana", "ben"]
+    assert "backward-order" not in run("doctor", ORDER, "--sort").stdout
+    told = run("ask", "signup-rate", ORDER, "--sort", "--signup", "Page View").stdout
+    assert "2         1" in told
+
+
+def test_files_out_of_order_are_noticed_across_their_ends() -> None:
+    lines = Path(ORDER).read_text().splitlines()
+    Path("a.ndjson").write_text(lines[0])
+    Path("b.ndjson").write_text("\n".join(lines[1:]))
+    assert sampled(["a.ndjson", "b.ndjson"]).backward == "b.ndjson:1"
+    assert sampled(["b.ndjson", "a.ndjson"]).backward is None
+
+
+def test_stitched_events_cannot_be_sorted_for_a_question() -> None:
+    run("stitch", ORDER, "-o", "out.parquet")
+    assert "leave --sort out" in run("ask", "signup-rate", "out.parquet", "--sort", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "{", "\ufeff", "[", '[{"event": "A"}', '{"event": 1}', "\x1f\x8b"]
+)
+def test_a_sample_of_whatever_is_no_error(text: str) -> None:
+    Path("f.ndjson").write_bytes(text.encode("latin-1", "replace"))
+    assert sampled(["f.ndjson"]) == (False, None)
+
+
+def test_a_sample_reads_no_more_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idmerge.files.sampling.ROWS", 2)
+    event: dict[str, Any] = {"event": "A", "properties": {"$device_id": "d", "$user_id": "u"}}
+    Path("f.ndjson").write_text("{}\n{}\n" + json.dumps(event))
+    assert not sampled(["f.ndjson"]).is_simplified
+    monkeypatch.setattr("idmerge.files.sampling.FILES", 1)
+    Path("g.ndjson").write_text(json.dumps(event))
+    assert sampled(["g.ndjson", "f.ndjson"]).is_simplified
+    assert not sampled(["f.ndjson", "g.ndjson"]).is_simplified

@@ -57,6 +57,10 @@ class Link(NamedTuple):
 
 
 _KINDS = {"$identify": Kind.IDENTIFY, "$create_alias": Kind.ALIAS, "$merge": Kind.MERGE}
+HOT_SHARD = "$hotshard_events"
+"""The name of events of an ID with more than Mixpanel takes: another event's, in its properties."""
+_ORIGINAL_NAME, _ORIGINAL_ID = "mp_original_event_name", "mp_original_distinct_id"
+_NAMES = {*_KINDS, HOT_SHARD}
 IDENTITY_EVENTS = tuple(_KINDS)
 """The names of the events that state links."""
 SENT_ID = "$distinct_id_before_identity"
@@ -127,8 +131,10 @@ def _mapping_or_malformed(event: Event) -> Mapping[str, Any]:
 def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     """Return the link that the mapping ``event`` states, or None for an ordinary event."""
     name = event.get("event")
-    if not isinstance(name, str) or name not in _KINDS:  # Nearly every event: keep this first.
+    if not isinstance(name, str) or name not in _NAMES:  # Nearly every event: keep this first.
         return None
+    if name == HOT_SHARD:
+        return link_of(original_of(event), source)
     kind = _KINDS[name]
     properties = _properties(event)
     (first, wrong_first), (second, wrong_second) = _operands(name, kind, properties)
@@ -138,10 +144,14 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
 
 
 def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
-    """Return each identity event with its kind and the keys of its operands, or of their list."""
-    return [
+    """Return each identity event with its kind and the keys of its operands, or of their list.
+
+    An event of a hot shard has an operand without keys, so that the core leaves it to Python.
+    """
+    stated: list[tuple[str, int, list[Sequence[str]]]] = [
         (name, kind.value, list(_OPERANDS.get(kind, ((_BOTH_OPERANDS,),)))) for name, kind in _KINDS.items()
     ]
+    return [*stated, (HOT_SHARD, Kind.IDENTIFY.value, [(), ()])]
 
 
 def operand_names() -> list[str]:
@@ -152,7 +162,17 @@ def operand_names() -> list[str]:
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:
     """Return the `distinct_id` of an ordinary event, or None where it has none that is text."""
-    return as_id(_properties(event).get("distinct_id"))
+    return as_id(_properties(original_of(event)).get("distinct_id"))
+
+
+def original_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return ``event``, or the event for which one of a hot shard stands (SPEC 3)."""
+    if event.get("event") != HOT_SHARD:
+        return event
+    properties = _properties(event)
+    name = properties.get(_ORIGINAL_NAME)
+    own = {"distinct_id": properties.get(_ORIGINAL_ID)}
+    return {**event, "event": None if name == HOT_SHARD else name, "properties": {**properties, **own}}
 
 
 def ids_of(event: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -15,6 +15,7 @@ from idmerge.canonical import STRATEGIES
 from idmerge.cli.messages import tell
 from idmerge.errors import PolicyError
 from idmerge.files.sources import expanded
+from idmerge.files.zones import check_zone
 from idmerge.policy import AnonFormat, AnonGuard, Verdicts
 
 if TYPE_CHECKING:
@@ -96,6 +97,28 @@ sort_option = click.option(
     help="Read events in the order in which Mixpanel processed them (mp_processing_time_ms, else "
     "$mp_api_timestamp_ms), whatever their order in FILEs; this takes room for a copy in the temporary "
     "directory.",
+)
+
+
+class Zone(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
+    """The name of a time zone."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        try:
+            return str(check_zone(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+timezone_option = click.option(
+    "--timezone",
+    type=Zone(),
+    metavar="ZONE",
+    help="The zone of times that name none, such as Asia/Kolkata; projects made before 2023 may export local "
+    "times. UTC by default.",
 )
 
 

@@ -32,6 +32,7 @@ from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.shape import Shape
 from idmerge.files.sources import expanded
 from idmerge.files.tables import record_batch
+from idmerge.files.zones import check_zone
 from idmerge.journal import DurableResolver
 from idmerge.outcome import Outcome
 from idmerge.resolver import Resolver
@@ -108,6 +109,7 @@ def examine(  # noqa: PLR0913 - each by its name
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
+    timezone: str | None = None,
 ) -> Diagnosis:
     """Read files of events or of links, twice, and return what is wrong with them.
 
@@ -123,12 +125,15 @@ def examine(  # noqa: PLR0913 - each by its name
         dialect: The name of the dialect in which the events are; by default it is found (SPEC 11).
         columns: The key or column of each role that has another name: ``{"event": "action"}``.
         on_dialect: Called with each file's name and the dialect that was read.
+        timezone: The zone of times that name none; UTC by default.
 
     Raises:
         FileFormatError: A file is damaged, or lacks what its format promises.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.
+        ValueError: No time zone is called ``timezone``.
     """
+    check_zone(timezone)
     import_pyarrow("counting events")
     given: list[Path | RereadableFile] = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     limits = limits or Limits()
@@ -140,7 +145,7 @@ def examine(  # noqa: PLR0913 - each by its name
     ledger, bad, stated = _linked(sources, resolver, ids, reading)
     updates = None if profiles is None else _updates(profiles, ids)
     cluster_ids, canonical_ids = _mapping(resolver, ids)
-    traffic = tallied(_record_batches(sources, shape, on_bytes, choice), ids, limits.events_a_day)
+    traffic = tallied(_record_batches(sources, shape, on_bytes, choice, timezone), ids, limits.events_a_day)
     events, identity_events = stated
     if (traffic.events, len(traffic.identity_times)) != (events, identity_events):
         raise FileFormatError(
@@ -154,7 +159,7 @@ def examine(  # noqa: PLR0913 - each by its name
         resolver=resolver,
         cluster=_clusters(ids, cluster_ids, canonical_ids),
         traffic=traffic if events else None,
-        unread=unread_values(sources, shape, traffic) if events else None,
+        unread=unread_values(sources, shape, traffic, choice) if events else None,
         reasons=ledger.reasons,
         bad_lines=bad,
         profiles=updates,
@@ -227,10 +232,14 @@ def _linked(
 
 
 def _record_batches(
-    sources: Sequence[RereadableFile], shape: Shape, on_bytes: Callable[[int], object], choice: Choice
+    sources: Sequence[RereadableFile],
+    shape: Shape,
+    on_bytes: Callable[[int], object],
+    choice: Choice,
+    timezone: str | None,
 ) -> Iterator[pa.RecordBatch]:
     """Read the files once more and yield their events in order; what is no event is passed over."""
-    flattening = Flattening(flattener_of(shape), record_batch)
+    flattening = Flattening(flattener_of(shape), record_batch).of_zone(timezone, shape)
     for source in sources:
         for piece in flatten(
             source.path, flattening, name=source.name, on_bytes=on_bytes, **choice.arguments

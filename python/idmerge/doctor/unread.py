@@ -14,11 +14,11 @@ import numpy as np
 from idmerge._ids import as_id
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
-from idmerge.events import IDENTITY_EVENTS, distinct_id_of, shown
+from idmerge.events import IDENTITY_EVENTS, distinct_id_of, original_of, shown
 from idmerge.files import EventBatch, read
 from idmerge.files.flattening import flattener_of
 from idmerge.files.names import EVENT, ID, PROPERTIES, TIME
-from idmerge.files.shape import Shape, line_of
+from idmerge.files.shape import INTEGER, LARGE, NULL, TEXT, Shape, line_of
 from idmerge.files.tables import record_batch
 
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 
     from idmerge.doctor.traffic import Traffic
     from idmerge.files import RereadableFile
+    from idmerge.files.choosing import Choice
 
-NULL = 1
-"""The bit of nulls among the kinds of a property's values."""
-IDS = NULL | 4 | 16 | 64
-"""The kinds of values that are IDs, and of null: integers, text, and large integers."""
+IDS = NULL | INTEGER | LARGE | TEXT
+"""The kinds of values that are IDs, and of null."""
 
 
 @dataclass(slots=True)
@@ -58,7 +57,9 @@ class Unread:
     times: Values = field(default_factory=Values)
 
 
-def unread_values(sources: Sequence[RereadableFile], shape: Shape, traffic: Traffic) -> Unread:
+def unread_values(
+    sources: Sequence[RereadableFile], shape: Shape, traffic: Traffic, choice: Choice
+) -> Unread:
     """Read the files once more if the first reading met such values, and return these."""
     kinds = dict(shape.kinds())
     unread = Unread()
@@ -67,11 +68,12 @@ def unread_values(sources: Sequence[RereadableFile], shape: Shape, traffic: Traf
     if not has_ids and not has_times:
         return unread
     for source in sources:
-        for piece in read(source.path, name=source.name):
+        for piece in read(source.path, name=source.name, **choice.arguments):
             if not isinstance(piece, EventBatch):
                 continue
-            events = [_properties(event) for event in piece.events]
-            for line, event, properties in zip(piece.lines, piece.events, events, strict=True):
+            originals = [original_of(event) for event in piece.events]
+            events = [_properties(event) for event in originals]
+            for line, event, properties in zip(piece.lines, originals, events, strict=True):
                 value, name = properties.get(ID), event.get(EVENT)
                 # Of an identity event, a wrong operand makes a malformed link.
                 if as_id(value) is None and not (isinstance(name, str) and name in IDENTITY_EVENTS):

@@ -6,16 +6,21 @@ of them, made plain, and given back.
 
 from __future__ import annotations
 
+import io
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.events import operand_keys
 from idmerge.files.blocks import blocks_of, each_block
+from idmerge.files.names import TIME
+from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.scanning import StepBatch, pieces_of, plain_lines
+from idmerge.files.shape import TEXT
+from idmerge.files.zones import names_zone, time_of, with_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +56,14 @@ class Flattening(NamedTuple, Generic[T]):
     """A function applied to each table, in any thread."""
     with_steps: bool = False
     """True if the steps of the events are wanted too."""
+    zone: str | None = None
+    """The zone of times that name none; with one, ``finish`` returns a record batch."""
+    has_zones: bool = True
+    """False if no time of the events names a zone."""
+
+    def of_zone(self, zone: str | None, shape: Shape) -> Flattening[T]:
+        """Return the flattening in which times that name no zone are those of ``zone``."""
+        return self._replace(zone=zone, has_zones=bool(dict(shape.kinds()).get(TIME, 0) & TEXT))
 
     def of_lines(self, path: str, text: Text, *, ahead: bool) -> Iterator[Flattened[T]]:
         """Yield the lines of ``text`` as tables.
@@ -81,7 +94,11 @@ class Flattening(NamedTuple, Generic[T]):
         if self.with_steps:
             scan = _core.Scanner(operand_keys(), MAX_LINE).scan(head, text, end)
             steps = [piece for piece in pieces_of(reader, 1, scan) if not isinstance(piece, BadLine)]
-        return flat.lines, Flattened(self.finish(flat.table), steps)
+        table = self.finish(flat.table)
+        if self.zone is not None:
+            named = _names_zones(reader, head + text[:end]) if self.has_zones else None
+            table = with_utc(table, self.zone, named)
+        return flat.lines, Flattened(table, steps)
 
     def _table(self, reader: LineReader, head: bytes, text: bytes, end: int) -> _core.Flat:
         """Flatten a block; what the core leaves alone is read here."""
@@ -93,3 +110,12 @@ class Flattening(NamedTuple, Generic[T]):
             return self.flattener.flatten(head, text, end, plain_lines(reader, holes))
         except ValueError as error:
             raise FileFormatError(f"the file was changed while it was read: {error}") from error
+
+
+def _names_zones(reader: LineReader, text: bytes) -> Any:
+    """Return for each event in the lines of ``text`` whether its time names a zone."""
+    lines = io.BytesIO(text)
+    items = (reader(0, line) for line in lines if not line.isspace())
+    return import_pyarrow("times of a zone").array(
+        [names_zone(time_of(item[1])) for item in items if item is not None and not isinstance(item, BadLine)]
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import FileFormatError, MalformedEventError
-from idmerge.events import Kind, Link, parse
+from idmerge.events import Kind, Link, original_of, parse
 from idmerge.files.kinds import kind_named
 from idmerge.outcome import Outcome
 
@@ -60,7 +60,7 @@ def judged_link(path: str, line: int, link: Link | None, outcome: Outcome) -> Ju
 
 
 def _kind_of(event: Mapping[str, Any]) -> Kind:
-    kind = kind_named(event["event"])
+    kind = kind_named(original_of(event)["event"])
     if kind is None:
         raise FileFormatError(f"{event['event']!r} is no identity event")
     return kind

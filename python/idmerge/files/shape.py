@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge._core import float_text
 from idmerge._json_columns import column_names, unicode_text
 from idmerge.errors import FileFormatError
-from idmerge.events import distinct_id_of
+from idmerge.events import distinct_id_of, original_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -22,6 +22,8 @@ LONGEST_NAME = 1000
 """Characters of a property's name; Mixpanel's own limit is 255 bytes."""
 ALWAYS = ("event", "time", "distinct_id", "$distinct_id_before_identity")
 """The columns that every table of events has, in front."""
+NULL, INTEGER, TEXT, LARGE = 1, 4, 16, 64
+"""Bits of the kinds of values, as the core counts them (`rust/events/src/schema/kind.rs`)."""
 DEEPEST = 90
 """Levels of nested values that the core reads."""
 _SIXTY_FOUR_BITS = range(-(2**63), 2**64)
@@ -87,6 +89,7 @@ def line_of(event: Mapping[str, Any]) -> bytes:
     nested deeply is text, and what is no Unicode is replaced. A `distinct_id` that is no Unicode
     belongs to nobody.
     """
+    event = original_of(event)
     properties = event.get("properties")
     plain: dict[str, Any] = {}
     if isinstance(properties, Mapping):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
+from idmerge.files.zones import check_zone
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
@@ -43,6 +44,7 @@ def stitch(
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     sort: bool = False,
+    timezone: str | None = None,
 ) -> StitchedEvents: ...
 
 
@@ -55,6 +57,7 @@ def stitch(
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
+    timezone: str | None = None,
 ) -> T: ...
 
 
@@ -71,6 +74,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     sort: bool = False,
+    timezone: str | None = None,
 ) -> Any:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
@@ -101,6 +105,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         sort: Of files, whether events are read in the order in which Mixpanel processed them
             (``mp_processing_time_ms``, else ``$mp_api_timestamp_ms``): a sorted copy is kept in a
             temporary file.
+        timezone: The zone of times that name none, such as ``"Asia/Kolkata"``, for events of a
+            project that exports local times; UTC by default. The times of the answer are in UTC.
 
     Returns:
         A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
@@ -130,7 +136,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         if sort:
             raise ValueError("a table keeps its order; sort it there, and leave sort out")
         import_pyarrow()
-        return stitched_table(events, Wanted(known, resolver is None, as_known, dedupe))
+        return stitched_table(
+            events, Wanted(known, resolver is None, as_known, dedupe, timezone=check_zone(timezone))
+        )
     stitched = StitchedEvents(
         sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
         known,
@@ -140,6 +148,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         properties=properties,
         dialect=None if sort else dialect,
         columns=None if sort else columns,
+        timezone=timezone,
     )
     stitched.learn(output=output)
     if output is not None:

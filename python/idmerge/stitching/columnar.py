@@ -89,6 +89,11 @@ class Columns:
         """Return the names of the columns of the stitched events."""
         return list(self.schema().names)
 
+    @property
+    def has_times(self) -> bool:
+        """Whether there is a column of times."""
+        return TIME in self._whole.names
+
     def renamed(self) -> dict[str, str]:
         """Return the new name of each column whose own one has a NUL, which cannot be handed on."""
         columns = column_names([name for name in self._whole.names if name in self._kept])

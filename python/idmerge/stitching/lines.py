@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.files import scan
 from idmerge.files.flattening import Flattening, flattener_of
-from idmerge.files.names import BEFORE, ID, INSERT_ID
+from idmerge.files.names import BEFORE, ID, INSERT_ID, TIME
 from idmerge.files.reading import flatten
-from idmerge.files.shape import ALWAYS, Shape
+from idmerge.files.shape import ALWAYS, NULL, Shape
 from idmerge.files.tables import record_batch
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN, import_pyarrow, resolved, with_column
@@ -54,7 +54,7 @@ class Lines:
             OSError: No file can be made there.
         """
         wanted = self._wanted
-        if wanted.as_known or wanted.dedupe:
+        if wanted.as_known or wanted.dedupe or wanted.timezone is not None:
             return None
         return Encoding(output, self._shape, wanted.resolver, applies=wanted.apply)
 
@@ -92,6 +92,11 @@ class Lines:
             names.insert(names.index(BEFORE) + 1, AS_KNOWN)
         return names
 
+    @property
+    def has_times(self) -> bool:
+        """Whether an event has a time that is not null, be it one that cannot be read."""
+        return dict(self._shape.kinds()).get(TIME, NULL) != NULL
+
     def renamed(self) -> dict[str, str]:
         """Return the column of each property whose name has a NUL, which no column's can have."""
         return {name: column for name, column, _ in self._shape.columns() if "\0" in name}
@@ -115,6 +120,7 @@ class Lines:
         is_late = follower is not None or duplicates is not None
         finish: Callable[[Table], Any] = record_batch if is_late else partial(_resolved_batch, resolver)
         flattening = Flattening(flattener_of(self._shape), finish, with_steps=follower is not None)
+        flattening = flattening.of_zone(self._wanted.timezone, self._shape)
         for file in self._files:
             for piece in self._marks.checked(
                 file,

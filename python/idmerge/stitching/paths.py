@@ -12,13 +12,22 @@ from idmerge.canonical import check_can_be_followed
 from idmerge.files import rereadable
 from idmerge.files.choosing import choice_of
 from idmerge.files.duplicates import Duplicates
+from idmerge.files.names import TIME
 from idmerge.files.opening import check_pyarrow
 from idmerge.files.recognition import OnDialect, no_matter
+from idmerge.files.zones import check_zone
 from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.lines import Lines
 from idmerge.stitching.tables import Wanted
-from idmerge.stitching.writing import PARTITIONS, can_encode, check_output, write_encoded, write_events
+from idmerge.stitching.writing import (
+    PARTITIONS,
+    can_encode,
+    check_output,
+    nulls_in,
+    write_encoded,
+    write_events,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -57,6 +66,7 @@ class StitchedEvents:
         dialect: str | Dialect | None = None,
         columns: Mapping[str, str] | None = None,
         on_dialect: OnDialect = no_matter,
+        timezone: str | None = None,
     ) -> None:
         """Name the files; `learn` reads them for the first time.
 
@@ -65,12 +75,14 @@ class StitchedEvents:
             DialectError: There is no such dialect or role.
             FileFormatError: Some files hold events as JSON and others in columns.
             OSError: A file cannot be opened.
+            ValueError: No time zone is called ``timezone``.
         """
         if isinstance(properties, str):
             raise TypeError(f"properties must be a collection of names, got the text {properties!r:.100}")
         if as_known:
             check_can_be_followed(resolver.canonical)
-        self._wanted = Wanted(resolver, apply, as_known, dedupe, choice_of(dialect, columns), on_dialect)
+        choice = choice_of(dialect, columns)
+        self._wanted = Wanted(resolver, apply, as_known, dedupe, choice, on_dialect, check_zone(timezone))
         files = [rereadable(path) for path in paths]
         kind = Columns if any(map(has_columns_of_events, files)) else Lines
         self._source = kind(files, self._wanted, properties)
@@ -82,6 +94,9 @@ class StitchedEvents:
         """The number of events in the files."""
         self.duplicates = 0
         """The number of events dropped as duplicates when the files were read the last time."""
+        self.without_time = 0
+        """The number of events whose time is missing or cannot be read, when the files were read
+        the last time; 0 if no event has a time."""
         self.outcomes: Counter[Outcome] = Counter()
         """The links in the files by outcome; none if the resolver was given."""
 
@@ -174,7 +189,11 @@ class StitchedEvents:
             OSError: A file cannot be opened.
         """
         duplicates = Duplicates() if self._wanted.dedupe else None
-        yield from self._source.batches(on_bytes, duplicates)
+        self.without_time = 0
+        for batch in self._source.batches(on_bytes, duplicates):
+            if self._source.has_times and TIME in batch.schema.names:
+                self.without_time += batch.column(TIME).null_count
+            yield batch
         if duplicates is not None:
             self.duplicates = duplicates.count
 
@@ -217,7 +236,9 @@ class StitchedEvents:
         if encoding is not None and encoding.is_current and partition_by is None and can_encode(path):
             self._encoding = None  # It can be written once.
             on_group = partial(on_bytes, self._bytes // max(encoding.group_count, 1))
-            return write_encoded(path, encoding, on_group)
+            count = write_encoded(path, encoding, on_group)
+            self.without_time = nulls_in(path, TIME) if self._source.has_times else 0
+            return count
         return write_events(path, self.schema, self.batches(on_bytes), partition_by, csv_safe=csv_safe)
 
     def __arrow_c_schema__(self) -> object:

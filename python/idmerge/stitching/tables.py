@@ -36,6 +36,8 @@ class Wanted(NamedTuple):
     """The dialect of the events."""
     on_dialect: OnDialect = no_matter
     """Called with each file and the dialect that was read."""
+    timezone: str | None = None
+    """The zone of times that name none; None for UTC."""
 
     @property
     def column_names(self) -> list[str]:

@@ -142,6 +142,20 @@ def write_encoded(output: str, encoding: Encoding, on_group: Callable[[], object
             return sum(encoding.write(_part(directory, number), groups) for number, groups in parts)
 
 
+def nulls_in(output: str, column: str) -> int:
+    """Return how many nulls a column has in Parquet that `write_encoded` wrote, by its footers."""
+    from pyarrow import parquet  # noqa: PLC0415
+
+    paths = sorted(Path(output).glob("*.parquet")) if Path(output).is_dir() else [output]
+    nulls = 0
+    for path in paths:
+        metadata = parquet.read_metadata(path)
+        place = metadata.schema.names.index(column)
+        groups = (metadata.row_group(group).column(place) for group in range(metadata.num_row_groups))
+        nulls += sum(group.statistics.null_count or 0 for group in groups if group.statistics is not None)
+    return nulls
+
+
 def _parts_of(named: Iterable[S]) -> Iterator[list[S]]:
     """Yield row groups in lists of `PART_ROWS` rows or more, and at least one list."""
     groups: list[S] = []

@@ -24,6 +24,7 @@ from idmerge.cli.options import (
     is_given,
     policy_options,
     sort_option,
+    timezone_option,
 )
 from idmerge.cli.output import (
     STDOUT,
@@ -117,6 +118,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             chart: str | None,
             output: str | None,
             sort: bool,
+            timezone: str | None,
             csv_safe: bool,
             policy: Policy,
             canonical: Any,
@@ -129,7 +131,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
                 raise click.UsageError(str(error)) from error
             resolver = Resolver(policy, canonical)
             check_csv_safe(suffix_of(output) if output else "", csv_safe=csv_safe)
-            reading = partial(stitched_relation, events, resolver, spelling, sort=sort)
+            reading = partial(stitched_relation, events, resolver, spelling, sort=sort, timezone=timezone)
             _answer(asked, events, reading, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = dialect_options(canonical_option(policy_options(run)))
@@ -146,6 +148,7 @@ SHARED = (
     file_option("--chart", suffixes=CHARTS, text=f"Draw the answer: {', '.join(CHARTS)}."),
     output_option("the answer's table here"),
     sort_option,
+    timezone_option,
     csv_safe_option,
 )
 
@@ -299,7 +302,12 @@ def _tell_missing(asked: Question, relation: Any) -> None:
 
 
 def stitched_relation(
-    paths: Sequence[str], resolver: Resolver, spelling: Spelling, *, sort: bool = False
+    paths: Sequence[str],
+    resolver: Resolver,
+    spelling: Spelling,
+    *,
+    sort: bool = False,
+    timezone: str | None = None,
 ) -> Any:
     """Return the events at ``paths`` for a question; raw ones are stitched by ``resolver``.
 
@@ -317,13 +325,15 @@ def stitched_relation(
             raise click.UsageError("stitched events have been judged; leave the policy's options out")
         if sort:
             raise click.UsageError("stitched events have been judged in their order; leave --sort out")
+        if timezone:
+            raise click.UsageError("stitched events have their times in UTC; leave --timezone out")
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
     files = expanded_files(paths)
     sample = sampled(files, **spelling.choice)
     sources = in_order(files, spelling.arguments, is_sorted=sort)
-    events = StitchedEvents(sources, resolver, **({} if sort else spelling.arguments))
+    events = StitchedEvents(sources, resolver, timezone=timezone, **({} if sort else spelling.arguments))
     with progress("reading", total_size(files)) as bar:
         malformed, links = MalformedLines(bar), RejectedLinks(resolver.policy)
 

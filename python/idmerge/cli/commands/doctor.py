@@ -19,6 +19,7 @@ from idmerge.cli.options import (
     limit_option,
     policy_options,
     sort_option,
+    timezone_option,
 )
 from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.cli.progress import in_order, progress, total_size
@@ -82,6 +83,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 @limit_option("--partners", Limits().partners, "Most other IDs that an ID may reasonably be linked with.")
 @dialect_options
 @sort_option
+@timezone_option
 @canonical_option
 @policy_options
 def doctor(  # noqa: PLR0913 - click hands over each option
@@ -96,6 +98,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     partners: int,
     spelling: Spelling,
     sort: bool,
+    timezone: str | None,
     canonical: Any,
     policy: Policy,
 ) -> None:
@@ -116,6 +119,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
                 profiles=profiles,
                 limits=limits,
                 on_bytes=bar.advance,
+                timezone=timezone,
                 **({} if sort else spelling.arguments),
             )
         spelling.tell()

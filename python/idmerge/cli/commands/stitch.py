@@ -27,6 +27,7 @@ from idmerge.cli.options import (
     policy_options,
     sort_option,
     strict_option,
+    timezone_option,
 )
 from idmerge.cli.output import (
     STDOUT,
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
 @journal_option("Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).")
 @dialect_options
 @sort_option
+@timezone_option
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -116,6 +118,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     properties: Sequence[str],
     journal: str | None,
     sort: bool,
+    timezone: str | None,
     csv_safe: bool,
     strict: bool,
     spelling: Spelling,
@@ -142,6 +145,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         as_known=as_known,
         dedupe=dedupe,
         properties=properties or None,
+        timezone=timezone,
         **({} if sort else spelling.arguments),  # What is sorted is of the raw shape.
     )
     run = Run(files=len(paths))
@@ -218,6 +222,16 @@ def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: 
         *(
             [labelled("duplicates", f"{counted(events.duplicates, 'event')} dropped")]
             if events.duplicates
+            else []
+        ),
+        *(
+            [
+                labelled(
+                    "no time",
+                    f"{counted(events.without_time, 'event')} whose time is missing or cannot be read",
+                )
+            ]
+            if events.without_time
             else []
         ),
         labelled("written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {to}"),

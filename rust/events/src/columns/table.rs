@@ -18,6 +18,9 @@ use crate::json::cells::{Cell, Cells};
 /// The bytes of a line with ten properties.
 const USUAL_LINE: usize = 200;
 
+/// The name of events that stand for others, whose names and IDs are in their properties.
+const HOT_SHARD: &str = "$hotshard_events";
+
 /// Returns the columns that every table has.
 pub fn always() -> [Field; 4] {
     [
@@ -116,7 +119,8 @@ impl TableBuilder {
         self.roles.len()
     }
 
-    /// Adds an event, and returns false if it is declined: its ID may be an integer beyond 64 bits.
+    /// Adds an event, and returns false if it is declined: its ID may be an integer beyond 64 bits,
+    /// or it stands for another event.
     pub fn add(&mut self, cells: &Cells<'_>, buffer: &str) -> bool {
         let (mut time, mut distinct_id, mut before) = (None, None, None);
         for (place, cell) in &cells.properties {
@@ -127,7 +131,11 @@ impl TableBuilder {
                 Role::Plain(_) | Role::Skipped => (),
             }
         }
-        if matches!(distinct_id, Some(Cell::Float(number)) if ids::is_beyond_integers(*number)) {
+        let is_hot = || {
+            let name = cells.event.as_ref().and_then(|name| name.text(buffer));
+            name.is_some_and(|name| name == HOT_SHARD)
+        };
+        if matches!(distinct_id, Some(Cell::Float(number)) if ids::is_beyond_integers(*number)) || is_hot() {
             return false;
         }
         for (place, cell) in cells.properties.iter().rev() {

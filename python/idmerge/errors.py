@@ -133,3 +133,7 @@ class MissingExtraError(IdmergeError, ImportError):
 
 class CheckpointWarning(UserWarning):
     """A checkpoint was passed over; the message says why. The journal was read back instead."""
+
+
+class StitchWarning(UserWarning):
+    """Links among stitched events were malformed, or none was accepted; the message has counts."""

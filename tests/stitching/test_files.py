@@ -496,7 +496,7 @@ def test_what_columns_cannot_say_is_told_with_the_file(tmp_path: Path) -> None:
     refused(
         "0.parquet: the column distinct_id must hold text", pa.table({"event": ["x"], "distinct_id": [0.5]})
     )
-    refused("0.parquet: needs the columns kind, first, second", pa.table({"x": ["x"]}))
+    refused("0.parquet: events need the columns event, and distinct_id or properties", pa.table({"x": ["x"]}))
     refused("differ in type", columns_of(page("x", n=1)), columns_of(page("x", n="n")))
     refused("0.parquet: no readable Parquet", b"PAR1 nonsense")
     write(tmp_path / "e.ndjson", page("x"))

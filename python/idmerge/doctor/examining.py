@@ -128,6 +128,7 @@ def examine(  # noqa: PLR0913 - each by its name
         timezone: The zone of times that name none; UTC by default.
 
     Raises:
+        DialectError: There is no such dialect or role.
         FileFormatError: A file is damaged, or lacks what its format promises.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.

@@ -6,145 +6,57 @@ Parquet or Arrow is a missing operand.
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from idmerge.errors import FileFormatError
-from idmerge.files.arrow import is_bytes, is_text, opened
-from idmerge.files.jsontext import UTF16, numbered_lines
+from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.kinds import kind_named
-from idmerge.files.pieces import BATCH, BATCH_BYTES, MAX_LINE, BadLine, LinkBatch
+from idmerge.files.pieces import BATCH, BadLine, LinkBatch
+from idmerge.files.renaming import LINKS
 from idmerge.files.rows import as_text
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO
 
-    from idmerge.files.arrow import Format
+    from idmerge.files.arrow import ColumnFile
+    from idmerge.files.csvrows import CsvRows
 
-COLUMNS = ("kind", "first", "second")
-CSV = (".csv", ".csv.gz", ".csv.zst")
-"""The suffixes of CSV files; their content does not show it."""
-NO_CELL = re.compile(rb"[\r\n]*")
-"""A line without a cell."""
-NO_LINE = re.compile(rb"(?!)")
+COLUMNS = LINKS
 KINDS = "identify, alias, merge, mapping, $identify, $create_alias, $merge, 0, 1, 2 or 8"
 
 
-def read_csv(path: str, stream: io.BufferedReader) -> Iterator[LinkBatch | BadLine]:
-    """Read links from a CSV with a header.
+def csv_links(path: str, rows: CsvRows, names: list[str]) -> Iterator[LinkBatch | BadLine]:
+    """Read links from a CSV whose header has ``names``.
 
     Raises:
         FileFormatError: A column is missing, a kind unknown, or the text no CSV in UTF-8.
     """
-    rows = CsvRows(path, stream)
-    places = _places(path, rows.header())
-    lines: list[int] = []
-    columns: tuple[list[int], list[str], list[str]] = ([], [], [])
-    length = 0
-    for line, cells in rows:
-        bad = None if len(cells) == rows.width else wrong_width(path, line, cells, rows.width)
-        if lines and (bad or len(lines) >= BATCH or length >= BATCH_BYTES):
-            yield _link_batch(path, lines, *columns)
-            lines, columns, length = [], ([], [], []), 0
-        if bad:
-            yield bad
+    for batch in rows.batches(_places(path, names)):
+        if isinstance(batch, BadLine):
+            yield batch
             continue
-        kind, first, second = (cells[place] for place in places)
-        lines.append(line)
-        columns[0].append(_kind_number(path, line, kind))
-        columns[1].append(first)
-        columns[2].append(second)
-        length += len(first) + len(second)
-    if lines:
-        yield _link_batch(path, lines, *columns)
+        kinds = [_kind_number(path, *row) for row in zip(batch.lines, batch.columns[0], strict=True)]
+        yield LinkBatch(path, batch.lines, np.array(kinds, dtype=np.uint8), *batch.columns[1:])
 
 
-class CsvRows:
-    """The rows of a CSV, each with the line on which it ends; blank lines are passed over."""
-
-    def __init__(self, path: str, stream: io.BufferedReader) -> None:
-        self._path = path
-        self._line = 0
-        self._csv = _own_csv()
-        self._rows = self._csv.reader(self._texts(stream), strict=True)
-        self._row_bytes = 0
-        """Bytes of the lines since the last row."""
-        self.width = 0
-
-    def header(self) -> list[str]:
-        """Return the first row, or nothing where the file is empty."""
-        _, names = next(iter(self), (0, []))
-        self.width = len(names)
-        return names
-
-    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the rows with the lines on which they end."""
-        try:
-            for cells in self._rows:
-                self._row_bytes = 0
-                if cells:
-                    yield self._line, cells
-        except self._csv.Error as error:
-            raise FileFormatError(f"{self._path}:{self._line}: the row is no CSV: {error}") from error
-
-    def _texts(self, stream: io.BufferedReader) -> Iterator[str]:
-        for line, text in numbered_lines(self._path, stream, blank=self._blank):
-            self._line = line
-            self._row_bytes += len(text)
-            if self._row_bytes > MAX_LINE:
-                part = "line" if len(text) > MAX_LINE else "row"
-                raise FileFormatError(f"{self._path}:{line}: the {part} is longer than {MAX_LINE} bytes")
-            if line == 1 and text.startswith(UTF16):
-                raise FileFormatError(f"{self._path}:{line}: the text is UTF-16; convert it to UTF-8")
-            try:
-                yield text.decode("utf-8-sig" if line == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise FileFormatError(f"{self._path}:{line}: the text is no UTF-8: {error}") from error
-
-    def _blank(self) -> re.Pattern[bytes]:
-        """Return what a line is that no row has a part of: within a row, none."""
-        return NO_LINE if self._row_bytes else NO_CELL
-
-
-@cache
-def _own_csv() -> Any:
-    """Return an instance of `csv`'s reader of its own, whose longest cell is as long as a line.
-
-    The limit belongs to the module: to set it in `csv` itself would change it for the whole
-    process.
-    """
-    spec = find_spec("_csv")
-    assert spec is not None  # noqa: S101
-    assert spec.loader is not None  # noqa: S101
-    own = module_from_spec(spec)
-    spec.loader.exec_module(own)
-    own.field_size_limit(MAX_LINE)
-    return own
-
-
-def read_columns(
-    path: str, source: str | BinaryIO, file_format: Format, size: int, on_bytes: Callable[[int], object]
+def column_links(
+    path: str, file: ColumnFile, size: int, on_bytes: Callable[[int], object]
 ) -> Iterator[LinkBatch]:
     """Read links from a Parquet or Arrow file; ``on_bytes`` gets its ``size``.
 
     Raises:
         FileFormatError: It is damaged, a column is missing or holds no text, or a kind is unknown.
     """
-    with opened(path, source, file_format) as file:
-        _places(path, file.schema.names)
-        row = 1
-        for batch in file.batches(COLUMNS, BATCH, size, on_bytes):
-            lines = range(row, row + batch.num_rows)
-            kinds = _kind_numbers(path, row, batch.column("kind"))
-            first, second = (_texts(path, name, batch.column(name), lines) for name in COLUMNS[1:])
-            yield LinkBatch(path, lines, kinds, first, second)
-            row += batch.num_rows
+    _places(path, file.schema.names)
+    row = 1
+    for batch in file.batches(COLUMNS, BATCH, size, on_bytes):
+        lines = range(row, row + batch.num_rows)
+        kinds = _kind_numbers(path, row, batch.column("kind"))
+        first, second = (_texts(path, name, batch.column(name), lines) for name in COLUMNS[1:])
+        yield LinkBatch(path, lines, kinds, first, second)
+        row += batch.num_rows
 
 
 def _kind_numbers(path: str, row: int, column: Any) -> Any:
@@ -186,11 +98,6 @@ def _texts(path: str, name: str, column: Any, lines: Sequence[int]) -> Any:
 def _places(path: str, names: list[str]) -> list[int]:
     """Return where each of `COLUMNS` stands among ``names``."""
     missing = [name for name in COLUMNS if names.count(name) != 1]
-    if missing and "event" in names and {"distinct_id", "properties"} & {*names}:
-        raise FileFormatError(
-            f"{path}: holds events as columns, of which only links ({', '.join(COLUMNS)}) can be read; give "
-            "the events as JSON, Parquet or Arrow to idmerge stitch"
-        )
     if missing:
         found = ", ".join(name if name.isprintable() else ascii(name) for name in names) or "none"
         raise FileFormatError(
@@ -198,12 +105,6 @@ def _places(path: str, names: list[str]) -> list[int]:
             f"{', '.join(missing)}; found: {found:.200}; rename the columns that hold the kinds and the IDs"
         )
     return [names.index(name) for name in COLUMNS]
-
-
-def _link_batch(
-    path: str, lines: list[int], kinds: list[int], first: list[str], second: list[str]
-) -> LinkBatch:
-    return LinkBatch(path, lines, np.array(kinds, dtype=np.uint8), first, second)
 
 
 def _kind_number(path: str, line: int, name: str) -> int:
@@ -215,8 +116,3 @@ def _kind_number(path: str, line: int, name: str) -> int:
 
 def _unknown_kind(path: str, line: int, name: object) -> FileFormatError:
     return FileFormatError(f"{path}:{line}: kind must be {KINDS}, got {name!r:.100}")
-
-
-def wrong_width(path: str, line: int, cells: list[str], width: int) -> BadLine:
-    """Return the fault of a row that has another number of cells than the header."""
-    return BadLine(path, line, f"the row must have {width} cells like the header, got {len(cells)}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from idmerge.files.jsontext import LineReader, Text
     from idmerge.files.pieces import LinkBatch
+    from idmerge.files.rows import Rows
     from idmerge.files.shape import Shape
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Flattened(NamedTuple, Generic[T]):
 
     table: T | None
     """The result of `Flattening.finish`; None for links, which are no events."""
-    steps: Sequence[StepBatch]
+    steps: Sequence[StepBatch] = ()
     """The same events as steps, if these were wanted."""
     links: LinkBatch | None = None
     """Links that stand in the file, instead of events."""
@@ -52,7 +53,7 @@ class Flattening(NamedTuple, Generic[T]):
     """The way in which events become tables."""
 
     flattener: _core.Flattener
-    finish: Callable[[_core.Table], T]
+    finish: Callable[[Any], T]
     """A function applied to each table, in any thread."""
     with_steps: bool = False
     """True if the steps of the events are wanted too."""
@@ -64,6 +65,16 @@ class Flattening(NamedTuple, Generic[T]):
     def of_zone(self, zone: str | None, shape: Shape) -> Flattening[T]:
         """Return the flattening in which times that name no zone are those of ``zone``."""
         return self._replace(zone=zone, has_zones=bool(dict(shape.kinds()).get(TIME, 0) & TEXT))
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns of a table."""
+        return list(import_pyarrow("tables of events").schema(self.flattener).names)
+
+    def of_rows(self, rows: Rows) -> Flattened[T]:
+        """Return the rows of a table with the columns of events of JSON; steps are not kept."""
+        batch = rows.batch(import_pyarrow("tables of events").schema(self.flattener))
+        return Flattened(self.finish(batch))
 
     def of_lines(self, path: str, text: Text, *, ahead: bool) -> Iterator[Flattened[T]]:
         """Yield the lines of ``text`` as tables.

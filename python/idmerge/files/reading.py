@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from idmerge._naming import check_local
 from idmerge.errors import FileFormatError
-from idmerge.files.choosing import ANY, Choice, choice_of
-from idmerge.files.columns import CSV, read_columns, read_csv
+from idmerge.files.arrow import opened as opened_columns
+from idmerge.files.choosing import Choice, choice_of
+from idmerge.files.csvrows import CsvRows
 from idmerge.files.flattening import Flattened
 from idmerge.files.jsontext import checked, mappings_in, read_json, read_rows, text_of
-from idmerge.files.opening import ARROW, PARQUET, CountedBytes, unpacked
+from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.people import read_people, update_of
 from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
 from idmerge.files.recognition import OnDialect, no_matter
+from idmerge.files.rows import Rows
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps
+from idmerge.files.tables import column_pieces, format_named
+from idmerge.files.tabular import TableReader, read_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,7 +51,7 @@ def read(  # noqa: PLR0913 - each says what is wanted
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
-) -> Iterator[EventBatch | LinkBatch | BadLine]:
+) -> Iterator[EventBatch | Rows | LinkBatch | BadLine]:
     """Yield the events or links of ``source`` in batches, and its bad lines, in their order.
 
     Args:
@@ -62,15 +66,15 @@ def read(  # noqa: PLR0913 - each says what is wanted
 
     Raises:
         DialectError: No dialect or role has such a name.
-        FileFormatError: The file is damaged, lacks what its format promises, or has no row that
-            can be read.
+        FileFormatError: The file is damaged, lacks what its format promises, has no row that can
+            be read, or is open and was read already.
         MissingExtraError: Its format needs pyarrow, which is not installed.
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns)
     read_text = partial(_read_json, path, choice, on_dialect)
-    pieces = _read(path, source, choice, on_bytes, read_text)
+    pieces = _read(path, source, TableReader(path, choice, on_dialect), on_bytes, read_text)
     return _not_all_bad(path, pieces)
 
 
@@ -80,22 +84,18 @@ def read_updates(
     """Yield the profile updates of ``source``, JSON as events are, in batches; and its bad lines.
 
     Profiles as Mixpanel exports them are updates too, which ``$set`` their properties: JSON, and
-    CSV with a column ``$distinct_id`` or ``distinct_id``, whose empty cells are not there.
+    CSV, Parquet and Arrow with a column ``$distinct_id`` or ``distinct_id``; empty cells and nulls
+    are not there.
 
     Raises:
-        FileFormatError: The file is damaged, or holds links or events in columns.
+        FileFormatError: The file is damaged, or holds links in columns.
         OSError: It cannot be opened.
     """
     path = name_of(source)
-    pieces = _read(
-        path, source, ANY, on_bytes, lambda stream, _ahead: read_rows(path, stream), csv_by=read_people
-    )
-    for piece in pieces:
-        if isinstance(piece, LinkBatch):
-            raise FileFormatError(f"{piece.path}: the file holds links in columns; updates must be JSON")
+    for piece in _read(path, source, None, on_bytes, lambda stream, _ahead: read_rows(path, stream)):
         if isinstance(piece, EventBatch):
             yield replace(piece, events=[update_of(row) for row in piece.events])
-        else:
+        elif isinstance(piece, BadLine):
             yield piece
 
 
@@ -131,13 +131,13 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
-) -> Iterator[StepBatch | LinkBatch | BadLine]:
+) -> Iterator[StepBatch | Rows | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
     Several threads may read; ``on_bytes`` is called in the caller's. A ``shape`` learns which
-    properties the events have; with one, ``on_columns`` is called with events of JSON as columns
-    too, when these have been yielded, until it returns False. The other arguments are those of
-    `read`.
+    properties the events have, of tables those that are chosen; with one, ``on_columns`` is called
+    with events of JSON as columns too, when these have been yielded, until it returns False. The
+    other arguments are those of `read`.
 
     Raises:
         As `read`.
@@ -145,8 +145,13 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns)
     read_text = partial(_scan_json, path, choice, on_dialect, shape, on_columns)
-    pieces = _told(partial(_read, path, source, choice), read_text, on_bytes)
-    yield from _not_all_bad(path, pieces)
+    chosen = sorted((shape.chosen if shape is not None else None) or ())
+    tables = TableReader(path, choice, on_dialect, chosen)
+    pieces = _told(partial(_read, path, source, tables), read_text, on_bytes)
+    for piece in _not_all_bad(path, pieces):
+        if isinstance(piece, Rows) and shape is not None:
+            shape.learn(path, piece.kinds(chosen))
+        yield piece
 
 
 def flatten(  # noqa: PLR0913 - each says what is wanted
@@ -167,18 +172,21 @@ def flatten(  # noqa: PLR0913 - each says what is wanted
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns)
     read_text = partial(_flatten_json, path, choice, flattening)
-    for piece in _told(partial(_read, path, source, choice), read_text, on_bytes):
+    tables = TableReader(path, choice, columns=flattening.columns)
+    for piece in _told(partial(_read, path, source, tables), read_text, on_bytes):
         if isinstance(piece, LinkBatch):
             yield Flattened(None, [], piece)
+        elif isinstance(piece, Rows):
+            yield flattening.of_rows(piece)
         elif not isinstance(piece, BadLine):
             yield piece
 
 
 def _told(
-    read_by: Callable[..., Iterator[P | LinkBatch | BadLine]],
+    read_by: Callable[..., Iterator[P | Rows | LinkBatch | BadLine]],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
     on_bytes: Callable[[int], object],
-) -> Iterator[P | LinkBatch | BadLine]:
+) -> Iterator[P | Rows | LinkBatch | BadLine]:
     """Yield what is read, and tell ``on_bytes``, in the caller's thread, how much that was."""
     counts: deque[int] = deque()
     for piece in read_by(counts.append, read_text):
@@ -229,31 +237,48 @@ def _flatten_json(
         yield from mappings_in(path, text)
 
 
-def _read(  # noqa: PLR0913, PLR0917 - the file, and what is wanted of it
+def _read(
     path: str,
     source: Source,
-    choice: Choice,  # noqa: ARG001 - of tables
+    tables: TableReader | None,
     on_bytes: Callable[[int], object],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
-    csv_by: Callable[[str, io.BufferedReader], Iterator[P | LinkBatch | BadLine]] = read_csv,
-) -> Iterator[P | LinkBatch | BadLine]:
-    """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it."""
+) -> Iterator[P | Rows | LinkBatch | EventBatch | BadLine]:
+    """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it.
+
+    Without a reader of ``tables`` their rows are objects, and those of CSV profiles.
+    """
     with ExitStack() as stack:
         stream = opened(source, stack)
         counted = CountedBytes(stream, on_bytes)
-        suffixed = path.lower()
-        if suffixed.endswith(".parquet") or counted.magic.startswith(PARQUET):
-            whole, size = _seekable(path, source, stream, "Parquet")
-            yield from read_columns(path, whole, "Parquet", size, on_bytes)
-        elif suffixed.endswith(".arrow") or counted.magic.startswith(ARROW):
-            whole, size = _seekable(path, source, stream, "Arrow")
-            yield from read_columns(path, whole, "Arrow", size, on_bytes)
-        elif suffixed.endswith(CSV):
-            yield from csv_by(path, unpacked(counted))
+        _check_unread(path, stream, counted.magic)
+        file_format = format_named(path, counted.magic)
+        if file_format == "CSV":
+            text = unpacked(counted)
+            yield from read_people(path, text) if tables is None else tables.of_csv(CsvRows(path, text))
+        elif file_format is not None:
+            whole, size = _seekable(path, source, stream, file_format)
+            file = stack.enter_context(opened_columns(path, whole, file_format))
+            if tables is None:
+                names = list(file.schema.names)
+                yield from read_objects(
+                    path, names, lambda wanted: column_pieces(file, wanted, size, on_bytes)
+                )
+            else:
+                yield from tables.of_columns(file, size, on_bytes)
         else:
             # A file of our own, whose reader never waits for a writer.
             ahead = isinstance(stream, io.FileIO) and stream is not source and stream.seekable()
             yield from read_text(unpacked(counted), ahead)
+
+
+def _check_unread(path: str, stream: BinaryIO, magic: bytes) -> None:
+    """Raise FileFormatError if ``stream`` is an open file that was read to its end before."""
+    if not magic and getattr(stream, "seekable", bool)() and stream.tell() > 0:
+        raise FileFormatError(
+            f"{path}: nothing is left of the open file, which was read already; go to its beginning, or "
+            "give the path"
+        )
 
 
 def name_of(source: Source) -> str:

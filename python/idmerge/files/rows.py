@@ -1,24 +1,31 @@
-"""Rows of a table of events: their IDs as sent, and the links that they state (SPEC 3 and 9)."""
+"""Rows of a table of events: their IDs as sent, and the links that they state (SPEC 3 and 9).
+
+The columns have raw names. Each has one of few layouts behind `plain`: views, dictionaries of
+bytes, and the extension types of Arrow become what pyarrow can filter and take.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from idmerge._core import _utf8_of_ids
 from idmerge._ids import as_id, id_texts
-from idmerge._json_columns import unicode_text
+from idmerge._json_columns import json_column, unicode_text
 from idmerge._json_decoding import decoded
 from idmerge._steps import EVIDENCE, OBSERVE, states_link, step_of
+from idmerge.errors import FileFormatError
 from idmerge.events import IDENTITY_EVENTS, operand_names
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.judging import judged_event, outcomes_by_row
-from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
+from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.times import as_times, milliseconds
 from idmerge.outcome import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -31,19 +38,24 @@ PAIR = "$distinct_ids"
 """The column with a list of both operands of a `$merge`."""
 
 
+def link_columns() -> list[str]:
+    """Return the names of the columns that say which IDs rows have, and which links they state."""
+    return list(dict.fromkeys([EVENT, ID, BEFORE, PROPERTIES, *operand_names()]))
+
+
 class Rows:
     """A piece of a table of events.
 
     Args:
-        table: The columns that may matter.
-        path: The table as messages name it.
-        first_line: The number of the first row in it.
+        table: The columns that may matter, in one chunk each.
+        path: The file as messages name it; empty for a table in memory.
+        lines: The line or the number of each row; from 1 on if they are not given.
     """
 
-    def __init__(self, table: pa.Table, path: str = "", first_line: int = 1) -> None:
+    def __init__(self, table: pa.Table, path: str = "", lines: Sequence[int] | None = None) -> None:
         self.path = path
-        self._first_line = first_line
-        self._table = without_views(table).combine_chunks()
+        self._lines = range(1, table.num_rows + 1) if lines is None else lines
+        self._table = plain(table).combine_chunks()
         names = table.column_names
         self._nested = PROPERTIES if PROPERTIES in names else None
         self._operands = [name for name in operand_names() if name in names]
@@ -52,7 +64,7 @@ class Rows:
                 f"events need the column {ID} or {PROPERTIES}, got {', '.join(names) or 'neither'}"
             )
         if self._nested is not None:
-            _check_properties(self._table.schema.field(PROPERTIES).type)
+            _check_properties(table.schema.field(PROPERTIES).type, self._table.schema.field(PROPERTIES).type)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -68,8 +80,14 @@ class Rows:
         Raises:
             CapacityError: The resolver is full; the message names the row, and those before it are
                 applied.
+            FileFormatError: A column of a file lacks, or holds no IDs.
         """
-        codes, first, second = self.steps()
+        try:
+            codes, first, second = self.steps()
+        except (TypeError, ValueError) as error:
+            if not self.path or isinstance(error, FileFormatError):
+                raise
+            raise FileFormatError(f"{self.path}: {error}") from error
         stated = [row for row in self.links if states_link(codes[row])]
         return Report(resolver._take_steps(codes, first, second, 0), stated)
 
@@ -87,30 +105,18 @@ class Rows:
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""
         for row, outcome in outcomes_by_row(report, links):
-            yield judged_event(self.path, self._first_line + row, self.links[row], outcome)
+            yield judged_event(self.path, self._lines[row], self.links[row], outcome)
 
-    def column(self, name: str) -> Any:
-        """Return a column that must be there, or that all events have as a property."""
-        if name in self._table.column_names:
-            return self._table.column(name).combine_chunks()
-        if self._nested is not None and name != EVENT:
-            import pyarrow as pa  # noqa: PLC0415
-
-            return pa.array([_text(row.get(name)) for row in self._properties], pa.string())
-        raise ValueError(f"events need the column {name}, got {', '.join(self._table.column_names)}")
-
-    def _is_nested(self, name: str) -> bool:
-        return name not in self._table.column_names and self._nested is not None
+    # IDs
 
     def sent(self) -> Any:
-        """Return the ID of each row as it was sent, as utf8; text that is no Unicode is null."""
+        """Return the `distinct_id` of each row as utf8; text that is no Unicode is null."""
         import pyarrow as pa  # noqa: PLC0415
 
         if not self._is_nested(ID):
-            return as_text(ID, self.column(ID))
-        ids = (as_id(row.get(ID)) for row in self._properties)
+            return as_text(ID, self._column(ID), self._lines)
         return pa.array(
-            [own if own is None or unicode_text(own) == own else None for own in ids], pa.string()
+            [own if own is None or unicode_text(own) == own else None for own in self._ids(ID)], pa.string()
         )
 
     def before(self, sent: Any) -> Any:
@@ -119,28 +125,109 @@ class Rows:
         import pyarrow.compute as pc  # noqa: PLC0415
 
         if BEFORE in self._table.column_names:
-            return pc.coalesce(as_text(BEFORE, self.column(BEFORE)), sent)
+            return pc.coalesce(as_text(BEFORE, self._column(BEFORE), self._lines), sent)
         if self._nested is None:
             return sent
-        named = [_unicode_id(row, BEFORE) for row in self._properties]
-        own = (
-            sent.to_pylist()
-            if not self._is_nested(ID)
-            else [_unicode_id(row, ID) for row in self._properties]
-        )
-        return pa.array(
-            [one if one is not None else other for one, other in zip(named, own, strict=True)], pa.string()
-        )
+        own = self._ids(ID) if self._is_nested(ID) else sent.to_pylist()
+        ids = [one if one is not None else other for one, other in zip(self._ids(BEFORE), own, strict=True)]
+        return pa.array([None if one is None else unicode_text(one) for one in ids], pa.string())
+
+    # Other columns
+
+    def duplicate_key(self, sent: Any) -> list[Any]:
+        """Return the four columns by which duplicates are told, as utf8 (SPEC 9).
+
+        Raises:
+            ValueError: The rows have no column of one of them.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        for name in (EVENT, TIME, INSERT_ID):
+            self._check(name)
+        time = milliseconds(self._value_column(TIME)).cast(pa.string())
+        return [self._names(), time, self.before(sent), self._texts(INSERT_ID)]
+
+    def batch(self, schema: pa.Schema) -> pa.RecordBatch:
+        """Return the rows with the columns of ``schema``, as events of JSON have them."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        sent = self.sent()
+        fields: dict[str, Callable[[], Any]] = {
+            EVENT: self._names,
+            ID: lambda: sent,
+            BEFORE: lambda: self.before(sent),
+            TIME: lambda: as_times(self._value_column(TIME)),
+        }
+        columns = []
+        for field in schema:
+            if field.name in fields:
+                column = fields[field.name]()
+            else:
+                column = (self._texts if is_text(field.type) else self._value_column)(field.name)
+            columns.append(column.cast(field.type, safe=False))
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def kinds(self, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        """Yield those of ``names`` that rows have, each with its values' kinds and a first row."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        for name in sorted(names):
+            if name not in {ID, BEFORE, TIME} and (name in self._table.column_names or self._nested):
+                kind = self._value_column(name).type
+                if not pa.types.is_null(kind):
+                    yield name, _kind_of_values(kind), 0
+
+    def _check(self, name: str) -> None:
+        if name not in self._table.column_names and (self._nested is None or name == EVENT):
+            raise ValueError(f"events need the column {name}, got {', '.join(self._table.column_names)}")
+
+    def _is_nested(self, name: str) -> bool:
+        return name not in self._table.column_names and self._nested is not None
+
+    def _column(self, name: str) -> Any:
+        column: Any = self._table.column(name).combine_chunks()
+        return column
+
+    def _value_column(self, name: str) -> Any:
+        """Return a column, or a property of the objects as one; nulls where rows have neither."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        if name in self._table.column_names:
+            return self._column(name)
+        if self._nested is None:
+            return pa.nulls(len(self))
+        values = [row.get(name) for row in self._properties]
+        if all(value is None for value in values):
+            return pa.nulls(len(self))
+        try:
+            return pa.array(values)
+        except (pa.ArrowException, OverflowError):
+            return json_column(values).combine_chunks()
+
+    def _texts(self, name: str) -> Any:
+        """Return values as text: as JSON, among which text stays as it is."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        column = self._value_column(name)
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind) or pa.types.is_boolean(kind):
+            return column.cast(pa.large_string())
+        return pa.array([_value_text(value) for value in column.to_pylist()], pa.large_string())
+
+    def _names(self) -> Any:
+        """Return the names of the events; one that is no text is null."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        self._check(EVENT)
+        names = self._column(EVENT)
+        kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
+        return names.cast(pa.large_string()) if is_text(kind) else pa.nulls(len(self), pa.large_string())
+
+    # Links
 
     def _rewritten(self, ids: Sequence[str | None]) -> Iterator[tuple[int, str]]:
         """Yield the rows that were sent under another ID than theirs, with that one."""
-        if BEFORE in self._table.column_names:
-            named = as_text(BEFORE, self.column(BEFORE)).to_pylist()
-        elif self._nested is not None:
-            named = [as_id(row.get(BEFORE)) for row in self._properties]
-        else:
-            return
-        for row, (sent, own) in enumerate(zip(named, ids, strict=True)):
+        for row, (sent, own) in enumerate(zip(self._named_before(), ids, strict=True)):
             if sent is not None and own is not None and sent != own:
                 yield row, sent
 
@@ -150,10 +237,10 @@ class Rows:
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
-        names = as_text(EVENT, self.column(EVENT))
-        is_link = pc.is_in(names, pa.array(IDENTITY_EVENTS))
+        is_link = pc.is_in(self._names(), pa.array(IDENTITY_EVENTS, pa.large_string()))
         places = pc.indices_nonzero(is_link)
-        rows = self._with_ids(self._table.take(places), places.to_pylist()).to_pylist()
+        lines = [self._lines[place] for place in places.to_pylist()]
+        rows = self._with_ids(self._table.take(places), lines).to_pylist()
         return {
             place: {"event": row[EVENT], "properties": self._properties_of(row)}
             for place, row in zip(places.to_pylist(), rows, strict=True)
@@ -162,8 +249,16 @@ class Rows:
     def events(self, ids: Sequence[str | None]) -> Iterator[Mapping[str, Any]]:
         """Yield each row as an event: in full where it may state a link."""
         links = self.links
+        before = self._named_before()
         for row, own in enumerate(ids):
-            yield links.get(row) or {"event": None, "properties": {ID: own}}
+            yield links.get(row) or {"event": None, "properties": {ID: own, BEFORE: before[row]}}
+
+    def _named_before(self) -> list[str | None]:
+        """Return the ID that each row has as the one before any stitching."""
+        if BEFORE in self._table.column_names:
+            named: list[str | None] = as_text(BEFORE, self._column(BEFORE), self._lines).to_pylist()
+            return named
+        return [None] * len(self) if self._nested is None else self._ids(BEFORE)
 
     def _properties_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the properties of a row that state links, without nulls of columns or structs."""
@@ -201,17 +296,21 @@ class Rows:
         names = dict.fromkeys((ID, BEFORE, *self._operands))
         return {name: row[name] for name in names if row.get(name) is not None}
 
+    def _ids(self, name: str) -> list[str | None]:
+        """Return the IDs that the objects of properties have under ``name``."""
+        return [as_id(row.get(name)) for row in self._properties]
+
     @cached_property
     def _properties(self) -> list[Mapping[str, Any]]:
         return [_object(value) for value in self._table.column(PROPERTIES).to_pylist()]
 
 
-def _check_properties(kind: pa.DataType) -> None:
+def _check_properties(kind: pa.DataType, stored: pa.DataType) -> None:
     import pyarrow as pa  # noqa: PLC0415
 
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    is_nested = pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_null(kind)
-    if not is_nested and not is_text(value) and not pa.types.is_binary(value):
+    value = stored.value_type if pa.types.is_dictionary(stored) else stored
+    is_nested = pa.types.is_struct(value) or pa.types.is_map(value) or pa.types.is_null(value)
+    if not is_nested and not is_text(value) and not is_bytes(value):
         raise TypeError(f"the column {PROPERTIES} must be a struct, a map or JSON text, got {kind}")
 
 
@@ -224,7 +323,10 @@ def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
     import pyarrow as pa  # noqa: PLC0415
 
     if is_text(column.type):
-        return column.cast(pa.string())
+        try:
+            return column.cast(pa.string())
+        except pa.ArrowInvalid:  # 2 GiB and more.
+            return column.cast(pa.large_string())
     if column.null_count == len(column):
         return pa.nulls(len(column), pa.string())
     texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", lines))  # type: ignore[call-overload]
@@ -245,21 +347,54 @@ def _parsed(text: str | bytes) -> Any:
         return None
 
 
-def _unicode_id(properties: Mapping[str, Any], name: str) -> str | None:
-    own = as_id(properties.get(name))
-    return None if own is None else unicode_text(own)
+def _value_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        return str(value)
 
 
-def _text(value: Any) -> str | None:
-    """Return a time or an insert ID as text; what is nested is none."""
-    return None if value is None or isinstance(value, (list, dict)) else unicode_text(str(value))
-
-
-def without_views(table: pa.Table) -> pa.Table:
-    """Return ``table`` with plain text for views of text, which pyarrow cannot filter or take."""
+def _kind_of_values(kind: pa.DataType) -> int:
+    """Return the kinds of the values of a column, as `idmerge.files.shape` sums them."""
     import pyarrow as pa  # noqa: PLC0415
 
+    if pa.types.is_boolean(kind):
+        return 2
+    if pa.types.is_integer(kind):
+        return 4
+    return 8 if pa.types.is_floating(kind) else 16
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """Return ``table`` without views, which pyarrow cannot filter or take, and without extensions.
+
+    UUIDs become their usual text.
+    """
     for place, field in enumerate(table.schema):
-        if pa.types.is_string_view(field.type):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.large_string()))
+        column = table.column(place)
+        plain_column = _plain(column, field.type)
+        if plain_column is not column:
+            table = table.set_column(place, field.name, plain_column)
     return table
+
+
+def _plain(column: Any, kind: pa.DataType) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if isinstance(kind, pa.UuidType):
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(column.cast(kind.storage_type), kind.storage_type)
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    if pa.types.is_binary_view(kind):
+        return column.cast(pa.large_binary())
+    if pa.types.is_dictionary(kind) and (
+        pa.types.is_string_view(kind.value_type) or pa.types.is_binary_view(kind.value_type)
+    ):
+        is_view_of_text = pa.types.is_string_view(kind.value_type)
+        return column.cast(pa.large_string() if is_view_of_text else pa.large_binary())
+    return column

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from idmerge.errors import IdmergeError
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.files.choosing import choice_of
-from idmerge.files.columns import CSV
 from idmerge.files.jsontext import numbered_lines, text_of
 from idmerge.files.names import DEVICE, EVENT, PROPERTIES, USER
 from idmerge.files.opening import CountedBytes, unpacked
@@ -24,7 +23,7 @@ from idmerge.files.pieces import BadLine
 from idmerge.files.processing import Order
 from idmerge.files.reading import STDIN, name_of
 from idmerge.files.rereadable import RereadableFile
-from idmerge.files.tables import format_of, record_batches, schema_of
+from idmerge.files.tablefiles import format_of, names_of, table_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +84,7 @@ def _first_events(path: str, name: str, choice: Choice) -> Iterator[tuple[int, M
     try:
         if path == STDIN:
             yield from _of_text(name, io.BytesIO(_at_hand()), choice)
-        elif not os.path.isfile(path) or name.lower().endswith(CSV):  # noqa: PTH113 - as for a path
+        elif not os.path.isfile(path):  # noqa: PTH113 - as for a path
             return
         elif format_of(RereadableFile(path, name)) is not None:
             yield from _of_table(RereadableFile(path, name), choice)
@@ -126,11 +125,11 @@ def _of_text(name: str, stream: Any, choice: Choice) -> Iterator[tuple[int, Mapp
 
 
 def _of_table(file: RereadableFile, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    names = schema_of(file).names
-    rows = next(iter(record_batches(file, names, 0, lambda _count: None)), None)
-    if rows is None or len(set(names)) < len(names):
+    names = names_of(file)
+    piece = next(iter(table_pieces(file, names, 0, lambda _count: None)), None)
+    if piece is None or isinstance(piece, BadLine) or len(set(names)) < len(names):
         return
     dialect = choice.of(names)
     if dialect is not None and dialect.content == "events":
-        for line, row in enumerate(rows.slice(0, ROWS).to_pylist(), 1):
+        for line, row in zip(piece.lines[:ROWS], piece.batch.slice(0, ROWS).to_pylist(), strict=True):
             yield line, dialect.event_of(row)

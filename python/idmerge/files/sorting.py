@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from idmerge.errors import FileFormatError
 from idmerge.files.choosing import choice_of
-from idmerge.files.columns import CSV
 from idmerge.files.jsontext import PASSED_ON, checked, numbered_lines, text_of
 from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import moment_of
 from idmerge.files.recognition import no_matter
 from idmerge.files.rereadable import RereadableFile, rereadable
-from idmerge.files.tables import format_of
+from idmerge.files.tablefiles import format_of, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -66,12 +65,13 @@ def sorted_by_processing_time(
         OSError: A file cannot be opened, or there is no room for the runs.
     """
     files = [file if isinstance(file, RereadableFile) else rereadable(file) for file in sources]
-    events = [file for file in files if not _has_columns(file)]
+    choice = choice_of(dialect, columns)
+    events = [file for file in files if not _has_columns(file, choice)]
     if not events:
         return files
     name = events[0].name if len(events) == 1 else f"{events[0].name} and {len(events) - 1} more"
     copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".ndjson")  # noqa: SIM115
-    for _, line in _merged(_runs(_lines(events, choice_of(dialect, columns), on_bytes, on_dialect))):
+    for _, line in _merged(_runs(_lines(events, choice, on_bytes, on_dialect))):
         copy.write(line)
     copy.flush()
     place = files.index(events[0])
@@ -83,15 +83,21 @@ def sorted_by_processing_time(
     ]
 
 
-def _has_columns(file: RereadableFile) -> bool:
-    """Return whether ``file`` holds links in columns.
+def _has_columns(file: RereadableFile, choice: Choice) -> bool:
+    """Return whether ``file`` holds links or mappings in columns.
 
     Raises:
         FileFormatError: It holds events in columns.
     """
-    if file.name.lower().endswith(CSV):
-        return True
-    return format_of(file) is not None
+    if format_of(file) is None:
+        return False
+    dialect = choice.of(names_of(file))
+    if dialect is not None and dialect.content == "events":
+        raise FileFormatError(
+            f"{file.name}: holds events in columns, and only JSON is sorted; sort the table by its time "
+            "of processing, and leave --sort (sort=) out"
+        )
+    return True
 
 
 def _lines(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from idmerge.errors import FileFormatError
-from idmerge.files.columns import CSV
+from idmerge.files.csvrows import CSV
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

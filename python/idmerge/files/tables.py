@@ -1,72 +1,83 @@
-"""Reading Parquet and Arrow files of events as record batches."""
+"""Tables in files: Parquet, Arrow and CSV, their columns as record batches of pyarrow's.
+
+In CSV all columns are text, and an empty cell is a missing value.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from idmerge.errors import FileFormatError
-from idmerge.files.arrow import opened, read_schema
-from idmerge.files.opening import ARROW, MAGIC_LENGTH, PARQUET, import_pyarrow
+from idmerge.files.csvrows import CSV
+from idmerge.files.opening import ARROW, PARQUET, import_pyarrow
+from idmerge.files.pieces import BadLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
     from idmerge._core import Table
-    from idmerge.files.arrow import Format
-    from idmerge.files.rereadable import RereadableFile
+    from idmerge.files.arrow import ColumnFile
+    from idmerge.files.csvrows import CsvRows
+
+Format = Literal["Parquet", "Arrow", "CSV"]
 
 ROWS = 2**14
 """Rows of a batch, at most."""
 
 
-def record_batch(table: Table) -> pa.RecordBatch:
+class TablePiece(NamedTuple):
+    """Rows of a table one after another."""
+
+    batch: pa.RecordBatch
+    lines: Sequence[int]
+    """The line or the number of each row."""
+
+
+def record_batch(table: Table | pa.RecordBatch) -> pa.RecordBatch:
     """Return a table of the core's, which has one batch, as pyarrow has it."""
-    reader = import_pyarrow("tables of events").RecordBatchReader
-    batch: pa.RecordBatch = reader.from_stream(table).read_next_batch()
+    library: Any = import_pyarrow("tables of events")
+    is_batch = isinstance(table, library.RecordBatch)
+    batch: pa.RecordBatch
+    batch = table if is_batch else library.RecordBatchReader.from_stream(table).read_next_batch()
     return batch
 
 
-def format_of(file: RereadableFile) -> Format | None:
-    """Return the format of ``file``, ``"Parquet"`` or ``"Arrow"``, by its content; else None.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    with open(file.path, "rb") as stream:  # noqa: PTH123
-        magic = stream.read(MAGIC_LENGTH)
-    name = file.name.lower()
+def format_named(name: str, magic: bytes) -> Format | None:
+    """Return the format of a table by its file's name and first bytes; else None."""
+    name = name.lower()
     if name.endswith(".parquet") or magic.startswith(PARQUET):
         return "Parquet"
-    return "Arrow" if name.endswith(".arrow") or magic.startswith(ARROW) else None
+    if name.endswith(".arrow") or magic.startswith(ARROW):
+        return "Arrow"
+    return "CSV" if name.endswith(CSV) else None
 
 
-def schema_of(file: RereadableFile) -> pa.Schema:
-    """Return the columns of a Parquet or Arrow file.
-
-    Raises:
-        FileFormatError: It cannot be read.
-    """
-    return read_schema(file.name, file.path, format_of(file) or "Arrow")
-
-
-def record_batches(
-    file: RereadableFile, columns: list[str], size: int, on_bytes: Callable[[int], object]
-) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet or Arrow file in batches of `ROWS`.
-
-    ``on_bytes`` gets the file's ``size``.
-
-    Raises:
-        FileFormatError: It is damaged.
-    """
-    with opened(file.name, file.path, format_of(file) or "Arrow") as columns_of_file:
-        yield from columns_of_file.batches(columns, ROWS, size, on_bytes)
+def column_pieces(
+    file: ColumnFile, columns: Sequence[str], size: int, on_bytes: Callable[[int], object]
+) -> Iterator[TablePiece]:
+    """Yield ``columns`` of a Parquet or Arrow file; ``on_bytes`` gets the file's ``size``."""
+    row = 1
+    for batch in file.batches(columns, ROWS, size, on_bytes):
+        yield TablePiece(batch, range(row, row + batch.num_rows))
+        row += batch.num_rows
 
 
-def check_names(name: str, schema: pa.Schema) -> None:
+def csv_pieces(rows: CsvRows, names: Sequence[str], columns: Sequence[str]) -> Iterator[TablePiece | BadLine]:
+    """Yield ``columns`` of a CSV whose header has ``names``, as text."""
+    pa = import_pyarrow("CSV of events")
+    for batch in rows.batches([names.index(name) for name in columns]):
+        if isinstance(batch, BadLine):
+            yield batch
+            continue
+        cells = [pa.array([cell or None for cell in column], pa.string()) for column in batch.columns]
+        # Without columns a batch has no rows; that of a table which needs none is never looked at.
+        yield TablePiece(pa.RecordBatch.from_arrays(cells, names=list(columns)), batch.lines)
+
+
+def check_names(name: str, names: Sequence[str]) -> None:
     """Raise FileFormatError if two columns of the file called ``name`` have the same name."""
-    twice = [column for column in schema.names if schema.names.count(column) > 1]
+    twice = [column for column in names if names.count(column) > 1]
     if twice:
         raise FileFormatError(f"{name}: has the column {twice[0]!r:.100} more than once")

@@ -10,6 +10,9 @@ from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
     from idmerge.questions.sql import Columns
@@ -151,13 +154,15 @@ FROM campaigns
 ORDER BY campaign IS NULL, revenue DESC, revenue_unstitched DESC, campaign"""
 
 
-def attribution(
+def attribution(  # noqa: PLR0913 - each by its name
     events: Events,
     *,
     purchase: str = "Purchase",
     amount: str = "amount",
     campaign: str = "utm_campaign",
     model: Model = "last-touch",
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Answer:
     """Return the revenue in ``events`` by campaign; see `Attribution` for the options.
@@ -166,5 +171,5 @@ def attribution(
         As `Question.ask`.
     """
     return Attribution(purchase=purchase, amount=amount, campaign=campaign, model=model, **options).ask(
-        events
+        events, dialect=dialect, columns=columns
     )

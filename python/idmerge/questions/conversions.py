@@ -12,6 +12,9 @@ from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, in_words, interval, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
     from idmerge.questions.sql import Columns
@@ -113,13 +116,15 @@ GROUP BY value
 ORDER BY value IS NULL, rate DESC NULLS LAST, persons DESC, value"""
 
 
-def conversion(
+def conversion(  # noqa: PLR0913 - each by its name
     events: Events,
     *,
     start: str = "Read Post",
     goal: str = "Sign Up",
     by: str = "post",
     within: timedelta | str = MONTH,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Answer:
     """Return the share of persons that reached ``goal``, by ``by``; options: `Conversion`.
@@ -130,4 +135,6 @@ def conversion(
         ValueError: ``within`` is no length of time.
         As `Question.ask`.
     """
-    return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(events)
+    return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(
+        events, dialect=dialect, columns=columns
+    )

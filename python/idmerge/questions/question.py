@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from idmerge.files.choosing import choice_of
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
 from idmerge.questions.answer import Answer
 from idmerge.questions.execution import run
@@ -13,8 +14,9 @@ from idmerge.questions.source import Events, opened, schema_of
 from idmerge.questions.sql import STANDARD, Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from idmerge.files.dialects import Dialect
     from idmerge.questions.columns import Key, Measure
 
 
@@ -42,29 +44,48 @@ class Question(ABC):
                 raise ValueError(f"{name} must be Unicode text, got {value!r}")
         object.__setattr__(self, "blocked_ids", Policy(blocked_ids=self.blocked_ids).blocked_ids)  # type: ignore[arg-type]
 
-    def ask(self, events: Events) -> Answer:
+    def ask(
+        self,
+        events: Events,
+        *,
+        dialect: str | Dialect | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Return the answer of ``events``, which are read once.
 
+        Args:
+            events: Stitched events, in columns.
+            dialect: The names of the columns, by default those of stitching or found (SPEC 11).
+            columns: The column of each role that has another name: ``{"distinct_id": "person"}``.
+
         Raises:
-            ColumnError: The events lack a column, or their times are no timestamps.
+            ColumnError: The events lack a column, their times are no timestamps, or they are a
+                stream that was read already.
+            DialectError: There is no such dialect or role, or the events are of another product.
             FileFormatError: A file is no Parquet.
             MissingExtraError: DuckDB or pyarrow is not installed.
         """
-        with opened(events, self._wanted()) as (connection, columns):
-            sql = self.statement(columns)
+        with opened(events, self._wanted(), choice_of(dialect, columns)) as (connection, known):
+            sql = self.statement(known)
             rows = run(connection, sql)
         return Answer.of_rows(
             rows, sql, title=self.title, key=self.key, measures=self.measures, charted=self.charted
         )
 
-    def sql(self, events: Events | None = None) -> str:
+    def sql(
+        self,
+        events: Events | None = None,
+        *,
+        dialect: str | Dialect | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> str:
         """Return the statement that `ask` would run, and run nothing.
 
         Without ``events`` it is the one for columns as stitching makes them.
         """
         if events is None:
             return self.statement(Columns())
-        return self.statement(schema_of(events, self._wanted()))
+        return self.statement(schema_of(events, self._wanted(), choice_of(dialect, columns)))
 
     def _wanted(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*STANDARD, *self.properties)))

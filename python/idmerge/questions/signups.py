@@ -10,6 +10,9 @@ from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
     from idmerge.questions.sql import Columns
@@ -89,11 +92,17 @@ FROM people{grouped}"""
 
 
 def signup_rate(
-    events: Events, *, signup: str = "Sign Up", by: Period | None = None, **options: Any
+    events: Events,
+    *,
+    signup: str = "Sign Up",
+    by: Period | None = None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Answer:
     """Return the share of visitors in ``events`` with ``signup``; see `SignupRate` for the options.
 
     Raises:
         As `Question.ask`.
     """
-    return SignupRate(signup=signup, by=by, **options).ask(events)
+    return SignupRate(signup=signup, by=by, **options).ask(events, dialect=dialect, columns=columns)

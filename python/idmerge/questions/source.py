@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 from idmerge._naming import check_local
 from idmerge.errors import ColumnError, FileFormatError, IdmergeError, MissingExtraError
 from idmerge.files.arrow import check_intact, read_schema
-from idmerge.files.frames import pandas_columns
-from idmerge.files.opening import PARQUET
+from idmerge.files.choosing import ANY, Choice, choice_of
+from idmerge.files.frames import pandas_columns, read_once
+from idmerge.files.opening import PARQUET, import_pyarrow
 from idmerge.files.sources import files_in
 from idmerge.questions.execution import run
 from idmerge.questions.sql import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
+
+    from idmerge.files.dialects import Dialect
 
 Place = str | os.PathLike[str]
 
@@ -39,12 +42,15 @@ MANY = 30
 
 
 @contextmanager
-def opened(events: Any, wanted: Sequence[str]) -> Iterator[tuple[duckdb.DuckDBPyConnection, Columns]]:
-    """Open a connection in which ``events`` has the columns ``wanted``.
+def opened(
+    events: Any, wanted: Sequence[str], choice: Choice = ANY
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Columns]]:
+    """Open a connection in which ``events`` has the columns ``wanted``, by the names of SPEC 11.
 
     Raises:
-        ColumnError: The events lack one of them, their times are no timestamps, or the stream or
-            DuckDB fails.
+        ColumnError: The events lack one of them, their times are no timestamps, the stream was read
+            already, or it or DuckDB fails.
+        DialectError: The events are those of another product, and no dialect is chosen.
         FileFormatError: A file is no Parquet, or DuckDB cannot read it.
         MemoryError: They need more memory than DuckDB may take.
         MissingExtraError: DuckDB or pyarrow is not installed.
@@ -53,12 +59,14 @@ def opened(events: Any, wanted: Sequence[str]) -> Iterator[tuple[duckdb.DuckDBPy
         files = _files(events)
         with _reading(files):
             if files is None:
-                yield connection, _load(connection, _stream(events, wanted), wanted)
+                if isinstance(events, import_pyarrow("questions").RecordBatchReader):
+                    read_once(events)
+                yield connection, _load(connection, _stream(events, wanted, choice), wanted, choice)
             else:
-                yield connection, _view(connection, files, wanted)
+                yield connection, _view(connection, files, wanted, choice)
 
 
-def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
+def schema_of(events: Any, wanted: Sequence[str], choice: Choice = ANY) -> Columns:
     """Return the columns ``wanted`` of ``events``, without reading rows.
 
     Raises:
@@ -68,18 +76,20 @@ def schema_of(events: Any, wanted: Sequence[str]) -> Columns:
         files = _files(events)
         with _reading(files):
             if files is None:
-                return _columns(connection, _stream(events, wanted).schema, wanted)
-            return _view(connection, files, wanted)
+                return _columns(connection, _stream(events, wanted, choice).schema, wanted, choice)
+            return _view(connection, files, wanted, choice)
 
 
-def event_names(events: Events) -> list[str]:
-    """Return the names of ``events``, the most frequent first.
+def event_names(
+    events: Events, *, dialect: str | Dialect | None = None, columns: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the names of ``events``, the most frequent first; see `Question.ask`.
 
     Raises:
         As `opened`.
     """
-    with opened(events, (EVENT,)) as (connection, columns):
-        named = f"SELECT {columns.text(EVENT)} AS name FROM events"
+    with opened(events, (EVENT,), choice_of(dialect, columns)) as (connection, known):
+        named = f"SELECT {known.text(EVENT)} AS name FROM events"
         counted = (
             f"SELECT name FROM ({named}) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name"
         )
@@ -126,14 +136,15 @@ def _reason(error: Exception) -> str:
 # Streams
 
 
-def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
+def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatchReader:
     """Return ``events`` as a stream of Arrow batches."""
     import pyarrow as pa  # noqa: PLC0415
 
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(events, pandas.DataFrame):
-        check(list(map(str, events.columns)), wanted)
-        return pandas_columns(events, wanted).to_reader()
+        names = [name for name in events.columns if isinstance(name, str)]
+        own = [names[place] for place in places_of(names, wanted, choice)]
+        return pandas_columns(events, own).rename_columns(list(wanted)).to_reader()
     if not hasattr(events, "__arrow_c_stream__"):
         raise TypeError(
             "events must be a table that exports an Arrow stream, a frame of pandas, a relation of DuckDB or "
@@ -157,21 +168,24 @@ def _stream(events: Any, wanted: Sequence[str]) -> pa.RecordBatchReader:
 
 
 def _load(
-    connection: duckdb.DuckDBPyConnection, stream: pa.RecordBatchReader, wanted: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    stream: pa.RecordBatchReader,
+    wanted: Sequence[str],
+    choice: Choice,
 ) -> Columns:
     """Read the columns ``wanted`` of ``stream``, once, into a table ``events``."""
     import duckdb  # noqa: PLC0415
     import pyarrow as pa  # noqa: PLC0415
 
-    names = stream.schema.names
-    columns = _columns(connection, stream.schema, wanted)
-    places = [names.index(name) for name in wanted]
+    columns = _columns(connection, stream.schema, wanted, choice)
+    places = places_of(stream.schema.names, wanted, choice)
     chosen = ", ".join(
         f"#{1 + row} AS {identifier(columns.known_as(name))}" for row, name in enumerate(wanted)
     )
     damage: list[Exception] = []
     validated = pa.RecordBatchReader.from_batches(
-        pa.schema([stream.schema.field(place) for place in places]), _validated(stream, places, damage)
+        pa.schema([stream.schema.field(place) for place in places]),
+        _validated(stream, places, damage),
     )
     connection.register("stream", validated)
     try:
@@ -200,9 +214,11 @@ def _validated(
         raise
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Sequence[str]) -> Columns:
+def _columns(
+    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Sequence[str], choice: Choice
+) -> Columns:
     connection.register("nothing", schema.empty_table())
-    return _found(connection.sql("SELECT * FROM nothing"), schema.names, wanted)
+    return _found(connection.sql("SELECT * FROM nothing"), schema.names, wanted, choice)
 
 
 # Files
@@ -269,7 +285,9 @@ def _names_in(file: Path) -> list[str]:
     return list(read_schema(str(file), str(file), "Parquet").names)
 
 
-def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str]) -> Columns:
+def _view(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str], choice: Choice
+) -> Columns:
     """Make the Parquet ``files`` a view ``events``."""
     import duckdb  # noqa: PLC0415
 
@@ -290,7 +308,7 @@ def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: 
     except duckdb.Error as error:
         raise _unreadable(files, error) from error
     if len(headings) == 1:
-        return _found(relation, headings.pop(), wanted)
+        return _found(relation, headings.pop(), wanted, choice)
     for name in wanted:
         twins = sorted({twin for names in headings for twin in names if twin.lower() == name.lower()})
         if len(twins) > 1:
@@ -298,7 +316,7 @@ def _view(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: 
                 f"the files call a column {' and '.join(map(repr, twins))}, which SQL does not tell apart; "
                 "write them anew with the same columns in each"
             )
-    return _found(relation, relation.columns, wanted)
+    return _found(relation, relation.columns, wanted, choice)
 
 
 def _no_pattern(path: str) -> str:
@@ -314,24 +332,37 @@ def _unreadable(files: Sequence[Path], error: Exception) -> FileFormatError:
 # Columns
 
 
-def _found(relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str]) -> Columns:
+def _found(
+    relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str], choice: Choice
+) -> Columns:
     """Return the columns ``wanted`` as SQL names of ``relation``, with columns ``names``."""
-    check(names, wanted)
+    places = places_of(names, wanted, choice)
     types = [str(kind) for kind in relation.types]
     known = {
-        name: Column(*column)
-        for name, *column in reversed(list(zip(names, relation.columns, types, strict=True)))
+        name: Column(relation.columns[place], types[place])
+        for name, place in zip(wanted, places, strict=True)
     }
-    kind = known[TIME].type
+    kind = known[TIME].type if TIME in known else TIMES[0]
     if not kind.startswith(TIMES):
         raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
     return Columns(known)
 
 
-def check(names: Sequence[str], wanted: Sequence[str]) -> None:
-    """Raise ColumnError if one of ``wanted`` is not among ``names``."""
+def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> list[int]:
+    """Return the place of each of ``wanted`` among the columns ``names``, own or raw ones.
+
+    Raises:
+        ColumnError: One is not there.
+        DialectError: The columns are those of another product, and one is not there.
+    """
+    raw: Sequence[str] = names
+    if choice != ANY or any(name not in names for name in wanted):
+        dialect = choice.of(dict.fromkeys(names))
+        renamed = {} if dialect is None else dialect.raw_names(dict.fromkeys(names))
+        raw = [renamed.get(name, name) for name in names]
     for name in wanted:
-        if name not in names:
+        if name not in names and name not in raw:
             shown = ", ".join(map(repr, names[:MANY])) or "none"
             more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
             raise ColumnError(f"the events have no column {name!r}; they have {shown}{more}")
+    return [list(raw if name in raw else names).index(name) for name in wanted]

@@ -2,13 +2,14 @@
 
 Events come in one of three shapes: lines of JSON in a column ``value`` (text), as
 ``spark.read.text`` has them; columns ``event`` and ``properties`` (a struct, a map, or JSON text);
-or a column for each property. The last two may be mixed, and are what `idmerge.stitch` takes.
-Executors read them as it does.
+or a column for each property. The last two may be mixed, and are what `idmerge.stitch` takes; both
+may be in any dialect that it knows. Executors read them as it does.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,18 +17,23 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import arrow_udf
 
 from idmerge._steps import EVIDENCE, OBSERVE, step_of
-from idmerge.errors import ColumnError, MalformedEventError
-from idmerge.events import Kind, distinct_id_of, event_mapping, operand_names
+from idmerge.errors import ColumnError, DialectError, MalformedEventError
+from idmerge.events import Kind, distinct_id_of, event_mapping
+from idmerge.files.choosing import choice_of
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
-from idmerge.files.rows import Rows
+from idmerge.files.renaming import renamed
+from idmerge.files.rows import Rows, link_columns
 from idmerge.policy import is_unicode
 from idmerge.spark.stated import column, order_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame
+
+    from idmerge.files.choosing import Choice
+    from idmerge.files.dialects import Dialect
 
 LINE = "value"
 """The column that holds lines of JSON."""
@@ -48,7 +54,13 @@ class Step(NamedTuple):
     second: str
 
 
-def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
+def links(
+    events: DataFrame,
+    *,
+    order: str | Sequence[str],
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> DataFrame:
     """Return the links that ``events`` state, and the IDs that ordinary ones make known (SPEC 3).
 
     An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known
@@ -61,6 +73,9 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
         events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map
             or JSON text), with the properties as columns, or both.
         order: The column, or the columns, by which events are ordered. They are passed on.
+        dialect: The name of the dialect in which the events are; by default it is found by their
+            columns, of lines by their keys. SPEC 11 lists them.
+        columns: The column or key of each role that has another name: ``{"distinct_id": "uid"}``.
 
     Returns:
         The order columns, ``kind`` (a `Kind`; 9 to 11 for one of the first three that Mixpanel
@@ -68,40 +83,48 @@ def links(events: DataFrame, *, order: str | Sequence[str]) -> DataFrame:
 
     Raises:
         ColumnError: A column is missing.
+        DialectError: There is no such dialect or role, or the events are of another product.
     """
     orders = order_columns(events, order)
-    wanted = event_columns(events)
+    choice = choice_of(dialect, columns)
     places = [place.alias(f"order {number}") for number, place in enumerate(orders)]
-    plain = events.select(*places, *map(column, wanted))
+    named = {raw: own for own, raw in raw_columns(events, choice).items()}
+    wanted = [name for name in (LINE, *link_columns()) if name in named]
+    plain = events.select(*places, *(column(named[name]).alias(name) for name in wanted))
     schema = T.StructType([*plain.schema.fields[: len(orders)], *_LINK])
-    stated = plain.mapInArrow(partial(_stated, len(orders)), schema)
+    stated = plain.mapInArrow(partial(_stated, len(orders), choice), schema)
     return stated.toDF(*([order] if isinstance(order, str) else order), *(field.name for field in _LINK))
 
 
-def event_columns(events: DataFrame) -> list[str]:
-    """Return the columns of ``events`` with IDs or links.
+def raw_columns(events: DataFrame, choice: Choice, *, needs_event: bool = True) -> dict[str, str]:
+    """Return the raw name of each column of ``events``, or of that of lines alone.
 
     Raises:
         ColumnError: They are in none of the three shapes.
+        DialectError: They are of another product.
     """
     names = events.columns
     if EVENT not in names and LINE in names:
-        return [LINE]
-    if EVENT not in names or not {ID, PROPERTIES} & set(names):
+        return {LINE: LINE}
+    choice.of(names)  # The columns of another product are an error of their own.
+    try:
+        given, raw = renamed(names, choice, needs_event=needs_event)
+    except DialectError as error:
         raise ColumnError(
             f"events need the column {LINE} (lines of JSON), or {EVENT} with {ID} or {PROPERTIES}, "
-            f"got {', '.join(names)}"
-        )
-    wanted = [EVENT, ID, PROPERTIES, *operand_names()]
-    return [name for name in dict.fromkeys(wanted) if name in names]
+            f"got {', '.join(names)}: {error}"
+        ) from error
+    if given.content == "mappings":
+        raise ColumnError("these are identity mappings, not events; state each as a link")
+    return dict(zip(names, raw, strict=True))
 
 
-def _stated(orders: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _stated(orders: int, choice: Choice, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa  # noqa: PLC0415
 
     for batch in batches:
         names = batch.schema.names[orders:]
-        steps = list(_steps(dict(zip(names, batch.columns[orders:], strict=True))))
+        steps = list(_steps(dict(zip(names, batch.columns[orders:], strict=True)), choice))
         rows = [row for row, step in enumerate(steps) if step is not None]
         stated = [step for step in steps if step is not None]
         kept = [place.take(pa.array(rows, pa.int64())) for place in batch.columns[:orders]]
@@ -111,10 +134,10 @@ def _stated(orders: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Recor
         yield pa.RecordBatch.from_arrays([*kept, kinds, *ends], names=fields)
 
 
-def _steps(columns: Mapping[str, pa.Array[Any]]) -> Iterator[Step | None]:
+def _steps(columns: Mapping[str, pa.Array[Any]], choice: Choice) -> Iterator[Step | None]:
     """Yield what each event states: None for nothing."""
     if LINE in columns:
-        for event in _events(columns[LINE]):
+        for event in _events(columns[LINE], choice):
             yield None if event is None else _step(*step_of(event, "import"))
         return
     for code, first, second in zip(*_rows(columns).steps(), strict=True):
@@ -127,13 +150,29 @@ def _rows(columns: Mapping[str, pa.Array[Any]]) -> Rows:
     return Rows(pa.table(dict(columns)))
 
 
-def _events(lines: pa.Array[Any]) -> Iterator[Mapping[str, Any] | None]:
+def _events(lines: pa.Array[Any], choice: Choice) -> Iterator[Mapping[str, Any] | None]:
     """Yield the event of each line, None where it is no JSON object."""
+    dialects: dict[tuple[str, ...], Dialect | None] = {}
     for line in lines.to_pylist():
         try:
-            yield None if line is None else event_mapping(line)
+            row = None if line is None else event_mapping(line)
+            yield None if row is None or not row else _raw_event(row, choice, dialects)
         except MalformedEventError:
             yield None
+
+
+def _raw_event(
+    row: Mapping[str, Any], choice: Choice, dialects: dict[tuple[str, ...], Dialect | None]
+) -> Mapping[str, Any] | None:
+    """Return the event of an object in its dialect; rows of the same keys have the same one."""
+    keys = tuple(row)
+    if keys not in dialects:
+        dialects[keys] = choice.of(keys, row.get)
+    dialect = dialects[keys]
+    if dialect is None or dialect.content != "events":
+        return None
+    record = row.get(dialect.record) if dialect.record else row
+    return dialect.event_of(record) if isinstance(record, Mapping) else None
 
 
 def _step(code: int, first: str | None, second: str | None) -> Step | None:
@@ -147,27 +186,26 @@ def _step(code: int, first: str | None, second: str | None) -> Step | None:
     return Step(code, first, second)
 
 
-def sender(events: DataFrame) -> Column:
+def sender(events: DataFrame, choice: Choice) -> Column:
     """Return structs of each event's ``sent`` ID and the one ``before`` any stitching.
 
-    Raises:
-        ColumnError: The events are in none of the three shapes.
+    The columns of ``events`` have raw names.
     """
-    names = event_columns(events)
-    if LINE not in names:
+    names = [LINE]
+    if EVENT in events.columns or LINE not in events.columns:
         names = [name for name in (ID, BEFORE, PROPERTIES) if name in events.columns]
     scalar: Any = arrow_udf  # Its overloads know no function of several columns that has no name.
-    ids: Column = scalar(lambda *held: _senders(names, *held), "sent string, before string")(
+    ids: Column = scalar(lambda *held: _senders(names, choice, *held), "sent string, before string")(
         *map(column, names)
     )
     return ids
 
 
-def _senders(names: Sequence[str], *columns: pa.Array[Any]) -> pa.Array[Any]:
+def _senders(names: Sequence[str], choice: Choice, *columns: pa.Array[Any]) -> pa.Array[Any]:
     import pyarrow as pa  # noqa: PLC0415
 
     if LINE in names:
-        properties = [json.dumps(_properties(event)) for event in _events(columns[0])]
+        properties = [json.dumps(_properties(event)) for event in _events(columns[0], choice)]
         names, columns = [PROPERTIES], (pa.array(properties, pa.string()),)
     rows = _rows(dict(zip(names, columns, strict=True)))
     sent = rows.sent()

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from idmerge.files.choosing import choice_of
 from idmerge.files.names import BEFORE, ID
-from idmerge.spark.events import links, sender
+from idmerge.spark.events import links, raw_columns, sender
 from idmerge.spark.resolving import resolve
 from idmerge.spark.stated import column, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
     from idmerge.canonical import Chooser, Strategy
+    from idmerge.files.dialects import Dialect
     from idmerge.policy import Policy
     from idmerge.spark.components import Finder
 
@@ -31,6 +33,8 @@ def stitch(  # noqa: PLR0913 - each option of a call
     policy: Policy | None = None,
     canonical: Strategy | Chooser = "stable",
     components: Finder = "auto",
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Return ``events`` with the canonical ID of each sender as ``distinct_id``.
 
@@ -43,8 +47,10 @@ def stitch(  # noqa: PLR0913 - each option of a call
         mapping: The answer of `resolve`; by default that to the links in ``events``.
         order: By which columns the events are ordered, where no mapping is given.
         policy: The rules, where no mapping is given.
-        canonical: The strategy for canonical IDs, where no mapping is given.
-        components: The way to find components, where no mapping is given.
+        canonical: Who names a cluster, where no mapping is given.
+        components: How components are found, where no mapping is given.
+        dialect: The dialect of the events, as for `links`; fields get their raw names.
+        columns: The column of each role that has another name, as for `links`.
 
     Raises:
         ColumnError: A column is missing.
@@ -54,12 +60,15 @@ def stitch(  # noqa: PLR0913 - each option of a call
     if mapping is None:
         if order is None:
             raise ValueError("stitch needs a mapping, or the order of the events whose links make one")
-        stated = links(events, order=order)
+        stated = links(events, order=order, dialect=dialect, columns=columns)
         mapping = resolve(stated, order=order, policy=policy, canonical=canonical, components=components)
     require(mapping, ID, "canonical_id")
     moved = mapping.where(F.col(ID) != F.col("canonical_id"))
     moved = moved.select(F.col(ID).alias("sent by"), F.col("canonical_id").alias(_CANONICAL))
-    marked = events.withColumn(_SENDER, sender(events))
+    choice = choice_of(dialect, columns)
+    raw = raw_columns(events, choice, needs_event=False)
+    events = events.toDF(*(raw.get(name, name) for name in events.columns))
+    marked = events.withColumn(_SENDER, sender(events, choice))
     sent = column(_SENDER)["sent"]
     joined = marked.join(moved, sent == column("sent by"), "left")
     answers = {

@@ -10,22 +10,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from idmerge.files.choosing import choice_of
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
 from idmerge.files.zones import check_zone
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
+from idmerge.stitching.report import StitchReport
 from idmerge.stitching.tables import Wanted, stitched_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.files.dialects import Dialect
     from idmerge.policy import Policy
 
-__all__ = ["StitchedEvents", "stitch"]
+__all__ = ["StitchReport", "StitchedEvents", "stitch"]
 
 T = TypeVar("T")
 
@@ -39,10 +41,11 @@ def stitch(
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
-    properties: Collection[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    properties: Collection[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
     sort: bool = False,
     timezone: str | None = None,
 ) -> StitchedEvents: ...
@@ -57,6 +60,9 @@ def stitch(
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_report: Callable[[StitchReport], object] = lambda _report: None,
     timezone: str | None = None,
 ) -> T: ...
 
@@ -69,10 +75,11 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
-    properties: Collection[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    properties: Collection[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
     sort: bool = False,
     timezone: str | None = None,
 ) -> Any:
@@ -81,18 +88,28 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that
     property already.
 
+    Columns of another dialect get their raw names: ``event_name`` becomes ``event``, ``insert_id``
+    ``$insert_id``. A column ``time`` without timestamps gets some (SPEC 9).
+
+    Warns by `StitchWarning` if links were malformed, or none was accepted.
+
     Args:
         events: A table of pyarrow, polars, pandas or DuckDB, with the columns ``event`` and
             ``distinct_id``, and the properties that state links as columns, or in a column
-            ``properties`` (a struct or JSON text). Or paths: one or a list of files of events
-            (NDJSON or a JSON array, plain, gzip or zstd) or directories of these; files of links in
-            columns count too. Parquet or Arrow files of events are opened as tables first.
+            ``properties`` (a struct, a map or JSON text). Or paths: one or a list of files of
+            events (NDJSON or a JSON array, plain, gzip or zstd, CSV, Parquet, Arrow) or directories
+            of these; files of links in columns count too.
         resolver: A resolver that has the links already, as it is. By default those in ``events``
             count.
         policy: The rules, where no resolver is given.
-        canonical: The strategy for canonical IDs, where no resolver is given.
-        as_known: Add ``distinct_id_as_known``: the sender's canonical ID when the event came, by
-            the links before it alone.
+        canonical: Who names a cluster, where no resolver is given.
+        dialect: The name of the dialect in which the events are; by default it is found by their
+            keys or columns. SPEC 11 lists them.
+        columns: The key or column of each role that has another name in the events:
+            ``{"distinct_id": "uid", "event": "action"}``.
+        on_report: Called with a `StitchReport`: counts of the events and of their links by outcome.
+        as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event
+            came, so that only links before it count.
         dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before.
             This keeps some 20 bytes for each event.
         properties: Of files, the only properties that become columns.
@@ -112,11 +129,13 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         A table of the same family. For paths `StitchedEvents`, which any Arrow library opens.
 
     Raises:
-        TypeError: ``events`` is none of these.
-        ValueError: A column is missing, ``resolver`` is given together with options of
-            one or with ``as_known``, or ``properties``, ``output`` or ``sort`` together with a
-            table.
-        ColumnError: A column is there twice or cannot be read, or a table is damaged.
+        TypeError: ``events`` is none of these, or a value can be no ID.
+        DialectError: The columns are those of another product, no column is known to be what the
+            events need, or there is no such dialect or role.
+        ValueError: A column is missing, ``resolver`` is given together with options of one or
+            with ``as_known``, or ``properties``, ``output`` or ``sort`` together with a table.
+        ColumnError: A column is there twice or cannot be read, a table is damaged, or a stream was
+            read already.
         CanonicalError: ``as_known`` is wanted of files under a callable.
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
@@ -136,24 +155,29 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         if sort:
             raise ValueError("a table keeps its order; sort it there, and leave sort out")
         import_pyarrow()
-        return stitched_table(
-            events, Wanted(known, resolver is None, as_known, dedupe, timezone=check_zone(timezone))
+        zone = check_zone(timezone)
+        choice = choice_of(dialect, columns)
+        wanted = Wanted(known, resolver is None, as_known, dedupe, choice, timezone=zone)
+        answer, report = stitched_table(events, wanted)
+    else:
+        answer = StitchedEvents(
+            sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
+            known,
+            apply=resolver is None,
+            as_known=as_known,
+            dedupe=dedupe,
+            properties=properties,
+            dialect=None if sort else dialect,
+            columns=None if sort else columns,
+            timezone=timezone,
         )
-    stitched = StitchedEvents(
-        sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
-        known,
-        apply=resolver is None,
-        as_known=as_known,
-        dedupe=dedupe,
-        properties=properties,
-        dialect=None if sort else dialect,
-        columns=None if sort else columns,
-        timezone=timezone,
-    )
-    stitched.learn(output=output)
-    if output is not None:
-        stitched.write(output)
-    return stitched
+        answer.learn(output=output)
+        if output is not None:
+            answer.write(output)
+        report = StitchReport(events=answer.events, duplicates=answer.duplicates, outcomes=answer.outcomes)
+    on_report(report)
+    report.warn(stacklevel=2)
+    return answer
 
 
 def _paths(events: Any) -> list[Any] | None:

@@ -6,12 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from idmerge._json_columns import column_names
-from idmerge.errors import CapacityError, FileFormatError
-from idmerge.files import scan
-from idmerge.files.columns import COLUMNS, CSV
-from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES, TIME
-from idmerge.files.rows import as_text
-from idmerge.files.tables import check_names, format_of, record_batches, schema_of
+from idmerge.errors import CapacityError, DialectError, FileFormatError
+from idmerge.files import BadLine, scan
+from idmerge.files.names import BEFORE, EVENT, ID, TIME
+from idmerge.files.renaming import is_links
+from idmerge.files.rows import as_text, plain
+from idmerge.files.tablefiles import format_of, names_of, schema_of, table_pieces
+from idmerge.files.tables import check_names
+from idmerge.files.tabular import renamed_in
+from idmerge.files.times import as_times
 from idmerge.stitching.columns import AS_KNOWN, import_pyarrow
 from idmerge.stitching.tables import Stitcher, Wanted
 from idmerge.stitching.unchanged import Marks
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge.files import Piece, RereadableFile
+    from idmerge.files.choosing import Choice
     from idmerge.files.duplicates import Duplicates
     from idmerge.outcome import Report
 
@@ -29,8 +33,8 @@ TEXTS = (ID, BEFORE)
 """Columns that are text, whatever they are in a file."""
 
 
-def has_columns_of_events(file: RereadableFile) -> bool:
-    """Return whether ``file`` holds events in columns.
+def has_columns_of_events(file: RereadableFile, choice: Choice) -> bool:
+    """Return whether ``file`` is a table, and neither of links nor of identity mappings.
 
     Raises:
         FileFormatError: It is damaged.
@@ -38,8 +42,14 @@ def has_columns_of_events(file: RereadableFile) -> bool:
     """
     if format_of(file) is None:
         return False
-    names = schema_of(file).names
-    return not set(COLUMNS) <= set(names) and bool({EVENT, ID, PROPERTIES} & set(names))
+    names = names_of(file)
+    if is_links(names):
+        return False
+    try:
+        dialect = choice.of(dict.fromkeys(names))
+    except DialectError:
+        return True  # Opening it raises the same.
+    return dialect is None or dialect.content != "mappings"
 
 
 class Columns:
@@ -52,20 +62,32 @@ class Columns:
         self._wanted = wanted
         self._marks = Marks()
         self._schemas: dict[str, pa.Schema] = {}
+        """The columns of each file of events, under raw names."""
+        self._own_names: dict[str, dict[str, str]] = {}
+        """The name of each of these columns in the file."""
         for file in files:
-            if has_columns_of_events(file):
+            if has_columns_of_events(file, wanted.choice):
                 schema = schema_of(file)
-                check_names(file.name, schema)
-                _told(file, self._check_columns, schema)
-                self._schemas[file.path] = schema
-            else:
-                self._check_links(file)
-        self._whole = _unified([_with_texts(schema) for schema in self._schemas.values()])
+                needs_event = wanted.needs_event
+                dialect, raw = renamed_in(file.name, schema.names, wanted.choice, needs_event=needs_event)
+                wanted.on_dialect(file.name, dialect)
+                check_names(file.name, raw)
+                self._own_names[file.path] = dict(zip(raw, schema.names, strict=True))
+                self._schemas[file.path] = _with_types(schema, raw)
+                _told(file, self._check_columns, self._schemas[file.path])
+            elif format_of(file) is None:
+                raise FileFormatError(
+                    f"{file.name}: events as JSON cannot be stitched together with events in columns; "
+                    "write all of them in one way"
+                )
+        self._whole = _unified([*self._schemas.values()])
         self._looked_at = [name for name in self._whole.names if name in wanted.column_names]
         self._kept = [
             name
             for name in self._whole.names
-            if properties is None or name in {*properties, EVENT, TIME, *TEXTS}
+            if properties is None
+            or name in {EVENT, TIME, *TEXTS}
+            or {name, *(own.get(name) for own in self._own_names.values())} & {*properties}
         ]
 
     def learn(self, on_bytes: Callable[[int], object]) -> Iterator[tuple[Piece, Report | None]]:
@@ -74,15 +96,16 @@ class Columns:
         for file in self._files:
             self._marks.take(file)
             if file.path not in self._schemas:
-                for piece in scan(file.path, name=file.name, on_bytes=on_bytes):
+                for piece in self._links(file, on_bytes):
                     yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             else:
-                row = 1
                 resolver = self._wanted.resolver if self._wanted.apply else None
-                for table in self._tables(file, self._looked_at, on_bytes):
-                    piece = _told(file, stitcher.rows, table, file.name, row)
+                for table, lines in self._tables(file, self._looked_at, on_bytes):
+                    if isinstance(table, BadLine):
+                        yield table, None
+                        continue
+                    piece = _told(file, stitcher.rows, table, file.name, lines)
                     yield piece, None if resolver is None else _told(file, piece.apply_to, resolver)
-                    row += len(piece)
             self._marks.check(file)
 
     def column_names(self) -> list[str]:
@@ -113,10 +136,12 @@ class Columns:
         stitcher = Stitcher(self._wanted, duplicates)
         for file in self._files:
             if file.path not in self._schemas:
-                for piece in self._marks.checked(file, scan(file.path, name=file.name, on_bytes=on_bytes)):
+                for piece in self._marks.checked(file, self._links(file, on_bytes)):
                     stitcher.follow(piece)
                 continue
-            for table in self._marks.checked(file, self._tables(file, self._read, on_bytes)):
+            for table, _ in self._marks.checked(file, self._tables(file, self._read, on_bytes)):
+                if isinstance(table, BadLine):
+                    continue
                 shown = self._shown_of(_told(file, stitcher.stitched, table))
                 yield from (batch for batch in shown.to_batches() if batch.num_rows)
 
@@ -130,22 +155,30 @@ class Columns:
         shown = stitched.select([name for name in stitched.column_names if name in wanted])
         return shown.rename_columns([*column_names(shown.column_names).values()])
 
+    def _links(self, file: RereadableFile, on_bytes: Callable[[int], object]) -> Iterator[Piece]:
+        yield from scan(file.path, name=file.name, on_bytes=on_bytes, **self._wanted.choice.arguments)
+
     def _tables(
         self, file: RereadableFile, names: list[str], on_bytes: Callable[[int], object]
-    ) -> Iterator[pa.Table]:
+    ) -> Iterator[tuple[pa.Table | BadLine, Sequence[int]]]:
         """Yield the columns ``names`` of ``file`` in the types that fit all files together."""
         pa = import_pyarrow()
-        there = [name for name in self._schemas[file.path].names if name in names]
+        own = self._own_names[file.path]
+        there = [name for name in names if name in own]
         fields = [self._whole.field(name) for name in names]
         size = os.stat(file.path).st_size  # noqa: PTH116
-        for batch in record_batches(file, there, size, on_bytes):
+        for piece in table_pieces(file, [own[name] for name in there], size, on_bytes):
+            if isinstance(piece, BadLine):
+                yield piece, ()
+                continue
+            batch, lines = piece
             columns = [
-                _told(file, _as_field, field, batch.column(field.name))
+                _told(file, _as_field, field, batch.column(there.index(field.name)), lines)
                 if field.name in there
                 else pa.nulls(batch.num_rows, field.type)
                 for field in fields
             ]
-            yield pa.Table.from_arrays(columns, schema=pa.schema(fields))
+            yield pa.Table.from_arrays(columns, schema=pa.schema(fields)), lines
 
     def _check_columns(self, schema: pa.Schema) -> None:
         """Raise ValueError if a file has not the columns that all must have."""
@@ -154,22 +187,19 @@ class Columns:
             stitcher.rows(schema.empty_table()).apply_to(self._wanted.resolver)
         stitcher.answers(schema.empty_table())
 
-    def _check_links(self, file: RereadableFile) -> None:
-        """Raise FileFormatError if ``file`` holds events as JSON."""
-        if format_of(file) is None and not file.name.lower().endswith(CSV):
-            raise FileFormatError(
-                f"{file.name}: events as JSON cannot be stitched together with events in columns; "
-                "write all of them in one way"
-            )
 
-
-def _with_texts(schema: pa.Schema) -> Any:
+def _with_types(schema: pa.Schema, names: Sequence[str]) -> Any:
+    """Return the columns under their raw ``names``; IDs are text, and times moments."""
     pa = import_pyarrow()
-    for name in TEXTS:
-        place = schema.get_field_index(name)
-        if place >= 0:
-            schema = schema.set(place, pa.field(name, pa.string()))
-    return schema.remove_metadata()
+    fields = []
+    for field, name in zip(schema, names, strict=True):
+        kind = field.type
+        if name in TEXTS:
+            kind = pa.string()
+        elif name == TIME:
+            kind = as_times(plain(pa.table({TIME: pa.array([], kind)})).column(0)).type
+        fields.append(pa.field(name, kind))
+    return pa.schema(fields)
 
 
 def _unified(schemas: Sequence[pa.Schema]) -> Any:
@@ -181,9 +211,10 @@ def _unified(schemas: Sequence[pa.Schema]) -> Any:
     return unified
 
 
-def _as_field(field: pa.Field[Any], column: Any) -> Any:
-    if field.name in TEXTS:
-        return as_text(field.name, column)
+def _as_field(field: pa.Field[Any], column: Any, lines: Sequence[int]) -> Any:
+    if field.name in (*TEXTS, TIME):
+        given = plain(import_pyarrow().table({field.name: column})).column(0).combine_chunks()
+        column = as_times(given) if field.name == TIME else as_text(field.name, given, lines)
     return column if column.type == field.type else column.cast(field.type, safe=False)
 
 
@@ -191,7 +222,7 @@ def _told(file: RereadableFile, work: Callable[..., Any], *given: Any) -> Any:
     """Return what ``work`` makes of ``given``; what is wrong with these is wrong with ``file``."""
     try:
         return work(*given)
-    except CapacityError:
+    except (CapacityError, FileFormatError):
         raise
     except (TypeError, ValueError, OverflowError, KeyError, import_pyarrow().ArrowException) as error:
         raise FileFormatError(f"{file.name}: {error}") from error

@@ -143,7 +143,7 @@ class Lines:
                         known = followed(follower, sent, piece.steps)
                         batch = with_column(batch, AS_KNOWN, known, BEFORE)
                     if duplicates is not None:
-                        batch = duplicates.dropped_from(batch, sent)
+                        batch = duplicates.dropped_from(batch)
                     if self._hides_insert_id and INSERT_ID in batch.schema.names:
                         batch = batch.drop_columns([INSERT_ID])
                     batch = resolved(resolver, batch)

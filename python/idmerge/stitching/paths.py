@@ -84,7 +84,8 @@ class StitchedEvents:
         choice = choice_of(dialect, columns)
         self._wanted = Wanted(resolver, apply, as_known, dedupe, choice, on_dialect, check_zone(timezone))
         files = [rereadable(path) for path in paths]
-        kind = Columns if any(map(has_columns_of_events, files)) else Lines
+        is_columnar = any(has_columns_of_events(file, self._wanted.choice) for file in files)
+        kind = Columns if is_columnar else Lines
         self._source = kind(files, self._wanted, properties)
         self._schema: pa.Schema | None = None
         self._is_learned = False

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
-from idmerge.events import operand_names
+from idmerge.errors import DialectError
 from idmerge.files.arrow import check_intact, is_text
 from idmerge.files.choosing import ANY, Choice
 from idmerge.files.duplicates import Duplicates
-from idmerge.files.frames import pandas_columns, repeated_column
+from idmerge.files.frames import pandas_columns, polars_columns, read_once, repeated_column
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.recognition import OnDialect, no_matter
-from idmerge.files.rows import Rows, without_views
+from idmerge.files.renaming import renamed
+from idmerge.files.rows import Rows, link_columns, plain
+from idmerge.files.times import as_times
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN
 from idmerge.stitching.following import followed_events
+from idmerge.stitching.report import StitchReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
     from idmerge.files import Piece
+
+
+PIECE_ROWS = 2**20
+"""Rows of a table that are stitched at once, at most."""
+PIECE_BYTES = 2**30
+"""Bytes of them: text of 2 GiB fits no column whose offsets have 32 bits."""
 
 
 class Wanted(NamedTuple):
@@ -40,18 +50,47 @@ class Wanted(NamedTuple):
     """The zone of times that name none; None for UTC."""
 
     @property
+    def needs_event(self) -> bool:
+        """Whether rows need the name of an event."""
+        return self.apply or self.as_known or self.dedupe
+
+    @property
     def column_names(self) -> list[str]:
         """The names of the columns that may be looked at."""
-        links = [EVENT, PROPERTIES, *operand_names()] if self.apply or self.as_known else [PROPERTIES]
-        duplicates = [EVENT, TIME, INSERT_ID] if self.dedupe else []
-        return list(dict.fromkeys([ID, BEFORE, *links, *duplicates]))
+        links = link_columns() if self.apply or self.as_known else [PROPERTIES]
+        duplicates = [EVENT, INSERT_ID] if self.dedupe else []
+        return list(dict.fromkeys([ID, BEFORE, TIME, *links, *duplicates]))
 
 
 class Answers(NamedTuple):
-    """The columns of IDs of a stitched table, and which of its rows stay (None: all)."""
+    """The columns of a stitched table that are new or replaced, and which of its rows stay."""
 
     columns: dict[str, Any]
     stays: Any
+    """A truth value for each row; None if all stay."""
+
+
+def pieces_of(table: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows of ``table`` in pieces, each in one chunk; at least one, be it empty."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    gathered: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in _slices(table):
+        if gathered and (rows + batch.num_rows > PIECE_ROWS or size + batch.nbytes > PIECE_BYTES):
+            yield pa.Table.from_batches(gathered).combine_chunks()
+            gathered, rows, size = [], 0, 0
+        gathered.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+    yield pa.Table.from_batches(gathered, table.schema).combine_chunks()
+
+
+def _slices(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    for batch in table.to_batches(PIECE_ROWS):
+        most = max(1, batch.num_rows * PIECE_BYTES // max(batch.nbytes, PIECE_BYTES))
+        for start in range(0, batch.num_rows, most):
+            yield batch.slice(start, most)
 
 
 class Stitcher:
@@ -59,6 +98,7 @@ class Stitcher:
 
     def __init__(self, wanted: Wanted, duplicates: Duplicates | None = None) -> None:
         self.wanted = wanted
+        self.report = StitchReport()
         self._duplicates = (duplicates or Duplicates()) if wanted.dedupe else None
         self._follower = (
             Resolver(wanted.resolver.policy, wanted.resolver.canonical) if wanted.as_known else None
@@ -69,19 +109,42 @@ class Stitcher:
         if self._follower is not None:
             piece.apply_to(self._follower)
 
-    def rows(self, table: pa.Table, path: str = "", first_line: int = 1) -> Rows:
-        """Return the rows of ``table`` with the columns that may matter; ``path``: see `Rows`."""
+    def rows(self, table: pa.Table, path: str = "", lines: Sequence[int] | None = None) -> Rows:
+        """Return the rows of ``table`` with the columns that may matter; the rest: see `Rows`."""
         names = [name for name in self.wanted.column_names if name in table.column_names]
         for name in names:
             if table.column_names.count(name) > 1:
                 raise repeated_column(name)
-        return Rows(table.select(names), path, first_line)
+        return Rows(table.select(names), path, lines)
+
+    def learn(self, table: pa.Table) -> None:
+        """Apply the links of ``table`` to the resolver, if they count."""
+        row = 0
+        for piece in pieces_of(table) if self.wanted.apply else ():
+            rows = self.rows(piece, lines=range(row, row + piece.num_rows))
+            self.report.outcomes.update(rows.apply_to(self.wanted.resolver).counts)
+            row += len(rows)
 
     def answers(self, table: pa.Table) -> Answers:
-        """Return the columns of IDs of ``table``."""
+        """Return the columns of IDs of ``table``, and of its times if they are no timestamps."""
+        import numpy as np  # noqa: PLC0415
+
+        row = 0
+        answers = []
+        for piece in pieces_of(table):
+            answers.append(self._answers(piece, range(row, row + piece.num_rows)))
+            row += piece.num_rows
+        columns = {name: _joined([piece.columns[name] for piece in answers]) for name in answers[0].columns}
+        self.report.events += table.num_rows
+        if self._duplicates is None:
+            return Answers(columns, None)
+        self.report.duplicates = self._duplicates.count
+        return Answers(columns, np.concatenate([piece.stays for piece in answers]))
+
+    def _answers(self, table: pa.Table, lines: range) -> Answers:
         import pyarrow as pa  # noqa: PLC0415
 
-        rows = self.rows(table)
+        rows = self.rows(table, lines=lines)
         sent = rows.sent()
         columns = {ID: self.wanted.resolver.resolve_many(sent), BEFORE: rows.before(sent)}
         if self._follower is not None:
@@ -89,13 +152,17 @@ class Stitcher:
             columns[AS_KNOWN] = pa.array(followed_events(self._follower, ids, rows.events(ids)), pa.string())
         stays = None
         if self._duplicates is not None:
-            stays = self._duplicates.are_new(
-                rows.column(EVENT), rows.column(TIME), sent, rows.column(INSERT_ID)
-            )
+            stays = self._duplicates.are_new(*rows.duplicate_key(sent))
+        if TIME in table.column_names:
+            given = table.column(TIME)
+            times = as_times(plain(table.select([TIME])).column(0))
+            self.report.unreadable_times += times.null_count - given.null_count
+            if times.type != given.type:
+                columns[TIME] = times.combine_chunks()
         return Answers(columns, stays)
 
     def stitched(self, table: pa.Table) -> pa.Table:
-        """Return ``table`` with its columns of IDs, and without its duplicates."""
+        """Return ``table`` with its columns of IDs and times, and without its duplicates."""
         answers = self.answers(table)
         after = ID
         for name, column in answers.columns.items():
@@ -108,73 +175,113 @@ class Stitcher:
         return table if answers.stays is None else _filtered(table, answers.stays)
 
 
+def _joined(columns: Sequence[Any]) -> Any:
+    """Return the columns of pieces as one of many chunks."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    kinds = {column.type for column in columns}
+    kind = pa.large_string() if len(kinds) > 1 else columns[0].type
+    return pa.chunked_array([column.cast(kind) for column in columns], kind)
+
+
 def _filtered(table: pa.Table, stays: Any) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415
 
-    return without_views(table).filter(pa.array(stays)).cast(table.schema)
+    plain_table = plain(table)
+    kept = plain_table.filter(pa.array(stays))
+    for place, field in enumerate(table.schema):
+        kind = kept.schema.field(place).type
+        if kind != field.type:
+            kept = kept.set_column(place, field, _as_before(kept.column(place), field.type))
+    return kept.cast(table.schema)
 
 
-def stitched_table(events: Any, wanted: Wanted) -> Any:
-    """Return the table ``events``, stitched, in its own family.
+def stitched_table(events: Any, wanted: Wanted) -> tuple[Any, StitchReport]:
+    """Return the table ``events``, stitched, in its own family, and the report on it.
 
     Raises:
-        TypeError: It is no table of pyarrow, polars, pandas or DuckDB, or its IDs are no text.
-        ValueError: A column is missing.
-        ColumnError: A column is there twice or cannot be read, or the table is damaged.
+        TypeError: It is no table of pyarrow, polars, pandas or DuckDB, or its IDs are none.
+        DialectError: Its columns are those of another product, or none is known to be needed.
+        ColumnError: A column is there twice or cannot be read, the table is damaged, or a stream
+            that was read already.
     """
     import pyarrow as pa  # noqa: PLC0415
 
     families = {cls.__module__.lstrip("_").partition(".")[0] for cls in type(events).__mro__}
     kind = type(events).__name__
+    stitcher = Stitcher(wanted)
     if "polars" in families and hasattr(events, "collect_schema"):
         is_lazy = not hasattr(events, "to_arrow")
-        return _polars(events.collect(), wanted).lazy() if is_lazy else _polars(events, wanted)
+        stitched = _polars(events.collect() if is_lazy else events, stitcher)
+        return stitched.lazy() if is_lazy else stitched, stitcher.report
     if "pandas" in families and hasattr(events, "columns"):
-        return _pandas(events, wanted)
+        return _pandas(events, stitcher), stitcher.report
     if "duckdb" in families and hasattr(events, "to_arrow_table"):
-        idmerge_stitched = _arrow(events.to_arrow_table(), wanted)  # noqa: F841 - the query names it
-        return events.query("idmerge_events", "SELECT * FROM idmerge_stitched")
+        idmerge_stitched = _arrow(events.to_arrow_table(), stitcher)  # noqa: F841 - the query names it
+        return events.query("idmerge_events", "SELECT * FROM idmerge_stitched"), stitcher.report
     if isinstance(events, (pa.Table, pa.RecordBatch)):
         check_intact(events, full=False)  # On the way to a table the sizes of buffers may be lost.
     if isinstance(events, pa.RecordBatchReader):
-        return _arrow(events.read_all(), wanted).to_reader()
+        table = read_once(events).read_all()
+        return _arrow(table, stitcher).to_reader(), stitcher.report
     if isinstance(events, pa.RecordBatch):
-        table = _arrow(pa.Table.from_batches([events]), wanted).combine_chunks()
+        table = _arrow(pa.Table.from_batches([events]), stitcher).combine_chunks()
         batches = table.to_batches()
-        return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
+        return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema), stitcher.report
     if hasattr(events, "__arrow_c_stream__") and not families & {"polars", "pandas"}:
         # A table that is pyarrow's already keeps names that the interface would cut at a NUL.
-        return _arrow(events if isinstance(events, pa.Table) else pa.table(events), wanted)
+        table = events if isinstance(events, pa.Table) else pa.table(events)
+        return _arrow(table, stitcher), stitcher.report
     raise TypeError(
         "events must be a table of pyarrow, polars, pandas or DuckDB, or paths, "
         f"got {type(events).__module__}.{kind}"
     )
 
 
-def _stitcher(wanted: Wanted, table: pa.Table) -> Stitcher:
-    """Return what stitches ``table``, whose links it has taken if they count."""
-    stitcher = Stitcher(wanted)
-    if wanted.apply:
-        stitcher.rows(table).apply_to(wanted.resolver)
-    return stitcher
+def _raw_names(names: Sequence[Any], stitcher: Stitcher) -> list[Any]:
+    """Return the raw names of columns; what is no text names no field, and stays."""
+    wanted = stitcher.wanted
+    texts = [name for name in names if isinstance(name, str)]
+    given = renamed(texts, wanted.choice, needs_event=wanted.needs_event)
+    if given.dialect.content == "mappings":
+        raise DialectError("these are identity mappings, not events; give them to Resolver.link_many")
+    stitcher.report.dialect = given.dialect.title
+    raw = dict(zip(texts, given.names, strict=True))
+    return [raw.get(name, name) if isinstance(name, str) else name for name in names]
 
 
-def _arrow(table: pa.Table, wanted: Wanted) -> pa.Table:
+def _arrow(table: pa.Table, stitcher: Stitcher) -> pa.Table:
     check_intact(table)
-    return _stitcher(wanted, table).stitched(table)
+    names = _raw_names(table.column_names, stitcher)
+    table = table if names == table.column_names else table.rename_columns(names)
+    stitcher.learn(table)
+    return stitcher.stitched(table)
 
 
 def _like(kind: pa.DataType, column: Any) -> Any:
     """Return a column of text in the type ``kind``, if that is one of text."""
-    return column.cast(kind) if is_text(kind) else column
+    return column.cast(kind) if is_text(kind) and is_text(column.type) else column
 
 
-def _polars(frame: Any, wanted: Wanted) -> Any:
+def _as_before(column: Any, kind: pa.DataType) -> Any:
+    """Return a filtered column in the type that it had before it was made plain."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if isinstance(kind, pa.UuidType):
+        values = [None if text is None else UUID(text).bytes for text in column.to_pylist()]
+        storage = pa.chunked_array([pa.array(values, kind.storage_type)])
+        return storage.cast(kind)
+    return column.cast(kind)
+
+
+def _polars(frame: Any, stitcher: Stitcher) -> Any:
     import polars as pl  # noqa: PLC0415
 
-    names = [name for name in wanted.column_names if name in frame.columns]
-    table = frame.select(names).to_arrow()
-    answers = _stitcher(wanted, table).answers(table)
+    raw = _raw_names(frame.columns, stitcher)
+    frame = frame if raw == frame.columns else frame.rename(dict(zip(frame.columns, raw, strict=True)))
+    table = polars_columns(frame, [name for name in stitcher.wanted.column_names if name in frame.columns])
+    stitcher.learn(table)
+    answers = stitcher.answers(table)
     stitched = frame.with_columns(pl.Series(name, column) for name, column in answers.columns.items())
     stitched = stitched.select(_in_order(frame.columns, answers.columns))
     return stitched if answers.stays is None else stitched.filter(pl.Series(answers.stays))
@@ -189,18 +296,24 @@ def _in_order(names: Sequence[str], added: Iterable[str]) -> list[str]:
     return ordered
 
 
-def _pandas(frame: Any, wanted: Wanted) -> Any:
+def _pandas(frame: Any, stitcher: Stitcher) -> Any:
     import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    names = [name for name in wanted.column_names if name in frame.columns]
+    raw = _raw_names(list(frame.columns), stitcher)
+    frame = frame if raw == list(frame.columns) else frame.set_axis(raw, axis="columns")
+    names = [name for name in stitcher.wanted.column_names if name in frame.columns]
     table = pandas_columns(frame, names)
-    answers = _stitcher(wanted, table).answers(table)
+    stitcher.learn(table)
+    answers = stitcher.answers(table)
     stitched = frame.copy(deep=False)
     order = _in_order(list(frame.columns), answers.columns)
     for name, column in answers.columns.items():
-        like = frame[name].dtype if name in names else frame[ID].dtype if ID in names else "object"
-        kind = like if pd.api.types.is_string_dtype(like) else "object"
-        values = pd.Series(column.to_pylist(), frame.index, dtype=kind)
+        if is_text(column.type):
+            like = frame[name].dtype if name in names else frame[ID].dtype if ID in names else "object"
+            kind = like if pd.api.types.is_string_dtype(like) else "object"
+            values = pd.Series(column.to_pylist(), frame.index, dtype=kind)
+        else:
+            values = column.to_pandas().set_axis(frame.index)
         if name in frame.columns:
             stitched[name] = values
         else:

@@ -1,4 +1,8 @@
-//! Times of events: seconds, milliseconds or ISO 8601.
+//! Times of events: numbers or ISO 8601.
+//!
+//! A number counts seconds, milliseconds, microseconds or nanoseconds, told by its size: no time of
+//! the years 1973 to 5138 is taken for one of another unit. `idmerge.files.times` has the same rule
+//! for columns of numbers.
 
 #![expect(clippy::cast_precision_loss, reason = "the bound of milliseconds is exact")]
 
@@ -9,21 +13,25 @@ use crate::json::cells::Cell;
 
 /// The least number that counts milliseconds: as seconds it would be beyond the year 5000.
 const MILLISECONDS_FROM: u64 = 100_000_000_000;
+/// The least number that counts microseconds: as milliseconds it would be beyond the year 5000.
+const MICROSECONDS_FROM: u64 = 1000 * MILLISECONDS_FROM;
+/// The least number that counts nanoseconds: as microseconds it would be beyond the year 5000.
+const NANOSECONDS_FROM: u64 = 1000 * MICROSECONDS_FROM;
 /// The years 1 to 9999, in milliseconds since 1970: what dates reach in the libraries that read
 /// them.
 const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
-/// Returns a time in milliseconds since 1970: a number of seconds or milliseconds, in digits too,
-/// or ISO 8601.
+/// Returns a time in milliseconds since 1970: a number, in digits too, or ISO 8601.
 pub fn milliseconds(cell: &Cell<'_>, buffer: &str) -> Option<i64> {
     let time = match cell {
         Cell::Integer(number) => of_integer(*number),
         Cell::Float(number) => of_number(*number)?,
         Cell::Borrowed(_) | Cell::Unescaped(_) | Cell::Digits(_) => {
             let text = cell.text(buffer)?;
-            match text.parse() {
-                Ok(number) => of_number(number)?,
-                Err(_) => string_to_datetime(&utc(), &text).ok()?.timestamp_millis(),
+            match (text.parse(), text.parse()) {
+                (Ok(number), _) => of_integer(number),
+                (Err(_), Ok(number)) => of_number(number)?,
+                (Err(_), Err(_)) => string_to_datetime(&utc(), &text).ok()?.timestamp_millis(),
             }
         }
         Cell::Null | Cell::Bool(_) | Cell::Nested(_) => return None,
@@ -35,14 +43,33 @@ fn utc() -> Tz {
     "UTC".parse().expect("UTC is a time zone")
 }
 
-/// Returns milliseconds, whether `number` counts these or seconds.
+/// Returns the milliseconds that a whole `number` means, rounded half away from zero.
 fn of_integer(number: i64) -> i64 {
-    if number.unsigned_abs() < MILLISECONDS_FROM { number * 1000 } else { number }
+    match number.unsigned_abs() {
+        ..MILLISECONDS_FROM => number * 1000,
+        ..MICROSECONDS_FROM => number,
+        ..NANOSECONDS_FROM => rounded(number, 1000),
+        _ => rounded(number, 1_000_000),
+    }
+}
+
+fn rounded(number: i64, parts: i64) -> i64 {
+    let rest = number % parts;
+    number / parts + if 2 * rest.abs() >= parts { rest.signum() } else { 0 }
 }
 
 /// Returns the same for a number that is not whole.
 fn of_number(number: f64) -> Option<i64> {
-    let time = if number.abs() < MILLISECONDS_FROM as f64 { number * 1000.0 } else { number };
+    let size = number.abs();
+    let time = if size < MILLISECONDS_FROM as f64 {
+        number * 1000.0
+    } else if size < MICROSECONDS_FROM as f64 {
+        number
+    } else if size < NANOSECONDS_FROM as f64 {
+        number / 1000.0
+    } else {
+        number / 1_000_000.0
+    };
     // Rounded, for 0.001 s times 1,000 is no whole number; what is no number or too large fails the
     // range.
     time.is_finite().then(|| time.round() as i64)

@@ -1,0 +1,104 @@
+"""Tables of events in other dialects: their columns get raw names, once, at the door (SPEC 11)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from idmerge.errors import ColumnError, DialectError
+from idmerge.files.dialects import FLAT, RESOLVED, Dialect, listed
+from idmerge.files.names import EVENT, ID, PROPERTIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from idmerge.files.choosing import Choice
+
+LINKS = ("kind", "first", "second")
+"""The columns of a table of links."""
+_IDS = (
+    "distinctid",
+    "anonymousid",
+    "anonid",
+    "userid",
+    "deviceid",
+    "domainuserid",
+    "visitorid",
+    "clientid",
+    "customerid",
+    "uid",
+    "uuid",
+    "id",
+)
+"""Columns that may hold the ID of an event, the likeliest first, without case and punctuation."""
+_NAMES = ("eventtype", "eventname", "action", "activity", "type", "name")
+"""Columns that may hold the name of an event, likewise."""
+
+
+class Renamed(NamedTuple):
+    """The columns of a table in their order, under raw names."""
+
+    dialect: Dialect
+    names: list[str]
+
+
+def is_links(names: Sequence[str]) -> bool:
+    """Return whether a table with columns ``names`` holds links, or lacks one column of these."""
+    return len({*LINKS} & {*names}) >= len(LINKS) - (EVENT not in names)
+
+
+def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -> Renamed:
+    """Return the raw names of the columns called ``names``.
+
+    Args:
+        names: The columns of a table that holds no links.
+        choice: The dialect that the caller wants.
+        needs_event: Whether rows need a name. Without one an ID is enough.
+
+    Raises:
+        ColumnError: A column that the caller names is not there.
+        DialectError: The table is of another product, or no column is known to be what rows need.
+    """
+    for role, column in choice.columns:
+        if column not in names:
+            raise ColumnError(f"{role}={column}: there is no such column; there are {listed(names)}")
+    dialect = choice.of(dict.fromkeys(names))
+    if choice.dialect is None and not needs_event and (dialect is None or dialect.content == "people"):
+        dialect = FLAT
+    dialect = dialect or FLAT
+    raw = dialect.raw_names(dict.fromkeys(names))
+    given = Renamed(dialect, [raw[name] for name in names])
+    if dialect.content == "people":
+        raise DialectError(f"these are profiles of people, not events: {listed(names)}; see idmerge profiles")
+    if dialect.content == "mappings":
+        missing = [name for name in (ID, RESOLVED) if name not in given.names]
+    else:
+        missing = [EVENT] if needs_event and EVENT not in given.names else []
+        missing += [ID] if not {ID, PROPERTIES} & {*given.names} else []
+    if missing:
+        raise unread(names, missing)
+    return given
+
+
+def unread(names: Sequence[str], missing: Sequence[str]) -> DialectError:
+    """Return the error of a table with columns ``names`` that lacks the roles ``missing``."""
+    guessed: dict[str, str] = {}
+    for role in missing:
+        guessed[role] = _guess(names, role, [*guessed.values()])
+    option = ", ".join(f"{json.dumps(role)}: {json.dumps(name)}" for role, name in guessed.items())
+    options = " ".join(f"--column {role}={name}" for role, name in guessed.items())
+    needs = [f"{ID} or {PROPERTIES}" if role == ID else role for role in missing]
+    return DialectError(
+        f"events need the column{'s' * (len(needs) > 1)} {', and '.join(needs)}; there are {listed(names)}. "
+        f"Say which it is: columns={{{option}}}, or {options}"
+    )
+
+
+def _guess(names: Sequence[str], role: str, taken: Sequence[str]) -> str:
+    """Return the column that ``role`` may have, as an example of how to give it."""
+    plain = {re.sub(r"[\W_]", "", name).lower(): name for name in reversed(names) if name not in taken}
+    likely = [plain[name] for name in (_NAMES if role == EVENT else _IDS) if name in plain]
+    if role != EVENT:
+        likely += [name for name in plain.values() if name.lower().endswith("id")]
+    return likely[0] if likely else "…"

@@ -1,0 +1,55 @@
+"""The report on one stitching: its counts, and a warning where its links came to nothing."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+
+from idmerge._formatting import counted
+from idmerge.errors import StitchWarning
+from idmerge.outcome import Outcome
+
+
+@dataclass(kw_only=True)
+class StitchReport:
+    """Counts of the events that were stitched, and of the links among them."""
+
+    dialect: str = ""
+    """The words for the dialect of the events; empty for files."""
+    events: int = 0
+    """The events that were read."""
+    duplicates: int = 0
+    """The events that were dropped as duplicates; of files once they are read again."""
+    unreadable_times: int = 0
+    """The events with a time that is none (SPEC 9); of tables alone."""
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    """The links among the events by outcome; none if a resolver was given."""
+
+    @property
+    def links(self) -> int:
+        """The number of links."""
+        return self.outcomes.total()
+
+    @property
+    def malformed(self) -> int:
+        """The number of identity events without two IDs."""
+        return self.outcomes[Outcome.MALFORMED]
+
+    @property
+    def accepted(self) -> int:
+        """The number of links that were accepted."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome.accepted)
+
+    def warn(self, stacklevel: int) -> None:
+        """Warn if links were malformed, or none was accepted."""
+        rest = ", ".join(
+            f"{count:,} {outcome.name}" for outcome, count in sorted(self.outcomes.items()) if count
+        )
+        if self.links and not self.accepted:
+            message = f"all of {counted(self.links, 'link')} were refused ({rest}), so no IDs were joined"
+        elif self.malformed:
+            message = f"{self.malformed:,} of {counted(self.links, 'link')} are malformed ({rest})"
+        else:
+            return
+        warnings.warn(StitchWarning(f"{message}; on_report= gets the counts"), stacklevel=stacklevel + 1)

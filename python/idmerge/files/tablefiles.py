@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idmerge.files.arrow import opened, read_schema
 from idmerge.files.csvrows import CsvRows
@@ -39,9 +39,9 @@ def schema_of(file: RereadableFile) -> pa.Schema:
     file_format = format_of(file) or "Arrow"
     if file_format != "CSV":
         return read_schema(file.name, file.path, file_format)
-    pa = import_pyarrow("CSV of events")
+    library: Any = import_pyarrow("CSV of events")
     with _opened_csv(file, lambda _count: None) as rows:
-        schema: pa.Schema = pa.schema([(name, pa.string()) for name in rows.header()])
+        schema: pa.Schema = library.schema([(name, library.string()) for name in rows.header()])
     return schema
 
 

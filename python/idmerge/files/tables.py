@@ -5,7 +5,7 @@ In CSV all columns are text, and an empty cell is a missing value.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from idmerge.errors import FileFormatError
 from idmerge.files.csvrows import CSV
@@ -38,10 +38,11 @@ class TablePiece(NamedTuple):
 def record_batch(table: Table | pa.RecordBatch) -> pa.RecordBatch:
     """Return a table of the core's, which has one batch, as pyarrow has it."""
     library: Any = import_pyarrow("tables of events")
-    is_batch = isinstance(table, library.RecordBatch)
-    batch: pa.RecordBatch
-    batch = table if is_batch else library.RecordBatchReader.from_stream(table).read_next_batch()
-    return batch
+    if isinstance(table, library.RecordBatch):
+        batch: Any = table
+    else:
+        batch = library.RecordBatchReader.from_stream(table).read_next_batch()
+    return cast("pa.RecordBatch", batch)
 
 
 def format_named(name: str, magic: bytes) -> Format | None:

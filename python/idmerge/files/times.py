@@ -132,9 +132,9 @@ def _of_texts(column: Any) -> Any:
 
     # No time has a character that JSON escapes; and a line has its event whatever the text is.
     is_plain = pc.match_substring_regex(column, r'\A[^"\\\x00-\x1f]*\z')
-    is_short: Any = pc.less(pc.binary_length(column), LONGEST)
-    can_be: Any = pc.fill_null(pc.and_(is_plain, is_short), False)  # noqa: FBT003
-    texts = pc.if_else(can_be, column, "")
+    is_short: Any = pc.less(pc.binary_length(column), pa.scalar(LONGEST))
+    is_known: Any = pc.and_(is_plain, is_short)
+    texts: Any = pc.if_else(is_known.fill_null(False), column, pa.scalar("", column.type))  # noqa: FBT003
     lines = pc.binary_join_element_wise(
         pa.scalar('{"event":null,"properties":{"time":"', pa.large_string()),
         texts,

@@ -330,7 +330,13 @@ def stitched_relation(
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
-    files = expanded_files(paths)
+    return _stitched(expanded_files(paths), resolver, spelling, sort=sort, timezone=timezone)
+
+
+def _stitched(
+    files: Sequence[str], resolver: Resolver, spelling: Spelling, *, sort: bool, timezone: str | None
+) -> StitchedEvents:
+    """Return the raw events of files, stitched, and say what was found in them."""
     sample = sampled(files, **spelling.choice)
     sources = in_order(files, spelling.arguments, is_sorted=sort)
     events = StitchedEvents(sources, resolver, timezone=timezone, **({} if sort else spelling.arguments))

@@ -299,7 +299,7 @@ class Resolver:
         return [self.resolve(text) if isinstance(text, str) else text for text in id_texts(ids, "ids")]
 
     def _canonical_of(self, cluster: Cluster) -> str:
-        """Set the canonical strategy (SPEC 5)."""
+        """Return the ID that names a cluster (SPEC 5)."""
         if callable(self.canonical):
             return choose(self.canonical, cluster.named)
         if cluster.stated is not None:

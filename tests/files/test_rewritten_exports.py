@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import Outcome, Policy, Resolver, files, reference
+from idmerge import Outcome, Policy, Resolver, files, reference, stitch
 from idmerge.files.rows import Rows
 from paths import DATA
 from resolver_state import state
@@ -109,6 +109,28 @@ def test_a_table_is_applied_as_its_events(rows: list[Any]) -> None:
         ours = Resolver()
         assert Rows(table).apply_to(ours) == expected
         assert state(ours) == state(theirs)
+
+
+@pytest.mark.rule("3.evidence", "9.as known")
+def test_in_tables_too_evidence_counts_behind_its_event() -> None:
+    pa = pytest.importorskip("pyarrow")
+    lines = (FIELD / "partial_rekey.ndjson").read_text("utf-8").splitlines()
+    stated = [json.loads(line) for line in lines]
+    before = {"event": "Buy", "properties": {"distinct_id": "324172"}}
+    stated = [stated[0], stated[3], before, stated[1]]
+    known, judge = [], reference.Resolver()
+    for event in stated:
+        known.append(judge.resolve(event["properties"]["distinct_id"]))
+        judge.apply(event)
+    table = pa.table(
+        {
+            "event": [event["event"] for event in stated],
+            "properties": [json.dumps(event["properties"]) for event in stated],
+        }
+    )
+    stitched = stitch(table, as_known=True)
+    assert stitched.column("distinct_id_as_known").to_pylist() == known
+    assert set(stitched.column("distinct_id").to_pylist()) == {f"$device:{DEVICE}"}
 
 
 def test_a_reason_that_is_no_text_is_shown(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 import idmerge
 from idmerge import Kind, Policy, Resolver
 from idmerge.errors import ColumnError, MalformedEventError
-from idmerge.events import distinct_id_of, operand_names, parse
+from idmerge._steps import EVIDENCE, code_of
+from idmerge.events import SENT_ID, VERDICTS, ids_of, operand_names, parse
 from idmerge.policy import is_unicode
 from idmerge.testing import events as shop
 from spark_session import SKIPPED_WARNINGS, session
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.filterwarnings(text) for text in SKIPPED_WARNINGS]
 
 DEVICE = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
-NAMES = ["distinct_id", "$distinct_id_before_identity", *operand_names()]
+NAMES = list(dict.fromkeys(["distinct_id", SENT_ID, *operand_names()]))
+SHOP_NAMES = [name for name in NAMES if name not in VERDICTS]
 
 
 @pytest.fixture
@@ -38,10 +40,11 @@ def odd_events() -> list[Any]:
     draw = random.Random(4)
     names = ["$identify", "$create_alias", "$merge", "Page View", None, 7]
     keys = ["distinct_id", "$anon_id", "$anon_distinct_id", "$identified_id", "alias", "$device_id"]
+    keys += [SENT_ID, *VERDICTS]
     values = [DEVICE, "U1", "U2", "null", "", 12, 1.5, None, True, ["U1"], "\ud800", {"a": 1}]
     events: list[Any] = []
     for _ in range(400):
-        properties: Any = {key: draw.choice(values) for key in draw.sample(keys, draw.randint(0, 5))}
+        properties: Any = {key: draw.choice(values) for key in draw.sample(keys, draw.randint(0, 6))}
         if draw.random() < 0.3:
             properties["$distinct_ids"] = draw.choice([["U1", "U2"], ["U1"], ["U3", 4], "U1", None])
         events.append({"event": draw.choice(names), "properties": draw.choice([properties] * 9 + [None])})
@@ -54,8 +57,12 @@ def said(event: Any) -> tuple[int, str, str] | None:
         link = parse(event)
     except MalformedEventError:
         return None
-    own = distinct_id_of(event)
-    step = (Kind.MERGE, own, own) if link is None else (link.kind, link.first, link.second)
+    own, sent = ids_of(event)
+    if link is not None:
+        step = code_of(link.kind, link.source, link.refused), link.first, link.second
+    else:
+        is_evidence = sent is not None and is_unicode(sent)
+        step = (EVIDENCE, own, sent) if is_evidence else (Kind.MERGE, own, own)
     return None if not all(isinstance(i, int) or (i and is_unicode(i)) or i == "" for i in step) else step  # type: ignore[return-value]
 
 
@@ -69,19 +76,19 @@ def test_lines_of_json_state_what_parse_says(spark: SparkSession) -> None:
     found = {row.at: (row.kind, row.first, row.second) for row in links(frame, order="at").collect()}
     expected = {at: said(event) for at, event in enumerate(events)}
     assert found == {at: step for at, step in expected.items() if step is not None}
-    assert {kind for kind, _, _ in found.values()} == set(Kind)
+    assert {kind for kind, _, _ in found.values()} == {0, 1, 2, 9, 10, 11, EVIDENCE}
 
 
 def columns_of(events: list[dict[str, Any]]) -> pa.Table:
     rows = [
-        {"at": at, "event": event["event"], **{name: event["properties"].get(name) for name in NAMES}}
+        {"at": at, "event": event["event"], **{name: event["properties"].get(name) for name in SHOP_NAMES}}
         for at, event in enumerate(events)
     ]
     return pa.Table.from_pylist(rows)
 
 
 def nested(events: list[dict[str, Any]], make: Callable[[dict[str, Any]], Any], kind: Any) -> pa.Table:
-    properties = [make({name: event["properties"].get(name) for name in NAMES}) for event in events]
+    properties = [make({name: event["properties"].get(name) for name in SHOP_NAMES}) for event in events]
     return pa.table(
         {
             "at": range(len(events)),
@@ -137,8 +144,8 @@ def test_lines_of_json_get_two_columns_from_a_mapping_that_is_there(spark: Spark
     stitched = stitch(frame, mapping)
     assert stitched.columns == ["distinct_id", "$distinct_id_before_identity", "at", "value"]
     assert sorted(map(tuple, stitched.collect()), key=lambda row: row[2]) == [
-        ("ana", DEVICE, 0, lines[0]),
-        ("ana", "ana", 1, lines[1]),
+        ("x", DEVICE, 0, lines[0]),
+        ("x", "ana", 1, lines[1]),
         ("x", DEVICE, 2, lines[2]),
         (None, None, 3, lines[3]),
         ("null", "null", 4, lines[4]),
@@ -158,3 +165,33 @@ def test_events_in_no_known_shape_are_refused(spark: SparkSession) -> None:
         links(frame, order="at")
     with pytest.raises(ValueError, match="needs a mapping, or the order of the events"):
         stitch(frame)
+
+
+@pytest.mark.parametrize("form", ["columns", "JSON"])
+@pytest.mark.parametrize(
+    "policy", [Policy(), Policy(verdicts="ignore", max_cluster_size=3), Policy(evidence=False)]
+)
+def test_evidence_and_verdicts_count_as_on_one_machine(
+    spark: SparkSession, form: str, policy: Policy
+) -> None:
+    from idmerge.spark import links, resolve
+
+    draw = random.Random(8)
+    ids = [*"abcdefgh", "null", "", "x" * 256]
+    names = ["distinct_id", SENT_ID, "alias", VERDICTS[0]]
+    rows: list[Any] = []
+    for _ in range(120):
+        values = [draw.choice(ids), draw.choice([*ids, None]), draw.choice(ids), draw.choice([None, "late"])]
+        rows.append((draw.choice(["Buy", "Buy", "$create_alias"]), dict(zip(names, values, strict=True))))
+    rows.append(("Buy", {"distinct_id": "lone", SENT_ID: "lonely", "alias": "z", VERDICTS[0]: "of nothing"}))
+    table: dict[str, Any] = {"at": range(len(rows)), "event": [name for name, _ in rows]}
+    if form == "columns":
+        table |= {name: [properties[name] for _, properties in rows] for name in names}
+    else:
+        table["properties"] = [json.dumps(properties) for _, properties in rows]
+    frame = spark.createDataFrame(pa.table(table)).repartition(3)
+    mapping = resolve(links(frame, order="at"), order="at", policy=policy, components="stars")
+    resolver = Resolver(policy)
+    resolver.apply_events({"event": name, "properties": properties} for name, properties in rows)
+    expected = [tuple(row.values()) for row in pa.table(resolver.mapping()).to_pylist()]
+    assert sorted(map(tuple, mapping.collect())) == sorted(expected)

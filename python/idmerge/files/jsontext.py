@@ -198,14 +198,16 @@ def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> 
     pieces, length, known = [head], len(head), _core.Beginning()
     try:
         form = known.take(head)
-        while form is None:
-            piece = stream.readline(CHUNK) if length < LOOKED_AT else b""
+        while form is None and length < LOOKED_AT:
+            piece = stream.readline(CHUNK)
             pieces.append(piece)
             length += len(piece)
             form = known.take(piece)
     except FileFormatError as error:
         raise FileFormatError(f"{path}:1: {error}") from error
     head = b"".join(pieces)
+    if form is None:
+        form = "objects" if b"\n" in head.strip() else "lines"
     if form not in {"lines", "objects"} and _is_row(head, choice):
         form = "lines"
     return form, head

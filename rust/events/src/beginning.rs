@@ -76,13 +76,14 @@ impl Beginning {
     /// the end.
     pub fn take(&mut self, text: &[u8]) -> Option<Form> {
         if text.is_empty() {
-            return Some(self.form_so_far());
+            // An object without an end is no more than its first line.
+            return Some(if self.next == Next::Behind { self.form_of_first() } else { Form::Lines });
         }
         text.iter().find_map(|byte| self.byte(*byte))
     }
 
-    /// Returns the form of a text of which no more is looked at.
-    pub fn form_so_far(&self) -> Form {
+    /// Returns the form of a text behind whose first object nothing more stands on its line.
+    fn form_of_first(&self) -> Form {
         if self.has_lines { Form::Objects } else { Form::Lines }
     }
 
@@ -103,7 +104,7 @@ impl Beginning {
         }
         match (self.next, byte) {
             (Next::Behind, b'{' | b',') => return Some(Form::Objects),
-            (Next::Behind, _) => return Some(self.form_so_far()),
+            (Next::Behind, _) => return Some(self.form_of_first()),
             (Next::Value | Next::ValueOrEnd, b'{' | b'[') => return self.open(byte),
             (Next::Value | Next::ValueOrEnd, b'"') if !self.open.is_empty() => self.next = Next::Text(false),
             (Next::Value | Next::ValueOrEnd, b'-' | b'0'..=b'9' | b'a'..=b'z' | b'N' | b'I')
@@ -152,7 +153,7 @@ impl Beginning {
             return None;
         }
         if self.next == Next::Behind {
-            return Some(self.form_so_far());
+            return Some(self.form_of_first());
         }
         self.has_lines |= !self.open.is_empty();
         None

@@ -53,6 +53,8 @@ fn a_line_that_is_cut_off_is_no_beginning_of_a_long_object() {
         "{\"a\" 1\n}",
         "{a: 1\n}",
         "{]\n}",
+        "{\"a\": {\n",
+        "{\"a\": \n{}\n",
     ] {
         assert_eq!(form(text, usize::MAX), Form::Lines, "{text}");
     }
@@ -60,7 +62,7 @@ fn a_line_that_is_cut_off_is_no_beginning_of_a_long_object() {
 
 #[test]
 fn objects_over_several_lines_or_several_on_one_are_told() {
-    for text in ["{\n}", "{\"a\":\n1}", "{}{}", "{} {}\n", "{},\n{}", "{\"a\": {\n", "{\"a\":[\n\"}\",tru"] {
+    for text in ["{\n}", "{\"a\":\n1}", "{}{}", "{} {}\n", "{},\n{}", "{\"a\":[\n\"}\",tru]}"] {
         assert_eq!(form(text, usize::MAX), Form::Objects, "{text}");
     }
 }

@@ -218,7 +218,8 @@ def test_a_table_says_in_which_dialect_it_was_read() -> None:
     reports: list[StitchReport] = []
     table = pa.table({"event_name": ["x"], "distinct_id": ["a"], "time": [1]})
     idmerge.stitch(table, on_report=reports.append)
-    assert reports[0].dialect == "Mixpanel pipeline"
+    idmerge.stitch(pa.table({"event": ["x"], "distinct_id": ["a"]}), on_report=reports.append)
+    assert [report.dialect for report in reports] == ["Mixpanel pipeline", "Mixpanel export"]
 
 
 def test_other_columns_stay_and_the_raw_spelling_of_two_wins() -> None:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge.errors import ColumnError, DialectError
-from idmerge.files.dialects import FLAT, RESOLVED, Dialect, listed
+from idmerge.files.dialects import FLAT, MIXPANEL, RESOLVED, Dialect, listed
 from idmerge.files.names import EVENT, ID, PROPERTIES
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
         missing += [ID] if not {ID, PROPERTIES} & {*given.names} else []
     if missing:
         raise unread(names, missing)
-    return given
+    is_raw = given.names == list(names) and dialect.content == "events"
+    return given._replace(dialect=MIXPANEL) if is_raw else given
 
 
 def unread(names: Sequence[str], missing: Sequence[str]) -> DialectError:

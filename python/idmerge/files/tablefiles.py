@@ -39,10 +39,10 @@ def schema_of(file: RereadableFile) -> pa.Schema:
     file_format = format_of(file) or "Arrow"
     if file_format != "CSV":
         return read_schema(file.name, file.path, file_format)
-    library: Any = import_pyarrow("CSV of events")
+    arrow = import_pyarrow("CSV of events")
     with _opened_csv(file, lambda _count: None) as rows:
-        schema: pa.Schema = library.schema([(name, library.string()) for name in rows.header()])
-    return schema
+        schema: pa.Schema = arrow.schema([(name, arrow.string()) for name in rows.header()])
+        return schema
 
 
 def names_of(file: RereadableFile) -> list[str]:

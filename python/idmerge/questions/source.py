@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idmerge._naming import check_local
-from idmerge.errors import ColumnError, FileFormatError, IdmergeError, MissingExtraError
+from idmerge.errors import ColumnError, DialectError, FileFormatError, IdmergeError, MissingExtraError
 from idmerge.files.arrow import check_intact, read_schema
 from idmerge.files.choosing import ANY, Choice, choice_of
 from idmerge.files.frames import pandas_columns, read_once
@@ -264,10 +264,13 @@ def is_parquet(file: Path) -> bool:
         return stream.read(len(PARQUET)) == PARQUET
 
 
-def is_stitched(place: Path) -> bool:
+def is_stitched(
+    place: Path, *, dialect: str | Dialect | None = None, columns: Mapping[str, str] | None = None
+) -> bool:
     """Return whether ``place``, a file or a directory, is Parquet of other than raw events.
 
-    Stitched events have the ID that was sent in a column of its own.
+    Stitched events have the ID that was sent in a column of its own. Raw ones may be in any
+    ``dialect``, or have ``columns`` of other names.
     """
     candidates = _parquet_in(place) if place.is_dir() else [place]
     file = next(filter(is_parquet, candidates), None)
@@ -277,7 +280,12 @@ def is_stitched(place: Path) -> bool:
         names = set(_names_in(file))
     except (MissingExtraError, FileFormatError):
         return True  # Opening it raises the same.
-    return SENT in names or not {EVENT, PERSON, "properties"} & names
+    if SENT in names or {EVENT, PERSON, "properties"} & names:
+        return SENT in names
+    try:
+        return choice_of(dialect, columns).of(names) is None
+    except DialectError:
+        return False  # Stitching it raises the same.
 
 
 def _names_in(file: Path) -> list[str]:

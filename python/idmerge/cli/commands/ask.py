@@ -319,7 +319,7 @@ def stitched_relation(
     for path in paths:
         if is_journal(path):
             raise click.UsageError(f"'{named(path)}' is a journal and holds no events; name files of events")
-    are_stitched = {path != STDIN and is_stitched(Path(path)) for path in paths}
+    are_stitched = {path != STDIN and is_stitched(Path(path), **spelling.choice) for path in paths}
     if are_stitched == {True}:
         if is_given("canonical") or given_policy().keys() - {"blocked_ids"}:
             raise click.UsageError("stitched events have been judged; leave the policy's options out")

@@ -88,6 +88,30 @@ def test_several_columns_order_links_and_kinds_may_be_names(spark: SparkSession)
     assert answer(mapping) == [("x", "z", 3), ("y", "z", 3), ("z", "z", 3)]
 
 
+@pytest.mark.rule("3.values")
+def test_numbers_are_ids_by_their_digits_and_a_fraction_is_refused(spark: SparkSession) -> None:
+    from idmerge.spark import resolve
+
+    rows = [(1, 2, 7, 8.0, 9), (2, 2, 8, 9.0, 10), (3, 2, 7, None, 11)]
+    links = spark.createDataFrame(rows, "at int, kind int, first bigint, second double, third int")
+    third = links["third"].cast("decimal(38, 0)")
+    for second in (links["second"], third):
+        typed = links.withColumn("second", second)
+        texts = [
+            (str(a), None if b is None else f"{b:.0f}") for a, b in typed.select("first", "second").collect()
+        ]
+        plain = spark.createDataFrame(
+            [(at, 2, *pair) for at, pair in enumerate(texts)], "at int, kind int, first string, second string"
+        )
+        wanted = answer(resolve(plain, order="at", components="stars"))
+        assert answer(resolve(typed, order="at", components="stars")) == wanted
+    half = links.withColumn("second", links["second"] / 16)
+    with pytest.raises(
+        Exception, match=r"the column second must hold text, integers or UUIDs, got .* 0.5 in row"
+    ):
+        resolve(half, order="at", components="stars").collect()
+
+
 def test_junk_leaves_before_components_are_found_and_observations_are_reduced_to_the_first(
     spark: SparkSession,
 ) -> None:
@@ -310,8 +334,10 @@ def test_wrong_columns_are_named(spark: SparkSession) -> None:
     links = frame(spark, [(1, 2, "a", "b")])
     with pytest.raises(ColumnError, match="expected the column when, got at, kind, first, second"):
         resolve(links, order="when", components="stars")
-    with pytest.raises(ColumnError, match="the column first must hold text, got bigint; cast it to string"):
-        resolve(links.withColumn("first", links["at"]), order="at", components="stars")
+    with pytest.raises(
+        ColumnError, match="the column first must hold text, integers or UUIDs .*, got boolean"
+    ):
+        resolve(links.withColumn("first", links["at"] > 0), order="at", components="stars")
     with pytest.raises(ColumnError, match="must hold numbers or names of kinds, got double"):
         resolve(links.withColumn("kind", links["kind"].cast("double")), order="at", components="stars")
     with pytest.raises(ValueError, match="components must be 'auto', .* or 'graphframes', got 'x'"):

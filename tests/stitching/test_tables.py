@@ -361,11 +361,11 @@ WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
         ColumnError,
         "the column 'distinct_id' more than once",
     ),
-    "floats": (
-        small(distinct_id=[1.5, 2.0]),
+    "fractions": (
+        small(distinct_id=[1.0, 2.5]),
         {},
         TypeError,
-        "distinct_id must hold text, integers or UUIDs, got .* in row 0",
+        "distinct_id must hold text, integers or UUIDs, got .* in row 1",
     ),
     "mixed": (
         pd.DataFrame({"event": ["x", "y"], "distinct_id": ["a", True]}, dtype=object),

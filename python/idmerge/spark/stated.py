@@ -13,6 +13,7 @@ from idmerge._steps import EVIDENCE, REFUSED
 from idmerge.errors import ColumnError
 from idmerge.events import Kind
 from idmerge.files.kinds import kind_named
+from idmerge.files.rows import as_text
 from idmerge.outcome import Outcome
 from idmerge.resolver import Resolver
 
@@ -70,9 +71,11 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
     orders = order_columns(links, order)
     require(links, "kind", "first", "second")
     for name in ("first", "second"):
-        if not isinstance(links.schema[name].dataType, T.StringType):
-            found = links.schema[name].dataType.simpleString()
-            raise ColumnError(f"the column {name} must hold text, got {found}; cast it to string")
+        found = links.schema[name].dataType
+        if not _is_type_of_ids(found):
+            raise ColumnError(
+                f"the column {name} must hold text, integers or UUIDs (as text), got {found.simpleString()}"
+            )
     kind = links.schema["kind"].dataType
     if not isinstance(kind, (T.StringType, T.IntegralType)):
         raise ColumnError(f"the column kind must hold numbers or names of kinds, got {kind.simpleString()}")
@@ -89,6 +92,20 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
     return plain.mapInArrow(partial(_sent, policy), schema)
 
 
+def _is_type_of_ids(kind: T.DataType) -> bool:
+    """Return whether values of this type can be IDs (SPEC 3): fractions among floats raise later."""
+    if isinstance(kind, T.DecimalType):
+        return kind.scale == 0
+    return isinstance(kind, (T.StringType, T.IntegralType, T.FloatType, T.DoubleType))
+
+
+def _texts(name: str, ids: pa.Array[Any]) -> pa.Array[Any]:
+    try:
+        return as_text(name, ids)
+    except TypeError as error:
+        raise ColumnError(str(error)) from error
+
+
 def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the links that count under ``policy``, as the core judges their operands.
 
@@ -98,7 +115,8 @@ def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
     import pyarrow.compute as pc  # noqa: PLC0415
 
     for batch in batches:
-        order, kind, first, second = batch.columns
+        order, kind = batch.columns[:2]
+        first, second = _texts("first", batch.column(2)), _texts("second", batch.column(3))
         kinds = _kind_numbers(kind)
         is_evidence = kinds == EVIDENCE
         if is_evidence.any():

@@ -98,8 +98,11 @@ impl<'py> TextColumn<'py> {
                 if elements != Elements::Own
                     && let Some(row) = texts.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid))
                     && let Some(object) = numpy_text::missing_value(array)?
+                    && check_id(&object, name, row).is_err()
                 {
-                    check_id(&object, name, row)?;
+                    // It stands for something: an ID like any other object, or for nothing known.
+                    let list = array.call_method0(intern!(py, "tolist"))?.cast_into()?;
+                    return Objects::new(list, name, elements).map(Self::Objects);
                 }
                 Ok(Self::from_texts(texts))
             }

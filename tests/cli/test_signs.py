@@ -37,6 +37,7 @@ def commands(events: str) -> list[tuple[str, ...]]:
     ]
 
 
+@pytest.mark.rule("3.simplified id merge")
 @pytest.mark.parametrize("command", commands(SIMPLIFIED), ids=" ".join)
 def test_every_command_says_in_one_line_that_events_look_simplified(command: tuple[str, ...]) -> None:
     said = [line for line in run(*command).stderr.splitlines() if SIGN in line]

@@ -225,6 +225,30 @@ def test_a_project_on_simplified_id_merge_is_found_and_not_blamed_for_its_users(
     assert (found["simplified"].count, found["simplified"].examples[0].ids) == (2, ("ana",))
 
 
+@pytest.mark.parametrize("anon_format", ["mixpanel", "uuid4"])
+def test_old_web_ids_get_no_advice_that_cannot_be_followed(anon_format: Any) -> None:
+    policy = Policy(anon_format=anon_format)
+    found = {
+        finding.code: finding for finding in examine(FIELD / "old_web_ids.ndjson", policy=policy).findings
+    }
+    assert (found["old-web-id"].count, found["old-web-id"].severity) == (3, Severity.NOTE)
+    assert ("anon-format" in found) == (anon_format == "uuid4")
+    assert all("update them" not in finding.change for finding in found.values())
+    if anon_format == "uuid4":
+        assert "3 more links would be accepted" in found["anon-format"].title
+        assert 'anon_format="mixpanel"' in found["anon-format"].title
+
+
+@pytest.mark.parametrize("verdicts", ["respect", "ignore"])
+def test_a_verdict_that_differs_is_found_under_either_switch(verdicts: Any) -> None:
+    diagnosis = examine(FIELD / "failure_reason.ndjson", policy=Policy(verdicts=verdicts))
+    (finding,) = (finding for finding in diagnosis.findings if finding.code == "verdicts-differ")
+    assert (finding.count, finding.links) == (1, 1)
+    assert finding.examples[0].ids == (DEVICE, "ben")
+    assert finding.examples[0].line == 2
+    assert "refused by Mixpanel with errAnonDistinctIdAssignedAlready" in finding.examples[0].note
+
+
 SECRETS = ("secret-bob", "secret-ann", "secret-guest")
 
 

@@ -91,6 +91,12 @@ def processed(event: Event, moment: int) -> Event:
     return {**event, "properties": {**event["properties"], "mp_processing_time_ms": moment}}
 
 
+def refused(event: Event) -> Event:
+    """Return ``event`` with a reason for which Mixpanel refused it."""
+    return {**event, "properties": {**event["properties"], "$failure_reason": "errManyIDs"}}
+
+
+OLD_WEB = "18c4f0a1b2c3d4-0a1b2c3d4e5f60-1b525637-1fa400-18c4f0a1b2d9e0"
 HEALTHY = [*signup(D1, "ada"), *signup(D2, "grace"), send.identify(D3, "ada"), send.view(D3)]
 
 CASES: dict[str, tuple[list[Event], list[Event]]] = {
@@ -130,6 +136,14 @@ CASES: dict[str, tuple[list[Event], list[Event]]] = {
     "anon-format": (
         [*HEALTHY, send.identify("visitor-1", "ada")],
         [*HEALTHY, send.identify(device(9).upper(), "ada")],
+    ),
+    "old-web-id": (
+        [*HEALTHY, send.identify(OLD_WEB, "ada")],
+        [*HEALTHY, send.identify(device(9), "ada"), send.view(OLD_WEB)],
+    ),
+    "verdicts-differ": (
+        [*HEALTHY, refused(send.identify(device(9), "ada"))],
+        [*HEALTHY, refused(send.identify(D1, "grace")), refused(send.identify("null", "ada"))],
     ),
     "swapped-identify": (
         [*HEALTHY, send.identify("ada", device(9))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -12,7 +13,7 @@ from idmerge.doctor.evidence import groups
 from idmerge.doctor.links import EXAMPLES
 from idmerge.events import Kind
 from idmerge.outcome import Outcome
-from idmerge.policy import DEVICE_PREFIX
+from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from idmerge.doctor.evidence import Evidence
     from idmerge.doctor.findings import Finding
 
-Looser = Literal["sdk", "any"]
+Looser = Literal["mixpanel", "sdk", "any"]
+LOOSER: dict[str, tuple[Looser, ...]] = {
+    "uuid4": ("mixpanel", "sdk", "any"),
+    "mixpanel": ("sdk", "any"),
+    "sdk": ("any",),
+}
+"""The looser formats of each, the strictest first."""
 
 
 def anon_format(evidence: Evidence) -> Iterator[Finding]:
@@ -33,7 +40,10 @@ def anon_format(evidence: Evidence) -> Iterator[Finding]:
     devices = groups(links.first, refused)
     if not devices:
         return
-    looser: Looser = "any" if evidence.policy.anon_format == "sdk" else "sdk"
+    formats = LOOSER[evidence.policy.anon_format]
+    texts = [evidence.text(device) for device, _ in devices]
+    helping = (form for form in formats if any(re.fullmatch(ANON_FORMATS[form], text) for text in texts))
+    looser: Looser = next(helping, formats[-1])
     examples = [
         links.example(
             int(rows[0]),

@@ -102,8 +102,19 @@ CATALOGUE: dict[str, Entry] = {
     # Calls
     "anon-format": Entry(
         ERROR,
-        "Let the SDK make anonymous IDs, or make UUIDv4s; Mixpanel refuses an $identify with any other. "
-        "Old SDKs made other IDs: update them.",
+        "Let the SDK make anonymous IDs, or make UUIDv4s; Mixpanel refuses an $identify with any other. What "
+        "was sent stays as it is: if Mixpanel took these IDs, judge by a format that does (--anon-format).",
+    ),
+    "old-web-id": Entry(
+        NOTE,
+        "There is nothing to mend in what was sent: Mixpanel took these IDs, and so does the default "
+        'format ("mixpanel"; "uuid4" refuses them). Web SDKs since 2.62 make UUIDs.',
+    ),
+    "verdicts-differ": Entry(
+        WARNING,
+        "Mixpanel knows links that these files lack, or judged them in another order: read all of them, "
+        "in its order (--sort). --verdicts ignore judges by the rules alone, --verdicts respect as Mixpanel "
+        "did.",
     ),
     "swapped-identify": Entry(
         ERROR,

@@ -57,6 +57,8 @@ class Evidence:
     """None where no events were read."""
     unread: Unread | None
     """None where no events were read."""
+    verdicts: Mapping[int, str]
+    """Mixpanel's reasons for refusing the first few links that it refused itself, by link."""
     reasons: Mapping[str, Reason]
     bad_lines: BadLines
     profiles: Mapping[int, Example] | None

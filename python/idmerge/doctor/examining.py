@@ -11,7 +11,7 @@ import numpy as np
 
 from idmerge._formatting import beginning
 from idmerge._naming import named
-from idmerge.doctor import calls, devices, fused, junk, people, sending, spellings, stream
+from idmerge.doctor import calls, devices, fused, junk, people, sending, spellings, stream, verdicts
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.diagnosis import Diagnosis
 from idmerge.doctor.evidence import BadLines, Evidence
@@ -68,6 +68,8 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     spellings.placeholder_ids,
     junk.hub_ids,
     calls.anon_format,
+    verdicts.old_web_ids,
+    verdicts.differing_verdicts,
     calls.swapped_identifies,
     calls.aliases_for_identify,
     calls.merges_for_identify,
@@ -161,6 +163,7 @@ def examine(  # noqa: PLR0913 - each by its name
         cluster=_clusters(ids, cluster_ids, canonical_ids),
         traffic=traffic if events else None,
         unread=unread_values(sources, shape, traffic, choice) if events else None,
+        verdicts=ledger.verdicts,
         reasons=ledger.reasons,
         bad_lines=bad,
         profiles=updates,
@@ -197,6 +200,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
             cluster=_clusters(ids, cluster_ids, canonical_ids),
             traffic=None,
             unread=None,
+            verdicts={},
             reasons={},
             bad_lines=BadLines(count=0, first=()),
             profiles=None,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from idmerge.files.judging import JudgedLink
 
 EXAMPLES = 3
+VERDICTS = 1000
+"""Links of which Mixpanel's reason is kept."""
 UNKNOWN_TIME = np.iinfo(np.int64).min
 
 
@@ -46,7 +48,10 @@ class Ledger:
         self._is_event = array("B")
         self._files: list[str] = []
         self._starts: list[int] = []
+        self._was_refused = array("B")
         self.reasons: dict[str, Reason] = {}
+        self.verdicts: dict[int, str] = {}
+        """Mixpanel's reasons for refusing links itself, of the first `VERDICTS`."""
 
     def begin(self, file: str) -> None:
         """Begin a file, in which the links that follow stand."""
@@ -55,7 +60,10 @@ class Ledger:
 
     def add(self, link: JudgedLink, *, is_event: bool) -> None:
         """Take a link of a file."""
+        if link.reason is not None and len(self.verdicts) < VERDICTS:
+            self.verdicts[len(self._kinds)] = link.reason
         self._append(link.kind, link.first, link.second, link.outcome, link.line, is_event=is_event)
+        self._was_refused[-1] = link.reason is not None
         if link.message is not None:
             # What came instead differs from event to event, and may hold anything.
             wrong, _, value = link.message.partition(", got ")
@@ -87,6 +95,7 @@ class Ledger:
         self._outcomes.append(outcome)
         self._lines.append(place)
         self._is_event.append(is_event)
+        self._was_refused.append(False)
 
     def finish(self, event_times: NDArray[np.int64] | None) -> Links:
         """Return the links; ``event_times`` are those of all identity events, in their order."""
@@ -101,6 +110,7 @@ class Ledger:
             outcomes=np.array(self._outcomes, np.uint8),
             times=times,
             is_event=is_event,
+            was_refused=np.array(self._was_refused, np.bool_),
             lines=np.array(self._lines, np.int64),
             files=tuple(self._files),
             starts=tuple(self._starts),
@@ -120,6 +130,8 @@ class Links:
     """Microseconds since 1970 in UTC, from the event; `UNKNOWN_TIME` where it has none."""
     is_event: NDArray[np.bool_]
     """True for each link that an event stated, rather than a row of columns or a journal."""
+    was_refused: NDArray[np.bool_]
+    """True for each link whose event says that Mixpanel refused it."""
     lines: NDArray[np.int64]
     """The line, or the position in a journal."""
     files: tuple[str, ...]

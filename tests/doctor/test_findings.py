@@ -337,9 +337,9 @@ def test_profiles_of_nobody_are_found(tmp_path: Path) -> None:
 
 def test_lines_that_cannot_be_read_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
     path = tmp_path / "f.ndjson"
-    path.write_text('{"event": "x"\n[]\n{}\n', encoding="utf-8")
+    path.write_text('{"event": "x"\n[]\n{}\n{"event": "x"}\n', encoding="utf-8")
     finding = by_code(examine(path))["malformed-line"]
-    assert (finding.count, [example.line for example in finding.examples]) == (2, [1, 2])
+    assert (finding.count, [example.line for example in finding.examples]) == (3, [1, 2, 3])
 
 
 def test_columns_of_links_have_no_events_and_that_is_said(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 import idmerge
 from idmerge import Kind, Policy, Resolver
-from idmerge.errors import ColumnError, MalformedEventError
 from idmerge._steps import EVIDENCE, code_of
+from idmerge.errors import ColumnError, MalformedEventError
 from idmerge.events import SENT_ID, VERDICTS, ids_of, operand_names, parse
 from idmerge.policy import is_unicode
 from idmerge.testing import events as shop

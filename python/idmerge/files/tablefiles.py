@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from idmerge.files.arrow import opened, read_schema
 from idmerge.files.csvrows import CsvRows

@@ -37,11 +37,11 @@ class TablePiece(NamedTuple):
 
 def record_batch(table: Table | pa.RecordBatch) -> pa.RecordBatch:
     """Return a table of the core's, which has one batch, as pyarrow has it."""
-    arrow = import_pyarrow("tables of events")
-    if not isinstance(table, arrow.RecordBatch):
-        table = arrow.RecordBatchReader.from_stream(table).read_next_batch()
-    batch: pa.RecordBatch = table
-    return batch
+    arrow: Any = import_pyarrow("tables of events")
+    batch: Any = table
+    if not isinstance(batch, arrow.RecordBatch):
+        batch = arrow.RecordBatchReader.from_stream(batch).read_next_batch()
+    return cast("pa.RecordBatch", batch)
 
 
 def format_named(name: str, magic: bytes) -> Format | None:

@@ -93,7 +93,7 @@ def stated(links: DataFrame, order: str | Sequence[str], policy: Policy) -> Data
 
 
 def _is_type_of_ids(kind: T.DataType) -> bool:
-    """Return whether values of this type can be IDs (SPEC 3): fractions among floats raise later."""
+    """Return whether values of this type can be IDs (SPEC 3); a fraction raises later."""
     if isinstance(kind, T.DecimalType):
         return kind.scale == 0
     return isinstance(kind, (T.StringType, T.IntegralType, T.FloatType, T.DoubleType))
@@ -101,9 +101,10 @@ def _is_type_of_ids(kind: T.DataType) -> bool:
 
 def _texts(name: str, ids: pa.Array[Any]) -> pa.Array[Any]:
     try:
-        return as_text(name, ids)
+        texts: pa.Array[Any] = as_text(name, ids)
     except TypeError as error:
         raise ColumnError(str(error)) from error
+    return texts
 
 
 def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

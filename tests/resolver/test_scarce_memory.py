@@ -76,17 +76,25 @@ ACT = """
 import resource, sys
 from idmerge import Kind, Policy, _core
 r = _core.Resolver(Policy(), "stable", record=True)
-rows = 2**14  # As the core grows its record by doubling, it is full after a power of two of them.
+rows = 2**14
 for _ in range(2**6):
     r._link_columns(Kind.MERGE, ["a"] * rows, ["b"] * rows)
+r.observe("another")
 acts = {
     "forget": lambda: r.forget("a"),
     "keep_apart": lambda: r.keep_apart("a", "c"),
     "retract": lambda: r._retract([], [0], False),
 }
-before = r.position, r._pending_count(), r.mapping().to_pydict()
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000, resource.RLIM_INFINITY))
+try:
+    while True:
+        r.merge("a", "b")  # A link asks for room for two steps, and takes one.
+except MemoryError:
+    r.forget("another")  # The record is full.
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+before = r.position, r._pending_count(), r.mapping().to_pydict()
 resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000, resource.RLIM_INFINITY))
 try:
     acts[sys.argv[1]]()

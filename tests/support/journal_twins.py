@@ -10,11 +10,24 @@ from hypothesis import strategies as st
 
 from idmerge import DurableResolver, Kind, Link, Outcome, Policy, reference
 from idmerge.errors import UnknownIdError
+from idmerge.events import SENT_ID
 from idmerge.journal import commit as commit_module
 from strategies import friendly_ids, ids, kinds
 
-_links = st.builds(Link, kinds, friendly_ids, friendly_ids, st.sampled_from(["import", "import", "track"]))
+_links = st.builds(
+    Link,
+    kinds,
+    friendly_ids,
+    friendly_ids,
+    st.sampled_from(["import", "import", "track"]),
+    st.sampled_from([None, None, None, "errManyIDs"]),
+)
 _any_links = st.builds(Link, kinds, ids, ids, st.just("import"))
+
+
+def _rewritten(distinct_id: str, sent: str) -> dict[str, Any]:
+    return {"event": "Buy", "properties": {"distinct_id": distinct_id, SENT_ID: sent}}
+
 
 blocks = st.sampled_from([1, 30, 100, 300])
 """Bytes behind which a commit goes on in another batch."""
@@ -26,6 +39,7 @@ steps = st.lists(
         st.tuples(st.just("link"), st.one_of(_links, _links, _any_links)),
         st.tuples(st.just("link"), st.builds(Link, st.just(Kind.MERGE), friendly_ids, friendly_ids)),
         st.tuples(st.just("observe"), friendly_ids),
+        st.tuples(st.just("apply"), st.builds(_rewritten, friendly_ids, friendly_ids)),
         st.tuples(st.just("keep_apart"), friendly_ids, friendly_ids),
         st.tuples(st.just("forget"), friendly_ids),
         st.tuples(st.just("retract"), st.integers(0, 30)),

@@ -190,8 +190,13 @@ impl Slots {
 
     /// Returns the IDs.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
+        self.numbers().map(Id::new)
+    }
+
+    /// Returns the numbers of the IDs, which may be any in content that was read.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
         let number = |slot: usize| (self.0[NUMBERS + slot / 2] >> (32 * (slot % 2))) as u32;
-        (0..self.state().taken()).map(move |slot| Id::new(number(slot)))
+        (0..self.state().taken()).map(number)
     }
 
     /// Returns the two halves into which a bit of the tags splits the content, and calls `stray`

@@ -13,8 +13,8 @@
 //! | 8–12 | a link of this [`Kind`] | its first ID | its second ID |
 //!
 //! The upper half of a link's code is its [`Outcome`]. An operand that can be no ID is [`NO_ID`].
-//! Code 12, evidence, follows the observation of its first ID if that is the first one. Its outcome
-//! is counted nowhere.
+//! Behind code 12, evidence, comes the observation of its first ID, if that is the first one. Its
+//! outcome is counted nowhere.
 //!
 //! Links and the *acts* 5 to 7 have *positions*: they are counted from 0. Observations have none.
 //!

@@ -366,14 +366,10 @@ impl Resolver {
             return self.settle_observed(operands[0], buffers[0], recorder);
         }
         let before = self.ids.len() as u32;
-        // Both or none: there must be room for the second before the first is recorded.
         let ids = match (operands[0].id(), operands[1].id()) {
             (Some(first), Some(second)) => [first, second],
             _ => self.intern_both(operands, buffers)?,
         };
-        if R::RECORDS {
-            self.record_observed(ids[0], before, recorder);
-        }
         if ids[0] != ids[1] {
             if self.state.overrides.has_unknown() {
                 self.state.overrides.make_known(ids[0], before);
@@ -382,6 +378,10 @@ impl Resolver {
             let (clusters, state, rules) = self.parts_mut();
             let outcome = rules.judge(clusters, state, Kind::Evidence, ids);
             recorder.link(Kind::Evidence, outcome, Some(ids));
+        }
+        // Behind the join, so that a look back to the moment before it does not see the event.
+        if R::RECORDS {
+            self.record_observed(ids[0], before, recorder);
         }
         Ok(Some(ids[0]))
     }

@@ -63,7 +63,7 @@ impl Index {
                 let slots = slots.ok_or_else(|| damaged("a bucket of its index is too full"))?;
                 taken += slots.state().taken();
                 is_open |= !slots.state().is_passed() && !slots.state().is_full();
-                end = slots.ids().fold(end, |end, id| end.max(id.number().saturating_add(1)));
+                end = slots.numbers().fold(end, |end, number| end.max(number.saturating_add(1)));
                 bucket.set(slots);
             }
             if taken != segment.taken || !is_open {

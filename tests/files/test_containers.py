@@ -66,6 +66,7 @@ class _Trickle(io.RawIOBase):
         return self._rest.readinto(memoryview(buffer)[:7])
 
 
+@pytest.mark.rule("11.containers")
 @pytest.mark.parametrize("packing", PACKED)
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_rows_are_read_from_every_form(form: str, packing: str) -> None:
@@ -201,6 +202,7 @@ def test_a_pipelines_fields_are_known_by_their_raw_names() -> None:
     }
 
 
+@pytest.mark.rule("11.mappings", "11.rows of mappings")
 def test_mappings_join_their_ids_without_guards_and_name_the_canonical_one() -> None:
     for way in (read, scan):
         (batch,) = way(FIELD / "mappings.ndjson")
@@ -211,6 +213,7 @@ def test_mappings_join_their_ids_without_guards_and_name_the_canonical_one() -> 
     assert {resolver.resolve(text) for text in resolver.members("ana")} == {"ana"}
 
 
+@pytest.mark.rule("11.rows of mappings")
 def test_a_mapping_without_both_ids_is_a_bad_line() -> None:
     content = b'{"distinct_id": "a", "resolved_distinct_id": "b"}\n{"distinct_id": "a"}\n'
     content += b'{"distinct_id": "a", "resolved_distinct_id": {}}\n'
@@ -220,6 +223,7 @@ def test_a_mapping_without_both_ids_is_a_bad_line() -> None:
         assert "resolved_distinct_id must be" in str(wrong)
 
 
+@pytest.mark.rule("11.people", "11.rows of people")
 @pytest.mark.parametrize("name", ["engage.ndjson", "engage_page.json", "mp_people_data.ndjson", "people.csv"])
 def test_exported_profiles_are_updates_that_set_their_properties(name: str) -> None:
     updates = [update for piece in read_updates(FIELD / name) for update in piece.events]  # type: ignore[union-attr]
@@ -228,6 +232,7 @@ def test_exported_profiles_are_updates_that_set_their_properties(name: str) -> N
     assert updates[2]["$set"] == {f"{prefix}email": "ben@example.com", "plan": "free"}
 
 
+@pytest.mark.rule("11.rows of people")
 @pytest.mark.parametrize("name", ["engage.ndjson", "engage_page.json", "mp_people_data.ndjson"])
 def test_exported_profiles_are_refused_as_events(name: str) -> None:
     assert "idmerge profiles" in error_of((FIELD / name).read_bytes())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from idmerge.errors import DialectError, MalformedEventError
 from idmerge.files import dialects
+from paths import DOCS, ROOT
 
 FIELD = Path(__file__).parents[1] / "data" / "field"
 RAW = {
@@ -136,3 +138,17 @@ def test_files_of_the_field_are_recognised(file: str, name: str) -> None:
     dialect = dialects.found(row, row.get)
     assert dialect is not None
     assert dialect.name == name
+
+
+def test_the_specification_lists_every_dialect() -> None:
+    section = (DOCS / "SPEC.md").read_text("utf-8").partition("## 11. ")[2]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(dialects.BUILT_IN)
+
+
+def test_each_shape_of_the_page_on_data_has_its_test() -> None:
+    rows = re.findall(
+        r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)", (DOCS / "your-data.md").read_text("utf-8")
+    )
+    assert len(rows) > 8
+    for test, path in rows:
+        assert f"def {test}(" in (ROOT / path).read_text("utf-8"), test

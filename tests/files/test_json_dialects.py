@@ -109,6 +109,7 @@ def transcoded(content: bytes, dialect: Dialect) -> list[bytes]:
     return RawLines(b"", io.BufferedReader(io.BytesIO(content)), dialect).read().split(b"\n")
 
 
+@pytest.mark.rule("11.fields")
 @pytest.mark.parametrize("name", TRANSCODED)
 @given(data=st.data())
 @settings(max_examples=80)
@@ -194,6 +195,7 @@ def test_usual_lines_are_not_left_to_python(name: str) -> None:
     assert all(not made.startswith(PASSED_ON) for made in transcoded(line, DIALECTS[name]))
 
 
+@pytest.mark.rule("11.mixpanel", "11.pipeline", "11.connector", "11.flat", "11.warehouse", "11.singer")
 @pytest.mark.parametrize("name", DIALECTS)
 def test_every_dialect_states_the_same_link(name: str) -> None:
     line = json.dumps(usual(DIALECTS[name])).encode()
@@ -202,6 +204,7 @@ def test_every_dialect_states_the_same_link(name: str) -> None:
         assert (number, tuple(link)[1:3]) == (1, ("d", "ana"))
 
 
+@pytest.mark.rule("11.fields")
 def test_the_core_knows_every_spelling() -> None:
     flat = BUILT_IN["flat"]
     for key, raw in SPELLINGS.items():
@@ -231,6 +234,7 @@ def error_of(content: bytes, **choice: Any) -> str:
     return message
 
 
+@pytest.mark.rule("11.nothing by default")
 def test_keys_of_no_dialect_are_an_error_that_names_them_and_the_option() -> None:
     message = error_of(b'{"anonymous_id": "a", "action": "A"}\n' * 3)
     assert "'anonymous_id', 'action'" in message
@@ -247,6 +251,7 @@ def test_a_chosen_dialect_that_no_row_has_is_an_error_that_names_the_keys() -> N
     assert "'action'" in message
 
 
+@pytest.mark.rule("11.nothing by default")
 def test_single_rows_without_a_name_are_bad_lines_that_name_their_keys() -> None:
     content = b'{"foo": 1}\n{"event_name": "A", "distinct_id": "a"}\n{"bar": 2}\n'
     expected = [
@@ -270,6 +275,7 @@ def test_an_unknown_dialect_or_role_is_an_error_before_anything_is_read(tmp_path
             read(tmp_path / "missing", **choice)  # type: ignore[arg-type]
 
 
+@pytest.mark.rule("11.found")
 def test_columns_give_roles_to_other_names() -> None:
     content = b'{"action": "$identify", "uid": "ana", "anon_id": "d"}\n'
     columns = {"event": "action", "distinct_id": "uid"}

@@ -34,7 +34,7 @@ def test_a_table_of_events_is_resolved_stitched_examined_and_asked_about(name: s
     table = parquet.read_table(output)
     assert set(table["distinct_id"].to_pylist()) == {"ana"}
     assert table.num_rows == (3 if name in {"fivetran_event", "int_time"} else 6)
-    found = json.loads(run("doctor", path, "--json").stdout)
+    found = json.loads(run("doctor", path, "--format", "json").stdout)
     assert found["overview"]["clusters"] == 1
     for events in (path, output):
         assert run("ask", "signup-rate", events, "--by", "day").stdout.split()[-6:][1] != "0"
@@ -56,8 +56,8 @@ def test_300_links_of_a_connector_without_dollars_are_read() -> None:
 def test_identity_mappings_join_without_guards(tmp_path: Path) -> None:
     for path in (FIELD / "mappings.csv", tmp_path / "mappings.parquet"):
         if path.suffix == ".parquet":
-            rows = list(csv.DictReader((FIELD / "mappings.csv").open(encoding="utf-8")))
-            parquet.write_table(pa.Table.from_pylist(rows), path)
+            text = (FIELD / "mappings.csv").read_text(encoding="utf-8")
+            parquet.write_table(pa.Table.from_pylist(list(csv.DictReader(io.StringIO(text)))), path)
         assert set(mapping(run("resolve", path).stdout).values()) == {"ana"}
 
 

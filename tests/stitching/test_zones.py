@@ -169,3 +169,30 @@ def test_events_that_all_lack_a_time_are_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "f.ndjson"
     path.write_text('{"event": "A", "properties": {"n": 1}}\n')
     assert "no time" not in run("stitch", path, "-o", tmp_path / "out.parquet").stderr
+
+
+WALL = datetime(2025, 5, 1, 11, 12, 50, tzinfo=UTC).replace(tzinfo=None)
+COLUMNS: list[pa.Array[Any]] = [
+    pa.array([WALL], pa.timestamp("us")),
+    pa.array([WALL], pa.timestamp("ms")),
+    pa.array([1_746_097_970], pa.int64()),
+    pa.array([1_746_097_970_000.0], pa.float64()),
+    pa.array(["2025-05-01T11:12:50"]),
+    pa.array(["2025-05-01T05:42:50Z"]),
+    pa.array(["2025-05-01T11:12:50+05:30"]).dictionary_encode(),
+    pa.array([WALL - timedelta(hours=5, minutes=30)], pa.timestamp("us", "UTC")),
+]
+
+
+@pytest.mark.parametrize("times", COLUMNS, ids=lambda column: str(column.type))
+def test_times_in_columns_are_those_of_a_zone_too(times: Any, tmp_path: Path) -> None:
+    table = pa.table({"event": ["A"], "distinct_id": ["ana"], "time": times})
+    expected = WALL.replace(tzinfo=UTC) - timedelta(hours=5, minutes=30)
+    stitched = idmerge.stitch(table, timezone="Asia/Kolkata")
+    assert pa.types.is_timestamp(stitched["time"].type)
+    assert stitched["time"].cast(pa.timestamp("us", "UTC")).to_pylist() == [expected]
+    parquet.write_table(table, tmp_path / "f.parquet")
+    written = pa.table(idmerge.stitch(tmp_path / "f.parquet", timezone="Asia/Kolkata"))
+    assert written["time"].cast(pa.timestamp("us", "UTC")).to_pylist() == [expected]
+    assert written.schema.field("time").type == stitched.schema.field("time").type
+    examine(tmp_path / "f.parquet", timezone="Asia/Kolkata")

@@ -73,7 +73,7 @@ class Flattening(NamedTuple, Generic[T]):
 
     def of_rows(self, rows: Rows) -> Flattened[T]:
         """Return the rows of a table with the columns of events of JSON; steps are not kept."""
-        batch = rows.batch(import_pyarrow("tables of events").schema(self.flattener))
+        batch = rows.batch(import_pyarrow("tables of events").schema(self.flattener), self.zone)
         return Flattened(self.finish(batch))
 
     def of_lines(self, path: str, text: Text, *, ahead: bool) -> Iterator[Flattened[T]]:

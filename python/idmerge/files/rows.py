@@ -21,7 +21,7 @@ from idmerge.events import IDENTITY_EVENTS, operand_names
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
-from idmerge.files.times import as_times, milliseconds
+from idmerge.files.times import in_utc, milliseconds
 from idmerge.outcome import Report
 
 if TYPE_CHECKING:
@@ -147,8 +147,11 @@ class Rows:
         time = milliseconds(self._value_column(TIME)).cast(pa.string())
         return [self._names(), time, self.before(sent), self._texts(INSERT_ID)]
 
-    def batch(self, schema: pa.Schema) -> pa.RecordBatch:
-        """Return the rows with the columns of ``schema``, as events of JSON have them."""
+    def batch(self, schema: pa.Schema, zone: str | None = None) -> pa.RecordBatch:
+        """Return the rows with the columns of ``schema``, as events of JSON have them.
+
+        Times that name no zone are those of ``zone``, by default of UTC.
+        """
         import pyarrow as pa  # noqa: PLC0415
 
         sent = self.sent()
@@ -156,7 +159,7 @@ class Rows:
             EVENT: self._names,
             ID: lambda: sent,
             BEFORE: lambda: self.before(sent),
-            TIME: lambda: as_times(self._value_column(TIME)),
+            TIME: lambda: in_utc(self._value_column(TIME), zone),
         }
         columns = []
         for field in schema:

@@ -15,6 +15,7 @@ from idmerge.files.arrow import is_text
 from idmerge.files.names import TIME
 from idmerge.files.pieces import MAX_LINE
 from idmerge.files.tables import record_batch
+from idmerge.files.zones import as_utc, names_zone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,25 @@ def as_times(column: Any) -> Any:  # noqa: PLR0911 - a return a type
     if is_text(kind) or pa.types.is_decimal(kind):
         return _of_texts(column.cast(pa.large_string()))
     return pa.nulls(len(column), _moments())
+
+
+def in_utc(column: Any, zone: str | None) -> Any:
+    """Return a column of times like `as_times`, of which those that name no zone are of ``zone``.
+
+    Timestamps with a zone, and dates, stay as they are.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    if zone is None:
+        return as_times(column)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    times = as_times(column)
+    if pa.types.is_date(times.type) or (pa.types.is_timestamp(column.type) and column.type.tz is not None):
+        return times
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    named = pa.array(map(names_zone, column.to_pylist()), pa.bool_()) if is_text(kind) else None
+    return as_utc(times, zone, named)
 
 
 def milliseconds(column: Any) -> Any:

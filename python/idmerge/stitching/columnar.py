@@ -14,7 +14,7 @@ from idmerge.files.rows import as_text, plain
 from idmerge.files.tablefiles import format_of, names_of, schema_of, table_pieces
 from idmerge.files.tables import check_names
 from idmerge.files.tabular import renamed_in
-from idmerge.files.times import as_times
+from idmerge.files.times import in_utc
 from idmerge.stitching.columns import AS_KNOWN, import_pyarrow
 from idmerge.stitching.tables import Stitcher, Wanted
 from idmerge.stitching.unchanged import Marks
@@ -73,7 +73,7 @@ class Columns:
                 wanted.on_dialect(file.name, dialect)
                 check_names(file.name, raw)
                 self._own_names[file.path] = dict(zip(raw, schema.names, strict=True))
-                self._schemas[file.path] = _with_types(schema, raw)
+                self._schemas[file.path] = _with_types(schema, raw, wanted.timezone)
                 _told(file, self._check_columns, self._schemas[file.path])
             elif format_of(file) is None:
                 raise FileFormatError(
@@ -173,7 +173,14 @@ class Columns:
                 continue
             batch, lines = piece
             columns = [
-                _told(file, _as_field, field, batch.column(there.index(field.name)), lines)
+                _told(
+                    file,
+                    _as_field,
+                    field,
+                    batch.column(there.index(field.name)),
+                    lines,
+                    self._wanted.timezone,
+                )
                 if field.name in there
                 else pa.nulls(batch.num_rows, field.type)
                 for field in fields
@@ -188,7 +195,7 @@ class Columns:
         stitcher.answers(schema.empty_table())
 
 
-def _with_types(schema: pa.Schema, names: Sequence[str]) -> Any:
+def _with_types(schema: pa.Schema, names: Sequence[str], zone: str | None) -> Any:
     """Return the columns under their raw ``names``; IDs are text, and times moments."""
     pa = import_pyarrow()
     fields = []
@@ -197,7 +204,7 @@ def _with_types(schema: pa.Schema, names: Sequence[str]) -> Any:
         if name in TEXTS:
             kind = pa.string()
         elif name == TIME:
-            kind = as_times(plain(pa.table({TIME: pa.array([], kind)})).column(0)).type
+            kind = in_utc(plain(pa.table({TIME: pa.array([], kind)})).column(0), zone).type
         fields.append(pa.field(name, kind))
     return pa.schema(fields)
 
@@ -211,10 +218,10 @@ def _unified(schemas: Sequence[pa.Schema]) -> Any:
     return unified
 
 
-def _as_field(field: pa.Field[Any], column: Any, lines: Sequence[int]) -> Any:
+def _as_field(field: pa.Field[Any], column: Any, lines: Sequence[int], zone: str | None) -> Any:
     if field.name in (*TEXTS, TIME):
         given = plain(import_pyarrow().table({field.name: column})).column(0).combine_chunks()
-        column = as_times(given) if field.name == TIME else as_text(field.name, given, lines)
+        column = in_utc(given, zone) if field.name == TIME else as_text(field.name, given, lines)
     return column if column.type == field.type else column.cast(field.type, safe=False)
 
 

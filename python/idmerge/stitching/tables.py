@@ -14,7 +14,7 @@ from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns, plain
-from idmerge.files.times import as_times
+from idmerge.files.times import as_times, in_utc
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN
 from idmerge.stitching.following import followed_events
@@ -161,8 +161,18 @@ class Stitcher:
                 columns[TIME] = times.combine_chunks()
         return Answers(columns, stays)
 
+    def _in_utc(self, table: pa.Table) -> pa.Table:
+        """Return ``table`` with its times in UTC if they are those of another zone."""
+        place = table.schema.get_field_index(TIME)
+        if self.wanted.timezone is None or place < 0:
+            return table
+        times = in_utc(plain(table.select([place])).column(0), self.wanted.timezone)
+        self.report.unreadable_times += times.null_count - table.column(place).null_count
+        return table.set_column(place, TIME, times)
+
     def stitched(self, table: pa.Table) -> pa.Table:
         """Return ``table`` with its columns of IDs and times, and without its duplicates."""
+        table = self._in_utc(table)
         answers = self.answers(table)
         after = ID
         for name, column in answers.columns.items():

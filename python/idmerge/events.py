@@ -59,7 +59,7 @@ class Link(NamedTuple):
 _KINDS = {"$identify": Kind.IDENTIFY, "$create_alias": Kind.ALIAS, "$merge": Kind.MERGE}
 HOT_SHARD = "$hotshard_events"
 """The name of events of an ID with more than Mixpanel takes: another event's, in its properties."""
-_ORIGINAL_NAME, _ORIGINAL_ID = "mp_original_event_name", "mp_original_distinct_id"
+_ORIGINAL_NAME, _ORIGINAL_ID = ORIGINALS = "mp_original_event_name", "mp_original_distinct_id"
 _NAMES = {*_KINDS, HOT_SHARD}
 IDENTITY_EVENTS = tuple(_KINDS)
 """The names of the events that state links."""

@@ -93,3 +93,38 @@ def test_the_doctor_reads_hot_shards_too(tmp_path: Path) -> None:
     diagnosis = examine(written(tmp_path / "hot.ndjson", STORY))
     assert diagnosis.overview.outcomes == {"MERGED": 1}
     assert diagnosis.overview.events == len(STORY)
+
+
+@pytest.mark.rule("3.hot shards")
+@pytest.mark.parametrize("form", ["flat", "struct", "text", "nested"])
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_hot_shards_in_columns_are_the_events_that_were_sent(form: str, where: str, tmp_path: Path) -> None:
+    rows = [{"event": event["event"], "properties": event["properties"]} for event in STORY[:4]]
+    for row in rows:
+        for name in ("mp_original_distinct_id", "distinct_id"):
+            if name in row["properties"]:
+                row["properties"][name] = str(row["properties"][name])
+    if form == "flat":
+        keys = dict.fromkeys(key for row in rows for key in row["properties"])
+        flat = [{"event": row["event"], **dict.fromkeys(keys), **row["properties"]} for row in rows]
+        table = pa.Table.from_pylist(flat)
+    else:
+        own = [{"distinct_id": row["properties"]["distinct_id"]} if form != "nested" else {} for row in rows]
+        cells = [json.dumps(row["properties"]) if form == "text" else row["properties"] for row in rows]
+        table = pa.Table.from_pylist(
+            [
+                {"event": row["event"], **ids, "properties": cell}
+                for row, ids, cell in zip(rows, own, cells, strict=True)
+            ]
+        )
+    given: Any = table
+    if where == "file":
+        given = tmp_path / "hot.parquet"
+        parquet.write_table(table, given)
+        resolver = Resolver()
+        for piece in files.scan(given):
+            piece.apply_to(resolver)
+        assert resolver.resolve(DEVICE) == "ana"
+    stitched = pa.table(idmerge.stitch(given)).to_pylist()
+    assert [row["event"] for row in stitched] == ["View", "View", "$identify", "View"]
+    assert [row["distinct_id"] for row in stitched] == ["ana", "ana", "ana", "7"]

@@ -17,8 +17,9 @@ from idmerge._json_columns import json_column, unicode_text
 from idmerge._json_decoding import decoded
 from idmerge._steps import EVIDENCE, OBSERVE, states_link, step_of
 from idmerge.errors import FileFormatError
-from idmerge.events import IDENTITY_EVENTS, operand_names
+from idmerge.events import IDENTITY_EVENTS, ORIGINALS, operand_names
 from idmerge.files.arrow import is_bytes, is_text
+from idmerge.files.hotshards import unsharded
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.times import in_utc, milliseconds
@@ -40,7 +41,7 @@ PAIR = "$distinct_ids"
 
 def link_columns() -> list[str]:
     """Return the names of the columns that say which IDs rows have, and which links they state."""
-    return list(dict.fromkeys([EVENT, ID, BEFORE, PROPERTIES, *operand_names()]))
+    return list(dict.fromkeys([EVENT, ID, BEFORE, PROPERTIES, *ORIGINALS, *operand_names()]))
 
 
 class Rows:
@@ -55,7 +56,7 @@ class Rows:
     def __init__(self, table: pa.Table, path: str = "", lines: Sequence[int] | None = None) -> None:
         self.path = path
         self._lines = range(1, table.num_rows + 1) if lines is None else lines
-        self._table = plain(table).combine_chunks()
+        self._table = unsharded(plain(table)).combine_chunks()
         names = table.column_names
         self._nested = PROPERTIES if PROPERTIES in names else None
         self._operands = [name for name in operand_names() if name in names]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from idmerge.errors import DialectError
+from idmerge.events import ORIGINALS
 from idmerge.files.arrow import check_intact, is_text
 from idmerge.files.choosing import ANY, Choice
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.frames import pandas_columns, polars_columns, read_once, repeated_column
+from idmerge.files.hotshards import unsharded
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
@@ -57,7 +59,7 @@ class Wanted(NamedTuple):
     @property
     def column_names(self) -> list[str]:
         """The names of the columns that may be looked at."""
-        links = link_columns() if self.apply or self.as_known else [PROPERTIES]
+        links = link_columns() if self.apply or self.as_known else [EVENT, PROPERTIES, *ORIGINALS]
         duplicates = [EVENT, INSERT_ID] if self.dedupe else []
         return list(dict.fromkeys([ID, BEFORE, TIME, *links, *duplicates]))
 
@@ -170,9 +172,27 @@ class Stitcher:
         self.report.unreadable_times += times.null_count - table.column(place).null_count
         return table.set_column(place, TIME, times)
 
+    @staticmethod
+    def _unsharded(table: pa.Table) -> pa.Table:
+        """Return ``table`` with the names and the IDs of the events in hot shards."""
+        looked_at = [name for name in (EVENT, ID, PROPERTIES, *ORIGINALS) if name in table.column_names]
+        before = plain(table.select(looked_at))
+        after = unsharded(before)
+        if after is before:
+            return table
+        for name in (EVENT, ID):
+            place = table.schema.get_field_index(name)
+            if place < 0:
+                table = table.add_column(0, name, after.column(name))
+            else:
+                kind = table.schema.field(place).type
+                column = after.column(name)
+                table = table.set_column(place, name, column if name == ID else column.cast(kind))
+        return table
+
     def stitched(self, table: pa.Table) -> pa.Table:
         """Return ``table`` with its columns of IDs and times, and without its duplicates."""
-        table = self._in_utc(table)
+        table = self._in_utc(self._unsharded(table))
         answers = self.answers(table)
         after = ID
         for name, column in answers.columns.items():

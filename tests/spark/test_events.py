@@ -48,7 +48,8 @@ def odd_events() -> list[Any]:
         if draw.random() < 0.3:
             properties["$distinct_ids"] = draw.choice([["U1", "U2"], ["U1"], ["U3", 4], "U1", None])
         events.append({"event": draw.choice(names), "properties": draw.choice([properties] * 9 + [None])})
-    return [*events, {"event": "x"}, {}]
+    refused = {"alias": "A1", "distinct_id": "U1", VERDICTS[0]: "errAliasAlreadyExists"}
+    return [*events, {"event": "$create_alias", "properties": refused}, {"event": "x"}, {}]
 
 
 def said(event: Any) -> tuple[int, str, str] | None:

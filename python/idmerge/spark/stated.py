@@ -121,16 +121,17 @@ def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
         kinds = _kind_numbers(kind)
         is_evidence = kinds == EVIDENCE
         if is_evidence.any():
-            is_nothing = is_evidence & ~(_can_be_ids(policy, second) if policy.evidence else False)
+            is_nothing = is_evidence & ~_can_be_ids(policy, second) if policy.evidence else is_evidence
             kinds = np.where(is_nothing, np.uint8(Kind.MERGE), kinds)
             second = pc.if_else(pa.array(is_nothing), first, second)
         plain = [order, pa.array(kinds.astype(np.int8)), first, second]
-        counts = _can_be_ids(policy, first) & _can_be_ids(policy, second)
-        yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(pa.array(counts))
+        counts = pa.array(_can_be_ids(policy, first, second))
+        yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(counts)
 
 
-def _can_be_ids(policy: Policy, ids: Any) -> NDArray[np.bool_]:
-    outcomes = Resolver(policy, threads=1).link_many(Kind.MERGE, ids, ids).outcomes
+def _can_be_ids(policy: Policy, *ends: Any) -> NDArray[np.bool_]:
+    """Return whether all values of each row can be IDs; there are one or two columns of them."""
+    outcomes = Resolver(policy, threads=1).link_many(Kind.MERGE, ends[0], ends[-1]).outcomes
     return ~np.isin(outcomes, _NEVER_SENT)
 
 

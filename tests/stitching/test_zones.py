@@ -52,7 +52,7 @@ def stitched_times(path: Path, times: list[Any], **options: Any) -> list[datetim
     return found
 
 
-WALLS = st.datetimes(local(1971, 1, 1), local(2037, 12, 31)).map(lambda wall: wall.replace(microsecond=0))
+WALLS = st.datetimes(local(1974, 1, 1), local(2037, 12, 31)).map(lambda wall: wall.replace(microsecond=0))
 EDGES = [
     local(2024, 3, 31, 2, 30),
     local(2024, 10, 27, 2, 30),

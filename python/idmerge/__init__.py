@@ -70,13 +70,15 @@ _LAZY = {
 """Names of what reads events, and of what few need, half of the package: loaded when asked for."""
 
 
-def __getattr__(name: str) -> Any:
-    """Load an add-on, or its function, when it is first asked for."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_meant_by(name)}")
-    if name in {"StitchedEvents", "stitch"}:
-        return getattr(import_module("idmerge.stitching"), name)
-    return import_module(f"idmerge.{name}")
+if not TYPE_CHECKING:  # A checker would take any name for one that is there.
+
+    def __getattr__(name: str) -> Any:
+        """Load an add-on, or its function, when it is first asked for."""
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_meant_by(name)}")
+        if name in {"StitchedEvents", "stitch"}:
+            return getattr(import_module("idmerge.stitching"), name)
+        return import_module(f"idmerge.{name}")
 
 
 def _meant_by(name: str) -> str:

@@ -8,7 +8,7 @@ added.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from idmerge.files.choosing import choice_of
 from idmerge.files.sorting import sorted_by_processing_time
@@ -19,9 +19,12 @@ from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
 from idmerge.stitching.report import StitchReport
 from idmerge.stitching.tables import Wanted, stitched_table
+from idmerge.stitching.writing import check_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+
+    import pyarrow as pa
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.files.dialects import Dialect
@@ -29,7 +32,40 @@ if TYPE_CHECKING:
 
 __all__ = ["StitchReport", "StitchedEvents", "stitch"]
 
-T = TypeVar("T")
+F = TypeVar("F", bound="PolarsFrame | PandasFrame | DuckDBRelation")
+A = TypeVar("A", "pa.Table", "pa.RecordBatch", "pa.RecordBatchReader")
+
+
+# Type checkers find out by these which table it is, whether its library has types or not.
+
+
+class PolarsFrame(Protocol):
+    """A frame of polars, also a lazy one."""
+
+    def collect_schema(self) -> Any:
+        """Return the names and types of its columns."""
+
+
+class PandasFrame(Protocol):
+    """A frame of pandas."""
+
+    @property
+    def iloc(self) -> Any:
+        """Its rows by position."""
+
+
+class DuckDBRelation(Protocol):
+    """A relation of DuckDB."""
+
+    def to_arrow_table(self) -> Any:
+        """Return it as a table of pyarrow."""
+
+
+class ArrowStream(Protocol):
+    """A table of any other library that speaks Arrow, which comes back as one of pyarrow."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Export it as a stream of Arrow."""
 
 
 @overload
@@ -53,7 +89,7 @@ def stitch(
 
 @overload
 def stitch(
-    events: T,
+    events: F,
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
@@ -64,7 +100,39 @@ def stitch(
     columns: Mapping[str, str] | None = None,
     on_report: Callable[[StitchReport], object] = lambda _report: None,
     timezone: str | None = None,
-) -> T: ...
+) -> F: ...
+
+
+@overload
+def stitch(
+    events: A,
+    resolver: Resolver | None = None,
+    *,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    as_known: bool = False,
+    dedupe: bool = False,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    timezone: str | None = None,
+) -> A: ...
+
+
+@overload
+def stitch(
+    events: ArrowStream,
+    resolver: Resolver | None = None,
+    *,
+    policy: Policy | None = None,
+    canonical: Strategy | Chooser = "stable",
+    as_known: bool = False,
+    dedupe: bool = False,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    timezone: str | None = None,
+) -> pa.Table: ...
 
 
 def stitch(  # noqa: PLR0913 - each says what is wanted
@@ -115,10 +183,6 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         properties: Of files, the only properties that become columns.
         output: Of files, where they are also written, as `StitchedEvents.write` does. Parquet is
             made of JSON while its links are read, which is faster than to write it afterwards.
-        dialect: The name of the dialect in which the events are; by default it is found by their
-            keys or columns. SPEC 11 lists them.
-        columns: The key or column of each role that has another name in the events:
-            ``{"distinct_id": "uid", "event": "action"}``.
         sort: Of files, whether events are read in the order in which Mixpanel processed them
             (``mp_processing_time_ms``, else ``$mp_api_timestamp_ms``): a sorted copy is kept in a
             temporary file.
@@ -160,6 +224,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         wanted = Wanted(known, resolver is None, as_known, dedupe, choice, timezone=zone)
         answer, report = stitched_table(events, wanted)
     else:
+        if output is not None:
+            check_output(os.fspath(output))  # Before a sorted copy is made.
         answer = StitchedEvents(
             sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
             known,

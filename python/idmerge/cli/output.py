@@ -237,13 +237,14 @@ def check_outputs(read: Iterable[str], outputs: Mapping[str, str | None]) -> Non
     """Check, before anything is read, that the files ``outputs``, by option, can be written.
 
     Raises:
-        click.UsageError: One is among the files ``read`` or the list of blocked IDs, or named
-            twice.
+        click.UsageError: One is among the files ``read``, the list of blocked IDs and the
+            configuration, or named twice.
         OSError: One cannot be made.
     """
-    blocked_ids = click.get_current_context().params.get("blocked_ids")
+    given = click.get_current_context().params
+    settings = [path for path in (given.get("blocked_ids"), given.get("config")) if path]
     check_distinct(outputs)
-    check_overwriting([*read, *filter(None, [blocked_ids])], outputs.values())
+    check_overwriting([*read, *settings], outputs.values())
     for path in outputs.values():
         if path and path != STDOUT:
             check_replaceable(path)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from idmerge._formatting import counted, printable
-from idmerge._naming import named
+from idmerge._naming import is_journal_url, named
 from idmerge.cli.messages import labelled, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.output import check_outputs
 from idmerge.cli.progress import progress
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 )
 def verify(*, path: str, new: str | None) -> None:
     """Check a journal; the help says more."""
+    if new and not is_journal_url(new) and not os.path.lexists(new):
+        check_outputs([path], {"--salvage": new})
     with progress("checking", _size(path)) as bar:
         verdict = verdict_on(path, lambda batch: bar.advance(_size_of(batch)))
     for line in _answer(verdict):

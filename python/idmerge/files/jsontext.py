@@ -177,7 +177,7 @@ def text_of(
     if choice.dialect is not None:
         dialect = choice.of(())
     else:
-        rows, head = _first_rows(path, stream, head, choice)
+        rows, head = _first_rows(path, stream, passed, head, choice)
         dialect = dialect_of_rows(path, rows, choice)
     on_dialect(path, dialect or (MIXPANEL if head else None))
     reader = LineReader(path, dialect or MIXPANEL)
@@ -222,7 +222,7 @@ def _is_row(head: bytes, choice: Choice) -> bool:
 
 
 def _first_rows(
-    path: str, stream: io.BufferedReader, head: bytes, choice: Choice
+    path: str, stream: io.BufferedReader, passed: int, head: bytes, choice: Choice
 ) -> tuple[list[Mapping[str, Any]], bytes]:
     """Return the first objects among the lines, up to one of a known dialect; and their text."""
     rows: list[Mapping[str, Any]] = []
@@ -243,7 +243,8 @@ def _first_rows(
                 if is_recognised(row, choice):
                     break
     except FileFormatError as error:
-        raise FileFormatError(f"{path}:1: {error}") from error
+        line_number = passed + 1 + sum(piece.count(b"\n") for piece in pieces)
+        raise FileFormatError(f"{path}:{line_number}: {error}") from error
     return rows, b"".join(pieces)
 
 

@@ -6,15 +6,17 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from idmerge import DurableResolver
+from idmerge import DurableResolver, Outcome
+from idmerge.errors import JournalError
 from idmerge.journal import FORMAT
 from idmerge.journal.verify import verify
-from make_journal import make, said
+from make_journal import POLICY, make, said
 from paths import DATA
 
 FORMATS = range(1, FORMAT + 1)
@@ -37,6 +39,20 @@ def test_a_journal_of_each_format_says_what_it_said(
     path, expected = kept
     with DurableResolver.open(path, **settings) as resolver:
         assert said(resolver) == expected
+
+
+def test_the_defaults_of_today_open_a_journal_of_each_format(kept: tuple[Path, dict[str, Any]]) -> None:
+    path, expected = kept
+    refused = {"alias": "x", "distinct_id": "y", "$failure_reason": "errManyIDs"}
+    with DurableResolver.open(path, POLICY) as resolver:
+        assert said(resolver) == expected
+        is_old = resolver.policy.verdicts == "ignore"
+        outcome = resolver.apply({"event": "$create_alias", "properties": refused})
+        assert outcome is (Outcome.MERGED if is_old else Outcome.REFUSED_BEFORE)
+        resolver.commit()
+    for field, other in {"max_cluster_size": 9, "anon_format": "any", "alias_once": False}.items():
+        with pytest.raises(JournalError, match=f"made with another policy: {field} is"):
+            DurableResolver.open(path, replace(POLICY, **{field: other}))  # type: ignore[arg-type]
 
 
 def test_a_journal_of_each_format_goes_on(kept: tuple[Path, dict[str, Any]]) -> None:

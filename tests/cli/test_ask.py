@@ -368,7 +368,10 @@ def test_where_nothing_comes_out_the_events_that_there_are_not_are_told(
 def test_of_no_events_it_is_told_that_there_are_none() -> None:
     Path("empty.ndjson").write_bytes(b"")
     stderr = run("signup-rate", "empty.ndjson").stderr
-    assert stderr == 'note        no event is called "Sign Up"; there are none\n'
+    assert stderr.splitlines() == [
+        "note        empty.ndjson is empty: there is no event in it",
+        'note        no event is called "Sign Up"; there are none',
+    ]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_a_run_that_reads_nothing_or_no_link_says_so_in_one_line(call: list[str]
     elif name == "header.csv":
         assert line == "note        nothing was read: there is neither an event nor a link"
     else:
-        assert line == f"note: {name} is empty: there is no event in it"
+        assert line == f"note        {name} is empty: there is no event in it"
 
 
 def test_updates_that_are_none_are_said() -> None:

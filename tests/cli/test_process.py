@@ -75,7 +75,7 @@ def test_an_unknown_command_is_a_wrong_call() -> None:
         (["resolv", "e.ndjson"], "No such command 'resolv'. Did you mean 'resolve'?"),
         (["keepapart"], "No such command 'keepapart'. Did you mean 'keep-apart'?"),
         (["ask", "conversions", "e"], "No such command 'conversions'. Did you mean 'conversion'?"),
-        (["resolve", "--stric", "e"], "No such option '--stric'. Did you mean '--strict'?"),
+        (["resolve", "--stricd", "e"], "No such option '--stricd'. Did you mean '--strict'?"),
         (["events.ndjson"], "No such command 'events.ndjson'."),
         (["postgresql://ada:secret@host/db"], "No such command 'postgresql://ada@host/db'."),
     ],

@@ -274,7 +274,7 @@ def test_the_summary_counts_updates_by_operation_and_what_was_left_out() -> None
 
 
 def test_malformed_lines_of_events_are_passed_over_too() -> None:
-    Path("events.ndjson").write_text("oops\n", encoding="utf-8")
+    Path("events.ndjson").write_text('oops\n{"event": "x"}\n', encoding="utf-8")
     assert (
         "malformed: events.ndjson:1: the event is no JSON"
         in run("profiles", "updates.ndjson", "--events", "events.ndjson").stderr
@@ -319,7 +319,7 @@ def test_a_call_that_is_unclear_or_would_lose_a_file_is_refused() -> None:
 
 def test_a_file_that_is_no_updates_or_no_store_is_one_line() -> None:
     assert error_of("profiles", "links.csv", "--events", "links.csv") == (
-        "links.csv: the file holds links in columns; updates must be JSON"
+        "links.csv: a CSV of profiles needs a column $distinct_id or distinct_id; it has 'kind', 'first', 'second'"
     )
     store = ndjson("other", UPDATES[:1])
     assert error_of("profiles", "updates.ndjson", "--events", "links.csv", "--store", store) == (

@@ -16,7 +16,7 @@ import click
 
 from idmerge._formatting import counted
 from idmerge._naming import named
-from idmerge.cli.messages import tell
+from idmerge.cli.messages import labelled, shown
 from idmerge.errors import DialectError
 from idmerge.files import STDIN
 from idmerge.files.choosing import choice_of
@@ -62,18 +62,18 @@ class Spelling:
         counts = Counter(title for title in self._titles.values() if title is not None)
         if set(counts) - {MIXPANEL.title}:
             several = len(counts) > 1
-            shown = (
+            titles = (
                 f"{title} ({counted(count, 'file')})" if several else title for title, count in counts.items()
             )
-            yield f"read as: {', '.join(shown)}"
+            yield shown(f"read as: {', '.join(titles)}")
         for path, title in self._titles.items():
             if title is None:
-                yield f"note: {path} is empty: there is no event in it"
+                yield labelled("note", f"{path} is empty: there is no event in it")
 
     def tell(self) -> None:
         """Print `lines` to standard error."""
         for line in self.lines():
-            tell(line)
+            click.echo(line, err=True)
 
 
 OPTIONS = (

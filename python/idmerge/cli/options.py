@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from idmerge import Policy
 from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
-from idmerge.cli.messages import tell
+from idmerge.cli.messages import labelled
 from idmerge.errors import PolicyError
 from idmerge.files.sources import expanded
 from idmerge.files.zones import check_zone
@@ -69,7 +69,8 @@ def expanded_files(paths: Sequence[str], *, with_csv: bool = False) -> list[str]
 
 def _tell_passed_over(directory: str, names: Sequence[str]) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    tell(f"note: passed over in {named(directory)}: {', '.join(names[:SHOWN])}{more}")
+    passed_over = f"passed over in {named(directory)}: {', '.join(names[:SHOWN])}{more}"
+    click.echo(labelled("note", passed_over), err=True)
 
 
 files_argument = click.argument(

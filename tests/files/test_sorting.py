@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 import idmerge
 from idmerge import Resolver, files
 from idmerge.errors import FileFormatError
-from idmerge.files import sorting
+from idmerge.files import sorting, tablesorting
 from idmerge.files.processing import moment_of
 from idmerge.files.sources import expanded
 from paths import DATA
@@ -105,8 +107,6 @@ def test_sorted_links_are_judged_in_mixpanels_order(tmp_path: Path) -> None:
     assert owner([ORDER]) == "ben"
     assert owner(files.sorted_by_processing_time([ORDER])) == "ana"
     stitched = idmerge.stitch(str(ORDER), sort=True)
-    import pyarrow as pa
-
     rows = pa.table(stitched).to_pylist()
     assert [row["distinct_id"] for row in rows] == ["ana", "ana", "ben"]
     output = tmp_path / "stitched.parquet"
@@ -136,3 +136,65 @@ def test_parts_of_a_directory_are_read_by_their_numbers(tmp_path: Path) -> None:
         *("part-1.ndjson", "part-009.ndjson", "part-9.ndjson", "part-9b.ndjson", "part-10.ndjson"),
         "part.ndjson",
     ]
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+@pytest.mark.parametrize("nested", ["columns", "struct", "text"])
+@settings(max_examples=30)
+@given(st.lists(st.tuples(MOMENTS, MOMENTS), min_size=1, max_size=20), st.integers(1, 8), st.integers(1, 20))
+def test_columns_are_sorted_as_lines_are(  # noqa: PLR0913, PLR0917 - two forms and drawn values
+    tmp_path_factory: pytest.TempPathFactory,
+    form: str,
+    nested: str,
+    clocks: list[tuple[Any, Any]],
+    rows: int,
+    half: int,
+) -> None:
+    clocks = [tuple(one if type(one) is int else None for one in pair) for pair in clocks]  # type: ignore[misc]
+    events = [event(number, *clock) for number, clock in enumerate(clocks)]
+    base = tmp_path_factory.getbasetemp()
+    (base / "lines.ndjson").write_bytes(text_of(events))
+    expected = numbers_in(files.sorted_by_processing_time([base / "lines.ndjson"]))
+    table = pa.table(
+        {
+            "event": pa.array(["A"] * len(events)).dictionary_encode(),
+            "distinct_id": ["ana"] * len(events),
+            "n": range(len(events)),
+        }
+    )
+    if nested == "columns":
+        for place, name in enumerate(("mp_processing_time_ms", "$mp_api_timestamp_ms")):
+            table = table.append_column(name, pa.array([clock[place] for clock in clocks], pa.int64()))
+    else:
+        cells = [one["properties"] for one in events]
+        texts = pa.array(map(json.dumps, cells)) if nested == "text" else pa.array(cells)
+        table = table.append_column("properties", texts)
+    paths = [base / f"a.{form}", base / f"b.{form}"]
+    for path, part in zip(paths, (table.slice(0, half), table.slice(half)), strict=True):
+        if form == "parquet":
+            parquet.write_table(part, path)
+        else:
+            with pa.ipc.new_file(path, part.schema) as writer:
+                writer.write_table(part)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tablesorting, "RUN_ROWS", rows)
+        patch.setattr(tablesorting, "ROWS", 2)
+        (whole,) = files.sorted_by_processing_time(paths)
+    answer = parquet.read_table(whole.path)
+    assert answer["n"].to_pylist() == expected
+    assert answer.schema.names == table.schema.names
+    assert answer["distinct_id"].to_pylist() == ["ana"] * len(events)
+
+
+def test_columns_and_lines_are_not_sorted_together(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"event": ["A"], "distinct_id": ["ana"]}), tmp_path / "a.parquet")
+    with pytest.raises(FileFormatError, match="write all of them in one way"):
+        files.sorted_by_processing_time([ORDER, tmp_path / "a.parquet"])
+
+
+def test_sorted_columns_are_stitched_in_mixpanels_order(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in ORDER.read_text().splitlines()]
+    flat = [{"event": row["event"], **row["properties"]} for row in rows]
+    parquet.write_table(pa.Table.from_pylist(flat), tmp_path / "a.parquet")
+    stitched = pa.table(idmerge.stitch(tmp_path / "a.parquet", sort=True)).to_pylist()
+    assert [row["distinct_id"] for row in stitched] == ["ana", "ana", "ben"]

@@ -95,7 +95,7 @@ strict_option = click.option(
 sort_option = click.option(
     "--sort",
     is_flag=True,
-    help="Read events of JSON in the order in which Mixpanel processed them (mp_processing_time_ms, else "
+    help="Read events in the order in which Mixpanel processed them (mp_processing_time_ms, else "
     "$mp_api_timestamp_ms), whatever their order in FILEs; this takes room for a copy in the temporary "
     "directory.",
 )

@@ -45,7 +45,7 @@ def unsharded(table: pa.Table) -> pa.Table:
 
 def _original(row: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Return the name and the ID of the event for which a row of a hot shard stands."""
-    properties = dict(_object(row.get(PROPERTIES)))
+    properties = dict(properties_in(row.get(PROPERTIES)))
     properties |= {name: row[name] for name in ORIGINALS if row.get(name) is not None}
     event = original_of({"event": HOT_SHARD, "properties": properties})
     name = event["event"]
@@ -55,7 +55,7 @@ def _original(row: Mapping[str, Any]) -> tuple[str | None, str | None]:
 def _ids(table: pa.Table) -> list[str | None]:
     if ID in table.column_names:
         return [as_id(value) for value in table.column(ID).to_pylist()]
-    return [as_id(_object(value).get(ID)) for value in table.column(PROPERTIES).to_pylist()]
+    return [as_id(properties_in(value).get(ID)) for value in table.column(PROPERTIES).to_pylist()]
 
 
 def _is_large(table: pa.Table) -> bool:
@@ -64,7 +64,7 @@ def _is_large(table: pa.Table) -> bool:
     return ID in table.column_names and pa.types.is_large_string(table.column(ID).type)
 
 
-def _object(value: Any) -> Mapping[str, Any]:
+def properties_in(value: Any) -> Mapping[str, Any]:
     """Return the properties in a cell: a struct, a map (a list of pairs), or JSON text."""
     if isinstance(value, (str, bytes)):
         try:

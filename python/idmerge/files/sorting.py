@@ -22,8 +22,10 @@ from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import moment_of
 from idmerge.files.recognition import no_matter
+from idmerge.files.renaming import is_links
 from idmerge.files.rereadable import RereadableFile, rereadable
 from idmerge.files.tablefiles import format_of, names_of
+from idmerge.files.tablesorting import sorted_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,7 +63,7 @@ def sorted_by_processing_time(
     as they are, where they are. The other arguments are those of `idmerge.files.read`.
 
     Raises:
-        FileFormatError: A file is damaged, or holds events in columns.
+        FileFormatError: A file is damaged, or holds events in columns beside JSON.
         OSError: A file cannot be opened, or there is no room for the runs.
     """
     files = [file if isinstance(file, RereadableFile) else rereadable(file) for file in sources]
@@ -69,13 +71,22 @@ def sorted_by_processing_time(
     events = [file for file in files if not _has_columns(file, choice)]
     if not events:
         return files
+    tables = [file for file in events if format_of(file) is not None]
+    if tables and len(tables) < len(events):
+        raise FileFormatError(
+            f"{tables[0].name}: events in columns cannot be sorted together with events as JSON; write all "
+            "of them in one way"
+        )
     name = events[0].name if len(events) == 1 else f"{events[0].name} and {len(events) - 1} more"
-    copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".ndjson")  # noqa: SIM115
-    for _, line in _merged(_runs(_lines(events, choice, on_bytes, on_dialect))):
-        copy.write(line)
-    copy.flush()
+    if tables:
+        whole = sorted_table(events, name, choice, on_bytes, on_dialect)
+    else:
+        copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".ndjson")  # noqa: SIM115
+        for _, line in _merged(_runs(_lines(events, choice, on_bytes, on_dialect))):
+            copy.write(line)
+        copy.flush()
+        whole = RereadableFile(copy.name, f"{name}, sorted", copy)
     place = files.index(events[0])
-    whole = RereadableFile(copy.name, f"{name}, sorted", copy)
     return [
         whole if index == place else file
         for index, file in enumerate(files)
@@ -84,20 +95,12 @@ def sorted_by_processing_time(
 
 
 def _has_columns(file: RereadableFile, choice: Choice) -> bool:
-    """Return whether ``file`` holds links or mappings in columns.
-
-    Raises:
-        FileFormatError: It holds events in columns.
-    """
+    """Return whether ``file`` holds links or mappings in columns."""
     if format_of(file) is None:
         return False
-    dialect = choice.of(names_of(file))
-    if dialect is not None and dialect.content == "events":
-        raise FileFormatError(
-            f"{file.name}: holds events in columns, and only JSON is sorted; sort the table by its time "
-            "of processing, and leave --sort (sort=) out"
-        )
-    return True
+    names = names_of(file)
+    dialect = None if is_links(names) else choice.of(names)
+    return is_links(names) or (dialect is not None and dialect.content == "mappings")
 
 
 def _lines(

@@ -221,7 +221,10 @@ PACKED = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
 
 @st.composite
 def written(draw: st.DrawFn) -> tuple[list[str], str, bytes]:
-    """Events as texts, and a file of them: its suffix and its bytes."""
+    """Events as texts, and a file of them: its suffix and its bytes.
+
+    The file may hold objects without the key of an event's name too, which are no events.
+    """
     texts = draw(st.lists(event_texts, max_size=12))
     if draw(st.booleans()) and texts:
         text = as_array(texts)
@@ -237,4 +240,5 @@ def written(draw: st.DrawFn) -> tuple[list[str], str, bytes]:
             lines[0] = b"{"
         text = end.join(lines) + draw(st.sampled_from([b"", end]))
     suffix = draw(st.sampled_from([*PACKED]))
-    return texts, suffix, PACKED[suffix](text)
+    events = [text for text in texts if "event" in json.loads(text, parse_int=str)]
+    return events, suffix, PACKED[suffix](text)

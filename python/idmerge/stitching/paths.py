@@ -95,9 +95,8 @@ class StitchedEvents:
         """The number of events in the files."""
         self.duplicates = 0
         """The number of events dropped as duplicates when the files were read the last time."""
-        self.without_time = 0
-        """The number of events whose time is missing or cannot be read, when the files were read
-        the last time; 0 if no event has a time."""
+        self._without_time: int | str = 0
+        """The number, or the Parquet whose footers have it."""
         self.outcomes: Counter[Outcome] = Counter()
         """The links in the files by outcome; none if the resolver was given."""
 
@@ -190,11 +189,12 @@ class StitchedEvents:
             OSError: A file cannot be opened.
         """
         duplicates = Duplicates() if self._wanted.dedupe else None
-        self.without_time = 0
+        self._without_time = without_time = 0
         for batch in self._source.batches(on_bytes, duplicates):
             if self._source.has_times and TIME in batch.schema.names:
-                self.without_time += batch.column(TIME).null_count
+                without_time += batch.column(TIME).null_count
             yield batch
+        self._without_time = without_time
         if duplicates is not None:
             self.duplicates = duplicates.count
 
@@ -238,9 +238,20 @@ class StitchedEvents:
             self._encoding = None  # It can be written once.
             on_group = partial(on_bytes, self._bytes // max(encoding.group_count, 1))
             count = write_encoded(path, encoding, on_group)
-            self.without_time = nulls_in(path, TIME) if self._source.has_times else 0
+            self._without_time = path if self._source.has_times else 0
             return count
         return write_events(path, self.schema, self.batches(on_bytes), partition_by, csv_safe=csv_safe)
+
+    @property
+    def without_time(self) -> int:
+        """The number of events whose time is missing or cannot be read.
+
+        Counted when the files were last read to their end; 0 if no event has a time. Of Parquet that
+        was written while it was read, the footers are asked.
+        """
+        if isinstance(self._without_time, str):
+            self._without_time = nulls_in(self._without_time, TIME)
+        return self._without_time
 
     def __arrow_c_schema__(self) -> object:
         """Export the schema (Arrow PyCapsule interface)."""

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ FORMS = {
     "joined pages": "".join(json.dumps({"results": {"events": [row], "x": []}}) for row in ROWS),
     "pages, one of them empty": lines([{"results": ROWS[:2]}, {"results": []}, {"results": ROWS[2:]}]),
 }
-PACKED = {
+PACKED: dict[str, Callable[[bytes], Any]] = {
     "plain": io.BytesIO,
     "gzip": lambda text: io.BytesIO(gzip.compress(text)),
     "zstd": lambda text: io.BytesIO(pa.Codec("zstd").compress(text, asbytes=True)),

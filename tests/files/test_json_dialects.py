@@ -272,7 +272,7 @@ def test_an_unknown_dialect_or_role_is_an_error_before_anything_is_read(tmp_path
         ({"columns": {"x": "y"}}, "no role"),
     ):
         with pytest.raises(DialectError, match=message):
-            read(tmp_path / "missing", **choice)  # type: ignore[arg-type]
+            read(tmp_path / "missing", **choice)
 
 
 @pytest.mark.rule("11.found")

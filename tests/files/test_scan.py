@@ -323,7 +323,7 @@ def test_usual_events_are_not_left_to_python() -> None:
 
 def test_the_core_takes_the_keys_that_python_states() -> None:
     stated_keys = events.operand_keys()
-    assert [name for name, _, _ in stated_keys] == ["$identify", "$create_alias", "$merge"]
+    assert [name for name, _, _ in stated_keys] == [*events.IDENTITY_EVENTS, events.HOT_SHARD]
     own = _core.Scanner([("a", 2, [["l"], ["r", "s"]])], 100).scan(
         b"", b'{"event":"a","properties":{"s":"y","l":"x"}}\n', 45
     )

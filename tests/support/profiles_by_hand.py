@@ -23,7 +23,7 @@ def change(profile: dict[str, Any], operation: str, name: str, value: Any) -> No
     if operation == "$set" or (operation == "$set_once" and name not in profile):
         profile[name] = value
     elif operation == "$add" and (name not in profile or type(old) in (int, float)):
-        profile[name] = (old or 0) + value
+        profile[name] = profile.get(name, 0) + value
     elif operation == "$append" and (name not in profile or type(old) is list):
         profile[name] = [*(old or []), value]
     elif operation == "$union" and (name not in profile or type(old) is list):

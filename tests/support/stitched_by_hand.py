@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from idmerge import reference
+from idmerge._ids import as_id
 from idmerge._json_decoding import WrittenInteger
 from idmerge.events import distinct_id_of
 
@@ -27,8 +28,9 @@ BEFORE = "$distinct_id_before_identity"
 AS_KNOWN = "distinct_id_as_known"
 ALWAYS = ("event", "time", "distinct_id", BEFORE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECONDS_FROM = 10**11
-"""Numbers from here on are milliseconds: as seconds they would be beyond the year 5000."""
+UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000), (math.inf, 1, 10**6))
+"""The bounds of numbers that count seconds, milliseconds, microseconds and nanoseconds, and what
+they are multiplied with and divided by to be milliseconds."""
 TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
@@ -94,11 +96,11 @@ def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
             "event": unicode(name) if isinstance(name, str) else None,
             "time": time_of(row.get("time")),
             "distinct_id": None if own is None else resolver.resolve(own),
-            BEFORE: as_text(distinct_id_of(event) if before is None else before),
+            BEFORE: distinct_text(event, before),
             AS_KNOWN: thought,
         }
         insert_id = as_text(as_typed(row.get("$insert_id"), types.get("$insert_id")))
-        key = (whole["event"], whole["time"], own, insert_id)
+        key = (whole["event"], whole["time"], whole[BEFORE] if before is not None else own, insert_id)
         if dedupe and insert_id is not None:
             if key in seen:
                 continue
@@ -145,11 +147,20 @@ def sent(event: Mapping[str, Any]) -> str | None:
     return None if own is None or unicode(own) != own else own
 
 
+def distinct_text(event: Mapping[str, Any], before: Any) -> str | None:
+    """Return the text of the ID as sent: an ID by its rule, and anything else as JSON."""
+    if before is None:
+        return as_text(distinct_id_of(event))
+    value = event["properties"][BEFORE] if BEFORE in event["properties"] else before
+    own = as_id(value)
+    return as_text(before) if own is None else unicode(own)
+
+
 def column_names(
     rows: Iterable[Mapping[str, Any]], *, as_known: bool, chosen: Collection[str] | None
 ) -> dict[str, str]:
     """Return the column of each property, in the order of their first appearance."""
-    taken = {*ALWAYS, *([AS_KNOWN] if as_known else [])}
+    taken = {*ALWAYS, "properties", *([AS_KNOWN] if as_known else [])}
     columns: dict[str, str] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         if name not in ALWAYS[1:] and (chosen is None or name in chosen):
@@ -202,10 +213,10 @@ def json_text(value: Any) -> str:
 
 
 def time_of(value: Any) -> datetime | None:
-    """Return the time that a number or text means: seconds, milliseconds, or ISO 8601."""
+    """Return the time that a number, in a unit told by its size, or ISO 8601 means."""
     if isinstance(value, str):
         try:
-            value = float(value)
+            value = int(value) if re.fullmatch("[+-]?[0-9]{1,18}", value) else float(value)
         except ValueError:
             try:
                 time = datetime.fromisoformat(value)
@@ -216,7 +227,9 @@ def time_of(value: Any) -> datetime | None:
             return EPOCH + timedelta(milliseconds=since // timedelta(milliseconds=1))
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return None
-    milliseconds = value if abs(value) >= MILLISECONDS_FROM else value * 1000
+    factor, divisor = next((factor, divisor) for bound, factor, divisor in UNITS if abs(value) < bound)
+    parts = Decimal(value * factor) / divisor if isinstance(value, int) else value * factor / divisor
+    milliseconds = value if factor == divisor else parts
     try:
         return EPOCH + timedelta(milliseconds=int(Decimal(milliseconds).quantize(0, ROUND_HALF_UP)))
     except (OverflowError, ArithmeticError):

@@ -12,6 +12,7 @@ from idmerge._core import float_text
 from idmerge._json_columns import column_names, unicode_text
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of, original_of
+from idmerge.files.names import PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,7 +43,7 @@ class Shape:
 
     def __init__(self, chosen: Collection[str] | None = None, reserved: Collection[str] = ()) -> None:
         self._chosen = None if chosen is None else {*chosen, *ALWAYS[1:]}
-        self._reserved = {*ALWAYS, *reserved}
+        self._reserved = {*ALWAYS, PROPERTIES, *reserved}
         self._kinds: dict[str, int] = {}
 
     @property

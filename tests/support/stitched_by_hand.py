@@ -151,7 +151,7 @@ def distinct_text(event: Mapping[str, Any], before: Any) -> str | None:
     """Return the text of the ID as sent: an ID by its rule, and anything else as JSON."""
     if before is None:
         return as_text(distinct_id_of(event))
-    value = event["properties"][BEFORE] if BEFORE in event["properties"] else before
+    value = event["properties"].get(BEFORE, before)
     own = as_id(value)
     return as_text(before) if own is None else unicode(own)
 

@@ -246,8 +246,8 @@ class StitchedEvents:
     def without_time(self) -> int:
         """The number of events whose time is missing or cannot be read.
 
-        Counted when the files were last read to their end; 0 if no event has a time. Of Parquet that
-        was written while it was read, the footers are asked.
+        Counted when the files were last read to their end; 0 if no event has a time. Of Parquet
+        that was written while it was read, the footers are asked.
         """
         if isinstance(self._without_time, str):
             self._without_time = nulls_in(self._without_time, TIME)

@@ -137,10 +137,11 @@ impl Beginning {
             b'\n' => return Some(Form::Lines),
             _ => (),
         }
-        if is_key && byte != b'"' {
-            if let Some(key) = self.keys.get_mut(self.open.len() - 1) {
-                key.extend((key.len() < LONGEST_KEY).then_some(byte));
-            }
+        if is_key
+            && byte != b'"'
+            && let Some(key) = self.keys.get_mut(self.open.len() - 1)
+        {
+            key.extend((key.len() < LONGEST_KEY).then_some(byte));
         }
         None
     }

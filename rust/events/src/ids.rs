@@ -26,6 +26,7 @@ pub fn whole(number: f64, bits: u32) -> Option<i64> {
 /// Returns whether a number of JSON text that came as a float can be an integer that no type of 64
 /// bits holds.
 #[inline]
+#[expect(clippy::cast_precision_loss, reason = "a power of two is exact")]
 pub fn is_beyond_integers(number: f64) -> bool {
     const LEAST: f64 = i64::MIN as f64;
     number.abs() >= -LEAST || !number.is_finite()
@@ -91,8 +92,10 @@ fn as_utf8(array: &ArrayRef) -> ArrayRef {
 /// The first row whose value can be no ID.
 pub fn texts(array: &ArrayRef, is_uuid: bool) -> Result<LargeStringArray, NoId> {
     match array.data_type() {
-        kind if kind.is_integer() || has_no_fractions(kind) => digits(array),
-        DataType::Float16 => floats::<Float16Type>(array, 11, |number| number.to_f64()),
+        kind if kind.is_integer() || has_no_fractions(kind) => Ok(digits(array)),
+        DataType::Float16 => {
+            floats::<Float16Type>(array, 11, <Float16Type as ArrowPrimitiveType>::Native::to_f64)
+        }
         DataType::Float32 => floats::<Float32Type>(array, 24, f64::from),
         DataType::Float64 => floats::<Float64Type>(array, DOUBLE, |number| number),
         DataType::FixedSizeBinary(UUID_BYTES) if is_uuid => Ok(uuids(array.as_fixed_size_binary())),
@@ -114,9 +117,9 @@ fn has_no_fractions(kind: &DataType) -> bool {
 }
 
 /// Returns integers, or decimals without fractions, by their digits.
-fn digits(array: &ArrayRef) -> Result<LargeStringArray, NoId> {
+fn digits(array: &ArrayRef) -> LargeStringArray {
     let cast = arrow_cast::cast(array, &DataType::LargeUtf8);
-    Ok(cast.expect("every integer has digits").as_string::<i64>().clone())
+    cast.expect("every integer has digits").as_string::<i64>().clone()
 }
 
 fn floats<T: ArrowPrimitiveType>(

@@ -15,6 +15,7 @@ const MOST_KEYS: usize = 12;
 const LONGEST_KEY: usize = 60;
 
 /// Turns a text of pages into lines.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the text so far")]
 pub struct PageLines {
     /// The keys of the list in each page.
     wanted: Keys,

@@ -46,10 +46,10 @@ fn utc() -> Tz {
 /// Returns the milliseconds that a whole `number` means, rounded half away from zero.
 fn of_integer(number: i64) -> i64 {
     match number.unsigned_abs() {
-        ..MILLISECONDS_FROM => number * 1000,
-        ..MICROSECONDS_FROM => number,
-        ..NANOSECONDS_FROM => rounded(number, 1000),
-        _ => rounded(number, 1_000_000),
+        0..MILLISECONDS_FROM => number * 1000,
+        MILLISECONDS_FROM..MICROSECONDS_FROM => number,
+        MICROSECONDS_FROM..NANOSECONDS_FROM => rounded(number, 1000),
+        NANOSECONDS_FROM.. => rounded(number, 1_000_000),
     }
 }
 

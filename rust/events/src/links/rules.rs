@@ -143,7 +143,6 @@ impl Rules {
                 }
             }
             None => match (&values[self.distinct_id], &values[self.sent]) {
-                (Value::Id(id), Value::Absent) => (observe, Some(id), None, None),
                 (Value::Id(id), Value::Id(sent)) if text(id) != text(sent) => {
                     (Kind::Evidence as u8, Some(id), Some(sent), None)
                 }

@@ -91,14 +91,14 @@ struct Taken<'f> {
     /// The keys of the row, once one is looked for.
     keys: Option<HashSet<&'f str, RandomState>>,
     /// The raw names that were given to fields.
-    given: HashSet<Cow<'f, str>, RandomState>,
+    given: HashSet<Box<str>, RandomState>,
 }
 
 impl<'f> Taken<'f> {
     /// Takes the raw name of a field, and returns whether none of `fields` had it.
-    fn take(&mut self, raw: &Cow<'f, str>, fields: &'f Fields<'_>) -> bool {
+    fn take(&mut self, raw: &str, fields: &'f Fields<'_>) -> bool {
         let keys = self.keys.get_or_insert_with(|| fields.iter().map(|(key, _)| &**key).collect());
-        !keys.contains(&**raw) && self.given.insert(raw.clone())
+        !keys.contains(raw) && self.given.insert(raw.into())
     }
 }
 

@@ -2,8 +2,8 @@
 //! list of objects.
 //!
 //! The first object is checked by the grammar of JSON, so that a line that is cut off is not taken
-//! for the beginning of a long object: it is a bad line among lines. Memory is that of the keys that
-//! are looked at; time is linear.
+//! for the beginning of a long object: it is a bad line among lines. Memory is that of the keys
+//! that are looked at; time is linear.
 
 /// The form of a JSON text that begins with `{`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! - [`beginning`]: the form of a text; [`array`]: the items of a JSON array, and objects one after
-//!   another, as lines; [`pages`]: the lists in answers of query APIs; [`transcode`]: lines of other
-//!   dialects as lines of the raw shape; [`lines`]: the lines of a text that comes in pieces.
+//!   another, as lines; [`pages`]: the lists in answers of query APIs; [`transcode`]: lines of
+//!   other dialects as lines of the raw shape; [`lines`]: the lines of a text that comes in pieces.
 //! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
 //!   values.
 //! - [`ids`]: the texts of IDs that are no text.

@@ -2,9 +2,9 @@
 //! lists' items.
 //!
 //! The answers of query APIs are such pages: `{"status": "ok", "results": [{…}, {…}]}`, or with
-//! `{"events": […]}` as `results`. What stands beside the list is passed over. A page without a list
-//! becomes a line of its first keys with nulls, `{"error":null}`, so that its reader can say what it
-//! has. Memory is that of the text of one call.
+//! `{"events": […]}` as `results`. What stands beside the list is passed over. A page without a
+//! list becomes a line of its first keys with nulls, `{"error":null}`, so that its reader can say
+//! what it has. Memory is that of the text of one call.
 
 use crate::array::{ArrayLines, NO_END, no_object};
 use crate::beginning::Keys;

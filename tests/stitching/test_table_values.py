@@ -60,7 +60,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("times") / "e.ndjson"
 
 
-@pytest.mark.rule("9.events-as-json")
+@pytest.mark.rule("9.events as json")
 @given(st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.sampled_from(NEAR)), min_size=1, max_size=8))
 def test_integers_are_times_as_in_a_file(lines: Path, values: list[int]) -> None:
     assert in_table(pa.array(values, pa.int64())) == in_json(values, lines)

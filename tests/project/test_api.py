@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -26,22 +27,44 @@ def make(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+NO_IDS: list[Any] = [None, True, 1.5, float("nan"), 2.0**60, Decimal("1.0"), ["x"], {"x": 1}, object]
+"""Values that can be no ID (SPEC 3)."""
+
+
 @pytest.mark.parametrize("call", ["identify", "alias", "merge", "same"])
-@pytest.mark.parametrize("operands", [(D1, 5), (None, "U1"), (b"x", "U1"), (["x"], "U1")], ids=str)
-def test_an_operand_that_is_no_str_is_a_type_error_and_changes_nothing(
-    make: Any, call: str, operands: Any
+@pytest.mark.parametrize("value", NO_IDS, ids=str)
+def test_an_operand_that_can_be_no_id_is_a_type_error_and_changes_nothing(
+    make: Any, call: str, value: Any
 ) -> None:
     r = make()
-    with pytest.raises(TypeError):
-        getattr(r, call)(*operands)
+    for operands in ((D1, value), (value, "U1")):
+        with pytest.raises(TypeError, match=f"got {type(value).__name__}"):
+            getattr(r, call)(*operands)
     assert len(r) == 0
 
 
 @pytest.mark.parametrize("call", ["observe", "resolve", "members", "size", "__contains__"])
-@pytest.mark.parametrize("operand", [5, None, b"x"])
-def test_an_id_that_is_no_str_is_a_type_error(make: Any, call: str, operand: Any) -> None:
-    with pytest.raises(TypeError):
-        getattr(make(), call)(operand)
+@pytest.mark.parametrize("value", NO_IDS, ids=str)
+def test_an_id_that_can_be_none_is_a_type_error(make: Any, call: str, value: Any) -> None:
+    r = make()
+    with pytest.raises(TypeError, match=f"got {type(value).__name__}"):
+        getattr(r, call)(value)
+    assert len(r) == 0
+
+
+@pytest.mark.parametrize("value", [b"5", 5, 5.0, Decimal(5), np.int8(5)], ids=repr)
+def test_a_value_that_is_no_text_is_the_id_of_its_text_in_every_call(make: Any, value: Any) -> None:
+    for call in ("identify", "alias", "merge"):
+        r = make(Policy(anon_format="any"))
+        assert getattr(r, call)(value, "U1") is Outcome.MERGED
+        assert getattr(r, call)("U2", value) is Outcome.MERGED
+        assert (r.members(value), r.size(value)) == (["5", "U1", "U2"], 3)
+        assert r.same(value, "U2")
+        assert r.resolve(value) == r.resolve("5")
+    r = make()
+    r.observe(value)
+    assert value in r
+    assert "5" in r
 
 
 def test_a_link_of_an_unknown_kind_is_refused(make: Any) -> None:
@@ -176,9 +199,9 @@ def test_an_outcome_is_true_if_the_link_was_accepted_and_prints_its_name() -> No
 
 def test_a_kind_is_true_and_prints_its_name() -> None:
     assert [(bool(kind), str(kind), f"{kind}") for kind in Kind] == [
-        (True, name, name) for name in ("IDENTIFY", "ALIAS", "MERGE")
+        (True, name, name) for name in ("IDENTIFY", "ALIAS", "MERGE", "MAPPING")
     ]
-    assert json.dumps([*Kind, *Outcome][:4]) == "[0, 1, 2, 0]"
+    assert json.dumps([*Kind, *Outcome][:5]) == "[0, 1, 2, 8, 0]"
 
 
 def test_the_public_names_are_listed_and_loaded_when_asked_for() -> None:
@@ -218,8 +241,10 @@ def test_the_numbers_of_outcomes_and_kinds_are_stable() -> None:
     assert [outcome.name for outcome in sorted(Outcome)] == [
         "MERGED", "UNCHANGED", "SAME_IDS", "ANON_FORMAT", "ANON_CLAIMED",
         "ALIAS_TAKEN", "TOO_MANY_IDS", "INVALID_ID", "MALFORMED", "MERGE_NOT_ALLOWED", "KEPT_APART",
+        "REFUSED_BEFORE",
     ]  # fmt: skip
-    assert [kind.name for kind in sorted(Kind)] == ["IDENTIFY", "ALIAS", "MERGE"]
+    assert [int(outcome) for outcome in sorted(Outcome)] == [*range(len(Outcome))]
+    assert {kind.name: int(kind) for kind in Kind} == {"IDENTIFY": 0, "ALIAS": 1, "MERGE": 2, "MAPPING": 8}
 
 
 def test_a_report_counts_and_cannot_be_changed() -> None:
@@ -272,7 +297,7 @@ def test_a_policy_is_frozen_comparable_and_picklable() -> None:
         (
             {"anon_format": "uuid"},
             PolicyError,
-            r"anon_format must be one of 'uuid4', 'sdk', 'any', got 'uuid'",
+            r"anon_format must be one of 'mixpanel', 'uuid4', 'sdk', 'any', got 'uuid'",
         ),
         ({"anon_guard": None}, PolicyError, r"anon_guard must be one of 'anon', 'cluster', 'off', got None"),
         ({"alias_once": 1}, TypeError, r"alias_once must be a bool, got 1"),

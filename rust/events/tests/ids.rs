@@ -1,5 +1,7 @@
 //! The values that are IDs although they are no text.
 
+#![expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "the doubles here are exact")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ fn listed(array: &ArrayRef, is_uuid: bool) -> Result<Vec<Option<String>>, usize>
     Ok(texts.iter().map(|text| text.map(str::to_owned)).collect())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with an answer")]
 fn some(texts: &[&str]) -> Result<Vec<Option<String>>, usize> {
     Ok(texts.iter().map(|text| Some((*text).to_owned())).collect())
 }

@@ -1,5 +1,7 @@
 //! Acts of a resolver that a journal keeps beside links, and the end of all changes.
 
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 makes an argument for the call")]
+
 use std::sync::atomic::Ordering;
 
 use idmerge_core::NotApart;

@@ -1,6 +1,8 @@
 //! Calls of the resolver: one link or a column of them in, one ID's answers and the whole mapping
 //! out.
 
+#![expect(clippy::needless_pass_by_value, reason = "pyo3 makes an argument for the call")]
+
 use std::collections::BTreeMap;
 
 use idmerge_core::{Id, Kind, Operand, Outcome};

@@ -18,9 +18,7 @@ from idmerge._formatting import counted
 from idmerge._naming import named
 from idmerge.cli.messages import labelled, shown
 from idmerge.errors import DialectError
-from idmerge.files import STDIN
-from idmerge.files.choosing import choice_of
-from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
+from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

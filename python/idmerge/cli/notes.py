@@ -9,7 +9,7 @@ import click
 from idmerge.cli.messages import labelled
 
 if TYPE_CHECKING:
-    from idmerge.files.sampling import Sample
+    from idmerge.files import Sample
 
 SIMPLIFIED = (
     "no identity event, but events with $device_id and $user_id: this looks like Simplified ID Merge, which "

@@ -14,8 +14,8 @@ from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
 from idmerge.cli.messages import labelled
 from idmerge.errors import PolicyError
+from idmerge.files import check_zone
 from idmerge.files.sources import expanded
-from idmerge.files.zones import check_zone
 from idmerge.policy import AnonFormat, AnonGuard, Verdicts
 
 if TYPE_CHECKING:

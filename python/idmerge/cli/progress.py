@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.cli.messages import shown, tell
-from idmerge.files import STDIN
-from idmerge.files.sorting import sorted_by_processing_time
+from idmerge.files import STDIN, sorted_by_processing_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

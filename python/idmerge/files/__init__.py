@@ -23,6 +23,8 @@ a `Piece`.
 Lines count from 1. In a JSON array the items count, in Parquet and Arrow files the rows.
 """
 
+from idmerge.files.choosing import choice_of
+from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
 from idmerge.files.judging import JudgedLink
 from idmerge.files.kinds import kind_named
 from idmerge.files.pieces import (
@@ -36,6 +38,7 @@ from idmerge.files.pieces import (
 )
 from idmerge.files.reading import STDIN, Source, name_of, read, read_updates, scan
 from idmerge.files.rereadable import RereadableFile, rereadable
+from idmerge.files.sampling import Sample, sampled
 from idmerge.files.scanning import StepBatch
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.writing import (
@@ -44,29 +47,38 @@ from idmerge.files.writing import (
     replacing,
     replacing_directory,
 )
+from idmerge.files.zones import check_zone
 
 __all__ = [
     "BATCH",
     "BATCH_BYTES",
+    "BUILT_IN",
     "MAX_LINE",
+    "MIXPANEL",
     "STDIN",
     "BadLine",
+    "Dialect",
     "EventBatch",
     "JudgedLink",
     "LinkBatch",
     "Piece",
     "RereadableFile",
+    "Sample",
     "Source",
     "StepBatch",
     "check_replaceable",
     "check_replaceable_directory",
+    "check_zone",
+    "choice_of",
     "kind_named",
+    "listed",
     "name_of",
     "read",
     "read_updates",
     "replacing",
     "replacing_directory",
     "rereadable",
+    "sampled",
     "scan",
     "sorted_by_processing_time",
 ]

@@ -9,6 +9,7 @@ docs/questions.md.
 from idmerge.questions.answer import Answer
 from idmerge.questions.campaigns import Attribution, Model, attribution
 from idmerge.questions.conversions import Conversion, conversion
+from idmerge.questions.lengths import length_of
 from idmerge.questions.question import Question
 from idmerge.questions.signups import Period, SignupRate, signup_rate
 from idmerge.questions.source import event_names, is_stitched
@@ -25,5 +26,6 @@ __all__ = [
     "conversion",
     "event_names",
     "is_stitched",
+    "length_of",
     "signup_rate",
 ]

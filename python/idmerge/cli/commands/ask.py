@@ -39,8 +39,7 @@ from idmerge.cli.output import (
 )
 from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.suggestions import SuggestingGroup
-from idmerge.files import STDIN, BadLine, replacing
-from idmerge.files.sampling import sampled
+from idmerge.files import STDIN, BadLine, replacing, sampled
 from idmerge.questions import (
     Attribution,
     Conversion,
@@ -50,8 +49,8 @@ from idmerge.questions import (
     SignupRate,
     event_names,
     is_stitched,
+    length_of,
 )
-from idmerge.questions.lengths import length_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

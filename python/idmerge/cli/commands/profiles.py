@@ -38,8 +38,7 @@ from idmerge.cli.output import (
     write_table,
 )
 from idmerge.cli.progress import Progress, progress, total_size
-from idmerge.files import STDIN, BadLine, read_updates, replacing, scan
-from idmerge.files.sampling import sampled
+from idmerge.files import STDIN, BadLine, read_updates, replacing, sampled, scan
 from idmerge.profiles.store import sole_writer
 
 if TYPE_CHECKING:

@@ -48,8 +48,7 @@ from idmerge.cli.output import (
 from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.summary import Run, print_summary
-from idmerge.files import BadLine, Piece, RereadableFile, replacing, scan
-from idmerge.files.sampling import sampled
+from idmerge.files import BadLine, Piece, RereadableFile, replacing, sampled, scan
 from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:

@@ -43,8 +43,7 @@ from idmerge.cli.output import (
 )
 from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.summary import Run, links_lines
-from idmerge.files import BadLine
-from idmerge.files.sampling import sampled
+from idmerge.files import BadLine, sampled
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
 
 if TYPE_CHECKING:

@@ -90,7 +90,8 @@ def test_no_file_is_longer_than_a_reader_bears() -> None:
         path.name: lines for path in paths if (lines := len(path.read_text("utf-8").splitlines())) > 600
     }
     assert too_long == {}
-    assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 300
+    # One file, so that the rules can be read in one go; verdicts, mappings and evidence are among them.
+    assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 360
 
 
 def test_comments_of_the_crates_wrap_at_100_as_ruff_demands_of_python() -> None:

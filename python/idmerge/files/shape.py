@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from idmerge._core import float_text
+from idmerge._ids import as_id
 from idmerge._json_columns import column_names, unicode_text
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of, original_of
-from idmerge.files.names import PROPERTIES
+from idmerge.files.names import BEFORE, PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -95,12 +96,15 @@ def line_of(event: Mapping[str, Any]) -> bytes:
     plain: dict[str, Any] = {}
     if isinstance(properties, Mapping):
         plain = {str(name): _plain(value) for name, value in properties.items()}
+        sent = as_id(properties.get(BEFORE))
+        if sent is not None:
+            plain[BEFORE] = sent
         if "distinct_id" in plain:
             plain["distinct_id"] = own = distinct_id_of(event)
             if own is not None and unicode_text(own) != own:
                 plain["distinct_id"] = None
-                if plain.get("$distinct_id_before_identity") is None:
-                    plain["$distinct_id_before_identity"] = own
+                if plain.get(BEFORE) is None:
+                    plain[BEFORE] = own
     name = event.get("event")
     text = json.dumps(
         {"event": name if isinstance(name, str) else None, "properties": plain}, ensure_ascii=False

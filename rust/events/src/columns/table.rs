@@ -135,7 +135,8 @@ impl TableBuilder {
             let name = cells.event.as_ref().and_then(|name| name.text(buffer));
             name.is_some_and(|name| name == HOT_SHARD)
         };
-        if matches!(distinct_id, Some(Cell::Float(number)) if ids::is_beyond_integers(*number)) || is_hot() {
+        let is_long = |id: Option<&Cell<'_>>| matches!(id, Some(Cell::Float(number)) if ids::is_beyond_integers(*number));
+        if is_long(distinct_id) || is_long(before) || is_hot() {
             return false;
         }
         for (place, cell) in cells.properties.iter().rev() {

@@ -140,7 +140,7 @@ def test_events_in_parquet_are_stitched_as_they_are() -> None:
         assert found[name].to_pylist() == expected[name].to_pylist()
     assert found["time"].to_pylist() == expected["time"].to_pylist()
     run("raw.parquet", "-o", "x", "--partition-by", "date")
-    assert [folder.name for folder in Path("x").iterdir()] == ["date=2024-01-01"]
+    assert [folder.name for folder in Path("x").glob("date=*")] == ["date=2024-01-01"]
 
 
 def test_a_malformed_event_in_parquet_is_told_with_its_row() -> None:

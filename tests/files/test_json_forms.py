@@ -32,7 +32,7 @@ NO_EVENTS = [
     "[1]",
     "null",
     "[" * 600 + "]" * 600,
-    '{"properties":{"x":' + "[" * 499 + "]" * 499 + "}}",
+    '{"event":1,"properties":{"x":' + "[" * 499 + "]" * 499 + "}}",
 ]
 """JSON that is passed over, whichever way it comes."""
 
@@ -85,14 +85,13 @@ def test_lines_and_an_array_give_the_same_answers(  # noqa: PLR0913, PLR0917 - a
     block: int,
 ) -> None:
     directory = tmp_path_factory.getbasetemp()
+    texts = ['{"event":"x"}', *texts]  # A file without any event is an error.
     wanted = data.draw(
         st.fixed_dictionaries({}, optional={"as_known": st.booleans(), "dedupe": st.booleans()})
     )
     lines, array = directory / f"lines.json{suffix}", directory / f"array.json{suffix}"
     lines.write_bytes(PACKED[suffix]("\n".join(texts).encode()))
     array.write_bytes(PACKED[suffix](data.draw(arrays(texts))))
-    if texts and texts[0].startswith("["):
-        return  # These lines would be an array.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IDMERGE_THREADS", str(threads))
         patch.setattr(blocks, "BLOCK", block)
@@ -107,6 +106,7 @@ def test_what_makes_the_core_leave_an_event_to_python_changes_nothing_else_of_it
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], poison: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "e.json"
+    texts = [text for text in ['{"event":"x"}', *texts] if "event" in loaded(text)]
     path.write_text("\n".join(texts), encoding="utf-8")
     plain = idmerge.stitch(path)
     poisoned = [text[:-1] + f'{"," if loaded(text) else ""}"other":{poison}}}' for text in texts]
@@ -141,7 +141,7 @@ VALUES = [
 @pytest.mark.parametrize(("text", "value"), VALUES, ids=range(len(VALUES)))
 @pytest.mark.parametrize("other", ["1", "NaN"])
 def test_a_value_is_what_the_specification_says(text: str, value: Any, other: str, tmp_path: Path) -> None:
-    texts = [f'{{"properties":{{"x":{text},"y":{other}}}}}']
+    texts = [f'{{"event":1,"properties":{{"x":{text},"y":{other}}}}}']
     (tmp_path / "lines").write_text(texts[0], encoding="utf-8")
     (tmp_path / "array").write_bytes(as_array(texts))
     found = [pa.table(idmerge.stitch(tmp_path / name)) for name in ("lines", "array")]
@@ -155,7 +155,7 @@ def test_a_value_is_what_the_specification_says(text: str, value: Any, other: st
 @pytest.mark.rule("9.events as json")
 @pytest.mark.parametrize("zero", ["-0", "-0.0", "[-0]"])
 def test_a_zero_gives_the_same_column_whoever_reads_its_line(zero: str, tmp_path: Path) -> None:
-    alone, beside = (f'{{"properties":{{"x":{zero},"y":{other}}}}}' for other in ("1", "NaN"))
+    alone, beside = (f'{{"event":1,"properties":{{"x":{zero},"y":{other}}}}}' for other in ("1", "NaN"))
     columns = []
     for name, texts in (("core", [alone] * 2), ("python", [beside] * 2), ("both", [alone, beside])):
         (tmp_path / name).write_text("\n".join(texts), encoding="utf-8")
@@ -201,7 +201,8 @@ def test_a_number_has_the_digits_that_it_is_written_with_as_an_id(tmp_path: Path
 @pytest.mark.parametrize("limit", [640, 0])
 def test_the_process_limit_on_digits_changes_nothing(limit: int, tmp_path: Path) -> None:
     texts = [
-        f'{{"properties":{{"x":{"7" * digits},"distinct_id":{"8" * digits}}}}}' for digits in (640, 700, 5000)
+        f'{{"event":1,"properties":{{"x":{"7" * digits},"distinct_id":{"8" * digits}}}}}'
+        for digits in (640, 700, 5000)
     ]
     (tmp_path / "e").write_text("\n".join(texts), encoding="utf-8")
     before = sys.get_int_max_str_digits()
@@ -217,9 +218,9 @@ def test_the_process_limit_on_digits_changes_nothing(limit: int, tmp_path: Path)
 @pytest.mark.rule("9.events as json")
 @pytest.mark.parametrize("depth", [DEEPEST, DEEPEST + 1])
 def test_nesting_has_one_limit_whatever_the_caller_s_stack(depth: int, tmp_path: Path) -> None:
-    whole = '{"properties":{"x":' + "[" * (depth - 2) + '"]]["' + "]" * (depth - 2) + "}}"
-    (tmp_path / "lines").write_text(f"{{}}\n{whole}\n", encoding="utf-8")
-    (tmp_path / "array").write_bytes(as_array(["{}", whole]))
+    whole = '{"event":1,"properties":{"x":' + "[" * (depth - 2) + '"]]["' + "]" * (depth - 2) + "}}"
+    (tmp_path / "lines").write_text(f'{{"event":0}}\n{whole}\n', encoding="utf-8")
+    (tmp_path / "array").write_bytes(as_array(['{"event":0}', whole]))
 
     def bad_lines(name: str, frames: int) -> list[str]:
         if frames:

@@ -94,9 +94,9 @@ def check_format(name: str, found: object) -> None:
         JournalError: It does not; the message says which it reads.
     """
     if found not in FORMATS:
+        known = f"{', '.join(map(str, FORMATS[:-1]))} and {FORMATS[-1]}"
         raise JournalError(
-            f"{name} has format {found!r}, and this version reads formats "
-            f"{' and '.join(map(str, FORMATS))}; read it with the version of idmerge that wrote it"
+            f"{name} has format {found!r}, and this version reads formats {known}; read it with the version of idmerge that wrote it"
         )
 
 

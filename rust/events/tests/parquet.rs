@@ -175,7 +175,9 @@ fn ids_that_have_numbers_are_kept_as_numbers_and_others_as_texts() {
 fn observed_ids_are_those_of_the_rows_of_the_columns_in_their_era() {
     let scanner = Scanner::new(rules(), LONGEST, true);
     let expected = ExpectedKinds::of(None);
-    let scan = scanner.scan(&[], b"{}\nno event\n{}\n", Some(&expected), Some(&[None])).expect("filled");
+    let scan = scanner
+        .scan(&[], b"{\"event\":1}\nno event\n{\"event\":1}\n", Some(&expected), Some(&[None]))
+        .expect("filled");
     let mut observed = ObservedIds::default();
     observed.note(&scan, 5, 0, &[Some(Id::new(1)), Some(Id::new(2))]);
     observed.note(&scan, 5, 2, &[Some(Id::new(3))]);

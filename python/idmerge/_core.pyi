@@ -19,9 +19,9 @@ from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
 __all__ = [
-    "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile", "Flat",
+    "Beginning", "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile", "Flat",
     "Flattener", "Items", "Partition", "Resolver", "Scan", "Scanner", "SentIds", "Spool",
-    "Table", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids", "float_text",
+    "Table", "Transcoder", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids", "float_text",
 ]  # fmt: skip
 
 __version__: Final[str]

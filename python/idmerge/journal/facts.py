@@ -96,7 +96,8 @@ def check_format(name: str, found: object) -> None:
     if found not in FORMATS:
         known = f"{', '.join(map(str, FORMATS[:-1]))} and {FORMATS[-1]}"
         raise JournalError(
-            f"{name} has format {found!r}, and this version reads formats {known}; read it with the version of idmerge that wrote it"
+            f"{name} has format {found!r}, and this version reads formats {known}; read it with the "
+            "version of idmerge that wrote it"
         )
 
 

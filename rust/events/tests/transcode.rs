@@ -160,3 +160,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_line_that_is_nested_without_end_is_left_to_the_caller() {
+    let line = |inner: &str| format!("{{\"name\":\"x\",\"a\":{inner}}}\n");
+    let text = "\"".to_owned() + &"[".repeat(150) + "\"";
+    assert_eq!(flat(&line(&text)), format!("{{\"event\":\"x\",\"properties\":{{\"a\":{text}}}}}\n"));
+    for deep in ["[".repeat(200_000) + &"]".repeat(200_000), "[".repeat(200_000), "{\"a\":".repeat(200_000)] {
+        let mut lines = Vec::new();
+        Transcoder::new(dialect(None, true), 10_000_000).cut(line(&deep).as_bytes(), &mut lines);
+        assert_eq!(lines.first(), Some(&1), "it goes on behind a byte that no JSON has");
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use foldhash::fast::RandomState;
+use memchr::memchr2_iter;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use sonic_rs::{Deserializer as Parser, LazyValue};
 
@@ -23,6 +24,9 @@ pub enum Meaning {
     Nothing,
 }
 
+/// The brackets within each other that a line may have, at most, to be transcoded here.
+const DEEP: usize = 128;
+
 /// The keys of an object, with their values as they stand.
 type Fields<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
@@ -30,6 +34,9 @@ impl Dialect {
     /// Appends `line` as an event of the raw shape to `out`, or returns None if it is to be read by
     /// the caller; `out` is left with any text then.
     pub(super) fn transcode(&self, line: &str, out: &mut Vec<u8>) -> Option<Meaning> {
+        if is_nested_deeply(line.as_bytes()) {
+            return None; // The parser of values calls itself once for each level.
+        }
         let fields = fields(line, 2)?;
         let Some(record) = &self.record else {
             return self.event(&fields, out);
@@ -151,6 +158,28 @@ fn inner(value: &str) -> Option<&str> {
 
 /// Returns the fields of the object `text`, whose values are nested in `depth` others, or None if
 /// the text is not certainly an object of few keys, each once.
+/// Returns whether brackets outside of strings are nested in more than [`DEEP`] others.
+fn is_nested_deeply(text: &[u8]) -> bool {
+    if memchr2_iter(b'[', b'{', text).nth(DEEP).is_none() {
+        return false; // Nearly every line.
+    }
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+        if depth > DEEP {
+            return true;
+        }
+    }
+    false
+}
+
 fn fields(text: &str, depth: u8) -> Option<Fields<'_>> {
     let mut parser = Parser::from_str(text);
     let fields = parser.deserialize_map(Object { depth }).ok()?;

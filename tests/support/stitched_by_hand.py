@@ -149,11 +149,11 @@ def sent(event: Mapping[str, Any]) -> str | None:
 
 def distinct_text(event: Mapping[str, Any], before: Any) -> str | None:
     """Return the text of the ID as sent: an ID by its rule, and anything else as JSON."""
-    if before is None:
-        return as_text(distinct_id_of(event))
-    value = event["properties"].get(BEFORE, before)
-    own = as_id(value)
-    return as_text(before) if own is None else unicode(own)
+    properties = event.get("properties")
+    own = as_id(properties.get(BEFORE)) if isinstance(properties, dict) else None
+    if own is not None:
+        return unicode(own)
+    return as_text(distinct_id_of(event) if before is None else before)
 
 
 def column_names(

@@ -119,6 +119,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     check_csv_safe(*([suffix] if output or printed else []), rejected_suffix(rejected), csv_safe=csv_safe)
     started = perf_counter()
     run = Run(files=len(files))
+    total = total_size(files)  # A file that is not there is found before outputs are begun.
     with ExitStack() as stack:
         mapping_file = None if output is None or printed else stack.enter_context(replacing(output))
         writer = _rejected_writer(rejected, stack, csv_safe=csv_safe) if rejected else None
@@ -127,7 +128,8 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         )
         sample = sampled(files, **spelling.choice)  # Reading begins here.
         sources = in_order(files, spelling.arguments, is_sorted=sort)
-        total = total_size([_path_of(source)[0] for source in sources])
+        if sort:
+            total = total_size([_path_of(source)[0] for source in sources])
         links = RejectedLinks(resolver.policy, in_journal=journal is not None)
         reading = _read_all(sources, total, resolver, run, links, writer, spelling, strict=strict)
         with _keeping(run, journal):

@@ -99,6 +99,8 @@ def line_of(event: Mapping[str, Any]) -> bytes:
         sent = as_id(properties.get(BEFORE))
         if sent is not None:
             plain[BEFORE] = sent
+        elif type(plain.get(BEFORE)) is float:  # The core would leave a large one alone again.
+            plain[BEFORE] = float_text(plain[BEFORE] + 0.0)
         if "distinct_id" in plain:
             plain["distinct_id"] = own = distinct_id_of(event)
             if own is not None and unicode_text(own) != own:

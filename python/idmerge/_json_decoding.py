@@ -57,6 +57,14 @@ def decoded(text: str | bytes | bytearray) -> Any:
     return (_WITH_LONG_INTEGERS if is_long else _PLAIN).decode(read)
 
 
+def decoded_or_none(text: str | bytes | bytearray) -> Any:
+    """Return the value of JSON ``text``; None if it is no JSON, or nested too deeply."""
+    try:
+        return decoded(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def decoded_object(
     text: Any, noun: str, malformed: Callable[[str], Exception], decode: Callable[[Any], Any] = decoded
 ) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from idmerge._json_decoding import decoded
 from idmerge.errors import DialectError, MalformedEventError
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.properties import object_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -132,13 +132,13 @@ class Dialect:
         """
         if not self.is_flat and EVENT in row:
             properties = row.get(PROPERTIES)
-            return row if not isinstance(properties, str) else {**row, PROPERTIES: _object(properties)}
+            return row if not isinstance(properties, str) else {**row, PROPERTIES: object_in(properties)}
         event, nested = self._first(self.event, row), self._first(self.properties, row)
         if event is None:
             raise MalformedEventError(
                 f"the object has no name of an event ({' or '.join(self.event)}); it has {listed(row)}"
             )
-        properties = dict(_object(row[nested])) if nested is not None else {}
+        properties = dict(object_in(row[nested])) if nested is not None else {}
         exact: dict[str, Any] = {}
         for key, raw in self.raw_names(row).items():
             if key not in {event, nested} and row[key] is not None:
@@ -349,13 +349,3 @@ def unknown(keys: Iterable[str]) -> DialectError:
         f"no column or key is known to be the name of an event; there are {listed(keys)}. Say which means "
         "what (--column event=…, --column distinct_id=…; in Python columns=…)"
     )
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    """Return an object, or that of a JSON text; anything else has no properties."""
-    if isinstance(value, (str, bytes)):
-        try:
-            value = decoded(value)
-        except (ValueError, RecursionError):
-            return {}
-    return value if isinstance(value, Mapping) else {}

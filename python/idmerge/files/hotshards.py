@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from idmerge._ids import as_id
-from idmerge._json_decoding import decoded
 from idmerge.events import HOT_SHARD, ORIGINALS, original_of
 from idmerge.files.arrow import is_text
 from idmerge.files.names import EVENT, ID, PROPERTIES
+from idmerge.files.properties import properties_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
 
@@ -62,15 +63,3 @@ def _is_large(table: pa.Table) -> bool:
     import pyarrow as pa  # noqa: PLC0415
 
     return ID in table.column_names and pa.types.is_large_string(table.column(ID).type)
-
-
-def properties_in(value: Any) -> Mapping[str, Any]:
-    """Return the properties in a cell: a struct, a map (a list of pairs), or JSON text."""
-    if isinstance(value, (str, bytes)):
-        try:
-            value = decoded(value)
-        except (ValueError, RecursionError):
-            return {}
-    elif not isinstance(value, Mapping):
-        value = dict(value or ())
-    return value if isinstance(value, Mapping) else {}

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from idmerge import _core
-from idmerge._json_decoding import decoded
+from idmerge._json_decoding import decoded, decoded_or_none
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
@@ -249,10 +249,7 @@ def _first_rows(
 
 
 def _object_of(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = decoded(line)
-    except (ValueError, RecursionError):
-        return None
+    row = decoded_or_none(line)
     return row if isinstance(row, dict) else None
 
 

@@ -48,6 +48,17 @@ def is_links(names: Sequence[str]) -> bool:
     return len({*LINKS} & {*names}) >= len(LINKS) - (EVENT not in names)
 
 
+def holds_events(names: Sequence[str], choice: Choice) -> bool:
+    """Return whether a table with columns ``names`` holds neither links nor identity mappings."""
+    if is_links(names):
+        return False
+    try:
+        dialect = choice.of(dict.fromkeys(names))
+    except DialectError:
+        return True  # Opening it raises the same.
+    return dialect is None or dialect.content != "mappings"
+
+
 def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -> Renamed:
     """Return the raw names of the columns called ``names``.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge._core import _utf8_of_ids
 from idmerge._ids import as_id, id_texts
 from idmerge._json_columns import json_column, unicode_text
-from idmerge._json_decoding import decoded
+from idmerge._json_decoding import decoded_or_none
 from idmerge._steps import EVIDENCE, OBSERVE, states_link, step_of
 from idmerge.errors import FileFormatError
 from idmerge.events import IDENTITY_EVENTS, ORIGINALS, operand_names
@@ -22,6 +22,8 @@ from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.hotshards import unsharded
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.properties import properties_in
+from idmerge.files.shape import BOOL, FLOAT, INTEGER, TEXT
 from idmerge.files.times import in_utc, milliseconds
 from idmerge.outcome import Report
 
@@ -231,6 +233,8 @@ class Rows:
 
     def _rewritten(self, ids: Sequence[str | None]) -> Iterator[tuple[int, str]]:
         """Yield the rows that were sent under another ID than theirs, with that one."""
+        if BEFORE not in self._table.column_names and self._nested is None:
+            return
         for row, (sent, own) in enumerate(zip(self._named_before(), ids, strict=True)):
             if sent is not None and own is not None and sent != own:
                 yield row, sent
@@ -269,7 +273,7 @@ class Rows:
         properties: dict[str, Any] = {}
         if self._nested is not None:
             value = row[self._nested]
-            properties |= _object(value)
+            properties |= properties_in(value)
             if isinstance(value, Mapping):
                 properties = {name: item for name, item in properties.items() if item is not None}
             elif isinstance(value, (str, bytes)):
@@ -277,7 +281,7 @@ class Rows:
         properties |= self._flat(row)
         pair = properties.get(PAIR)
         if isinstance(pair, str):
-            properties[PAIR] = _parsed(pair)
+            properties[PAIR] = decoded_or_none(pair)
         return properties
 
     def _with_ids(self, links: pa.Table, lines: Sequence[int]) -> pa.Table:
@@ -306,7 +310,7 @@ class Rows:
 
     @cached_property
     def _properties(self) -> list[Mapping[str, Any]]:
-        return [_object(value) for value in self._table.column(PROPERTIES).to_pylist()]
+        return [properties_in(value) for value in self._table.column(PROPERTIES).to_pylist()]
 
 
 def _check_properties(kind: pa.DataType, stored: pa.DataType) -> None:
@@ -337,20 +341,6 @@ def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
     return texts if isinstance(column, pa.ChunkedArray) else pa.concat_arrays(texts.chunks)
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    value = (
-        _parsed(value) if isinstance(value, (str, bytes)) else dict(value or ())
-    )  # A map is a list of pairs.
-    return value if isinstance(value, Mapping) else {}
-
-
-def _parsed(text: str | bytes) -> Any:
-    try:
-        return decoded(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _value_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
@@ -365,10 +355,10 @@ def _kind_of_values(kind: pa.DataType) -> int:
     import pyarrow as pa  # noqa: PLC0415
 
     if pa.types.is_boolean(kind):
-        return 2
+        return BOOL
     if pa.types.is_integer(kind):
-        return 4
-    return 8 if pa.types.is_floating(kind) else 16
+        return INTEGER
+    return FLOAT if pa.types.is_floating(kind) else TEXT
 
 
 def plain(table: pa.Table) -> pa.Table:

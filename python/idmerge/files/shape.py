@@ -24,7 +24,7 @@ LONGEST_NAME = 1000
 """Characters of a property's name; Mixpanel's own limit is 255 bytes."""
 ALWAYS = ("event", "time", "distinct_id", "$distinct_id_before_identity")
 """The columns that every table of events has, in front."""
-NULL, INTEGER, TEXT, LARGE = 1, 4, 16, 64
+NULL, BOOL, INTEGER, FLOAT, TEXT, LARGE = 1, 2, 4, 8, 16, 64
 """Bits of the kinds of values, as the core counts them (`rust/events/src/schema/kind.rs`)."""
 DEEPEST = 90
 """Levels of nested values that the core reads."""

@@ -22,7 +22,7 @@ from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import moment_of
 from idmerge.files.recognition import no_matter
-from idmerge.files.renaming import is_links
+from idmerge.files.renaming import holds_events
 from idmerge.files.rereadable import RereadableFile, rereadable
 from idmerge.files.tablefiles import format_of, names_of
 from idmerge.files.tablesorting import sorted_table
@@ -96,11 +96,7 @@ def sorted_by_processing_time(
 
 def _has_columns(file: RereadableFile, choice: Choice) -> bool:
     """Return whether ``file`` holds links or mappings in columns."""
-    if format_of(file) is None:
-        return False
-    names = names_of(file)
-    dialect = None if is_links(names) else choice.of(names)
-    return is_links(names) or (dialect is not None and dialect.content == "mappings")
+    return format_of(file) is not None and not holds_events(names_of(file), choice)
 
 
 def _lines(

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.errors import FileFormatError
-from idmerge.files.hotshards import properties_in
 from idmerge.files.names import PROPERTIES
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import CLOCKS, moment_of
+from idmerge.files.properties import properties_in
 from idmerge.files.rereadable import RereadableFile
 from idmerge.files.tablefiles import format_of, schema_of, table_pieces
 from idmerge.files.tables import ROWS, check_names

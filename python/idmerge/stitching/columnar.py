@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from idmerge._json_columns import column_names
-from idmerge.errors import CapacityError, DialectError, FileFormatError
+from idmerge.errors import CapacityError, FileFormatError
 from idmerge.files import BadLine, scan
 from idmerge.files.names import BEFORE, EVENT, ID, TIME
-from idmerge.files.renaming import is_links
+from idmerge.files.renaming import holds_events
 from idmerge.files.rows import as_text, plain
 from idmerge.files.tablefiles import format_of, names_of, schema_of, table_pieces
 from idmerge.files.tables import check_names
@@ -40,16 +40,7 @@ def has_columns_of_events(file: RereadableFile, choice: Choice) -> bool:
         FileFormatError: It is damaged.
         OSError: It cannot be opened.
     """
-    if format_of(file) is None:
-        return False
-    names = names_of(file)
-    if is_links(names):
-        return False
-    try:
-        dialect = choice.of(dict.fromkeys(names))
-    except DialectError:
-        return True  # Opening it raises the same.
-    return dialect is None or dialect.content != "mappings"
+    return format_of(file) is not None and holds_events(names_of(file), choice)
 
 
 class Columns:

@@ -11,12 +11,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
 from idmerge import Outcome
 from idmerge._formatting import counted
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import tell_note
 from idmerge.cli.rules import RULES
 from idmerge.policy import ANON_FORMATS, can_be_id
 
@@ -117,8 +116,3 @@ class RejectedLinks:
         """Print the notes to standard error."""
         for note in self.notes(events=events, told_empty=told_empty):
             tell_note(note)
-
-
-def tell_note(note: str) -> None:
-    """Print a note to standard error."""
-    click.echo(labelled("note", note), err=True)

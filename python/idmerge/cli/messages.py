@@ -38,3 +38,8 @@ def tell(text: str) -> None:
 def labelled(label: str, text: str) -> str:
     """Return one line of an answer: the label, in bold where the terminal can, and the text."""
     return f"{click.style(f'{label:<12}', bold=True)}{shown(text)}"
+
+
+def tell_note(text: str) -> None:
+    """Print a note to standard error, in one line."""
+    click.echo(labelled("note", text), err=True)

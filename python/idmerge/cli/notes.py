@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import tell_note
 
 if TYPE_CHECKING:
     from idmerge.files import Sample
@@ -19,7 +17,7 @@ SIMPLIFIED = (
 
 def tell_simplified() -> None:
     """Print that events look like those of a project on Simplified ID Merge."""
-    click.echo(labelled("note", SIMPLIFIED), err=True)
+    tell_note(SIMPLIFIED)
 
 
 def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False) -> None:
@@ -27,11 +25,7 @@ def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False) -> None:
     if sample.is_simplified and not links:
         tell_simplified()
     if sample.backward is not None and not is_sorted:
-        click.echo(
-            labelled(
-                "note",
-                f"{sample.backward}: processed before an event in front of it (mp_processing_time_ms), so "
-                "links may be judged in another order than Mixpanel judged them; --sort reads its order",
-            ),
-            err=True,
+        tell_note(
+            f"{sample.backward}: processed before an event in front of it (mp_processing_time_ms), so "
+            "links may be judged in another order than Mixpanel judged them; --sort reads its order"
         )

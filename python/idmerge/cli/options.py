@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from idmerge import Policy
 from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import tell_note
 from idmerge.errors import PolicyError
 from idmerge.files import check_zone
 from idmerge.files.sources import expanded
@@ -70,7 +70,7 @@ def expanded_files(paths: Sequence[str], *, with_csv: bool = False) -> list[str]
 def _tell_passed_over(directory: str, names: Sequence[str]) -> None:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     passed_over = f"passed over in {named(directory)}: {', '.join(names[:SHOWN])}{more}"
-    click.echo(labelled("note", passed_over), err=True)
+    tell_note(passed_over)
 
 
 files_argument = click.argument(

@@ -16,7 +16,7 @@ import click
 
 from idmerge._formatting import printable
 from idmerge._naming import named, visible
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import tell_note
 from idmerge.errors import MissingExtraError
 from idmerge.files import STDIN, check_replaceable, replacing
 from idmerge.files.arrow import is_text
@@ -297,4 +297,4 @@ def tell_renamed(renamed: Mapping[str, str]) -> None:
         text = (
             f"the property {printable(name)} has a NUL in its name; its column is {printable(column)}{more}"
         )
-        click.echo(labelled("note", text), err=True)
+        tell_note(text)

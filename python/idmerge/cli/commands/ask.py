@@ -15,7 +15,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import tell_note
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -297,7 +297,7 @@ def _tell_missing(asked: Question, relation: Any) -> None:
             there = ", ".join(f'"{cut(printable(other))}"' for other in known[:MANY]) or "none"
             more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
             missing = f'no event is called "{cut(printable(name))}"; there are {there}{more}'
-            click.echo(labelled("note", missing), err=True)
+            tell_note(missing)
 
 
 def stitched_relation(

@@ -9,7 +9,8 @@ import click
 
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
-from idmerge.cli.link_notes import NO_LINK, NOTHING, tell_note
+from idmerge.cli.link_notes import NO_LINK, NOTHING
+from idmerge.cli.messages import tell_note
 from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
     FILES_HELP,

@@ -14,9 +14,9 @@ from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
-from idmerge.cli.link_notes import RejectedLinks, tell_note
+from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import labelled, tell_note
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,

@@ -16,7 +16,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import SHOWN, MalformedLines
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import labelled, tell_note
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -248,7 +248,7 @@ def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:
     """Print the names of the ``properties`` to keep that no event has."""
     for name in properties:
         if not {name, f"properties.{name}"} & {*events.column_names}:
-            click.echo(labelled("note", f"no event has the property {printable(name)}"), err=True)
+            tell_note(f"no event has the property {printable(name)}")
 
 
 def _check_paths(paths: Sequence[str], journal: str | None, output: str, partition_by: str | None) -> None:

@@ -255,12 +255,11 @@ impl Rules<'_> {
     pub fn forget<C: Clusters>(self, clusters: &mut C, state: &mut State, id: Id) {
         state.overrides.forget(id);
         let root = clusters.root(id);
-        if clusters.canonical(root) == id {
-            clusters.unname(root);
+        if clusters.canonical(root) != id {
+            return;
         }
-        if clusters.canonical(root) == id
-            && let Some(canonical) = self.successor(clusters, &mut state.overrides, root, id)
-        {
+        clusters.unname(root);
+        if let Some(canonical) = self.successor(clusters, &mut state.overrides, root, id) {
             clusters.set_canonical(root, canonical);
         }
     }

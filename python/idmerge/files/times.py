@@ -14,6 +14,7 @@ from idmerge import _core
 from idmerge.files.arrow import is_text
 from idmerge.files.names import TIME
 from idmerge.files.pieces import MAX_LINE
+from idmerge.files.shape import TEXT
 from idmerge.files.tables import record_batch
 from idmerge.files.zones import as_utc, names_zone
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 MILLISECONDS_FROM, MICROSECONDS_FROM, NANOSECONDS_FROM = 10**11, 10**14, 10**17
 """The least numbers, on either side of zero, that count these; smaller ones count seconds."""
-TEXT = 16
-"""The kind of values that are text, as the core counts kinds."""
 LONGEST = 2**16
 """Bytes of a text, from which on it is no time."""
 FIRST, LAST = -62_135_596_800_000, 253_402_300_799_999

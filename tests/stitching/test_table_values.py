@@ -107,6 +107,37 @@ def test_texts_are_times_as_in_a_file(lines: Path, values: list[str]) -> None:
     assert in_table(pa.array(values, pa.string())) == in_json(values, lines)
 
 
+TEN = datetime(2024, 1, 1, 10, tzinfo=UTC)
+WRITTEN = {
+    "2024-01-01 10:00": TEN,
+    "2024-01-01T10:00Z": TEN,
+    "2024-01-01t10:00z": TEN,
+    "2024-01-01 10:00 UTC": TEN,
+    "2024-01-01T15:30+05:30": TEN,
+    "2024-01-01 15:30 +0530": TEN,
+    "2024-01-01 10:00:00.000 Z": TEN,
+    "2024-01-01 10:00:00  Z": TEN,
+    "2024-01-01 10:00:00 UTC": TEN,
+    "2024-01-01T15:30:00+0530": TEN,
+    "2024-01-01T15:00:00+05": TEN,
+    "2024-01-01T10:00:00.5 Z": TEN.replace(microsecond=500_000),
+    "2024-01-01T10:60": None,
+    "2024-01-01T10:00:": None,
+    "2024-01-01T10:0é": None,
+    "2024-01-01 10:00x": None,
+    "2024-01-01 Z": None,
+}
+
+
+@pytest.mark.rule("9.events as json")
+@pytest.mark.parametrize("text", WRITTEN)
+def test_times_without_seconds_or_with_blanks_before_their_zone_are_read(text: str, lines: Path) -> None:
+    expected = [WRITTEN[text]]
+    assert in_json([text], lines) == expected
+    assert in_table(pa.array([text])) == expected
+    assert in_table(pa.array([text]).dictionary_encode()) == expected
+
+
 SECONDS = datetime.fromtimestamp(1602611311, UTC)
 
 

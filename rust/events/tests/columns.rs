@@ -84,7 +84,11 @@ fn times_are_seconds_milliseconds_or_iso_8601() {
     assert_eq!(text("2023-11-15T00:13:20+02:00"), Some(1_700_000_000_000));
     assert_eq!(text("2023-11-14 23:13:20 Europe/Berlin"), Some(1_700_000_000_000));
     assert_eq!(text("2023-11-14"), Some(1_699_920_000_000));
-    for none in ["", "soon", "nan", "inf", "1e300", "-1e300", "2023-13-01"] {
+    assert_eq!(text("2023-11-14 22:13:20.000 Z"), Some(1_700_000_000_000));
+    assert_eq!(text("2023-11-14T22:13  z"), Some(1_699_999_980_000));
+    for none in
+        ["", "soon", "nan", "inf", "1e300", "-1e300", "2023-13-01", "2023-11-14T22:1é", "2023-11-14T22:60"]
+    {
         assert_eq!(text(none), None, "{none}");
     }
     for cell in [

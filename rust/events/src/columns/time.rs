@@ -31,7 +31,7 @@ pub fn milliseconds(cell: &Cell<'_>, buffer: &str) -> Option<i64> {
             match (text.parse(), text.parse()) {
                 (Ok(number), _) => of_integer(number),
                 (Err(_), Ok(number)) => of_number(number)?,
-                (Err(_), Err(_)) => string_to_datetime(&utc(), &text).ok()?.timestamp_millis(),
+                (Err(_), Err(_)) => of_iso(&text)?,
             }
         }
         Cell::Null | Cell::Bool(_) | Cell::Nested(_) => return None,
@@ -39,8 +39,27 @@ pub fn milliseconds(cell: &Cell<'_>, buffer: &str) -> Option<i64> {
     TIMES.contains(&time).then_some(time)
 }
 
-fn utc() -> Tz {
-    "UTC".parse().expect("UTC is a time zone")
+/// Returns the milliseconds of a date, or of a date and a time of ISO 8601, in UTC if no zone is
+/// named. Seconds may be left out, and blanks may stand before the zone.
+fn of_iso(text: &str) -> Option<i64> {
+    let utc: Tz = "UTC".parse().expect("UTC is a time zone");
+    let moment = string_to_datetime(&utc, text)
+        .or_else(|error| string_to_datetime(&utc, &completed(text).ok_or(error)?));
+    Some(moment.ok()?.timestamp_millis())
+}
+
+/// Returns a text that arrow cannot read with the seconds that it lacks, and without blanks before
+/// its `Z`; `None` if neither can be the reason.
+fn completed(text: &str) -> Option<String> {
+    let (minutes, rest) = text.split_at_checked("2024-01-01T10:00".len())?;
+    let lacks_seconds = minutes.as_bytes()[13] == b':' && !rest.starts_with(':');
+    let seconds = if lacks_seconds { ":00" } else { "" };
+    let bare = rest.strip_suffix(['z', 'Z']).map(str::trim_ascii_end);
+    let has_blanks = bare.is_some_and(|bare| bare.len() + 1 < rest.len());
+    (lacks_seconds || has_blanks).then(|| match bare {
+        Some(bare) => format!("{minutes}{seconds}{bare}Z"),
+        None => format!("{minutes}{seconds}{rest}"),
+    })
 }
 
 /// Returns the milliseconds that a whole `number` means, rounded half away from zero.

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import idmerge
+from command_line import run
 from idmerge.errors import ColumnError, FileFormatError, StitchWarning
 from idmerge.files import scan
 from idmerge.files.times import as_times, milliseconds
@@ -136,6 +137,82 @@ def test_times_without_seconds_or_with_blanks_before_their_zone_are_read(text: s
     assert in_json([text], lines) == expected
     assert in_table(pa.array([text])) == expected
     assert in_table(pa.array([text]).dictionary_encode()) == expected
+
+
+MIXED = [1_704_103_200, "2024-01-01T10:00:00", "soon", None, 10**18, True, [1], 1_704_103_200.5]
+"""Values of `time`, of which objects of properties hold one each."""
+
+
+def nested(times: list[Any]) -> list[dict[str, Any]]:
+    return [{"distinct_id": "a", "$insert_id": str(place), "time": time} for place, time in enumerate(times)]
+
+
+def in_texts(times: list[Any]) -> Any:
+    return pa.array(map(json.dumps, nested(times)))
+
+
+LAYOUTS: dict[str, Any] = {
+    "text": in_texts,
+    "bytes": lambda times: in_texts(times).cast(pa.large_binary()),
+    "dictionary": lambda times: in_texts(times).dictionary_encode(),
+    "struct": lambda times: pa.array(
+        [{**one, "time": None if one["time"] is None else str(one["time"])} for one in nested(times)]
+    ),
+    "map": lambda times: pa.array(
+        [[("distinct_id", "a"), ("time", None if time is None else str(time))] for time in times],
+        pa.map_(pa.string(), pa.string()),
+    ),
+}
+
+
+@pytest.mark.rule("9.tables")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_times_among_properties_become_the_column_that_they_are_in_a_file(
+    layout: str, lines: Path, tmp_path: Path
+) -> None:
+    plain = [1_704_103_200, "2024-01-01T10:00:00", "soon", None]
+    times = MIXED if "text" in layout or layout in {"bytes", "dictionary"} else plain
+    expected = in_json(times, lines)
+    table = pa.table({"event": ["x"] * len(times), "properties": LAYOUTS[layout](times)})
+    parquet.write_table(table, tmp_path / "f.parquet")
+    reports: list[StitchReport] = []
+    frames = [table] if layout == "map" else [table, pl.from_arrow(table), table.to_pandas()]
+    for events in (*frames, tmp_path / "f.parquet"):
+        stitched = pa.table(idmerge.stitch(events, on_report=reports.append))
+        assert stitched["time"].to_pylist() == expected
+        assert stitched["time"].type == pa.timestamp("ms", "UTC")
+        assert set(stitched.column_names) == {"event", "time", "distinct_id", BEFORE, "properties"}
+    missing = times.count(None)
+    assert {report.unreadable_times for report in reports[:-1]} == {expected.count(None) - missing}
+    lone = pa.table(idmerge.stitch(tmp_path / "f.parquet", properties=[]))
+    assert lone["time"].to_pylist() == expected
+
+
+def test_a_table_that_holds_no_times_gets_none() -> None:
+    for properties in (pa.array([{"page": "/"}]), pa.nulls(1)):
+        table = pa.table({"event": ["x"], "distinct_id": ["a"], "properties": properties})
+        assert "time" not in idmerge.stitch(table).column_names
+    own = pa.table({"event": ["x"], "distinct_id": ["a"], "time": [1], "properties": ['{"time": 2}']})
+    assert idmerge.stitch(own)["time"].to_pylist() == [datetime.fromtimestamp(1, UTC)]
+
+
+def test_times_among_properties_serve_partitions_questions_and_duplicates(tmp_path: Path) -> None:
+    times = [1_704_103_200, "2024-01-01T10:00:00Z", "2024-01-02T10:00:00+05:30"]
+    texts = [json.dumps({"distinct_id": "a", "$insert_id": "1", "time": time}) for time in times]
+    table = pa.table({"event": ["x"] * 3, "properties": texts})
+    path = tmp_path / "f.parquet"
+    parquet.write_table(table, path)
+    run("stitch", path, "-o", tmp_path / "days", "--partition-by", "date")
+    assert {place.name for place in (tmp_path / "days").glob("date=*")} == {
+        "date=2024-01-01",
+        "date=2024-01-02",
+    }
+    assert "2024-01-01" in run("ask", "signup-rate", path, "--by", "day").stdout
+    assert idmerge.stitch(table, dedupe=True).num_rows == 2
+    zoned = table.slice(0, 2)
+    for events in (zoned, pl.from_arrow(zoned), zoned.to_pandas()):
+        kept = idmerge.stitch(events, dedupe=True, timezone="Asia/Kolkata")
+        assert pa.table(kept)["time"].cast(pa.int64()).to_pylist() == [1_704_083_400_000, 1_704_103_200_000]
 
 
 SECONDS = datetime.fromtimestamp(1602611311, UTC)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -192,6 +194,9 @@ def test_times_in_columns_are_those_of_a_zone_too(times: Any, tmp_path: Path) ->
     assert pa.types.is_timestamp(stitched["time"].type)
     assert stitched["time"].cast(pa.timestamp("us", "UTC")).to_pylist() == [expected]
     parquet.write_table(table, tmp_path / "f.parquet")
+    for frame in (pl.from_arrow(table), table.to_pandas(), duckdb.from_arrow(table)):
+        of_frame = pa.table(idmerge.stitch(frame, timezone="Asia/Kolkata"))
+        assert of_frame["time"].cast(pa.timestamp("us", "UTC")).to_pylist() == [expected]
     written = pa.table(idmerge.stitch(tmp_path / "f.parquet", timezone="Asia/Kolkata"))
     assert written["time"].cast(pa.timestamp("us", "UTC")).to_pylist() == [expected]
     assert written.schema.field("time").type == stitched.schema.field("time").type

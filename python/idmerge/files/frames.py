@@ -10,7 +10,7 @@ from weakref import WeakSet
 from idmerge._ids import id_texts, is_missing
 from idmerge.errors import ColumnError
 from idmerge.events import operand_names
-from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROCESSED, PROPERTIES, RECEIVED, TIME
 from idmerge.policy import is_unicode
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _text_of(  # noqa: PLR0911 - a rule for each column
         return lambda value: value if isinstance(value, str) else None
     if name == TIME:
         return _time
-    if name == INSERT_ID:
+    if name in {INSERT_ID, PROCESSED, RECEIVED}:
         return lambda value: value if isinstance(value, str) else _json(value)
     if name == "$distinct_ids":
         return _json

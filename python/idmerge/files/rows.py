@@ -24,7 +24,7 @@ from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.properties import properties_in
 from idmerge.files.shape import BOOL, FLOAT, INTEGER, TEXT
-from idmerge.files.times import in_utc, milliseconds
+from idmerge.files.times import as_moments, in_utc, milliseconds
 from idmerge.outcome import Report
 
 if TYPE_CHECKING:
@@ -137,8 +137,10 @@ class Rows:
 
     # Other columns
 
-    def duplicate_key(self, sent: Any) -> list[Any]:
+    def duplicate_key(self, sent: Any, zone: str | None = None) -> list[Any]:
         """Return the four columns by which duplicates are told, as utf8 (SPEC 9).
+
+        Times that name no zone are of ``zone``, by default of UTC.
 
         Raises:
             ValueError: The rows have no column of one of them.
@@ -147,8 +149,25 @@ class Rows:
 
         for name in (EVENT, TIME, INSERT_ID):
             self._check(name)
-        time = milliseconds(self._value_column(TIME)).cast(pa.string())
+        time = milliseconds(in_utc(self._value_column(TIME), zone)).cast(pa.string())
         return [self._names(), time, self.before(sent), self._texts(INSERT_ID)]
+
+    def times(self, zone: str | None = None) -> Any:
+        """Return the times of the rows, if these are in a column or may be in the properties.
+
+        Those that name no zone are of ``zone``, by default of UTC. Times in properties are in
+        milliseconds; those in a column stay as they are if they are timestamps or dates (SPEC 9).
+        """
+        if not self._is_nested(TIME):
+            return in_utc(self._column(TIME), zone) if TIME in self._table.column_names else None
+        kind = self._table.schema.field(PROPERTIES).type
+        if not may_hold(kind, TIME):
+            return None
+        return as_moments(milliseconds(in_utc(self._value_column(TIME), zone)))
+
+    def unreadable(self, times: Any) -> int:
+        """Return how many rows have a time that is null among ``times``."""
+        return int(times.null_count - self._value_column(TIME).null_count)
 
     def batch(self, schema: pa.Schema, zone: str | None = None) -> pa.RecordBatch:
         """Return the rows with the columns of ``schema``, as events of JSON have them.
@@ -311,6 +330,16 @@ class Rows:
     @cached_property
     def _properties(self) -> list[Mapping[str, Any]]:
         return [properties_in(value) for value in self._table.column(PROPERTIES).to_pylist()]
+
+
+def may_hold(kind: pa.DataType, name: str) -> bool:
+    """Return whether properties of type ``kind`` may have one called ``name``."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_struct(value):
+        return value.get_field_index(name) >= 0
+    return not pa.types.is_null(value)
 
 
 def _check_properties(kind: pa.DataType, stored: pa.DataType) -> None:

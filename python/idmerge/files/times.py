@@ -94,6 +94,11 @@ def milliseconds(column: Any) -> Any:
     return pa.array(values, pa.int64(), mask=_nulls(counts))
 
 
+def as_moments(counts: Any) -> Any:
+    """Return milliseconds since 1970 as timestamps of these, UTC."""
+    return counts.cast(_moments())
+
+
 def _moments() -> Any:
     import pyarrow as pa  # noqa: PLC0415
 

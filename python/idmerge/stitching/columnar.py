@@ -105,8 +105,8 @@ class Columns:
 
     @property
     def has_times(self) -> bool:
-        """Whether there is a column of times."""
-        return TIME in self._whole.names
+        """Whether the events have a column of times, or may have them among their properties."""
+        return TIME in self.schema().names
 
     def renamed(self) -> dict[str, str]:
         """Return the new name of each column whose own one has a NUL, which cannot be handed on."""
@@ -142,7 +142,7 @@ class Columns:
 
     def _shown_of(self, stitched: pa.Table) -> pa.Table:
         """Return the wanted columns of ``stitched``, under names that Arrow can export."""
-        wanted = {*self._kept, ID, BEFORE, *([AS_KNOWN] if self._wanted.as_known else [])}
+        wanted = {*self._kept, TIME, ID, BEFORE, *([AS_KNOWN] if self._wanted.as_known else [])}
         shown = stitched.select([name for name in stitched.column_names if name in wanted])
         return shown.rename_columns([*column_names(shown.column_names).values()])
 

@@ -12,11 +12,10 @@ from idmerge.files.choosing import ANY, Choice
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.frames import pandas_columns, polars_columns, read_once, repeated_column
 from idmerge.files.hotshards import unsharded
-from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROCESSED, PROPERTIES, RECEIVED, TIME
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns, plain
-from idmerge.files.times import as_times, in_utc
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN
 from idmerge.stitching.following import followed_events
@@ -62,6 +61,12 @@ class Wanted(NamedTuple):
         links = link_columns() if self.apply or self.as_known else [EVENT, PROPERTIES, *ORIGINALS]
         duplicates = [EVENT, INSERT_ID] if self.dedupe else []
         return list(dict.fromkeys([ID, BEFORE, TIME, *links, *duplicates]))
+
+
+def frame_columns(names: Sequence[Any], wanted: Wanted) -> list[str]:
+    """Return those of a frame's columns called ``names`` that may be looked at."""
+    clocks = [name for name in (PROCESSED, RECEIVED) if names.count(name) == 1]
+    return [name for name in wanted.column_names if name in names] + clocks
 
 
 class Answers(NamedTuple):
@@ -152,25 +157,15 @@ class Stitcher:
         if self._follower is not None:
             ids = sent.to_pylist()
             columns[AS_KNOWN] = pa.array(followed_events(self._follower, ids, rows.events(ids)), pa.string())
-        stays = None
+        zone, stays = self.wanted.timezone, None
         if self._duplicates is not None:
-            stays = self._duplicates.are_new(*rows.duplicate_key(sent))
-        if TIME in table.column_names:
-            given = table.column(TIME)
-            times = as_times(plain(table.select([TIME])).column(0))
-            self.report.unreadable_times += times.null_count - given.null_count
-            if times.type != given.type:
-                columns[TIME] = times.combine_chunks()
+            stays = self._duplicates.are_new(*rows.duplicate_key(sent, zone))
+        times = rows.times(zone)
+        if times is not None:
+            self.report.unreadable_times += rows.unreadable(times)
+            if TIME not in table.column_names or times.type != table.schema.field(TIME).type:
+                columns[TIME] = times
         return Answers(columns, stays)
-
-    def _in_utc(self, table: pa.Table) -> pa.Table:
-        """Return ``table`` with its times in UTC if they are those of another zone."""
-        place = table.schema.get_field_index(TIME)
-        if self.wanted.timezone is None or place < 0:
-            return table
-        times = in_utc(plain(table.select([place])).column(0), self.wanted.timezone)
-        self.report.unreadable_times += times.null_count - table.column(place).null_count
-        return table.set_column(place, TIME, times)
 
     @staticmethod
     def _unsharded(table: pa.Table) -> pa.Table:
@@ -192,7 +187,7 @@ class Stitcher:
 
     def stitched(self, table: pa.Table) -> pa.Table:
         """Return ``table`` with its columns of IDs and times, and without its duplicates."""
-        table = self._in_utc(self._unsharded(table))
+        table = self._unsharded(table)
         answers = self.answers(table)
         after = ID
         for name, column in answers.columns.items():
@@ -309,7 +304,7 @@ def _polars(frame: Any, stitcher: Stitcher) -> Any:
 
     raw = _raw_names(frame.columns, stitcher)
     frame = frame if raw == frame.columns else frame.rename(dict(zip(frame.columns, raw, strict=True)))
-    table = polars_columns(frame, [name for name in stitcher.wanted.column_names if name in frame.columns])
+    table = polars_columns(frame, frame_columns(frame.columns, stitcher.wanted))
     stitcher.learn(table)
     answers = stitcher.answers(table)
     stitched = frame.with_columns(pl.Series(name, column) for name, column in answers.columns.items())
@@ -331,7 +326,7 @@ def _pandas(frame: Any, stitcher: Stitcher) -> Any:
 
     raw = _raw_names(list(frame.columns), stitcher)
     frame = frame if raw == list(frame.columns) else frame.set_axis(raw, axis="columns")
-    names = [name for name in stitcher.wanted.column_names if name in frame.columns]
+    names = frame_columns(list(frame.columns), stitcher.wanted)
     table = pandas_columns(frame, names)
     stitcher.learn(table)
     answers = stitcher.answers(table)

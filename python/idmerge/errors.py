@@ -136,4 +136,4 @@ class CheckpointWarning(UserWarning):
 
 
 class StitchWarning(UserWarning):
-    """Links among stitched events were malformed, or none was accepted; the message has counts."""
+    """Links among stitched events were malformed or all refused, or their times look local."""

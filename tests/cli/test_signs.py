@@ -1,8 +1,9 @@
-"""Notes on what events show beside their links: Simplified ID Merge, and an order that runs back."""
+"""Notes on what events show beside their links: Simplified ID Merge, their order, and local times."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import idmerge
 from command_line import run
 from idmerge.files.sampling import sampled
 from paths import DATA
@@ -116,6 +118,98 @@ def test_files_out_of_order_are_noticed_across_their_ends() -> None:
     assert sampled(["b.ndjson", "a.ndjson"]).backward is None
 
 
+LOCAL = str(FIELD / "ist.ndjson")
+
+
+def zoned(*, hours: float, received: str = "$mp_api_timestamp_ms", **more: Any) -> dict[str, Any]:
+    """Return an event that is received 5 s after its time, which is so many hours ahead of UTC."""
+    time = 1_746_078_170
+    properties = {"distinct_id": "ana", "time": time + int(hours * 3600), received: (time + 5) * 1000}
+    return {"event": "Sign Up", "properties": {**properties, **more}}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("stitch", LOCAL, "-o", "out.parquet"),
+        ("stitch", LOCAL, "-o", "days", "--partition-by", "date"),
+        ("stitch", LOCAL, "-o", "-", "--sort"),
+        ("ask", "signup-rate", LOCAL),
+    ],
+    ids=" ".join,
+)
+def test_every_command_that_reads_times_says_in_one_line_that_they_look_local(
+    command: tuple[str, ...],
+) -> None:
+    said = [line for line in run(*command).stderr.splitlines() if "look local" in line]
+    assert len(said) == 1
+    assert "+05:30" in said[0]
+    assert "--timezone" in said[0]
+    assert "look local" not in run(*command, "--timezone", "Asia/Kolkata").stderr
+    wrong = run(*command, "--timezone", "Asia/Kathmandu").stderr
+    assert "read as times of Asia/Kathmandu, the times of most events are -00:15" in wrong
+
+
+def test_commands_that_read_no_times_say_nothing_of_them() -> None:
+    for command in (("resolve", LOCAL), ("profiles", "updates.ndjson", "--events", LOCAL)):
+        assert "look local" not in run(*command).stderr
+
+
+FORMS: list[Any] = [
+    lambda event: event,
+    lambda event: {"event": event["event"], **event["properties"]},
+    lambda event: {"event": event["event"], "properties": json.dumps(event["properties"])},
+    lambda event: {"event_name": event["event"], **event["properties"]},
+    lambda event: {
+        "event": event["event"],
+        "properties": {
+            **event["properties"],
+            "time": datetime.fromtimestamp(event["properties"]["time"], UTC).isoformat(" ")[:19],
+        },
+    },
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_local_times_are_seen_in_every_form_of_events(form: Any) -> None:
+    events = [form(zoned(hours=-8)), form(zoned(hours=-7)), form(zoned(hours=-8))]
+    Path("f.ndjson").write_text("\n".join(map(json.dumps, events)))
+    table = pa.Table.from_pylist(events)
+    parquet.write_table(table, "f.parquet")
+    for name in ("f.ndjson", "f.parquet"):
+        assert sampled([name], reads_times=True).offset == "-08:00"
+        assert sampled([name]).offset is None
+        assert sampled([name], reads_times=True, timezone="Etc/GMT+8").offset is None
+
+
+def test_times_that_agree_with_their_receipt_on_half_of_the_events_are_not_local() -> None:
+    events = [zoned(hours=0), zoned(hours=5.5), zoned(hours=1.1), zoned(hours=5.5)]
+    path = Path("f.ndjson")
+    events += [zoned(hours=5.5, time=odd) for odd in (True, [1], {}, "soon", None, 10**400, 1e300)]
+    path.write_text("\n".join(map(json.dumps, events)))
+    assert sampled([path], reads_times=True).offset is None
+    path.write_text("\n".join(map(json.dumps, [*events, zoned(hours=5.5)])))
+    assert sampled([path], reads_times=True).offset == "+05:30"
+
+
+def test_the_moment_of_processing_stands_in_for_that_of_receipt() -> None:
+    late = zoned(hours=2, received="mp_processing_time_ms")
+    Path("f.ndjson").write_text(json.dumps(late))
+    assert sampled(["f.ndjson"], reads_times=True).offset == "+02:00"
+    assert "time-zone" in run("doctor", "f.ndjson").stdout
+    both = zoned(hours=2, mp_processing_time_ms=1_746_085_175_000)  # Processed two hours later.
+    Path("f.ndjson").write_text(json.dumps(both))
+    assert sampled(["f.ndjson"], reads_times=True).offset == "+02:00"
+
+
+def test_a_table_with_times_that_python_cannot_hold_has_no_signs() -> None:
+    times = pa.array([2**62], pa.timestamp("us"))
+    table = pa.table({"event": ["A"], "distinct_id": ["a"], "time": times, "$mp_api_timestamp_ms": [1]})
+    parquet.write_table(table, "f.parquet")
+    assert sampled(["f.parquet"], reads_times=True) == (False, None, None)
+    assert idmerge.stitch(table).num_rows == 1
+
+
 def test_stitched_events_cannot_be_sorted_for_a_question() -> None:
     run("stitch", ORDER, "-o", "out.parquet")
     assert "leave --sort out" in run("ask", "signup-rate", "out.parquet", "--sort", code=2).stderr
@@ -126,7 +220,7 @@ def test_stitched_events_cannot_be_sorted_for_a_question() -> None:
 )
 def test_a_sample_of_whatever_is_no_error(text: str) -> None:
     Path("f.ndjson").write_bytes(text.encode("latin-1", "replace"))
-    assert sampled(["f.ndjson"]) == (False, None)
+    assert sampled(["f.ndjson"], reads_times=True) == (False, None, None)
 
 
 def test_a_sample_reads_no_more_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -468,6 +468,33 @@ def test_links_that_came_to_nothing_are_warned_of() -> None:
     ]
 
 
+def test_who_takes_the_report_is_not_warned() -> None:
+    table = pa.table({"event": ["$identify"], "distinct_id": ["U1"], "$anon_id": ["x"]})
+    reports: list[Any] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        idmerge.stitch(table, on_report=reports.append)
+    assert reports[0].links == 1
+    with pytest.warns(StitchWarning, match="all of 1 link were refused"):
+        idmerge.stitch(table)
+
+
+def test_times_that_look_local_are_warned_of(tmp_path: Path) -> None:
+    time = {"time": [1_746_097_970], "$mp_api_timestamp_ms": [1_746_078_175_363]}
+    table = pa.table({"event": ["A"], "distinct_id": ["a"], **time})
+    parquet.write_table(table, tmp_path / "f.parquet")
+    frames: list[Any] = [table, pl.from_arrow(table), table.to_pandas(), duckdb.from_arrow(table)]
+    for events in [*frames, tmp_path / "f.parquet", FIELD / "ist.ndjson"]:
+        reports: list[Any] = []
+        idmerge.stitch(events, on_report=reports.append)
+        assert reports[0].offset == "+05:30"
+        with pytest.warns(StitchWarning, match=r"are \+05:30 from when Mixpanel received .* timezone= names"):
+            idmerge.stitch(events)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            idmerge.stitch(events, timezone="Asia/Kolkata")
+
+
 # Field files
 
 

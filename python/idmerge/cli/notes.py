@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge.cli.messages import tell_note
+from idmerge.files import local_times
 
 if TYPE_CHECKING:
     from idmerge.files import Sample
@@ -20,7 +21,7 @@ def tell_simplified() -> None:
     tell_note(SIMPLIFIED)
 
 
-def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False) -> None:
+def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False, timezone: str | None = None) -> None:
     """Print the signs in a ``sample`` of events, of which all state so many ``links``."""
     if sample.is_simplified and not links:
         tell_simplified()
@@ -28,4 +29,8 @@ def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False) -> None:
         tell_note(
             f"{sample.backward}: processed before an event in front of it (mp_processing_time_ms), so "
             "links may be judged in another order than Mixpanel judged them; --sort reads its order"
+        )
+    if sample.offset is not None:
+        tell_note(
+            f"{local_times(sample.offset, timezone)}; --timezone names their zone, such as Asia/Kolkata"
         )

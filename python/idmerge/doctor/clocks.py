@@ -2,8 +2,8 @@
 
 Mixpanel notes when it received and when it processed an event, beside the ``time`` that the sender
 gave it. Where the moments of processing run backwards, links are judged in another order than
-Mixpanel judged them. Where ``time`` and the moment of receipt differ by whole quarter hours on most
-events, ``time`` is local.
+Mixpanel judged them. Where ``time`` and the moment of receipt, or of processing where that is
+missing, differ by whole quarter hours on most events, ``time`` is local (`files.localtimes`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
+from idmerge.files.localtimes import are_local, quarters_ahead
 from idmerge.files.names import PROCESSED, RECEIVED
 from idmerge.files.opening import import_pyarrow
 
@@ -29,14 +30,8 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = 1000
-QUARTER = 15 * 60 * 1000 * MILLISECOND
-"""A quarter of an hour, in microseconds."""
-QUARTERS = 14 * 4
-"""The largest distance of a zone from UTC, in quarter hours."""
 LAST = 253_402_300_799_999
 """The last millisecond of the year 9999."""
-EARLY, LATE = 60_000 * MILLISECOND, 180_000 * MILLISECOND
-"""The time by which an event's own clock may be ahead, and by which the event may come late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +53,7 @@ class Clocked:
     @property
     def is_local(self) -> bool:
         """Whether the times of most events are those of a zone that is not UTC."""
-        return 2 * sum(count for _, count in self.offsets) > self.with_both
+        return are_local(sum(count for _, count in self.offsets), self.with_both)
 
 
 class Clocks:
@@ -83,7 +78,7 @@ class Clocks:
         processed = moments(batch, PROCESSED)
         self._order(PROCESSED, processed, example)
         self._order(RECEIVED, np.where(processed == UNKNOWN_TIME, received, UNKNOWN_TIME), example)
-        self._zone(times, received, example)
+        self._zone(times, np.where(received == UNKNOWN_TIME, processed, received), example)
 
     def _order(self, clock: str, moment: NDArray[np.int64], example: Callable[[int, str], Example]) -> None:
         before = np.maximum.accumulate(np.concatenate([[self._latest[clock]], moment]))
@@ -99,14 +94,12 @@ class Clocks:
     ) -> None:
         rows = np.flatnonzero((times != UNKNOWN_TIME) & (received != UNKNOWN_TIME))
         self._with_both += len(rows)
-        ahead = times[rows] - received[rows] * MILLISECOND
-        quarters = np.round((ahead + (LATE - EARLY) / 2) / QUARTER).astype(np.int64)
-        late = quarters * QUARTER - ahead
-        is_whole = (quarters != 0) & (np.abs(quarters) <= QUARTERS) & (late >= -EARLY) & (late <= LATE)
+        quarters = quarters_ahead(times[rows] // MILLISECOND, received[rows])
+        is_whole = quarters != 0
         found, counts = np.unique(quarters[is_whole], return_counts=True)
         self._offsets.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
         for row in rows[is_whole][: EXAMPLES - len(self._offset_examples)].tolist():
-            note = f"{RECEIVED} {_shown(int(received[row]))}"
+            note = f"received {_shown(int(received[row]))}"
             self._offset_examples.append(example(row, note))
 
     def finish(self) -> Clocked:
@@ -140,12 +133,6 @@ def moments(batch: pa.RecordBatch, name: str) -> NDArray[np.int64]:
     whole = column.cast(pa.int64(), safe=False).fill_null(UNKNOWN_TIME)
     numbers: NDArray[np.int64] = whole.to_numpy(zero_copy_only=False)
     return np.where((numbers >= 0) & (numbers <= LAST), numbers, UNKNOWN_TIME)
-
-
-def zone_of(quarters: int) -> str:
-    """Return a distance from UTC in quarter hours as it is written: ``+05:30``."""
-    hours, minutes = divmod(abs(quarters) * 15, 60)
-    return f"{'-' if quarters < 0 else '+'}{hours:02d}:{minutes:02d}"
 
 
 def _shown(milliseconds: int) -> str:

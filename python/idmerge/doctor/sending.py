@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted
-from idmerge.doctor.clocks import zone_of
+from idmerge.files.localtimes import zone_of
 from idmerge.files.names import DEVICE, PROCESSED, RECEIVED, USER
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def time_zone(evidence: Evidence) -> Iterator[Finding]:
     zones = ", ".join(f"{zone_of(quarters)} of {of_offset:,}" for quarters, of_offset in offsets[:3])
     yield evidence.finding(
         "time-zone",
-        f"{counted(count, 'event differs', 'events differ')} from {RECEIVED} by whole quarter hours "
-        f"({zones}): their times are local ones",
+        f"{counted(count, 'event differs', 'events differ')} from {RECEIVED}, else {PROCESSED}, by whole "
+        f"quarter hours ({zones}): their times are local ones",
         count,
         evidence.traffic.clocks.offset_examples,
         events=count,

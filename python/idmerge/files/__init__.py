@@ -27,6 +27,7 @@ from idmerge.files.choosing import choice_of
 from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
 from idmerge.files.judging import JudgedLink
 from idmerge.files.kinds import kind_named
+from idmerge.files.localtimes import local_times
 from idmerge.files.pieces import (
     BATCH,
     BATCH_BYTES,
@@ -72,6 +73,7 @@ __all__ = [
     "choice_of",
     "kind_named",
     "listed",
+    "local_times",
     "name_of",
     "read",
     "read_updates",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from idmerge.files.names import PROCESSED, PROPERTIES, RECEIVED
@@ -13,15 +13,15 @@ LAST = 253_402_300_799_999
 """The last millisecond of the year 9999; numbers beyond it are no moments."""
 
 
-def moment_of(event: Mapping[str, Any]) -> tuple[str, int] | None:
-    """Return the clock and the moment of ``event``, in milliseconds; None where it has neither.
+def moment_of(event: Mapping[str, Any], clocks: Sequence[str] = CLOCKS) -> tuple[str, int] | None:
+    """Return the first of ``clocks`` that ``event`` has, and its moment in milliseconds; else None.
 
     A moment is a whole number from 0 to `LAST`, or its digits.
     """
     properties = event.get(PROPERTIES)
     if not isinstance(properties, Mapping):
         return None
-    for clock in CLOCKS:
+    for clock in clocks:
         moment = _whole(properties.get(clock))
         if moment is not None:
             return clock, moment

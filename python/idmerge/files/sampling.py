@@ -9,28 +9,42 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections import Counter
 from contextlib import ExitStack
+from datetime import datetime
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge.errors import IdmergeError
+import numpy as np
+
+from idmerge.errors import IdmergeError, MissingExtraError
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.files.choosing import choice_of
+from idmerge.files.dialects import FLAT
 from idmerge.files.jsontext import numbered_lines, text_of
-from idmerge.files.names import DEVICE, EVENT, PROPERTIES, USER
-from idmerge.files.opening import CountedBytes, unpacked
+from idmerge.files.localtimes import are_local, quarters_ahead, zone_of
+from idmerge.files.names import DEVICE, EVENT, PROCESSED, PROPERTIES, RECEIVED, TIME, USER
+from idmerge.files.opening import CountedBytes, import_pyarrow, unpacked
 from idmerge.files.pieces import BadLine
-from idmerge.files.processing import Order
+from idmerge.files.processing import Order, moment_of
 from idmerge.files.reading import STDIN, name_of
 from idmerge.files.rereadable import RereadableFile
+from idmerge.files.rows import plain
 from idmerge.files.tablefiles import format_of, names_of, table_pieces
+from idmerge.files.times import in_utc, milliseconds
+from idmerge.files.zones import time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from idmerge.files.choosing import Choice
     from idmerge.files.dialects import Dialect
 
+Receipt = tuple[object, int]
+"""The time of an event, and the moment in milliseconds at which Mixpanel received it."""
 ROWS = 1000
 """Events of a file that are looked at."""
 FILES = 20
@@ -48,6 +62,8 @@ class Sample(NamedTuple):
     """True if ordinary events name a device and a user, and no event states a link."""
     backward: str | None = None
     """The first event that was processed before one in front of it, as ``file:line``."""
+    offset: str | None = None
+    """The distance from UTC of times that are local, such as ``+05:30``, if times are read."""
 
 
 def sampled(
@@ -55,14 +71,18 @@ def sampled(
     *,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    reads_times: bool = False,
+    timezone: str | None = None,
 ) -> Sample:
     """Return the signs in the first events of ``sources``; a file that cannot be read has none.
 
-    ``dialect`` and ``columns`` are those of `idmerge.files.read`.
+    ``dialect`` and ``columns`` are those of `idmerge.files.read`. Where the caller ``reads_times``,
+    those that name no zone are of ``timezone``.
     """
     choice = choice_of(dialect, columns)
     order = Order()
     has_both, has_links, backward = False, False, None
+    receipts: list[Receipt] = []
     for source in sources[:FILES]:
         if isinstance(source, RereadableFile):
             path, name = source.path, source.name
@@ -76,7 +96,60 @@ def sampled(
                 has_both |= properties.get(DEVICE) is not None and properties.get(USER) is not None
             if order.is_backward(event) and backward is None:
                 backward = f"{name}:{line}"
-    return Sample(has_both and not has_links, backward)
+            if reads_times and (receipt := _receipt_of(event)) is not None:
+                receipts.append(receipt)
+    return Sample(has_both and not has_links, backward, offset_of(receipts, timezone))
+
+
+def _receipt_of(event: Mapping[str, Any]) -> Receipt | None:
+    """Return the time of ``event`` and the moment of its receipt, if it has both."""
+    found = moment_of(event, (RECEIVED, PROCESSED))
+    time = time_of(event)
+    return None if found is None or time is None else (time, found[1])
+
+
+def offset_in(table: pa.Table, timezone: str | None = None) -> str | None:
+    """Return the distance from UTC of the times in ``table``, which has raw names, if it is local.
+
+    Times that name no zone are of ``timezone``.
+    """
+    names = [name for name in (TIME, RECEIVED, PROCESSED, PROPERTIES) if table.column_names.count(name) == 1]
+    try:
+        rows = plain(table.select(names).slice(0, ROWS)).to_pylist()
+        receipts = [_receipt_of(FLAT.event_of({EVENT: None, **_without_pairs(row)})) for row in rows]
+    except (ValueError, OverflowError):  # A timestamp beyond the year 9999.
+        return None
+    return offset_of([receipt for receipt in receipts if receipt is not None], timezone)
+
+
+def offset_of(receipts: Sequence[Receipt], timezone: str | None = None) -> str | None:
+    """Return the distance from UTC of times that are local by the moments of their ``receipts``.
+
+    Times that name no zone are of ``timezone``. None where they are not local; where some are of
+    summer and some of winter, the more frequent distance.
+    """
+    if not receipts:
+        return None
+    try:
+        arrow = import_pyarrow("times")
+    except MissingExtraError:
+        return None  # Whoever reads the times says so.
+    texts = arrow.array([_text_of_time(time) for time, _ in receipts], arrow.large_string())
+    times = milliseconds(in_utc(texts, timezone))
+    known = times.is_valid().to_numpy(zero_copy_only=False)
+    received = np.array([moment for _, moment in receipts], np.int64)[known]
+    quarters = quarters_ahead(times.drop_null().to_numpy(), received)
+    found = Counter(quarters[quarters != 0].tolist())
+    return zone_of(found.most_common(1)[0][0]) if are_local(found.total(), len(received)) else None
+
+
+def _text_of_time(time: object) -> str | None:
+    """Return a time of an event as the text that means the same; None of what is none."""
+    if isinstance(time, datetime):
+        return time.isoformat()
+    if isinstance(time, bool) or not isinstance(time, (str, int, float, Decimal)):
+        return None
+    return str(time)
 
 
 def _first_events(path: str, name: str, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -91,7 +164,7 @@ def _first_events(path: str, name: str, choice: Choice) -> Iterator[tuple[int, M
         else:
             with open(path, "rb") as stream:  # noqa: PTH123
                 yield from _of_text(name, stream, choice)
-    except (IdmergeError, OSError, ValueError):  # Whoever reads the file says so.
+    except (IdmergeError, OSError, ValueError, OverflowError):  # Whoever reads the file says so.
         return
 
 
@@ -132,4 +205,12 @@ def _of_table(file: RereadableFile, choice: Choice) -> Iterator[tuple[int, Mappi
     dialect = choice.of(names)
     if dialect is not None and dialect.content == "events":
         for line, row in zip(piece.lines[:ROWS], piece.batch.slice(0, ROWS).to_pylist(), strict=True):
-            yield line, dialect.event_of(row)
+            yield line, dialect.event_of(_without_pairs(row))
+
+
+def _without_pairs(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a table whose maps, lists of pairs in Python, are objects."""
+    return {
+        name: dict(cell) if isinstance(cell, list) and cell and isinstance(cell[0], tuple) else cell
+        for name, cell in row.items()
+    }

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from idmerge.files.choosing import choice_of
+from idmerge.files.sampling import sampled
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
 from idmerge.files.zones import check_zone
@@ -79,7 +80,7 @@ def stitch(
     dedupe: bool = False,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    on_report: Callable[[StitchReport], object] | None = None,
     properties: Collection[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     sort: bool = False,
@@ -98,7 +99,7 @@ def stitch(
     dedupe: bool = False,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    on_report: Callable[[StitchReport], object] | None = None,
     timezone: str | None = None,
 ) -> F: ...
 
@@ -114,7 +115,7 @@ def stitch(
     dedupe: bool = False,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    on_report: Callable[[StitchReport], object] | None = None,
     timezone: str | None = None,
 ) -> A: ...
 
@@ -130,7 +131,7 @@ def stitch(
     dedupe: bool = False,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    on_report: Callable[[StitchReport], object] | None = None,
     timezone: str | None = None,
 ) -> pa.Table: ...
 
@@ -145,7 +146,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     dedupe: bool = False,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
-    on_report: Callable[[StitchReport], object] = lambda _report: None,
+    on_report: Callable[[StitchReport], object] | None = None,
     properties: Collection[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     sort: bool = False,
@@ -159,7 +160,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     Columns of another dialect get their raw names: ``event_name`` becomes ``event``, ``insert_id``
     ``$insert_id``. A column ``time`` without timestamps gets some (SPEC 9).
 
-    Warns by `StitchWarning` if links were malformed, or none was accepted.
+    Warns by `StitchWarning` if links were malformed, if none was accepted, and if the times of the
+    first events look local; with ``on_report`` the report says so instead.
 
     Args:
         events: A table of pyarrow, polars, pandas or DuckDB, with the columns ``event`` and
@@ -176,6 +178,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         columns: The key or column of each role that has another name in the events:
             ``{"distinct_id": "uid", "event": "action"}``.
         on_report: Called with a `StitchReport`: counts of the events and of their links by outcome.
+            There are no warnings then.
         as_known: Add ``distinct_id_as_known``: who the sender was thought to be when the event
             came, so that only links before it count.
         dedupe: Drop events with the same name, time, ID as sent and ``$insert_id`` as one before.
@@ -226,6 +229,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     else:
         if output is not None:
             check_output(os.fspath(output))  # Before a sorted copy is made.
+        zone = check_zone(timezone)
+        sample = sampled(paths, dialect=dialect, columns=columns, reads_times=True, timezone=zone)
         answer = StitchedEvents(
             sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
             known,
@@ -235,14 +240,21 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             properties=properties,
             dialect=None if sort else dialect,
             columns=None if sort else columns,
-            timezone=timezone,
+            timezone=zone,
         )
         answer.learn(output=output)
         if output is not None:
             answer.write(output)
-        report = StitchReport(events=answer.events, duplicates=answer.duplicates, outcomes=answer.outcomes)
-    on_report(report)
-    report.warn(stacklevel=2)
+        report = StitchReport(
+            events=answer.events,
+            duplicates=answer.duplicates,
+            outcomes=answer.outcomes,
+            offset=sample.offset,
+        )
+    if on_report is None:
+        report.warn(stacklevel=2, timezone=timezone)
+    else:
+        on_report(report)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The report on one stitching: its counts, and a warning where its links came to nothing."""
+"""The report on one stitching: its counts, and warnings of links and times that came out wrong."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from idmerge._formatting import counted
 from idmerge.errors import StitchWarning
+from idmerge.files.localtimes import local_times
 from idmerge.outcome import Outcome
 
 
@@ -25,6 +26,8 @@ class StitchReport:
     """The events with a time that is none (SPEC 9); of tables alone."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """The links among the events by outcome; none if a resolver was given."""
+    offset: str | None = None
+    """The distance of times from the moments of receipt, such as ``+05:30``, if they look local."""
 
     @property
     def links(self) -> int:
@@ -41,8 +44,13 @@ class StitchReport:
         """The number of links that were accepted."""
         return sum(count for outcome, count in self.outcomes.items() if outcome.accepted)
 
-    def warn(self, stacklevel: int) -> None:
-        """Warn if links were malformed, or none was accepted."""
+    def warn(self, stacklevel: int, timezone: str | None = None) -> None:
+        """Warn if links were malformed, if none was accepted, and if times of a zone look local."""
+        for message in (self._of_links(), self._of_times(timezone)):
+            if message is not None:
+                warnings.warn(StitchWarning(message), stacklevel=stacklevel + 1)
+
+    def _of_links(self) -> str | None:
         rest = ", ".join(
             f"{count:,} {outcome.name}" for outcome, count in sorted(self.outcomes.items()) if count
         )
@@ -51,5 +59,10 @@ class StitchReport:
         elif self.malformed:
             message = f"{self.malformed:,} of {counted(self.links, 'link')} are malformed ({rest})"
         else:
-            return
-        warnings.warn(StitchWarning(f"{message}; on_report= gets the counts"), stacklevel=stacklevel + 1)
+            return None
+        return f"{message}; on_report= gets the counts"
+
+    def _of_times(self, timezone: str | None) -> str | None:
+        if self.offset is None:
+            return None
+        return f"{local_times(self.offset, timezone)}; timezone= names their zone, such as Asia/Kolkata"

@@ -16,6 +16,7 @@ from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROCESSED, PROPERT
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns, plain
+from idmerge.files.sampling import offset_in
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN
 from idmerge.stitching.following import followed_events
@@ -125,7 +126,8 @@ class Stitcher:
         return Rows(table.select(names), path, lines)
 
     def learn(self, table: pa.Table) -> None:
-        """Apply the links of ``table`` to the resolver, if they count."""
+        """Apply the links of ``table`` to the resolver, if they count; look at its first times."""
+        self.report.offset = offset_in(table, self.wanted.timezone)
         row = 0
         for piece in pieces_of(table) if self.wanted.apply else ():
             rows = self.rows(piece, lines=range(row, row + piece.num_rows))

@@ -336,7 +336,7 @@ def _stitched(
     files: Sequence[str], resolver: Resolver, spelling: Spelling, *, sort: bool, timezone: str | None
 ) -> StitchedEvents:
     """Return the raw events of files, stitched, and say what was found in them."""
-    sample = sampled(files, **spelling.choice)
+    sample = sampled(files, reads_times=True, timezone=timezone, **spelling.choice)
     sources = in_order(files, spelling.arguments, is_sorted=sort)
     events = StitchedEvents(sources, resolver, timezone=timezone, **({} if sort else spelling.arguments))
     with progress("reading", total_size(files)) as bar:
@@ -351,5 +351,5 @@ def _stitched(
         events.learn(bar.advance, take)
     spelling.tell()
     links.tell(events=events.events, told_empty=spelling.told_empty)
-    tell_signs(sample, events.outcomes.total(), is_sorted=sort)
+    tell_signs(sample, events.outcomes.total(), is_sorted=sort, timezone=timezone)
     return events

@@ -135,7 +135,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     _check_paths(paths, journal, output, partition_by)
     with_resource = click.get_current_context().with_resource  # Until the command ends.
     resolver = with_resource(opened_to_read(journal)) if journal else Resolver(policy, canonical)
-    sample = sampled(paths, **spelling.choice)
+    sample = sampled(paths, reads_times=True, timezone=timezone, **spelling.choice)
     sources = in_order(paths, spelling.arguments, is_sorted=sort)
     events = StitchedEvents(
         sources,
@@ -171,7 +171,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     if events.applies or not run.events:
         links.tell(events=run.events, told_empty=spelling.told_empty)
     taken = resolver.position if isinstance(resolver, DurableResolver) else run.outcomes.total()
-    tell_signs(sample, taken, is_sorted=sort)
+    tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
 
 
 def _checked_suffix(output: str, partition_by: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import command_line
+import idmerge
 from answers_by_hand import MODELS, revenue, rows_of
 from idmerge import questions
 from idmerge.errors import ColumnError, FileFormatError, MissingExtraError
@@ -38,7 +41,9 @@ def every_way(shop: pa.Table, folder: Path) -> dict[str, Any]:
     half = shop.num_rows // 2
     parquet.write_table(shop.slice(0, half), folder / "parts" / "one.parquet")
     parquet.write_table(shop.slice(half), folder / "parts" / "deeper" / "two.parquet")
-    parquet.write_table(shop.slice(0, half).drop_columns(["page"]), folder / "w[1]*.parquet")
+    parquet.write_table(
+        shop.slice(0, half).drop_columns([*{"page"} & {*shop.column_names}]), folder / "w[1]*.parquet"
+    )
     parquet.write_table(shop, folder / "w1x.parquet")  # What the name above would match as a pattern.
     return {
         "pyarrow": shop,
@@ -76,6 +81,103 @@ def test_the_answer_does_not_depend_on_where_the_events_are(shop: pa.Table, tmp_
                 name: pytest.approx(column) if name.startswith(("revenue", "share")) else column
                 for name, column in answer.items()
             }, way
+
+
+def together(shop: pa.Table, layout: str) -> pa.Table:
+    """Return events whose properties stand in one column."""
+    standard = ["event", "time", "distinct_id", "$distinct_id_before_identity"]
+    rows = shop.drop_columns(standard).to_pylist()
+    rows = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    texts = [json.dumps(row) for row in rows]
+    columns = {
+        "text": lambda: pa.array(texts),
+        "bytes": lambda: pa.array([text.encode() for text in texts]),
+        "dictionary": lambda: pa.array(texts).dictionary_encode(),
+        "struct": lambda: pa.array(rows),
+        "map": lambda: pa.array(
+            [[(name, str(value)) for name, value in row.items()] for row in rows],
+            pa.map_(pa.string(), pa.string()),
+        ),
+    }
+    return shop.select(standard).append_column("properties", columns[layout]())
+
+
+def in_warehouse(shop: pa.Table) -> pa.Table:
+    """Return raw events as Snowflake exports them."""
+    table = together(shop, "text").drop_columns(["distinct_id"])
+    return table.rename_columns(["EVENT_NAME", "TIME", "DISTINCT_ID", "PROPERTIES"])
+
+
+def test_columns_of_a_warehouse_answer_as_others_do(shop: pa.Table, tmp_path: Path) -> None:
+    raw = tmp_path / "raw.parquet"
+    parquet.write_table(in_warehouse(shop), raw)
+    said = command_line.run("ask", "attribution", raw, "--model", "linear").stdout
+    stitched = tmp_path / "stitched.parquet"
+    command_line.run("stitch", raw, "-o", stitched)
+    assert said == command_line.run("ask", "attribution", stitched, "--model", "linear").stdout
+    own = parquet.read_table(stitched)
+    assert own.column_names == ["event", "time", "distinct_id", "$distinct_id_before_identity", "properties"]
+    renamed = own.rename_columns(["EVENT_NAME", "TIME", "DISTINCT_ID", "MP_BEFORE", "PROPERTIES"])
+    columns = {"$distinct_id_before_identity": "MP_BEFORE"}
+    expected = questions.attribution(idmerge.stitch(raw), model="linear")
+    assert str(expected) == said.rstrip("\n")
+    for dialect in (None, "warehouse"):
+        found = questions.attribution(renamed, model="linear", dialect=dialect, columns=columns)
+        assert str(found) == str(expected)
+
+
+@pytest.mark.parametrize("layout", ["text", "bytes", "dictionary", "struct", "map"])
+def test_properties_that_stand_together_answer_as_columns_do(
+    layout: str, shop: pa.Table, tmp_path: Path
+) -> None:
+    asked = [questions.Attribution(model="linear"), questions.Conversion()]
+    table = together(shop, layout)
+    ways = every_way(table, tmp_path) if layout != "map" else {"pyarrow": table, "stream": table}
+    for question in asked:
+        expected = question.ask(shop).table.to_pydict()
+        assert any(expected.values())
+        for way, events in ways.items():
+            answer = question.ask(table.to_reader() if way == "stream" else events)
+            assert answer.table.to_pydict() == {
+                name: pytest.approx(column) if name.startswith(("revenue", "share")) else column
+                for name, column in expected.items()
+            }, way
+            assert "properties" in answer.sql
+    connection = duckdb.connect()
+    connection.register("events", table)
+    sql = asked[0].sql(table)
+    assert len(connection.execute(sql).fetchall()) == len(asked[0].ask(shop).table)
+
+
+@pytest.mark.parametrize("layout", ["text", "struct", "map"])
+def test_a_property_that_no_event_has_is_an_error_wherever_it_could_be(
+    layout: str, shop: pa.Table, tmp_path: Path
+) -> None:
+    table = together(shop, layout)
+    parquet.write_table(table, tmp_path / "f.parquet")
+    for events in (table, tmp_path / "f.parquet"):
+        with pytest.raises(ColumnError, match="'utm_campagn'"):
+            questions.attribution(events, campaign="utm_campagn")
+        assert len(questions.signup_rate(events)) == 1
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b~c", "$email", "'; --", 'q"q', "0", "é", "*", ""])
+def test_properties_among_others_may_have_any_name(name: str) -> None:
+    events = rows_of(("Purchase", 1, "ada", None, "1")).select(
+        ["event", "time", "distinct_id", "$distinct_id_before_identity"]
+    )
+    for cell in (json.dumps({name: 7, "other": {name: 8}}), {name: 7}):
+        if not name and isinstance(cell, dict):
+            continue
+        table = events.append_column("properties", pa.array([cell]))
+        assert [row["revenue"] for row in questions.attribution(table, amount=name, campaign=name)] == [7]
+
+
+def test_texts_that_are_no_objects_have_no_properties() -> None:
+    events = rows_of(*[("Purchase", 1, "ada", None, "1")] * 6).drop_columns(["amount", "utm_campaign"])
+    texts = ["{x", "[1]", "5", None, '{"amount": null}', '{"amount": "2.5", "utm_campaign": "c"}']
+    answer = questions.attribution(events.append_column("properties", pa.array(texts)))
+    assert [(row["campaign"], row["revenue"]) for row in answer] == [("c", 2.5)]
 
 
 def test_columns_whose_names_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:

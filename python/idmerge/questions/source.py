@@ -10,17 +10,19 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge._naming import check_local
 from idmerge.errors import ColumnError, DialectError, FileFormatError, IdmergeError, MissingExtraError
 from idmerge.files.arrow import check_intact, read_schema
 from idmerge.files.choosing import ANY, Choice, choice_of
 from idmerge.files.frames import pandas_columns, read_once
+from idmerge.files.names import PROPERTIES
 from idmerge.files.opening import PARQUET, import_pyarrow
 from idmerge.files.sources import files_in
 from idmerge.questions.execution import run
-from idmerge.questions.sql import EVENT, PERSON, SENT, TIME, Column, Columns, identifier, literal
+from idmerge.questions.nested import property_in
+from idmerge.questions.sql import EVENT, PERSON, SENT, STANDARD, TIME, Column, Columns, identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,11 +32,19 @@ if TYPE_CHECKING:
 
     from idmerge.files.dialects import Dialect
 
-Place = str | os.PathLike[str]
 
 Events = Any
 """Stitched events: an object that exports an Arrow stream (of pyarrow, polars or idmerge), a frame
 of pandas, a relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
+
+
+class Place(NamedTuple):
+    """The place of a wanted column."""
+
+    column: int
+    is_nested: bool
+    """Whether that is the column of all properties, and the wanted one a property in it."""
+
 
 TIMES = ("TIMESTAMP", "DATE")
 MANY = 30
@@ -61,9 +71,13 @@ def opened(
             if files is None:
                 if isinstance(events, import_pyarrow("questions").RecordBatchReader):
                     read_once(events)
-                yield connection, _load(connection, _stream(events, wanted, choice), wanted, choice)
+                known = _load(connection, _stream(events, wanted, choice), wanted, choice)
             else:
-                yield connection, _view(connection, files, wanted, choice)
+                known = _view(connection, files, wanted, choice)
+            for name, term in known.nested.items():
+                if not run(connection, f"SELECT 1 FROM events WHERE {term} IS NOT NULL LIMIT 1"):
+                    raise ColumnError(f"no event has the property {name!r}, in a column or in {PROPERTIES}")
+            yield connection, known
 
 
 def schema_of(events: Any, wanted: Sequence[str], choice: Choice = ANY) -> Columns:
@@ -143,8 +157,9 @@ def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatc
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(events, pandas.DataFrame):
         names = [name for name in events.columns if isinstance(name, str)]
-        own = [names[place] for place in places_of(names, wanted, choice)]
-        return pandas_columns(events, own).rename_columns(list(wanted)).to_reader()
+        places = places_of(names, wanted, choice)
+        own = {names[place]: PROPERTIES if is_nested else name for name, (place, is_nested) in places.items()}
+        return pandas_columns(events, [*own]).rename_columns([*own.values()]).to_reader()
     if not hasattr(events, "__arrow_c_stream__"):
         raise TypeError(
             "events must be a table that exports an Arrow stream, a frame of pandas, a relation of DuckDB or "
@@ -178,10 +193,10 @@ def _load(
     import pyarrow as pa  # noqa: PLC0415
 
     columns = _columns(connection, stream.schema, wanted, choice)
-    places = places_of(stream.schema.names, wanted, choice)
-    chosen = ", ".join(
-        f"#{1 + row} AS {identifier(columns.known_as(name))}" for row, name in enumerate(wanted)
-    )
+    found = places_of(stream.schema.names, wanted, choice)
+    names = {place: columns.known_as(name) for name, (place, _) in found.items()}
+    places = [*names]
+    chosen = ", ".join(f"#{row} AS {identifier(name)}" for row, name in enumerate(names.values(), 1))
     damage: list[Exception] = []
     validated = pa.RecordBatchReader.from_batches(
         pa.schema([stream.schema.field(place) for place in places]),
@@ -227,7 +242,7 @@ def _columns(
 def _files(events: Any) -> list[Path] | None:
     """Return the files that ``events`` names, or None if it is no path."""
     if isinstance(events, (str, os.PathLike)):
-        places: list[Place] = [events]
+        places: list[str | os.PathLike[str]] = [events]
     elif (
         isinstance(events, (list, tuple))
         and events
@@ -280,7 +295,7 @@ def is_stitched(
         names = set(_names_in(file))
     except (MissingExtraError, FileFormatError):
         return True  # Opening it raises the same.
-    if SENT in names or {EVENT, PERSON, "properties"} & names:
+    if SENT in names or {EVENT, PERSON, PROPERTIES} & names:
         return SENT in names
     try:
         return choice_of(dialect, columns).of(names) is None
@@ -345,19 +360,23 @@ def _found(
 ) -> Columns:
     """Return the columns ``wanted`` as SQL names of ``relation``, with columns ``names``."""
     places = places_of(names, wanted, choice)
-    types = [str(kind) for kind in relation.types]
-    known = {
-        name: Column(relation.columns[place], types[place])
-        for name, place in zip(wanted, places, strict=True)
-    }
+    known = {}
+    for name, (place, is_nested) in places.items():
+        column = Column(relation.columns[place], str(relation.types[place]))
+        found = property_in(column.name, relation.types[place], name) if is_nested else column
+        if found is None:
+            raise _missing(names, name)
+        known[name] = found
     kind = known[TIME].type if TIME in known else TIMES[0]
     if not kind.startswith(TIMES):
         raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
     return Columns(known)
 
 
-def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> list[int]:
+def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> dict[str, Place]:
     """Return the place of each of ``wanted`` among the columns ``names``, own or raw ones.
+
+    A property that has no column is in that of all properties, if there is one.
 
     Raises:
         ColumnError: One is not there.
@@ -368,9 +387,17 @@ def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> li
         dialect = choice.of(dict.fromkeys(names))
         renamed = {} if dialect is None else dialect.raw_names(dict.fromkeys(names))
         raw = [renamed.get(name, name) for name in names]
+    places = {}
     for name in wanted:
-        if name not in names and name not in raw:
-            shown = ", ".join(map(repr, names[:MANY])) or "none"
-            more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-            raise ColumnError(f"the events have no column {name!r}; they have {shown}{more}")
-    return [list(raw if name in raw else names).index(name) for name in wanted]
+        is_nested = name not in {*names, *raw, *STANDARD}
+        column = PROPERTIES if is_nested else name
+        if column not in names and column not in raw:
+            raise _missing(names, name)
+        places[name] = Place(list(raw if column in raw else names).index(column), is_nested)
+    return places
+
+
+def _missing(names: Sequence[str], name: str) -> ColumnError:
+    shown = ", ".join(map(repr, names[:MANY])) or "none"
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return ColumnError(f"the events have no column {name!r}; they have {shown}{more}")

@@ -25,6 +25,8 @@ class Column(NamedTuple):
     name: str
     """The name in DuckDB, which numbers the later of two names that differ in case alone."""
     type: str
+    term: str | None = None
+    """The term that stands for the column, where it is a property in another one."""
 
 
 class Columns:
@@ -35,11 +37,17 @@ class Columns:
 
     def __getitem__(self, name: str) -> str:
         """Return the column ``name`` as it stands in a statement."""
-        return f"events.{identifier(self.known_as(name))}"
+        term = None if self._known is None else self._known[name].term
+        return term or f"events.{identifier(self.known_as(name))}"
 
     def known_as(self, name: str) -> str:
         """Return the name of the column ``name`` in SQL."""
         return name if self._known is None else self._known[name].name
+
+    @property
+    def nested(self) -> dict[str, str]:
+        """The terms of the properties that stand in no column of their own, by their names."""
+        return {name: column.term for name, column in (self._known or {}).items() if column.term}
 
     def text(self, name: str) -> str:
         """Return the column as text."""

@@ -6,10 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from pyarrow import csv, parquet
 
+import idmerge
 from idmerge.cli.group import commands
+from idmerge.errors import DialectError
 
 FIELD = Path(__file__).parents[1] / "data" / "field"
 D = "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
@@ -56,6 +60,35 @@ def test_exported_profiles_give_a_profile_each(name: str) -> None:
     assert len(rows) == 3
     assert "plan" in header
     assert [row.split(",")[0] for row in rows] == ["ana", D, "ben"]
+
+
+@pytest.mark.rule("11.rows of mappings")
+@pytest.mark.parametrize(
+    "names", [("DISTINCT_ID", "RESOLVED_DISTINCT_ID"), ("Distinct_Id", "Resolved_Distinct_ID")]
+)
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+def test_mappings_are_read_whatever_the_case_of_their_names(
+    names: tuple[str, str], form: str, tmp_path: Path
+) -> None:
+    expected = run("resolve", FIELD / "mappings.ndjson").stdout
+    rows = [json.loads(line) for line in (FIELD / "mappings.ndjson").read_text().splitlines()]
+    pairs = [(row["distinct_id"], row["resolved_distinct_id"]) for row in rows]
+    path = tmp_path / f"f.{form}"
+    table = pa.table(dict(zip(names, zip(*pairs, strict=True), strict=True)))
+    if form == "ndjson":
+        path.write_text("\n".join(json.dumps(row) for row in table.to_pylist()))
+    elif form == "csv":
+        csv.write_csv(table, path)
+    else:
+        parquet.write_table(table, path)
+    assert run("resolve", path).stdout == expected
+    run("stitch", path, FIELD / "props_text.ndjson", "-o", tmp_path / "out.csv")
+
+
+def test_a_hint_prefers_the_column_of_the_same_name_in_another_case() -> None:
+    names = ["user_id", "Distinct_Id", "Name", "Event", "time"]
+    with pytest.raises(DialectError, match="--column event=Event --column distinct_id=Distinct_Id"):
+        idmerge.stitch(pa.table({name: ["x"] for name in names}))
 
 
 @pytest.mark.parametrize("command", ["resolve", "stitch"])

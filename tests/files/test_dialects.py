@@ -121,6 +121,9 @@ def test_mappings_and_people_are_told_from_events() -> None:
         row = json.loads((FIELD / name).read_text().splitlines()[0])
         assert dialects.found(row, row.get) is dialects.PEOPLE
     assert dialects.found((FIELD / "people.csv").read_text().splitlines()[0].split(",")) is dialects.PEOPLE
+    assert dialects.found(("DISTINCT_ID", "PROPERTIES")) is dialects.PEOPLE
+    assert dialects.found(("DISTINCT_ID", "RESOLVED_DISTINCT_ID")) is dialects.MAPPINGS
+    assert dialects.found(("DISTINCT_ID", "PROPERTIES", "EVENT_NAME", "TIME")) is dialects.WAREHOUSE
 
 
 @pytest.mark.parametrize(

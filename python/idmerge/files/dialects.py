@@ -96,6 +96,8 @@ class Dialect:
         name = self.names.get(key)
         if name is not None or not self.is_flat:
             return name or key
+        if self.content == "mappings" and key.lower() in {ID, RESOLVED}:
+            return key.lower()
         if key.startswith(RESERVED_PREFIX):
             return f"${key.removeprefix(RESERVED_PREFIX)}"
         if key.startswith(RESERVED_PREFIX.upper()):
@@ -171,7 +173,7 @@ class Dialect:
         Raises:
             MalformedEventError: One of the two keys is missing.
         """
-        fields = {name.lower(): row[key] for key, name in self.raw_names(row).items()}
+        fields = {name: row[key] for key, name in self.raw_names(row).items()}
         if not {ID, RESOLVED} <= fields.keys():
             raise MalformedEventError(f"the object needs {ID} and {RESOLVED}; it has {listed(row)}")
         return fields[ID], fields[RESOLVED]
@@ -319,7 +321,8 @@ def _of_events(known: set[str], fields: set[str]) -> Dialect | None:
 
 
 def _of_people(known: set[str]) -> Dialect | None:
-    if "$distinct_id" in known or ({ID, PROPERTIES} <= known and TIME not in known):
+    lower = {key.lower() for key in known}
+    if "$distinct_id" in lower or ({ID, PROPERTIES} <= lower and TIME not in lower):
         return PEOPLE
     return None
 

@@ -82,19 +82,21 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
     given = Renamed(dialect, [raw[name] for name in names])
     if dialect.content == "people":
         raise DialectError(f"these are profiles of people, not events: {listed(names)}; see idmerge profiles")
+    what = "events"
     if dialect.content == "mappings":
         missing = [name for name in (ID, RESOLVED) if name not in given.names]
+        what = "identity mappings"
     else:
         missing = [EVENT] if needs_event and EVENT not in given.names else []
         missing += [ID] if not {ID, PROPERTIES} & {*given.names} else []
     if missing:
-        raise unread(names, missing)
+        raise unread(names, missing, what)
     is_raw = given.names == list(names) and dialect.content == "events"
     return given._replace(dialect=MIXPANEL) if is_raw else given
 
 
-def unread(names: Sequence[str], missing: Sequence[str]) -> DialectError:
-    """Return the error of a table with columns ``names`` that lacks the roles ``missing``."""
+def unread(names: Sequence[str], missing: Sequence[str], what: str = "events") -> DialectError:
+    """Return the error of a table of ``what`` with ``names`` that lacks the roles ``missing``."""
     guessed: dict[str, str] = {}
     for role in missing:
         guessed[role] = _guess(names, role, [*guessed.values()])
@@ -102,15 +104,16 @@ def unread(names: Sequence[str], missing: Sequence[str]) -> DialectError:
     options = " ".join(f"--column {role}={name}" for role, name in guessed.items())
     needs = [f"{ID} or {PROPERTIES}" if role == ID else role for role in missing]
     return DialectError(
-        f"events need the column{'s' * (len(needs) > 1)} {', and '.join(needs)}; there are {listed(names)}. "
+        f"{what} need the column{'s' * (len(needs) > 1)} {', and '.join(needs)}; there are {listed(names)}. "
         f"Say which it is: columns={{{option}}}, or {options}"
     )
 
 
 def _guess(names: Sequence[str], role: str, taken: Sequence[str]) -> str:
     """Return the column that ``role`` may have, as an example of how to give it."""
+    exact = [name for name in names if name.lower() == role.lower() and name not in taken]
     plain = {re.sub(r"[\W_]", "", name).lower(): name for name in reversed(names) if name not in taken}
-    likely = [plain[name] for name in (_NAMES if role == EVENT else _IDS) if name in plain]
+    likely = exact + [plain[name] for name in (_NAMES if role == EVENT else _IDS) if name in plain]
     if role != EVENT:
         likely += [name for name in plain.values() if name.lower().endswith("id")]
     return likely[0] if likely else "…"

@@ -19,13 +19,13 @@ from idmerge.files.csvrows import CsvRows
 from idmerge.files.flattening import Flattened
 from idmerge.files.jsontext import checked, mappings_in, read_json, read_rows, text_of
 from idmerge.files.opening import CountedBytes, unpacked
-from idmerge.files.people import read_people, update_of
+from idmerge.files.people import People, people_choice, update_of
 from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.rows import Rows
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps
-from idmerge.files.tables import column_pieces, format_named
-from idmerge.files.tabular import TableReader, read_objects
+from idmerge.files.tables import format_named
+from idmerge.files.tabular import TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -79,22 +79,28 @@ def read(  # noqa: PLR0913 - each says what is wanted
 
 
 def read_updates(
-    source: Source, *, on_bytes: Callable[[int], object] = lambda _count: None
+    source: Source,
+    *,
+    on_bytes: Callable[[int], object] = lambda _count: None,
+    dialect: str | Dialect | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Iterator[EventBatch | BadLine]:
     """Yield the profile updates of ``source``, JSON as events are, in batches; and its bad lines.
 
     Profiles as Mixpanel exports them are updates too, which ``$set`` their properties: JSON, and
     CSV, Parquet and Arrow with a column ``$distinct_id`` or ``distinct_id``; empty cells and nulls
-    are not there.
+    are not there. ``dialect`` and ``columns`` are those of `Profiles.update_many`.
 
     Raises:
+        DialectError: There is no such dialect or role, or it is another one than ``people``.
         FileFormatError: The file is damaged, or holds links in columns.
         OSError: It cannot be opened.
     """
     path = name_of(source)
-    for piece in _read(path, source, None, on_bytes, lambda stream, _ahead: read_rows(path, stream)):
+    people = People(path, people_choice(dialect, columns))
+    for piece in _read(path, source, people, on_bytes, lambda stream, _ahead: read_rows(path, stream)):
         if isinstance(piece, EventBatch):
-            yield replace(piece, events=[update_of(row) for row in piece.events])
+            yield replace(piece, events=[update_of(row, people.choice) for row in piece.events])
         elif isinstance(piece, BadLine):
             yield piece
 
@@ -240,32 +246,22 @@ def _flatten_json(
 def _read(
     path: str,
     source: Source,
-    tables: TableReader | None,
+    tables: TableReader | People,
     on_bytes: Callable[[int], object],
     read_text: Callable[[io.BufferedReader, bool], Iterator[P]],
 ) -> Iterator[P | Rows | LinkBatch | EventBatch | BadLine]:
-    """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it.
-
-    Without a reader of ``tables`` their rows are objects, and those of CSV profiles.
-    """
+    """Read ``source``; JSON by ``read_text``, which gets whether another thread may read it."""
     with ExitStack() as stack:
         stream = opened(source, stack)
         counted = CountedBytes(stream, on_bytes)
         _check_unread(path, stream, counted.magic)
         file_format = format_named(path, counted.magic)
         if file_format == "CSV":
-            text = unpacked(counted)
-            yield from read_people(path, text) if tables is None else tables.of_csv(CsvRows(path, text))
+            yield from tables.of_csv(CsvRows(path, unpacked(counted)))
         elif file_format is not None:
             whole, size = _seekable(path, source, stream, file_format)
             file = stack.enter_context(opened_columns(path, whole, file_format))
-            if tables is None:
-                names = list(file.schema.names)
-                yield from read_objects(
-                    path, names, lambda wanted: column_pieces(file, wanted, size, on_bytes)
-                )
-            else:
-                yield from tables.of_columns(file, size, on_bytes)
+            yield from tables.of_columns(file, size, on_bytes)
         else:
             # A file of our own, whose reader never waits for a writer.
             ahead = isinstance(stream, io.FileIO) and stream is not source and stream.seekable()

@@ -18,8 +18,7 @@ from idmerge.files.columns import column_links, csv_links
 from idmerge.files.dialects import RESOLVED
 from idmerge.files.names import ID
 from idmerge.files.opening import import_pyarrow
-from idmerge.files.people import update_of_columns
-from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
+from idmerge.files.pieces import BadLine, LinkBatch
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import Renamed, is_links, renamed
 from idmerge.files.rows import Rows, as_text, link_columns
@@ -87,24 +86,6 @@ class TableReader(NamedTuple):
                 yield _mapping(self.path, table, piece.lines)
             else:
                 yield Rows(table, self.path, piece.lines)
-
-
-def read_objects(path: str, names: list[str], pieces: Pieces) -> Iterator[EventBatch | BadLine]:
-    """Read the rows of a table of profiles as updates, without their nulls.
-
-    Raises:
-        FileFormatError: It holds links.
-    """
-    if is_links(names):
-        raise FileFormatError(f"{path}: the file holds links in columns, no profiles")
-    check_names(path, names)
-    for piece in pieces(names):
-        if isinstance(piece, BadLine):
-            yield piece
-            continue
-        rows = piece.batch.to_pylist()
-        objects = [{name: value for name, value in row.items() if value is not None} for row in rows]
-        yield EventBatch(path, list(piece.lines), [update_of_columns(row) for row in objects])
 
 
 def renamed_in(path: str, names: Sequence[str], choice: Choice, *, needs_event: bool = True) -> Renamed:

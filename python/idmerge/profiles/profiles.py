@@ -15,6 +15,7 @@ import os
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
 
 from idmerge._codes import Code
@@ -23,13 +24,24 @@ from idmerge._naming import check_local
 from idmerge.errors import MalformedUpdateError, StoreError
 from idmerge.policy import Policy, can_be_id
 from idmerge.profiles.store import last_line, read_store, write_store
-from idmerge.profiles.updates import Profile, StatedUpdate, Update, copied, plain, stated_update, updated
+from idmerge.profiles.updates import (
+    Profile,
+    StatedUpdate,
+    Update,
+    copied,
+    exported,
+    plain,
+    stated_update,
+    updated,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
     import pyarrow as pa
+
+    from idmerge.files.dialects import Dialect
 
 MergeProfiles = Literal["hide", "fill"]
 """The use of the profiles of one person's other IDs: hidden, or filling the gaps."""
@@ -88,6 +100,9 @@ class UpdateReport:
     """The number of accepted updates with each operation: ``{"$set": 3}``."""
     malformed: dict[int, str] = field(default_factory=dict)
     """The fault of each malformed update, by its row among those given."""
+    folded: Counter[str] = field(default_factory=Counter)
+    """The rows of exported profiles that only filled in what their person's canonical ID lacks, by
+    that ID."""
 
     def __len__(self) -> int:
         """Return the number of updates."""
@@ -150,41 +165,69 @@ class Profiles:
                 operation has a value that it cannot take; nothing was applied.
             TypeError: ``update`` is neither a mapping nor text.
         """
-        return self._apply(stated_update(update))
+        return self._apply(stated_update(update))[0]
 
-    def update_many(self, updates: Iterable[Update]) -> UpdateReport:
+    def update_many(
+        self,
+        updates: Iterable[Update],
+        *,
+        dialect: str | Dialect | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> UpdateReport:
         """Apply many updates in order, without malformed ones, and report their outcomes.
 
+        Rows of exported profiles are updates too: ``{"$distinct_id": "ana", "$properties": {…}}``.
+        They set what they say for the canonical ID of a person; those of the person's other IDs
+        only fill in what is not there.
+
+        Args:
+            updates: The updates and rows.
+            dialect: ``"people"`` for rows whose properties stand beside the ID.
+            columns: The key of the ID, or of the properties, that has another name in the rows:
+                ``{"distinct_id": "uid", "properties": "traits"}``.
+
         Raises:
+            DialectError: There is no such dialect or role, or it is another one than ``people``.
             TypeError: An update is neither a mapping nor text; those before it are applied.
         """
+        read_row = exported
+        if dialect is not None or columns:
+            from idmerge.files.people import people_choice, update_of  # noqa: PLC0415 - as in `exported`
+
+            read_row = partial(update_of, choice=people_choice(dialect, columns))
         report = UpdateReport()
         for row, update in enumerate(updates):
             try:
-                stated = stated_update(update)
+                stated = stated_update(update, read_row)
             except MalformedUpdateError as error:
                 report.malformed[row] = str(error)
                 report.outcomes[UpdateOutcome.MALFORMED] += 1
                 continue
             except TypeError as error:
                 raise TypeError(f"update {row}: {error}") from error
-            outcome = self._apply(stated)
+            outcome, folded_into = self._apply(stated)
             report.outcomes[outcome] += 1
+            if folded_into is not None:
+                report.folded[folded_into] += 1
             if outcome.accepted:
                 report.operations.update(stated.operations.keys())
         return report
 
-    def _apply(self, stated: StatedUpdate) -> UpdateOutcome:
+    def _apply(self, stated: StatedUpdate) -> tuple[UpdateOutcome, str | None]:
+        """Return the outcome, and the canonical ID whose profile another ID's row filled in."""
         if not can_be_id(stated.distinct_id, self._policy):
-            return UpdateOutcome.INVALID_ID
+            return UpdateOutcome.INVALID_ID, None
         with self._lock:
             place = stated.distinct_id if stated.exactly else self._resolver.resolve(stated.distinct_id)
-            profile, all_applied = updated(self._stored.get(place), stated.operations)
+            is_folded = stated.is_exported and place != stated.distinct_id
+            operations = {"$set_once": stated.operations["$set"]} if is_folded else stated.operations
+            profile, all_applied = updated(self._stored.get(place), operations)
             if profile is None:
                 self._stored.pop(place, None)
             else:
                 self._stored[place] = profile
-        return UpdateOutcome.APPLIED if all_applied else UpdateOutcome.MISMATCHED
+        outcome = UpdateOutcome.APPLIED if all_applied else UpdateOutcome.MISMATCHED
+        return outcome, place if is_folded else None
 
     def forget(self, distinct_id: AnyId) -> bool:
         """Remove what is stored under exactly this ID, for good; return whether there was anything.

@@ -196,9 +196,9 @@ def _check_header(name: str, line: bytes) -> None:
 def _profile(place: str, text: bytes) -> tuple[str, Profile]:
     """Return the ID and the profile of a line."""
     try:
-        distinct_id, exactly, operations = stated_update(text)
+        stated = stated_update(text)
     except MalformedUpdateError as error:
         raise FileFormatError(f"{place}: {error}") from error
-    if not exactly or list(operations) != ["$set"]:
+    if not stated.exactly or list(stated.operations) != ["$set"]:
         raise FileFormatError(f"{place}: the line is an update, and no profile that was saved")
-    return distinct_id, operations["$set"]
+    return stated.distinct_id, stated.operations["$set"]

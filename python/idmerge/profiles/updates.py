@@ -9,18 +9,16 @@ type than it needs leaves that value as it is: nothing is lost by a mistake of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from idmerge._exported import ExportedProfile
 from idmerge._ids import as_id
 from idmerge._json_decoding import decoded_object
 from idmerge.errors import MalformedUpdateError
 from idmerge.events import shown
 from idmerge.profiles.indexedlist import IndexedList, likeness
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Profile = dict[str, Any]
 """The properties of one profile; a long list may be an `IndexedList` until it is `copied` or
@@ -38,6 +36,17 @@ LONGEST_SEARCHED = 16
 DELETE = "$delete"
 
 
+ReadRow = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""A function that makes an update of a row of an export, and returns anything else as it is."""
+
+
+def exported(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the update of a row of an export, or the mapping as it is."""
+    from idmerge.files.people import update_of  # noqa: PLC0415 - updates alone load no files
+
+    return update_of(row)
+
+
 class StatedUpdate(NamedTuple):
     """An update, read and checked."""
 
@@ -46,13 +55,16 @@ class StatedUpdate(NamedTuple):
     """True if it is for the profile of that very ID: ``$ignore_alias``."""
     operations: dict[str, Any]
     """The value of each operation, in the order of `OPERATIONS`; a list of names for ``$unset``."""
+    is_exported: bool = False
+    """True for a row of an export (`idmerge._exported`)."""
 
 
-def stated_update(update: Update) -> StatedUpdate:
+def stated_update(update: Update, read_row: ReadRow = exported) -> StatedUpdate:
     """Return what ``update`` states, its values copied.
 
-    Keys that are no operation (``$token``, ``$time``, ``$ip``, ``$ignore_time``, whatever SDKs add)
-    are passed over.
+    A mapping without an operation is read by ``read_row``: it may be a row of an export. Keys that
+    are no operation (``$token``, ``$time``, ``$ip``, ``$ignore_time``, whatever SDKs add) are
+    passed over.
 
     Raises:
         MalformedUpdateError: It is no JSON object, names no ID, has no operation, or an operation
@@ -62,6 +74,8 @@ def stated_update(update: Update) -> StatedUpdate:
     mapping = update
     if not isinstance(mapping, Mapping):
         mapping = decoded_object(update, "update", MalformedUpdateError)
+    if OPERATIONS.keys().isdisjoint(mapping):
+        mapping = read_row(mapping)
     distinct_id = as_id(mapping.get("$distinct_id"))
     if distinct_id is None:
         got = shown(mapping.get("$distinct_id"))
@@ -69,7 +83,9 @@ def stated_update(update: Update) -> StatedUpdate:
     operations = {name: _operand(name, mapping[name]) for name in OPERATIONS if name in mapping}
     if not operations:
         raise MalformedUpdateError(f"the update has no operation; expected one of {', '.join(OPERATIONS)}")
-    return StatedUpdate(distinct_id, mapping.get("$ignore_alias") is True, operations)
+    return StatedUpdate(
+        distinct_id, mapping.get("$ignore_alias") is True, operations, isinstance(mapping, ExportedProfile)
+    )
 
 
 def updated(profile: Profile | None, operations: Mapping[str, Any]) -> tuple[Profile | None, bool]:

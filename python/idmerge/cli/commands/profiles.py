@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 
 INDENT = " " * 12
+PEOPLE = "people"
+"""The dialect of rows of an export, beside whose IDs their properties stand."""
 
 
 @dataclass
@@ -59,11 +61,13 @@ class Run:
     events: int = 0
     outcomes: Counter[UpdateOutcome] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)
+    folded: Counter[str] = field(default_factory=Counter)
 
     def count(self, report: UpdateReport) -> None:
         """Add the counts of ``report``."""
         self.outcomes.update(report.outcomes)
         self.operations.update(report.operations)
+        self.folded.update(report.folded)
 
 
 @click.command(
@@ -135,6 +139,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     _check_call(updates, events, journal, output, store)
     check_table_output([], output, csv_safe=csv_safe)
     suffix = suffix_of(output)
+    of_people = _choice_of_updates(spelling)
     sample = sampled(events, **spelling.choice)
     started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
     with ExitStack() as stack:
@@ -152,7 +157,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
                 for path in events:
                     _read_links(path, resolver, run, links, bar, malformed, spelling)
                 for path in updates:
-                    _read_updates(path, people, run, bar, malformed)
+                    _read_updates(path, people, run, bar, malformed, of_people)
             run.malformed = malformed.count
             table = people.table()
             if table_file:
@@ -168,6 +173,14 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         tell_signs(sample, run.links)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
+
+
+def _choice_of_updates(spelling: Spelling) -> dict[str, Any]:
+    """Return ``dialect=`` and ``columns=`` of UPDATES, and leave the rest to events."""
+    dialect = PEOPLE if spelling.dialect == PEOPLE else None
+    if dialect is not None:
+        spelling.dialect = None
+    return {"dialect": dialect, "columns": spelling.columns or None}
 
 
 def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
@@ -190,8 +203,10 @@ def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
         links.take(piece, report)
 
 
-def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines) -> None:
-    for piece in read_updates(path, on_bytes=bar.advance):
+def _read_updates(  # noqa: PLR0913, PLR0917 - the file, and what it changes
+    path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines, of_people: dict[str, Any]
+) -> None:
+    for piece in read_updates(path, on_bytes=bar.advance, **of_people):
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message.replace("the event ", "the update ", 1))
             continue
@@ -220,6 +235,13 @@ def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
     yield labelled("applied", counted(applied, "update"))
     for operation, count in sorted(run.operations.items(), key=lambda item: -item[1]):
         yield f"{INDENT}{count:>7,}  {operation}"
+    if run.folded:
+        yield labelled(
+            "folded",
+            f"{counted(run.folded.total(), 'row')} of other IDs of "
+            f"{counted(len(run.folded), 'person', 'people')}: what the canonical ID has stays, the rest is "
+            "filled in",
+        )
     if mismatched := run.outcomes[UpdateOutcome.MISMATCHED]:
         yield labelled(
             "mismatched", f"{counted(mismatched, 'update')} left a value of another type as it was"

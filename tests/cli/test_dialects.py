@@ -91,6 +91,16 @@ def test_a_hint_prefers_the_column_of_the_same_name_in_another_case() -> None:
         idmerge.stitch(pa.table({name: ["x"] for name in names}))
 
 
+@pytest.mark.parametrize("dialect", [[], ["--dialect", "warehouse"]])
+def test_a_hint_shows_names_as_they_are(dialect: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    for names in (["x", "y"], ["événement", "clé_id"]):
+        parquet.write_table(pa.table({name: ["a"] for name in names}), path)
+        said = run("stitch", path, "-o", tmp_path / "out.parquet", *dialect, code=1).stderr
+        assert "\\u" not in said
+    assert 'columns={"event": "…", "distinct_id": "clé_id"}' in said
+
+
 @pytest.mark.parametrize("command", ["resolve", "stitch"])
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
 def test_exported_profiles_are_refused_where_events_are_wanted(

@@ -100,12 +100,12 @@ def unread(names: Sequence[str], missing: Sequence[str], what: str = "events") -
     guessed: dict[str, str] = {}
     for role in missing:
         guessed[role] = _guess(names, role, [*guessed.values()])
-    option = ", ".join(f"{json.dumps(role)}: {json.dumps(name)}" for role, name in guessed.items())
+    option = json.dumps(guessed, ensure_ascii=False)
     options = " ".join(f"--column {role}={name}" for role, name in guessed.items())
     needs = [f"{ID} or {PROPERTIES}" if role == ID else role for role in missing]
     return DialectError(
         f"{what} need the column{'s' * (len(needs) > 1)} {', and '.join(needs)}; there are {listed(names)}. "
-        f"Say which it is: columns={{{option}}}, or {options}"
+        f"Say which it is: columns={option}, or {options}"
     )
 
 

@@ -221,6 +221,23 @@ def test_no_events_are_a_table_without_rows(text: bytes, tmp_path: Path) -> None
 
 
 @pytest.mark.rule("9.duplicates")
+def test_a_description_counts_the_events_that_come_out(tmp_path: Path) -> None:
+    properties = {"distinct_id": "u", "$insert_id": "i", "time": 1}
+    (tmp_path / "f.ndjson").write_text("\n".join([json.dumps({"event": "A", "properties": properties})] * 3))
+    parquet.write_table(pa.Table.from_pylist([{"event": "A", **properties}] * 3), tmp_path / "f.parquet")
+    columns = 5
+    for name in ("f.ndjson", "f.parquet"):
+        stitched = idmerge.stitch(tmp_path / name, dedupe=True)
+        assert repr(stitched) == f"StitchedEvents(3 events and duplicates, {columns} columns)"
+        assert pa.table(stitched).num_rows == 1
+        assert repr(stitched) == f"StitchedEvents(1 events, {columns} columns)"
+        written = idmerge.stitch(tmp_path / name, dedupe=True, output=tmp_path / "out.parquet")
+        assert repr(written) == f"StitchedEvents(1 events, {columns} columns)"
+        stitched.learn()
+        assert repr(stitched) == f"StitchedEvents(3 events and duplicates, {columns} columns)"
+        assert repr(idmerge.stitch(tmp_path / name)) == f"StitchedEvents(3 events, {columns} columns)"
+
+
 def test_only_chosen_properties_become_columns_and_duplicates_are_told_all_the_same(tmp_path: Path) -> None:
     event = page("x", a=1, b=2, event="e", **{"$insert_id": "i"})
     stitched = idmerge.stitch(write(tmp_path / "e", event, event), properties=["b", "none"], dedupe=True)

@@ -95,6 +95,7 @@ class StitchedEvents:
         """The number of events in the files."""
         self.duplicates = 0
         """The number of events dropped as duplicates when the files were read the last time."""
+        self._is_deduped = False
         self._without_time: int | str = 0
         """The number, or the Parquet whose footers have it."""
         self.outcomes: Counter[Outcome] = Counter()
@@ -160,6 +161,7 @@ class StitchedEvents:
             check_output(os.fspath(output))
         self._schema, self._encoding, self._is_learned, self._bytes = None, None, False, 0
         self.events, self.outcomes = 0, Counter()
+        self.duplicates, self._is_deduped = 0, False
 
         def on_these(count: int) -> None:
             self._bytes += count
@@ -196,7 +198,7 @@ class StitchedEvents:
             yield batch
         self._without_time = without_time
         if duplicates is not None:
-            self.duplicates = duplicates.count
+            self.duplicates, self._is_deduped = duplicates.count, True
 
     def write(
         self,
@@ -263,6 +265,8 @@ class StitchedEvents:
         return reader.__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        """Name the number of events and of columns."""
+        """Name the number of events that come out, and of columns."""
         columns = f"{len(self.column_names)} columns" if self._is_learned else "not read yet"
-        return f"StitchedEvents({self.events:,} events, {columns})"
+        # How many duplicates are dropped is known when the files have been read once more.
+        unknown = " and duplicates" if self._wanted.dedupe and not self._is_deduped else ""
+        return f"StitchedEvents({self.events - self.duplicates:,} events{unknown}, {columns})"

@@ -20,6 +20,7 @@ from pyarrow import parquet
 from command_line import error_of, run
 from idmerge import DurableResolver, Profiles, Resolver, reference
 from idmerge.testing import events
+from paths import DATA
 
 EVENTS = list(events(2000, seed=5, identity_share=0.2))
 OWN = [event["properties"]["distinct_id"] for event in EVENTS if "distinct_id" in event["properties"]]
@@ -279,6 +280,19 @@ def test_malformed_lines_of_events_are_passed_over_too() -> None:
         "malformed: events.ndjson:1: the event is no JSON"
         in run("profiles", "updates.ndjson", "--events", "events.ndjson").stderr
     )
+
+
+def test_links_are_judged_in_the_order_of_processing_if_it_is_wanted() -> None:
+    order = DATA / "field" / "order.ndjson"
+    ndjson("u.ndjson", [{"$distinct_id": "$device:5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11", "$set": {"n": 1}}])
+    plain, by_time = (run("profiles", "u.ndjson", "--events", order, *sort) for sort in ([], ["--sort"]))
+    assert plain.stdout.splitlines()[1] == "ben,1"
+    assert by_time.stdout.splitlines()[1] == "ana,1"
+    assert "--sort" in plain.stderr
+    assert "--sort" not in by_time.stderr
+    run("resolve", order, "--journal", "ids")
+    said = run("profiles", "u.ndjson", "--journal", "ids", "--sort", code=2).stderr
+    assert "leave --sort out" in said
 
 
 def test_strict_stops_at_the_first_malformed_line_and_writes_nothing() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import idmerge
+from command_line import run
 from idmerge import Resolver, files
 from idmerge.errors import FileFormatError
 from idmerge.files import sorting, tablesorting
@@ -87,6 +90,35 @@ def test_the_text_of_an_event_stays_as_it_is_and_bad_lines_stay_where_they_are(t
     path.write_bytes(b"\n".join([lines[0].rstrip(), b"", lines[1].rstrip(), lines[2]]))
     (whole,) = files.sorted_by_processing_time([path])
     assert Path(whole.path).read_bytes() == lines[2] + b"\n" + lines[0] + lines[1]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_csv_is_sorted_as_the_same_events_in_other_columns_are(suffix: str, tmp_path: Path) -> None:
+    rows = [
+        {"event": "A", "distinct_id": "a", "n": "1", "mp_processing_time_ms": "30", "odd": 'x,"y"'},
+        {"event": "$merge", "distinct_id": "", "n": "2", "$distinct_ids": '["a", "b"]'},
+        {"event": "A", "distinct_id": "b", "n": "3", "mp_processing_time_ms": "10", "odd": "é"},
+        {"event": "A", "distinct_id": "c", "n": "4", "mp_processing_time_ms": "", "odd": ""},
+        {"event": "A", "distinct_id": "d", "n": "5", "mp_processing_time_ms": "20"},
+    ]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    path = tmp_path / f"f{suffix}"
+    packed = gzip.compress(text.getvalue().encode()) if suffix.endswith(".gz") else text.getvalue().encode()
+    path.write_bytes(packed)
+    stitched = pa.table(idmerge.stitch(path, sort=True, canonical="smallest"))
+    assert stitched["n"].to_pylist() == ["3", "4", "5", "1", "2"]
+    plain = pa.table(idmerge.stitch(path, canonical="smallest"))
+    assert stitched.schema == plain.schema
+    assert sorted(map(str, stitched.to_pylist())) == sorted(map(str, plain.to_pylist()))
+    assert stitched["distinct_id"].to_pylist() == ["a", "c", "d", "a", None]
+    assert "a,a,2" in run("resolve", path, "--sort", "--canonical", "smallest").stdout
+    (tmp_path / "bad.csv").write_text("event,distinct_id,mp_processing_time_ms\nA,a,1\nA,b\n")
+    with pytest.raises(FileFormatError, match=r"bad.csv:3: the row must have 3 cells .*: mend the row"):
+        files.sorted_by_processing_time([tmp_path / "bad.csv"])
 
 
 def test_an_array_with_an_item_that_is_no_json_is_an_error(tmp_path: Path) -> None:

@@ -10,15 +10,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.cli.messages import shown, tell
-from idmerge.files import STDIN, sorted_by_processing_time
+from idmerge.files import STDIN, RereadableFile, sorted_by_processing_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
-
-    from idmerge.files import RereadableFile
 
 
 class Progress(Protocol):
@@ -69,6 +67,11 @@ def in_order(
         return list(files)
     with progress("sorting", total_size(files)) as bar:
         return sorted_by_processing_time(files, on_bytes=bar.advance, **arguments)
+
+
+def path_of(source: str | RereadableFile) -> tuple[str, str | None]:
+    """Return the path of ``source``, and its name in messages if that is another one."""
+    return (source.path, source.name) if isinstance(source, RereadableFile) else (source, None)
 
 
 @contextmanager

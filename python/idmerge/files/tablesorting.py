@@ -19,7 +19,7 @@ from idmerge.files.pieces import BadLine
 from idmerge.files.processing import CLOCKS, moment_of
 from idmerge.files.properties import properties_in
 from idmerge.files.rereadable import RereadableFile
-from idmerge.files.tablefiles import format_of, schema_of, table_pieces
+from idmerge.files.tablefiles import schema_of, table_pieces
 from idmerge.files.tables import ROWS, check_names
 from idmerge.files.tabular import renamed_in
 
@@ -48,7 +48,8 @@ def sorted_table(
     """Return the events in the columns of ``files``, sorted, as Parquet with raw names.
 
     Raises:
-        FileFormatError: A file is damaged or CSV, or the columns of the files do not fit.
+        FileFormatError: A file is damaged, a CSV has a row of another width than its header, or the
+            columns of the files do not fit.
         OSError: There is no room for the runs.
     """
     library: Any = import_pyarrow("sorting tables")
@@ -56,8 +57,6 @@ def sorted_table(
 
     schemas, names = {}, {}
     for file in files:
-        if format_of(file) == "CSV":
-            raise FileFormatError(f"{file.name}: CSV of events is not sorted; leave --sort (sort=) out")
         own = schema_of(file)
         dialect, raw = renamed_in(file.name, own.names, choice, needs_event=True)
         on_dialect(file.name, dialect)
@@ -96,7 +95,7 @@ def _batches(
         there = schemas[file.path].names
         for piece in table_pieces(file, names[file.path], size, on_bytes):
             if isinstance(piece, BadLine):
-                raise FileFormatError(str(piece))
+                raise FileFormatError(f"{piece}; a table is sorted whole: mend the row, or leave sort out")
             columns = {raw: piece.batch.column(own) for raw, own in zip(there, names[file.path], strict=True)}
             moments, latest = _moments(columns, piece.batch.num_rows, latest)
             nulls = piece.batch.num_rows

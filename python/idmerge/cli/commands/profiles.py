@@ -24,6 +24,7 @@ from idmerge.cli.options import (
     files_in_directories,
     journal_option,
     policy_options,
+    sort_option,
     strict_option,
 )
 from idmerge.cli.output import (
@@ -37,8 +38,8 @@ from idmerge.cli.output import (
     tell_renamed,
     write_table,
 )
-from idmerge.cli.progress import Progress, progress, total_size
-from idmerge.files import STDIN, BadLine, read_updates, replacing, sampled, scan
+from idmerge.cli.progress import Progress, in_order, path_of, progress, total_size
+from idmerge.files import STDIN, BadLine, RereadableFile, read_updates, replacing, sampled, scan
 from idmerge.profiles.store import sole_writer
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Run:
     "or fill the gaps in the canonical ID's.",
 )
 @dialect_options
+@sort_option
 @csv_safe_option
 @strict_option
 @canonical_option
@@ -129,6 +131,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     output: str | None,
     store: str | None,
     merge_profiles: Any,
+    sort: bool,
     csv_safe: bool,
     strict: bool,
     spelling: Spelling,
@@ -136,7 +139,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Apply updates of profiles and write one a person; the help says more."""
-    _check_call(updates, events, journal, output, store)
+    _check_call(updates, events, journal, output, store, sort=sort)
     check_table_output([], output, csv_safe=csv_safe)
     suffix = suffix_of(output)
     of_people = _choice_of_updates(spelling)
@@ -151,11 +154,12 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         else:
             people = Profiles(resolver, merge_profiles=merge_profiles)
         with nullcontext() if output is None or is_printed(output) else replacing(output) as table_file:
+            sources = in_order(events, spelling.arguments, is_sorted=sort)
             with progress("reading", total) as bar:
                 malformed = MalformedLines(bar, strict=strict)
                 links = RejectedLinks(resolver.policy)
-                for path in events:
-                    _read_links(path, resolver, run, links, bar, malformed, spelling)
+                for source in sources:
+                    _read_links(source, resolver, run, links, bar, malformed, spelling)
                 for path in updates:
                     _read_updates(path, people, run, bar, malformed, of_people)
             run.malformed = malformed.count
@@ -170,7 +174,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         for line in _summary(run, people, perf_counter() - started):
             click.echo(line, err=True)
         _tell_notes(run, links if events else None, spelling)
-        tell_signs(sample, run.links)
+        tell_signs(sample, run.links, is_sorted=sort)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
 
@@ -184,7 +188,7 @@ def _choice_of_updates(spelling: Spelling) -> dict[str, Any]:
 
 
 def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
-    path: str,
+    source: str | RereadableFile,
     resolver: Resolver,
     run: Run,
     links: RejectedLinks,
@@ -192,7 +196,9 @@ def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
     malformed: MalformedLines,
     spelling: Spelling,
 ) -> None:
-    for piece in scan(path, on_bytes=bar.advance, **spelling.arguments):
+    path, name = path_of(source)
+    arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
+    for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message)
             continue
@@ -255,12 +261,14 @@ def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
     )
 
 
-def _check_call(
+def _check_call(  # noqa: PLR0913 - the files of a call
     updates: Sequence[str],
     events: Sequence[str],
     journal: str | None,
     output: str | None,
     store: str | None,
+    *,
+    sort: bool,
 ) -> None:
     """Raise a usage error unless one source of links is named, and no input is written over."""
     if bool(events) == bool(journal):
@@ -269,6 +277,8 @@ def _check_call(
         )
     if journal:
         check_rules_are_left_out()
+        if sort:
+            raise click.UsageError("the links of a journal have been judged in their order; leave --sort out")
     read_only = [*updates, *events, *filter(None, [journal])]
     if [*updates, *events].count(STDIN) > 1:
         raise click.UsageError("standard input can be read once; name files")

@@ -45,7 +45,7 @@ from idmerge.cli.output import (
     suffix_of,
     write_table,
 )
-from idmerge.cli.progress import in_order, progress, total_size
+from idmerge.cli.progress import in_order, path_of, progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.summary import Run, print_summary
 from idmerge.files import BadLine, Piece, RereadableFile, replacing, sampled, scan
@@ -129,7 +129,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         sample = sampled(files, **spelling.choice)  # Reading begins here.
         sources = in_order(files, spelling.arguments, is_sorted=sort)
         if sort:
-            total = total_size([_path_of(source)[0] for source in sources])
+            total = total_size([path_of(source)[0] for source in sources])
         links = RejectedLinks(resolver.policy, in_journal=journal is not None)
         reading = _read_all(sources, total, resolver, run, links, writer, spelling, strict=strict)
         with _keeping(run, journal):
@@ -147,11 +147,6 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
     links.tell(events=run.events, told_empty=spelling.told_empty)
     tell_signs(sample, run.outcomes.total(), is_sorted=sort)
-
-
-def _path_of(source: str | RereadableFile) -> tuple[str, str | None]:
-    """Return the path of ``source``, and its name in messages if that is another one."""
-    return (source.path, source.name) if isinstance(source, RereadableFile) else (source, None)
 
 
 def _rejected_writer(path: str, stack: ExitStack, *, csv_safe: bool) -> RejectedWriter:
@@ -191,7 +186,7 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
     with progress("reading", total) as bar:
         malformed = MalformedLines(bar, strict=strict)
-        for path, name in map(_path_of, sources):
+        for path, name in map(path_of, sources):
             arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
             for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
                 if isinstance(piece, BadLine):

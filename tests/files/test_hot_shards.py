@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -97,7 +98,7 @@ def test_the_doctor_reads_hot_shards_too(tmp_path: Path) -> None:
 
 @pytest.mark.rule("3.hot shards")
 @pytest.mark.parametrize("form", ["flat", "struct", "text", "nested"])
-@pytest.mark.parametrize("where", ["memory", "file"])
+@pytest.mark.parametrize("where", ["memory", "polars", "pandas", "file"])
 def test_hot_shards_in_columns_are_the_events_that_were_sent(form: str, where: str, tmp_path: Path) -> None:
     rows = [{"event": event["event"], "properties": event["properties"]} for event in STORY[:4]]
     for row in rows:
@@ -125,6 +126,8 @@ def test_hot_shards_in_columns_are_the_events_that_were_sent(form: str, where: s
         for piece in files.scan(given):
             piece.apply_to(resolver)
         assert resolver.resolve(DEVICE) == "ana"
+    elif where != "memory":
+        given = pl.from_arrow(table) if where == "polars" else table.to_pandas()
     stitched = pa.table(idmerge.stitch(given)).to_pylist()
     assert [row["event"] for row in stitched] == ["View", "View", "$identify", "View"]
     assert [row["distinct_id"] for row in stitched] == ["ana", "ana", "ana", "7"]

@@ -135,15 +135,17 @@ class Stitcher:
             row += len(rows)
 
     def answers(self, table: pa.Table) -> Answers:
-        """Return the columns of IDs of ``table``, and of its times if they are no timestamps."""
+        """Return the columns of ``table`` that are new or replaced."""
         import numpy as np  # noqa: PLC0415
 
-        row = 0
+        sent, row = self._unsharded(table), 0
         answers = []
-        for piece in pieces_of(table):
+        for piece in pieces_of(sent):
             answers.append(self._answers(piece, range(row, row + piece.num_rows)))
             row += piece.num_rows
         columns = {name: _joined([piece.columns[name] for piece in answers]) for name in answers[0].columns}
+        if sent is not table:
+            columns[EVENT] = sent.column(EVENT)
         self.report.events += table.num_rows
         if self._duplicates is None:
             return Answers(columns, None)
@@ -189,7 +191,6 @@ class Stitcher:
 
     def stitched(self, table: pa.Table) -> pa.Table:
         """Return ``table`` with its columns of IDs and times, and without its duplicates."""
-        table = self._unsharded(table)
         answers = self.answers(table)
         after = ID
         for name, column in answers.columns.items():

@@ -77,8 +77,10 @@ class Run:
     Apply the profile updates in UPDATES, in their order, and write one profile a person.
 
     UPDATES holds what Mixpanel's /engage takes: one JSON object a line or one JSON array, plain, gzip or
-    zstd, - for standard input. Each update goes to the person of its $distinct_id, by the links of --events,
-    all of which are read first, or by those that the journal PATH holds.
+    zstd, - for standard input. Or it holds rows of exported profiles (JSON, .csv, .parquet, .arrow): that of
+    the canonical ID counts, those of a person's other IDs fill in what it lacks. Each update goes to the
+    person of its $distinct_id, by the links of --events, all of which are read first, or by those that the
+    journal PATH holds.
 
     The table has a row for each person: distinct_id, the canonical ID, then a column a property; lists, and
     values that differ in type, are JSON text. It goes to standard output as CSV, or with -o to a file; the

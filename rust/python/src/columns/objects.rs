@@ -103,12 +103,9 @@ const LINE: usize = 64;
 
 /// Returns whether all objects of a list are text or stand for none.
 fn are_plain(list: &Bound<'_, PyList>) -> PyResult<bool> {
-    for start in (0..list.len()).step_by(PIECE) {
-        // A copy takes a reference to each object and so brings it near, many at once.
-        for object in list.get_slice(start, start + PIECE) {
-            if !object.is_exact_instance_of::<PyString>() && !is_plain(&object)? {
-                return Ok(false);
-            }
+    for object in list.iter() {
+        if !object.is_exact_instance_of::<PyString>() && !is_plain(&object)? {
+            return Ok(false);
         }
     }
     Ok(true)

@@ -186,7 +186,7 @@ def _verdict(properties: Mapping[str, Any]) -> str | None:
     """Return Mixpanel's reason for refusing an identity event; a null or empty one is none."""
     reasons = (properties.get(key) for key in VERDICTS)
     reason = next((reason for reason in reasons if reason is not None and reason != ""), None)
-    return reason if reason is None or isinstance(reason, str) else shown(reason)
+    return None if reason is None else as_id(reason) or shown(reason)
 
 
 def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:

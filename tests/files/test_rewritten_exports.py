@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idmerge import Outcome, Policy, Resolver, files, reference, stitch
+from idmerge.events import parse
 from idmerge.files.rows import Rows
 from paths import DATA
 from resolver_state import state
@@ -133,10 +134,13 @@ def test_in_tables_too_evidence_counts_behind_its_event() -> None:
     assert set(stitched.column("distinct_id").to_pylist()) == {f"$device:{DEVICE}"}
 
 
-def test_a_reason_that_is_no_text_is_shown(tmp_path: Path) -> None:
+def test_a_reason_that_is_no_text_is_shown_as_the_same_event_states_it(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
-    merge = {"event": "$merge", "properties": {"$distinct_ids": ["a", "b"], "$failure_reason": True}}
-    path.write_text(json.dumps(merge), "utf-8")
-    [piece] = files.scan(path)
-    [link] = piece.judged(piece.apply_to(Resolver()))
-    assert (link.outcome, link.reason) == (Outcome.REFUSED_BEFORE, "True")
+    for reason in (True, 7, 1000.0, 1e300, 0.5, [1], {"a": 1}):
+        merge = {"event": "$merge", "properties": {"$distinct_ids": ["a", "b"], "$failure_reason": reason}}
+        path.write_text(json.dumps(merge), "utf-8")
+        [piece] = files.scan(path)
+        [link] = piece.judged(piece.apply_to(Resolver()))
+        stated = parse(merge)
+        assert stated is not None
+        assert (link.outcome, link.reason) == (Outcome.REFUSED_BEFORE, stated.refused)

@@ -180,6 +180,8 @@ def test_what_can_be_no_link_is_not_counted_as_refused(make: Any) -> None:
         ({"$failure_reason": None, "$identity_failure_reason": "late"}, "late"),
         ({"$failure_reason": "one", "$identity_failure_reason": "other"}, "one"),
         ({"$failure_reason": 7}, "7"),
+        ({"$failure_reason": 1000.0}, "1000"),
+        ({"$failure_reason": 0.5}, "0.5"),
         ({"$failure_reason": None}, None),
         ({"$failure_reason": ""}, None),
         ({"$failure_description": "of nothing"}, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -286,3 +287,14 @@ def test_an_alias_whose_id_as_sent_is_null_is_of_its_distinct_id() -> None:
 def test_ids_of_the_old_web_sdk_are_anonymous_by_default(make: Any, anon_id: str) -> None:
     assert make().identify(anon_id, "U1") is Outcome.MERGED
     assert make(Policy(anon_format="uuid4")).identify(anon_id, "U1") is Outcome.ANON_FORMAT
+
+
+@pytest.mark.rule("2.anon_format")
+@pytest.mark.parametrize("prefix", ["", "$device:"])
+def test_groups_that_are_as_long_as_need_be_are_anonymous(prefix: str) -> None:
+    core, judge = Resolver(), reference.Resolver()
+    lengths = product((10, 11, 12), (0, 1, 2), (0, 1), (1,), (10, 11, 12))
+    ids = [prefix + "-".join("a" * length for length in group) for group in lengths]
+    outcomes = [core.identify(text, "U1") for text in ids]
+    assert outcomes == [judge.identify(text, "U1") for text in ids]
+    assert outcomes.count(Outcome.MERGED) == 2 * 2 * 2

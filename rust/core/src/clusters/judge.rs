@@ -233,6 +233,8 @@ impl Rules<'_> {
     ///
     /// Claims come before the union, so a link's own identified ID already counts when the
     /// canonical ID is chosen (SPEC 5).
+    #[expect(clippy::inline_always, reason = "two callers, of which one is called for every link")]
+    #[inline(always)]
     fn claim<C: Clusters>(
         self,
         clusters: &mut C,

@@ -140,10 +140,12 @@ impl Policy {
     /// The key shows a canonical UUID of version 4 without a look at the text.
     #[inline]
     pub(crate) fn marks(&self, text: &str, packed: Option<Key>) -> Marks {
+        // Most IDs of people end here.
+        let is_long = text.len() >= SHORTEST_ANONYMOUS;
         let is_uuid4 = || packed.is_some_and(Key::is_uuid4) || is_uuid4(without_prefix(text));
         let anonymous = match self.anon_format {
-            AnonFormat::Mixpanel => is_uuid4() || is_old_web_id(without_prefix(text)),
-            AnonFormat::Uuid4 => is_uuid4(),
+            AnonFormat::Mixpanel => is_long && (is_uuid4() || is_old_web_id(without_prefix(text))),
+            AnonFormat::Uuid4 => is_long && is_uuid4(),
             AnonFormat::Sdk => is_five_groups(without_prefix(text)),
             AnonFormat::Any => true,
         };
@@ -164,7 +166,8 @@ impl Policy {
     ///
     /// Reads as the specification does, from top to bottom: the first check that applies decides.
     /// Kinds that no event states by itself are judged by [`Self::judge_mapping`], or not at all.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "two callers, of which one is called for every link")]
+    #[inline(always)]
     pub(crate) fn judge(&self, kind: Kind, facts: &impl Facts) -> Outcome {
         if facts.same_id() {
             return Outcome::SameIds;
@@ -242,18 +245,16 @@ fn is_uuid4(text: &str) -> bool {
 /// Returns whether `text` is five groups of hex digits, none empty, of which the first and the last
 /// have at least 11.
 fn is_old_web_id(text: &str) -> bool {
-    // Most IDs are decided here: a UUID's first group ends before, a word has some other letter.
-    let begins = text.bytes().take_while(u8::is_ascii_hexdigit).count();
-    if begins < LONG_GROUP {
-        return false;
-    }
     let is_group = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let last = text.rsplit('-').next().unwrap_or_default();
-    last.len() >= LONG_GROUP && text.split('-').count() == 5 && text.split('-').all(is_group)
+    let [first, last] = [text.split('-').next(), text.rsplit('-').next()];
+    let is_long = |group: Option<&str>| group.is_some_and(|group| group.len() >= LONG_GROUP);
+    is_long(first) && is_long(last) && text.split('-').count() == 5 && text.split('-').all(is_group)
 }
 
 /// The fewest digits of the first and the last group of an old web ID.
 const LONG_GROUP: usize = 11;
+/// The fewest bytes of an old web ID, which are fewer than those of a UUID.
+const SHORTEST_ANONYMOUS: usize = 2 * LONG_GROUP + "-0-0-0-".len();
 
 /// Returns whether `text` is five groups of ASCII letters or digits joined by hyphens, none empty.
 fn is_five_groups(text: &str) -> bool {

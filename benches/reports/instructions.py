@@ -1,10 +1,11 @@
-"""Instructions a link, an operand, a look-up: a guard against regressions that no noise disturbs.
+"""Instructions a link, a look-up, an event: a guard against regressions that no noise disturbs.
 
     python -m benches.reports.instructions            count; exit 1 if a kernel grew
     python -m benches.reports.instructions --record   write `benches/results/instructions.json`
 
-Callgrind counts what the core's kernels (`rust/core/benches/instructions.rs`) execute, between the
-first and the last instruction of each and nowhere else. Preparing takes exactly as many in every
+Callgrind counts what the kernels of the core and of the readers of events
+(`rust/*/benches/instructions.rs`) execute, between the first and the last instruction of each and
+nowhere else. Preparing takes exactly as many in every
 run. Hashes are keyed anew in each process, so the kernels that search the index differ from run to
 run, by less than 0.1 % in eight runs each; the bound of 5 % leaves room for how a compiler happens
 to arrange what has not changed.
@@ -31,12 +32,15 @@ from benches.support.paths import RESULTS, ROOT
 
 RECORD = RESULTS / "instructions.json"
 IDS = 100_000
-UNITS = {"receive": "an operand", "settle": "a link", "ask": "a question", "resolve": "a look-up"}
-"""The kernels, and what each handles one of at a time."""
+KERNELS = {
+    "core": {"receive": "an operand", "settle": "a link", "ask": "a question", "resolve": "a look-up"},
+    "events": {"scan": "an event", "columns": "an event"},
+}
+"""The kernels of each crate, and what each handles one of at a time."""
+UNITS = {kernel: unit for kernels in KERNELS.values() for kernel, unit in kernels.items()}
 MOST_GROWTH = 0.05
 
 _PROGRAM = "instructions"
-_BUILD = ("cargo", "bench", "--locked", "--package=idmerge-core", f"--bench={_PROGRAM}", "--no-run")
 
 
 class UncountedError(Exception):
@@ -52,15 +56,25 @@ def count() -> dict[str, float]:
     for tool, whence in (("valgrind", "a package of that name"), ("cargo", "https://rustup.rs")):
         if shutil.which(tool) is None:
             raise UncountedError(f"{tool} is not installed ({whence}): no instructions are counted")
+    programs = {crate: _build(crate) for crate in KERNELS}
+    return {
+        kernel: _count_one(programs[crate], kernel)
+        for crate, kernels in KERNELS.items()
+        for kernel in kernels
+    }
+
+
+def _build(crate: str) -> str:
+    """Build the kernels of a crate and return their program."""
+    command = ("cargo", "bench", "--locked", f"--package=idmerge-{crate}", f"--bench={_PROGRAM}", "--no-run")
     built = subprocess.run(
-        [*_BUILD, "--message-format=json-render-diagnostics"],
+        [*command, "--message-format=json-render-diagnostics"],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    program = executable(built.stdout)
-    return {kernel: _count_one(program, kernel) for kernel in UNITS}
+    return executable(built.stdout)
 
 
 def _count_one(program: str, kernel: str) -> float:

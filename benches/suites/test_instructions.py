@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from benches.reports import instructions
-from benches.reports.instructions import RECORD, ROOT, UNITS, UncountedError, executable, grown, total, units
+from benches.reports.instructions import (
+    KERNELS,
+    RECORD,
+    ROOT,
+    UNITS,
+    UncountedError,
+    executable,
+    grown,
+    total,
+    units,
+)
 
 PROFILE = """\
 # callgrind format
@@ -109,5 +119,6 @@ def test_without_valgrind_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_kernel_has_a_recorded_figure_and_a_function_of_its_own() -> None:
     recorded = json.loads(RECORD.read_text("utf-8"))
     assert set(recorded["instructions"]) == set(UNITS)
-    source = (ROOT / "rust" / "core" / "benches" / "instructions.rs").read_text("utf-8")
-    assert set(re.findall(r"#\[inline\(never\)\]\nfn kernel_(\w+)\(", source)) == set(UNITS)
+    for crate, kernels in KERNELS.items():
+        source = (ROOT / "rust" / crate / "benches" / "instructions.rs").read_text("utf-8")
+        assert set(re.findall(r"#\[inline\(never\)\]\nfn kernel_(\w+)\(", source)) == set(kernels)

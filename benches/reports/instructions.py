@@ -34,7 +34,7 @@ RECORD = RESULTS / "instructions.json"
 IDS = 100_000
 KERNELS = {
     "core": {"receive": "an operand", "settle": "a link", "ask": "a question", "resolve": "a look-up"},
-    "events": {"scan": "an event", "columns": "an event"},
+    "events": {"cut": "an event", "scan": "an event", "columns": "an event"},
 }
 """The kernels of each crate, and what each handles one of at a time."""
 UNITS = {kernel: unit for kernels in KERNELS.values() for kernel, unit in kernels.items()}

@@ -13,6 +13,7 @@
 use std::fmt::Write;
 
 use idmerge_core::Kind;
+use idmerge_events::array::ArrayLines;
 use idmerge_events::columns::ExpectedKinds;
 use idmerge_events::links::Rules;
 use idmerge_events::scan::{Scan, Scanner};
@@ -26,7 +27,13 @@ const LINKED: usize = 10;
 /// A kernel, its name, and how many units it handles of this text.
 type Kernel = (&'static str, fn(&str) -> usize);
 
-const KERNELS: [Kernel; 2] = [("scan", events_scanned), ("columns", events_in_columns)];
+const KERNELS: [Kernel; 3] = [("cut", items_cut), ("scan", events_scanned), ("columns", events_in_columns)];
+
+/// Cuts an array, behind its opening bracket, into lines.
+#[inline(never)]
+fn kernel_cut(array: &[u8], lines: &mut Vec<u8>) {
+    ArrayLines::default().cut(array, lines).expect("an array");
+}
 
 /// Reads the steps that lines state.
 #[inline(never)]
@@ -38,6 +45,14 @@ fn kernel_scan(scanner: &Scanner, text: &str) -> Scan {
 #[inline(never)]
 fn kernel_columns(scanner: &Scanner, text: &str, expected: &ExpectedKinds) -> Scan {
     scanner.scan(&[], text.as_bytes(), Some(expected), None).expect("a short text")
+}
+
+fn items_cut(text: &str) -> usize {
+    let array = format!("{}]", text.trim_end().replace('\n', ",\n "));
+    let mut lines = Vec::with_capacity(array.len());
+    kernel_cut(array.as_bytes(), &mut lines);
+    assert_eq!(lines, text.trim_end().as_bytes());
+    text.lines().count()
 }
 
 fn events_scanned(text: &str) -> usize {
@@ -104,7 +119,7 @@ fn main() {
     let text = text(events);
     let mut known =
         KERNELS.into_iter().filter(|(name, _)| chosen.is_none_or(|chosen| chosen == *name)).peekable();
-    assert!(known.peek().is_some(), "KERNEL is one of scan, columns");
+    assert!(known.peek().is_some(), "KERNEL is one of cut, scan, columns");
     for (name, run) in known {
         println!("{name} {}", run(&text));
     }

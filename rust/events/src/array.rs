@@ -1,12 +1,14 @@
 //! The items of a JSON array as lines, and objects that stand one after another, so that one reader
 //! reads all of them.
 //!
-//! Brackets, commas and quotes are all that is looked at. Each comma between items becomes the end
+//! Brackets, commas and quotes are all that is looked at, those within an item a block at a time. Each comma between items becomes the end
 //! of a line, and every byte within an item that could end a line becomes another one, so an item
 //! has the line of its number. Whether an item is JSON is left to the reader of lines. Memory is
 //! that of the text of one call.
 
 use memchr::{memchr, memchr2};
+
+use crate::structure::{BLOCK, Before, Structure};
 
 const NO_ITEM: &str = "the item is no JSON: Expecting value";
 /// The error of an object that goes beyond the end of the text.
@@ -36,9 +38,8 @@ pub struct ArrayLines {
     is_open: bool,
     /// The number of brackets of the item that are open.
     depth: usize,
-    in_text: bool,
-    /// Whether the next character is escaped.
-    is_escaped: bool,
+    /// Whether a string has begun, and whether its next character is escaped.
+    before: Before,
 }
 
 impl ArrayLines {
@@ -74,8 +75,14 @@ impl ArrayLines {
     pub fn pass<'a>(&mut self, text: &'a [u8], lines: &mut Vec<u8>) -> Result<&'a [u8], String> {
         let mut rest = text;
         while self.place != Place::Closed {
+            if self.depth > 0
+                && let Some(block) = rest.first_chunk::<BLOCK>()
+            {
+                rest = self.pass_block(block, rest, lines)?;
+                continue;
+            }
             let Some((&byte, behind)) = rest.split_first() else { break };
-            if self.in_text {
+            if self.before.in_text {
                 rest = self.pass_text(rest, lines);
                 continue;
             }
@@ -90,20 +97,90 @@ impl ArrayLines {
         self.place == Place::Closed
     }
 
+    /// Copies a block within an item, or of it what belongs to the item; `text` begins with it.
+    /// Returns what is behind that.
+    #[inline]
+    fn pass_block<'a>(
+        &mut self,
+        block: &[u8; BLOCK],
+        text: &'a [u8],
+        lines: &mut Vec<u8>,
+    ) -> Result<&'a [u8], String> {
+        let Some(found) = Structure::of(block, &mut self.before) else {
+            // No JSON, which the reader of the line finds.
+            return self.pass_bytes(text, BLOCK, lines);
+        };
+        let mut end = BLOCK;
+        let closing = found.closing.count_ones() as usize;
+        if closing < self.depth {
+            self.depth = self.depth - closing + found.opening.count_ones() as usize;
+        } else {
+            let mut brackets = found.opening | found.closing;
+            while brackets != 0 {
+                let place = brackets.trailing_zeros();
+                brackets &= brackets - 1;
+                if found.closing >> place & 1 == 0 {
+                    self.depth += 1;
+                    continue;
+                }
+                self.depth -= 1;
+                if self.depth == 0 {
+                    end = place as usize + 1;
+                    self.before = Before::default();
+                    self.place = Place::ItemEnd;
+                    break;
+                }
+            }
+        }
+        let start = lines.len();
+        lines.extend_from_slice(&block[..end]);
+        let mut newlines = found.newlines;
+        while newlines != 0 {
+            let place = newlines.trailing_zeros() as usize;
+            newlines &= newlines - 1;
+            if place < end {
+                lines[start + place] = line_end(found.strings >> place & 1 == 1);
+            }
+        }
+        Ok(&text[end..])
+    }
+
+    /// Copies the first `count` bytes one by one, or of them what belongs to the item. Returns what
+    /// is behind that.
+    #[cold]
+    fn pass_bytes<'a>(
+        &mut self,
+        text: &'a [u8],
+        count: usize,
+        lines: &mut Vec<u8>,
+    ) -> Result<&'a [u8], String> {
+        let mut rest = &text[..count];
+        while self.depth > 0
+            && let Some((&byte, next)) = rest.split_first()
+        {
+            if self.before.in_text {
+                rest = self.pass_text(rest, lines);
+                continue;
+            }
+            rest = next;
+            self.take(byte, lines)?;
+        }
+        Ok(&text[count - rest.len()..])
+    }
+
     /// Copies the text of a string up to its end, and returns what is behind that.
     fn pass_text<'a>(&mut self, text: &'a [u8], lines: &mut Vec<u8>) -> &'a [u8] {
-        let from = usize::from(self.is_escaped); // The escaped character is nothing special.
+        let from = usize::from(self.before.is_escaped); // The escaped character is nothing special.
         let found = memchr2(b'"', b'\\', &text[from..]).map(|place| from + place);
         let end = found.map_or(text.len(), |place| place + 1);
         let start = lines.len();
         lines.extend_from_slice(&text[..end]);
         if memchr(b'\n', &text[..end]).is_some() {
-            // This byte is no JSON within a string either, but ends no line.
-            lines[start..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = 1);
+            lines[start..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = line_end(true));
         }
-        self.is_escaped = found.is_some_and(|place| text[place] == b'\\');
+        self.before.is_escaped = found.is_some_and(|place| text[place] == b'\\');
         if found.is_some_and(|place| text[place] == b'"') {
-            self.in_text = false;
+            self.before.in_text = false;
             self.end_value();
         }
         &text[end..]
@@ -119,7 +196,7 @@ impl ArrayLines {
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
             if self.place == Place::Item {
                 // Any number may stand between items, and the line has none of them.
-                lines.push(b' ');
+                lines.push(if byte == b'\n' { line_end(false) } else { byte });
             }
             return Ok(());
         }
@@ -155,7 +232,7 @@ impl ArrayLines {
         lines.push(byte);
         self.place = Place::Item;
         match byte {
-            b'"' => self.in_text = true,
+            b'"' => self.before.in_text = true,
             b'[' | b'{' => self.depth += 1,
             b']' | b'}' if self.depth > 0 => {
                 self.depth -= 1;
@@ -172,13 +249,19 @@ impl ArrayLines {
             Place::Begun | Place::Comma | Place::ItemEnd if self.is_open => Ok(()),
             Place::Begun | Place::Comma => Err(NO_ITEM.to_owned()),
             Place::Item | Place::ItemEnd => {
-                if self.in_text || self.depth > 0 {
+                if self.before.in_text || self.depth > 0 {
                     lines.push(b'\n'); // The reader of this line finds that it is not closed.
                 }
                 Err(if self.is_open { NO_END.to_owned() } else { no_comma("") })
             }
         }
     }
+}
+
+/// Returns the byte that stands for the end of a line within an item.
+fn line_end(in_text: bool) -> u8 {
+    // The first is no JSON within a string, as the end of a line is none.
+    if in_text { 1 } else { b' ' }
 }
 
 /// Returns the error of text where an object is expected.

@@ -16,6 +16,7 @@
 //! - [`beginning`]: the form of a text; [`array`]: the items of a JSON array, and objects one after
 //!   another, as lines; [`pages`]: the lists in answers of query APIs; [`transcode`]: lines of
 //!   other dialects as lines of the raw shape; [`lines`]: the lines of a text that comes in pieces.
+//!   `structure`: strings and brackets, a block of text at a time.
 //! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
 //!   values.
 //! - [`ids`]: the texts of IDs that are no text.
@@ -63,6 +64,7 @@ pub mod pages;
 pub mod parquet;
 pub mod scan;
 pub mod schema;
+mod structure;
 pub mod transcode;
 
 pub use error::Error;

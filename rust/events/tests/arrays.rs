@@ -32,7 +32,7 @@ fn each_item_becomes_a_line() {
 
 #[test]
 fn an_end_of_a_line_within_an_item_ends_none() {
-    assert_eq!(whole("{\n\"a\":\r\n1}]"), "{ \"a\":  1}");
+    assert_eq!(whole("{\n\"a\":\r\n1}]"), "{ \"a\":\r 1}");
     assert_eq!(whole("\"a\nb\"]"), "\"a\u{1}b\"");
 }
 
@@ -94,5 +94,28 @@ proptest! {
     #[test]
     fn the_size_of_the_pieces_changes_nothing(text in "[\\[\\]{},\":\\\\ \nab1]{0,24}", size in 1usize..8) {
         prop_assert_eq!(cut(&text, size), cut(&text, usize::MAX));
+    }
+
+    #[test]
+    fn blocks_are_cut_as_their_bytes_are(
+        parts in proptest::collection::vec(
+            prop_oneof![
+                2 => Just("{\"k\":\"a \\\" ]}\\\\\","), 2 => Just("[{\"k\":[1,2]}"), 2 => Just("},"),
+                1 => Just("\\"), 1 => Just("\n"), 1 => Just("\""), 1 => Just("}]"),
+                1 => Just("\"long enough for a block that is nothing but a string and nothing else\""),
+            ],
+            0..24,
+        ),
+        size in 1usize..32,
+    ) {
+        let text = parts.concat();
+        prop_assert_eq!(cut(&text, size), cut(&text, usize::MAX));
+        let objects = |size: usize| {
+            let (mut array, mut lines) = (ArrayLines::of_objects(), Vec::new());
+            let wrong = text.as_bytes().chunks(size).try_for_each(|piece| array.cut(piece, &mut lines));
+            let wrong = wrong.and_then(|()| array.cut(&[], &mut lines)).err();
+            (lines, wrong)
+        };
+        prop_assert_eq!(objects(size), objects(text.len().max(1)));
     }
 }

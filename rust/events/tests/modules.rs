@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 16] = [
+const EVENTS: [Direction; 17] = [
     ("error", &[]),
-    ("array", &[]),
+    ("structure", &[]),
+    ("array", &["structure"]),
     ("beginning", &[]),
     ("pages", &["array", "beginning"]),
     ("transcode", &["json"]),

@@ -276,8 +276,14 @@ class Beginning:
     def take(self, text: bytes) -> str | None:
         """Look at the next piece of text, an empty one for the end; return the form once known.
 
-        It is ``"lines"``, ``"objects"``, or the keys of a list in pages: ``"results.events"``.
+        It is ``"lines"`` or ``"objects"``.
         """
+
+    def page(self) -> str | None:
+        """Return the keys of the list that the first object has, ``"results.events"``, if a page has such."""
+
+    def first_keys(self) -> list[str]:
+        """Return the keys of the first object, as far as it was looked at."""
 
 @final
 class Transcoder:
@@ -310,7 +316,7 @@ class Items:
     """
 
     def __new__(cls, form: str | None = None) -> Self:
-        """Take the form of the text as `Beginning` knows it; none for an array."""
+        """Take the form of the text, or the page's list, as `Beginning` knows it; none for an array."""
 
     def cut(self, text: bytes) -> tuple[bytes, str | None]:
         """Return the next piece of text as lines, and the fault behind them or None; an empty one ends it."""

@@ -130,6 +130,76 @@ def test_a_row_with_a_list_of_objects_is_no_page() -> None:
     assert (rest, batch.events[0]["properties"]["results"]) == ([], [{"a": 1}])
 
 
+ITEMS = [{"event": "a", "x": place} for place in range(9)]
+LONG = [{"event": "a", "x": "x" * 100_000}]
+SAME = [
+    {"event": "Search", "distinct_id": "a", "results": ITEMS},
+    {"data": ITEMS, "event": "Search", "distinct_id": "a"},
+    {"data": LONG, "event": "Search", "distinct_id": "a"},
+    {"events": LONG * 12, "event": "Search", "distinct_id": "a"},
+    {"data": ITEMS, "event": "Search", "properties": {"distinct_id": "a"}},
+    {"results": {"events": ITEMS}, "event_name": "Search", "distinct_id": "a"},
+    {"data": ITEMS, "type": "RECORD", "record": {"event": "Search", "distinct_id": "a"}},
+]
+
+
+@pytest.mark.rule("11.containers")
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("row", SAME, ids=range(len(SAME)))
+def test_an_event_with_a_list_is_no_page_however_long_or_printed(
+    row: dict[str, Any], indent: int | None
+) -> None:
+    content = "\n".join([json.dumps(row, indent=indent)] * 2).encode()
+    for packing in PACKED.values() if len(content) < 10_000 else [io.BytesIO]:
+        (batch,) = read(packing(content), name="f")
+        assert isinstance(batch, EventBatch)
+        assert [event["event"] for event in batch.events] == ["Search"] * 2
+        resolver = Resolver()
+        pieces = list(scan(packing(content), name="f"))
+        for piece in pieces:
+            piece.apply_to(resolver)
+        assert (sum(map(len, pieces)), resolver.members("a")) == (2, ["a"])
+
+
+@pytest.mark.rule("11.containers")
+@pytest.mark.parametrize(
+    "columns",
+    [{"event": "action", "distinct_id": "who"}, {"distinct_id": "who", "resolved_distinct_id": "to"}],
+)
+@pytest.mark.parametrize("is_page", [True, False])
+def test_the_keys_that_the_caller_names_tell_a_row_from_a_page(
+    columns: dict[str, str], *, is_page: bool
+) -> None:
+    row = {column: column for column in columns.values()}
+    content = {"data": [row, row], "total": 2} if is_page else {"data": [row, row], **row}
+    for way in (read, scan):
+        (batch,) = way(io.BytesIO(json.dumps(content, indent=1).encode()), name="f", columns=columns)
+        rows = batch.lines if isinstance(batch, LinkBatch) else batch
+        assert len(rows) == (2 if is_page else 1)
+
+
+@pytest.mark.rule("11.containers")
+def test_an_object_with_an_id_and_no_name_of_an_event_is_refused_though_it_has_a_list() -> None:
+    content = json.dumps({"distinct_id": "ana", "events": ITEMS}, indent=1).encode()
+    assert "there are 'distinct_id', 'events'" in error_of(content)
+
+
+def test_a_page_that_is_cut_off_far_behind_its_beginning_is_a_page() -> None:
+    content = json.dumps({"data": ROWS * 20_000}).encode()
+    assert len(content) > jsontext.LOOKED_AT
+    assert error_of(content[:-5]).startswith("f:60000: ")
+    assert error_of(content[:-1]).startswith("f:60001: the text ends within an object")
+
+
+def test_an_event_among_pages_is_a_bad_line_and_no_event_without_a_name() -> None:
+    content = lines([{"results": ROWS}, ROWS[0]]).encode()
+    for way in (read, scan):
+        *_, bad = way(io.BytesIO(content), name="f")
+        assert str(bad) == (
+            "f:4: the object has no list of rows as the first one has; it has 'event', 'properties'"
+        )
+
+
 @pytest.mark.parametrize(
     "hostile",
     [

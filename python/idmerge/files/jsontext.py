@@ -18,12 +18,12 @@ from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, ItemLines, RawLines, Rejoined
-from idmerge.files.dialects import MIXPANEL, PEOPLE, RESOLVED, Dialect
+from idmerge.files.dialects import MIXPANEL, PEOPLE, RESOLVED, Dialect, listed
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
 from idmerge.files.opening import BUFFER
 from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, LinkBatch, event_batches
-from idmerge.files.recognition import OnDialect, dialect_of_rows, is_recognised, no_matter
+from idmerge.files.recognition import OnDialect, dialect_of_rows, is_recognised, is_row, no_matter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,8 +35,9 @@ Read = tuple[int, dict[str, Any], int]
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK = b" \t\r\n"
 BLANK_TEXT = re.compile(rb"\s*")
-PASSED_ON, TOO_LONG = b"\x01", b"\x02"
-"""The first bytes of lines of the raw shape that the core leaves to Python, or cannot hold."""
+PASSED_ON, TOO_LONG, NO_LIST = b"\x01", b"\x02", b"\x03"
+"""The first bytes of lines of the raw shape that the core leaves to Python, or cannot hold; and of
+one with the keys of an object among pages that has no list."""
 LOOKED_AT = 2**20
 """Bytes at the beginning of a text by which its form and its dialect are found, at most."""
 MOST_ROWS = 100
@@ -110,6 +111,10 @@ class LineReader(NamedTuple):
                 dialect = MIXPANEL
         if len(text) > MAX_LINE or (self.is_transcoded and text.startswith(TOO_LONG)):
             return BadLine(self.path, line, f"the line is longer than {MAX_LINE} bytes")
+        if text.startswith(NO_LIST) and isinstance(keys := decoded_or_none(text[1:]), list):
+            return BadLine(
+                self.path, line, f"the object has no list of rows as the first one has; it has {listed(keys)}"
+            )
         try:
             row = dialect.row_of(event_mapping(text.removesuffix(b"\n"), decode))
             if row is None:
@@ -198,27 +203,20 @@ def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> 
     pieces, length, known = [head], len(head), _core.Beginning()
     try:
         form = known.take(head)
-        while form is None and length < LOOKED_AT:
+        # The name of an event may stand behind a list that looks like a page's.
+        while form is None and length < (LOOKED_AT if known.page() is None else MAX_LINE):
             piece = stream.readline(CHUNK)
             pieces.append(piece)
             length += len(piece)
             form = known.take(piece)
     except FileFormatError as error:
         raise FileFormatError(f"{path}:1: {error}") from error
-    head = b"".join(pieces)
+    head, page = b"".join(pieces), known.page()
+    if page is not None and not is_row(known.first_keys(), choice):
+        return page, head
     if form is None:
         form = "objects" if b"\n" in head.strip() else "lines"
-    if form not in {"lines", "objects"} and _is_row(head, choice):
-        form = "lines"
     return form, head
-
-
-def _is_row(head: bytes, choice: Choice) -> bool:
-    """Return whether the first line is a row, though a list in it looks like that of a page."""
-    row = _object_of(head.partition(b"\n")[0])
-    if row is None or choice.dialect is None or choice.dialect.content == "events":
-        return row is not None and is_recognised(row, choice)
-    return bool({ID, "$distinct_id"} & row.keys())
 
 
 def _first_rows(

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import DialectError, FileFormatError
-from idmerge.files.dialects import Dialect, unknown
+from idmerge.files.dialects import FLAT, SINGER, Dialect, unknown
+from idmerge.files.names import ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from idmerge.files.choosing import Choice
 
@@ -40,6 +41,21 @@ def is_recognised(row: Mapping[str, Any], choice: Choice) -> bool:
         return dialect_of_row(row, choice) is not None
     except DialectError:
         return True
+
+
+def is_row(keys: Collection[str], choice: Choice) -> bool:
+    """Return whether an object with ``keys`` is a row, though it has a list as a page has.
+
+    The name of an event makes it one, and so does an ID, or the type of a message.
+    """
+    try:
+        dialect = dialect_of_row(dict.fromkeys(keys), choice)
+    except DialectError:
+        return True
+    known = FLAT.with_columns(dict(choice.columns))
+    has_id = not {ID, "$distinct_id"}.isdisjoint(map(known.property_of, keys))
+    is_event = dialect is not None and dialect.content == "events"
+    return is_event or has_id or {"type", SINGER.record} <= {*keys}
 
 
 def dialect_of_rows(path: str, rows: Sequence[Mapping[str, Any]], choice: Choice) -> Dialect | None:

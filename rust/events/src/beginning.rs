@@ -1,9 +1,12 @@
-//! The form of a JSON text, by its beginning: lines, objects over several lines, or pages with a
-//! list of objects.
+//! The form of a JSON text, by its beginning: lines, or objects over several lines; and whether the
+//! first object has a list of objects as pages have.
+//!
+//! An event may have such a list too, so the keys of the first object are kept for the caller, who
+//! knows those of events.
 //!
 //! The first object is checked by the grammar of JSON, so that a line that is cut off is not taken
-//! for the beginning of a long object: it is a bad line among lines. Memory is that of the keys
-//! that are looked at; time is linear.
+//! for the beginning of a long object: it is a bad line among lines. Memory is that of its keys;
+//! time is linear.
 
 /// The form of a JSON text that begins with `{`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,8 +15,6 @@ pub enum Form {
     Lines,
     /// Objects that go over several lines, or stand several on one.
     Objects,
-    /// Objects, each with a list of objects under these keys (see [`crate::pages`]).
-    Pages(Keys),
 }
 
 /// The keys of a list in a page, from the outermost on.
@@ -58,16 +59,28 @@ pub struct Beginning {
     open: Vec<u8>,
     /// The last key of each of the outer two objects.
     keys: [Vec<u8>; 2],
+    /// The keys of the first object so far, as they are spelt.
+    outer: Vec<Vec<u8>>,
     /// Whether a line ended within the first object.
     has_lines: bool,
     /// The list whose opening bracket was read last, if it may be a page's.
     list: Option<Keys>,
+    /// The first list of objects that may be a page's.
+    page: Option<Keys>,
 }
 
 impl Default for Beginning {
     fn default() -> Self {
         let keys = [Vec::new(), Vec::new()];
-        Self { next: Next::Value, open: Vec::new(), keys, has_lines: false, list: None }
+        Self {
+            next: Next::Value,
+            open: Vec::new(),
+            keys,
+            outer: Vec::new(),
+            has_lines: false,
+            list: None,
+            page: None,
+        }
     }
 }
 
@@ -82,6 +95,20 @@ impl Beginning {
         text.iter().find_map(|byte| self.byte(*byte))
     }
 
+    /// Returns the keys of the first list of objects in the first object, if it stands where the
+    /// list of a page does (see [`crate::pages`]).
+    pub fn page(&self) -> Option<Keys> {
+        self.page
+    }
+
+    /// Returns the keys of the first object, as far as it was looked at.
+    pub fn first_keys(&self) -> impl Iterator<Item = String> {
+        self.outer.iter().map(|key| {
+            let text = String::from_utf8_lossy(key);
+            sonic_rs::from_str(&format!("\"{text}\"")).unwrap_or_else(|_| text.into_owned())
+        })
+    }
+
     /// Returns the form of a text behind whose first object nothing more stands on its line.
     fn form_of_first(&self) -> Form {
         if self.has_lines { Form::Objects } else { Form::Lines }
@@ -92,6 +119,7 @@ impl Beginning {
             Next::Text(is_key) => return self.text(byte, is_key),
             Next::Escaped(is_key) => {
                 self.next = Next::Text(is_key);
+                self.spell(byte, is_key);
                 return (byte == b'\n').then_some(Form::Lines);
             }
             _ => (),
@@ -100,7 +128,7 @@ impl Beginning {
             return self.blank(byte);
         }
         if let (Some(list), b'{' | b']') = (self.list.take(), byte) {
-            return Some(Form::Pages(list));
+            self.page = self.page.or(Some(list));
         }
         match (self.next, byte) {
             (Next::Behind, b'{' | b',') => return Some(Form::Objects),
@@ -116,6 +144,9 @@ impl Beginning {
             (Next::Key | Next::KeyOrEnd, b'"') => {
                 if let Some(key) = self.keys.get_mut(self.open.len() - 1) {
                     key.clear();
+                }
+                if self.open.len() == 1 {
+                    self.outer.push(Vec::new());
                 }
                 self.next = Next::Text(true);
             }
@@ -137,13 +168,23 @@ impl Beginning {
             b'\n' => return Some(Form::Lines),
             _ => (),
         }
-        if is_key
-            && byte != b'"'
-            && let Some(key) = self.keys.get_mut(self.open.len() - 1)
-        {
-            key.extend((key.len() < LONGEST_KEY).then_some(byte));
+        if is_key && byte != b'"' {
+            self.spell(byte, true);
+            if let Some(key) = self.keys.get_mut(self.open.len() - 1) {
+                key.extend((key.len() < LONGEST_KEY).then_some(byte));
+            }
         }
         None
+    }
+
+    /// Adds a byte to the last key of the first object.
+    fn spell(&mut self, byte: u8, is_key: bool) {
+        if is_key
+            && self.open.len() == 1
+            && let Some(key) = self.outer.last_mut()
+        {
+            key.push(byte);
+        }
     }
 
     fn blank(&mut self, byte: u8) -> Option<Form> {

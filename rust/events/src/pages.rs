@@ -3,12 +3,14 @@
 //!
 //! The answers of query APIs are such pages: `{"status": "ok", "results": [{…}, {…}]}`, or with
 //! `{"events": […]}` as `results`. What stands beside the list is passed over. A page without a
-//! list becomes a line of its first keys with nulls, `{"error":null}`, so that its reader can say
-//! what it has. Memory is that of the text of one call.
+//! list becomes the byte [`NO_LIST`] and its first keys, `["error"]`: no JSON, so that it is not
+//! taken for an event, and its reader can say what it has. Memory is that of the text of one call.
 
 use crate::array::{ArrayLines, NO_END, no_object};
 use crate::beginning::Keys;
 
+/// The first byte of the line of a page without a list.
+pub const NO_LIST: u8 = 3;
 /// The keys of a page without a list that its line has, at most.
 const MOST_KEYS: usize = 12;
 /// The longest key that is kept, in bytes.
@@ -163,9 +165,10 @@ impl PageLines {
         let keys = std::mem::take(&mut self.first_keys);
         if !self.has_list {
             let named = keys.iter().map(|key| String::from_utf8_lossy(key).replace(['"', '\\'], ""));
-            let fields: Vec<_> =
-                named.map(|key| format!("\"{}\":null", key.replace(char::is_control, ""))).collect();
-            lines.extend_from_slice(format!("{{{}}}\n", fields.join(",")).as_bytes());
+            let names: Vec<_> =
+                named.map(|key| format!("\"{}\"", key.replace(char::is_control, ""))).collect();
+            lines.push(NO_LIST);
+            lines.extend_from_slice(format!("[{}]\n", names.join(",")).as_bytes());
         }
         (self.has_list, self.may_be_comma) = (false, true);
     }

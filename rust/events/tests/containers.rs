@@ -1,35 +1,49 @@
 //! The form of a text by its beginning; objects over several lines, and pages, as lines.
 
 use idmerge_events::array::ArrayLines;
-use idmerge_events::beginning::{Beginning, Form, LISTS};
+use idmerge_events::beginning::{Beginning, Form, Keys, LISTS};
 use idmerge_events::pages::PageLines;
 use proptest::prelude::*;
 
-fn form(text: &str, size: usize) -> Form {
+/// Returns what is known of a text that comes in pieces, by its beginning.
+fn begun(text: &str, size: usize) -> (Form, Beginning) {
     let mut beginning = Beginning::default();
     let known = text.as_bytes().chunks(size.max(1)).find_map(|piece| beginning.take(piece));
-    known.or_else(|| beginning.take(&[])).expect("the text has ended")
+    (known.or_else(|| beginning.take(&[])).expect("the text has ended"), beginning)
 }
 
-/// Returns the lines of a text that comes in pieces, and what is wrong behind them.
-fn cut(form: Form, text: &str, size: usize) -> (String, Option<String>) {
+fn form(text: &str) -> Form {
+    begun(text, usize::MAX).0
+}
+
+fn page(text: &str) -> Option<Keys> {
+    begun(text, usize::MAX).1.page()
+}
+
+fn first_keys(text: &str) -> Vec<String> {
+    begun(text, usize::MAX).1.first_keys().collect()
+}
+
+/// Returns the lines of objects, or of pages with a list under these keys, in a text that comes in
+/// pieces, and what is wrong behind them.
+fn cut(list: Option<Keys>, text: &str, size: usize) -> (String, Option<String>) {
     let (mut objects, mut lines) = (ArrayLines::of_objects(), Vec::new());
-    let mut pages = PageLines::new(if let Form::Pages(keys) = form { keys } else { &[] });
+    let mut pages = list.map(PageLines::new);
     let pieces = text.as_bytes().chunks(size.max(1)).chain([[].as_slice()]);
-    let mut cut = |piece: &[u8]| match form {
-        Form::Pages(_) => pages.cut(piece, &mut lines),
-        _ => objects.cut(piece, &mut lines),
+    let mut cut = |piece: &[u8]| match &mut pages {
+        Some(pages) => pages.cut(piece, &mut lines),
+        None => objects.cut(piece, &mut lines),
     };
     let wrong = pieces.map(&mut cut).find_map(Result::err);
     (String::from_utf8_lossy(&lines).into_owned(), wrong)
 }
 
 fn objects(text: &str) -> (String, Option<String>) {
-    cut(Form::Objects, text, usize::MAX)
+    cut(None, text, usize::MAX)
 }
 
 fn pages(text: &str) -> (String, Option<String>) {
-    cut(form(text, usize::MAX), text, usize::MAX)
+    cut(page(text), text, usize::MAX)
 }
 
 #[test]
@@ -37,7 +51,7 @@ fn an_object_a_line_is_read_as_lines() {
     for text in
         ["{}", "{}\n", "{\"a\":1}\n{}\n", " {\"a\":[{}]} \r\n{\n", "{\"a\":\"}{\"}\n", "{\"results\":[1]}\n"]
     {
-        assert_eq!(form(text, usize::MAX), Form::Lines, "{text}");
+        assert_eq!(form(text), Form::Lines, "{text}");
     }
 }
 
@@ -56,14 +70,14 @@ fn a_line_that_is_cut_off_is_no_beginning_of_a_long_object() {
         "{\"a\": {\n",
         "{\"a\": \n{}\n",
     ] {
-        assert_eq!(form(text, usize::MAX), Form::Lines, "{text}");
+        assert_eq!(form(text), Form::Lines, "{text}");
     }
 }
 
 #[test]
 fn objects_over_several_lines_or_several_on_one_are_told() {
     for text in ["{\n}", "{\"a\":\n1}", "{}{}", "{} {}\n", "{},\n{}", "{\"a\":[\n\"}\",tru]}"] {
-        assert_eq!(form(text, usize::MAX), Form::Objects, "{text}");
+        assert_eq!(form(text), Form::Objects, "{text}");
     }
 }
 
@@ -76,10 +90,24 @@ fn pages_are_told_by_the_keys_of_their_list() {
         (r#"{"events":[{"#, 2),
         (r#"{"page":1,"data":[{"#, 3),
     ] {
-        assert_eq!(form(text, usize::MAX), Form::Pages(LISTS[keys]), "{text}");
+        assert_eq!(page(text), Some(LISTS[keys]), "{text}");
     }
     for text in [r#"{"a":{"results":[{}]}}"#, r#"{"a":[{"results":[{}]}]}"#, r#"{"results":[[{}]]}"#] {
-        assert_eq!(form(text, usize::MAX), Form::Lines, "{text}");
+        assert_eq!((form(text), page(text)), (Form::Lines, None), "{text}");
+    }
+}
+
+#[test]
+fn an_object_with_a_list_of_objects_has_a_form_and_keys_of_its_own() {
+    for (text, known, keys) in [
+        ("{\"data\":[{\"x\":1}],\"event\":1}\n{}", Form::Lines, &["data", "event"][..]),
+        ("{\"event\":1,\n\"data\":[{\"event\":1}]}", Form::Objects, &["event", "data"]),
+        ("{\"\\u0065vent\":1,\"data\":[{}]}{", Form::Objects, &["event", "data"]),
+        ("{\"a\\\"b\":{\"c\":1},\"data\":[{", Form::Lines, &["a\"b", "data"]),
+        ("{\"data\":[{}],\"\\ud800\":1}", Form::Lines, &["data", "\\ud800"]),
+    ] {
+        assert_eq!((form(text), page(text)), (known, Some(LISTS[3])), "{text}");
+        assert_eq!(first_keys(text), keys, "{text}");
     }
 }
 
@@ -109,7 +137,7 @@ fn the_items_of_each_pages_list_become_lines() {
 #[test]
 fn a_page_without_a_list_becomes_a_line_that_names_its_keys() {
     let text = r#"{"results":[{"a":1}]}{"error":"none","s\"":1}"#;
-    assert_eq!(pages(text), ("{\"a\":1}\n{\"error\":null,\"s\":null}\n".to_owned(), None));
+    assert_eq!(pages(text), ("{\"a\":1}\n\u{3}[\"error\",\"s\"]\n".to_owned(), None));
 }
 
 #[test]
@@ -129,12 +157,15 @@ proptest! {
         text in r#"\{?([\{\}\[\]:,"\\ \nae1]|"results":|"events":\[|"results":\[\{|\]\}|\}\n\{){0,30}"#,
         size in 1_usize..20,
     ) {
-        let known = form(&text, usize::MAX);
-        prop_assert_eq!(form(&text, size), known);
-        for form in [Form::Objects, Form::Pages(LISTS[0]), Form::Pages(LISTS[1])] {
-            let whole = cut(form, &text, usize::MAX);
+        let known = form(&text);
+        let (form, beginning) = begun(&text, size);
+        prop_assert_eq!(form, known);
+        prop_assert_eq!(beginning.page(), page(&text));
+        prop_assert_eq!(beginning.first_keys().collect::<Vec<_>>(), first_keys(&text));
+        for list in [None, Some(LISTS[0]), Some(LISTS[1])] {
+            let whole = cut(list, &text, usize::MAX);
             prop_assert!(whole.0.len() <= 3 * text.len() + 20);
-            prop_assert_eq!(cut(form, &text, size), whole);
+            prop_assert_eq!(cut(list, &text, size), whole);
         }
     }
 }

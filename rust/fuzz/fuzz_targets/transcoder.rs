@@ -4,7 +4,7 @@
 #![no_main]
 
 use idmerge_events::array::ArrayLines;
-use idmerge_events::beginning::{Beginning, Form, LISTS};
+use idmerge_events::beginning::{Beginning, Form, Keys, LISTS};
 use idmerge_events::columns::Flattener;
 use idmerge_events::pages::PageLines;
 use idmerge_events::transcode::{Dialect, PASSED_ON, TOO_LONG, Transcoder};
@@ -27,9 +27,11 @@ fn transcoded(choice: u8, text: &[u8], size: usize) -> Vec<u8> {
     lines
 }
 
-fn form(text: &[u8], size: usize) -> Option<Form> {
+/// Returns the form, the page's list and the first keys that a beginning shows.
+fn form(text: &[u8], size: usize) -> (Option<Form>, Option<Keys>, Vec<String>) {
     let mut beginning = Beginning::default();
-    text.chunks(size).find_map(|piece| beginning.take(piece)).or_else(|| beginning.take(&[]))
+    let form = text.chunks(size).find_map(|piece| beginning.take(piece)).or_else(|| beginning.take(&[]));
+    (form, beginning.page(), beginning.first_keys().collect())
 }
 
 /// Returns the lines of objects or pages, and what is wrong behind them.

@@ -24,7 +24,7 @@ enum Container {
 
 #[pymethods]
 impl Items {
-    /// Take the form of the text as `Beginning` knows it; none for an array.
+    /// Take the form of the text, or the page's list, as `Beginning` knows it; none for an array.
     #[new]
     #[pyo3(signature = (form=None))]
     fn new(form: Option<&str>) -> PyResult<Self> {
@@ -72,13 +72,22 @@ impl Beginning {
     }
 
     /// Look at the next piece of text, an empty one for the end; return the form once it is known.
-    fn take(&self, text: &[u8]) -> Result<Option<String>, Failure> {
+    fn take(&self, text: &[u8]) -> Result<Option<&'static str>, Failure> {
         let form = self.0.lock()?.take(text);
         Ok(form.map(|form| match form {
-            Form::Lines => "lines".to_owned(),
-            Form::Objects => "objects".to_owned(),
-            Form::Pages(keys) => keys.join("."),
+            Form::Lines => "lines",
+            Form::Objects => "objects",
         }))
+    }
+
+    /// Return the keys of the list that the first object has, if it may be that of a page.
+    fn page(&self) -> Result<Option<String>, Failure> {
+        Ok(self.0.lock()?.page().map(|keys| keys.join(".")))
+    }
+
+    /// Return the keys of the first object, as far as it was looked at.
+    fn first_keys(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.0.lock()?.first_keys().collect())
     }
 }
 

@@ -382,6 +382,9 @@ class Scan:
     def observed(self, row: int) -> str | None:
         """Return the ID that a row observes, else None."""
 
+    def odd_ids(self, start: int, stop: int) -> list[int]:
+        """Return the rows from ``start`` to ``stop`` of ordinary events whose value for an ID can be none."""
+
     def properties(self) -> list[tuple[str, int, int]]:
         """Return each property's name, the sum of its values' kinds, and the row where it came first.
 

@@ -106,7 +106,7 @@ def test_what_makes_the_core_leave_an_event_to_python_changes_nothing_else_of_it
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], poison: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "e.json"
-    texts = [text for text in ['{"event":"x"}', *texts] if "event" in loaded(text)]
+    texts = [text for text in ['{"event":"x","properties":{}}', *texts] if "event" in loaded(text)]
     path.write_text("\n".join(texts), encoding="utf-8")
     plain = idmerge.stitch(path)
     poisoned = [text[:-1] + f'{"," if loaded(text) else ""}"other":{poison}}}' for text in texts]

@@ -57,7 +57,14 @@ class _Converted(io.RawIOBase):
 
 
 class Rejoined(_Converted):
-    """``head``, read already, and ``stream`` behind it."""
+    """``head``, read already, and ``stream`` behind it, or the fault ``wrong`` of that."""
+
+    def __init__(self, head: bytes, stream: io.BufferedReader, wrong: str | None = None) -> None:
+        super().__init__(head, stream)
+        self._fault = wrong
+
+    def _made_of(self, text: bytes) -> tuple[bytes, str | None]:
+        return text, self._fault
 
 
 class ItemLines(_Converted):

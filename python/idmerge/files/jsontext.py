@@ -19,16 +19,27 @@ from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, ItemLines, RawLines, Rejoined
 from idmerge.files.dialects import MIXPANEL, PEOPLE, RESOLVED, Dialect, listed
+from idmerge.files.ids import NeededIds
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
 from idmerge.files.opening import BUFFER
 from idmerge.files.pieces import MAX_LINE, BadLine, EventBatch, LinkBatch, event_batches
-from idmerge.files.recognition import OnDialect, dialect_of_rows, is_recognised, is_row, no_matter
+from idmerge.files.recognition import (
+    OnDialect,
+    dialect_of_rows,
+    is_recognised,
+    is_row,
+    is_telling,
+    keys_without_ids,
+    no_matter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-P = TypeVar("P")
+    from idmerge.files.pieces import Piece
+
+P = TypeVar("P", bound="Piece")
 Read = tuple[int, dict[str, Any], int]
 """The number of a line, its content, and its length."""
 
@@ -144,6 +155,13 @@ class Text(NamedTuple):
     """True if the lines are items of an array or the like, and their numbers these items'."""
     reader: LineReader
     """The reader of a line."""
+    keys: tuple[str, ...] = ()
+    """The keys of its first events, if none of these has a place for an ID."""
+
+    @property
+    def needed_ids(self) -> NeededIds:
+        """Make sure that some event has an ID."""
+        return NeededIds(self.reader.path, self.keys)
 
     @property
     def dialect(self) -> Dialect:
@@ -179,19 +197,18 @@ def text_of(
         bare = head.lstrip(BLANK)
         items = ItemLines(bare[1:], stream) if form == "array" else ItemLines(bare, stream, form)
         stream, passed, head = io.BufferedReader(items, CHUNK), 0, b""
-    if choice.dialect is not None:
-        dialect = choice.of(())
-    else:
-        rows, head = _first_rows(path, stream, passed, head, choice)
-        dialect = dialect_of_rows(path, rows, choice)
+    rows, head, wrong = _first_rows(path, stream, passed, head, choice)
+    dialect = dialect_of_rows(path, rows, choice) if choice.dialect is None else choice.of(())
     on_dialect(path, dialect or (MIXPANEL if head else None))
     reader = LineReader(path, dialect or MIXPANEL)
+    if wrong is not None:  # All that stands before the fault is read first.
+        stream, head = io.BufferedReader(Rejoined(head, stream, wrong), BUFFER), b""
     if as_raw and dialect is not None and (dialect.is_flat or dialect.record) and dialect.content == "events":
         stream = io.BufferedReader(RawLines(head, stream, dialect), BUFFER)
         reader, head = reader._replace(is_transcoded=True), b""
     elif head.find(b"\n") not in {-1, len(head) - 1}:
         stream, head = io.BufferedReader(Rejoined(head, stream), BUFFER), b""
-    return Text(stream, passed, head, is_array, reader)
+    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice))
 
 
 def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> tuple[str, bytes]:
@@ -221,8 +238,15 @@ def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> 
 
 def _first_rows(
     path: str, stream: io.BufferedReader, passed: int, head: bytes, choice: Choice
-) -> tuple[list[Mapping[str, Any]], bytes]:
-    """Return the first objects among the lines, up to one of a known dialect; and their text."""
+) -> tuple[list[Mapping[str, Any]], bytes, str | None]:
+    """Return the first objects among the lines, up to one that is telling; and their text.
+
+    Returns:
+        The objects, the text, and the fault of the stream behind that, if it has one.
+
+    Raises:
+        FileFormatError: The stream is cut off or damaged before an object of a known dialect.
+    """
     rows: list[Mapping[str, Any]] = []
     ready, pieces, length = io.BytesIO(head), [head], 0
     try:
@@ -238,12 +262,14 @@ def _first_rows(
             row = _object_of(line)
             if row is not None:
                 rows.append(row)
-                if is_recognised(row, choice):
+                if is_telling(row, choice):
                     break
     except FileFormatError as error:
+        if any(is_recognised(row, choice) for row in rows):
+            return rows, b"".join(pieces), str(error)
         line_number = passed + 1 + sum(piece.count(b"\n") for piece in pieces)
         raise FileFormatError(f"{path}:{line_number}: {error}") from error
-    return rows, b"".join(pieces)
+    return rows, b"".join(pieces), None
 
 
 def _object_of(line: bytes) -> dict[str, Any] | None:
@@ -255,12 +281,16 @@ def checked(text: Text, pieces: Iterable[P]) -> Iterator[P]:
     """Yield ``pieces`` of ``text``.
 
     Raises:
-        FileFormatError: An item of an array is no JSON.
+        FileFormatError: An item of an array is no JSON, or none of the events has an ID.
     """
+    needed = text.needed_ids
     for piece in pieces:
         if text.is_array and isinstance(piece, BadLine) and piece.is_no_json:
             raise FileFormatError(str(piece).replace("the event is no JSON", "the item is no JSON", 1))
+        if not isinstance(piece, BadLine):
+            needed.take(piece.has_ids)
         yield piece
+    needed.check()
 
 
 def is_array(head: bytes) -> bool:

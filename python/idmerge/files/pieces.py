@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.events import Kind
+from idmerge.files.ids import has_id, has_odd_id
 from idmerge.files.judging import JudgedLink, judged_event, outcomes_by_row
 from idmerge.outcome import Outcome, Report
 
@@ -51,6 +52,12 @@ class Piece(Protocol):
                 applied.
         """
 
+    def has_ids(self) -> bool:
+        """Return whether some event has an ID or states a link."""
+
+    def odd_ids(self) -> Sequence[int]:
+        """Return the lines of ordinary events whose value for an ID can be none (SPEC 3)."""
+
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the piece with their lines and their outcomes.
 
@@ -81,6 +88,14 @@ class EventBatch:
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
         return resolver.apply_events(self.events)
+
+    def has_ids(self) -> bool:
+        """Return whether some event has an ID or states a link."""
+        return any(map(has_id, self.events))
+
+    def odd_ids(self) -> list[int]:
+        """Return the lines of ordinary events whose value for an ID can be none."""
+        return [line for line, event in zip(self.lines, self.events, strict=True) if has_odd_id(event)]
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""
@@ -119,6 +134,14 @@ class LinkBatch:
         """Apply the links to ``resolver`` (`Piece.apply_to`)."""
         return resolver.link_many(self.kinds, self.first, self.second)
 
+    def has_ids(self) -> bool:
+        """Return True: links have IDs."""
+        return True
+
+    def odd_ids(self) -> list[int]:
+        """Return none."""
+        return []
+
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""
         for row, outcome in outcomes_by_row(report, links):
@@ -154,6 +177,14 @@ class BadLine:
     def apply_to(self, resolver: Resolver) -> Report:  # noqa: ARG002 - every piece takes one
         """Apply nothing."""
         return Report([])
+
+    def has_ids(self) -> bool:
+        """Return False."""
+        return False
+
+    def odd_ids(self) -> list[int]:
+        """Return none."""
+        return []
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:  # noqa: ARG002
         """Yield nothing."""

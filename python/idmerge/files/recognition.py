@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import DialectError, FileFormatError
 from idmerge.files.dialects import FLAT, SINGER, Dialect, unknown
-from idmerge.files.names import ID
+from idmerge.files.names import ID, PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -43,6 +43,43 @@ def is_recognised(row: Mapping[str, Any], choice: Choice) -> bool:
         return True
 
 
+def is_telling(row: Mapping[str, Any], choice: Choice) -> bool:
+    """Return whether ``row`` shows its dialect and has a place for its ID.
+
+    A row of another product does too.
+    """
+    try:
+        dialect = dialect_of_row(row, choice)
+    except DialectError:
+        return True
+    return dialect is not None and _has_place_for_id(row, dialect)
+
+
+def keys_without_ids(rows: Sequence[Mapping[str, Any]], choice: Choice) -> tuple[str, ...]:
+    """Return the keys of the events among ``rows``; none if one of these has a place for an ID.
+
+    Events that are a name alone have none either: there is no key that could hold an ID.
+    """
+    if not rows or is_telling(rows[-1], choice):
+        return ()
+    found = ((row, dialect_of_row(row, choice)) for row in rows)
+    events = [(dialect, _inner(row, dialect)) for row, dialect in found if dialect is not None]
+    keys = tuple(dict.fromkeys(key for _, event in events for key in event))
+    names = {name for dialect, _ in events for name in dialect.event}
+    return keys if {*keys} - names else ()
+
+
+def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect) -> bool:
+    if dialect.content != "events":
+        return True
+    return not {ID, PROPERTIES}.isdisjoint(dialect.raw_names(_inner(row, dialect)).values())
+
+
+def _inner(row: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:
+    inner: Mapping[str, Any] = row if dialect.record is None else row[dialect.record]
+    return inner
+
+
 def is_row(keys: Collection[str], choice: Choice) -> bool:
     """Return whether an object with ``keys`` is a row, though it has a list as a page has.
 
@@ -61,17 +98,19 @@ def is_row(keys: Collection[str], choice: Choice) -> bool:
 def dialect_of_rows(path: str, rows: Sequence[Mapping[str, Any]], choice: Choice) -> Dialect | None:
     """Return the dialect of the first of ``rows`` that has one; None if there are no keys.
 
+    The last row counts first if it is telling.
+
     Raises:
         FileFormatError: None of the rows has one, or the events are another product's.
     """
-    for row in rows:
+    for row in [*(row for row in rows[-1:] if is_telling(row, choice)), *rows]:
         try:
             dialect = dialect_of_row(row, choice)
         except DialectError as error:
             raise FileFormatError(f"{path}: {error}") from error
         if dialect is not None:
             return dialect
-    first = next((row for row in rows if row), None)
-    if first is None:
+    keys = dict.fromkeys(key for row in rows for key in row)
+    if not keys:
         return None
-    raise FileFormatError(f"{path}: {unknown(first)}")
+    raise FileFormatError(f"{path}: {unknown(keys)}")

@@ -20,6 +20,7 @@ from idmerge.errors import FileFormatError
 from idmerge.events import IDENTITY_EVENTS, ORIGINALS, operand_names
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.hotshards import unsharded
+from idmerge.files.ids import is_odd
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.properties import properties_in
@@ -104,6 +105,20 @@ class Rows:
         for row, event in self.links.items():
             codes[row], first[row], second[row] = step_of(event, "import")
         return bytes(codes), first, second
+
+    def has_ids(self) -> bool:
+        """Return True: a table without a place for them is refused."""
+        return True
+
+    def odd_ids(self) -> list[int]:
+        """Return the rows of ordinary events among whose properties an ID can be none.
+
+        In a column of IDs such a value is an error.
+        """
+        if not self._is_nested(ID):
+            return []
+        odd = (row for row, properties in enumerate(self._properties) if is_odd(properties.get(ID)))
+        return [self._lines[row] for row in odd if row not in self.links]
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""

@@ -22,6 +22,7 @@ from idmerge.canonical import check_can_be_followed
 from idmerge.errors import FileFormatError
 from idmerge.events import Link, operand_keys
 from idmerge.files.blocks import blocks_of, each_block
+from idmerge.files.ids import has_id, has_odd_id
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.shape import Shape, line_of
@@ -81,6 +82,17 @@ class StepBatch:
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
         return Report(*resolver._take_scan(*self._steps()))
+
+    def has_ids(self) -> bool:
+        """Return whether some event has an ID or states a link."""
+        stated = (self._scan.observed(row) or self._scan.link(row) for row in self._rows)
+        return any(map(has_id, self.events.values())) or any(stated) or bool(self.odd_ids())
+
+    def odd_ids(self) -> list[int]:
+        """Return the lines of ordinary events whose value for an ID can be none."""
+        rows = self._scan.odd_ids(self._rows.start, self._rows.stop)
+        read = (self._rows[index] for index, event in self.events.items() if has_odd_id(event))
+        return [self._first_line + self._scan.line(row) for row in sorted([*rows, *read])]
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""

@@ -11,12 +11,14 @@ import heapq
 import json
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from idmerge.errors import FileFormatError
 from idmerge.files.choosing import choice_of
+from idmerge.files.ids import has_id
 from idmerge.files.jsontext import PASSED_ON, checked, numbered_lines, text_of
 from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
@@ -82,9 +84,13 @@ def sorted_by_processing_time(
         whole = sorted_table(events, name, choice, on_bytes, on_dialect)
     else:
         copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".ndjson")  # noqa: SIM115
-        for _, line in _merged(_runs(_lines(events, choice, on_bytes, on_dialect))):
-            copy.write(line)
-        copy.flush()
+        try:
+            for _, line in _merged(_runs(_lines(events, choice, on_bytes, on_dialect))):
+                copy.write(line)
+            copy.flush()
+        except BaseException:
+            copy.close()
+            raise
         whole = RereadableFile(copy.name, f"{name}, sorted", copy)
     place = files.index(events[0])
     return [
@@ -116,6 +122,7 @@ def _lines(
                 raise FileFormatError(
                     f"{file.name}: holds {text.dialect.title}, which have no order to sort by"
                 )
+            needed = text.needed_ids
             for number, line in numbered_lines(file.name, text.stream, text.passed, text.head):
                 if line.isspace():
                     continue
@@ -127,9 +134,11 @@ def _lines(
                 else:
                     if text.reader.is_transcoded and line.startswith(PASSED_ON):
                         line = json.dumps(item[1]).encode()  # noqa: PLW2901
+                    needed.take(partial(has_id, item[1]))
                     found = moment_of(item[1])
                     latest = latest if found is None else found[1]
                 yield latest, line if line.endswith(b"\n") else line + b"\n"
+            needed.check()
 
 
 def _runs(lines: Iterable[Line]) -> Iterator[Iterator[Line]]:

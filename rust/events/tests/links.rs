@@ -200,6 +200,18 @@ fn each_line_that_is_not_blank_is_a_row_with_its_number() {
 }
 
 #[test]
+fn an_id_that_can_be_none_is_told_from_one_that_is_not_there() {
+    let ids = [r#""u""#, "null", "{}", "[\"a\",\"b\"]", "true", "1.5", "7", "1e20", r#"" ""#];
+    let event = |id| format!("{{\"event\":\"e\",\"properties\":{{\"distinct_id\":{id}}}}}\n");
+    let text: String = ids.iter().map(event).collect();
+    let without = "{\"event\":\"e\",\"properties\":{}}\n";
+    let link = "{\"event\":\"$merge\",\"properties\":{\"$distinct_ids\":[\"a\",\"b\"],\"distinct_id\":{}}}";
+    let scan = scan(&format!("{text}{without}{link}"));
+    assert_eq!(scan.odd_ids(0, scan.len()), [2, 3, 4, 5]);
+    assert_eq!(scan.odd_ids(3, 5), [3, 4]);
+}
+
+#[test]
 fn rules_take_one_or_two_groups_of_few_keys() {
     let event = |keys: &[&[&str]]| {
         let keys = keys.iter().map(|keys| keys.iter().map(|key| (*key).to_owned()).collect()).collect();

@@ -8,4 +8,4 @@ mod operand;
 mod parser;
 mod rules;
 
-pub use rules::{Rules, Stated};
+pub use rules::{ODD_ID, Rules, Stated};

@@ -4,9 +4,13 @@
 //! Two more kinds of properties count (SPEC 3): the ID that was sent, in an ordinary event, and
 //! Mixpanel's reason for refusing an identity event.
 
-use idmerge_core::Kind;
+use idmerge_core::{Kind, OBSERVE};
 
 use crate::links::operand::{OperandId, Value};
+
+/// The code of an ordinary event that has a value as its ID which can be none (SPEC 3), beside
+/// those of the core's steps.
+pub const ODD_ID: u8 = OBSERVE + 3;
 
 /// The largest number of keys.
 pub const MAX_KEYS: usize = 11;
@@ -148,7 +152,8 @@ impl Rules {
                 }
                 (Value::Number, _) | (Value::Id(_), Value::Number) => return None,
                 (Value::Id(id), _) => (observe, Some(id), None, None),
-                _ => (observe, None, None, None),
+                (Value::Absent | Value::Null, _) => (observe, None, None, None),
+                (Value::NoId | Value::Pair(..), _) => (ODD_ID, None, None, None),
             },
         };
         Some((code, first.map(text), second.map(text), reason))

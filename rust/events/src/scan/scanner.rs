@@ -9,7 +9,7 @@ use idmerge_core::{Id, Kind, OBSERVE};
 use crate::columns::{Columns, ExpectedKinds, Inference};
 use crate::error::Error;
 use crate::lines::{Filling, Line, check_length, each_line};
-use crate::links::{Rules, Stated};
+use crate::links::{ODD_ID, Rules, Stated};
 use crate::schema::Properties;
 
 /// The code of an ordinary event without an ID, behind those of the core's steps.
@@ -251,6 +251,13 @@ impl Scan {
     pub fn observed(&self, row: usize) -> Result<Option<&str>, Error> {
         let code = self.row(row)?.code;
         Ok((code == OBSERVE || code == Kind::Evidence as u8).then(|| self.texts(row).0))
+    }
+
+    /// Returns the rows from `start` to `stop` that are ordinary events whose value for an ID can be
+    /// none.
+    pub fn odd_ids(&self, start: usize, stop: usize) -> Vec<usize> {
+        let rows = (start..).zip(self.rows.get(start..stop).unwrap_or_default());
+        rows.filter_map(|(place, row)| (row.code == ODD_ID).then_some(place)).collect()
     }
 
     /// Returns each property's name, its kinds, and the row where it came first.

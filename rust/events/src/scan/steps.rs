@@ -3,6 +3,7 @@
 use idmerge_core::{Operand, Step};
 
 use crate::error::Error;
+use crate::links::ODD_ID;
 use crate::scan::scanner::{HOLE, NOTHING, Row, Scan, is_link, is_step};
 
 /// An operand that fills one of a hole.
@@ -69,7 +70,7 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
                 let (&code, [first, second]) = filled.next().expect("each hole is filled");
                 Step::of_code(code, first.operand(), second.operand())
             }
-            NOTHING => Step::Observe(Operand::Missing),
+            NOTHING | ODD_ID => Step::Observe(Operand::Missing),
             code => {
                 let (first, second) = self.scan.texts(row);
                 Step::of_code(code, first.into(), second.into())

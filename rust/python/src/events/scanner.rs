@@ -157,6 +157,12 @@ impl Scan {
         Ok(self.steps.observed(row)?)
     }
 
+    /// Return the rows from ``start`` to ``stop`` that are ordinary events whose value for an ID can
+    /// be none.
+    fn odd_ids(&self, start: usize, stop: usize) -> Vec<usize> {
+        self.steps.odd_ids(start, stop)
+    }
+
     /// Return each property's name, its kinds, and the row where it came first.
     ///
     /// Lines that are JSON only to Python, if at all, have none here.

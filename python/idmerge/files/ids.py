@@ -1,0 +1,68 @@
+"""The IDs of events of JSON: whether there are any, and whether they can be read (SPEC 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from idmerge._ids import as_id, is_missing
+from idmerge.errors import FileFormatError
+from idmerge.events import IDENTITY_EVENTS, original_of
+from idmerge.files.names import EVENT, ID, PROPERTIES
+from idmerge.files.renaming import unread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def has_id(event: Mapping[str, Any]) -> bool:
+    """Return whether ``event`` states a link, or has a value as its ID."""
+    original = original_of(event)
+    return _is_identity_event(original) or not is_missing(_value(original))
+
+
+def has_odd_id(event: Mapping[str, Any]) -> bool:
+    """Return whether an ordinary ``event`` has a value as its ID which can be none."""
+    original = original_of(event)
+    return not _is_identity_event(original) and is_odd(_value(original))
+
+
+def is_odd(value: object) -> bool:
+    """Return whether ``value`` is there and can be no ID."""
+    return as_id(value) is None and not is_missing(value)
+
+
+class NeededIds:
+    """Makes sure that some event of a file has an ID.
+
+    Args:
+        path: The file as messages name it.
+        keys: The keys of its first events if none of these has a place for an ID; else none, and
+            nothing is asked.
+    """
+
+    def __init__(self, path: str, keys: Sequence[str]) -> None:
+        self._path = path
+        self._keys = keys
+        self._is_read = False
+        self._is_met = not keys
+
+    def take(self, have_ids: Callable[[], bool]) -> None:
+        """Ask of some events whether any of them has an ID, unless one had."""
+        self._is_read = True
+        self._is_met = self._is_met or have_ids()
+
+    def check(self) -> None:
+        """Raise FileFormatError if there are events, and none has an ID."""
+        if self._is_read and not self._is_met:
+            raise FileFormatError(f"{self._path}: {unread(self._keys, [ID])}")
+
+
+def _is_identity_event(event: Mapping[str, Any]) -> bool:
+    name = event.get(EVENT)
+    return isinstance(name, str) and name in IDENTITY_EVENTS
+
+
+def _value(event: Mapping[str, Any]) -> object:
+    properties = event.get(PROPERTIES)
+    return properties.get(ID) if isinstance(properties, Mapping) else None

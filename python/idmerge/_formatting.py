@@ -32,6 +32,11 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
 
 
+def links_and_acts(count: int) -> str:
+    """Return a number of positions of a journal in words."""
+    return counted(count, "link or act", "links and acts")
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return the names that are spelt like ``name``, as a question that ends a message; or ''."""
     from difflib import get_close_matches  # noqa: PLC0415 - needed for a typo alone

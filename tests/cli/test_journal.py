@@ -214,6 +214,13 @@ def damage(statement: str, *values: Any) -> None:
         connection.execute(statement, values)
 
 
+def test_a_journal_of_one_link_says_so_in_the_singular() -> None:
+    Path("one.csv").write_text("kind,first,second\nmerge,a,b\n", encoding="utf-8")
+    assert "journal     1 link or act so far\n" in run("resolve", "one.csv", "--journal", "one").stderr
+    assert run("verify", "one").stdout == "whole       1 batch, 1 link or act, 2 IDs\n"
+    assert "total       1 step, 1 link or act, " in run("journal", "one").stdout
+
+
 def test_a_whole_journal_is_said_to_be_whole(ids: str) -> None:
     assert run("verify", ids).stdout == "whole       2 batches, 5 links and acts, 5 IDs\n"
     result = run("verify", ids, "--salvage", "new")

@@ -461,10 +461,13 @@ def test_links_that_came_to_nothing_are_warned_of() -> None:
     columns = {"event": ["$identify"] * 2, "distinct_id": ["U1", "U2"]}
     assert warned(pa.table({**columns, "$anon_id": [D1, D1]})) == []
     assert warned(pa.table({**columns, "$anon_id": ["x", "y"]})) == [
-        "all of 2 links were refused (2 ANON_FORMAT), so no IDs were joined; on_report= gets the counts"
+        "all 2 links were refused (2 ANON_FORMAT), so no IDs were joined; on_report= gets the counts"
+    ]
+    assert warned(pa.table({**columns, "event": ["$identify", "A"], "$anon_id": ["x", "y"]})) == [
+        "the only link was refused (1 ANON_FORMAT), so no IDs were joined; on_report= gets the counts"
     ]
     assert warned(pa.table({**columns, "$anon_id": [D1, None]})) == [
-        "1 of 2 links are malformed (1 MERGED, 1 MALFORMED); on_report= gets the counts"
+        "1 of 2 links is malformed (1 MERGED, 1 MALFORMED); on_report= gets the counts"
     ]
 
 

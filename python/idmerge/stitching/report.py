@@ -55,9 +55,11 @@ class StitchReport:
             f"{count:,} {outcome.name}" for outcome, count in sorted(self.outcomes.items()) if count
         )
         if self.links and not self.accepted:
-            message = f"all of {counted(self.links, 'link')} were refused ({rest}), so no IDs were joined"
+            links = "the only link was" if self.links == 1 else f"all {self.links:,} links were"
+            message = f"{links} refused ({rest}), so no IDs were joined"
         elif self.malformed:
-            message = f"{self.malformed:,} of {counted(self.links, 'link')} are malformed ({rest})"
+            are = "is" if self.malformed == 1 else "are"
+            message = f"{self.malformed:,} of {counted(self.links, 'link')} {are} malformed ({rest})"
         else:
             return None
         return f"{message}; on_report= gets the counts"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge import Policy
-from idmerge._formatting import aligned, counted, printable, utc
+from idmerge._formatting import aligned, counted, links_and_acts, printable, utc
 from idmerge.cli.messages import labelled
 from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
 from idmerge.errors import JournalError
@@ -124,6 +124,6 @@ def _total(heads: Sequence[Mapping[str, Any]]) -> str:
     size = sum(head["text_bytes"] + head["block_bytes"] for head in heads)
     taken_back = sum(len(_stated(head["retractions"], [])) for head in heads)
     return (
-        f"{counted(steps, 'step')}, {last['end_position']:,} links and acts, "
+        f"{counted(steps, 'step')}, {links_and_acts(last['end_position'])}, "
         f"{counted(last['end_id'], 'ID')}, {counted(size, 'byte')}, {counted(taken_back, 'retraction')}"
     )

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
+from idmerge._formatting import links_and_acts
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
 from idmerge.cli.link_notes import RejectedLinks
@@ -212,7 +213,7 @@ def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *,
 
 
 def _note(run: Run, position: int) -> None:
-    run.journal = f"{position:,} links and acts so far"
+    run.journal = f"{links_and_acts(position)} so far"
 
 
 @contextmanager

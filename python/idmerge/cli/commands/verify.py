@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idmerge._formatting import counted, printable
+from idmerge._formatting import counted, links_and_acts, printable
 from idmerge._naming import is_journal_url, named
 from idmerge.cli.messages import labelled, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
@@ -81,7 +81,7 @@ def _size_of(batch: Batch) -> int:
 
 def _answer(verdict: Verdict) -> Iterator[str]:
     batches = counted(verdict.batches, "batch", "batches")
-    found = f"{batches}, {verdict.position:,} links and acts, {counted(verdict.ids, 'ID')}"
+    found = f"{batches}, {links_and_acts(verdict.position)}, {counted(verdict.ids, 'ID')}"
     if verdict.damage is None:
         yield labelled("whole", found)
         return

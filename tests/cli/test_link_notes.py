@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from command_line import ndjson, run
-from idmerge import Outcome, Policy, Resolver
+from idmerge import DurableResolver, Outcome, Policy, Resolver
 from idmerge.cli import link_notes
 from strategies import D1, D2
 
@@ -197,6 +199,54 @@ def test_a_run_that_reads_nothing_or_no_link_says_so_in_one_line(call: list[str]
         assert line == "note        nothing was read: there is neither an event nor a link"
     else:
         assert line == f"note        {name} is empty: there is no event in it"
+
+
+ODD = {"ids.ndjson": ("3", 6), "one.ndjson": ("1", 2), "array.json": ("2", 1), "text.ndjson": ("2", 2)}
+ODD_CALLS = {
+    "resolve": ["resolve", "FILE"],
+    "stitch": ["stitch", "FILE", "-o", "s.parquet"],
+    "stitch in parts": ["stitch", "FILE", "-o", "s", "--partition-by", "event"],
+    "stitch with a journal": ["stitch", "FILE", "-o", "s.parquet", "--journal", "ids"],
+    "ask": ["ask", "signup-rate", "FILE"],
+    "profiles": ["profiles", "u.ndjson", "--events", "FILE"],
+}
+
+
+def odd(value: Any, **more: Any) -> dict[str, Any]:
+    return {"event": "A", "properties": {"distinct_id": value, **more}}
+
+
+@pytest.mark.rule("3.values")
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("call", ODD_CALLS)
+def test_an_event_whose_id_can_be_none_is_counted_with_its_line(call: str, name: str) -> None:
+    Path("ids.ndjson").write_bytes((Path(__file__).parents[1] / "data/field/ids.ndjson").read_bytes())
+    Path("one.ndjson").write_bytes(ndjson([PAGE, odd(1.5), odd(None), odd(""), odd(7.0)]))
+    Path("array.json").write_text(
+        json.dumps([odd([]), PAGE, odd({"a": 1}, x=float("nan")), odd(float("nan"))])
+    )
+    # A key that JSON cannot hold otherwise sends the line to Python; a bad line cuts the batch.
+    text = json.dumps(odd(value=True, x=float("nan"))) + "\n5\n"
+    Path("text.ndjson").write_bytes(ndjson([PAGE]) + text.encode() + ndjson([odd({})]))
+    Path("u.ndjson").write_text('{"$distinct_id": "a", "$set": {"plan": "free"}}\n', encoding="utf-8")
+    DurableResolver.open("ids").close()
+    answer = run(*(part.replace("FILE", name) for part in ODD_CALLS[call]))
+    (line,) = [line for line in notes(answer.stderr) if "neither text nor" in line]
+    count, first = ODD[name]
+    have, belong, which = ("has", "belongs", "") if count == "1" else ("have", "belong", "the first in ")
+    assert line == (
+        f"{count} event{'s' * (count != '1')} {have} an ID that is neither text nor a whole number, "
+        f"and {belong} to nobody: {which}{name}:{first}"
+    )
+
+
+@pytest.mark.rule("3.values")
+def test_an_odd_id_among_the_properties_of_a_table_is_counted() -> None:
+    rows = [{"distinct_id": "a"}, {"distinct_id": [1]}, {"x": 1}]
+    table = pa.table({"event": ["A"] * 3, "properties": [json.dumps(row) for row in rows]})
+    pq.write_table(table, "e.parquet")
+    (line,) = [line for line in notes(run("resolve", "e.parquet").stderr) if "neither" in line]
+    assert line.endswith(": e.parquet:2")
 
 
 def test_updates_that_are_none_are_said() -> None:

@@ -1,4 +1,4 @@
-"""Notes in a summary on links that were rejected, and on runs that read nothing, a line each.
+"""Notes in a summary on rejected links, on IDs that are none, and on runs that read nothing.
 
 A rejected link is judged by the first check that applies (SPEC 2). So a note names the switch with
 which links pass *this check*; what the later checks say of them is not known.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from idmerge import Policy, Report
-    from idmerge.files import JudgedLink, Piece
+    from idmerge.files import JudgedLink, Piece, Sample
 
 MOST_LOOKED_AT = 10_000
 """Rejected links of an outcome that are looked at one by one; of more, no part is counted."""
@@ -45,9 +45,16 @@ class RejectedLinks:
         self._looked_at: Counter[Outcome] = Counter()
         self._passing: Counter[str] = Counter()
         """Links that were looked at, by the option with which they pass the check."""
+        self._odd_ids = 0
+        """Ordinary events whose value for an ID can be none."""
+        self._first_odd_id = ""
+        """The first of them, as ``file:line``."""
 
-    def take(self, piece: Piece, report: Report) -> None:
-        """Count the links of one ``piece``, on which the ``report`` is."""
+    def take(self, piece: Piece, report: Report | None) -> None:
+        """Count the odd IDs of one ``piece``, and its links, on which the ``report`` is."""
+        self._take_ids(piece)
+        if report is None:
+            return
         self.outcomes.update(report.counts)
         for outcome in (Outcome.ANON_FORMAT, Outcome.INVALID_ID):
             room = MOST_LOOKED_AT - self._looked_at[outcome]
@@ -57,6 +64,12 @@ class RejectedLinks:
             for link in piece.judged(report, rows):
                 self._passing.update(self._options(link))
                 self._looked_at[outcome] += 1
+
+    def _take_ids(self, piece: Piece) -> None:
+        lines = piece.odd_ids()
+        if lines and not self._odd_ids:
+            self._first_odd_id = f"{piece.path}:{lines[0]}"
+        self._odd_ids += len(lines)
 
     def _options(self, link: JudgedLink) -> Iterator[str]:
         """Yield the options with each of which ``link`` passes the check that rejected it."""
@@ -69,15 +82,18 @@ class RejectedLinks:
             if re.fullmatch(ANON_FORMATS[name], operands[0]):
                 yield f"--anon-format {name}"
 
-    def notes(self, *, events: int, told_empty: bool = False) -> Iterator[str]:
+    def notes(self, sample: Sample, *, events: int, told_empty: bool = False) -> Iterator[str]:
         """Yield the notes on a run that read so many ``events``, links in columns among them.
 
-        ``told_empty`` says that the files without an event have been named already.
+        A ``sample`` with signs of Simplified ID Merge has a note of its own on events without
+        links. ``told_empty`` says that the files without an event have been named already.
         """
         total = self.outcomes.total()
         if not total:
-            if events or not told_empty:
-                yield NO_LINK if events else NOTHING
+            if events and not sample.is_simplified:
+                yield NO_LINK
+            elif not events and not told_empty:
+                yield NOTHING
             return
         yield from self._none_accepted(total)
         for outcome, option, count in self._advice():
@@ -112,7 +128,19 @@ class RejectedLinks:
         if is_whole and (count := self._passing[LENGTH]):
             yield "INVALID_ID for a length alone", LENGTH, count
 
-    def tell(self, *, events: int, told_empty: bool = False) -> None:
+    def tell(self, sample: Sample, *, events: int, told_empty: bool = False) -> None:
         """Print the notes to standard error."""
-        for note in self.notes(events=events, told_empty=told_empty):
+        self.tell_odd_ids()
+        for note in self.notes(sample, events=events, told_empty=told_empty):
             tell_note(note)
+
+    def tell_odd_ids(self) -> None:
+        """Print the note on IDs that are none, if there are any."""
+        if self._odd_ids:
+            have = "has" if self._odd_ids == 1 else "have"
+            belong = "belongs" if self._odd_ids == 1 else "belong"
+            first = "" if self._odd_ids == 1 else "the first in "
+            tell_note(
+                f"{counted(self._odd_ids, 'event')} {have} an ID that is neither text nor a whole number, "
+                f"and {belong} to nobody: {first}{self._first_odd_id}"
+            )

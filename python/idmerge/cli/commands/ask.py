@@ -345,11 +345,11 @@ def _stitched(
         def take(piece: Piece, report: Report | None) -> None:
             if isinstance(piece, BadLine):
                 malformed.add(piece.path, piece.line, piece.message)
-            elif report is not None:
+            else:
                 links.take(piece, report)
 
         events.learn(bar.advance, take)
     spelling.tell()
-    links.tell(events=events.events, told_empty=spelling.told_empty)
+    links.tell(sample, events=events.events, told_empty=spelling.told_empty)
     tell_signs(sample, events.outcomes.total(), is_sorted=sort, timezone=timezone)
     return events

@@ -124,10 +124,12 @@ def doctor(  # noqa: PLR0913 - click hands over each option
                 **({} if sort else spelling.arguments),
             )
         spelling.tell()
-    if any(finding.code == "simplified" for finding in diagnosis.findings):
+    is_simplified = any(finding.code == "simplified" for finding in diagnosis.findings)
+    if is_simplified:
         tell_simplified()
     _write(FORMATS[format_name](diagnosis), output)
-    _tell_note(diagnosis, spelling)
+    if not is_simplified:
+        _tell_note(diagnosis, spelling)
     worst = diagnosis.worst()
     if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:
         click.get_current_context().exit(1)

@@ -39,7 +39,7 @@ from idmerge.cli.output import (
     write_table,
 )
 from idmerge.cli.progress import Progress, in_order, path_of, progress, total_size
-from idmerge.files import STDIN, BadLine, RereadableFile, read_updates, replacing, sampled, scan
+from idmerge.files import STDIN, BadLine, RereadableFile, Sample, read_updates, replacing, sampled, scan
 from idmerge.profiles.store import sole_writer
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         spelling.tell()
         for line in _summary(run, people, perf_counter() - started):
             click.echo(line, err=True)
-        _tell_notes(run, links if events else None, spelling)
+        _tell_notes(run, links if events else None, sample, spelling)
         tell_signs(sample, run.links, is_sorted=sort)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
@@ -224,9 +224,9 @@ def _read_updates(  # noqa: PLR0913, PLR0917 - the file, and what it changes
             malformed.add(piece.path, piece.lines[row], message)
 
 
-def _tell_notes(run: Run, links: RejectedLinks | None, spelling: Spelling) -> None:
+def _tell_notes(run: Run, links: RejectedLinks | None, sample: Sample, spelling: Spelling) -> None:
     if links is not None:
-        links.tell(events=run.events, told_empty=spelling.told_empty)
+        links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     if not run.outcomes:
         tell_note("no update was read, so no profile was changed")
 

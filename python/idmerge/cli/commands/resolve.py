@@ -146,7 +146,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         print_table(table, csv_safe=csv_safe, suffix=suffix)
     spelling.tell()
     print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
-    links.tell(events=run.events, told_empty=spelling.told_empty)
+    links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     tell_signs(sample, run.outcomes.total(), is_sorted=sort)
 
 

@@ -169,7 +169,9 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     spelling.tell()
     _print_summary(run, resolver, events, count, output)
     if events.applies or not run.events:
-        links.tell(events=run.events, told_empty=spelling.told_empty)
+        links.tell(sample, events=run.events, told_empty=spelling.told_empty)
+    else:
+        links.tell_odd_ids()
     taken = resolver.position if isinstance(resolver, DurableResolver) else run.outcomes.total()
     tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
 
@@ -201,8 +203,9 @@ def _print(events: StitchedEvents, suffix: str, *, csv_safe: bool) -> int:
 def _tell(piece: Any, report: Any, malformed: MalformedLines, links: RejectedLinks) -> None:
     if isinstance(piece, BadLine):
         malformed.add(piece.path, piece.line, piece.message)
-    elif report is not None:
-        links.take(piece, report)
+        return
+    links.take(piece, report)
+    if report is not None:
         wrong = np.flatnonzero(report.outcomes == Outcome.MALFORMED).tolist()
         for link in piece.judged(report, wrong):
             malformed.add(link.path, link.line, str(link.message))

@@ -165,10 +165,10 @@ impl PageLines {
         let keys = std::mem::take(&mut self.first_keys);
         if !self.has_list {
             let named = keys.iter().map(|key| String::from_utf8_lossy(key).replace(['"', '\\'], ""));
-            let names: Vec<_> =
+            let quoted: Vec<_> =
                 named.map(|key| format!("\"{}\"", key.replace(char::is_control, ""))).collect();
             lines.push(NO_LIST);
-            lines.extend_from_slice(format!("[{}]\n", names.join(",")).as_bytes());
+            lines.extend_from_slice(format!("[{}]\n", quoted.join(",")).as_bytes());
         }
         (self.has_list, self.may_be_comma) = (false, true);
     }

@@ -140,16 +140,17 @@ impl PageLines {
         self.text.extend((self.text.len() < LONGEST_KEY).then_some(byte));
     }
 
-    /// Takes the last text as a key.
+    /// Takes the last text as a key, and no other colon takes it again.
     fn take_key(&mut self) {
         if self.objects != self.depth {
             return;
         }
+        let text = std::mem::take(&mut self.text);
         if self.depth == 1 && self.first_keys.len() < MOST_KEYS {
-            self.first_keys.push(self.text.clone());
+            self.first_keys.push(text.clone());
         }
         if let Some(key) = self.keys.get_mut(self.depth - 1) {
-            key.clone_from(&self.text);
+            *key = text;
         }
     }
 

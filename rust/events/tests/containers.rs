@@ -141,6 +141,15 @@ fn a_page_without_a_list_becomes_a_line_that_names_its_keys() {
 }
 
 #[test]
+fn colons_in_a_row_name_the_key_before_them_once() {
+    let key = "k".repeat(50);
+    let text = format!("{{\"{key}\"::::::::::::1}}");
+    let (lines, wrong) = cut(Some(LISTS[0]), &text, usize::MAX);
+    assert_eq!((lines.matches(&key).count(), wrong), (1, None), "{lines}");
+    assert!(lines.len() <= 3 * text.len() + 20, "{lines}");
+}
+
+#[test]
 fn text_that_ends_within_a_page_or_is_none_is_an_error() {
     for (text, lines, wrong) in [
         (r#"{"results":[{"a":1}"#, "{\"a\":1}", "expected a comma or the end of the array, got ''"),

@@ -34,6 +34,11 @@ they are multiplied with and divided by to be milliseconds."""
 TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
+def lack_ids(texts: Iterable[str]) -> bool:
+    """Return whether none of the events in ``texts`` has properties, and so an ID."""
+    return not any("properties" in loaded(text) for text in texts)
+
+
 def loaded(text: str | bytes) -> Any:
     """Return the value of JSON text; ``-0`` is a float, and an integer has any number of digits."""
     return json.loads(text, parse_int=_integer)

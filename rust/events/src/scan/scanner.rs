@@ -253,7 +253,7 @@ impl Scan {
         Ok((code == OBSERVE || code == Kind::Evidence as u8).then(|| self.texts(row).0))
     }
 
-    /// Returns the rows from `start` to `stop` that are ordinary events whose value for an ID can be
+    /// Returns the rows from `start` to `stop` of ordinary events with a value for an ID that is
     /// none.
     pub fn odd_ids(&self, start: usize, stop: usize) -> Vec<usize> {
         let rows = (start..).zip(self.rows.get(start..stop).unwrap_or_default());

@@ -157,8 +157,8 @@ impl Scan {
         Ok(self.steps.observed(row)?)
     }
 
-    /// Return the rows from ``start`` to ``stop`` that are ordinary events whose value for an ID can
-    /// be none.
+    /// Return the rows from ``start`` to ``stop`` of ordinary events whose value for an ID can be
+    /// none.
     fn odd_ids(&self, start: usize, stop: usize) -> Vec<usize> {
         self.steps.odd_ids(start, stop)
     }

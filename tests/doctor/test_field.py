@@ -160,6 +160,12 @@ def test_an_id_of_another_type_is_kept_in_the_finding() -> None:
     assert found["placeholder-id"].count == 2
 
 
+def test_a_number_that_is_none_is_a_missing_id_and_no_odd_one(tmp_path: Path) -> None:
+    ids: list[Any] = [{"a": 1}, float("nan"), float("inf"), "ana"]
+    found = found_of(tmp_path / "f.ndjson", [("A", {"distinct_id": value}) for value in ids])
+    assert (found["odd-id"].count, found["no-distinct-id"].count) == (2, 1)
+
+
 def test_the_value_of_an_operand_that_is_no_id_is_kept_in_the_finding(tmp_path: Path) -> None:
     stated = [("$identify", {"$anon_id": D1, "$identified_id": {"$oid": "63ee"}})]
     finding = found_of(tmp_path / "f.ndjson", stated)["malformed-event"]

@@ -17,6 +17,7 @@ from idmerge.doctor.links import EXAMPLES
 from idmerge.events import IDENTITY_EVENTS, distinct_id_of, original_of, shown
 from idmerge.files import EventBatch, read
 from idmerge.files.flattening import flattener_of
+from idmerge.files.ids import is_odd
 from idmerge.files.names import EVENT, ID, PROPERTIES, TIME
 from idmerge.files.shape import INTEGER, LARGE, NULL, TEXT, Shape, line_of
 from idmerge.files.tables import record_batch
@@ -77,7 +78,7 @@ def unread_values(
                 value, name = properties.get(ID), event.get(EVENT)
                 # Of an identity event, a wrong operand makes a malformed link.
                 if as_id(value) is None and not (isinstance(name, str) and name in IDENTITY_EVENTS):
-                    (unread.missing if value is None else unread.ids).take(piece.path, line, ID, value)
+                    (unread.ids if is_odd(value) else unread.missing).take(piece.path, line, ID, value)
             for row in _without_time(events):
                 sent = distinct_id_of(piece.events[row])
                 unread.times.take(piece.path, piece.lines[row], TIME, events[row][TIME], sent)

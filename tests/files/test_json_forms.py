@@ -85,7 +85,7 @@ def test_lines_and_an_array_give_the_same_answers(  # noqa: PLR0913, PLR0917 - a
     block: int,
 ) -> None:
     directory = tmp_path_factory.getbasetemp()
-    texts = ['{"event":"x"}', *texts]  # A file without any event is an error.
+    texts = ['{"event":"x","properties":{}}', *texts]  # A file without any event is an error.
     wanted = data.draw(
         st.fixed_dictionaries({}, optional={"as_known": st.booleans(), "dedupe": st.booleans()})
     )

@@ -8,6 +8,8 @@
 //! for the beginning of a long object: it is a bad line among lines. Memory is that of its keys;
 //! time is linear.
 
+use memchr::memchr3;
+
 /// The form of a JSON text that begins with `{`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Form {
@@ -92,7 +94,21 @@ impl Beginning {
             // An object without an end is no more than its first line.
             return Some(if self.next == Next::Behind { self.form_of_first() } else { Form::Lines });
         }
-        text.iter().find_map(|byte| self.byte(*byte))
+        let mut rest = text;
+        while let Some((&byte, behind)) = rest.split_first() {
+            if self.next == Next::Text(false) {
+                let end = memchr3(b'"', b'\\', b'\n', rest).unwrap_or(rest.len());
+                if end > 0 {
+                    rest = &rest[end..];
+                    continue;
+                }
+            }
+            if let Some(form) = self.byte(byte) {
+                return Some(form);
+            }
+            rest = behind;
+        }
+        None
     }
 
     /// Returns the keys of the first list of objects in the first object, if it stands where the

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge._codes import Code
-from idmerge._ids import as_id
+from idmerge._ids import as_id, is_missing
 from idmerge._json_decoding import decoded, decoded_object
 from idmerge.errors import MalformedEventError
 
@@ -167,12 +167,17 @@ def distinct_id_of(event: Mapping[str, Any]) -> str | None:
 
 def original_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return ``event``, or the event for which one of a hot shard stands (SPEC 3)."""
-    if event.get("event") != HOT_SHARD:
+    if not _is_hot_shard(event.get("event")):
         return event
     properties = _properties(event)
     name = properties.get(_ORIGINAL_NAME)
     own = {"distinct_id": properties.get(_ORIGINAL_ID)}
-    return {**event, "event": None if name == HOT_SHARD else name, "properties": {**properties, **own}}
+    return {**event, "event": None if _is_hot_shard(name) else name, "properties": {**properties, **own}}
+
+
+def _is_hot_shard(name: object) -> bool:
+    """Return whether ``name`` is `HOT_SHARD`; not every value can be compared with a text."""
+    return isinstance(name, str) and name == HOT_SHARD
 
 
 def ids_of(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -183,10 +188,14 @@ def ids_of(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _verdict(properties: Mapping[str, Any]) -> str | None:
-    """Return Mixpanel's reason for refusing an identity event; a null or empty one is none."""
+    """Return Mixpanel's reason for refusing an identity event; a missing or empty one is none."""
     reasons = (properties.get(key) for key in VERDICTS)
-    reason = next((reason for reason in reasons if reason is not None and reason != ""), None)
+    reason = next((reason for reason in reasons if not _is_no_reason(reason)), None)
     return None if reason is None else as_id(reason) or shown(reason)
+
+
+def _is_no_reason(value: object) -> bool:
+    return is_missing(value) or (isinstance(value, str) and value == "")
 
 
 def _properties(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from idmerge import Kind, Link, Outcome, Resolver, parse, reference
 from idmerge._steps import OBSERVE
 from idmerge.errors import MalformedEventError
+from parameter_names import stable
 from resolver_state import state
 from strategies import D1, D2, events
 
@@ -244,3 +246,19 @@ def test_the_core_takes_an_observation_by_its_code_in_python_and_no_code_that_no
     assert "U1" in resolver
     with pytest.raises(ValueError, match=f"no step has the code {OBSERVE + 1}"):
         resolver._take_steps(bytes([OBSERVE + 1]), ["U2"], [None], 0)
+
+
+@pytest.mark.rule("3")
+@pytest.mark.parametrize("missing", [None, "", float("nan"), pd.NA, pd.NaT], ids=stable)
+def test_a_missing_reason_for_refusing_is_none(missing: Any) -> None:
+    stated = event("$identify", __anon_id=D1, __identified_id="U1", __failure_reason=missing)
+    assert parse(stated) == Link(Kind.IDENTIFY, D1, "U1")
+    for resolver in (Resolver(), reference.Resolver()):
+        assert resolver.apply_events([stated]).outcomes.tolist() == [Outcome.MERGED]
+
+
+@pytest.mark.parametrize("name", [pd.NA, pd.NaT, np.array(["$merge", "x"]), float("nan")], ids=stable)
+def test_a_name_that_cannot_be_compared_is_that_of_an_ordinary_event(name: Any) -> None:
+    for resolver in (Resolver(), reference.Resolver()):
+        assert len(resolver.apply_events([event(name, distinct_id="U1")])) == 0
+        assert "U1" in resolver

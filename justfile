@@ -79,6 +79,10 @@ memory *ARGS:
 single *ARGS:
     python -m benches.reports.single {{ARGS}}
 
+# Events as dicts and as text, and the start of the command line, each against what bounds it
+doors *ARGS:
+    python -m benches.reports.doors {{ARGS}}
+
 # The machine, its versions, and how fast it reads memory at random
 machine:
     python -m benches.reports.machine

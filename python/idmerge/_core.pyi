@@ -5,7 +5,7 @@ classes of `idmerge.compat`. Names with an underscore are their own business. `S
 docs/SPEC.md.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final, Self, final
 
 import numpy as np
@@ -19,9 +19,10 @@ from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
 __all__ = [
-    "Beginning", "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile", "Flat",
-    "Flattener", "Items", "Partition", "Resolver", "Scan", "Scanner", "SentIds", "Spool",
-    "Table", "Transcoder", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids", "float_text",
+    "Beginning", "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile",
+    "EventReader", "Flat", "Flattener", "Items", "Partition", "Resolver", "Scan", "Scanner", "SentIds",
+    "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids",
+    "float_text",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -177,6 +178,9 @@ class Resolver:
     def _take_steps(
         self, codes: bytes, first: IdColumn, second: IdColumn, first_row: int
     ) -> NDArray[np.uint8]: ...
+    def _take_events(
+        self, reader: EventReader, events: Iterator[object], most: int, first_row: int
+    ) -> tuple[tuple[NDArray[np.uint8], NDArray[np.int64]], int, BaseException | None]: ...
     def _take_scan(
         self,
         scan: Scan,
@@ -320,6 +324,23 @@ class Items:
 
     def cut(self, text: bytes) -> tuple[bytes, str | None]:
         """Return the next piece of text as lines, and the fault behind them or None; an empty one ends it."""
+
+@final
+class EventReader:
+    """Reads events as objects; the business of `idmerge.Resolver.apply_events`."""
+
+    def __new__(
+        cls,
+        events: list[tuple[str, int, list[Sequence[str]]]],
+        step_of: Callable[[Any], tuple[int, str | None, str | None]],
+    ) -> Self:
+        """Take each identity event's name, code and operands' keys, and a function for other events.
+
+        ``step_of`` is called with each event that is no exact dict of plain values.
+
+        Raises:
+            ValueError: An event has neither one nor two groups of keys, or there are too many keys.
+        """
 
 @final
 class Scanner:

@@ -37,8 +37,8 @@ def as_id(value: object) -> str | None:  # noqa: PLR0911 - a type each
 
     Bytes that are no UTF-8 become lone surrogates: text that is no Unicode, and so an invalid ID.
     """
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str):  # A subclass may compare in other ways than its text.
+        return value if type(value) is str else str.__str__(value)
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return _digits(value if isinstance(value, int) else int(value))
     if isinstance(value, WrittenInteger):

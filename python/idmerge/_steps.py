@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import MalformedEventError
-from idmerge.events import Kind, Source, ids_of, link_of
+from idmerge.events import Kind, Source, ids_of, link_of, mapping_or_malformed, operand_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from idmerge.events import Event
 
 TRACKED_MERGE = 3
 """The code of a merge that came by another route than the import."""
@@ -63,6 +65,16 @@ def step_of(event: Mapping[str, Any], source: Source) -> Step:
         distinct_id, sent = ids_of(event)
         return OBSERVE if sent is None else EVIDENCE, distinct_id, sent
     return code_of(link.kind, link.source, link.refused), link.first, link.second
+
+
+def step_of_any(source: Source, event: Event) -> Step:
+    """Return the step that an item among events states, likewise if it is no event."""
+    return step_of(mapping_or_malformed(event), source)
+
+
+def coded_rules(source: Source) -> list[tuple[str, int, list[Sequence[str]]]]:
+    """Return `operand_keys` with the codes of links that come by the route ``source``."""
+    return [(name, code_of(Kind(kind), source), keys) for name, kind, keys in operand_keys()]
 
 
 def step_columns(events: Iterable[Mapping[str, Any]]) -> StepColumns:

@@ -108,7 +108,16 @@ def event_mapping(event: Event, decode: Callable[[Any], Any] = decoded) -> Mappi
 
 
 def event_mappings(events: Iterable[Event]) -> Iterator[Mapping[str, Any]]:
-    """Yield many events as mappings; an item that is no event becomes one that is malformed.
+    """Yield many events as mappings (`mapping_or_malformed`).
+
+    Raises:
+        TypeError: ``events`` is a single event, or a table.
+    """
+    return map(mapping_or_malformed, many_events(events))
+
+
+def many_events(events: Iterable[Event]) -> Iterator[Event]:
+    """Return an iterator over ``events``.
 
     Raises:
         TypeError: ``events`` is a single event, or a table.
@@ -118,10 +127,11 @@ def event_mappings(events: Iterable[Event]) -> Iterator[Mapping[str, Any]]:
         raise TypeError(f"events must be an iterable of events, got one {kind}: use apply for one event")
     if hasattr(events, "columns"):  # Iteration would give the names of its columns.
         raise TypeError(f"events must be an iterable of events, got a {kind}: use stitch for a table")
-    return map(_mapping_or_malformed, events)
+    return iter(events)
 
 
-def _mapping_or_malformed(event: Event) -> Mapping[str, Any]:
+def mapping_or_malformed(event: Event) -> Mapping[str, Any]:
+    """Return ``event`` as a mapping; what is no event becomes one that is malformed."""
     try:
         return event_mapping(event)
     except (MalformedEventError, TypeError):

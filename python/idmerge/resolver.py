@@ -7,25 +7,23 @@ and a resolver with a journal is `idmerge.DurableResolver`.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from idmerge import _core
 from idmerge._columns import IdColumn, KindColumn, in_family_of
-from idmerge._steps import code_of, states_link, step_of
+from idmerge._steps import code_of, coded_rules, step_of, step_of_any
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.events import Event, Kind, Source, check_source, event_mapping, event_mappings
+from idmerge.events import Event, Kind, Source, check_source, event_mapping, many_events
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
     from idmerge._ids import AnyId
 
@@ -140,9 +138,8 @@ class Resolver(_core.Resolver):
             TypeError: ``event`` is neither a mapping nor text.
         """
         check_source(source)
-        steps = _Steps(self)
-        steps.add(0, event_mapping(event), source)
-        (outcomes,) = steps.take()
+        code, first, second = step_of(event_mapping(event), source)
+        outcomes = self._take_steps(bytes([code]), [first], [second], 0)
         return Outcome(outcomes[0]) if len(outcomes) else None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
@@ -158,13 +155,17 @@ class Resolver(_core.Resolver):
                 are applied.
         """
         check_source(source)
-        steps = _Steps(self)
-        try:
-            for row, event in enumerate(event_mappings(events)):
-                steps.add(row, event, source)
-        finally:  # Whatever an iterator or an event raises, the events before it are applied.
-            outcomes = steps.take()
-        return Report(np.concatenate(outcomes), steps.rows)
+        remaining, reader = many_events(events), _event_reader(source)
+        outcomes, rows, taken = [], [], 0
+        count = _EVENTS_AT_ONCE
+        while count == _EVENTS_AT_ONCE:
+            links, count, error = self._take_events(reader, remaining, _EVENTS_AT_ONCE, taken)
+            if error is not None:  # Raised by the iterator or an event; those before it are applied.
+                raise error
+            outcomes.append(links[0])
+            rows.append(links[1] + taken)
+            taken += count
+        return Report(np.concatenate(outcomes), np.concatenate(rows))
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.
@@ -256,35 +257,6 @@ class Resolver(_core.Resolver):
         return table._with_canonical_ids([chosen[first] for first in columns["canonical_id"]])
 
 
-class _Steps:
-    """Events on their way into the core: links and observations in their order."""
-
-    def __init__(self, resolver: Resolver) -> None:
-        self.resolver = resolver
-        self.taken = 0
-        self.rows: list[int] = []
-        self._outcomes: list[NDArray[np.uint8]] = []
-        self._clear()
-
-    def _clear(self) -> None:
-        self.codes = bytearray()
-        self.first: list[str | None] = []
-        self.second: list[str | None] = []
-
-    def add(self, row: int, event: Mapping[str, Any], source: Source) -> None:
-        code, first, second = step_of(event, source)
-        self.codes.append(code)
-        self.first.append(first)
-        self.second.append(second)
-        if states_link(code):
-            self.rows.append(row)
-        if len(self.codes) >= _EVENTS_AT_ONCE:
-            self.take()
-
-    def take(self) -> list[NDArray[np.uint8]]:
-        """Apply what was gathered and return the outcomes of all links so far, in pieces."""
-        codes, first, second, first_row = bytes(self.codes), self.first, self.second, self.taken
-        self.taken += len(codes)
-        self._clear()
-        self._outcomes.append(self.resolver._take_steps(codes, first, second, first_row))
-        return self._outcomes
+@cache
+def _event_reader(source: Source) -> _core.EventReader:
+    return _core.EventReader(coded_rules(source), partial(step_of_any, source))

@@ -2,8 +2,8 @@
 
 mod support;
 
-use idmerge_core::Kind;
-use idmerge_events::links::Rules;
+use idmerge_core::{Kind, OBSERVE};
+use idmerge_events::links::{Rules, Value};
 use support::{Owned, scan, step, steps};
 
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with a step that may be declined")]
@@ -222,4 +222,51 @@ fn rules_take_one_or_two_groups_of_few_keys() {
     assert!(Rules::new(event(&[&["a"]])).is_some());
     assert!(Rules::new(event(&[&["a", "b", "c", "d"], &["e", "f", "g"]])).is_some());
     assert!(Rules::new(event(&[&["a", "b", "c", "d"], &["e", "f", "g", "h"]])).is_none());
+}
+
+#[test]
+fn values_that_the_caller_finds_state_what_a_line_with_them_states() {
+    let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    let alias =
+        ("$create_alias".to_owned(), Kind::Alias as u8, vec![keys(&["alias"]), keys(&["distinct_id"])]);
+    let merge = ("$merge".to_owned(), Kind::Merge as u8, vec![keys(&["$distinct_ids"])]);
+    let rules = Rules::new(vec![alias, merge]).expect("few keys");
+    let (mut kept, mut asked) = (String::new(), Vec::new());
+    let mut stated = |event: &str, find: fn(&str, &mut String) -> Option<Value<'static>>| {
+        asked.clear();
+        let value = |place: usize, kept: &mut String| {
+            asked.push(rules.keys()[place].clone());
+            find(&rules.keys()[place], kept)
+        };
+        let stated = rules.stated_by_values(rules.rule(event), OBSERVE, &mut kept, value);
+        let stated = stated.map(|(code, first, second, reason)| {
+            (code, [first, second, reason].map(|text| text.map(str::to_owned)))
+        });
+        (stated, asked.clone())
+    };
+    let text = |text: &str| Some(text.to_owned());
+
+    let (step, looked_up) = stated("Page View", |key, kept| {
+        Some(if key == "distinct_id" { Value::of_copy(7, kept) } else { Value::Null })
+    });
+    assert_eq!(step, Some((OBSERVE, [text("7"), None, None])));
+    assert_eq!(looked_up, ["distinct_id", "$distinct_id_before_identity"]);
+
+    let (step, looked_up) = stated("$create_alias", |key, kept| match key {
+        "alias" => Some(Value::of_text("a")),
+        "distinct_id" => Some(Value::of_float(2.0, kept)),
+        "$failure_reason" => Some(Value::of_text("no")),
+        _ => Some(Value::Absent),
+    });
+    assert_eq!(step, Some((Kind::RefusedAlias as u8, [text("a"), text("2"), text("no")])));
+    assert_eq!(looked_up, ["alias", "distinct_id", "$failure_reason", "$identity_failure_reason"]);
+
+    let both = |key: &str, kept: &mut String| match key {
+        "$distinct_ids" => Some(Value::of_pair(Value::of_copy("x", kept), Value::of_text("y"))),
+        _ => Some(Value::Null),
+    };
+    assert_eq!(stated("$merge", both).0, Some((Kind::Merge as u8, [text("x"), text("y"), None])));
+    let one = |_: &str, _: &mut String| Some(Value::of_pair(Value::of_text("x"), Value::Null));
+    assert_eq!(stated("$merge", one).0, None, "it lacks an operand");
+    assert_eq!(stated("Page View", |_, _| None).0, None, "the caller declines it");
 }

@@ -1,4 +1,4 @@
-//! Links stated by events.
+//! Links stated by events: lines of JSON, cells, or values that the caller finds.
 //!
 //! A line is declined whenever it is no JSON for certain ([`crate::json`]), and so is every
 //! identity event that lacks an operand, and an event whose ID may be an integer beyond 64 bits:
@@ -8,4 +8,5 @@ mod operand;
 mod parser;
 mod rules;
 
-pub use rules::{ODD_ID, Rules, Stated};
+pub use operand::{OperandId, Value};
+pub use rules::{MAX_KEYS, ODD_ID, Rules, Stated};

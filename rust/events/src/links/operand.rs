@@ -38,15 +38,36 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// Returns a text.
+    pub fn of_text(text: &'a str) -> Self {
+        Self::Id(OperandId::Borrowed(text))
+    }
+
+    /// Returns a text or an integer, a copy of which is `kept`.
+    pub fn of_copy(text: impl fmt::Display, kept: &mut String) -> Self {
+        OperandSeed { unescaped: kept, kind: None }.kept(text)
+    }
+
+    /// Returns a float; the digits of a whole one are `kept`.
+    pub fn of_float(number: f64, kept: &mut String) -> Self {
+        OperandSeed { unescaped: kept, kind: None }.number(number)
+    }
+
+    /// Returns a list of two entries.
+    pub fn of_pair(first: Self, second: Self) -> Self {
+        match (first, second) {
+            (Self::Id(first), Self::Id(second)) => Self::Pair(Box::new((first, second))),
+            _ => Self::NoId,
+        }
+    }
+
     /// Returns the value in a cell.
     pub fn of(cell: &Cell<'a>, buffer: &'a str, unescaped: &mut String) -> Self {
         match cell {
-            Cell::Borrowed(text) => Self::Id(OperandId::Borrowed(text)),
-            Cell::Unescaped(range) | Cell::Digits(range) => {
-                Self::Id(OperandId::Borrowed(&buffer[range.clone()]))
-            }
-            Cell::Integer(number) => OperandSeed { unescaped, kind: None }.kept(number),
-            Cell::Float(number) => OperandSeed { unescaped, kind: None }.number(*number),
+            Cell::Borrowed(text) => Self::of_text(text),
+            Cell::Unescaped(range) | Cell::Digits(range) => Self::of_text(&buffer[range.clone()]),
+            Cell::Integer(number) => Self::of_copy(number, unescaped),
+            Cell::Float(number) => Self::of_float(*number, unescaped),
             Cell::Null => Self::Null,
             Cell::Bool(_) => Self::NoId,
             Cell::Nested(range) => {
@@ -133,7 +154,7 @@ impl<'a> Visitor<'a> for OperandSeed<'_> {
 
     fn visit_borrowed_str<E>(mut self, text: &'a str) -> Result<Value<'a>, E> {
         self.set_kind(kind::TEXT);
-        Ok(Value::Id(OperandId::Borrowed(text)))
+        Ok(Value::of_text(text))
     }
 
     fn visit_str<E>(mut self, text: &str) -> Result<Value<'a>, E> {
@@ -152,9 +173,7 @@ impl<'a> Visitor<'a> for OperandSeed<'_> {
             longer = true;
         }
         Ok(match (first, second) {
-            (Some(Value::Id(first)), Some(Value::Id(second))) if !longer => {
-                Value::Pair(Box::new((first, second)))
-            }
+            (Some(first), Some(second)) if !longer => Value::of_pair(first, second),
             _ => Value::NoId,
         })
     }

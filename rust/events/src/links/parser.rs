@@ -57,12 +57,9 @@ impl Rules {
         unescaped.clear();
         let name = cells.event.as_ref().and_then(|name| name.text(buffer));
         let rule = name.and_then(|name| self.rule(&name));
-        let counts = |place: usize| match rule {
-            Some(_) => place < self.keys().len(),
-            None => place == self.distinct_id || place == self.sent,
-        };
+        let counting = self.counting(rule);
         let mut values = [const { Value::Absent }; MAX_KEYS];
-        for (place, cell) in cells.properties.iter().filter(|(place, _)| counts(*place)) {
+        for (place, cell) in cells.properties.iter().filter(|(place, _)| counting.contains(place)) {
             values[*place] = Value::of(cell, buffer, unescaped);
         }
         self.step(rule, &values, unescaped, observe)

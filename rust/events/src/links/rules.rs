@@ -32,12 +32,16 @@ pub struct Rules {
     pub(crate) sent: usize,
     /// The places of the reasons for refusing.
     verdicts: [usize; 2],
+    /// The places of the keys that count in an ordinary event.
+    ordinary: [usize; 2],
 }
 
 struct Rule {
     event: String,
     code: u8,
     operands: Operands,
+    /// The places of the keys that count.
+    counting: Vec<usize>,
 }
 
 enum Operands {
@@ -64,18 +68,22 @@ impl Rules {
             distinct_id: 0,
             sent: 0,
             verdicts: [0; 2],
+            ordinary: [0; 2],
         };
         known.distinct_id = known.place("distinct_id".to_owned());
         known.sent = known.place(SENT_ID.to_owned());
         known.verdicts = VERDICTS.map(|key| known.place(key.to_owned()));
+        known.ordinary = [known.distinct_id, known.sent];
         for (event, code, keys) in events {
-            let mut operands = keys.into_iter().map(|keys| known.places(keys));
+            let operands: Vec<_> = keys.into_iter().map(|keys| known.places(keys)).collect();
+            let counting = operands.iter().flatten().chain(&known.verdicts).copied().collect();
+            let mut operands = operands.into_iter();
             let operands = match (operands.next(), operands.next()) {
                 (Some(first), Some(second)) => Operands::Apart(first, second),
                 (Some(both), None) => Operands::Together(*both.first()?),
                 _ => return None,
             };
-            known.events.push(Rule { event, code, operands });
+            known.events.push(Rule { event, code, operands, counting });
         }
         (known.keys.len() <= MAX_KEYS).then_some(known)
     }
@@ -105,9 +113,33 @@ impl Rules {
         &self.keys
     }
 
-    /// Returns the number of the rule for events with this name.
-    pub(crate) fn rule(&self, event: &str) -> Option<usize> {
+    /// Returns the number of the rule for events with this name; None for ordinary events.
+    pub fn rule(&self, event: &str) -> Option<usize> {
         self.events.iter().position(|rule| rule.event == event)
+    }
+
+    /// Returns the places among [`Self::keys`] of those that count in events of a rule.
+    pub fn counting(&self, rule: Option<usize>) -> &[usize] {
+        rule.map_or(&self.ordinary, |rule| &self.events[rule].counting)
+    }
+
+    /// Returns what an event of a rule states, or None if it is declined.
+    ///
+    /// `value` finds the values of the keys that count, by their places, and may keep texts in the
+    /// buffer that it is given; None declines the event.
+    pub fn stated_by_values<'a>(
+        &self,
+        rule: Option<usize>,
+        observe: u8,
+        kept: &'a mut String,
+        mut value: impl FnMut(usize, &mut String) -> Option<Value<'a>>,
+    ) -> Option<Stated<'a>> {
+        kept.clear();
+        let mut values = [const { Value::Absent }; MAX_KEYS];
+        for &place in self.counting(rule) {
+            values[place] = value(place, kept)?;
+        }
+        self.step(rule, &values, kept, observe)
     }
 
     /// Returns what an event with these values states.

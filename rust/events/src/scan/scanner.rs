@@ -161,6 +161,11 @@ impl Scanner {
 }
 
 impl Scan {
+    /// Returns a scan without rows, for events that are no lines.
+    pub fn of_events() -> Self {
+        Self::empty(None)
+    }
+
     fn empty(properties: Option<Properties>) -> Self {
         Self {
             rows: Vec::new(),
@@ -178,22 +183,36 @@ impl Scan {
     /// Adds the row of `line`.
     #[inline]
     fn push(&mut self, line: Line<'_>, stated: Option<Stated<'_>>, has_properties: bool) {
+        match stated {
+            None => {
+                self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), has_properties });
+            }
+            Some((.., Some(reason))) => self.reasons.push((self.rows.len(), reason.into())),
+            Some(_) => {}
+        }
+        self.push_row(line.number, stated);
+    }
+
+    /// Adds the row of an event that is no line; one that is declined has no text here.
+    ///
+    /// The operands of all rows must be shorter than 4 GiB.
+    #[inline]
+    pub fn push_event(&mut self, stated: Option<Stated<'_>>) {
+        self.push_row(self.rows.len() as u32, stated);
+    }
+
+    #[inline]
+    fn push_row(&mut self, line: u32, stated: Option<Stated<'_>>) {
         let code = match stated {
             Some((OBSERVE, None, ..)) => NOTHING,
             Some((code, ..)) => code,
             None => HOLE,
         };
-        if code == HOLE {
-            self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), has_properties });
-        }
-        let (_, first, second, reason) = stated.unwrap_or_default();
-        if let Some(reason) = reason {
-            self.reasons.push((self.rows.len(), reason.into()));
-        }
+        let (_, first, second, _) = stated.unwrap_or_default();
         self.operands.push_str(first.unwrap_or_default());
         let middle = self.operands.len() as u32;
         self.operands.push_str(second.unwrap_or_default());
-        self.rows.push(Row { line: line.number, middle, end: self.operands.len() as u32, code });
+        self.rows.push(Row { line, middle, end: self.operands.len() as u32, code });
     }
 
     /// Returns the operands of a row; those that it lacks are empty.

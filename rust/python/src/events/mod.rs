@@ -3,6 +3,7 @@
 mod dedupe;
 mod encoding;
 mod flattener;
+mod objects;
 mod scanner;
 mod text;
 
@@ -11,6 +12,7 @@ use pyo3::prelude::*;
 pub use dedupe::DistinctRows;
 pub use encoding::{EncodedEvents, EncodedFile, SentIds, Spool};
 pub use flattener::{Flat, Flattener};
+pub use objects::{EventReader, ReadEvents};
 pub use scanner::{Scan, Scanner, holes_filled};
 pub use text::{Beginning, Items, Transcoder};
 

@@ -32,6 +32,14 @@ pub struct Scan {
     observed: Mutex<ObservedIds>,
 }
 
+/// An identity event's name, its code, and the keys of its operands or of a list of both.
+pub type NamedRule = (String, u8, Vec<Vec<String>>);
+
+/// Returns the rules for these events.
+pub fn rules(events: Vec<NamedRule>) -> PyResult<Rules> {
+    Rules::new(events).ok_or_else(|| PyValueError::new_err("each event needs one or two groups of few keys"))
+}
+
 /// Returns the first `end` bytes of a text.
 pub fn up_to(text: &[u8], end: usize) -> PyResult<&[u8]> {
     text.get(..end).ok_or_else(|| PyIndexError::new_err("end is behind the text"))
@@ -42,15 +50,13 @@ impl Scanner {
     #[new]
     #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None))]
     fn new(
-        events: Vec<(String, u8, Vec<Vec<String>>)>,
+        events: Vec<NamedRule>,
         longest: usize,
         shape: bool,
         columns: bool,
         chosen: Option<HashSet<String>>,
     ) -> PyResult<Self> {
-        let Some(rules) = Rules::new(events) else {
-            return Err(PyValueError::new_err("each event needs one or two groups of few keys"));
-        };
+        let rules = rules(events)?;
         let expected = columns.then(|| Arc::new(ExpectedKinds::of(chosen)));
         let scanner = scan::Scanner::new(rules, longest, shape || columns);
         Ok(Self { scanner, expected: RwLock::new(expected) })
@@ -205,10 +211,15 @@ pub fn holes_filled(
         let lengths = [first.len(), second.len()];
         return Err(PyValueError::new_err(format!("holes must be filled with pairs, got {lengths:?}")));
     }
-    let operand = |object: Bound<'_, PyAny>| match object.cast_into::<PyString>() {
+    let pairs = first.iter().zip(second.iter());
+    Ok(pairs.map(|(first, second)| [first, second].map(filled_operand)).collect())
+}
+
+/// Returns an operand that fills one of a hole.
+pub fn filled_operand(object: Bound<'_, PyAny>) -> FilledOperand<PyBackedStr> {
+    match object.cast_into::<PyString>() {
         // Python holds lone surrogates; they are no Unicode text and have no UTF-8.
         Ok(text) => PyBackedStr::try_from(text).map_or(FilledOperand::NotUnicode, FilledOperand::Text),
         Err(_) => FilledOperand::Missing,
-    };
-    Ok(first.iter().zip(second.iter()).map(|(first, second)| [first, second].map(operand)).collect())
+    }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod class;
+mod events;
 mod lookups;
 mod scans;
 mod settings;

@@ -1,0 +1,163 @@
+//! The class that reads events as Python's objects into the steps that they state.
+//!
+//! Here are read: exact dicts whose name, properties and values of the keys that count are exact
+//! dicts, lists, str, int, float or bool, or None; and JSON text in an exact str or bytes. Every
+//! other event is left to Python, one at a time and in its order, and so is one of which the rules
+//! of `idmerge_events` are not certain. A subclass can show other values than it holds; a look-up
+//! in an exact dict is the one that Python makes.
+
+use idmerge_core::OBSERVE;
+use idmerge_events::links::{MAX_KEYS, Rules, Value};
+use idmerge_events::scan::{self, FilledOperand};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString};
+
+use crate::events::scanner::{NamedRule, filled_operand, rules};
+
+/// The longest text of an ID that is copied, in bytes: longer ones are left to Python, of which a
+/// reference is kept.
+const COPIED: usize = 1024;
+
+/// Reads events by the rules that Python states.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct EventReader {
+    rules: Rules,
+    name: Py<PyString>,
+    properties: Py<PyString>,
+    keys: Vec<Py<PyString>>,
+    /// Takes an event, and returns its step: a code and two operands.
+    step_of: Py<PyAny>,
+}
+
+/// The steps of some events.
+pub struct ReadEvents {
+    pub scan: scan::Scan,
+    /// The codes and operands of the events that Python read.
+    pub codes: Vec<u8>,
+    pub filled: Vec<[FilledOperand<PyBackedStr>; 2]>,
+    /// The exception behind these events, of the iterator or of an event.
+    pub error: Option<PyErr>,
+}
+
+#[pymethods]
+impl EventReader {
+    #[new]
+    fn new(py: Python<'_>, events: Vec<NamedRule>, step_of: Py<PyAny>) -> PyResult<Self> {
+        let rules = rules(events)?;
+        let text = |text: &str| PyString::intern(py, text).unbind();
+        let keys = rules.keys().iter().map(|key| text(key)).collect();
+        Ok(Self { rules, name: text("event"), properties: text("properties"), keys, step_of })
+    }
+}
+
+impl EventReader {
+    /// Reads events, at `most` so many.
+    pub fn read(&self, events: &Bound<'_, PyIterator>, most: usize) -> ReadEvents {
+        let (scan, codes, filled) = (scan::Scan::of_events(), Vec::new(), Vec::new());
+        let mut read = ReadEvents { scan, codes, filled, error: None };
+        let mut kept = String::new();
+        for event in events.clone().take(most) {
+            if let Err(error) = event.and_then(|event| self.read_one(&event, &mut kept, &mut read)) {
+                read.error = Some(error);
+                break;
+            }
+        }
+        read
+    }
+
+    #[inline]
+    fn read_one(&self, event: &Bound<'_, PyAny>, kept: &mut String, read: &mut ReadEvents) -> PyResult<()> {
+        if self.push_dict(event, kept, &mut read.scan).is_some()
+            || self.push_text(event, kept, &mut read.scan).is_some()
+        {
+            return Ok(());
+        }
+        let step = self.step_of.bind(event.py()).call1((event,))?;
+        let (code, first, second): (u8, Bound<'_, PyAny>, Bound<'_, PyAny>) = step.extract()?;
+        read.codes.push(code);
+        read.filled.push([first, second].map(filled_operand));
+        read.scan.push_event(None);
+        Ok(())
+    }
+
+    /// Adds the step of an exact dict; None leaves it to Python, which also meets any error again.
+    #[inline]
+    fn push_dict(&self, event: &Bound<'_, PyAny>, kept: &mut String, scan: &mut scan::Scan) -> Option<()> {
+        let py = event.py();
+        let event = event.cast_exact::<PyDict>().ok()?;
+        let rule = match event.get_item(self.name.bind(py)).ok()?.filter(|name| !name.is_none()) {
+            Some(name) => self.rules.rule(name.cast_exact::<PyString>().ok()?.to_str().ok()?),
+            None => None,
+        };
+        let mut found = [const { None }; MAX_KEYS];
+        let properties = event.get_item(self.properties.bind(py)).ok()?;
+        if let Some(properties) = properties.filter(|properties| !properties.is_none()) {
+            let properties = properties.cast_exact::<PyDict>().ok()?;
+            for &place in self.rules.counting(rule) {
+                found[place] = properties.get_item(self.keys[place].bind(py)).ok()?;
+            }
+        }
+        let value = |place: usize, kept: &mut String| match &found[place] {
+            Some(object) => value(object, kept),
+            None => Some(Value::Absent),
+        };
+        scan.push_event(Some(self.rules.stated_by_values(rule, OBSERVE, kept, value)?));
+        Some(())
+    }
+
+    /// Adds the step of JSON text; None likewise.
+    fn push_text(&self, event: &Bound<'_, PyAny>, kept: &mut String, scan: &mut scan::Scan) -> Option<()> {
+        let text = match event.cast_exact::<PyString>() {
+            Ok(text) => text.to_str().ok()?,
+            Err(_) => str::from_utf8(event.cast_exact::<PyBytes>().ok()?.as_bytes()).ok()?,
+        };
+        let stated = self.rules.stated(text, OBSERVE, kept, None)?;
+        let (_, first, second, _) = stated;
+        if [first, second].iter().flatten().any(|operand| operand.len() > COPIED) {
+            return None;
+        }
+        scan.push_event(Some(stated));
+        Some(())
+    }
+}
+
+/// Returns an object as the value of a property; None leaves it to Python.
+#[inline]
+fn value<'a>(object: &'a Bound<'_, PyAny>, kept: &mut String) -> Option<Value<'a>> {
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        return text.to_str().ok().filter(|text| text.len() <= COPIED).map(Value::of_text);
+    }
+    if let Ok(list) = object.cast_exact::<PyList>() {
+        if list.len() != 2 {
+            return Some(Value::NoId);
+        }
+        let [first, second] = [0, 1].map(|place| Some(entry(&list.get_item(place).ok()?, kept)));
+        return Some(Value::of_pair(first??, second??));
+    }
+    no_text(object, kept)
+}
+
+/// Returns an object that is neither a text nor a list, likewise.
+fn no_text<'a>(object: &Bound<'_, PyAny>, kept: &mut String) -> Option<Value<'a>> {
+    if let Ok(integer) = object.cast_exact::<PyInt>() {
+        return integer.extract::<i64>().ok().map(|integer| Value::of_copy(integer, kept));
+    }
+    if let Ok(float) = object.cast_exact::<PyFloat>() {
+        return Some(Value::of_float(float.value(), kept));
+    }
+    if object.is_none() {
+        return Some(Value::Null);
+    }
+    object.is_exact_instance_of::<PyBool>().then_some(Value::NoId)
+}
+
+/// Returns an entry of a list, likewise; a copy of its text is kept.
+fn entry<'a>(object: &Bound<'_, PyAny>, kept: &mut String) -> Option<Value<'a>> {
+    match object.cast_exact::<PyString>() {
+        Ok(text) => {
+            text.to_str().ok().filter(|text| text.len() <= COPIED).map(|text| Value::of_copy(text, kept))
+        }
+        Err(_) => no_text(object, kept),
+    }
+}

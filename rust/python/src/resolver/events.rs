@@ -1,0 +1,58 @@
+//! Events as Python's objects into the resolver.
+
+use idmerge_events::scan::Steps;
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::types::PyIterator;
+
+use crate::errors::Failure;
+use crate::events::{EventReader, ReadEvents};
+use crate::pipeline::run_detached;
+use crate::pipeline::sources::StepRows;
+use crate::resolver::{OutcomesAndRows, Resolver};
+
+/// Outcomes and rows of links, counted from the first event here, the number of events, and the exception behind them.
+type Taken<'py> = (OutcomesAndRows<'py>, usize, Option<PyErr>);
+
+#[pymethods]
+impl Resolver {
+    /// Take up to ``most`` events, the first of which has the number ``first_row``.
+    ///
+    /// All are read before the first is applied: to read them may run Python code.
+    #[pyo3(name = "_take_events")]
+    fn take_events<'py>(
+        &self,
+        reader: &Bound<'py, EventReader>,
+        events: &Bound<'py, PyIterator>,
+        most: usize,
+        first_row: usize,
+    ) -> PyResult<Taken<'py>> {
+        let py = events.py();
+        let ReadEvents { scan, codes, filled, error } = reader.get().read(events, most);
+        let count = scan.len();
+        let steps = Steps::new(&scan, (0, count), &codes, filled).map_err(Failure::from)?;
+        let outcomes = self.turn(py).and_then(|_turn| {
+            let preparer = self.read(py)?.preparer();
+            let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
+            py.detach(|| {
+                self.take_all(
+                    count,
+                    first_row,
+                    |_| (),
+                    |settle| run_detached(&mut source, count, self.threads, settle),
+                )
+            })
+        });
+        match outcomes {
+            Ok(outcomes) => {
+                let rows = steps.links();
+                Ok(((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, rows)), count, error))
+            }
+            Err(failure) => {
+                let failure = PyErr::from(failure);
+                failure.set_context(py, error);
+                Err(failure)
+            }
+        }
+    }
+}

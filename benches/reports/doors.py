@@ -6,8 +6,8 @@ Rows:
 
 - ``dicts``: `apply_events` of dicts, against a bare loop that looks up two keys of each;
 - ``texts``: `apply_events` of JSON text, against ``json.loads`` of each;
-- ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, against
-  ``python -c pass``.
+- ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
+  ``python -c pass``, by the clock and of the processor.
 
 The two take turns; the ratio counts: its median and its range over the pairs. Answers are compared
 with those of the plain parse in Python.
@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -106,20 +108,34 @@ def start() -> None:
         path = Path(folder, "ten.ndjson")
         path.write_text("".join(f"{json.dumps(event)}\n" for event in events(TEN, seed=7)), "utf-8")
         commands = {"--version": ["--version"], "resolve of ten events": ["resolve", str(path)]}
-        behind: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(STARTS):
-            nothing, _none = _timed(lambda: _run("-c", "pass"))
+        clock: dict[str, list[float]] = {name: [] for name in commands}
+        processor: dict[str, list[float]] = {name: [] for name in commands}
+        for turn in range(STARTS + 1):
+            seconds_of_nothing, used_by_nothing, _ = _started("-c", "pass")
             for name, arguments in commands.items():
-                seconds, answer = _timed(lambda arguments=arguments: _run("-m", "idmerge", *arguments))
+                seconds, used, answer = _started("-m", "idmerge", *arguments)
                 if not answer:
                     sys.exit(f"{name} printed nothing")
-                behind[name].append(seconds - nothing)
-    for name, seconds in behind.items():
-        print(f"start, {name}: {_spread(seconds)} s behind python -c pass")
+                if turn:  # The first run compiles the modules.
+                    clock[name].append(seconds - seconds_of_nothing)
+                    processor[name].append(used - used_by_nothing)
+    for name in commands:
+        print(f"start, {name}: {_spread(clock[name])} s, {_spread(processor[name])} s of the processor")
 
 
-def _run(*arguments: str) -> bytes:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, check=True).stdout
+def _started(*arguments: str) -> tuple[float, float, bytes]:
+    """Run Python and return the seconds, those of the processor, and what it printed."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    before = _used()
+    seconds, run = _timed(
+        lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True, env=environment)
+    )
+    return seconds, _used() - before, run.stdout
+
+
+def _used() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -8,22 +8,20 @@ clusters under that API's rules, and picks a canonical ID for each. Start with `
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from idmerge import compat, errors, reference
-from idmerge._core import Column, Table, __version__
-from idmerge.components import Components, connected_components
-from idmerge.events import Kind, Link, parse
-from idmerge.journal.durable import DurableResolver
-from idmerge.outcome import Outcome, Report, Stats
-from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
-from idmerge.profiles import Profiles, UpdateOutcome, UpdateReport
-from idmerge.recorded import RecordedLink
-from idmerge.resolver import Resolver
-
 if TYPE_CHECKING:
-    from idmerge import doctor, questions, stitching
+    from idmerge import compat, doctor, errors, questions, reference, stitching
     from idmerge import files as files
     from idmerge import spark as spark
     from idmerge import testing as testing
+    from idmerge._core import Column, Table, __version__
+    from idmerge.components import Components, connected_components
+    from idmerge.events import Kind, Link, parse
+    from idmerge.journal.durable import DurableResolver
+    from idmerge.outcome import Outcome, Report, Stats
+    from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
+    from idmerge.profiles import Profiles, UpdateOutcome, UpdateReport
+    from idmerge.recorded import RecordedLink
+    from idmerge.resolver import Resolver
     from idmerge.stitching import StitchedEvents, stitch
 
 __all__ = [
@@ -57,28 +55,53 @@ __all__ = [
 ]
 
 
-_LAZY = {
-    "StitchedEvents",
+_MODULES = {
+    "compat",
     "doctor",
+    "errors",
     "files",
     "questions",
+    "reference",
     "spark",
-    "stitch",
     "stitching",
     "testing",
 }
-"""Names of what reads events, and of what few need, half of the package: loaded when asked for."""
+_HOMES = {
+    "Column": "_core",
+    "Components": "components",
+    "DEFAULT_BLOCKED_IDS": "policy",
+    "DurableResolver": "journal.durable",
+    "Kind": "events",
+    "Link": "events",
+    "Outcome": "outcome",
+    "Policy": "policy",
+    "Profiles": "profiles",
+    "RecordedLink": "recorded",
+    "Report": "outcome",
+    "Resolver": "resolver",
+    "Stats": "outcome",
+    "StitchedEvents": "stitching",
+    "Table": "_core",
+    "UpdateOutcome": "profiles",
+    "UpdateReport": "profiles",
+    "__version__": "_core",
+    "connected_components": "components",
+    "parse": "events",
+    "stitch": "stitching",
+}
+"""The module of each public name that is no module. All are loaded when they are asked for."""
 
 
 if not TYPE_CHECKING:  # A checker would take any name for one that is there.
 
     def __getattr__(name: str) -> Any:
-        """Load an add-on, or its function, when it is first asked for."""
-        if name not in _LAZY:
+        """Load a module, or a name from its module, when it is first asked for."""
+        if name in _MODULES:
+            return import_module(f"idmerge.{name}")
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_meant_by(name)}")
-        if name in {"StitchedEvents", "stitch"}:
-            return getattr(import_module("idmerge.stitching"), name)
-        return import_module(f"idmerge.{name}")
+        value = globals()[name] = getattr(import_module(f"idmerge.{_HOMES[name]}"), name)
+        return value
 
 
 def _meant_by(name: str) -> str:
@@ -87,9 +110,9 @@ def _meant_by(name: str) -> str:
         return ""
     from idmerge._formatting import did_you_mean  # noqa: PLC0415 - needed for a typo alone
 
-    return f".{question}" if (question := did_you_mean(name, {*__all__, *_LAZY})) else ""
+    return f".{question}" if (question := did_you_mean(name, {*__all__, *_MODULES})) else ""
 
 
 def __dir__() -> list[str]:
     """List the public names, those that are not loaded yet included."""
-    return sorted({*__all__, *_LAZY, *(name for name in globals() if name.startswith("__"))})
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})

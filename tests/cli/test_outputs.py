@@ -204,7 +204,6 @@ def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in (
         "resolve.scan",
-        "resolve.DurableResolver.open",
         "stitch.StitchedEvents",
         "profiles.scan",
         "ask.StitchedEvents",
@@ -218,6 +217,7 @@ def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "verify.verdict_on",
     ):
         monkeypatch.setattr(f"idmerge.cli.commands.{name}", read)
+    monkeypatch.setattr(DurableResolver, "open", read)
 
 
 @pytest.mark.usefixtures("nothing_is_read")

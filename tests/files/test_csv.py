@@ -21,7 +21,7 @@ from command_line import run
 from every_command import leaves
 from idmerge import DurableResolver
 from idmerge.files import csvtext
-from idmerge.files.csvtext import safe, write_csv
+from idmerge.files.csvtext import safe, write_csv, write_few
 
 HOSTILE = st.text(st.sampled_from([*"ab=+-@'\",;\t\r\n\0 ＝＠é\x1b"]), min_size=1, max_size=8)  # noqa: RUF001
 TEXTS = st.lists(HOSTILE, min_size=1, max_size=6, unique=True)
@@ -88,6 +88,24 @@ def test_a_slice_is_quoted_by_what_it_holds() -> None:
     stream = io.BytesIO()
     write_csv(table, stream)
     assert stream.getvalue() == b"a,b\nz,q\n,\n"
+
+
+@given(st.data())
+def test_few_rows_are_written_byte_for_byte_as_a_table_is(data: st.DataObject) -> None:
+    names = data.draw(st.lists(HOSTILE, min_size=2, max_size=3, unique=True))
+    length = data.draw(st.integers(0, 4))
+    texts = HOSTILE | st.sampled_from(["a", "b c", "", "é"])
+    columns = {name: data.draw(st.lists(texts, min_size=length, max_size=length)) for name in names}
+    table = pa.table(
+        [pa.array(column, pa.string()) for column in columns.values()]
+        + [pa.array(range(length), pa.int32())],
+        names=[*names, "number"],
+    )
+    for csv_safe in (False, True):
+        stream, of_few = io.BytesIO(), io.BytesIO()
+        write_csv(table, stream, csv_safe=csv_safe)
+        write_few({**columns, "number": [*range(length)]}, of_few, csv_safe=csv_safe)
+        assert of_few.getvalue() == stream.getvalue()
 
 
 @given(HOSTILE, HOSTILE)

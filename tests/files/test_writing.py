@@ -116,12 +116,12 @@ def test_what_merely_looks_similar_is_not_removed() -> None:
 
 def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = iter(["0" * 16, "1" * 16])
-    monkeypatch.setattr(temporary.secrets, "token_hex", lambda _: next(tokens))
+    monkeypatch.setattr(os, "urandom", lambda _: bytes.fromhex(next(tokens)))
     Path("precious").write_bytes(b"precious")
     Path(".out.idmerge-0000000000000000.lock").symlink_to("precious")
     write("out")
     assert Path("precious").read_bytes() == b"precious"
-    monkeypatch.setattr(temporary.secrets, "token_hex", lambda _: "2" * 16)
+    monkeypatch.setattr(os, "urandom", lambda _: bytes.fromhex("2" * 16))
     Path(".out.idmerge-2222222222222222.new").symlink_to("precious")
     with pytest.raises(FileExistsError):
         write("out")

@@ -6,7 +6,6 @@ An ``idmerge.toml`` beside the data, or the file that ``--config`` names, may ha
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from functools import wraps
 from pathlib import Path
@@ -160,6 +159,8 @@ def _read(path: str) -> tuple[str | None, dict[str, str]]:
     Raises:
         click.UsageError: It is no TOML, or states something else.
     """
+    import tomllib  # noqa: PLC0415 - few runs have a configuration
+
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             stated = tomllib.load(file)

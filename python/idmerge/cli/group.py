@@ -10,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-import idmerge
 from idmerge._naming import named
 from idmerge.cli import signals
 from idmerge.cli.messages import remember, shown, tell
@@ -157,6 +156,6 @@ def _in_one_line(error: OSError) -> str:
       idmerge doctor events.ndjson --format html -o check-up.html
     """,
 )
-@click.version_option(idmerge.__version__, prog_name="idmerge")
+@click.version_option(package_name="idmerge", prog_name="idmerge")  # That of the core would load numpy.
 def commands() -> None:
     """The group; its help is above."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idmerge import DurableResolver
 from idmerge._naming import is_journal_url, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from idmerge import DurableResolver
 
 SQLITE = b"SQLite format 3\0"
 """The first bytes of every file of SQLite."""
@@ -53,9 +54,13 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
 
 def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableResolver:
     """Open the journal at ``path``; another process may write to it meanwhile."""
+    from idmerge import DurableResolver  # noqa: PLC0415 - many runs have no journal
+
     return DurableResolver.open(path, read_only=True, as_of=as_of)
 
 
 def opened_to_write(path: str) -> DurableResolver:
     """Open the journal at ``path``, which must be there."""
+    from idmerge import DurableResolver  # noqa: PLC0415
+
     return DurableResolver.open(path, create=False)

@@ -12,13 +12,13 @@ from idmerge._formatting import counted, printable
 from idmerge.cli.messages import labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pyarrow as pa
+    from collections.abc import Iterator, Sequence
 
     from idmerge import Outcome, Stats
 
-LARGEST = 5
+    Clusters = Sequence[tuple[int, str]]
+    """Size and canonical ID of clusters."""
+
 INDENT = " " * 12
 
 
@@ -36,13 +36,13 @@ class Run:
     """The line on the journal that it wrote to."""
 
 
-def print_summary(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int | None) -> None:
+def print_summary(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> None:
     """Print the summary of ``run`` to standard error."""
-    for line in summary_lines(run, stats, table, max_cluster_size):
+    for line in summary_lines(run, stats, largest, max_cluster_size):
         click.echo(line, err=True)
 
 
-def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int | None) -> Iterator[str]:
+def summary_lines(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> Iterator[str]:
     """Yield the lines of the summary."""
     files = counted(run.files, "file")
     yield labelled("read", f"{counted(run.events, 'event')} from {files} in {run.seconds:.2f} s")
@@ -59,7 +59,7 @@ def summary_lines(run: Run, stats: Stats, table: pa.Table, max_cluster_size: int
     if run.journal:
         yield labelled("journal", run.journal)
     yield labelled("IDs", f"{stats.ids:,} in {counted(stats.clusters, 'cluster')}")
-    for place, (size, canonical) in enumerate(largest_clusters(table)):
+    for place, (size, canonical) in enumerate(largest):
         yield labelled("" if place else "largest", f"{size:>7,}  {printable(canonical)}")
     if max_cluster_size is not None:
         near = counted(stats.near_limit, "cluster")
@@ -73,14 +73,3 @@ def links_lines(outcomes: Counter[Outcome]) -> Iterator[str]:
     yield labelled("links", f"{total:,}, of which {rejected:,} rejected" if rejected else f"{total:,}")
     for outcome, count in sorted(outcomes.items()):
         yield f"{INDENT}{count:>7,}  {outcome.name:<13}  {outcome.failure_reason or ''}".rstrip()
-
-
-def largest_clusters(table: pa.Table) -> list[tuple[int, str]]:
-    """Return size and canonical ID of the largest clusters; the first known of equal ones first."""
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    named = table.filter(pc.equal(table["distinct_id"], table["canonical_id"]))
-    # A stable sort; `to_numpy` would import pandas, where it is installed.
-    places = pc.sort_indices(named, sort_keys=[("cluster_size", "descending")])[:LARGEST]
-    largest = named.take(places).to_pydict()
-    return list(zip(largest["cluster_size"], largest["canonical_id"], strict=True))

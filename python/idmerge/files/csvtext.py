@@ -20,7 +20,7 @@ import numpy as np
 from idmerge.files.arrow import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import BinaryIO
 
     import pyarrow as pa
@@ -48,6 +48,19 @@ def write_csv(table: pa.Table, stream: BinaryIO, *, csv_safe: bool = False) -> N
         write(table)
 
 
+def write_few(columns: Mapping[str, list[str | int]], stream: BinaryIO, *, csv_safe: bool = False) -> None:
+    """Write columns without missing values as `write_csv` does, byte for byte, without pyarrow."""
+    cells: list[list[Any]] = [*columns.values()]
+    if csv_safe:
+        cells = [[safe(cell) if isinstance(cell, str) else cell for cell in column] for column in cells]
+    texts = "".join(cell for column in cells for cell in column if isinstance(cell, str)).encode()
+    quotes = csv_safe or _holds_structure(texts)
+    rows = io.StringIO()
+    quoting: Any = csv_rows.QUOTE_NONNUMERIC if quotes else csv_rows.QUOTE_NONE
+    csv_rows.writer(rows, quoting=quoting, lineterminator="\n").writerows(zip(*cells, strict=True))
+    stream.write(_header([*columns], csv_rows.QUOTE_MINIMAL, csv_safe=csv_safe) + rows.getvalue().encode())
+
+
 @contextmanager
 def csv_writer(
     stream: BinaryIO, schema: pa.Schema, *, csv_safe: bool = False
@@ -65,13 +78,21 @@ def _writer(
 ) -> Iterator[Callable[[pa.Table], None]]:
     from pyarrow import csv  # noqa: PLC0415
 
-    header = io.StringIO()
-    names = [safe(name) if csv_safe else name for name in schema.names]
-    csv_rows.writer(header, quoting=names_quoting).writerow(names)  # It quotes what ends lines as it does.
-    stream.write(f"{header.getvalue().removesuffix(ENDING)}\n".encode())
+    stream.write(_header(schema.names, names_quoting, csv_safe=csv_safe))
     options = csv.WriteOptions(include_header=False, quoting_style=quoting)
     with csv.CSVWriter(stream, schema, write_options=options) as writer:
         yield lambda table: writer.write_table(_safe(table) if csv_safe else table)
+
+
+def _header(names: Iterable[str], quoting: Any, *, csv_safe: bool) -> bytes:
+    header = io.StringIO()
+    shown = [safe(name) if csv_safe else name for name in names]
+    csv_rows.writer(header, quoting=quoting).writerow(shown)  # It quotes what ends lines as it does.
+    return f"{header.getvalue().removesuffix(ENDING)}\n".encode()
+
+
+def _holds_structure(texts: bytes) -> bool:
+    return any(mark in texts for mark in _STRUCTURE)
 
 
 def _plain(table: pa.Table) -> pa.Table:

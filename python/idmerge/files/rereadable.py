@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +39,8 @@ def rereadable(source: Source | RereadableFile) -> RereadableFile:
             return RereadableFile(os.fspath(source), name)
     with ExitStack() as stack:
         stream = opened(source, stack)
+        import tempfile  # noqa: PLC0415 - few calls need it, and it loads hashlib
+
         copy = tempfile.NamedTemporaryFile(prefix="idmerge-")  # noqa: SIM115
         while piece := stream.read(PIECE):
             copy.write(piece)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import json
-import tempfile
 from contextlib import ExitStack
 from functools import partial
 from operator import itemgetter
@@ -83,6 +82,8 @@ def sorted_by_processing_time(
     if tables:
         whole = sorted_table(events, name, choice, on_bytes, on_dialect)
     else:
+        import tempfile  # noqa: PLC0415 - few calls need it, and it loads hashlib
+
         copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".ndjson")  # noqa: SIM115
         try:
             for _, line in _merged(_runs(_lines(events, choice, on_bytes, on_dialect))):
@@ -168,6 +169,8 @@ def _merged(runs: Iterable[Iterator[Line]]) -> Iterator[Line]:
 
 def _spilt(lines: Iterable[Line]) -> Iterator[Line]:
     """Write sorted ``lines`` to a temporary file without a name, and return them from there."""
+    import tempfile  # noqa: PLC0415 - few calls need it, and it loads hashlib
+
     stream = tempfile.TemporaryFile(prefix="idmerge-")  # noqa: SIM115 - the reader closes it
     for moment, line in lines:
         stream.write(_HEAD.pack(moment, len(line)))

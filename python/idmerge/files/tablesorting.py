@@ -7,7 +7,6 @@ which each run has one in memory.
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +67,8 @@ def sorted_table(
     try:
         schema = library.unify_schemas([*schemas.values()], promote_options="permissive").remove_metadata()
         batches = _batches(files, schema, schemas, names, on_bytes)
+        import tempfile  # noqa: PLC0415 - few calls need it, and it loads hashlib
+
         copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".parquet")  # noqa: SIM115
         with tempfile.TemporaryDirectory(prefix="idmerge-") as place:
             runs = [_written(library, run, f"{place}/{number}") for number, run in enumerate(_runs(batches))]

@@ -25,7 +25,6 @@ import io
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import weakref
@@ -80,7 +79,7 @@ class TemporaryNames:
         """
         prefix = _prefix(target)
         for _ in range(ATTEMPTS):
-            names = cls(target, target.with_name(f"{prefix}.idmerge-{secrets.token_hex(_RANDOM)}.lock"))
+            names = cls(target, target.with_name(f"{prefix}.idmerge-{os.urandom(_RANDOM).hex()}.lock"))
             try:
                 if names._is_made():
                     return names

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from idmerge.files.names import PROPERTIES, TIME
 
@@ -34,6 +33,8 @@ def check_zone(name: str | None) -> str | None:
     if not isinstance(name, str):
         raise TypeError(f"timezone must be the name of a zone, got {name!r:.100}")
     try:
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - few calls name a zone
+
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from idmerge import DurableResolver, Outcome, Policy, Report, Resolver
+from idmerge import Outcome, Policy, Report, Resolver
 from idmerge._formatting import links_and_acts
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
@@ -31,7 +31,6 @@ from idmerge.cli.options import (
 )
 from idmerge.cli.output import (
     STDOUT,
-    arrow_table,
     check_csv_safe,
     check_distinct,
     check_outputs,
@@ -41,19 +40,20 @@ from idmerge.cli.output import (
     file_option,
     is_printed,
     output_option,
-    print_table,
     standard_output,
     suffix_of,
-    write_table,
 )
 from idmerge.cli.progress import in_order, path_of, progress, total_size
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
+from idmerge.cli.resolved import Mapping
 from idmerge.cli.summary import Run, print_summary
 from idmerge.files import BadLine, Piece, RereadableFile, replacing, sampled, scan
-from idmerge.journal import Facts, open_journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from idmerge import DurableResolver
+    from idmerge.journal import Facts
 
 COMMIT_EVERY = 100_000
 """Steps that are applied before they are committed to a journal."""
@@ -124,9 +124,8 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     with ExitStack() as stack:
         mapping_file = None if output is None or printed else stack.enter_context(replacing(output))
         writer = _rejected_writer(rejected, stack, csv_safe=csv_safe) if rejected else None
-        resolver = (
-            stack.enter_context(_opened(journal, canonical)) if journal else Resolver(policy, canonical)
-        )
+        durable = stack.enter_context(_opened(journal, canonical)) if journal else None
+        resolver = Resolver(policy, canonical) if durable is None else durable
         sample = sampled(files, **spelling.choice)  # Reading begins here.
         sources = in_order(files, spelling.arguments, is_sorted=sort)
         if sort:
@@ -134,18 +133,18 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         links = RejectedLinks(resolver.policy, in_journal=journal is not None)
         reading = _read_all(sources, total, resolver, run, links, writer, spelling, strict=strict)
         with _keeping(run, journal):
-            if isinstance(resolver, DurableResolver):
-                _commit_all(resolver, reading, run, strict=strict)
+            if durable is not None:
+                _commit_all(durable, reading, run, strict=strict)
             else:
                 deque(reading, maxlen=0)
-        table = arrow_table(resolver.mapping())
+        mapping = Mapping(resolver.mapping())
         if mapping_file:
-            write_table(table, suffix, mapping_file, csv_safe=csv_safe)
+            mapping.write(suffix, mapping_file, csv_safe=csv_safe)
     run.seconds = perf_counter() - started
     if printed:
-        print_table(table, csv_safe=csv_safe, suffix=suffix)
+        mapping.print(suffix, csv_safe=csv_safe)
     spelling.tell()
-    print_summary(run, resolver.stats(), table, resolver.policy.max_cluster_size)
+    print_summary(run, resolver.stats(), mapping.largest(), resolver.policy.max_cluster_size)
     links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     tell_signs(sample, run.outcomes.total(), is_sorted=sort)
 
@@ -161,10 +160,14 @@ def _opened(path: str, canonical: Any) -> DurableResolver:
     if given:
         facts = _facts(path)
         policy = replace(facts.policy if facts else Policy(), **given)
+    from idmerge import DurableResolver  # noqa: PLC0415
+
     return DurableResolver.open(path, policy, canonical if is_given("canonical") else None)
 
 
 def _facts(path: str) -> Facts | None:
+    from idmerge.journal import open_journal  # noqa: PLC0415 - many runs have no journal
+
     try:
         journal = open_journal(path, create=False, read_only=True)
     except FileNotFoundError:

@@ -11,7 +11,8 @@ use crate::pipeline::run_detached;
 use crate::pipeline::sources::StepRows;
 use crate::resolver::{OutcomesAndRows, Resolver};
 
-/// Outcomes and rows of links, counted from the first event here, the number of events, and the exception behind them.
+/// Outcomes and rows of links, counted from the first event here, the number of events, and the
+/// exception behind them.
 type Taken<'py> = (OutcomesAndRows<'py>, usize, Option<PyErr>);
 
 #[pymethods]

@@ -1,0 +1,74 @@
+"""The mapping of a run on its way out, as a file or on standard output, and its largest clusters.
+
+A few rows go out as CSV by Python alone: to load pyarrow takes longer than to resolve a small file.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from idmerge._naming import visible
+from idmerge.cli.output import arrow_table, print_table, standard_output, write_table
+from idmerge.files.csvtext import write_few
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from idmerge import Table
+
+FEW = 10_000
+"""The most rows that Python writes: it takes some 10 ms for them, a fraction of what to load
+pyarrow does."""
+LARGEST = 5
+
+
+class Mapping:
+    """The mapping from IDs to canonical IDs."""
+
+    def __init__(self, mapping: Table) -> None:
+        self._mapping = mapping
+        self._is_small = len(mapping) <= FEW
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        return arrow_table(self._mapping)
+
+    def write(self, suffix: str, stream: BinaryIO, *, csv_safe: bool) -> None:
+        """Write the mapping to ``stream`` in the format of the ``suffix``."""
+        if self._is_small and suffix == ".csv":
+            write_few(self._mapping.to_pydict(), stream, csv_safe=csv_safe)
+        else:
+            write_table(self._table, suffix, stream, csv_safe=csv_safe)
+
+    def print(self, suffix: str, *, csv_safe: bool) -> None:
+        """Write the mapping to standard output, with escapes if that is a terminal."""
+        if not self._is_small or suffix != ".csv":
+            print_table(self._table, csv_safe=csv_safe, suffix=suffix)
+            return
+        columns: dict[str, list[Any]] = self._mapping.to_pydict()
+        if sys.stdout.isatty():
+            columns = {name: [_visible(cell) for cell in cells] for name, cells in columns.items()}
+        with standard_output() as stream:
+            write_few(columns, stream, csv_safe=csv_safe)
+
+    def largest(self) -> list[tuple[int, str]]:
+        """Return size and canonical ID of the largest clusters; of equal ones the first known."""
+        columns = self._mapping.to_pydict() if self._is_small else self._largest_by_arrow()
+        rows = zip(*columns.values(), strict=True)
+        named = [(size, canonical) for own, canonical, size in rows if own == canonical]
+        return sorted(named, key=lambda cluster: -cluster[0])[:LARGEST]
+
+    def _largest_by_arrow(self) -> dict[str, list[Any]]:
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        table = self._table
+        named = table.filter(pc.equal(table["distinct_id"], table["canonical_id"]))
+        # A stable sort; `to_numpy` would import pandas, where it is installed.
+        places = pc.sort_indices(named, sort_keys=[("cluster_size", "descending")])[:LARGEST]
+        return named.take(places).to_pydict()
+
+
+def _visible(cell: Any) -> Any:
+    return visible(cell) if isinstance(cell, str) else cell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,6 @@ from command_line import ndjson, run
 from idmerge.cli import resolved
 from idmerge.testing import events
 from parameter_names import stable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SLOW = {"numpy", "pyarrow", "pandas", "polars", "duckdb", "rich", "sqlite3", "psycopg", "pyspark"}
 """What takes longer to load than the command's own modules, or is for a part of the runs."""
@@ -61,6 +58,14 @@ def test_resolving_lines_loads_numpy_alone(tmp_path: Path) -> None:
         modules = loaded(CODE, "resolve", written(tmp_path / "e.ndjson"), *more)
         assert modules & SLOW == {"numpy"}
         assert not {name for name in modules if name.startswith("idmerge.journal")}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no list of threads")
+def test_resolving_starts_no_threads_for_matrices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("IDMERGE_THREADS", "1")
+    code = CODE.replace("*sys.modules", "*__import__('os').listdir('/proc/self/task')")
+    assert len(loaded(code, "resolve", written(tmp_path / "e.ndjson"))) == 1
 
 
 PLAIN = [["b", "c"], ["d", "e"], ["é", "d"]]

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from idmerge._ids import AnyId
 
 
-_EVENTS_AT_ONCE = 65_536
+_EVENTS_AT_ONCE = 16_384
+"""Other threads of Python wait while so many are read: some milliseconds. More are no faster."""
 
 C = TypeVar("C", bound=IdColumn)
 
@@ -147,7 +148,7 @@ class Resolver(_core.Resolver):
 
         An item that is no event (of another type, text that is no JSON object or cannot be decoded)
         is answered as a link that is `Outcome.MALFORMED`, in its row; `apply` raises for it. Events
-        are gathered and applied some ten thousands at a time, at the latest when the call ends.
+        are gathered and applied some thousands at a time, at the latest when the call ends.
 
         Raises:
             TypeError: ``events`` is a single event, or a table.

@@ -181,6 +181,9 @@ class Resolver:
     def _take_events(
         self, reader: EventReader, events: Iterator[object], most: int, first_row: int
     ) -> tuple[tuple[NDArray[np.uint8], NDArray[np.int64]], int, BaseException | None]: ...
+    def _take_body(
+        self, reader: EventReader, body: bytes, kind: str | None, most: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _take_scan(
         self,
         scan: Scan,

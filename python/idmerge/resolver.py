@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _EVENTS_AT_ONCE = 16_384
 """Other threads of Python wait while so many are read: some milliseconds. More are no faster."""
+MAX_BODY = 64 * 2**20
+"""Bytes that the body of a request may have by default."""
 
 C = TypeVar("C", bound=IdColumn)
 
@@ -167,6 +169,42 @@ class Resolver(_core.Resolver):
             rows.append(links[1] + taken)
             taken += count
         return Report(np.concatenate(outcomes), np.concatenate(rows))
+
+    def apply_body(
+        self,
+        body: bytes | bytearray | memoryview,
+        content_type: str | None = None,
+        source: Source = "import",
+        *,
+        max_bytes: int = MAX_BODY,
+    ) -> Report:
+        """Apply the events that the body of a request holds, as SDKs and servers send it.
+
+        A body is JSON (an array, an object, objects one after another, or a line each) or a form
+        whose field ``data`` holds JSON or its base64; either may be compressed by gzip. What a body
+        holds decides, for some clients call their JSON a form. A query such as ``data=…&ip=1``,
+        encoded as UTF-8, is a body too.
+
+        The answers are those of `apply_events` for the items: one that is no event is
+        `Outcome.MALFORMED`, in its row, which counts the items from 0; blank lines are none.
+
+        Args:
+            body: The bytes that came.
+            content_type: The request's ``Content-Type``. With ``application/x-ndjson`` each line is
+                an item; several parts are refused; all else is found out.
+            source: The route: ``"track"`` for all but ``/import`` (SPEC 3).
+            max_bytes: The most bytes that the body may have, also when it is inflated.
+
+        Raises:
+            MalformedEventError: The body holds no events, or too many bytes; nothing is applied.
+            TypeError: ``body`` is no bytes.
+            CapacityError: The resolver is full; the message names the event, and those before it
+                are applied.
+        """
+        check_source(source)
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise TypeError(f"body must be bytes, got {type(body).__name__}")
+        return Report(*self._take_body(_event_reader(source), bytes(body), content_type, max_bytes))
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.

@@ -363,7 +363,7 @@ def test_the_lines_before_the_damage_are_read() -> None:
         (b"[{}, {}, oops]", "f.ndjson:3: the item is no JSON: Expecting value"),
         (b"[{}, {},]", "f.ndjson:3: the item is no JSON: Expecting value"),
         (b"[{} {}]", "f.ndjson:1: expected a comma or the end of the array, got '{'"),
-        (b"[{}]\n{}", "f.ndjson:1: the file goes on behind the end of its JSON array"),
+        (b"[{}]\n{}", "f.ndjson:1: the text goes on behind the end of its JSON array"),
         (b"[{}\n:\n{}]", "f.ndjson:1: expected a comma or the end of the array, got ':'"),
         (b"[\v]", "f.ndjson:1: the item is no JSON: Expecting value"),
         (b"[{}, 12", "f.ndjson:2: expected a comma or the end of the array, got ''"),

@@ -211,7 +211,7 @@ impl ArrayLines {
                 }
                 _ if self.is_open => return Err(no_object(byte)),
                 (Place::Closed, _) => {
-                    return Err("the file goes on behind the end of its JSON array".to_owned());
+                    return Err("the text goes on behind the end of its JSON array".to_owned());
                 }
                 (Place::Item | Place::ItemEnd, b',') => {
                     self.place = Place::Comma;

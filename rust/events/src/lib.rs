@@ -16,7 +16,7 @@
 //! - [`beginning`]: the form of a text; [`array`]: the items of a JSON array, and objects one after
 //!   another, as lines; [`pages`]: the lists in answers of query APIs; [`transcode`]: lines of
 //!   other dialects as lines of the raw shape; [`lines`]: the lines of a text that comes in pieces.
-//!   `structure`: strings and brackets, a block of text at a time.
+//!   [`bodies`]: the bodies of requests as lines; `structure`: strings and brackets, a block of text at a time.
 //! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
 //!   values.
 //! - [`ids`]: the texts of IDs that are no text.
@@ -51,6 +51,7 @@
 
 pub mod array;
 pub mod beginning;
+pub mod bodies;
 pub mod checked;
 pub mod columns;
 pub mod dedupe;

@@ -51,7 +51,7 @@ fn text_that_is_no_array_is_an_error_behind_the_items_before_it() {
         ("\"a\"b]", "\"a\"", no_comma("b")),
         ("{", "{\n", no_comma("")),
         ("\"a", "\"a\n", no_comma("")),
-        ("1] 2", "1", "the file goes on behind the end of its JSON array".to_owned()),
+        ("1] 2", "1", "the text goes on behind the end of its JSON array".to_owned()),
     ] {
         assert_eq!(cut(text, usize::MAX), (lines.to_owned(), Some(wrong)), "{text:?}");
     }

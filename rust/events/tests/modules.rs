@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 17] = [
+const EVENTS: [Direction; 18] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),
     ("beginning", &[]),
     ("pages", &["array", "beginning"]),
+    ("bodies", &["array", "beginning", "error"]),
     ("transcode", &["json"]),
     ("checked", &[]),
     ("ids", &[]),

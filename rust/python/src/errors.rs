@@ -9,6 +9,7 @@ import_exception!(idmerge.errors, CapacityError);
 import_exception!(idmerge.errors, InternalError);
 import_exception!(idmerge.errors, JournalError);
 import_exception!(idmerge.errors, KeptApartError);
+import_exception!(idmerge.errors, MalformedEventError);
 import_exception!(idmerge.errors, NoHistoryError);
 import_exception!(idmerge.errors, PoisonedError);
 import_exception!(idmerge.errors, RetractionError);

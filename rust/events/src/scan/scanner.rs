@@ -79,6 +79,11 @@ impl Scanner {
         Self { rules, longest, with_properties }
     }
 
+    /// Returns the rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Reads the lines of `head` and of `text` behind it, as columns too if kinds are `expected` of
     /// them.
     ///

@@ -111,9 +111,6 @@ fn are_plain(list: &Bound<'_, PyList>) -> PyResult<bool> {
     Ok(true)
 }
 
-/// The rows of a list that are looked at at once.
-const PIECE: usize = 1 << 10;
-
 /// Returns whether an object is text or stands for none.
 fn is_plain(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     if object.is_instance_of::<PyString>() || object.is_none() {

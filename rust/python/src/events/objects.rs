@@ -5,24 +5,32 @@
 //! other event is left to Python, one at a time and in its order, and so is one of which the rules
 //! of `idmerge_events` are not certain. A subclass can show other values than it holds; a look-up
 //! in an exact dict is the one that Python makes.
+//!
+//! The body of a request is read as lines of JSON text.
 
 use idmerge_core::OBSERVE;
-use idmerge_events::links::{MAX_KEYS, Rules, Value};
+use idmerge_events::links::{MAX_KEYS, Value};
 use idmerge_events::scan::{self, FilledOperand};
+use idmerge_events::{Error, bodies};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString};
 
+use crate::errors::MalformedEventError;
 use crate::events::scanner::{NamedRule, filled_operand, rules};
 
 /// The longest text of an ID that is copied, in bytes: longer ones are left to Python, of which a
 /// reference is kept.
 const COPIED: usize = 1024;
 
+/// The longest line of a body: as long as all of it may be.
+const LONGEST: usize = 1 << 31;
+
 /// Reads events by the rules that Python states.
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct EventReader {
-    rules: Rules,
+    /// Reads lines, and has the rules.
+    scanner: scan::Scanner,
     name: Py<PyString>,
     properties: Py<PyString>,
     keys: Vec<Py<PyString>>,
@@ -47,7 +55,8 @@ impl EventReader {
         let rules = rules(events)?;
         let text = |text: &str| PyString::intern(py, text).unbind();
         let keys = rules.keys().iter().map(|key| text(key)).collect();
-        Ok(Self { rules, name: text("event"), properties: text("properties"), keys, step_of })
+        let scanner = scan::Scanner::new(rules, LONGEST, false);
+        Ok(Self { scanner, name: text("event"), properties: text("properties"), keys, step_of })
     }
 }
 
@@ -66,6 +75,30 @@ impl EventReader {
         read
     }
 
+    /// Reads the body of a request, which may hold `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `MalformedEventError` if it holds no events, or more bytes.
+    pub fn read_body(
+        &self,
+        py: Python<'_>,
+        body: &[u8],
+        kind: Option<&str>,
+        most: usize,
+    ) -> PyResult<ReadEvents> {
+        let scan = py.detach(|| {
+            let lines = bodies::lines_of(body, kind, most)?;
+            self.scanner.scan(&[], &lines, None, None)
+        });
+        let scan = scan.map_err(|error: Error| MalformedEventError::new_err(error.to_string()))?;
+        let (mut codes, mut filled) = (Vec::new(), Vec::new());
+        for (_, text) in scan.holes() {
+            self.fill(PyBytes::new(py, text).as_any(), &mut codes, &mut filled)?;
+        }
+        Ok(ReadEvents { scan, codes, filled, error: None })
+    }
+
     #[inline]
     fn read_one(&self, event: &Bound<'_, PyAny>, kept: &mut String, read: &mut ReadEvents) -> PyResult<()> {
         if self.push_dict(event, kept, &mut read.scan).is_some()
@@ -73,11 +106,22 @@ impl EventReader {
         {
             return Ok(());
         }
+        self.fill(event, &mut read.codes, &mut read.filled)?;
+        read.scan.push_event(None);
+        Ok(())
+    }
+
+    /// Adds the step of an event that Python reads.
+    fn fill(
+        &self,
+        event: &Bound<'_, PyAny>,
+        codes: &mut Vec<u8>,
+        filled: &mut Vec<[FilledOperand<PyBackedStr>; 2]>,
+    ) -> PyResult<()> {
         let step = self.step_of.bind(event.py()).call1((event,))?;
         let (code, first, second): (u8, Bound<'_, PyAny>, Bound<'_, PyAny>) = step.extract()?;
-        read.codes.push(code);
-        read.filled.push([first, second].map(filled_operand));
-        read.scan.push_event(None);
+        codes.push(code);
+        filled.push([first, second].map(filled_operand));
         Ok(())
     }
 
@@ -87,14 +131,14 @@ impl EventReader {
         let py = event.py();
         let event = event.cast_exact::<PyDict>().ok()?;
         let rule = match event.get_item(self.name.bind(py)).ok()?.filter(|name| !name.is_none()) {
-            Some(name) => self.rules.rule(name.cast_exact::<PyString>().ok()?.to_str().ok()?),
+            Some(name) => self.scanner.rules().rule(name.cast_exact::<PyString>().ok()?.to_str().ok()?),
             None => None,
         };
         let mut found = [const { None }; MAX_KEYS];
         let properties = event.get_item(self.properties.bind(py)).ok()?;
         if let Some(properties) = properties.filter(|properties| !properties.is_none()) {
             let properties = properties.cast_exact::<PyDict>().ok()?;
-            for &place in self.rules.counting(rule) {
+            for &place in self.scanner.rules().counting(rule) {
                 found[place] = properties.get_item(self.keys[place].bind(py)).ok()?;
             }
         }
@@ -102,7 +146,7 @@ impl EventReader {
             Some(object) => value(object, kept),
             None => Some(Value::Absent),
         };
-        scan.push_event(Some(self.rules.stated_by_values(rule, OBSERVE, kept, value)?));
+        scan.push_event(Some(self.scanner.rules().stated_by_values(rule, OBSERVE, kept, value)?));
         Some(())
     }
 
@@ -112,7 +156,7 @@ impl EventReader {
             Ok(text) => text.to_str().ok()?,
             Err(_) => str::from_utf8(event.cast_exact::<PyBytes>().ok()?.as_bytes()).ok()?,
         };
-        let stated = self.rules.stated(text, OBSERVE, kept, None)?;
+        let stated = self.scanner.rules().stated(text, OBSERVE, kept, None)?;
         let (_, first, second, _) = stated;
         if [first, second].iter().flatten().any(|operand| operand.len() > COPIED) {
             return None;

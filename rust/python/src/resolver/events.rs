@@ -29,7 +29,28 @@ impl Resolver {
         first_row: usize,
     ) -> PyResult<Taken<'py>> {
         let py = events.py();
-        let ReadEvents { scan, codes, filled, error } = reader.get().read(events, most);
+        self.take_read(py, reader.get().read(events, most), first_row)
+    }
+
+    /// Take the events that the body of a request holds.
+    #[pyo3(name = "_take_body")]
+    fn take_body<'py>(
+        &self,
+        reader: &Bound<'py, EventReader>,
+        body: &[u8],
+        kind: Option<&str>,
+        most: usize,
+    ) -> PyResult<OutcomesAndRows<'py>> {
+        let py = reader.py();
+        let read = reader.get().read_body(py, body, kind, most)?;
+        self.take_read(py, read, 0).map(|(links, ..)| links)
+    }
+}
+
+impl Resolver {
+    /// Takes events that are read, the first of which has the number `first_row`.
+    fn take_read<'py>(&self, py: Python<'py>, read: ReadEvents, first_row: usize) -> PyResult<Taken<'py>> {
+        let ReadEvents { scan, codes, filled, error } = read;
         let count = scan.len();
         let steps = Steps::new(&scan, (0, count), &codes, filled).map_err(Failure::from)?;
         let outcomes = self.turn(py).and_then(|_turn| {

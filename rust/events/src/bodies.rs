@@ -1,0 +1,140 @@
+//! Bodies of requests, as SDKs and servers send them, as lines of JSON: an item a line.
+//!
+//! A body is JSON (an array, an object, objects one after another, or a line each), or a form whose
+//! field `data` holds JSON or the base64 of it; either may be compressed by gzip, announced or not.
+//! Some clients call their JSON a form, and the other way round, so what a body holds decides and
+//! not what it is called. Time and memory are in proportion to what the body holds, of which the
+//! caller limits the size.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use flate2::read::MultiGzDecoder;
+use serde::de::IgnoredAny;
+
+use crate::array::ArrayLines;
+use crate::beginning::{Beginning, Form};
+use crate::error::Error;
+
+/// The first bytes of gzip.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+/// The first bytes of a text in UTF-8 that marks itself as that.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+/// The field of a form that holds events.
+const FIELD: &[u8] = b"data";
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Returns the items of a body as lines, of which blank ones are none.
+///
+/// `kind` is the body's content type, as far as it is known, and `most` the most bytes that it may
+/// hold.
+///
+/// # Errors
+///
+/// [`Error::Value`] if the body holds no events, or more bytes; the text names the fault, and
+/// nothing that the body holds.
+pub fn lines_of<'a>(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Cow<'a, [u8]>, Error> {
+    let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
+    if is_kind("multipart/") {
+        return Err(wrong(
+            "a body in several parts (multipart) is not read; send JSON, or a form with data=",
+        ));
+    }
+    let text = inflated(Cow::Borrowed(body), most)?;
+    if is_json(&text) {
+        return lines(text, is_kind("ndjson"));
+    }
+    if bare(&text).is_empty() {
+        return Err(wrong("the body is empty"));
+    }
+    let field = form_urlencoded::parse(&text).find(|(name, _)| name.as_bytes() == FIELD);
+    let Some((_, value)) = field else {
+        return Err(wrong("the body is neither JSON nor a form with a field data"));
+    };
+    if is_json(value.as_bytes()) {
+        return lines(Cow::Owned(value.into_owned().into_bytes()), false);
+    }
+    let text = inflated(Cow::Owned(decoded(&value)?), most)?;
+    if is_json(&text) {
+        return lines(text, false);
+    }
+    Err(wrong("the body's field data holds no JSON"))
+}
+
+/// Returns the text behind blanks and a mark.
+fn bare(text: &[u8]) -> &[u8] {
+    text.strip_prefix(MARK).unwrap_or(text).trim_ascii()
+}
+
+/// Returns whether a text can be JSON that holds events.
+fn is_json(text: &[u8]) -> bool {
+    matches!(bare(text).first(), Some(b'[' | b'{'))
+}
+
+/// Returns a text that may be compressed.
+fn inflated(text: Cow<'_, [u8]>, most: usize) -> Result<Cow<'_, [u8]>, Error> {
+    let too_long = || wrong(&format!("the body has more than {most} bytes"));
+    if !text.starts_with(GZIP) {
+        return if text.len() > most { Err(too_long()) } else { Ok(text) };
+    }
+    let mut whole = Vec::new();
+    let read = MultiGzDecoder::new(&*text).take(most as u64 + 1).read_to_end(&mut whole);
+    if read.is_err() {
+        return Err(wrong("the body's gzip is damaged or cut off"));
+    }
+    if whole.len() > most { Err(too_long()) } else { Ok(Cow::Owned(whole)) }
+}
+
+/// Returns the bytes that base64 stands for, of either alphabet.
+fn decoded(value: &str) -> Result<Vec<u8>, Error> {
+    // A plus that was not escaped means a blank in a form.
+    let text: Vec<u8> = value.trim().bytes().map(|byte| if byte == b' ' { b'+' } else { byte }).collect();
+    let engine = if text.iter().any(|byte| matches!(byte, b'-' | b'_')) { URL_SAFE } else { STANDARD };
+    engine.decode(text).map_err(|_| wrong("the body's field data holds neither JSON nor base64"))
+}
+
+/// Returns the items of JSON text as lines.
+fn lines(text: Cow<'_, [u8]>, is_lines: bool) -> Result<Cow<'_, [u8]>, Error> {
+    let content = bare(&text);
+    if let Some(items) = content.strip_prefix(b"[") {
+        return items_of(ArrayLines::default(), items);
+    }
+    if is_lines || form_of(content) == Form::Lines {
+        return Ok(text);
+    }
+    items_of(ArrayLines::of_objects(), content)
+}
+
+/// Returns the form of a text that begins with an object: lines or objects.
+fn form_of(text: &[u8]) -> Form {
+    let mut beginning = Beginning::default();
+    match beginning.take(text).or_else(|| beginning.take(&[])) {
+        Some(Form::Objects) => Form::Objects,
+        // An event may have a list as pages have one.
+        Some(Form::Pages(_)) => {
+            let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let is_whole = sonic_rs::from_slice::<IgnoredAny>(first).is_ok();
+            if is_whole { Form::Lines } else { Form::Objects }
+        }
+        Some(Form::Lines) | None => Form::Lines,
+    }
+}
+
+fn items_of(mut items: ArrayLines, text: &[u8]) -> Result<Cow<'static, [u8]>, Error> {
+    let mut lines = Vec::with_capacity(text.len());
+    let cut = items.cut(text, &mut lines).and_then(|()| items.cut(&[], &mut lines));
+    cut.map_err(|wrong| Error::Value(format!("the body is no JSON: {wrong}")))?;
+    Ok(Cow::Owned(lines))
+}
+
+fn wrong(text: &str) -> Error {
+    Error::Value(text.to_owned())
+}

@@ -8,15 +8,18 @@
 //! Python's strings are read by the thread that is attached to the interpreter, and another one
 //! settles; whichever of the two has more time looks ahead.
 //!
-//! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
+//! A system that has no thread to spare gets the same answer from fewer, down to the caller's own. So
+//! does one whose processors have other work: a thread that loses its processor while it settles has
+//! all others wait for it. Where that happens, the caller's thread goes on alone.
 
 pub mod sources;
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 use idmerge_core::{Batch, Prefetcher};
 use pyo3::prelude::*;
@@ -30,8 +33,13 @@ const WORTH_A_THREAD: usize = 8 * Batch::ROWS;
 const ON_THE_WAY: usize = 6;
 /// The filled batches that must wait before the filling thread looks ahead too.
 const ENOUGH: usize = 1;
-/// The looks of a thread whether it is its turn before it lets others have the processor.
-const LOOKS: usize = 1000;
+/// The looks of a thread whether it is its turn before it sleeps: as long as another one settles.
+const LOOKS: usize = 4000;
+/// A wait for others that is so long that one of them has lost its processor: several times as long
+/// as it takes to settle a batch.
+const LONG: Duration = Duration::from_millis(1);
+/// The long waits after which the caller's thread goes on alone.
+const PATIENCE: u32 = 3;
 
 /// Settles a batch, and returns a prefetcher that looks ahead for batches to come.
 pub trait Settle: FnMut(&mut Batch) -> Result<Prefetcher, Failure> + Send {}
@@ -50,11 +58,15 @@ pub fn run_detached(
         source: Mutex::new((source, 0)),
         settle: Mutex::new(settle),
         turn: AtomicU64::new(0),
-        has_others: others > 0,
+        sleeping: AtomicUsize::new(0),
+        gate: Mutex::new(()),
+        opened: Condvar::new(),
+        others: AtomicUsize::new(others),
+        long_waits: AtomicU32::new(0),
     };
     thread::scope(|scope| {
-        let others: Vec<_> = (0..others).map_while(|_| spawn(scope, || pipeline.run())).collect();
-        let mine = pipeline.run();
+        let others: Vec<_> = (0..others).map_while(|_| spawn(scope, || pipeline.help())).collect();
+        let mine = pipeline.run(|| true);
         // A panic over there goes on here.
         let theirs =
             others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
@@ -77,20 +89,35 @@ struct Pipeline<'a, S, F> {
     settle: Mutex<F>,
     /// The number of the batch to be settled next.
     turn: AtomicU64,
-    has_others: bool,
+    /// The number of threads that sleep until a turn ends, or are about to.
+    sleeping: AtomicUsize,
+    gate: Mutex<()>,
+    opened: Condvar,
+    /// The number of threads beside the caller's that take batches.
+    others: AtomicUsize,
+    long_waits: AtomicU32,
 }
 
 /// No batch has this number: none is to be settled any more.
 const OVER: u64 = u64::MAX;
 
 impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
-    /// Takes batches all the way until there are no more.
-    fn run(&self) -> Result<(), Failure> {
+    /// Takes batches beside the caller's thread, as long as that is worth it.
+    fn help(&self) -> Result<(), Failure> {
+        let result = self.run(|| self.long_waits.load(Ordering::Relaxed) < PATIENCE);
+        self.others.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    /// Takes batches all the way until there are no more, or it is not to `go_on`.
+    fn run(&self, go_on: impl Fn() -> bool) -> Result<(), Failure> {
         let (mut batch, mut prefetcher) = (Batch::default(), None::<Prefetcher>);
-        while let Some(number) = self.fill(&mut batch) {
+        while go_on()
+            && let Some(number) = self.fill(&mut batch)
+        {
             // A thread alone looks ahead a group at a time while it settles: that is nearer.
             if let Some(prefetcher) = prefetcher
-                && self.has_others
+                && self.others.load(Ordering::Relaxed) > 0
             {
                 prefetcher.prefetch(&mut batch);
             }
@@ -125,39 +152,67 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
                 Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
             }
         }
-        self.source.lock().ok()
+        let begun = Instant::now();
+        let source = self.source.lock().ok();
+        self.note_wait(begun);
+        source
     }
 
-    /// Waits until this batch is to be settled, unless none is any more; without sleeping,
+    /// Waits until this batch is to be settled, unless none is any more; without sleeping at first,
     /// likewise.
-    fn wait_for(&self, number: u64) -> Option<Turn<'_>> {
-        for look in 0.. {
+    fn wait_for(&self, number: u64) -> Option<Turn<'_, 'a, S, F>> {
+        for _ in 0..LOOKS {
             match self.turn.load(Ordering::Acquire) {
-                turn if turn == number => return Some(Turn { turn: &self.turn, next: OVER }),
-                OVER => return None,
-                _ if look < LOOKS => std::hint::spin_loop(),
-                _ => thread::yield_now(),
+                turn if turn == number || turn == OVER => return self.turn_of(number),
+                _ => std::hint::spin_loop(),
             }
         }
-        unreachable!("a batch has the turn, or it is over")
+        let begun = Instant::now();
+        // Whoever ends a turn either sees that a thread sleeps, or is seen to have ended it.
+        self.sleeping.fetch_add(1, Ordering::SeqCst);
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        while ![number, OVER].contains(&self.turn.load(Ordering::SeqCst)) {
+            gate = self.opened.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(gate);
+        self.sleeping.fetch_sub(1, Ordering::SeqCst);
+        self.note_wait(begun);
+        self.turn_of(number)
+    }
+
+    /// Returns the turn to settle this batch, unless none is settled any more.
+    fn turn_of(&self, number: u64) -> Option<Turn<'_, 'a, S, F>> {
+        (self.turn.load(Ordering::Acquire) == number).then_some(Turn { pipeline: self, next: OVER })
+    }
+
+    fn note_wait(&self, begun: Instant) {
+        if begun.elapsed() > LONG {
+            self.long_waits.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 /// A thread's turn to settle. If it does not end well, there is no other.
-struct Turn<'a> {
-    turn: &'a AtomicU64,
+struct Turn<'p, 'a, S, F> {
+    pipeline: &'p Pipeline<'a, S, F>,
     next: u64,
 }
 
-impl Turn<'_> {
+impl<S, F> Turn<'_, '_, S, F> {
     fn end(mut self) {
-        self.next = self.turn.load(Ordering::Relaxed) + 1;
+        self.next = self.pipeline.turn.load(Ordering::Relaxed) + 1;
     }
 }
 
-impl Drop for Turn<'_> {
+impl<S, F> Drop for Turn<'_, '_, S, F> {
     fn drop(&mut self) {
-        self.turn.store(self.next, Ordering::Release);
+        let Pipeline { turn, sleeping, gate, opened, .. } = self.pipeline;
+        turn.store(self.next, Ordering::SeqCst);
+        if sleeping.load(Ordering::SeqCst) > 0 {
+            // A thread that is about to sleep has looked at the turn before, or does so behind.
+            drop(gate.lock());
+            opened.notify_all();
+        }
     }
 }
 

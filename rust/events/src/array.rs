@@ -1,10 +1,10 @@
 //! The items of a JSON array as lines, and objects that stand one after another, so that one reader
 //! reads all of them.
 //!
-//! Brackets, commas and quotes are all that is looked at, those within an item a block at a time. Each comma between items becomes the end
-//! of a line, and every byte within an item that could end a line becomes another one, so an item
-//! has the line of its number. Whether an item is JSON is left to the reader of lines. Memory is
-//! that of the text of one call.
+//! Brackets, commas and quotes are all that is looked at, those within an item a block at a time.
+//! Each comma between items becomes the end of a line, and every byte within an item that could end
+//! a line becomes another one, so an item has the line of its number. Whether an item is JSON is
+//! left to the reader of lines. Memory is that of the text of one call.
 
 use memchr::{memchr, memchr2};
 

@@ -30,8 +30,8 @@ pub struct Structure {
 impl Structure {
     /// Looks at a block, and makes `before` the state behind it.
     ///
-    /// Returns None, and leaves `before` alone, where a backslash stands outside strings: that is no
-    /// JSON.
+    /// Returns None, and leaves `before` alone, where a backslash stands outside strings: that is
+    /// no JSON.
     pub fn of(block: &[u8; BLOCK], before: &mut Before) -> Option<Self> {
         let Found { mut quotes, backslashes, opening, closing, newlines } = Found::of(block);
         let (escaped, is_escaped) = escaped(backslashes, before.is_escaped);

@@ -8,9 +8,9 @@
 //! Python's strings are read by the thread that is attached to the interpreter, and another one
 //! settles; whichever of the two has more time looks ahead.
 //!
-//! A system that has no thread to spare gets the same answer from fewer, down to the caller's own. So
-//! does one whose processors have other work: a thread that loses its processor while it settles has
-//! all others wait for it. Where that happens, the caller's thread goes on alone.
+//! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
+//! So does one whose processors have other work: a thread that loses its processor while it settles
+//! has all others wait for it. Where that happens, the caller's thread goes on alone.
 
 pub mod sources;
 

@@ -13,7 +13,6 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::MultiGzDecoder;
-use serde::de::IgnoredAny;
 
 use crate::array::ArrayLines;
 use crate::beginning::{Beginning, Form};
@@ -113,19 +112,11 @@ fn lines(text: Cow<'_, [u8]>, is_lines: bool) -> Result<Cow<'_, [u8]>, Error> {
     items_of(ArrayLines::of_objects(), content)
 }
 
-/// Returns the form of a text that begins with an object: lines or objects.
+/// Returns the form of a text that begins with an object.
 fn form_of(text: &[u8]) -> Form {
     let mut beginning = Beginning::default();
-    match beginning.take(text).or_else(|| beginning.take(&[])) {
-        Some(Form::Objects) => Form::Objects,
-        // An event may have a list as pages have one.
-        Some(Form::Pages(_)) => {
-            let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let is_whole = sonic_rs::from_slice::<IgnoredAny>(first).is_ok();
-            if is_whole { Form::Lines } else { Form::Objects }
-        }
-        Some(Form::Lines) | None => Form::Lines,
-    }
+    let form = beginning.take(text).or_else(|| beginning.take(&[]));
+    form.unwrap_or(Form::Lines)
 }
 
 fn items_of(mut items: ArrayLines, text: &[u8]) -> Result<Cow<'static, [u8]>, Error> {

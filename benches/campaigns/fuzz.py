@@ -11,6 +11,7 @@ stay in `rust/fuzz/corpus`, so that the next run goes on from there.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import struct
@@ -50,6 +51,13 @@ DIALECTS = [
     b'{"type":"RECORD","record":{"event":"A","x":"\\u00e9"}}\n{"type":"STATE"}\n',
     b'{"results":[{"event":1}],"x":[]}{"results":{"events":[{}]}}\n{\n"event":1}',
 ]
+BODIES = [
+    *LINES,
+    b"verbose=1&data=%5B%7B%22event%22%3A%22a%22%7D%5D&ip=1",
+    b"data=W3siZXZlbnQiOiJhIn1d",
+    gzip.compress(b'[{"event":"a"}]', mtime=0),
+    b'{\n"event":"a"}\n{}',
+]
 ARRAYS = [b' {"a": [1, "b\\""]},\n 2 ]', b"]"]
 
 
@@ -76,6 +84,7 @@ def seeds() -> dict[str, list[bytes]]:
         "lines": [bytes([cut]) + text for text in LINES for cut in (0, 5)],
         "arrays": [bytes([size]) + text for text in ARRAYS for size in (1, 3)],
         "transcoder": [bytes([choice, 3]) + text for text in DIALECTS for choice in range(4)],
+        "bodies": BODIES,
         "journal_blocks": [struct.pack("<H", len(texts)) + texts + block],
         "checkpoints": [struct.pack("<H", len(parts[0])) + b"".join(parts)],
     }

@@ -6,11 +6,14 @@ Rows:
 
 - ``dicts``: `apply_events` of dicts, against a bare loop that looks up two keys of each;
 - ``texts``: `apply_events` of JSON text, against ``json.loads`` of each;
+- ``arrays``: a file with a JSON array, against one with the same events a line each;
+- ``bodies``: `apply_body` of JSON arrays of 2,000 events, against the same file of lines;
+- ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
 
 The two take turns; the ratio counts: its median and its range over the pairs. Answers are compared
-with those of the plain parse in Python.
+with those of the plain parse in Python, or of the file of lines.
 """
 
 from __future__ import annotations
@@ -24,21 +27,27 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 import idmerge
-from idmerge import Report, Resolver
+from idmerge import Kind, Report, Resolver, files
 from idmerge._steps import states_link, step_columns
 from idmerge.events import event_mappings
 from idmerge.testing import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 EVENTS = 500_000
 PAIRS = 9
+BODY = 2_000
+LINKS = 1_000_000
 STARTS = 15
 TEN = 10
 
@@ -102,6 +111,85 @@ def _shown(resolver: Resolver, report: Report) -> tuple[Any, ...]:
     return report, resolver.mapping().to_pydict(), resolver.stats()
 
 
+def arrays() -> None:
+    """Print the row of files with an array."""
+    texts = _texts()
+    with tempfile.TemporaryDirectory() as folder:
+        array, lines = Path(folder, "events.json"), Path(folder, "events.ndjson")
+        array.write_text(f"[{','.join(texts)}]", "utf-8")
+        lines.write_text("\n".join(texts), "utf-8")
+        _print_ratio("arrays", partial(_read, array), partial(_read, lines), "a file of lines")
+
+
+def bodies() -> None:
+    """Print the row of bodies of requests."""
+    texts = _texts()
+    given = [f"[{','.join(texts[i : i + BODY])}]".encode() for i in range(0, len(texts), BODY)]
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder, "events.ndjson")
+        lines.write_text("\n".join(texts), "utf-8")
+        _print_ratio("bodies", partial(_take_bodies, given), partial(_read, lines), "a file of lines")
+
+
+def _read(path: Path) -> Resolver:
+    resolver = Resolver()
+    for piece in files.scan(path):
+        if isinstance(piece, files.BadLine):
+            sys.exit(str(piece))
+        piece.apply_to(resolver)
+    return resolver
+
+
+def _take_bodies(given: Iterable[bytes]) -> Resolver:
+    resolver = Resolver()
+    for body in given:
+        resolver.apply_body(body)
+    return resolver
+
+
+def busy() -> None:
+    """Print the row of links on two threads."""
+    device = "{:08x}-9a1f-4c39-8f8e-000000000000".format
+    first = pa.array([device(row * 2_654_435_761 % 2**32) for row in range(LINKS)])
+    second = pa.array([f"user-{row * 40_503 % (LINKS // 2)}" for row in range(LINKS)])
+
+    def linked(threads: int) -> Resolver:
+        resolver = Resolver(threads=threads)
+        resolver.link_many(Kind.IDENTIFY, first, second)
+        return resolver
+
+    with _kept_busy():
+        _print_ratio("busy", partial(linked, 2), partial(linked, 1), "one thread", LINKS)
+
+
+@contextmanager
+def _kept_busy() -> Iterator[None]:
+    hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        hog.kill()
+        hog.wait()
+
+
+def _print_ratio(
+    row: str, ours: Callable[[], Resolver], other: Callable[[], Resolver], bar: str, units: int = EVENTS
+) -> None:
+    times: list[tuple[float, float]] = []
+    for pair in range(PAIRS):
+        first, second = (ours, other) if pair % 2 else (other, ours)
+        (first_seconds, answer), (second_seconds, expected) = _timed(first), _timed(second)
+        if (
+            answer.mapping().to_pydict() != expected.mapping().to_pydict()
+            or answer.stats() != expected.stats()
+        ):
+            sys.exit("the answers differ")
+        times.append((first_seconds, second_seconds) if pair % 2 else (second_seconds, first_seconds))
+    own = statistics.median(seconds for seconds, _ in times)
+    ratios = [of_other / of_ours for of_ours, of_other in times]
+    print(f"{row}: {units / own / 1e6:.1f} M a second, {_spread(ratios)} of {bar}")
+
+
 def start() -> None:
     """Print the row of the command line's start."""
     with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +237,14 @@ def _spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-ROWS = {"dicts": dicts, "texts": texts, "start": start}
+ROWS = {
+    "dicts": dicts,
+    "texts": texts,
+    "arrays": arrays,
+    "bodies": bodies,
+    "busy": busy,
+    "start": start,
+}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -122,7 +122,10 @@ def test_events_are_stitched_as_on_one_machine(spark: SparkSession, form: str) -
     stitched = stitch(
         frame, order="at", policy=Policy(max_cluster_size=4), canonical="identified", components="stars"
     )
-    assert stitched.columns == expected.column_names
+    on_one_machine = list(expected.column_names)
+    if form in {"map", "JSON"}:
+        on_one_machine.remove("time")  # It stays among the properties.
+    assert stitched.columns == on_one_machine
     ids = ["at", "distinct_id", "$distinct_id_before_identity"]
     found = sorted(map(tuple, stitched.select(ids).collect()))
     assert found == [tuple(row.values()) for row in expected.select(ids).to_pylist()]

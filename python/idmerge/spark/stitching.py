@@ -40,7 +40,8 @@ def stitch(  # noqa: PLR0913 - each option of a call
 
     The ID that was sent is kept in ``$distinct_id_before_identity``, unless the event has that
     property already. Both are columns, whatever the shape of the events; ``properties`` and lines
-    of JSON stay as they are.
+    of JSON stay as they are. A ``time`` among the properties becomes no column of its own, as it
+    does on one machine.
 
     Args:
         events: Events in any shape that `links` takes.

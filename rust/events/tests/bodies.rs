@@ -42,7 +42,8 @@ fn an_item_is_a_line_by_every_way_that_clients_send_it() {
         assert_eq!(lines(&gzip(&form(text)), None), wanted);
         for base64 in [STANDARD.encode(bytes), URL_SAFE.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)] {
             assert_eq!(lines(&form(&base64), Some("text/plain;charset=UTF-8")), wanted);
-            let bare = format!("data={base64}"); // A plus stays as it is, as PHP's client leaves it.
+            // A plus stays as it is, as PHP's client leaves it.
+            let bare = format!("data={base64}");
             assert_eq!(lines(bare.as_bytes(), None), wanted);
         }
         assert_eq!(lines(&form(&STANDARD.encode(gzip(bytes))), None), wanted);

@@ -66,6 +66,18 @@ _MODULES = {
     "stitching",
     "testing",
 }
+_PARTS = {
+    "canonical",
+    "components",
+    "events",
+    "journal",
+    "outcome",
+    "policy",
+    "profiles",
+    "recorded",
+    "resolver",
+}
+"""The modules of which this one has the names that most need."""
 _HOMES = {
     "Column": "_core",
     "Components": "components",
@@ -96,7 +108,7 @@ if not TYPE_CHECKING:  # A checker would take any name for one that is there.
 
     def __getattr__(name: str) -> Any:
         """Load a module, or a name from its module, when it is first asked for."""
-        if name in _MODULES:
+        if name in _MODULES or name in _PARTS:
             return import_module(f"idmerge.{name}")
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_meant_by(name)}")

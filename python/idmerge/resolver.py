@@ -7,6 +7,7 @@ and a resolver with a journal is `idmerge.DurableResolver`.
 
 from __future__ import annotations
 
+import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 _EVENTS_AT_ONCE = 16_384
 """Other threads of Python wait while so many are read: some milliseconds. More are no faster."""
-MAX_BODY = 64 * 2**20
-"""Bytes that the body of a request may have by default."""
+MAX_BODY = 16 * 2**20
+"""Bytes that the body of a request may have by default; Mixpanel takes 10 MB."""
 
 C = TypeVar("C", bound=IdColumn)
 
@@ -185,7 +186,7 @@ class Resolver(_core.Resolver):
         holds decides, for some clients call their JSON a form. A query such as ``data=…&ip=1``,
         encoded as UTF-8, is a body too.
 
-        The answers are those of `apply_events` for the items: one that is no event is
+        The answers are those of `apply_events` for the items: one that is no object is
         `Outcome.MALFORMED`, in its row, which counts the items from 0; blank lines are none.
 
         Args:
@@ -198,13 +199,18 @@ class Resolver(_core.Resolver):
         Raises:
             MalformedEventError: The body holds no events, or too many bytes; nothing is applied.
             TypeError: ``body`` is no bytes.
+            ValueError: ``max_bytes`` is negative, or ``source`` is no route.
             CapacityError: The resolver is full; the message names the event, and those before it
                 are applied.
         """
         check_source(source)
         if not isinstance(body, (bytes, bytearray, memoryview)):
             raise TypeError(f"body must be bytes, got {type(body).__name__}")
-        return Report(*self._take_body(_event_reader(source), bytes(body), content_type, max_bytes))
+        if max_bytes < 0:
+            raise ValueError(f"max_bytes must be at least 0, got {max_bytes}")
+        return Report(
+            *self._take_body(_event_reader(source), bytes(body), content_type, min(max_bytes, sys.maxsize))
+        )
 
     def resolve_many(self, ids: C) -> C:
         """Return the canonical ID of each of ``ids``, in a column of the same family.

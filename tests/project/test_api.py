@@ -413,3 +413,10 @@ def test_two_devices_of_one_user_end_up_together() -> None:
     r.identify(D2, "U1")
     assert r.same(D1, D2)
     assert r.size(D1) == 3
+
+
+@pytest.mark.parametrize("module", sorted({*idmerge._MODULES, *idmerge._PARTS} - {"spark"}))
+def test_a_module_is_there_behind_a_bare_import(module: str) -> None:
+    code = f"import idmerge; print(idmerge.{module}.__name__)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == f"idmerge.{module}\n"

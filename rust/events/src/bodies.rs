@@ -4,7 +4,7 @@
 //! field `data` holds JSON or the base64 of it; either may be compressed by gzip, announced or not.
 //! Some clients call their JSON a form, and the other way round, so what a body holds decides and
 //! not what it is called. Time and memory are in proportion to what the body holds, of which the
-//! caller limits the size.
+//! caller limits the size, and the caller reads it [a piece](pieces) at a time.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::MultiGzDecoder;
+use memchr::{memchr, memchr_iter};
 
 use crate::array::ArrayLines;
 use crate::beginning::{Beginning, Form};
@@ -38,8 +39,8 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 ///
 /// # Errors
 ///
-/// [`Error::Value`] if the body holds no events, or more bytes; the text names the fault, and
-/// nothing that the body holds.
+/// [`Error::Value`] if the body holds no events, or more bytes, or an answer of a query API; the text
+/// names the fault, and nothing that the body holds.
 pub fn lines_of<'a>(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Cow<'a, [u8]>, Error> {
     let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
     if is_kind("multipart/") {
@@ -68,8 +69,21 @@ pub fn lines_of<'a>(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<C
     Err(wrong("the body's field data holds no JSON"))
 }
 
+/// Yields lines in pieces of some `bytes` each, and no line in two.
+pub fn pieces(lines: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let behind = rest.get(bytes..).unwrap_or_default();
+        let end = memchr(b'\n', behind).map_or(rest.len(), |place| bytes + place + 1);
+        let (piece, next) = rest.split_at(end);
+        rest = next;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 /// Returns the text behind blanks and a mark.
 fn bare(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii();
     text.strip_prefix(MARK).unwrap_or(text).trim_ascii()
 }
 
@@ -81,11 +95,15 @@ fn is_json(text: &[u8]) -> bool {
 /// Returns a text that may be compressed.
 fn inflated(text: Cow<'_, [u8]>, most: usize) -> Result<Cow<'_, [u8]>, Error> {
     let too_long = || wrong(&format!("the body has more than {most} bytes"));
+    if text.len() > most {
+        return Err(too_long());
+    }
     if !text.starts_with(GZIP) {
-        return if text.len() > most { Err(too_long()) } else { Ok(text) };
+        return Ok(text);
     }
     let mut whole = Vec::new();
-    let read = MultiGzDecoder::new(&*text).take(most as u64 + 1).read_to_end(&mut whole);
+    let limit = (most as u64).saturating_add(1);
+    let read = MultiGzDecoder::new(&*text).take(limit).read_to_end(&mut whole);
     if read.is_err() {
         return Err(wrong("the body's gzip is damaged or cut off"));
     }
@@ -94,8 +112,9 @@ fn inflated(text: Cow<'_, [u8]>, most: usize) -> Result<Cow<'_, [u8]>, Error> {
 
 /// Returns the bytes that base64 stands for, of either alphabet.
 fn decoded(value: &str) -> Result<Vec<u8>, Error> {
-    // A plus that was not escaped means a blank in a form.
-    let text: Vec<u8> = value.trim().bytes().map(|byte| if byte == b' ' { b'+' } else { byte }).collect();
+    // A plus that was not escaped means a blank in a form; long text may be wrapped in lines.
+    let bytes = value.trim().bytes().filter(|byte| !matches!(byte, b'\r' | b'\n'));
+    let text: Vec<u8> = bytes.map(|byte| if byte == b' ' { b'+' } else { byte }).collect();
     let engine = if text.iter().any(|byte| matches!(byte, b'-' | b'_')) { URL_SAFE } else { STANDARD };
     engine.decode(text).map_err(|_| wrong("the body's field data holds neither JSON nor base64"))
 }
@@ -106,23 +125,37 @@ fn lines(text: Cow<'_, [u8]>, is_lines: bool) -> Result<Cow<'_, [u8]>, Error> {
     if let Some(items) = content.strip_prefix(b"[") {
         return items_of(ArrayLines::default(), items);
     }
-    if is_lines || form_of(content) == Form::Lines {
-        return Ok(text);
+    let mut beginning = Beginning::default();
+    let form = beginning.take(content).or_else(|| beginning.take(&[]));
+    if is_page(&beginning) {
+        return Err(wrong(
+            "the body is an answer of a query API, not a request; save it as a file and read that",
+        ));
+    }
+    if is_lines || form != Some(Form::Objects) {
+        let start = text.len() - text.trim_ascii_start().len();
+        let start = start + if text[start..].starts_with(MARK) { MARK.len() } else { 0 };
+        return Ok(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[start..]),
+            Cow::Owned(mut text) => Cow::Owned(text.split_off(start)),
+        });
     }
     items_of(ArrayLines::of_objects(), content)
 }
 
-/// Returns the form of a text that begins with an object.
-fn form_of(text: &[u8]) -> Form {
-    let mut beginning = Beginning::default();
-    let form = beginning.take(text).or_else(|| beginning.take(&[]));
-    form.unwrap_or(Form::Lines)
+/// Returns whether the first object has a list as pages have one, and no key of an event.
+fn is_page(beginning: &Beginning) -> bool {
+    let is_event = |key: String| key == "event" || key == "properties";
+    beginning.page().is_some() && !beginning.first_keys().any(is_event)
 }
 
 fn items_of(mut items: ArrayLines, text: &[u8]) -> Result<Cow<'static, [u8]>, Error> {
     let mut lines = Vec::with_capacity(text.len());
     let cut = items.cut(text, &mut lines).and_then(|()| items.cut(&[], &mut lines));
-    cut.map_err(|wrong| Error::Value(format!("the body is no JSON: {wrong}")))?;
+    cut.map_err(|_| {
+        let whole = memchr_iter(b'\n', &lines).count();
+        Error::Value(format!("the body is no JSON: {whole} items are whole, and what is behind them is none"))
+    })?;
     Ok(Cow::Owned(lines))
 }
 

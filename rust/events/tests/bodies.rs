@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use idmerge_events::bodies::lines_of;
+use idmerge_events::bodies::{lines_of, pieces};
 use proptest::prelude::*;
 
 const MOST: usize = 1 << 16;
@@ -74,8 +74,13 @@ fn a_body_that_holds_no_events_is_an_error_that_shows_nothing_of_it() {
         (b"data=se%20cret!", None, "the body's field data holds neither JSON nor base64"),
         (b"data=c2VjcmV0", None, "the body's field data holds no JSON"),
         (b"data=", None, "the body's field data holds no JSON"),
-        (b"[{}", None, "the body is no JSON: expected a comma or the end of the array, got ''"),
-        (b"[{}] {}", None, "the body is no JSON: the text goes on behind the end of its JSON array"),
+        (b"[{}", None, "the body is no JSON: 0 items are whole, and what is behind them is none"),
+        (b"[{},{} x", None, "the body is no JSON: 1 items are whole, and what is behind them is none"),
+        (
+            b"{\"status\":\"ok\",\"results\":[{}]}",
+            None,
+            "the body is an answer of a query API, not a request; save it as a file and read that",
+        ),
         (damaged, None, "the body's gzip is damaged or cut off"),
         (
             b"--x",
@@ -93,12 +98,35 @@ fn a_body_is_inflated_up_to_its_limit() {
     assert_eq!(lines(&gzip(text.as_bytes()), None), Ok(Vec::new()));
     let long = format!("{text} ");
     let wrong = Err(format!("the body has more than {MOST} bytes"));
+    let many = gzip(b"").repeat(MOST / 16);
+    assert_eq!(lines(&[gzip(b"[]"), many].concat(), None), wrong);
+    assert!(lines_of(&gzip(text.as_bytes()), None, usize::MAX).is_ok());
     assert_eq!(lines(&gzip(long.as_bytes()), None), wrong);
     assert_eq!(lines(long.as_bytes(), None), wrong);
     assert_eq!(lines(&form(&STANDARD.encode(gzip(long.as_bytes()))), None), wrong);
 }
 
+#[test]
+fn marks_and_blanks_before_the_items_are_none_of_them_and_base64_may_be_wrapped() {
+    for text in ["\u{feff}\n{}\n5\n", " \u{feff}{}\n5", "\u{feff} \n {}\n5"] {
+        assert_eq!(lines(text.as_bytes(), None), Ok(vec!["{}".to_owned(), "5".to_owned()]), "{text:?}");
+        assert_eq!(lines(&gzip(text.as_bytes()), None), Ok(vec!["{}".to_owned(), "5".to_owned()]));
+    }
+    let mut base64 = STANDARD.encode(br#"[{"event":"a"}]"#);
+    base64.insert_str(8, "\r\n");
+    assert_eq!(lines(&form(&base64), None), Ok(vec![r#"{"event":"a"}"#.to_owned()]));
+}
+
 proptest! {
+    #[test]
+    fn pieces_are_all_lines_and_cut_none(text in "[ab\n]{0,60}", bytes in 0usize..20) {
+        let found: Vec<&[u8]> = pieces(text.as_bytes(), bytes).collect();
+        prop_assert_eq!(found.concat(), text.as_bytes());
+        let others = found.len().saturating_sub(1);
+        prop_assert!(found[..others].iter().all(|piece| piece.ends_with(b"\n") && piece.len() > bytes));
+        prop_assert!(found.iter().all(|piece| !piece.is_empty()));
+    }
+
     #[test]
     fn no_body_is_too_strange(body in proptest::collection::vec(any::<u8>(), 0..200), kind in ".{0,20}") {
         let _ = lines_of(&body, Some(&kind), MOST);

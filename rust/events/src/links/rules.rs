@@ -34,6 +34,9 @@ pub struct Rules {
     verdicts: [usize; 2],
     /// The places of the keys that count in an ordinary event.
     ordinary: [usize; 2],
+    /// Whether an object without the key of an event's name is an ordinary event; else it is
+    /// declined.
+    pub(crate) takes_unnamed: bool,
 }
 
 struct Rule {
@@ -69,6 +72,7 @@ impl Rules {
             sent: 0,
             verdicts: [0; 2],
             ordinary: [0; 2],
+            takes_unnamed: false,
         };
         known.distinct_id = known.place("distinct_id".to_owned());
         known.sent = known.place(SENT_ID.to_owned());
@@ -86,6 +90,13 @@ impl Rules {
             known.events.push(Rule { event, code, operands, counting });
         }
         (known.keys.len() <= MAX_KEYS).then_some(known)
+    }
+
+    /// Takes an object without the key of an event's name for an ordinary event, as among events
+    /// that a caller hands over.
+    #[must_use]
+    pub fn taking_unnamed(self) -> Self {
+        Self { takes_unnamed: true, ..self }
     }
 
     fn places(&mut self, keys: Vec<String>) -> Vec<usize> {

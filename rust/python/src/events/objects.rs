@@ -8,15 +8,17 @@
 //!
 //! The body of a request is read as lines of JSON text.
 
-use idmerge_core::OBSERVE;
+use std::borrow::Cow;
+
+use idmerge_core::{Kind, OBSERVE};
+use idmerge_events::bodies;
 use idmerge_events::links::{MAX_KEYS, Value};
 use idmerge_events::scan::{self, FilledOperand};
-use idmerge_events::{Error, bodies};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString};
 
-use crate::errors::MalformedEventError;
+use crate::errors::{Failure, MalformedEventError};
 use crate::events::scanner::{NamedRule, filled_operand, rules};
 
 /// The longest text of an ID that is copied, in bytes: longer ones are left to Python, of which a
@@ -52,7 +54,7 @@ pub struct ReadEvents {
 impl EventReader {
     #[new]
     fn new(py: Python<'_>, events: Vec<NamedRule>, step_of: Py<PyAny>) -> PyResult<Self> {
-        let rules = rules(events)?;
+        let rules = rules(events)?.taking_unnamed();
         let text = |text: &str| PyString::intern(py, text).unbind();
         let keys = rules.keys().iter().map(|key| text(key)).collect();
         let scanner = scan::Scanner::new(rules, LONGEST, false);
@@ -75,26 +77,33 @@ impl EventReader {
         read
     }
 
-    /// Reads the body of a request, which may hold `most` bytes.
+    /// Returns the items of the body of a request, which may hold `most` bytes, as lines.
     ///
     /// # Errors
     ///
     /// `MalformedEventError` if it holds no events, or more bytes.
-    pub fn read_body(
-        &self,
+    pub fn lines_of<'a>(
         py: Python<'_>,
-        body: &[u8],
+        body: &'a [u8],
         kind: Option<&str>,
         most: usize,
-    ) -> PyResult<ReadEvents> {
-        let scan = py.detach(|| {
-            let lines = bodies::lines_of(body, kind, most)?;
-            self.scanner.scan(&[], &lines, None, None)
-        });
-        let scan = scan.map_err(|error: Error| MalformedEventError::new_err(error.to_string()))?;
+    ) -> PyResult<Cow<'a, [u8]>> {
+        let lines = py.detach(|| bodies::lines_of(body, kind, most));
+        lines.map_err(|error| MalformedEventError::new_err(error.to_string()))
+    }
+
+    /// Reads lines, each an item.
+    pub fn read_lines(&self, py: Python<'_>, lines: &[u8]) -> PyResult<ReadEvents> {
+        let scan = py.detach(|| self.scanner.scan(&[], lines, None, None)).map_err(Failure::from)?;
         let (mut codes, mut filled) = (Vec::new(), Vec::new());
         for (_, text) in scan.holes() {
-            self.fill(PyBytes::new(py, text).as_any(), &mut codes, &mut filled)?;
+            if text.trim_ascii_start().starts_with(b"{") {
+                self.fill(PyBytes::new(py, text).as_any(), &mut codes, &mut filled)?;
+            } else {
+                // No event: as Python would have it, a link without operands.
+                codes.push(Kind::Identify as u8);
+                filled.push([FilledOperand::Missing, FilledOperand::Missing]);
+            }
         }
         Ok(ReadEvents { scan, codes, filled, error: None })
     }

@@ -9,17 +9,16 @@
 //! settles; whichever of the two has more time looks ahead.
 //!
 //! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
-//! So does one whose processors have other work: a thread that loses its processor while it settles
-//! has all others wait for it. Where that happens, the caller's thread goes on alone.
+//! Where processors have other work, a thread that loses its own while it settles has all others wait
+//! for it: these sleep, so that they take no time from it.
 
 pub mod sources;
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
 
 use idmerge_core::{Batch, Prefetcher};
 use pyo3::prelude::*;
@@ -35,12 +34,6 @@ const ON_THE_WAY: usize = 6;
 const ENOUGH: usize = 1;
 /// The looks of a thread whether it is its turn before it sleeps: as long as another one settles.
 const LOOKS: usize = 4000;
-/// A wait for others that is so long that one of them has lost its processor: several times as long
-/// as it takes to settle a batch.
-const LONG: Duration = Duration::from_millis(1);
-/// The long waits after which the caller's thread goes on alone.
-const PATIENCE: u32 = 3;
-
 /// Settles a batch, and returns a prefetcher that looks ahead for batches to come.
 pub trait Settle: FnMut(&mut Batch) -> Result<Prefetcher, Failure> + Send {}
 
@@ -61,12 +54,11 @@ pub fn run_detached(
         sleeping: AtomicUsize::new(0),
         gate: Mutex::new(()),
         opened: Condvar::new(),
-        others: AtomicUsize::new(others),
-        long_waits: AtomicU32::new(0),
+        has_others: AtomicBool::new(false),
     };
     thread::scope(|scope| {
         let others: Vec<_> = (0..others).map_while(|_| spawn(scope, || pipeline.help())).collect();
-        let mine = pipeline.run(|| true);
+        let mine = pipeline.run();
         // A panic over there goes on here.
         let theirs =
             others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
@@ -93,35 +85,33 @@ struct Pipeline<'a, S, F> {
     sleeping: AtomicUsize,
     gate: Mutex<()>,
     opened: Condvar,
-    /// The number of threads beside the caller's that take batches.
-    others: AtomicUsize,
-    long_waits: AtomicU32,
+    /// Whether a thread beside the caller's takes batches.
+    has_others: AtomicBool,
 }
 
 /// No batch has this number: none is to be settled any more.
 const OVER: u64 = u64::MAX;
 
 impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
-    /// Takes batches beside the caller's thread, as long as that is worth it.
+    /// Takes batches beside the caller's thread.
     fn help(&self) -> Result<(), Failure> {
-        let result = self.run(|| self.long_waits.load(Ordering::Relaxed) < PATIENCE);
-        self.others.fetch_sub(1, Ordering::Relaxed);
-        result
+        self.has_others.store(true, Ordering::Relaxed);
+        self.run()
     }
 
-    /// Takes batches all the way until there are no more, or it is not to `go_on`.
-    fn run(&self, go_on: impl Fn() -> bool) -> Result<(), Failure> {
+    /// Takes batches all the way until there are no more.
+    fn run(&self) -> Result<(), Failure> {
         let (mut batch, mut prefetcher) = (Batch::default(), None::<Prefetcher>);
-        while go_on()
-            && let Some(number) = self.fill(&mut batch)
-        {
+        while let Some(turn) = self.fill(&mut batch) {
             // A thread alone looks ahead a group at a time while it settles: that is nearer.
             if let Some(prefetcher) = prefetcher
-                && self.others.load(Ordering::Relaxed) > 0
+                && self.has_others.load(Ordering::Relaxed)
             {
                 prefetcher.prefetch(&mut batch);
             }
-            let Some(turn) = self.wait_for(number) else { return Ok(()) };
+            if !turn.wait() {
+                return Ok(());
+            }
             // It is this thread's turn, so no other thread has the lock, and none that panicked had
             // it.
             let Ok(mut settle) = self.settle.lock() else { return Ok(()) };
@@ -132,14 +122,14 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
         Ok(())
     }
 
-    /// Fills a batch and returns its number, unless the source has ended.
-    fn fill(&self, batch: &mut Batch) -> Option<u64> {
+    /// Fills a batch and returns its turn, unless the source has ended.
+    fn fill(&self, batch: &mut Batch) -> Option<Turn<'_, 'a, S, F>> {
         batch.clear();
         let mut source = self.lock_source()?;
         source.0.fill(batch);
         let number = source.1;
         source.1 += 1;
-        (!batch.is_empty()).then_some(number)
+        (!batch.is_empty()).then_some(Turn { pipeline: self, number, next: OVER })
     }
 
     /// Waits until no other thread fills, without sleeping at first: to wake up takes longer.
@@ -152,62 +142,55 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
                 Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
             }
         }
-        let begun = Instant::now();
-        let source = self.source.lock().ok();
-        self.note_wait(begun);
-        source
-    }
-
-    /// Waits until this batch is to be settled, unless none is any more; without sleeping at first,
-    /// likewise.
-    fn wait_for(&self, number: u64) -> Option<Turn<'_, 'a, S, F>> {
-        for _ in 0..LOOKS {
-            match self.turn.load(Ordering::Acquire) {
-                turn if turn == number || turn == OVER => return self.turn_of(number),
-                _ => std::hint::spin_loop(),
-            }
-        }
-        let begun = Instant::now();
-        // Whoever ends a turn either sees that a thread sleeps, or is seen to have ended it.
-        self.sleeping.fetch_add(1, Ordering::SeqCst);
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        while ![number, OVER].contains(&self.turn.load(Ordering::SeqCst)) {
-            gate = self.opened.wait(gate).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(gate);
-        self.sleeping.fetch_sub(1, Ordering::SeqCst);
-        self.note_wait(begun);
-        self.turn_of(number)
-    }
-
-    /// Returns the turn to settle this batch, unless none is settled any more.
-    fn turn_of(&self, number: u64) -> Option<Turn<'_, 'a, S, F>> {
-        (self.turn.load(Ordering::Acquire) == number).then_some(Turn { pipeline: self, next: OVER })
-    }
-
-    fn note_wait(&self, begun: Instant) {
-        if begun.elapsed() > LONG {
-            self.long_waits.fetch_add(1, Ordering::Relaxed);
-        }
+        self.source.lock().ok()
     }
 }
 
-/// A thread's turn to settle. If it does not end well, there is no other.
+/// A batch's turn to be settled. If it does not end well, there is no other.
 struct Turn<'p, 'a, S, F> {
     pipeline: &'p Pipeline<'a, S, F>,
+    /// The number of the batch.
+    number: u64,
     next: u64,
 }
 
 impl<S, F> Turn<'_, '_, S, F> {
+    /// Waits until this batch is to be settled, without sleeping at first; returns whether it is.
+    fn wait(&self) -> bool {
+        let Pipeline { turn, sleeping, gate, opened, .. } = self.pipeline;
+        let is_decided = |turn: u64| turn == self.number || turn == OVER;
+        for _ in 0..LOOKS {
+            let turn = turn.load(Ordering::Acquire);
+            if is_decided(turn) {
+                return turn == self.number;
+            }
+            std::hint::spin_loop();
+        }
+        // Whoever ends a turn either sees that a thread sleeps, or is seen to have ended it.
+        sleeping.fetch_add(1, Ordering::SeqCst);
+        let mut closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        while !is_decided(turn.load(Ordering::SeqCst)) {
+            closed = opened.wait(closed).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(closed);
+        sleeping.fetch_sub(1, Ordering::SeqCst);
+        turn.load(Ordering::Acquire) == self.number
+    }
+
     fn end(mut self) {
-        self.next = self.pipeline.turn.load(Ordering::Relaxed) + 1;
+        self.next = self.number + 1;
     }
 }
 
 impl<S, F> Drop for Turn<'_, '_, S, F> {
     fn drop(&mut self) {
         let Pipeline { turn, sleeping, gate, opened, .. } = self.pipeline;
-        turn.store(self.next, Ordering::SeqCst);
+        // What is over stays over.
+        if self.next == OVER {
+            turn.store(OVER, Ordering::SeqCst);
+        } else {
+            let _ = turn.compare_exchange(self.number, self.next, Ordering::SeqCst, Ordering::SeqCst);
+        }
         if sleeping.load(Ordering::SeqCst) > 0 {
             // A thread that is about to sleep has looked at the turn before, or does so behind.
             drop(gate.lock());

@@ -1,5 +1,6 @@
 //! Events as Python's objects into the resolver.
 
+use idmerge_events::bodies;
 use idmerge_events::scan::Steps;
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -10,6 +11,12 @@ use crate::events::{EventReader, ReadEvents};
 use crate::pipeline::run_detached;
 use crate::pipeline::sources::StepRows;
 use crate::resolver::{OutcomesAndRows, Resolver};
+
+/// The bytes of a body that are read and applied at once.
+const PIECE: usize = 1 << 20;
+
+/// The outcomes and the rows of links.
+type Links = (Vec<u8>, Vec<i64>);
 
 /// Outcomes and rows of links, counted from the first event here, the number of events, and the
 /// exception behind them.
@@ -29,7 +36,10 @@ impl Resolver {
         first_row: usize,
     ) -> PyResult<Taken<'py>> {
         let py = events.py();
-        self.take_read(py, reader.get().read(events, most), first_row)
+        let read = reader.get().read(events, most);
+        let count = read.scan.len();
+        let (links, error) = self.take_read(py, read, first_row)?;
+        Ok((arrays(py, links), count, error))
     }
 
     /// Take the events that the body of a request holds.
@@ -42,14 +52,29 @@ impl Resolver {
         most: usize,
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = reader.py();
-        let read = reader.get().read_body(py, body, kind, most)?;
-        self.take_read(py, read, 0).map(|(links, ..)| links)
+        let lines = EventReader::lines_of(py, body, kind, most)?;
+        let (mut outcomes, mut rows, mut first_row) = (Vec::new(), Vec::new(), 0);
+        for piece in bodies::pieces(&lines, PIECE) {
+            let read = reader.get().read_lines(py, piece)?;
+            let count = read.scan.len();
+            let ((of_piece, its_rows), _) = self.take_read(py, read, first_row)?;
+            outcomes.extend(of_piece);
+            rows.extend(its_rows.into_iter().map(|row| row + first_row as i64));
+            first_row += count;
+        }
+        Ok(arrays(py, (outcomes, rows)))
     }
 }
 
 impl Resolver {
-    /// Takes events that are read, the first of which has the number `first_row`.
-    fn take_read<'py>(&self, py: Python<'py>, read: ReadEvents, first_row: usize) -> PyResult<Taken<'py>> {
+    /// Takes events that are read, the first of which has the number `first_row`; returns the links
+    /// among them, and the exception behind them.
+    fn take_read(
+        &self,
+        py: Python<'_>,
+        read: ReadEvents,
+        first_row: usize,
+    ) -> PyResult<(Links, Option<PyErr>)> {
         let ReadEvents { scan, codes, filled, error } = read;
         let count = scan.len();
         let steps = Steps::new(&scan, (0, count), &codes, filled).map_err(Failure::from)?;
@@ -66,10 +91,7 @@ impl Resolver {
             })
         });
         match outcomes {
-            Ok(outcomes) => {
-                let rows = steps.links();
-                Ok(((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, rows)), count, error))
-            }
+            Ok(outcomes) => Ok(((outcomes, steps.links()), error)),
             Err(failure) => {
                 let failure = PyErr::from(failure);
                 failure.set_context(py, error);
@@ -77,4 +99,8 @@ impl Resolver {
             }
         }
     }
+}
+
+fn arrays(py: Python<'_>, (outcomes, rows): Links) -> OutcomesAndRows<'_> {
+    (PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, rows))
 }

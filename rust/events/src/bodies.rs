@@ -39,8 +39,8 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 ///
 /// # Errors
 ///
-/// [`Error::Value`] if the body holds no events, or more bytes, or an answer of a query API; the text
-/// names the fault, and nothing that the body holds.
+/// [`Error::Value`] if the body holds no events, or more bytes, or an answer of a query API; the
+/// text names the fault, and nothing that the body holds.
 pub fn lines_of<'a>(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Cow<'a, [u8]>, Error> {
     let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
     if is_kind("multipart/") {

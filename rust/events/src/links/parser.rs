@@ -75,8 +75,8 @@ struct Event<'r, 'a> {
     has_values: bool,
     unescaped: &'a mut String,
     schema: Option<&'r mut Properties>,
-    /// Whether the line has the key of an event's name, if it needs that, and properties that are no
-    /// text.
+    /// Whether the line has the key of an event's name, if it needs that, and properties that are
+    /// no text.
     is_event: bool,
 }
 

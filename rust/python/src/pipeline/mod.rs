@@ -9,8 +9,8 @@
 //! settles; whichever of the two has more time looks ahead.
 //!
 //! A system that has no thread to spare gets the same answer from fewer, down to the caller's own.
-//! Where processors have other work, a thread that loses its own while it settles has all others wait
-//! for it: these sleep, so that they take no time from it.
+//! Where processors have other work, a thread that loses its own while it settles has all others
+//! wait for it: these sleep, so that they take no time from it.
 
 pub mod sources;
 

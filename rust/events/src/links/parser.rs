@@ -31,11 +31,11 @@ impl Rules {
         let (schema, row) = schema.unzip();
         let values = [const { Value::Absent }; MAX_KEYS];
         let mut event =
-            Event { rules: self, rule: None, values, has_values: false, unescaped, schema, is_event: false };
+            Event { rules: self, rule: None, values, has_values: false, unescaped, schema, is_whole: false };
         let mut parser = Parser::from_str(line);
         parser.deserialize_any(&mut event).ok()?;
         parser.end().ok()?;
-        if !event.is_event {
+        if !event.is_whole {
             return None;
         }
         if let Some((schema, row)) = event.schema.as_deref_mut().zip(row) {
@@ -77,7 +77,7 @@ struct Event<'r, 'a> {
     schema: Option<&'r mut Properties>,
     /// Whether the line has the key of an event's name, if it needs that, and properties that are
     /// no text.
-    is_event: bool,
+    is_whole: bool,
 }
 
 impl Event<'_, '_> {
@@ -115,7 +115,7 @@ impl<'a> Visitor<'a> for &mut Event<'_, 'a> {
                 Field::Other => _ = map.next_value_seed(Skip { depth: 1 })?,
             }
         }
-        self.is_event = (has_name || self.rules.takes_unnamed) && !is_text;
+        self.is_whole = (has_name || self.rules.takes_unnamed) && !is_text;
         Ok(())
     }
 }

@@ -59,7 +59,7 @@ impl Resolver {
             let count = read.scan.len();
             let ((of_piece, its_rows), _) = self.take_read(py, read, first_row)?;
             outcomes.extend(of_piece);
-            rows.extend(its_rows.into_iter().map(|row| row + first_row as i64));
+            rows.extend(its_rows.into_iter().map(|row| row + first_row.cast_signed() as i64));
             first_row += count;
         }
         Ok(arrays(py, (outcomes, rows)))

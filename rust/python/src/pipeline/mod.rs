@@ -129,7 +129,8 @@ impl<'a, S: Source, F: Settle> Pipeline<'a, S, F> {
         source.0.fill(batch);
         let number = source.1;
         source.1 += 1;
-        (!batch.is_empty()).then_some(Turn { pipeline: self, number, next: OVER })
+        // Made only for a batch: where one is dropped, all is over.
+        (!batch.is_empty()).then(|| Turn { pipeline: self, number, next: OVER })
     }
 
     /// Waits until no other thread fills, without sleeping at first: to wake up takes longer.

@@ -191,6 +191,7 @@ class Resolver:
         codes: bytes,
         first: list[str | None],
         second: list[str | None],
+        first_row: int = 0,
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _follow_scan(
         self,
@@ -381,6 +382,41 @@ class Scanner:
         Raises:
             IndexError: ``end`` is behind the text.
             ValueError: There are 2 GiB or more, or an unread line is filled with no event.
+        """
+
+@final
+class RowReader:
+    """Reads rows of a table whose properties are JSON text; the business of `idmerge.files`."""
+
+    def __new__(
+        cls,
+        events: list[tuple[str, int, list[Sequence[str]]]],
+        longest: int,
+        columns: list[str],
+        values: list[str],
+    ) -> Self:
+        """Take each identity event's name, kind and operands' keys, and the longest text in bytes.
+
+        ``columns`` are the properties that have columns of their own, ``values`` those that are wanted as
+        columns.
+
+        Raises:
+            ValueError: An event has neither one nor two groups of keys, there are too many keys, or a column
+                is of none of them.
+        """
+
+    def read(
+        self, names: ArrowArray, properties: ArrowArray, columns: list[ArrowArray]
+    ) -> tuple[Scan, Table, list[str], list[int], list[int]]:
+        """Read rows: the names of their events, their properties as JSON text, and their own columns.
+
+        All are arrays of large binary. Returns the steps; ``distinct_id``,
+        ``$distinct_id_before_identity`` and the values, as far as these have one type; the names of the
+        other values; the rows whose steps Python must read, and those that are null in the columns too.
+
+        Raises:
+            TypeError: A column is of another type, or has several chunks.
+            ValueError: A column is damaged, or they differ in length or number.
         """
 
 @final

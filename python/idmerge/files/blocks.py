@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import ExitStack, closing
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from idmerge._threads import Pool, threads_allowed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from concurrent.futures import Future
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 BLOCK = 2**22
@@ -102,24 +104,34 @@ def each_block(
 
     With ``ahead`` another thread reads the blocks.
     """
-    threads = min(threads_allowed(), MOST_THREADS)
     first = next(blocks, None)
     if first is None:
         return
-    if threads == 1 or len(first.text) < BLOCK:
-        yield work(*first)
-        for block in blocks:
-            yield work(*block)
-        return
+    is_short = len(first.text) < BLOCK
     with ExitStack() as stack:
-        if ahead:
+        if ahead and not is_short and _threads() > 1:
             blocks = stack.enter_context(closing(_read_ahead(blocks)))
-        pool = stack.enter_context(Pool(threads, "idmerge-scan"))
-        answers = deque([pool.submit(work, *first)])
+        pieces = chain([first], blocks)
+        results = in_order(pieces, lambda block: work(*block), is_short=is_short)
+        yield from stack.enter_context(closing(results))
+
+
+def in_order(items: Iterator[A], work: Callable[[A], T], *, is_short: bool) -> Generator[T]:
+    """Yield the results of ``work`` for ``items`` in their order, on threads unless ``is_short``.
+
+    Raises:
+        FileFormatError: What yields the items raises it; the results before that are yielded.
+    """
+    threads = _threads()
+    if is_short or threads == 1:
+        yield from map(work, items)
+        return
+    with Pool(threads, "idmerge-scan") as pool:
+        answers: deque[Future[T]] = deque()
         damage = None
         try:
-            for block in blocks:
-                answers.append(pool.submit(work, *block))
+            for item in items:
+                answers.append(pool.submit(work, item))
                 if len(answers) > threads + AHEAD:
                     yield answers.popleft().result()
         except FileFormatError as error:
@@ -128,6 +140,10 @@ def each_block(
             yield answers.popleft().result()
         if damage is not None:
             raise damage
+
+
+def _threads() -> int:
+    return min(threads_allowed(), MOST_THREADS)
 
 
 def _read_ahead(blocks: Iterator[Block]) -> Generator[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idmerge._ids import as_id
+from idmerge._json_columns import unicode_text
 from idmerge.events import HOT_SHARD, ORIGINALS, original_of
 from idmerge.files.arrow import is_text
 from idmerge.files.names import EVENT, ID, PROPERTIES
@@ -38,7 +39,8 @@ def unsharded(table: pa.Table) -> pa.Table:
     for place, (name, own) in zip(hot, originals, strict=True):
         names[place], ids[place] = name, own
     table = table.set_column(table.column_names.index(EVENT), EVENT, pa.array(names, kind).cast(event.type))
-    column = pa.array(ids, pa.large_string() if _is_large(table) else pa.string())
+    texts = [own if own is None or unicode_text(own) == own else None for own in ids]
+    column = pa.array(texts, pa.large_string() if _is_large(table) else pa.string())
     if ID in table.column_names:
         return table.set_column(table.column_names.index(ID), ID, column)
     return table.add_column(0, ID, column)
@@ -50,7 +52,7 @@ def _original(row: Mapping[str, Any]) -> tuple[str | None, str | None]:
     properties |= {name: row[name] for name in ORIGINALS if row.get(name) is not None}
     event = original_of({"event": HOT_SHARD, "properties": properties})
     name = event["event"]
-    return name if isinstance(name, str) else None, as_id(event["properties"][ID])
+    return unicode_text(name) if isinstance(name, str) else None, as_id(event["properties"][ID])
 
 
 def _ids(table: pa.Table) -> list[str | None]:

@@ -164,7 +164,7 @@ class Rows:
 
         for name in (EVENT, TIME, INSERT_ID):
             self._check(name)
-        time = milliseconds(in_utc(self._value_column(TIME), zone)).cast(pa.string())
+        time = milliseconds(in_utc(self.value_column(TIME), zone)).cast(pa.string())
         return [self._names(), time, self.before(sent), self._texts(INSERT_ID)]
 
     def times(self, zone: str | None = None) -> Any:
@@ -178,11 +178,11 @@ class Rows:
         kind = self._table.schema.field(PROPERTIES).type
         if not may_hold(kind, TIME):
             return None
-        return as_moments(milliseconds(in_utc(self._value_column(TIME), zone)))
+        return as_moments(milliseconds(in_utc(self.value_column(TIME), zone)))
 
     def unreadable(self, times: Any) -> int:
         """Return how many rows have a time that is null among ``times``."""
-        return int(times.null_count - self._value_column(TIME).null_count)
+        return int(times.null_count - self.value_column(TIME).null_count)
 
     def batch(self, schema: pa.Schema, zone: str | None = None) -> pa.RecordBatch:
         """Return the rows with the columns of ``schema``, as events of JSON have them.
@@ -196,14 +196,14 @@ class Rows:
             EVENT: self._names,
             ID: lambda: sent,
             BEFORE: lambda: self.before(sent),
-            TIME: lambda: in_utc(self._value_column(TIME), zone),
+            TIME: lambda: in_utc(self.value_column(TIME), zone),
         }
         columns = []
         for field in schema:
             if field.name in fields:
                 column = fields[field.name]()
             else:
-                column = (self._texts if is_text(field.type) else self._value_column)(field.name)
+                column = (self._texts if is_text(field.type) else self.value_column)(field.name)
             columns.append(column.cast(field.type, safe=False))
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -213,7 +213,7 @@ class Rows:
 
         for name in sorted(names):
             if name not in {ID, BEFORE, TIME} and (name in self._table.column_names or self._nested):
-                kind = self._value_column(name).type
+                kind = self.value_column(name).type
                 if not pa.types.is_null(kind):
                     yield name, _kind_of_values(kind), 0
 
@@ -228,7 +228,7 @@ class Rows:
         column: Any = self._table.column(name).combine_chunks()
         return column
 
-    def _value_column(self, name: str) -> Any:
+    def value_column(self, name: str) -> Any:
         """Return a column, or a property of the objects as one; nulls where rows have neither."""
         import pyarrow as pa  # noqa: PLC0415
 
@@ -241,14 +241,14 @@ class Rows:
             return pa.nulls(len(self))
         try:
             return pa.array(values)
-        except (pa.ArrowException, OverflowError):
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
             return json_column(values).combine_chunks()
 
     def _texts(self, name: str) -> Any:
         """Return values as text: as JSON, among which text stays as it is."""
         import pyarrow as pa  # noqa: PLC0415
 
-        column = self._value_column(name)
+        column = self.value_column(name)
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind) or pa.types.is_boolean(kind):
             return column.cast(pa.large_string())
@@ -282,18 +282,27 @@ class Rows:
         is_link = pc.is_in(self._names(), pa.array(IDENTITY_EVENTS, pa.large_string()))
         places = pc.indices_nonzero(is_link)
         lines = [self._lines[place] for place in places.to_pylist()]
-        rows = self._with_ids(self._table.take(places), lines).to_pylist()
+        # Of the other columns Python cannot hold every value, such as a time beyond the year 9999.
+        counting = [name for name in link_columns() if name in self._table.column_names]
+        rows = self._with_ids(self._table.select(counting).take(places), lines).to_pylist()
         return {
             place: {"event": row[EVENT], "properties": self._properties_of(row)}
             for place, row in zip(places.to_pylist(), rows, strict=True)
         }
 
-    def events(self, ids: Sequence[str | None]) -> Iterator[Mapping[str, Any]]:
-        """Yield each row as an event: in full where it may state a link."""
-        links = self.links
-        before = self._named_before()
-        for row, own in enumerate(ids):
-            yield links.get(row) or {"event": None, "properties": {ID: own, BEFORE: before[row]}}
+    def follow(self, resolver: Resolver, sent: Any) -> Any:
+        """Apply the rows to ``resolver``; return the senders as known when each came (SPEC 6).
+
+        ``sent`` has the IDs of the rows. The answer has for each the canonical ID before its own
+        link, and those behind it, were applied.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        known, links, before = [], self.links, self._named_before()
+        for row, own in enumerate(sent.to_pylist()):
+            known.append(None if own is None else resolver.resolve(own))
+            resolver.apply(links.get(row) or {"event": None, "properties": {ID: own, BEFORE: before[row]}})
+        return pa.array(known, pa.string())
 
     def _named_before(self) -> list[str | None]:
         """Return the ID that each row has as the one before any stitching."""

@@ -32,6 +32,7 @@ from idmerge.files.reading import STDIN, name_of
 from idmerge.files.rereadable import RereadableFile
 from idmerge.files.rows import plain
 from idmerge.files.tablefiles import format_of, names_of, table_pieces
+from idmerge.files.textrows import lacks
 from idmerge.files.times import in_utc, milliseconds
 from idmerge.files.zones import time_of
 
@@ -114,8 +115,11 @@ def offset_in(table: pa.Table, timezone: str | None = None) -> str | None:
     Times that name no zone are of ``timezone``.
     """
     names = [name for name in (TIME, RECEIVED, PROCESSED, PROPERTIES) if table.column_names.count(name) == 1]
+    first = table.select(names).slice(0, ROWS)
+    if lacks(first, (RECEIVED, PROCESSED)):
+        return None
     try:
-        rows = plain(table.select(names).slice(0, ROWS)).to_pylist()
+        rows = plain(first).to_pylist()
         receipts = [_receipt_of(FLAT.event_of({EVENT: None, **_without_pairs(row)})) for row in rows]
     except (ValueError, OverflowError):  # A timestamp beyond the year 9999.
         return None

@@ -23,6 +23,7 @@ from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import Renamed, is_links, renamed
 from idmerge.files.rows import Rows, as_text, link_columns
 from idmerge.files.tables import TablePiece, check_names, column_pieces, csv_pieces
+from idmerge.files.textrows import read_ahead, rows_of
 
 if TYPE_CHECKING:
     from idmerge.files.arrow import ColumnFile
@@ -77,15 +78,19 @@ class TableReader(NamedTuple):
         chosen = [(own, name) for own, name in zip(names, raw, strict=True) if name in wanted]
         check_names(self.path, [name for _, name in chosen])
         pa = import_pyarrow("tables of events")
-        for piece in pieces([own for own, _ in chosen]):
-            if isinstance(piece, BadLine):
-                yield piece
-                continue
-            table = pa.Table.from_batches([piece.batch]).rename_columns([name for _, name in chosen])
-            if is_mapping:
-                yield _mapping(self.path, table, piece.lines)
-            else:
-                yield Rows(table, self.path, piece.lines)
+
+        def each() -> Iterator[Rows | LinkBatch | BadLine]:
+            for piece in pieces([own for own, _ in chosen]):
+                if isinstance(piece, BadLine):
+                    yield piece
+                    continue
+                table = pa.Table.from_batches([piece.batch]).rename_columns([name for _, name in chosen])
+                if is_mapping:
+                    yield _mapping(self.path, table, piece.lines)
+                else:
+                    yield rows_of(table, self.path, piece.lines)
+
+        yield from read_ahead(each(), lambda piece: [piece])
 
 
 def renamed_in(path: str, names: Sequence[str], choice: Choice, *, needs_event: bool = True) -> Renamed:

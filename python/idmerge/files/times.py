@@ -122,7 +122,10 @@ def _of_integers(column: Any) -> Any:
     # The least integer has no counterpart above zero; by rounding it is as good as the next one.
     size = np.abs(np.maximum(numbers, np.iinfo(np.int64).min + 1))
     times = np.where(size < MILLISECONDS_FROM, numbers * 1000, numbers)
+    largest = size.max(initial=0)
     for bound, scale in ((MICROSECONDS_FROM, 1000), (NANOSECONDS_FROM, 10**6)):
+        if largest < bound:
+            break
         rounded = np.sign(numbers) * (size // scale + (size % scale >= scale // 2))
         times = np.where(size >= bound, rounded, times)
     return _array(times, nulls, pa)

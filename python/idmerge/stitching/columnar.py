@@ -14,9 +14,10 @@ from idmerge.files.rows import as_text, plain
 from idmerge.files.tablefiles import format_of, names_of, schema_of, table_pieces
 from idmerge.files.tables import check_names
 from idmerge.files.tabular import renamed_in
+from idmerge.files.textrows import read_ahead
 from idmerge.files.times import in_utc
 from idmerge.stitching.columns import AS_KNOWN, import_pyarrow
-from idmerge.stitching.tables import Stitcher, Wanted
+from idmerge.stitching.tables import Stitcher, Wanted, blocks_of
 from idmerge.stitching.unchanged import Marks
 
 if TYPE_CHECKING:
@@ -91,12 +92,18 @@ class Columns:
                     yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             else:
                 resolver = self._wanted.resolver if self._wanted.apply else None
-                for table, lines in self._tables(file, self._looked_at, on_bytes):
-                    if isinstance(table, BadLine):
-                        yield table, None
-                        continue
-                    piece = _told(file, stitcher.rows, table, file.name, lines)
-                    yield piece, None if resolver is None else _told(file, piece.apply_to, resolver)
+                tables = self._tables(file, self._looked_at, on_bytes)
+                rows = (
+                    table
+                    if isinstance(table, BadLine)
+                    else _told(file, stitcher.rows, table, file.name, lines)
+                    for table, lines in tables
+                )
+                for piece in read_ahead(rows, lambda piece: [piece]):
+                    if isinstance(piece, BadLine) or resolver is None:
+                        yield piece, None
+                    else:
+                        yield piece, _told(file, piece.apply_to, resolver)
             self._marks.check(file)
 
     def column_names(self) -> list[str]:
@@ -130,9 +137,14 @@ class Columns:
                 for piece in self._marks.checked(file, self._links(file, on_bytes)):
                     stitcher.follow(piece)
                 continue
-            for table, _ in self._marks.checked(file, self._tables(file, self._read, on_bytes)):
-                if isinstance(table, BadLine):
-                    continue
+            tables = self._marks.checked(file, self._tables(file, self._read, on_bytes))
+            pieces = (
+                (table, [rows for _, rows in _told(file, list, stitcher.pieces(table))])
+                for table, _ in tables
+                if not isinstance(table, BadLine)
+            )
+            for table, rows in read_ahead(pieces, lambda piece: piece[1]):
+                stitcher.keep(table, [*map(blocks_of, rows)])
                 shown = self._shown_of(_told(file, stitcher.stitched, table))
                 yield from (batch for batch in shown.to_batches() if batch.num_rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
@@ -24,14 +24,3 @@ def followed(resolver: Resolver, sent: pa.Array[Any], pieces: Sequence[StepBatch
         known.extend(pa.chunked_array(answers).chunks)
         row += len(piece)
     return pa.concat_arrays(known) if known else sent.slice(0, 0)
-
-
-def followed_events(
-    resolver: Resolver, ids: Iterable[str | None], events: Iterable[Mapping[str, Any]]
-) -> list[str | None]:
-    """Apply ``events`` in order; return each ID of ``ids`` as resolved before its event."""
-    known = []
-    for own, event in zip(ids, events, strict=True):
-        known.append(None if own is None else resolver.resolve(own))
-        resolver.apply(event)
-    return known

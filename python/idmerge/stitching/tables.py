@@ -17,9 +17,9 @@ from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns, plain
 from idmerge.files.sampling import offset_in
+from idmerge.files.textrows import Block, TextRows, rows_of
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN
-from idmerge.stitching.following import followed_events
 from idmerge.stitching.report import StitchReport
 
 if TYPE_CHECKING:
@@ -112,6 +112,9 @@ class Stitcher:
             Resolver(wanted.resolver.policy, wanted.resolver.canonical) if wanted.as_known else None
         )
 
+        self._kept: pa.Table | None = None
+        self._read: list[list[Block] | None] = []
+
     def follow(self, piece: Piece) -> None:
         """Take links that came between two tables."""
         if self._follower is not None:
@@ -123,26 +126,44 @@ class Stitcher:
         for name in names:
             if table.column_names.count(name) > 1:
                 raise repeated_column(name)
-        return Rows(table.select(names), path, lines)
+        values = (TIME, INSERT_ID) if self.wanted.dedupe else (TIME,)
+        return rows_of(table.select(names), path, lines, values)
 
     def learn(self, table: pa.Table) -> None:
         """Apply the links of ``table`` to the resolver, if they count; look at its first times."""
         self.report.offset = offset_in(table, self.wanted.timezone)
-        row = 0
-        for piece in pieces_of(table) if self.wanted.apply else ():
-            rows = self.rows(piece, lines=range(row, row + piece.num_rows))
+        read = []
+        for _, rows in self.pieces(table) if self.wanted.apply else ():
             self.report.outcomes.update(rows.apply_to(self.wanted.resolver).counts)
-            row += len(rows)
+            read.append(blocks_of(rows))
+        self.keep(table, read)
+
+    def keep(self, table: pa.Table, read: list[list[Block] | None]) -> None:
+        """Keep the blocks that the core has read of each of the `pieces` of ``table``.
+
+        They are used when that is stitched next, so that no text is read twice.
+        """
+        self._kept, self._read = table, read
+
+    def pieces(self, table: pa.Table) -> Iterator[tuple[pa.Table, Rows]]:
+        """Yield the pieces of ``table``, and their rows."""
+        row = 0
+        for piece in pieces_of(table):
+            yield piece, self.rows(piece, lines=range(row, row + piece.num_rows))
+            row += piece.num_rows
 
     def answers(self, table: pa.Table) -> Answers:
         """Return the columns of ``table`` that are new or replaced."""
         import numpy as np  # noqa: PLC0415
 
-        sent, row = self._unsharded(table), 0
+        sent = self._unsharded(table)
+        read = iter(self._read if sent is self._kept else [])
+        self._kept, self._read = None, []
         answers = []
-        for piece in pieces_of(sent):
-            answers.append(self._answers(piece, range(row, row + piece.num_rows)))
-            row += piece.num_rows
+        for piece, rows in self.pieces(sent):
+            if isinstance(rows, TextRows):
+                rows.read = next(read, None)
+            answers.append(self._answers(rows, piece))
         columns = {name: _joined([piece.columns[name] for piece in answers]) for name in answers[0].columns}
         if sent is not table:
             columns[EVENT] = sent.column(EVENT)
@@ -152,15 +173,11 @@ class Stitcher:
         self.report.duplicates = self._duplicates.count
         return Answers(columns, np.concatenate([piece.stays for piece in answers]))
 
-    def _answers(self, table: pa.Table, lines: range) -> Answers:
-        import pyarrow as pa  # noqa: PLC0415
-
-        rows = self.rows(table, lines=lines)
+    def _answers(self, rows: Rows, table: pa.Table) -> Answers:
         sent = rows.sent()
         columns = {ID: self.wanted.resolver.resolve_many(sent), BEFORE: rows.before(sent)}
         if self._follower is not None:
-            ids = sent.to_pylist()
-            columns[AS_KNOWN] = pa.array(followed_events(self._follower, ids, rows.events(ids)), pa.string())
+            columns[AS_KNOWN] = rows.follow(self._follower, sent)
         zone, stays = self.wanted.timezone, None
         if self._duplicates is not None:
             stays = self._duplicates.are_new(*rows.duplicate_key(sent, zone))
@@ -201,6 +218,11 @@ class Stitcher:
                 table = table.add_column(table.schema.get_field_index(after) + 1, name, column)
             after = name
         return table if answers.stays is None else _filtered(table, answers.stays)
+
+
+def blocks_of(rows: Rows) -> list[Block] | None:
+    """Return the blocks of ``rows`` that the core has read, if it has read them."""
+    return rows.read if isinstance(rows, TextRows) else None
 
 
 def _joined(columns: Sequence[Any]) -> Any:

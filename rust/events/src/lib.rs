@@ -22,6 +22,7 @@
 //!   values.
 //! - [`ids`]: the texts of IDs that are no text.
 //! - [`links`]: the links that events state; [`scan`]: the steps of a block of lines.
+//! - [`rows`]: rows of a table whose properties are JSON text, as such steps and a few columns.
 //! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns
 //!   encoded.
 //! - [`dedupe`]: rows that came before.
@@ -64,6 +65,7 @@ pub mod lines;
 pub mod links;
 pub mod pages;
 pub mod parquet;
+pub mod rows;
 pub mod scan;
 pub mod schema;
 mod structure;

@@ -174,7 +174,7 @@ proptest! {
         let stated = rules.stated(&line, OBSERVE, &mut one, None);
         let mut keys = Properties::of(rules.keys());
         if let Some(cells) = Cells::read(&line, &mut keys, &mut buffer, &mut Spare::default()) {
-            prop_assert_eq!(rules.stated_by(&cells, &buffer, OBSERVE, &mut other), stated);
+            prop_assert_eq!(rules.stated_by(&cells, &[], &buffer, OBSERVE, &mut other), stated);
         }
     }
 }

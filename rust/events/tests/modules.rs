@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 18] = [
+const EVENTS: [Direction; 19] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),
@@ -29,6 +29,7 @@ const EVENTS: [Direction; 18] = [
     ("columns", &["error", "ids", "json", "lines", "links", "schema"]),
     ("parquet", &["columns", "error"]),
     ("scan", &["columns", "error", "lines", "links", "schema"]),
+    ("rows", &["columns", "error", "ids", "json", "links", "scan", "schema"]),
 ];
 
 const BINDING: [Direction; 9] = [

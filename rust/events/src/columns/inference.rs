@@ -125,7 +125,7 @@ impl<'r> Inference<'r> {
         if self.table.cells() > MAX_CELLS {
             self.drop_columns();
         }
-        let stated = self.rules.stated_by(&cells, &self.buffer, observe, unescaped);
+        let stated = self.rules.stated_by(&cells, &[], &self.buffer, observe, unescaped);
         self.spare.take_back(cells);
         LineRead { stated, has_properties: true, is_in_columns }
     }

@@ -1,8 +1,8 @@
 //! Cells of an event of JSON text: its name, and the value of each property that has a column.
 //!
 //! The lines that are read are those that [`crate::links`] reads, by the same parser and to the
-//! same depth, but for those in which a nested object has two equal keys. Nested values become JSON
-//! text, without blanks.
+//! same depth, but for those in which a nested object of a column has two equal keys. Nested values
+//! become JSON text, without blanks.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -13,6 +13,7 @@ use sonic_rs::Deserializer as Parser;
 
 use crate::ids;
 use crate::json::event::{Field, FieldName};
+use crate::json::skip::Skip;
 use crate::json::text::{JsonText, float_text};
 use crate::json::visitor::any_value;
 use crate::schema::{Keys, kind};
@@ -120,6 +121,32 @@ impl<'a> Cells<'a> {
         parser.end().ok()?;
         Some(cells)
     }
+
+    /// Returns the cells of an event whose properties are JSON text for themselves, or None if the
+    /// text is declined; one that is no object has none.
+    ///
+    /// `keys`, `buffer` and `spare` are those of [`Self::read`].
+    pub fn read_properties(
+        name: Option<&'a str>,
+        text: &'a str,
+        keys: &mut impl Keys,
+        buffer: &mut String,
+        spare: &mut Spare,
+    ) -> Option<Self> {
+        buffer.clear();
+        keys.begin_row();
+        let mut cells = Self::without_properties(name, spare);
+        let mut parser = Parser::from_str(text);
+        let seed = PropertiesSeed { cells: &mut cells.properties, keys, buffer };
+        parser.deserialize_any(seed).ok()?;
+        parser.end().ok()?;
+        Some(cells)
+    }
+
+    /// Returns the cells of an event that has a name at most.
+    pub fn without_properties(name: Option<&'a str>, spare: &mut Spare) -> Self {
+        Self { event: name.map(Cell::Borrowed), properties: std::mem::take(&mut spare.0) }
+    }
 }
 
 /// The line's object.
@@ -198,9 +225,12 @@ impl<'a, K: Keys> Visitor<'a> for PropertiesSeed<'_, 'a, K> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(place) = map.next_key_seed(Key(self.keys))? {
-            let value = map.next_value_seed(Value { buffer: self.buffer, depth: 2 })?;
-            if let Some(place) = place {
-                self.cells.push((place, value));
+            match place {
+                Some(place) => {
+                    let value = map.next_value_seed(Value { buffer: self.buffer, depth: 2 })?;
+                    self.cells.push((place, value));
+                }
+                None => _ = map.next_value_seed(Skip { depth: 2 })?,
             }
         }
         Ok(false)

@@ -10,7 +10,7 @@ use crate::json::cells::Cells;
 use crate::json::event::{Field, FieldName};
 use crate::json::skip::Skip;
 use crate::json::visitor::any_value;
-use crate::links::operand::{OperandSeed, Value};
+use crate::links::operand::{OperandId, OperandSeed, Value};
 use crate::links::rules::{MAX_KEYS, Rules, Stated};
 use crate::schema::{Keys, Properties, kind};
 
@@ -47,9 +47,13 @@ impl Rules {
 
     /// Returns what an event states that was read as cells, whose texts are in `buffer`;
     /// [`Self::keys`] have the first places.
+    ///
+    /// Properties at the places of `columns` are in a table's columns of their own. These count
+    /// before the cells, which count for links alone, and only where the column has none.
     pub fn stated_by<'a>(
         &self,
         cells: &Cells<'a>,
+        columns: &[(usize, Option<&'a str>)],
         buffer: &'a str,
         observe: u8,
         unescaped: &'a mut String,
@@ -61,6 +65,13 @@ impl Rules {
         let mut values = [const { Value::Absent }; MAX_KEYS];
         for (place, cell) in cells.properties.iter().filter(|(place, _)| counting.contains(place)) {
             values[*place] = Value::of(cell, buffer, unescaped);
+        }
+        for &(place, text) in columns {
+            match text {
+                Some(text) => values[place] = Value::Id(OperandId::Borrowed(text)),
+                None if rule.is_none() => values[place] = Value::Absent,
+                None => (),
+            }
         }
         self.step(rule, &values, unescaped, observe)
     }

@@ -33,7 +33,11 @@ pub type Owned = Option<(Option<Kind>, Vec<String>)>;
 
 /// Returns the step of each row.
 pub fn steps(scan: &Scan) -> Vec<Owned> {
-    let holes: Vec<usize> = scan.holes().map(|(row, _)| row).collect();
+    steps_but(scan, &scan.holes().map(|(row, _)| row).collect::<Vec<_>>())
+}
+
+/// Returns the step of each row but for those in `holes`.
+pub fn steps_but(scan: &Scan, holes: &[usize]) -> Vec<Owned> {
     let codes = vec![4; holes.len()];
     let fill = || [FilledOperand::<&str>::Missing, FilledOperand::Missing];
     let filled = holes.iter().map(|_| fill()).collect();

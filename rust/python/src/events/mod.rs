@@ -4,6 +4,7 @@ mod dedupe;
 mod encoding;
 mod flattener;
 mod objects;
+mod rows;
 mod scanner;
 mod text;
 
@@ -13,6 +14,7 @@ pub use dedupe::DistinctRows;
 pub use encoding::{EncodedEvents, EncodedFile, SentIds, Spool};
 pub use flattener::{Flat, Flattener};
 pub use objects::{EventReader, ReadEvents};
+pub use rows::RowReader;
 pub use scanner::{Scan, Scanner, holes_filled};
 pub use text::{Beginning, Items, Transcoder};
 

@@ -96,13 +96,17 @@ impl Scanner {
         let filled: Option<Vec<_>> =
             filled.as_ref().map(|events| events.iter().map(|event| event.as_deref()).collect());
         let scan = py.detach(|| self.scanner.scan(&head, text, expected.as_deref(), filled.as_deref()));
-        let mut scan = scan.map_err(Failure::from)?;
-        let columns = Mutex::new(scan.columns.take());
-        Ok(Scan { steps: scan, columns, observed: Mutex::default() })
+        Ok(Scan::of(scan.map_err(Failure::from)?))
     }
 }
 
 impl Scan {
+    /// Wraps a scan.
+    pub fn of(mut scan: scan::Scan) -> Self {
+        let columns = Mutex::new(scan.columns.take());
+        Self { steps: scan, columns, observed: Mutex::default() }
+    }
+
     /// Returns the scan itself.
     pub fn get(&self) -> &scan::Scan {
         &self.steps

@@ -27,8 +27,9 @@ impl Resolver {
     /// Take rows of a scan, their holes filled, and return the outcomes of the links and their
     /// rows.
     ///
-    /// A scan with columns notes the ID of each ordinary event.
-    #[pyo3(name = "_take_scan")]
+    /// An error counts the rows from ``first_row`` on. A scan with columns notes the ID of each
+    /// ordinary event.
+    #[pyo3(name = "_take_scan", signature = (scan, rows, codes, first, second, first_row=0))]
     fn take_scan<'py>(
         &self,
         scan: &Bound<'py, Scan>,
@@ -36,6 +37,7 @@ impl Resolver {
         codes: &[u8],
         first: &Bound<'py, PyList>,
         second: &Bound<'py, PyList>,
+        first_row: usize,
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = scan.py();
         let scan = scan.get();
@@ -53,8 +55,9 @@ impl Resolver {
                     ids.extend(batch.observed());
                 }
             };
-            let outcomes = self
-                .take_all(count, 0, see, |settle| run_detached(&mut source, count, self.threads, settle))?;
+            let outcomes = self.take_all(count, first_row, see, |settle| {
+                run_detached(&mut source, count, self.threads, settle)
+            })?;
             if notes_observed {
                 scan.note_observed(era, start, &ids)?;
             }

@@ -1,0 +1,316 @@
+"""Rows of a table whose properties are JSON text, read by the core as lines of files are.
+
+The core reads blocks of rows on several threads, without a Python object a row. The rows of which
+it is not certain are read by `Rows`, whose answers it has to give.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from idmerge import _core
+from idmerge.errors import FileFormatError
+from idmerge.events import operand_keys, operand_names
+from idmerge.files.arrow import is_bytes, is_text
+from idmerge.files.blocks import BLOCK, in_order
+from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
+from idmerge.files.pieces import MAX_LINE
+from idmerge.files.rows import PAIR, Rows
+from idmerge.files.tables import ROWS, record_batch
+from idmerge.outcome import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from idmerge._steps import StepColumns
+    from idmerge.resolver import Resolver
+
+P = TypeVar("P")
+
+MOST_ROWS = 2**16
+"""Rows of a block, at most."""
+
+
+def rows_of(
+    table: pa.Table, path: str = "", lines: Sequence[int] | None = None, values: Sequence[str] = ()
+) -> Rows:
+    """Return the rows of ``table``; the rest: see `Rows`.
+
+    ``values`` are the properties that will be asked for beside the IDs and the links.
+    """
+    if not _are_texts(table.schema):
+        return Rows(table, path, lines)
+    return TextRows(table, path, lines, values)
+
+
+def _are_texts(schema: pa.Schema) -> bool:
+    """Return whether properties are JSON text, and all that may be IDs beside them is text too."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if PROPERTIES not in schema.names or PAIR in schema.names:
+        return False
+    kind = schema.field(PROPERTIES).type
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    beside = [name for name in _names_of_ids() if name in schema.names]
+    return (is_text(value) or is_bytes(value)) and all(is_text(schema.field(name).type) for name in beside)
+
+
+def lacks(table: pa.Table, names: Sequence[str]) -> bool:
+    """Return whether certainly no row of ``table`` has one of the properties ``names``."""
+    if not _are_texts(table.schema) or any(name in table.column_names for name in names):
+        return False
+    rows = TextRows(table, "", None, names)
+    rows.read_alone()
+    return all(
+        block.unread is None and not block.mixed and all(_is_null(block.properties, name) for name in names)
+        for block in rows.read or ()
+    )
+
+
+def _names_of_ids() -> list[str]:
+    return list(dict.fromkeys([ID, BEFORE, *operand_names()]))
+
+
+def read_ahead(pieces: Iterator[P], rows_in: Callable[[P], Iterable[object]]) -> Generator[P]:
+    """Yield ``pieces`` of a file; before that the core reads the rows in them, on threads.
+
+    No thread is started for a short file, or one whose rows the core does not read.
+    """
+
+    def texts_in(piece: P) -> list[TextRows]:
+        return [rows for rows in rows_in(piece) if isinstance(rows, TextRows)]
+
+    def with_texts_read(piece: P) -> P:
+        for rows in texts_in(piece):
+            rows.read_alone()
+        return piece
+
+    for first in pieces:
+        is_short = sum(map(len, texts_in(first))) < ROWS
+        yield from in_order(chain([first], pieces), with_texts_read, is_short=is_short)
+
+
+class Block(NamedTuple):
+    """Rows that the core has read."""
+
+    start: int
+    """The number of the first one."""
+    scan: _core.Scan
+    """The steps that they state."""
+    properties: pa.RecordBatch
+    """The IDs, and the values that were wanted, as far as the core has them."""
+    mixed: list[str]
+    """The names of the values of which it has no column."""
+    declined: Rows | None
+    """The rows whose steps the core leaves to Python, if there are any."""
+    unread: Rows | None
+    """Those of them of whose properties it has nothing, if there are any."""
+    places: Any
+    """The numbers of these, counted from the first row."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.scan)
+
+    def steps(self) -> StepColumns:
+        """Return the steps of the rows that are declined."""
+        return (b"", [], []) if self.declined is None else self.declined.steps()
+
+    def filled(self, column: Any, of_unread: Callable[[Rows], Any]) -> Any:
+        """Return ``column``, which has all rows, with what the unread ones have in their places."""
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        if self.unread is None:
+            return column
+        is_unread = np.zeros(len(self), bool)
+        is_unread[self.places] = True
+        return pc.replace_with_mask(column, pa.array(is_unread), of_unread(self.unread).cast(column.type))
+
+
+class TextRows(Rows):
+    """A piece of a table of events whose properties are JSON text.
+
+    Args:
+        table: As for `Rows`; columns that may hold IDs are text.
+        path: As for `Rows`.
+        lines: As for `Rows`.
+        values: The properties that will be asked for beside the IDs and the links.
+    """
+
+    def __init__(
+        self, table: pa.Table, path: str, lines: Sequence[int] | None, values: Sequence[str]
+    ) -> None:
+        super().__init__(table, path, lines)
+        names = self._table.column_names
+        self._beside = [name for name in _names_of_ids() if name in names]
+        self._wanted = [name for name in values if name not in names]
+        self._reader = _core.RowReader(operand_keys(), MAX_LINE, self._beside, self._wanted)
+        self._columns: dict[str, Any] = {}
+        self.read: list[Block] | None = None
+        """The rows as the core has read them; None if it has not read all of them."""
+
+    def apply_to(self, resolver: Resolver) -> Report:
+        """Apply the rows to ``resolver`` (`Rows.apply_to`)."""
+        try:
+            self._check(EVENT)
+        except ValueError as error:
+            if not self.path:
+                raise
+            raise FileFormatError(f"{self.path}: {error}") from error
+        outcomes, rows = [np.empty(0, np.uint8)], [np.empty(0, np.int64)]
+        for block in self._blocks():
+            taken = resolver._take_scan(block.scan, (0, len(block)), *block.steps(), block.start)
+            outcomes.append(taken[0])
+            rows.append(taken[1] + block.start)
+        return Report(np.concatenate(outcomes), np.concatenate(rows))
+
+    def follow(self, resolver: Resolver, sent: Any) -> Any:
+        """Apply the rows to ``resolver``; return the senders as known (`Rows.follow`)."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        if callable(resolver.canonical) or not pa.types.is_string(sent.type):
+            return super().follow(resolver, sent)
+        known = []
+        for block in self._blocks():
+            ids = sent.slice(block.start, len(block))
+            column: Any = resolver._follow_scan(ids, block.scan, (0, len(block)), *block.steps())
+            known.extend(pa.chunked_array(column).chunks)
+        return pa.concat_arrays(known) if known else sent
+
+    def sent(self) -> Any:
+        """Return the `distinct_id` of each row (`Rows.sent`)."""
+        if not self._is_nested(ID):
+            return super().sent()
+        return self._joined(lambda block: block.filled(block.properties.column(ID), lambda rows: rows.sent()))
+
+    def before(self, sent: Any) -> Any:
+        """Return the ID of each row before any stitching."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        if not self._is_nested(BEFORE):
+            return super().before(sent)
+
+        def of_block(block: Block) -> Any:
+            ids = sent.slice(block.start, len(block))
+            ids = pc.coalesce(block.properties.column(BEFORE).cast(ids.type), ids)
+            return block.filled(ids, lambda rows: rows.before(rows.sent()))
+
+        if all(block.unread is None and _is_null(block.properties, BEFORE) for block in self._blocks()):
+            return sent
+        return self._joined(of_block)
+
+    def value_column(self, name: str) -> Any:
+        """Return a column, or a property as one (`Rows.value_column`)."""
+        if name not in self._wanted:
+            return super().value_column(name)
+        if name not in self._columns:
+            column = self._read_values(name)
+            self._columns[name] = super().value_column(name) if column is None else column
+        return self._columns[name]
+
+    def _read_values(self, name: str) -> Any:
+        """Return the values of a property; None if `Rows` has to find their type."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        blocks = [*self._blocks()]
+        if any(name in block.mixed for block in blocks):
+            return None
+        read = [block.properties.column(name) for block in blocks]
+        others = [block.unread.value_column(name) for block in blocks if block.unread is not None]
+        kinds = {column.type for column in (*read, *others)} - {pa.null()}
+        if not kinds:
+            return pa.nulls(len(self))
+        if len(kinds) > 1 or not kinds <= {pa.bool_(), pa.int64(), pa.float64(), pa.string()}:
+            return None
+        kind = kinds.pop()
+        columns = zip(blocks, read, strict=True)
+        return pa.concat_arrays(
+            [
+                block.filled(column.cast(kind), lambda rows: rows.value_column(name))
+                for block, column in columns
+            ]
+        )
+
+    # Blocks
+
+    def _joined(self, of_block: Callable[[Block], Any]) -> Any:
+        import pyarrow as pa  # noqa: PLC0415
+
+        columns = [of_block(block) for block in self._blocks()]
+        return pa.concat_arrays(columns) if columns else pa.array([], pa.string())
+
+    def read_alone(self) -> None:
+        """Have the core read the rows on the caller's thread."""
+        for _ in self._blocks(is_alone=True):
+            pass
+
+    def _blocks(self, *, is_alone: bool = False) -> Iterator[Block]:
+        """Yield the rows as the core reads or has read them: on threads, unless ``is_alone``."""
+        if self.read is not None:
+            yield from self.read
+            return
+        read = []
+        rows = max(1, min(MOST_ROWS, len(self) * BLOCK // max(1, self._size())))
+        slices = ((start, self._table.slice(start, rows)) for start in range(0, len(self), rows))
+        is_short = is_alone or len(self) <= rows
+        for start, answer in in_order(slices, self._read_slice, is_short=is_short):
+            scan, properties, mixed, declined, unread = answer
+            rows_of_both = (self._rows_at(start, places) for places in (declined, unread))
+            read.append(Block(start, scan, record_batch(properties), mixed, *rows_of_both, unread))
+            yield read[-1]
+        self.read = read
+
+    def _rows_at(self, start: int, places: list[int]) -> Rows | None:
+        """Return the rows at ``places`` behind ``start``; None for none."""
+        if not places:
+            return None
+        rows = np.array(places, np.int64) + start
+        return Rows(self._table.take(rows), self.path, [self._lines[row] for row in rows])
+
+    def _size(self) -> int:
+        """Return the bytes of the rows, or more."""
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        properties: Any = self._table.column(PROPERTIES)
+        if not pa.types.is_dictionary(properties.type):
+            return int(properties.nbytes)
+        longest = [pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0 for chunk in properties.chunks]
+        return len(self) * max(longest, default=0)
+
+    def _read_slice(
+        self, piece: tuple[int, pa.Table]
+    ) -> tuple[int, tuple[_core.Scan, _core.Table, list[str], list[int], list[int]]]:
+        """Return the number of the first row, and what the core makes of the rows."""
+        start, table = piece
+        names = _bytes_of(table, EVENT) if EVENT in table.column_names else _no_texts(table.num_rows)
+        beside = [_bytes_of(table, name) for name in self._beside]
+        return start, self._reader.read(names, _bytes_of(table, PROPERTIES), beside)
+
+
+def _bytes_of(table: pa.Table, name: str) -> Any:
+    """Return a column of text as one array of large binary; of another type, nulls."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    column: Any = table.column(name)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not is_text(kind) and not (name == PROPERTIES and is_bytes(kind)):
+        return _no_texts(table.num_rows)
+    chunks = column.cast(kind).cast(pa.large_binary()).chunks
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays([_no_texts(0), *chunks])
+
+
+def _is_null(batch: pa.RecordBatch, name: str) -> bool:
+    return batch.column(name).null_count == batch.num_rows
+
+
+def _no_texts(rows: int) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.nulls(rows, pa.large_binary())

@@ -8,6 +8,9 @@ Rows:
 - ``texts``: `apply_events` of JSON text, against ``json.loads`` of each;
 - ``arrays``: a file with a JSON array, against one with the same events a line each;
 - ``bodies``: `apply_body` of JSON arrays of 2,000 events, against the same file of lines;
+- ``tables``: `stitch` of a table whose properties are JSON text, in memory and as Parquet, against
+  a file of lines of the same events: that alone, which reads links and kinds and no event, and with
+  its events read;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
@@ -34,11 +37,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pyarrow import parquet
 
 import idmerge
 from idmerge import Kind, Report, Resolver, files
 from idmerge._steps import states_link, step_columns
-from idmerge.events import event_mappings
+from idmerge.events import SENT_ID, event_mappings
 from idmerge.testing import events
 
 if TYPE_CHECKING:
@@ -147,6 +151,31 @@ def _take_bodies(given: Iterable[bytes]) -> Resolver:
     return resolver
 
 
+def tables() -> None:
+    """Print the rows of tables whose properties are JSON text."""
+    given = [*events(EVENTS, seed=7)]
+    names, texts = [event["event"] for event in given], [json.dumps(event["properties"]) for event in given]
+    table = pa.table({"event": names, "properties": texts})
+    with tempfile.TemporaryDirectory() as folder:
+        file, lines = Path(folder, "events.parquet"), Path(folder, "events.ndjson")
+        parquet.write_table(table, file)
+        lines.write_text("".join(f"{json.dumps(event)}\n" for event in given), "utf-8")
+        del given, names, texts
+        learned, read = partial(_learned, lines), partial(_stitched, lines)
+        in_memory, stored = partial(_stitched, table), partial(_stitched, file)
+        _print_ratio("tables", in_memory, learned, "a file of lines alone")
+        _print_ratio("tables", in_memory, read, "a file of lines and its events")
+        _print_ratio("Parquet", stored, read, "a file of lines and its events")
+
+
+def _learned(events: Any) -> Any:
+    return idmerge.stitch(events, on_report=lambda _report: None)
+
+
+def _stitched(events: Any) -> pa.Table:
+    return pa.table(_learned(events))
+
+
 def busy() -> None:
     """Print the row of links on two threads."""
     device = "{:08x}-9a1f-4c39-8f8e-000000000000".format
@@ -172,17 +201,25 @@ def _kept_busy() -> Iterator[None]:
         hog.wait()
 
 
+def _answer_of(given: Any) -> Any:
+    """Return what a resolver has come to know, or the IDs of stitched events, to be compared."""
+    if isinstance(given, Resolver):
+        return given.mapping().to_pydict(), given.stats()
+    return pa.table(given).select(["event", "distinct_id", SENT_ID]).to_pydict()
+
+
 def _print_ratio(
-    row: str, ours: Callable[[], Resolver], other: Callable[[], Resolver], bar: str, units: int = EVENTS
+    row: str,
+    ours: Callable[[], Any],
+    other: Callable[[], Any],
+    bar: str,
+    units: int = EVENTS,
 ) -> None:
     times: list[tuple[float, float]] = []
     for pair in range(PAIRS):
         first, second = (ours, other) if pair % 2 else (other, ours)
         (first_seconds, answer), (second_seconds, expected) = _timed(first), _timed(second)
-        if (
-            answer.mapping().to_pydict() != expected.mapping().to_pydict()
-            or answer.stats() != expected.stats()
-        ):
+        if _answer_of(answer) != _answer_of(expected):
             sys.exit("the answers differ")
         times.append((first_seconds, second_seconds) if pair % 2 else (second_seconds, first_seconds))
     own = statistics.median(seconds for seconds, _ in times)
@@ -242,6 +279,7 @@ ROWS = {
     "texts": texts,
     "arrays": arrays,
     "bodies": bodies,
+    "tables": tables,
     "busy": busy,
     "start": start,
 }

@@ -8,6 +8,6 @@ from typing import Any
 class ExportedProfile(dict[str, Any]):
     """The update that sets what a row of an export says.
 
-    For the canonical ID it sets; for another ID of the cluster it fills in what is not there (SPEC
+    Within one export the canonical ID's row counts before those of the cluster's other IDs (SPEC
     11).
     """

@@ -208,10 +208,10 @@ def test_two_runs_do_not_write_one_store_at_once(monkeypatch: pytest.MonkeyPatch
     told: list[str] = []
     update_many = Profiles.update_many
 
-    def meanwhile(held: Profiles, updates: Any) -> Any:
+    def meanwhile(held: Profiles, updates: Any, **options: Any) -> Any:
         monkeypatch.setattr(Profiles, "update_many", update_many)
         told.append(error_of(*again))
-        return held.update_many(updates)
+        return held.update_many(updates, **options)
 
     monkeypatch.setattr(Profiles, "update_many", meanwhile)
     run(*again)
@@ -226,11 +226,11 @@ def test_a_store_that_is_changed_during_a_run_is_not_written_over(monkeypatch: p
     again = ["profiles", "u", "--events", "links.csv", "--store", "kept", "-o", "p.csv"]
     update_many = Profiles.update_many
 
-    def meanwhile(held: Profiles, updates: Any) -> Any:
+    def meanwhile(held: Profiles, updates: Any, **options: Any) -> Any:
         other = Profiles(Resolver())
         other.update({"$distinct_id": "ben", "$set": {}})
         other.save("kept")
-        return update_many(held, updates)
+        return update_many(held, updates, **options)
 
     monkeypatch.setattr(Profiles, "update_many", meanwhile)
     for _ in range(2):  # Where there was none, and where there was another one.

@@ -23,6 +23,7 @@ from idmerge._ids import AnyId, id_text
 from idmerge._naming import check_local
 from idmerge.errors import MalformedUpdateError, StoreError
 from idmerge.policy import Policy, can_be_id
+from idmerge.profiles.exports import Exports
 from idmerge.profiles.store import last_line, read_store, write_store
 from idmerge.profiles.updates import (
     Profile,
@@ -101,8 +102,8 @@ class UpdateReport:
     malformed: dict[int, str] = field(default_factory=dict)
     """The fault of each malformed update, by its row among those given."""
     folded: Counter[str] = field(default_factory=Counter)
-    """The rows of exported profiles that only filled in what their person's canonical ID lacks, by
-    that ID."""
+    """The rows of exported profiles under another ID than their person's canonical one, by that
+    ID: its own row counts before them (`idmerge.profiles.exports`)."""
 
     def __len__(self) -> int:
         """Return the number of updates."""
@@ -138,6 +139,7 @@ class Profiles:
         self._merge_profiles: MergeProfiles = merge_profiles
         self._policy: Policy = getattr(resolver, "policy", None) or Policy()
         self._stored: dict[str, Profile] = {}
+        self._exports = Exports()
         # Of the files that these were loaded from or saved to.
         self._last_lines: dict[str, bytes | None] = {}
         self._lock = threading.RLock()  # A canonical strategy may be a callable that asks back.
@@ -165,7 +167,10 @@ class Profiles:
                 operation has a value that it cannot take; nothing was applied.
             TypeError: ``update`` is neither a mapping nor text.
         """
-        return self._apply(stated_update(update))[0]
+        stated = stated_update(update)
+        with self._lock:
+            call = self._exports.call()
+        return self._apply(stated, call)[0]
 
     def update_many(
         self,
@@ -173,18 +178,22 @@ class Profiles:
         *,
         dialect: str | Dialect | None = None,
         columns: Mapping[str, str] | None = None,
+        continues: bool = False,
     ) -> UpdateReport:
         """Apply many updates in order, without malformed ones, and report their outcomes.
 
         Rows of exported profiles are updates too: ``{"$distinct_id": "ana", "$properties": {…}}``.
-        They set what they say for the canonical ID of a person; those of the person's other IDs
-        only fill in what is not there.
+        Of one export the row of a person's canonical ID counts, and those of the person's other IDs
+        fill in what it lacks, whatever their order; a later export counts before an earlier one
+        (SPEC 11).
 
         Args:
             updates: The updates and rows.
             dialect: ``"people"`` for rows whose properties stand beside the ID.
             columns: The key of the ID, or of the properties, that has another name in the rows:
                 ``{"distinct_id": "uid", "properties": "traits"}``.
+            continues: Whether these go on with the export of the call before, in which an ID may
+                have several rows. Without it an ID that comes again begins a later export.
 
         Raises:
             DialectError: There is no such dialect or role, or it is another one than ``people``.
@@ -195,6 +204,8 @@ class Profiles:
             from idmerge.files.people import people_choice, update_of  # noqa: PLC0415 - as in `exported`
 
             read_row = partial(update_of, choice=people_choice(dialect, columns))
+        with self._lock:
+            call = self._exports.call(continues=continues)
         report = UpdateReport()
         for row, update in enumerate(updates):
             try:
@@ -205,7 +216,7 @@ class Profiles:
                 continue
             except TypeError as error:
                 raise TypeError(f"update {row}: {error}") from error
-            outcome, folded_into = self._apply(stated)
+            outcome, folded_into = self._apply(stated, call)
             report.outcomes[outcome] += 1
             if folded_into is not None:
                 report.folded[folded_into] += 1
@@ -213,14 +224,16 @@ class Profiles:
                 report.operations.update(stated.operations.keys())
         return report
 
-    def _apply(self, stated: StatedUpdate) -> tuple[UpdateOutcome, str | None]:
-        """Return the outcome, and the canonical ID whose profile another ID's row filled in."""
+    def _apply(self, stated: StatedUpdate, call: int) -> tuple[UpdateOutcome, str | None]:
+        """Return the outcome, and the canonical ID for whose profile another ID's row came."""
         if not can_be_id(stated.distinct_id, self._policy):
             return UpdateOutcome.INVALID_ID, None
         with self._lock:
             place = stated.distinct_id if stated.exactly else self._resolver.resolve(stated.distinct_id)
             is_folded = stated.is_exported and place != stated.distinct_id
-            operations = {"$set_once": stated.operations["$set"]} if is_folded else stated.operations
+            operations = stated.operations
+            if stated.is_exported:
+                operations = self._exports.operations(stated.distinct_id, place, operations["$set"], call)
             profile, all_applied = updated(self._stored.get(place), operations)
             if profile is None:
                 self._stored.pop(place, None)
@@ -237,6 +250,7 @@ class Profiles:
         """
         text = id_text(distinct_id)
         with self._lock:
+            self._exports.forget(text)
             return self._stored.pop(text, None) is not None
 
     # Showing.

@@ -78,9 +78,9 @@ class Run:
 
     UPDATES holds what Mixpanel's /engage takes: one JSON object a line or one JSON array, plain, gzip or
     zstd, - for standard input. Or it holds rows of exported profiles (JSON, .csv, .parquet, .arrow): that of
-    the canonical ID counts, those of a person's other IDs fill in what it lacks. Each update goes to the
-    person of its $distinct_id, by the links of --events, all of which are read first, or by those that the
-    journal PATH holds.
+    the canonical ID counts, those of a person's other IDs fill in what it lacks, and a later export counts
+    before an earlier one. Each update goes to the person of its $distinct_id, by the links of --events, all
+    of which are read first, or by those that the journal PATH holds.
 
     The table has a row for each person: distinct_id, the canonical ID, then a column a property; lists, and
     values that differ in type, are JSON text. It goes to standard output as CSV, or with -o to a file; the
@@ -214,11 +214,13 @@ def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
 def _read_updates(  # noqa: PLR0913, PLR0917 - the file, and what it changes
     path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines, of_people: dict[str, Any]
 ) -> None:
+    is_begun = False
     for piece in read_updates(path, on_bytes=bar.advance, **of_people):
         if isinstance(piece, BadLine):
             malformed.add(piece.path, piece.line, piece.message.replace("the event ", "the update ", 1))
             continue
-        report = people.update_many(piece.events)
+        report = people.update_many(piece.events, continues=is_begun)
+        is_begun = True
         run.count(report)
         for row, message in report.malformed.items():
             malformed.add(piece.path, piece.lines[row], message)
@@ -247,8 +249,8 @@ def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
         yield labelled(
             "folded",
             f"{counted(run.folded.total(), 'row')} of other IDs of "
-            f"{counted(len(run.folded), 'person', 'people')}: what the canonical ID has stays, the rest is "
-            "filled in",
+            f"{counted(len(run.folded), 'person', 'people')}: what the canonical ID's row has stays, the "
+            "rest is filled in",
         )
     if mismatched := run.outcomes[UpdateOutcome.MISMATCHED]:
         yield labelled(

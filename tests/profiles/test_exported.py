@@ -215,3 +215,23 @@ def test_updates_in_the_columns_of_a_table_are_applied(tmp_path: Path) -> None:
     rows = [{"$distinct_id": "ana", "$set": {"plan": "pro"}}, {"$distinct_id": DEVICE, "$set": {"plan": "x"}}]
     parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "f.parquet")
     assert read(tmp_path / "f.parquet").get("ana") == {"plan": "x"}
+
+
+@pytest.mark.rule("11.rows of people")
+@pytest.mark.parametrize("nested", ["properties", "Properties", "$properties"])
+def test_properties_inside_and_beside_are_both_of_the_profile(nested: str, tmp_path: Path) -> None:
+    inside = json.dumps({"a": "1", "plan": "free"})
+    rows: list[dict[str, Any]] = [
+        {"$distinct_id": "ana", "$email": "a@x", nested: inside, "plan": "pro"},
+        {"$distinct_id": "ben", "$email": "b@x", nested: "text", "plan": "pro"},
+    ]
+    ana, ben = {"$email": "a@x", "a": "1", "plan": "pro"}, {"$email": "b@x", nested: "text", "plan": "pro"}
+    for name in ("f.csv", "f.parquet", "f.arrow"):
+        profiles = read(written(name, rows, tmp_path))
+        assert (profiles.get("ana"), profiles.get("ben")) == (ana, ben)
+    assert read(written("f.ndjson", rows[:1], tmp_path)).get("ana") == ana
+    rows[0][nested] = json.loads(inside)
+    in_memory = Profiles(known())
+    rows[0]["a"] = None
+    in_memory.update_many(rows, dialect="people")
+    assert (in_memory.get("ana"), in_memory.get("ben")) == (ana, ben)

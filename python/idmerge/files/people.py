@@ -53,13 +53,15 @@ def update_of(row: R, choice: Choice = ANY, *, is_flat: bool = False) -> R | dic
     properties = row[nested] if nested is not None else None
     if isinstance(properties, str):
         properties = decoded_or_none(properties)
-    if isinstance(properties, Mapping):
-        return ExportedProfile({UPDATED_ID: row[own], SET: dict(properties)})
-    if not is_flat and choice.dialect is not PEOPLE and own != given.get(ID):
+    inside = properties if isinstance(properties, Mapping) else None
+    if inside is None and not is_flat and choice.dialect is not PEOPLE and own != given.get(ID):
         return row
-    return ExportedProfile(
-        {UPDATED_ID: row[own], SET: {name: value for name, value in row.items() if name != own}}
-    )
+    stated = dict(inside or {})
+    for name, value in row.items():
+        is_taken = name == own or (inside is not None and name == nested)
+        if not is_taken and (value is not None or name not in stated):
+            stated[name] = value
+    return ExportedProfile({UPDATED_ID: row[own], SET: stated})
 
 
 def _key(keys: Collection[str], names: Sequence[str], given: str | None = None) -> str | None:

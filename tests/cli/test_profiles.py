@@ -333,7 +333,7 @@ def test_a_call_that_is_unclear_or_would_lose_a_file_is_refused() -> None:
 
 def test_a_file_that_is_no_updates_or_no_store_is_one_line() -> None:
     assert error_of("profiles", "links.csv", "--events", "links.csv") == (
-        "links.csv: the file holds links in columns, no profiles"
+        "links.csv: the file holds links in columns, no profiles; give it under --events"
     )
     store = ndjson("other", UPDATES[:1])
     assert error_of("profiles", "updates.ndjson", "--events", "links.csv", "--store", store) == (

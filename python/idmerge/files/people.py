@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -11,14 +12,14 @@ from idmerge._exported import ExportedProfile
 from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import DialectError, FileFormatError
 from idmerge.files.choosing import ANY, Choice, choice_of
-from idmerge.files.dialects import PEOPLE, listed
-from idmerge.files.names import ID, PROPERTIES
+from idmerge.files.dialects import CONNECTOR, FLAT, PEOPLE, PIPELINE, RESOLVED, WAREHOUSE, listed
+from idmerge.files.names import EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.pieces import BadLine, EventBatch, event_batches
 from idmerge.files.renaming import is_links
 from idmerge.files.tables import check_names, column_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from idmerge.files.arrow import ColumnFile
     from idmerge.files.csvrows import CsvRows
@@ -33,6 +34,14 @@ NESTED = ("$properties", PROPERTIES)
 """The names of the object of a row's properties, or of its JSON text, likewise."""
 OPERATIONS = {SET, "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete"}
 """The keys of an update, of which a row of an export has none."""
+NAMES = {*CONNECTOR.event, "NAME"}
+"""The keys of an event's name that may be a person's too."""
+EVENTS = {EVENT, *PIPELINE.event, *WAREHOUSE.event} - NAMES
+"""The keys of an event's name that rows of people do not have beside ``distinct_id``."""
+LINK_COLUMNS = "links in columns"
+"""The content of a table of links, which no dialect reads as profiles."""
+MOST_ROWS = 100
+"""Rows without an update, after which a file is refused."""
 
 
 def update_of(row: R, choice: Choice = ANY, *, is_flat: bool = False) -> R | dict[str, Any]:
@@ -48,7 +57,7 @@ def update_of(row: R, choice: Choice = ANY, *, is_flat: bool = False) -> R | dic
         return row
     given = dict(choice.columns)
     own, nested = _key(row, IDS, given.get(ID)), _key(row, NESTED, given.get(PROPERTIES))
-    if own is None:
+    if own is None or (not is_flat and _other_content(row.keys(), choice) is not None):
         return row
     properties = row[nested] if nested is not None else None
     if isinstance(properties, str):
@@ -72,6 +81,86 @@ def _key(keys: Collection[str], names: Sequence[str], given: str | None = None) 
     if exact is not None:
         return exact
     return next((key for name in names for key in keys if key.lower() == name.lower()), None)
+
+
+def _other_content(keys: Collection[str], choice: Choice) -> str | None:
+    """Return what rows with ``keys`` are if they are no profiles; None if they may be."""
+    if choice.dialect is PEOPLE:
+        return None
+    lower = {key.lower() for key in keys}
+    if {ID, RESOLVED} <= lower:
+        return "identity mappings"
+    if dict(choice.columns).get(EVENT) in keys:
+        return "events"
+    if UPDATED_ID in lower:
+        return None
+    if not EVENTS.isdisjoint(keys):
+        return "events"
+    has_name = not NAMES.isdisjoint(keys)
+    return "events" if has_name and {TIME, INSERT_ID} & {*map(FLAT.property_of, keys)} else None
+
+
+def _other_file(path: str, content: str) -> FileFormatError:
+    """Return the error of a file that holds ``content``."""
+    chosen = '; --dialect people (in Python dialect="people") reads it as profiles all the same'
+    return FileFormatError(
+        f"{path}: the file holds {content}, no profiles; give it under --events"
+        f"{chosen if content != LINK_COLUMNS else ''}"
+    )
+
+
+def updates_in(
+    path: str, pieces: Iterable[EventBatch | BadLine], choice: Choice
+) -> Iterator[EventBatch | BadLine]:
+    """Yield ``pieces`` of rows as updates, once one of these is an update.
+
+    Raises:
+        FileFormatError: None of the first rows is one, or no line at all.
+    """
+    held: list[EventBatch] = []
+    fault, count = "", 0
+    pieces = iter(pieces)
+    for piece in pieces:
+        if isinstance(piece, BadLine):
+            bad = _of_update(piece)
+            fault = fault or f"line {bad.line}: {bad.message}"
+            yield bad
+            continue
+        if not piece.events:
+            continue
+        batch = _updates_of(piece, choice)
+        held.append(batch)
+        if any(not OPERATIONS.isdisjoint(row) for row in batch.events):
+            yield from held
+            break
+        content = _other_content(piece.events[0], choice) if len(held) == 1 else None
+        if content is not None:
+            raise _other_file(path, content)
+        fault = fault or f"line {piece.lines[0]}: it has {listed(piece.events[0])}"
+        count += len(piece.events)
+        if count >= MOST_ROWS:
+            raise _without_updates(path, fault)
+    else:
+        if fault:
+            raise _without_updates(path, fault)
+    for piece in pieces:
+        yield _of_update(piece) if isinstance(piece, BadLine) else _updates_of(piece, choice)
+
+
+def _updates_of(rows: EventBatch, choice: Choice) -> EventBatch:
+    return replace(rows, events=[update_of(row, choice) for row in rows.events])
+
+
+def _of_update(bad: BadLine) -> BadLine:
+    return replace(bad, message=bad.message.replace("the event ", "the update ", 1))
+
+
+def _without_updates(path: str, fault: str) -> FileFormatError:
+    return FileFormatError(
+        f"{path}: no line is an update ({fault}); give updates with {UPDATED_ID} and {SET} or the like, or "
+        f'profiles with {UPDATED_ID} and {NESTED[0]}; --dialect people (in Python dialect="people") reads '
+        f"rows whose keys are properties, and --column {ID}=… names their ID"
+    )
 
 
 def people_choice(dialect: str | Dialect | None = None, columns: Mapping[str, str] | None = None) -> Choice:
@@ -122,8 +211,9 @@ class People(NamedTuple):
 
     def _own(self, names: list[str]) -> str:
         """Return the column of IDs."""
-        if is_links(names):
-            raise FileFormatError(f"{self.path}: the file holds links in columns, no profiles")
+        content = LINK_COLUMNS if is_links(names) else _other_content(names, self.choice)
+        if content is not None and not OPERATIONS & {*names}:
+            raise _other_file(self.path, content)
         own = _key(names, IDS, dict(self.choice.columns).get(ID))
         if own is None:
             raise FileFormatError(

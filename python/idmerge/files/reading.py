@@ -7,7 +7,6 @@ import os
 import sys
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -19,7 +18,7 @@ from idmerge.files.csvrows import CsvRows
 from idmerge.files.flattening import Flattened
 from idmerge.files.jsontext import checked, mappings_in, read_json, read_rows, text_of
 from idmerge.files.opening import CountedBytes, unpacked
-from idmerge.files.people import People, people_choice, update_of
+from idmerge.files.people import People, people_choice, updates_in
 from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.rows import Rows
@@ -93,16 +92,16 @@ def read_updates(
 
     Raises:
         DialectError: There is no such dialect or role, or it is another one than ``people``.
-        FileFormatError: The file is damaged, or holds links in columns.
+        FileFormatError: The file is damaged, holds events, mappings or links, or no line is an
+            update.
         OSError: It cannot be opened.
     """
     path = name_of(source)
     people = People(path, people_choice(dialect, columns))
-    for piece in _read(path, source, people, on_bytes, lambda stream, _ahead: read_rows(path, stream)):
-        if isinstance(piece, EventBatch):
-            yield replace(piece, events=[update_of(row, people.choice) for row in piece.events])
-        elif isinstance(piece, BadLine):
-            yield piece
+    pieces = _read(path, source, people, on_bytes, lambda stream, _ahead: read_rows(path, stream))
+    yield from updates_in(
+        path, (piece for piece in pieces if isinstance(piece, EventBatch | BadLine)), people.choice
+    )
 
 
 def _not_all_bad(path: str, pieces: Iterable[P]) -> Iterator[P]:

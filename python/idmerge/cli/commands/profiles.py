@@ -217,7 +217,7 @@ def _read_updates(  # noqa: PLR0913, PLR0917 - the file, and what it changes
     is_begun = False
     for piece in read_updates(path, on_bytes=bar.advance, **of_people):
         if isinstance(piece, BadLine):
-            malformed.add(piece.path, piece.line, piece.message.replace("the event ", "the update ", 1))
+            malformed.add(piece.path, piece.line, piece.message)
             continue
         report = people.update_many(piece.events, continues=is_begun)
         is_begun = True

@@ -231,9 +231,9 @@ def test_a_description_counts_the_events_that_come_out(tmp_path: Path) -> None:
         stitched = idmerge.stitch(tmp_path / name, dedupe=True)
         assert repr(stitched) == f"StitchedEvents(3 events and duplicates, {columns} columns)"
         assert pa.table(stitched).num_rows == 1
-        assert repr(stitched) == f"StitchedEvents(1 events, {columns} columns)"
+        assert repr(stitched) == f"StitchedEvents(1 event, {columns} columns)"
         written = idmerge.stitch(tmp_path / name, dedupe=True, output=tmp_path / "out.parquet")
-        assert repr(written) == f"StitchedEvents(1 events, {columns} columns)"
+        assert repr(written) == f"StitchedEvents(1 event, {columns} columns)"
         stitched.learn()
         assert repr(stitched) == f"StitchedEvents(3 events and duplicates, {columns} columns)"
         assert repr(idmerge.stitch(tmp_path / name)) == f"StitchedEvents(3 events, {columns} columns)"

@@ -47,6 +47,10 @@ RESERVED = (
 """Fields whose raw names begin with ``$``."""
 RESERVED_PREFIX = "mp_reserved_"
 """The prefix that stands for ``$`` before any name."""
+NOT_EVENTS = (
+    "these are profiles of people, not events; give them to idmerge profiles, with the events under --events"
+)
+"""The fault of rows of people where events are wanted."""
 _MANY = 12
 """Keys that a message names, at most."""
 

@@ -18,7 +18,7 @@ from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, ItemLines, RawLines, Rejoined
-from idmerge.files.dialects import MIXPANEL, PEOPLE, RESOLVED, Dialect, listed
+from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, PEOPLE, RESOLVED, Dialect, listed
 from idmerge.files.ids import NeededIds
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
@@ -89,12 +89,14 @@ def mappings_in(path: str, text: Text) -> Iterator[LinkBatch | BadLine]:
     Raises:
         FileFormatError: It holds people's profiles, or an item of an array is no JSON.
     """
-    if text.dialect.content == "people":
-        raise FileFormatError(
-            f"{path}: the file holds profiles of people, not events; give it to idmerge profiles, with the "
-            "events under --events"
-        )
+    check_no_people(path, text)
     yield from checked(text, mapping_batches(path, _rows(path, text)))
+
+
+def check_no_people(path: str, text: Text) -> None:
+    """Raise FileFormatError if ``text`` holds people's profiles."""
+    if text.dialect.content == "people":
+        raise FileFormatError(f"{path}: {NOT_EVENTS}")
 
 
 class LineReader(NamedTuple):

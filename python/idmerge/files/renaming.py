@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge.errors import ColumnError, DialectError
-from idmerge.files.dialects import FLAT, MIXPANEL, RESOLVED, Dialect, listed
+from idmerge.files.dialects import FLAT, MIXPANEL, NOT_EVENTS, RESOLVED, Dialect, listed
 from idmerge.files.names import EVENT, ID, PROPERTIES
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
     raw = dialect.raw_names(dict.fromkeys(names))
     given = Renamed(dialect, [raw[name] for name in names])
     if dialect.content == "people":
-        raise DialectError(f"these are profiles of people, not events: {listed(names)}; see idmerge profiles")
+        raise DialectError(f"{NOT_EVENTS} (there are {listed(names)})")
     what = "events"
     if dialect.content == "mappings":
         missing = [name for name in (ID, RESOLVED) if name not in given.names]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from idmerge.errors import FileFormatError
 from idmerge.files.choosing import choice_of
 from idmerge.files.ids import has_id
-from idmerge.files.jsontext import PASSED_ON, checked, numbered_lines, text_of
+from idmerge.files.jsontext import PASSED_ON, check_no_people, checked, numbered_lines, text_of
 from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import moment_of
@@ -119,9 +119,10 @@ def _lines(
             stream = stack.enter_context(open(file.path, "rb", buffering=0))  # noqa: PTH123
             packed = CountedBytes(stream, on_bytes)
             text = text_of(file.name, stack.enter_context(unpacked(packed)), choice, on_dialect)
+            check_no_people(file.name, text)
             if text.dialect.content != "events":
                 raise FileFormatError(
-                    f"{file.name}: holds {text.dialect.title}, which have no order to sort by"
+                    f"{file.name}: the file holds identity mappings, which have no order to sort by"
                 )
             needed = text.needed_ids
             for number, line in numbered_lines(file.name, text.stream, text.passed, text.head):

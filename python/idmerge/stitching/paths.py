@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from idmerge._formatting import counted
 from idmerge.canonical import check_can_be_followed
 from idmerge.files import rereadable
 from idmerge.files.choosing import choice_of
@@ -266,7 +267,7 @@ class StitchedEvents:
 
     def __repr__(self) -> str:
         """Name the number of events that come out, and of columns."""
-        columns = f"{len(self.column_names)} columns" if self._is_learned else "not read yet"
+        columns = counted(len(self.column_names), "column") if self._is_learned else "not read yet"
         # How many duplicates are dropped is known when the files have been read once more.
         unknown = " and duplicates" if self._wanted.dedupe and not self._is_deduped else ""
-        return f"StitchedEvents({self.events - self.duplicates:,} events{unknown}, {columns})"
+        return f"StitchedEvents({counted(self.events - self.duplicates, 'event')}{unknown}, {columns})"

@@ -194,3 +194,46 @@ def test_files_passed_over_in_a_directory_are_named_and_part_10_follows_part_9(t
 def test_several_dialects_are_named_with_their_files() -> None:
     result = run("resolve", FIELD / "mp_master_event.ndjson", FIELD / "order.ndjson")
     assert "read as: Mixpanel pipeline (1 file), Mixpanel export (1 file)" in result.stderr
+
+
+@pytest.mark.parametrize("sort", [[], ["--sort"]])
+@pytest.mark.parametrize("name", ["engage.ndjson", "people.csv"])
+def test_profiles_of_people_are_refused_as_events_in_the_same_words(name: str, sort: list[str]) -> None:
+    (line,) = run("resolve", FIELD / name, *sort, code=1).stderr.splitlines()
+    wanted = "these are profiles of people, not events; give them to idmerge profiles, with the events under "
+    assert f"{name}: {wanted}--events" in line
+
+
+def test_mappings_have_no_order_to_sort_by() -> None:
+    (line,) = run("resolve", FIELD / "mappings.ndjson", "--sort", code=1).stderr.splitlines()
+    assert line.endswith("mappings.ndjson: the file holds identity mappings, which have no order to sort by")
+
+
+def test_files_that_are_read_by_columns_are_named_where_there_are_several(tmp_path: Path) -> None:
+    column = ("--column", "distinct_id=uid")
+    events, more, people = (tmp_path / name for name in ("e.ndjson", "f.ndjson", "p.csv"))
+    event = json.dumps({"event": "$identify", "uid": "ana", "$anon_id": D, "$identified_id": "ana"})
+    events.write_text(event + "\n")
+    more.write_text(event + "\n")
+    people.write_text("uid,plan\nana,pro\n")
+
+    def told(*arguments: object) -> list[str]:
+        lines = run(*arguments, *column).stderr.splitlines()
+        return [line for line in lines if line.startswith("read as")]
+
+    assert told("resolve", events) == ["read as: columns distinct_id=uid"]
+    assert told("resolve", events, more) == [f"read as: columns distinct_id=uid ({events}, {more})"]
+    assert told("profiles", people, "--events", events) == [
+        f"read as: columns distinct_id=uid ({events}, {people})"
+    ]
+    people.write_text("distinct_id,plan\nana,pro\n")
+    assert told("profiles", people, "--events", events) == ["read as: columns distinct_id=uid"]
+    people = tmp_path / "p.ndjson"
+    people.write_text('{"uid": "ana", "plan": "pro"}\n')
+    assert told("profiles", people, "--events", events) == [
+        f"read as: columns distinct_id=uid ({events}, {people})"
+    ]
+    parts = [tmp_path / f"{part}.ndjson" for part in range(4)]
+    for part in parts:
+        part.write_text(event + "\n")
+    assert told("resolve", *parts) == ["read as: columns distinct_id=uid (4 files)"]

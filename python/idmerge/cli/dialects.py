@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CONFIG = "idmerge.toml"
 """The file beside the data that says how they are spelt."""
 _KEYS = ("dialect", "columns")
+_NAMED = 3
+"""Files that one line names, at most."""
 
 
 class Spelling:
@@ -58,14 +60,23 @@ class Spelling:
         """Yield the lines of a summary: the dialects but for the raw shape, and the empty files."""
         counts = Counter(title for title in self._titles.values() if title is not None)
         if set(counts) - {MIXPANEL.title}:
-            several = len(counts) > 1
-            titles = (
-                f"{title} ({counted(count, 'file')})" if several else title for title, count in counts.items()
-            )
+            titles = (f"{title}{self._files(title, several=len(counts) > 1)}" for title in counts)
             yield shown(f"read as: {', '.join(titles)}")
         for path, title in self._titles.items():
             if title is None:
                 yield labelled("note", f"{path} is empty: there is no event in it")
+
+    def _files(self, title: str, *, several: bool) -> str:
+        """Return the files that were read as ``title``, by name if the caller gives columns.
+
+        Args:
+            title: The title of a dialect.
+            several: Whether there are other dialects.
+        """
+        paths = [path for path, read_as in self._titles.items() if read_as == title]
+        if self.columns and 1 < len(paths) <= _NAMED:
+            return f" ({', '.join(paths)})"
+        return f" ({counted(len(paths), 'file')})" if several or (self.columns and len(paths) > 1) else ""
 
     def tell(self) -> None:
         """Print `lines` to standard error."""

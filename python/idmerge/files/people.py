@@ -15,6 +15,7 @@ from idmerge.files.choosing import ANY, Choice, choice_of
 from idmerge.files.dialects import CONNECTOR, FLAT, PEOPLE, PIPELINE, RESOLVED, WAREHOUSE, listed
 from idmerge.files.names import EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.pieces import BadLine, EventBatch, event_batches
+from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import is_links
 from idmerge.files.tables import check_names, column_pieces
 
@@ -110,9 +111,11 @@ def _other_file(path: str, content: str) -> FileFormatError:
 
 
 def updates_in(
-    path: str, pieces: Iterable[EventBatch | BadLine], choice: Choice
+    path: str, pieces: Iterable[EventBatch | BadLine], choice: Choice, on_dialect: OnDialect
 ) -> Iterator[EventBatch | BadLine]:
     """Yield ``pieces`` of rows as updates, once one of these is an update.
+
+    ``on_dialect`` is called if the first row has a key that the caller gives.
 
     Raises:
         FileFormatError: None of the first rows is one, or no line at all.
@@ -128,6 +131,7 @@ def updates_in(
             continue
         if not piece.events:
             continue
+        _note_columns(path, piece.events[0], choice, on_dialect)
         batch = _updates_of(piece, choice)
         held.append(batch)
         if any(not OPERATIONS.isdisjoint(row) for row in batch.events):
@@ -145,6 +149,12 @@ def updates_in(
             raise _without_updates(path, fault)
     for piece in pieces:
         yield _of_update(piece) if isinstance(piece, BadLine) else _updates_of(piece, choice)
+
+
+def _note_columns(path: str, keys: Collection[str], choice: Choice, on_dialect: OnDialect) -> None:
+    """Call ``on_dialect`` if one of ``keys`` is a column that the caller gives."""
+    if any(column in keys for _, column in choice.columns):
+        on_dialect(path, PEOPLE.with_columns(dict(choice.columns)))
 
 
 def _updates_of(rows: EventBatch, choice: Choice) -> EventBatch:
@@ -181,6 +191,7 @@ class People(NamedTuple):
     path: str
     choice: Choice = ANY
     """The names of the ID and the properties."""
+    on_dialect: OnDialect = no_matter
 
     def of_csv(self, rows: CsvRows) -> Iterator[EventBatch | BadLine]:
         """Read the rows of a CSV as updates; a cell that is empty is not there.
@@ -220,6 +231,7 @@ class People(NamedTuple):
                 f"{self.path}: a table of profiles needs a column {UPDATED_ID} or {ID}; it has "
                 f"{listed(names)}; say which it is (--column {ID}=…; in Python columns=…)"
             )
+        _note_columns(self.path, names, self.choice, self.on_dialect)
         return own
 
     def _updates(

@@ -83,12 +83,14 @@ def read_updates(
     on_bytes: Callable[[int], object] = lambda _count: None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    on_dialect: OnDialect = no_matter,
 ) -> Iterator[EventBatch | BadLine]:
     """Yield the profile updates of ``source``, JSON as events are, in batches; and its bad lines.
 
     Profiles as Mixpanel exports them are updates too, which ``$set`` their properties: JSON, and
     CSV, Parquet and Arrow with a column ``$distinct_id`` or ``distinct_id``; empty cells and nulls
-    are not there. ``dialect`` and ``columns`` are those of `Profiles.update_many`.
+    are not there. ``dialect`` and ``columns`` are those of `Profiles.update_many`; ``on_dialect``
+    is called with the file's name and the dialect of ``columns`` if its rows have one of these.
 
     Raises:
         DialectError: There is no such dialect or role, or it is another one than ``people``.
@@ -97,10 +99,13 @@ def read_updates(
         OSError: It cannot be opened.
     """
     path = name_of(source)
-    people = People(path, people_choice(dialect, columns))
+    people = People(path, people_choice(dialect, columns), on_dialect)
     pieces = _read(path, source, people, on_bytes, lambda stream, _ahead: read_rows(path, stream))
     yield from updates_in(
-        path, (piece for piece in pieces if isinstance(piece, EventBatch | BadLine)), people.choice
+        path,
+        (piece for piece in pieces if isinstance(piece, EventBatch | BadLine)),
+        people.choice,
+        on_dialect,
     )
 
 

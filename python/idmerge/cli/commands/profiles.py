@@ -86,6 +86,8 @@ class Run:
     values that differ in type, are JSON text. It goes to standard output as CSV, or with -o to a file; the
     summary goes to standard error. Malformed lines are counted and passed over.
 
+    --column and --config name keys and columns of UPDATES and of --events alike.
+
     With --store the profiles of earlier runs go on from FILE, which is made if there is none, and this run's
     are kept there. When links have joined people meanwhile, the canonical ID's profile is shown and the
     others are hidden, or fill its gaps (--merge-profiles). An update that is read twice is applied twice.
@@ -186,7 +188,7 @@ def _choice_of_updates(spelling: Spelling) -> dict[str, Any]:
     dialect = PEOPLE if spelling.dialect == PEOPLE else None
     if dialect is not None:
         spelling.dialect = None
-    return {"dialect": dialect, "columns": spelling.columns or None}
+    return {"dialect": dialect, "columns": spelling.columns or None, "on_dialect": spelling.note}
 
 
 def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes

@@ -8,7 +8,7 @@ anything that was stored before it, every row sets.
 A *call* gives a part of an export. Several calls are one export until an ID of the person comes
 again in a later one. So the parts of an export can come in any order, and a later export counts.
 
-The memory is a dict of names a profile that got rows.
+The memory is a tuple of names a profile that got one row, and a dict of them if it got several.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ if TYPE_CHECKING:
 
 
 class _Row(NamedTuple):
-    """The origin of a value."""
+    """A row, the origin of values."""
 
     distinct_id: str
     call: int
+    names: tuple[str, ...]
+    """The properties that it set."""
 
 
 class _Person:
-    """The rows of the exports that one profile got."""
+    """The rows of the exports that one profile got, of which there are several."""
 
     __slots__ = ("begun", "calls", "rows")
 
-    def __init__(self) -> None:
+    def __init__(self, first: _Row) -> None:
         self.begun = 0
         """The first call of the present export."""
-        self.calls: dict[str, int] = {}
+        self.calls = {first.distinct_id: first.call}
         """The last call with a row of each ID."""
-        self.rows: dict[str, _Row] = {}
+        self.rows = dict.fromkeys(first.names, first)
         """The row that set each property last."""
 
     def fixed(self, own: str, canonical: str, call: int, names: Mapping[str, Any]) -> set[str]:
@@ -50,8 +52,8 @@ class _Person:
                 row = self.rows.get(name)
                 if row is not None and row.call >= self.begun and row.distinct_id != own:
                     fixed.add(name)
-        row = _Row(own, call)
-        self.rows.update((name, row) for name in names if name not in fixed)
+        row = _Row(own, call, tuple(name for name in names if name not in fixed))
+        self.rows.update(dict.fromkeys(row.names, row))
         return fixed
 
 
@@ -60,7 +62,7 @@ class Exports:
 
     def __init__(self) -> None:
         self._calls = 0
-        self._people: dict[str, _Person] = {}
+        self._people: dict[str, _Row | _Person] = {}
 
     def call(self, *, continues: bool = False) -> int:
         """Return the number of a new call, or of the one that it ``continues``."""
@@ -73,7 +75,10 @@ class Exports:
         """Return the operations of a row of ``own`` with ``properties``, for its canonical ID."""
         person = self._people.get(canonical)
         if person is None:
-            person = self._people[canonical] = _Person()
+            self._people[canonical] = _Row(own, call, tuple(properties))
+            return {"$set": properties}
+        if isinstance(person, _Row):
+            person = self._people[canonical] = _Person(person)
         fixed = person.fixed(own, canonical, call, properties)
         if not fixed:
             return {"$set": properties}

@@ -103,6 +103,22 @@ def test_profiles_with_a_property_called_event_are_read(form: str, tmp_path: Pat
     assert run("profiles", path, "--events", LINKS, "--dialect", "people").stdout == wanted
 
 
+def test_a_column_that_is_given_as_the_name_of_events_shows_what_they_are(tmp_path: Path) -> None:
+    path = written(tmp_path / "u.csv", [{"action": "x", "uid": "ana"}])
+    columns = ["--column", "distinct_id=uid", "--column", "event=action"]
+    assert "the file holds events, no profiles" in error_of("profiles", path, *columns, "--events", path)
+
+
+def test_an_empty_batch_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "u.arrow"
+    table = pa.table({"$distinct_id": ["ana"], "plan": ["pro"]})
+    with pa.ipc.new_file(str(path), table.schema) as file:
+        for rows in (table.slice(1), table):
+            for batch in rows.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
+                file.write_batch(batch)
+    assert run("profiles", path, "--events", LINKS).stdout == "distinct_id,plan\nana,pro\n"
+
+
 def test_lines_that_are_no_json_alone_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "u"
     path.write_text("oops\noops\n")
@@ -129,4 +145,4 @@ def test_a_long_file_without_updates_is_refused_by_its_first_lines(tmp_path: Pat
     path.write_text('{"a": 1}\n' * 200 + "oops\n" + '{"a": 1}\n' * 100_000)
     pieces: Iterator[Any] = read_updates(path)
     with pytest.raises(FileFormatError, match=r"no line is an update \(line 1: it has 'a'\)"):
-        next(pieces) and next(pieces)
+        next(pieces)

@@ -129,8 +129,6 @@ def updates_in(
             fault = fault or f"line {bad.line}: {bad.message}"
             yield bad
             continue
-        if not piece.events:
-            continue
         _note_columns(path, piece.events[0], choice, on_dialect)
         batch = _updates_of(piece, choice)
         held.append(batch)
@@ -223,7 +221,7 @@ class People(NamedTuple):
     def _own(self, names: list[str]) -> str:
         """Return the column of IDs."""
         content = LINK_COLUMNS if is_links(names) else _other_content(names, self.choice)
-        if content is not None and not OPERATIONS & {*names}:
+        if content is not None:
             raise _other_file(self.path, content)
         own = _key(names, IDS, dict(self.choice.columns).get(ID))
         if own is None:

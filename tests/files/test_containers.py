@@ -180,8 +180,29 @@ def test_the_keys_that_the_caller_names_tell_a_row_from_a_page(
 
 @pytest.mark.rule("11.containers")
 def test_an_object_with_an_id_and_no_name_of_an_event_is_refused_though_it_has_a_list() -> None:
-    content = json.dumps({"distinct_id": "ana", "events": ITEMS}, indent=1).encode()
+    content = json.dumps({"distinct_id": "ana", "events": [{"x": 1}]}, indent=1).encode()
     assert "there are 'distinct_id', 'events'" in error_of(content)
+
+
+@pytest.mark.rule("11.containers")
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    ("key", "columns"), [("distinct_id", None), ("DISTINCT_ID", None), ("uid", {"distinct_id": "uid"})]
+)
+def test_an_object_with_an_id_beside_a_list_of_events_is_a_page(
+    key: str, columns: dict[str, str] | None, indent: int | None
+) -> None:
+    pages = [{key: "ana", "events": [ROWS[0], ROWS[1]]}, {key: "ben", "events": [ROWS[2]]}]
+    content = "\n".join(json.dumps(page, indent=indent) for page in pages).encode()
+    resolver = Resolver()
+    pieces = list(scan(io.BytesIO(content), name="f", columns=columns))
+    for piece in pieces:
+        piece.apply_to(resolver)
+    assert (sum(map(len, pieces)), sorted(resolver.members("ana"))) == (3, [D, "ana"])
+    assert sum(map(len, read(io.BytesIO(content), name="f", columns=columns))) == 3
+    if columns is None:
+        updates = [piece for piece in read_updates(io.BytesIO(content)) if not isinstance(piece, BadLine)]
+        assert sum(map(len, updates)) == 2
 
 
 def test_a_page_that_is_cut_off_far_behind_its_beginning_is_a_page() -> None:

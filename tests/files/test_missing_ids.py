@@ -104,7 +104,62 @@ def test_an_id_that_comes_late_is_enough(later: dict[str, Any], before: int) -> 
         pieces = list(way(io.BytesIO(content), name="f"))
         assert sum(map(len, pieces)) == before + 1
     Path("e.ndjson").write_bytes(content)
-    assert run("resolve", "e.ndjson", "--sort").exit_code == 0
+    if isinstance(later.get("distinct_id", "u"), str):
+        (own,) = {"d", "u"} & set(resolved(content))
+        assert f"{own}," in run("resolve", "e.ndjson", "--sort").stdout
+    else:
+        assert "1 event has an ID that is neither" in run("resolve", "e.ndjson", "--sort").stderr
+
+
+def resolved(content: bytes, **arguments: Any) -> list[str]:
+    """Return the IDs that both ways find in ``content``."""
+    found = []
+    for way in (read, scan):
+        resolver = idmerge.Resolver()
+        for piece in way(io.BytesIO(content), name="f", **arguments):
+            piece.apply_to(resolver)
+        found.append(pa.table(resolver.mapping()).column("distinct_id").to_pylist())
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.rule("11.found")
+@pytest.mark.parametrize("first", [{"event": "A", "a": 1}, {"event": "A", "time": 5}], ids=range(2))
+def test_ids_behind_many_events_without_are_read(first: dict[str, Any]) -> None:
+    assert resolved(ndjson([first] * 150 + [{"event": "B", "distinct_id": "u"}])) == ["u"]
+    nested = {"event": "B", "properties": {"distinct_id": "u"}}
+    assert resolved(ndjson([first] * 150 + [nested])) == ["u"]
+
+
+@pytest.mark.rule("11.nothing by default")
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"event": "Cron ran", "time": 5},
+        {"event": "Cron ran", "host": "a", "id": 7, "uuid": "x"},
+        {"event_name": "cron", "event_timestamp": 1},
+        {"type": "RECORD", "record": {"event": "Cron ran", "host": "a"}},
+    ],
+    ids=range(4),
+)
+def test_events_of_no_user_are_read_beside_those_of_users(row: dict[str, Any]) -> None:
+    Path("cron.ndjson").write_bytes(ndjson([row] * 3))
+    Path("other.ndjson").write_bytes(ndjson([{"event": "A", "distinct_id": "u"}]))
+    for files in (["cron.ndjson", "other.ndjson"], ["other.ndjson", "cron.ndjson"]):
+        result = run("resolve", *files)
+        assert "u,u,1" in result.stdout
+        assert "4 events" in result.stderr
+        assert "has an ID" not in result.stderr
+
+
+@pytest.mark.rule("11.nothing by default")
+@pytest.mark.parametrize(
+    "choice", [{"dialect": "flat"}, {"dialect": "mixpanel"}, {"columns": {"distinct_id": "user_id"}}], ids=str
+)
+def test_a_dialect_or_an_id_that_the_caller_names_is_never_refused_for_lack_of_ids(
+    choice: dict[str, Any],
+) -> None:
+    assert resolved(ndjson([{"event": "A", "uid": "a1"}] * 3), **choice) == []
 
 
 @pytest.mark.parametrize(

@@ -315,8 +315,7 @@ def _of_events(known: set[str], fields: set[str]) -> Dialect | None:
     identity = {ID, INSERT_ID, "$device_id", "$user_id", "$anon_id", "$anon_distinct_id"}
     if EVENT in known:
         has_fields = bool(fields & (identity | {TIME, "alias", "$distinct_ids"}))
-        is_nested = PROPERTIES in known and not has_fields
-        return MIXPANEL if is_nested or not has_fields else FLAT
+        return MIXPANEL if not has_fields and (PROPERTIES in known or known == {EVENT}) else FLAT
     if "event_name" in known:
         return PIPELINE
     if known.intersection(WAREHOUSE.event):

@@ -37,8 +37,8 @@ class NeededIds:
 
     Args:
         path: The file as messages name it.
-        keys: The keys of its first events if none of these has a place for an ID; else none, and
-            nothing is asked.
+        keys: The keys of its first events if none of these has a place for an ID, and one is likely
+            to hold it under another name; else none, and nothing is asked.
     """
 
     def __init__(self, path: str, keys: Sequence[str]) -> None:

@@ -231,11 +231,19 @@ def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> 
     except FileFormatError as error:
         raise FileFormatError(f"{path}:1: {error}") from error
     head, page = b"".join(pieces), known.page()
-    if page is not None and not is_row(known.first_keys(), choice):
+    if page is not None and not is_row(known.first_keys(), _keys_of_item(head, page), choice):
         return page, head
     if form is None:
         form = "objects" if b"\n" in head.strip() else "lines"
     return form, head
+
+
+def _keys_of_item(head: bytes, page: str) -> list[str]:
+    """Return the keys of the first item of the list ``page`` in the object that begins ``head``."""
+    items, _ = _core.Items(page).cut(head.lstrip(BLANK))
+    known = _core.Beginning()
+    known.take(items.partition(b"\n")[0])
+    return known.first_keys()
 
 
 def _first_rows(

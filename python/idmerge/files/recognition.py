@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge.errors import DialectError, FileFormatError
 from idmerge.files.dialects import FLAT, SINGER, Dialect, unknown
 from idmerge.files.names import ID, PROPERTIES
+from idmerge.files.renaming import likely_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -56,17 +57,17 @@ def is_telling(row: Mapping[str, Any], choice: Choice) -> bool:
 
 
 def keys_without_ids(rows: Sequence[Mapping[str, Any]], choice: Choice) -> tuple[str, ...]:
-    """Return the keys of the events among ``rows``; none if one of these has a place for an ID.
+    """Return the keys of the events among ``rows`` if one is likely to be an ID's; else none.
 
-    Events that are a name alone have none either: there is no key that could hold an ID.
+    None either if one of them has a place for an ID, or if the caller chose a dialect or this role.
     """
-    if not rows or is_telling(rows[-1], choice):
+    is_chosen = choice.dialect is not None or ID in {role.removeprefix("$") for role, _ in choice.columns}
+    if not rows or is_chosen or is_telling(rows[-1], choice):
         return ()
     found = ((row, dialect_of_row(row, choice)) for row in rows)
     events = [(dialect, _inner(row, dialect)) for row, dialect in found if dialect is not None]
     keys = tuple(dict.fromkeys(key for _, event in events for key in event))
-    names = {name for dialect, _ in events for name in dialect.event}
-    return keys if {*keys} - names else ()
+    return keys if likely_id(keys) is not None else ()
 
 
 def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect) -> bool:
@@ -80,19 +81,27 @@ def _inner(row: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:
     return inner
 
 
-def is_row(keys: Collection[str], choice: Choice) -> bool:
+def is_row(keys: Collection[str], item: Collection[str], choice: Choice) -> bool:
     """Return whether an object with ``keys`` is a row, though it has a list as a page has.
 
-    The name of an event makes it one, and so does an ID, or the type of a message.
+    The name of an event makes it one, and so does the type of a message. An ID does unless the
+    list holds events, which is told by the keys of its first ``item``, and events are wanted.
     """
+    if _are_of_event(keys, choice) or {"type", SINGER.record} <= {*keys}:
+        return True
+    known = FLAT.with_columns(dict(choice.columns))
+    has_id = not {ID, "$distinct_id"}.isdisjoint(map(known.property_of, keys))
+    wants_events = choice.dialect is None or choice.dialect.content == "events"
+    return has_id and not (wants_events and _are_of_event(item, choice))
+
+
+def _are_of_event(keys: Collection[str], choice: Choice) -> bool:
+    """Return whether an object with ``keys`` is an event, also one of another product."""
     try:
         dialect = dialect_of_row(dict.fromkeys(keys), choice)
     except DialectError:
         return True
-    known = FLAT.with_columns(dict(choice.columns))
-    has_id = not {ID, "$distinct_id"}.isdisjoint(map(known.property_of, keys))
-    is_event = dialect is not None and dialect.content == "events"
-    return is_event or has_id or {"type", SINGER.record} <= {*keys}
+    return dialect is not None and dialect.content == "events"
 
 
 def dialect_of_rows(path: str, rows: Sequence[Mapping[str, Any]], choice: Choice) -> Dialect | None:

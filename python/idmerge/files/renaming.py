@@ -17,21 +17,25 @@ if TYPE_CHECKING:
 
 LINKS = ("kind", "first", "second")
 """The columns of a table of links."""
-_IDS = (
+_LIKELY_IDS = (
     "distinctid",
     "anonymousid",
     "anonid",
     "userid",
+    "userpseudoid",
     "deviceid",
     "domainuserid",
     "visitorid",
     "clientid",
     "customerid",
+    "profileid",
+    "personid",
     "uid",
-    "uuid",
-    "id",
 )
-"""Columns that may hold the ID of an event, the likeliest first, without case and punctuation."""
+"""Columns that are likely to hold the ID of an event, the likeliest first, without case and
+punctuation."""
+_IDS = (*_LIKELY_IDS, "uuid", "id")
+"""Columns that may hold it, likewise."""
 _NAMES = ("eventtype", "eventname", "action", "activity", "type", "name")
 """Columns that may hold the name of an event, likewise."""
 
@@ -109,10 +113,21 @@ def unread(names: Sequence[str], missing: Sequence[str], what: str = "events") -
     )
 
 
+def likely_id(names: Sequence[str]) -> str | None:
+    """Return which of ``names`` is the likeliest to hold the ID of an event, None if none is."""
+    plain = _plain(names)
+    return next((plain[name] for name in _LIKELY_IDS if name in plain), None)
+
+
+def _plain(names: Sequence[str]) -> dict[str, str]:
+    """Return ``names`` by themselves without case and punctuation; of several the first."""
+    return {re.sub(r"[\W_]", "", name).lower(): name for name in reversed(names)}
+
+
 def _guess(names: Sequence[str], role: str, taken: Sequence[str]) -> str:
     """Return the column that ``role`` may have, as an example of how to give it."""
     exact = [name for name in names if name.lower() == role.lower() and name not in taken]
-    plain = {re.sub(r"[\W_]", "", name).lower(): name for name in reversed(names) if name not in taken}
+    plain = _plain([name for name in names if name not in taken])
     likely = exact + [plain[name] for name in (_NAMES if role == EVENT else _IDS) if name in plain]
     if role != EVENT:
         likely += [name for name in plain.values() if name.lower().endswith("id")]

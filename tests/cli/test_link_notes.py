@@ -249,6 +249,56 @@ def test_an_odd_id_among_the_properties_of_a_table_is_counted() -> None:
     assert line.endswith(": e.parquet:2")
 
 
+NO_IDS = {
+    "raw.ndjson": ([odd(None), {"event": "A", "properties": {}}], ""),
+    "named.ndjson": (
+        [{"event": "A", "properties": {"user_id": "u"}}] * 2,
+        "; if it is in user_id: --column distinct_id=user_id",
+    ),
+    "flat.ndjson": ([{"event": "Cron ran", "time": 5}] * 2, ""),
+    "table.parquet": ([{"event": "A", "distinct_id": None, "time": "5"}] * 2, ""),
+    "nested.parquet": ([{"event": "A", "properties": "{}"}] * 2, ""),
+}
+
+
+@pytest.mark.rule("11.nothing by default")
+@pytest.mark.parametrize("name", NO_IDS)
+@pytest.mark.parametrize("call", ODD_CALLS)
+def test_events_of_which_none_has_an_id_are_said_and_no_person_of_its_own(call: str, name: str) -> None:
+    rows, option = NO_IDS[name]
+    if name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(rows).cast(pa.schema(dict.fromkeys(rows[0], pa.string()))), name)
+    else:
+        Path(name).write_bytes(ndjson(rows))
+    Path("u.ndjson").write_text('{"$distinct_id": "a", "$set": {"plan": "free"}}\n', encoding="utf-8")
+    DurableResolver.open("ids").close()
+    answer = run(*(part.replace("FILE", name) for part in ODD_CALLS[call]))
+    found = [line for line in notes(answer.stderr) if "ID" in line]
+    assert found == [f"none of 2 events has an ID (distinct_id); the first is {name}:1{option}"]
+
+
+def test_the_doctor_says_too_that_no_event_has_an_id() -> None:
+    Path("e.ndjson").write_bytes(ndjson([odd(None)] * 2))
+    assert notes(run("doctor", "e.ndjson").stderr) == ["none of 2 events has an ID (distinct_id)"]
+    Path("e.ndjson").write_bytes(ndjson([odd(None)]))
+    assert notes(run("resolve", "e.ndjson").stderr) == ["the only event has no ID (distinct_id): e.ndjson:1"]
+
+
+def test_events_whose_ids_are_all_odd_are_no_persons_of_their_own() -> None:
+    Path("e.ndjson").write_bytes(ndjson([odd(1.5)] * 2))
+    (note,) = notes(run("resolve", "e.ndjson").stderr)
+    assert note.startswith("2 events have an ID that is neither")
+
+
+def test_a_link_of_a_table_has_no_odd_id() -> None:
+    rows = [{"distinct_id": [1], "$anon_id": D1, "$identified_id": "u"}, {"distinct_id": [1]}]
+    table = pa.table({"event": ["$identify", "A"], "properties": [json.dumps(row) for row in rows]})
+    pq.write_table(table, "e.parquet")
+    (line,) = [line for line in notes(run("resolve", "e.parquet").stderr) if "neither" in line]
+    assert line.startswith("1 event has")
+    assert line.endswith(": e.parquet:2")
+
+
 def test_updates_that_are_none_are_said() -> None:
     Path("u.ndjson").touch()
     Path("e.ndjson").write_bytes(ndjson([GOOD]))

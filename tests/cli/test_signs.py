@@ -208,7 +208,7 @@ def test_a_table_with_times_that_python_cannot_hold_has_no_signs() -> None:
     times = pa.array([2**62], pa.timestamp("us"))
     table = pa.table({"event": ["A"], "distinct_id": ["a"], "time": times, "$mp_api_timestamp_ms": [1]})
     parquet.write_table(table, "f.parquet")
-    assert sampled(["f.parquet"], reads_times=True) == (False, None, None)
+    assert sampled(["f.parquet"], reads_times=True)[:3] == (False, None, None)
     assert idmerge.stitch(table).num_rows == 1
 
 
@@ -222,7 +222,7 @@ def test_stitched_events_cannot_be_sorted_for_a_question() -> None:
 )
 def test_a_sample_of_whatever_is_no_error(text: str) -> None:
     Path("f.ndjson").write_bytes(text.encode("latin-1", "replace"))
-    assert sampled(["f.ndjson"], reads_times=True) == (False, None, None)
+    assert sampled(["f.ndjson"], reads_times=True)[:3] == (False, None, None)
 
 
 def test_a_sample_reads_no_more_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from idmerge import Outcome
-from idmerge._formatting import counted
+from idmerge._formatting import counted, printable
 from idmerge.cli.messages import tell_note
 from idmerge.cli.rules import RULES
+from idmerge.files.ids import odd_ids_in_words
 from idmerge.policy import ANON_FORMATS, can_be_id
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ class RejectedLinks:
         """Ordinary events whose value for an ID can be none."""
         self._first_odd_id = ""
         """The first of them, as ``file:line``."""
+        self._events = 0
+        self._has_ids = False
+        """Whether some event has a value as its ID, or states a link."""
 
     def take(self, piece: Piece, report: Report | None) -> None:
         """Count the odd IDs of one ``piece``, and its links, on which the ``report`` is."""
@@ -70,6 +74,8 @@ class RejectedLinks:
         if lines and not self._odd_ids:
             self._first_odd_id = f"{piece.path}:{lines[0]}"
         self._odd_ids += len(lines)
+        self._events += len(piece)
+        self._has_ids = self._has_ids or piece.has_ids()
 
     def _options(self, link: JudgedLink) -> Iterator[str]:
         """Yield the options with each of which ``link`` passes the check that rejected it."""
@@ -90,7 +96,7 @@ class RejectedLinks:
         """
         total = self.outcomes.total()
         if not total:
-            if events and not sample.is_simplified:
+            if events and not sample.is_simplified and self._odd_ids < self._events and self._has_ids:
                 yield NO_LINK
             elif not events and not told_empty:
                 yield NOTHING
@@ -130,17 +136,25 @@ class RejectedLinks:
 
     def tell(self, sample: Sample, *, events: int, told_empty: bool = False) -> None:
         """Print the notes to standard error."""
-        self.tell_odd_ids()
+        self.tell_ids(sample)
         for note in self.notes(sample, events=events, told_empty=told_empty):
             tell_note(note)
 
-    def tell_odd_ids(self) -> None:
-        """Print the note on IDs that are none, if there are any."""
+    def tell_ids(self, sample: Sample) -> None:
+        """Print the notes on IDs that are none, and on events of which none has an ID."""
         if self._odd_ids:
-            have = "has" if self._odd_ids == 1 else "have"
-            belong = "belongs" if self._odd_ids == 1 else "belong"
             first = "" if self._odd_ids == 1 else "the first in "
-            tell_note(
-                f"{counted(self._odd_ids, 'event')} {have} an ID that is neither text nor a whole number, "
-                f"and {belong} to nobody: {first}{self._first_odd_id}"
-            )
+            tell_note(f"{odd_ids_in_words(self._odd_ids)}: {first}{self._first_odd_id}")
+        elif self._events and not self._has_ids:
+            tell_note(without_ids(self._events, sample))
+
+
+def without_ids(events: int, sample: Sample) -> str:
+    """Return the note on so many ``events`` of which none has an ID."""
+    if events == 1:
+        what, place = "the only event has no ID", f": {sample.first}"
+    else:
+        what, place = f"none of {events:,} events has an ID", f"; the first is {sample.first}"
+    likely = sample.likely_id
+    option = f"; if it is in {printable(likely)}: --column distinct_id={printable(likely)}" if likely else ""
+    return f"{what} (distinct_id){place if sample.first else ''}{option}"

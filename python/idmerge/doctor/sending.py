@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted
+from idmerge.files.ids import odd_ids_in_words
 from idmerge.files.localtimes import zone_of
 from idmerge.files.names import DEVICE, PROCESSED, RECEIVED, USER
 
@@ -68,8 +69,7 @@ def odd_ids(evidence: Evidence) -> Iterator[Finding]:
     ids = evidence.unread.ids
     yield evidence.finding(
         "odd-id",
-        f"{counted(ids.count, 'event has', 'events have')} an ID that is neither text nor a whole number, "
-        f"and {'belongs' if ids.count == 1 else 'belong'} to nobody",
+        odd_ids_in_words(ids.count),
         ids.count,
         ids.examples,
         events=ids.count,

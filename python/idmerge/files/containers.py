@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 from idmerge import _core
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from idmerge.files.dialects import Dialect
 
 CHUNK = 64 * 2**10
+PASSED_ON = b"\x01"
+"""The first byte of a line of the raw shape that the core leaves to Python."""
+_BEGINNING = re.compile(rb"^(?=[ \t\r]*[^ \t\r\n])", re.MULTILINE)
+"""The beginning of a line that is not blank."""
 
 
 class _Converted(io.RawIOBase):
@@ -99,3 +104,22 @@ class RawLines(_Converted):
 
     def _made_of(self, text: bytes) -> tuple[bytes, str | None]:
         return self._cut(text), None
+
+
+class PassedOn(_Converted):
+    """Lines of a dialect that the core shall leave to Python, all of them."""
+
+    def __init__(self, head: bytes, stream: io.BufferedReader) -> None:
+        super().__init__(head, stream)
+        self._is_within_line = False
+
+    def _made_of(self, text: bytes) -> tuple[bytes, str | None]:
+        wrong: str | None = None
+        if text and not text.endswith(b"\n"):
+            try:
+                text += self._stream.readline(MAX_LINE)
+            except FileFormatError as error:
+                wrong = str(error)
+        begun = text.find(b"\n") + 1 or len(text) if self._is_within_line else 0
+        self._is_within_line = bool(text) and not text.endswith(b"\n")
+        return text[:begun] + _BEGINNING.sub(PASSED_ON, text[begun:]), wrong

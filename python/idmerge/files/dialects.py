@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from idmerge._ids import is_missing
 from idmerge.errors import DialectError, MalformedEventError
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.properties import object_in
@@ -90,6 +91,9 @@ class Dialect:
     columns: tuple[tuple[str, str], ...] = ()
     """Keys and their raw names, beside and before `SPELLINGS`."""
 
+    reaches: bool = False
+    """Whether a key among `columns` that is not beside the name is looked up in the properties."""
+
     @cached_property
     def names(self) -> dict[str, str]:
         """The raw names of the properties beside an event's name that are spelt in another way."""
@@ -149,6 +153,9 @@ class Dialect:
         for key, raw in self.raw_names(row).items():
             if key not in {event, nested} and row[key] is not None:
                 (exact if raw == key else properties)[raw] = row[key]
+        for key, raw in self.columns if self.reaches else ():
+            if raw not in exact and is_missing(properties.get(raw)) and key in properties:
+                properties[raw] = properties.pop(key)
         return {EVENT: row[event], PROPERTIES: {**properties, **exact}}
 
     def row_of(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -181,6 +188,22 @@ class Dialect:
         if not {ID, RESOLVED} <= fields.keys():
             raise MalformedEventError(f"the object needs {ID} and {RESOLVED}; it has {listed(row)}")
         return fields[ID], fields[RESOLVED]
+
+    def settled(self, keys: Collection[str]) -> Dialect:
+        """Return the dialect of rows that have ``keys``, in view of the `columns` given for it.
+
+        Its title names those that count for nothing, since the raw name is among the keys too.
+        """
+        if not self.columns:
+            return self
+        lost = [
+            f"{raw} is there too and counts before {key}"
+            for key, raw in self.columns
+            if {key, raw} <= {*keys}
+        ]
+        title = f"{self.title} ({', '.join(lost)})" if lost else self.title
+        reaches = any(key not in keys for key, _ in self.columns) and not {*self.properties}.isdisjoint(keys)
+        return replace(self, title=title, reaches=reaches)
 
     def with_columns(self, columns: Mapping[str, str]) -> Dialect:
         """Return the dialect in which a role has another name: ``{"event": "action", …}``.

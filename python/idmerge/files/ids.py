@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from idmerge._formatting import counted
 from idmerge._ids import as_id, is_missing
 from idmerge.errors import FileFormatError
 from idmerge.events import IDENTITY_EVENTS, original_of
@@ -30,6 +31,15 @@ def has_odd_id(event: Mapping[str, Any]) -> bool:
 def is_odd(value: object) -> bool:
     """Return whether ``value`` is there and can be no ID."""
     return as_id(value) is None and not is_missing(value)
+
+
+def odd_ids_in_words(count: int) -> str:
+    """Return in words that so many events have an ID which can be none."""
+    have, belong = ("has", "belongs") if count == 1 else ("have", "belong")
+    return (
+        f"{counted(count, 'event')} {have} an ID that is neither text nor a whole number, "
+        f"and {belong} to nobody"
+    )
 
 
 class NeededIds:

@@ -17,7 +17,7 @@ from idmerge._json_decoding import decoded, decoded_or_none
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
-from idmerge.files.containers import CHUNK, ItemLines, RawLines, Rejoined
+from idmerge.files.containers import CHUNK, PASSED_ON, ItemLines, PassedOn, RawLines, Rejoined
 from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, PEOPLE, RESOLVED, Dialect, listed
 from idmerge.files.ids import NeededIds
 from idmerge.files.mappings import mapping_batches
@@ -32,6 +32,7 @@ from idmerge.files.recognition import (
     is_telling,
     keys_without_ids,
     no_matter,
+    settled,
 )
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ Read = tuple[int, dict[str, Any], int]
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK = b" \t\r\n"
 BLANK_TEXT = re.compile(rb"\s*")
-PASSED_ON, TOO_LONG, NO_LIST = b"\x01", b"\x02", b"\x03"
-"""The first bytes of lines of the raw shape that the core leaves to Python, or cannot hold; and of
-one with the keys of an object among pages that has no list."""
+TOO_LONG, NO_LIST = b"\x02", b"\x03"
+"""The first bytes of lines of the raw shape that the core cannot hold; and of one with the keys of
+an object among pages that has no list."""
 LOOKED_AT = 2**20
 """Bytes at the beginning of a text by which its form and its dialect are found, at most."""
 MOST_ROWS = 100
@@ -201,12 +202,14 @@ def text_of(
         stream, passed, head = io.BufferedReader(items, CHUNK), 0, b""
     rows, head, wrong = _first_rows(path, stream, passed, head, choice)
     dialect = dialect_of_rows(path, rows, choice) if choice.dialect is None else choice.of(())
+    dialect = None if dialect is None else settled(dialect, rows)
     on_dialect(path, dialect or (MIXPANEL if head else None))
     reader = LineReader(path, dialect or MIXPANEL)
     if wrong is not None:  # All that stands before the fault is read first.
         stream, head = io.BufferedReader(Rejoined(head, stream, wrong), BUFFER), b""
     if as_raw and dialect is not None and (dialect.is_flat or dialect.record) and dialect.content == "events":
-        stream = io.BufferedReader(RawLines(head, stream, dialect), BUFFER)
+        lines = PassedOn(head, stream) if dialect.reaches else RawLines(head, stream, dialect)
+        stream = io.BufferedReader(lines, BUFFER)
         reader, head = reader._replace(is_transcoded=True), b""
     elif head.find(b"\n") not in {-1, len(head) - 1}:
         stream, head = io.BufferedReader(Rejoined(head, stream), BUFFER), b""

@@ -70,6 +70,12 @@ def keys_without_ids(rows: Sequence[Mapping[str, Any]], choice: Choice) -> tuple
     return keys if likely_id(keys) is not None else ()
 
 
+def settled(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> Dialect:
+    """Return ``dialect`` in view of the keys of the first ``rows`` (`Dialect.settled`)."""
+    inner = (row if dialect.record is None else row.get(dialect.record) for row in rows)
+    return dialect.settled({key for row in inner if isinstance(row, Mapping) for key in row})
+
+
 def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect) -> bool:
     if dialect.content != "events":
         return True

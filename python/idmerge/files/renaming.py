@@ -81,7 +81,7 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
     dialect = choice.of(dict.fromkeys(names))
     if choice.dialect is None and not needs_event and (dialect is None or dialect.content == "people"):
         dialect = FLAT
-    dialect = dialect or FLAT
+    dialect = (dialect or FLAT).settled(names)
     raw = dialect.raw_names(dict.fromkeys(names))
     given = Renamed(dialect, [raw[name] for name in names])
     if dialect.content == "people":
@@ -95,7 +95,7 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
         missing += [ID] if not {ID, PROPERTIES} & {*given.names} else []
     if missing:
         raise unread(names, missing, what)
-    is_raw = given.names == list(names) and dialect.content == "events"
+    is_raw = given.names == list(names) and dialect.content == "events" and not choice.columns
     return given._replace(dialect=MIXPANEL) if is_raw else given
 
 

@@ -107,8 +107,9 @@ class Rows:
         return bytes(codes), first, second
 
     def has_ids(self) -> bool:
-        """Return True: a table without a place for them is refused."""
-        return True
+        """Return whether some event has an ID or states a link."""
+        sent = self.sent()
+        return sent.null_count < len(sent) or bool(self.links) or bool(self.odd_ids())
 
     def odd_ids(self) -> list[int]:
         """Return the rows of ordinary events among whose properties an ID can be none.

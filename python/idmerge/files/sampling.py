@@ -24,11 +24,12 @@ from idmerge.files.choosing import choice_of
 from idmerge.files.dialects import FLAT
 from idmerge.files.jsontext import numbered_lines, text_of
 from idmerge.files.localtimes import are_local, quarters_ahead, zone_of
-from idmerge.files.names import DEVICE, EVENT, PROCESSED, PROPERTIES, RECEIVED, TIME, USER
+from idmerge.files.names import DEVICE, EVENT, ID, PROCESSED, PROPERTIES, RECEIVED, TIME, USER
 from idmerge.files.opening import CountedBytes, import_pyarrow, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import Order, moment_of
 from idmerge.files.reading import STDIN, name_of
+from idmerge.files.renaming import likely_id
 from idmerge.files.rereadable import RereadableFile
 from idmerge.files.rows import plain
 from idmerge.files.tablefiles import format_of, names_of, table_pieces
@@ -65,6 +66,10 @@ class Sample(NamedTuple):
     """The first event that was processed before one in front of it, as ``file:line``."""
     offset: str | None = None
     """The distance from UTC of times that are local, such as ``+05:30``, if times are read."""
+    first: str | None = None
+    """The first event, as ``file:line``."""
+    likely_id: str | None = None
+    """The property that is the likeliest to hold the ID of an event under another name."""
 
 
 def sampled(
@@ -84,6 +89,8 @@ def sampled(
     order = Order()
     has_both, has_links, backward = False, False, None
     receipts: list[Receipt] = []
+    first: str | None = None
+    names: dict[str, None] = {}
     for source in sources[:FILES]:
         if isinstance(source, RereadableFile):
             path, name = source.path, source.name
@@ -93,13 +100,17 @@ def sampled(
             event_name, properties = event.get(EVENT), event.get(PROPERTIES)
             is_link = isinstance(event_name, str) and event_name in IDENTITY_EVENTS
             has_links |= is_link
+            first = first or f"{name}:{line}"
+            if isinstance(properties, dict):
+                names.update(dict.fromkeys(properties))
             if not is_link and isinstance(properties, dict):
                 has_both |= properties.get(DEVICE) is not None and properties.get(USER) is not None
             if order.is_backward(event) and backward is None:
                 backward = f"{name}:{line}"
             if reads_times and (receipt := _receipt_of(event)) is not None:
                 receipts.append(receipt)
-    return Sample(has_both and not has_links, backward, offset_of(receipts, timezone))
+    likely = likely_id([key for key in names if key != ID and not key.startswith("$")])
+    return Sample(has_both and not has_links, backward, offset_of(receipts, timezone), first, likely)
 
 
 def _receipt_of(event: Mapping[str, Any]) -> Receipt | None:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from idmerge.errors import FileFormatError
 from idmerge.files.choosing import choice_of
+from idmerge.files.containers import PASSED_ON
 from idmerge.files.ids import has_id
-from idmerge.files.jsontext import PASSED_ON, check_no_people, checked, numbered_lines, text_of
+from idmerge.files.jsontext import check_no_people, checked, numbered_lines, text_of
 from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import moment_of

@@ -9,7 +9,7 @@ import click
 
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
-from idmerge.cli.link_notes import NO_LINK, NOTHING
+from idmerge.cli.link_notes import NO_LINK, NOTHING, without_ids
 from idmerge.cli.messages import tell_note
 from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
@@ -25,7 +25,7 @@ from idmerge.cli.options import (
 from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.doctor import Limits, Severity, examine, examine_journal
-from idmerge.files import replacing
+from idmerge.files import Sample, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +150,9 @@ def _tell_note(diagnosis: Diagnosis, spelling: Spelling) -> None:
     """Print a note if no link, or nothing at all, was read."""
     overview = diagnosis.overview
     if overview.ids or overview.events:
-        if not overview.links:
+        if not overview.ids:
+            tell_note(without_ids(overview.events, Sample()))
+        elif not overview.links:
             tell_note(NO_LINK)
     elif not spelling.told_empty and not overview.links:
         tell_note(NOTHING)

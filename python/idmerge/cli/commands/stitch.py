@@ -171,7 +171,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     if events.applies or not run.events:
         links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     else:
-        links.tell_odd_ids()
+        links.tell_ids(sample)
     taken = resolver.position if isinstance(resolver, DurableResolver) else run.outcomes.total()
     tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
 

@@ -127,6 +127,8 @@ def resolved(content: bytes, **arguments: Any) -> list[str]:
 @pytest.mark.parametrize("first", [{"event": "A", "a": 1}, {"event": "A", "time": 5}], ids=range(2))
 def test_ids_behind_many_events_without_are_read(first: dict[str, Any]) -> None:
     assert resolved(ndjson([first] * 150 + [{"event": "B", "distinct_id": "u"}])) == ["u"]
+    bare = {"event": "A"}
+    assert resolved(ndjson([bare, *[first] * 150, {"event": "B", "distinct_id": "u"}])) == ["u"]
     nested = {"event": "B", "properties": {"distinct_id": "u"}}
     assert resolved(ndjson([first] * 150 + [nested])) == ["u"]
 

@@ -29,7 +29,7 @@ from idmerge.errors import CanonicalError, FileFormatError
 from idmerge.files import BadLine, blocks
 from idmerge.questions import source
 from json_events import as_array, written, zstd
-from stitched_by_hand import ALWAYS, BEFORE, lack_ids, loaded, stitched_table
+from stitched_by_hand import ALWAYS, BEFORE, as_read, lack_ids, loaded, stitched_table
 from strategies import D1, D2, policies, strategies
 
 options = st.fixed_dictionaries(
@@ -68,7 +68,7 @@ def test_the_table_is_that_of_plain_python(
             assert any(reason in str(error) for reason in without)  # noqa: PT017
             return
         table = pa.table(stitched)
-    expected = stitched_table(map(loaded, texts), **wanted)
+    expected = stitched_table(as_read(texts), **wanted)
     assert table.schema == expected.schema
     assert table.to_pylist() == expected.to_pylist()
     assert stitched.events == len(texts)

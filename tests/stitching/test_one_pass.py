@@ -27,7 +27,7 @@ from idmerge.files.shape import Shape
 from idmerge.stitching import encoding, lines, writing
 from idmerge.testing import events as workload
 from json_events import as_array, written
-from stitched_by_hand import ALWAYS, lack_ids, loaded, stitched_table
+from stitched_by_hand import ALWAYS, as_read, lack_ids, stitched_table
 from strategies import D1, D2, policies, strategies
 
 
@@ -87,7 +87,7 @@ def test_the_parquet_is_that_of_plain_python(  # noqa: PLR0913, PLR0917 - all th
             return
         event(f"read once: {is_once}")
         twice = pa.table(stitched)
-    expected = stitched_table(map(loaded, texts), policy=known[0], canonical=known[1], **wanted)
+    expected = stitched_table(as_read(texts), policy=known[0], canonical=known[1], **wanted)
     files = sorted(output.glob("*.parquet")) if output.is_dir() else [output]
     for table in (pa.concat_tables([parquet.ParquetFile(file).read() for file in files]), twice):
         assert table.schema == expected.schema

@@ -20,7 +20,7 @@ from idmerge._json_decoding import WrittenInteger
 from idmerge.events import distinct_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from idmerge import Policy
 
@@ -37,6 +37,17 @@ TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(
 def lack_ids(texts: Iterable[str]) -> bool:
     """Return whether none of the events in ``texts`` has properties, and so an ID."""
     return not any("properties" in loaded(text) for text in texts)
+
+
+def as_read(texts: Sequence[str]) -> list[Any]:
+    """Return the events in ``texts`` as files of them are read: flat if none has properties."""
+    events = [loaded(text) for text in texts]
+    return [_flat(event) for event in events] if lack_ids(texts) else events
+
+
+def _flat(event: dict[str, Any]) -> dict[str, Any]:
+    properties = {key: value for key, value in event.items() if key != "event" and value is not None}
+    return {"event": event["event"], "properties": properties}
 
 
 def loaded(text: str | bytes) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import DialectError, FileFormatError
 from idmerge.files.dialects import FLAT, SINGER, Dialect, unknown
-from idmerge.files.names import ID, PROPERTIES
+from idmerge.files.names import EVENT, ID, PROPERTIES
 from idmerge.files.renaming import likely_id
 
 if TYPE_CHECKING:
@@ -113,12 +113,13 @@ def _are_of_event(keys: Collection[str], choice: Choice) -> bool:
 def dialect_of_rows(path: str, rows: Sequence[Mapping[str, Any]], choice: Choice) -> Dialect | None:
     """Return the dialect of the first of ``rows`` that has one; None if there are no keys.
 
-    The last row counts first if it is telling.
+    The last row counts first if it is telling, and those that are a name alone count last.
 
     Raises:
         FileFormatError: None of the rows has one, or the events are another product's.
     """
-    for row in [*(row for row in rows[-1:] if is_telling(row, choice)), *rows]:
+    telling = [row for row in rows[-1:] if is_telling(row, choice)]
+    for row in [*telling, *(row for row in rows if row.keys() != {EVENT}), *rows]:
         try:
             dialect = dialect_of_row(row, choice)
         except DialectError as error:

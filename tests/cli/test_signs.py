@@ -123,6 +123,19 @@ def test_files_out_of_order_are_noticed_across_their_ends() -> None:
 LOCAL = str(FIELD / "ist.ndjson")
 
 
+def spread(*events: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each of ``events`` 24 times, 37 seconds apart."""
+    found = []
+    for step in range(24):
+        for event in events:
+            properties = dict(event["properties"])
+            for name, unit in (("time", 1), ("$mp_api_timestamp_ms", 1000), ("mp_processing_time_ms", 1000)):
+                if type(properties.get(name)) is int and properties[name] < 10**14:
+                    properties[name] += 37 * step * unit
+            found.append({**event, "properties": properties})
+    return found
+
+
 def zoned(*, hours: float, received: str = "$mp_api_timestamp_ms", **more: Any) -> dict[str, Any]:
     """Return an event that is received 5 s after its time, which is so many hours ahead of UTC."""
     time = 1_746_078_170
@@ -174,7 +187,7 @@ FORMS: list[Any] = [
 
 @pytest.mark.parametrize("form", FORMS)
 def test_local_times_are_seen_in_every_form_of_events(form: Any) -> None:
-    events = [form(zoned(hours=-8)), form(zoned(hours=-7)), form(zoned(hours=-8))]
+    events = list(map(form, spread(zoned(hours=-8), zoned(hours=-7), zoned(hours=-8))))
     Path("f.ndjson").write_text("\n".join(map(json.dumps, events)))
     table = pa.Table.from_pylist(events)
     parquet.write_table(table, "f.parquet")
@@ -185,7 +198,7 @@ def test_local_times_are_seen_in_every_form_of_events(form: Any) -> None:
 
 
 def test_times_that_agree_with_their_receipt_on_half_of_the_events_are_not_local() -> None:
-    events = [zoned(hours=0), zoned(hours=5.5), zoned(hours=1.1), zoned(hours=5.5)]
+    events = spread(zoned(hours=0), zoned(hours=5.5), zoned(hours=1.1), zoned(hours=5.5))
     path = Path("f.ndjson")
     events += [zoned(hours=5.5, time=odd) for odd in (True, [1], {}, "soon", None, 10**400, 1e300)]
     path.write_text("\n".join(map(json.dumps, events)))
@@ -194,13 +207,67 @@ def test_times_that_agree_with_their_receipt_on_half_of_the_events_are_not_local
     assert sampled([path], reads_times=True).offset == "+05:30"
 
 
+NIGHTLY = [
+    {
+        "event": "A",
+        "properties": {
+            "distinct_id": "ana",
+            "time": 1_746_057_600 + 86_400 * day,
+            "$mp_api_timestamp_ms": (1_746_057_600 + 86_400 * day + 7_230) * 1000,
+        },
+    }
+    for day in range(60)
+]
+NAMED = [
+    {
+        **event,
+        "properties": {
+            **event["properties"],
+            "time": datetime.fromtimestamp(event["properties"]["time"], UTC).isoformat(),
+        },
+    }
+    for event in spread(zoned(hours=-2))
+]
+RIGHT = {
+    "an import by night": NIGHTLY,
+    "times that name their zone": NAMED,
+    "a single event that came late": [zoned(hours=-0.25)],
+    "a distance that no zone has": spread(zoned(hours=-0.25)),
+    "few events": spread(zoned(hours=-2))[:19],
+    "no distance that most have": spread(zoned(hours=-2), zoned(hours=-5), zoned(hours=-9)),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_times_do_not_look_local(name: str) -> None:
+    Path("f.ndjson").write_text("\n".join(map(json.dumps, RIGHT[name])))
+    rows = [{"event": row["event"], **row["properties"]} for row in RIGHT[name]]
+    table = pa.Table.from_pylist(rows)
+    if name == "times that name their zone":
+        times = [datetime.fromisoformat(row["time"]) for row in rows]
+        table = table.set_column(2, "time", pa.array(times, pa.timestamp("s", "UTC")))
+    parquet.write_table(table, "f.parquet")
+    for file in ("f.ndjson", "f.parquet"):
+        assert sampled([file], reads_times=True).offset is None
+        assert "look local" not in run("doctor", file).stdout
+
+
+def test_times_behind_their_receipt_may_have_come_late() -> None:
+    Path("f.ndjson").write_text("\n".join(map(json.dumps, spread(zoned(hours=-2)))))
+    for command in (("stitch", "f.ndjson", "-o", "out.csv"), ("doctor", "f.ndjson")):
+        result = run(*command)
+        said = " ".join((result.stdout + result.stderr).split())
+        assert "look local, or the events came that late" in said
+    assert "came that late" not in run("stitch", LOCAL, "-o", "out.csv").stderr
+
+
 def test_the_moment_of_processing_stands_in_for_that_of_receipt() -> None:
     late = zoned(hours=2, received="mp_processing_time_ms")
-    Path("f.ndjson").write_text(json.dumps(late))
+    Path("f.ndjson").write_text("\n".join(map(json.dumps, spread(late))))
     assert sampled(["f.ndjson"], reads_times=True).offset == "+02:00"
     assert "time-zone" in run("doctor", "f.ndjson").stdout
     both = zoned(hours=2, mp_processing_time_ms=1_746_085_175_000)  # Processed two hours later.
-    Path("f.ndjson").write_text(json.dumps(both))
+    Path("f.ndjson").write_text("\n".join(map(json.dumps, spread(both))))
     assert sampled(["f.ndjson"], reads_times=True).offset == "+02:00"
 
 

@@ -206,8 +206,8 @@ CASES: dict[str, tuple[list[Event], list[Event]]] = {
         [*HEALTHY, send("Page View", distinct_id="ada", time="2024-01-01"), untimed(send.view("ada"))],
     ),
     "time-zone": (
-        [received(send.view("ada"), 5 * 3600 + 1800 - 7), received(send.view("ada"), -3600 - 7)],
-        [received(send.view("ada"), 5 * 3600 + 1800 - 7), *(received(send.view("ada"), -7) for _ in "ab")],
+        [received(send.view("ada"), 5 * 3600 + 1800 - 7) for _ in range(24)],
+        [received(send.view("ada"), place % 2 * (5 * 3600 + 1800) - 7) for place in range(48)],
     ),
     "backward-order": (
         [*HEALTHY, processed(send.view("ada"), 2), processed(send.view("ada"), 1)],

@@ -483,8 +483,12 @@ def test_who_takes_the_report_is_not_warned() -> None:
 
 
 def test_times_that_look_local_are_warned_of(tmp_path: Path) -> None:
-    time = {"time": [1_746_097_970], "$mp_api_timestamp_ms": [1_746_078_175_363]}
-    table = pa.table({"event": ["A"], "distinct_id": ["a"], **time})
+    steps = range(0, 24 * 37, 37)
+    time = {
+        "time": [1_746_097_970 + step for step in steps],
+        "$mp_api_timestamp_ms": [1_746_078_175_363 + 1000 * step for step in steps],
+    }
+    table = pa.table({"event": ["A"] * 24, "distinct_id": ["a"] * 24, **time})
     parquet.write_table(table, tmp_path / "f.parquet")
     frames: list[Any] = [table, pl.from_arrow(table), table.to_pandas(), duckdb.from_arrow(table)]
     for events in [*frames, tmp_path / "f.parquet", FIELD / "ist.ndjson"]:

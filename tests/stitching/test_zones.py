@@ -90,7 +90,7 @@ def test_every_output_has_its_times_in_utc(output: str, tmp_path: Path) -> None:
     elif output != "out.arrow":
         times = parquet.read_table(tmp_path / output)["time"]
         assert times.type == pa.timestamp("ms", "UTC")
-        assert times.to_pylist() == [datetime(2025, 5, 1, 5, 42, 50, tzinfo=UTC)]
+        assert times.to_pylist()[0] == datetime(2025, 5, 1, 5, 42, 50, tzinfo=UTC)
 
 
 def test_duplicates_are_told_by_times_in_utc(tmp_path: Path) -> None:

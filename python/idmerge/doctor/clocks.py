@@ -3,12 +3,11 @@
 Mixpanel notes when it received and when it processed an event, beside the ``time`` that the sender
 gave it. Where the moments of processing run backwards, links are judged in another order than
 Mixpanel judged them. Where ``time`` and the moment of receipt, or of processing where that is
-missing, differ by whole quarter hours on most events, ``time`` is local (`files.localtimes`).
+missing, differ by the distance of a zone on most events, ``time`` looks local (`files.localtimes`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
-from idmerge.files.localtimes import are_local, quarters_ahead
+from idmerge.files.localtimes import Offsets
 from idmerge.files.names import PROCESSED, RECEIVED
 from idmerge.files.opening import import_pyarrow
 
@@ -41,8 +40,6 @@ class Clocked:
     backward: int
     """Events that were processed before one that stands in front of them."""
     backward_examples: tuple[Example, ...]
-    with_both: int
-    """Events with a time and a moment of receipt."""
     offsets: tuple[tuple[int, int], ...]
     """Quarter hours by which a time is ahead of the receipt, and its events; the most first.
 
@@ -50,21 +47,22 @@ class Clocked:
     """
     offset_examples: tuple[Example, ...]
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the times of most events are those of a zone that is not UTC."""
-        return are_local(sum(count for _, count in self.offsets), self.with_both)
+    is_local: bool
+    """Whether the times of most events look like those of a zone that is not UTC."""
 
 
 class Clocks:
-    """Takes the clocks of events, batch by batch."""
+    """Takes the clocks of events, batch by batch.
 
-    def __init__(self) -> None:
+    Args:
+        is_zoned: Whether their times were read as those of a zone.
+    """
+
+    def __init__(self, *, is_zoned: bool = False) -> None:
         self._latest = {PROCESSED: UNKNOWN_TIME, RECEIVED: UNKNOWN_TIME}
         self._backward = 0
         self._backward_examples: list[Example] = []
-        self._with_both = 0
-        self._offsets: Counter[int] = Counter()
+        self._offsets = Offsets(is_zoned=is_zoned)
         self._offset_examples: list[Example] = []
 
     def add(
@@ -93,11 +91,7 @@ class Clocks:
         self, times: NDArray[np.int64], received: NDArray[np.int64], example: Callable[[int, str], Example]
     ) -> None:
         rows = np.flatnonzero((times != UNKNOWN_TIME) & (received != UNKNOWN_TIME))
-        self._with_both += len(rows)
-        quarters = quarters_ahead(times[rows] // MILLISECOND, received[rows])
-        is_whole = quarters != 0
-        found, counts = np.unique(quarters[is_whole], return_counts=True)
-        self._offsets.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+        is_whole = self._offsets.take(times[rows] // MILLISECOND, received[rows]) != 0
         for row in rows[is_whole][: EXAMPLES - len(self._offset_examples)].tolist():
             note = f"received {_shown(int(received[row]))}"
             self._offset_examples.append(example(row, note))
@@ -107,9 +101,9 @@ class Clocks:
         return Clocked(
             backward=self._backward,
             backward_examples=tuple(self._backward_examples),
-            with_both=self._with_both,
-            offsets=tuple(self._offsets.most_common()),
+            offsets=tuple(self._offsets.counts.most_common()),
             offset_examples=tuple(self._offset_examples),
+            is_local=self._offsets.local() is not None,
         )
 
 

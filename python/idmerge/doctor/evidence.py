@@ -64,6 +64,8 @@ class Evidence:
     profiles: Mapping[int, Example] | None
     """The first profile update of each ID; None where none were given."""
     is_journal: bool
+    times_name_zones: bool = False
+    """Whether times that look local name their zone, as far as the first events show."""
 
     @cached_property
     def looks_anonymous(self) -> NDArray[np.bool_]:

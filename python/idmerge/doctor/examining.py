@@ -29,6 +29,7 @@ from idmerge.files.flattening import Flattening, flattener_of
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.reading import flatten
 from idmerge.files.recognition import OnDialect, no_matter
+from idmerge.files.sampling import name_zones
 from idmerge.files.shape import Shape
 from idmerge.files.sources import expanded
 from idmerge.files.tables import record_batch
@@ -148,7 +149,8 @@ def examine(  # noqa: PLR0913 - each by its name
     ledger, bad, stated = _linked(sources, resolver, ids, reading)
     updates = None if profiles is None else _updates(profiles, ids)
     cluster_ids, canonical_ids = _mapping(resolver, ids)
-    traffic = tallied(_record_batches(sources, shape, on_bytes, choice, timezone), ids, limits.events_a_day)
+    batches = _record_batches(sources, shape, on_bytes, choice, timezone)
+    traffic = tallied(batches, ids, limits.events_a_day, is_zoned=timezone is not None)
     events, identity_events = stated
     if (traffic.events, len(traffic.identity_times)) != (events, identity_events):
         raise FileFormatError(
@@ -163,6 +165,7 @@ def examine(  # noqa: PLR0913 - each by its name
         cluster=_clusters(ids, cluster_ids, canonical_ids),
         traffic=traffic if events else None,
         unread=unread_values(sources, shape, traffic, choice) if events else None,
+        times_name_zones=traffic.clocks.is_local and name_zones(sources, choice),
         verdicts=ledger.verdicts,
         reasons=ledger.reasons,
         bad_lines=bad,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted
 from idmerge.files.ids import odd_ids_in_words
-from idmerge.files.localtimes import zone_of
+from idmerge.files.localtimes import LATE_TOO, zone_of
 from idmerge.files.names import DEVICE, PROCESSED, RECEIVED, USER
 
 if TYPE_CHECKING:
@@ -33,15 +33,16 @@ def backward_order(evidence: Evidence) -> Iterator[Finding]:
 
 def time_zone(evidence: Evidence) -> Iterator[Finding]:
     """Find times that are those of a zone, by the moments at which Mixpanel received the events."""
-    if evidence.traffic is None or not evidence.traffic.clocks.is_local:
+    if evidence.traffic is None or not evidence.traffic.clocks.is_local or evidence.times_name_zones:
         return
     offsets = evidence.traffic.clocks.offsets
     count = sum(of_offset for _, of_offset in offsets)
+    late = LATE_TOO if offsets[0][0] < 0 else ""
     zones = ", ".join(f"{zone_of(quarters)} of {of_offset:,}" for quarters, of_offset in offsets[:3])
     yield evidence.finding(
         "time-zone",
         f"{counted(count, 'event differs', 'events differ')} from {RECEIVED}, else {PROCESSED}, by whole "
-        f"quarter hours ({zones}): their times are local ones",
+        f"quarter hours ({zones}): their times look local{late}",
         count,
         evidence.traffic.clocks.offset_examples,
         events=count,

@@ -76,7 +76,7 @@ class Traffic:
 class Tally:
     """Takes the events, batch by batch."""
 
-    def __init__(self, ids: Ids) -> None:
+    def __init__(self, ids: Ids, *, is_zoned: bool) -> None:
         self._pa = import_pyarrow("counting events")
         import pyarrow.compute as pc  # noqa: PLC0415 - pyarrow is there, or the line above has raised
 
@@ -90,7 +90,7 @@ class Tally:
         self._duplicates = Duplicates()
         self._totals = dict.fromkeys(("duplicate-events", "no-insert-id", "no-distinct-id", "simplified"), 0)
         self._examples: dict[str, list[Example]] = {code: [] for code in self._totals}
-        self._clocks = Clocks()
+        self._clocks = Clocks(is_zoned=is_zoned)
         self._without_time = 0
         self._devices: set[int] = set()
         self._users: set[int] = set()
@@ -240,9 +240,9 @@ def day_of(day: int) -> str:
         return f"day {day} since 1970"
 
 
-def tallied(batches: Any, ids: Ids, limit: int) -> Traffic:
-    """Return the sums over ``batches``."""
-    tally = Tally(ids)
+def tallied(batches: Any, ids: Ids, limit: int, *, is_zoned: bool) -> Traffic:
+    """Return the sums over ``batches``, whose times were read as a zone's if ``is_zoned``."""
+    tally = Tally(ids, is_zoned=is_zoned)
     for batch in chain(batches):
         tally.add(batch)
     return tally.finish(limit)

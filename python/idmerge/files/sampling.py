@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections import Counter
 from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +22,7 @@ from idmerge.events import IDENTITY_EVENTS
 from idmerge.files.choosing import choice_of
 from idmerge.files.dialects import FLAT
 from idmerge.files.jsontext import numbered_lines, text_of
-from idmerge.files.localtimes import are_local, quarters_ahead, zone_of
+from idmerge.files.localtimes import Offsets, zone_of
 from idmerge.files.names import DEVICE, EVENT, ID, PROCESSED, PROPERTIES, RECEIVED, TIME, USER
 from idmerge.files.opening import CountedBytes, import_pyarrow, unpacked
 from idmerge.files.pieces import BadLine
@@ -35,7 +34,7 @@ from idmerge.files.rows import plain
 from idmerge.files.tablefiles import format_of, names_of, table_pieces
 from idmerge.files.textrows import lacks
 from idmerge.files.times import in_utc, milliseconds
-from idmerge.files.zones import time_of
+from idmerge.files.zones import names_zone, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -114,10 +113,29 @@ def sampled(
 
 
 def _receipt_of(event: Mapping[str, Any]) -> Receipt | None:
-    """Return the time of ``event`` and the moment of its receipt, if it has both."""
+    """Return the time of ``event`` and the moment of its receipt.
+
+    None where it has not both, or the time names its zone.
+    """
     found = moment_of(event, (RECEIVED, PROCESSED))
     time = time_of(event)
-    return None if found is None or time is None else (time, found[1])
+    return None if found is None or time is None or _names_zone(time) else (time, found[1])
+
+
+def _names_zone(time: object) -> bool:
+    """Return whether a time of an event names its zone, so that it is not local."""
+    return names_zone(time) or (isinstance(time, datetime) and time.tzinfo is not None)
+
+
+def name_zones(sources: Sequence[RereadableFile], choice: Choice) -> bool:
+    """Return whether most times of the first events of ``sources`` name their zone."""
+    times = (
+        time_of(event)
+        for source in sources[:FILES]
+        for _, event in _first_events(source.path, source.name, choice)
+    )
+    named = [_names_zone(time) for time in times if time is not None]
+    return 2 * sum(named) > len(named)
 
 
 def offset_in(table: pa.Table, timezone: str | None = None) -> str | None:
@@ -153,9 +171,10 @@ def offset_of(receipts: Sequence[Receipt], timezone: str | None = None) -> str |
     times = milliseconds(in_utc(texts, timezone))
     known = times.is_valid().to_numpy(zero_copy_only=False)
     received = np.array([moment for _, moment in receipts], np.int64)[known]
-    quarters = quarters_ahead(times.drop_null().to_numpy(), received)
-    found = Counter(quarters[quarters != 0].tolist())
-    return zone_of(found.most_common(1)[0][0]) if are_local(found.total(), len(received)) else None
+    offsets = Offsets(is_zoned=timezone is not None)
+    offsets.take(times.drop_null().to_numpy(), received)
+    local = offsets.local()
+    return None if local is None else zone_of(local)
 
 
 def _text_of_time(time: object) -> str | None:

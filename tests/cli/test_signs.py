@@ -73,6 +73,14 @@ def test_columns_are_looked_at_as_lines_are() -> None:
         assert SIGN in run("stitch", name, "-o", "out.parquet").stderr
 
 
+def test_properties_in_maps_are_looked_at_too() -> None:
+    rows = [json.loads(line) for line in Path(SIMPLIFIED).read_text().splitlines()]
+    pairs = [[(key, str(value)) for key, value in row["properties"].items()] for row in rows]
+    maps = pa.array(pairs, pa.map_(pa.string(), pa.string()))
+    parquet.write_table(pa.table({"event": [row["event"] for row in rows], "properties": maps}), "m.parquet")
+    assert sampled(["m.parquet"]).is_simplified
+
+
 def test_a_link_beyond_the_sample_still_counts() -> None:
     lines = [*Path(SIMPLIFIED).read_text().splitlines()] * 400
     link = {"event": "$identify", "properties": {"distinct_id": "ana", "$anon_distinct_id": DEVICE}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyarrow import csv
 import idmerge
 from command_line import ndjson, run
 from idmerge.errors import FileFormatError
+from idmerge.events import HOT_SHARD
 from idmerge.files import BadLine, read, scan
 from strategies import D1
 
@@ -214,3 +216,36 @@ def test_what_is_wrong_behind_the_first_events_is_told_behind_them() -> None:
     for way in (read, scan):
         with pytest.raises(FileFormatError, match="f:2: expected an object, got 'x'"):
             list(way(io.BytesIO(damaged), name="f"))
+
+
+def test_the_fault_behind_events_without_ids_is_the_first_one_of_the_stream() -> None:
+    whole = gzip.compress(ndjson([{"event": "A", "a": 1}]))
+    for damaged, fault in ((whole[:-8] + bytes(8), "CRC check failed"), (whole + b"junk", r"\(b'ju'\)")):
+        for way in (read, scan):
+            with pytest.raises(FileFormatError, match=f"^f:2: .*{fault}"):
+                list(way(io.BytesIO(damaged), name="f"))
+
+
+def of_hot_shard(sent: Any, name: Any = "A") -> dict[str, Any]:
+    own = {"distinct_id": "$hotshard:7", "mp_original_event_name": name, "mp_original_distinct_id": sent}
+    return {"event": HOT_SHARD, "properties": own}
+
+
+@pytest.mark.parametrize(
+    ("event", "has_id", "is_odd"),
+    [
+        (of_hot_shard("u"), True, False),
+        (of_hot_shard(None), False, False),
+        (of_hot_shard([1]), True, True),
+        (of_hot_shard([1], "$identify"), True, False),
+        (of_hot_shard(None, "$identify"), True, False),
+    ],
+    ids=range(5),
+)
+def test_the_id_of_a_hot_shard_is_that_of_the_event_it_stands_for(
+    event: dict[str, Any], *, has_id: bool, is_odd: bool
+) -> None:
+    content = ndjson([event])
+    for way in (read, scan):
+        (piece,) = way(io.BytesIO(content), name="f")
+        assert (piece.has_ids(), [*piece.odd_ids()]) == (has_id, [1] * is_odd)

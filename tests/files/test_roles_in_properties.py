@@ -13,7 +13,9 @@ import pytest
 
 import idmerge
 from command_line import ndjson, run
+from idmerge.errors import FileFormatError
 from idmerge.files import BadLine, read, scan
+from idmerge.files.pieces import MAX_LINE
 from strategies import D1
 
 ROLES = {"distinct_id": "user_id"}
@@ -76,6 +78,31 @@ def test_lines_of_every_length_keep_their_numbers() -> None:
     ]
     assert bad[0] == bad[1]
     assert [message.partition(" ")[0] for message in bad[0]] == [f"f:{3 * len(padding) + 3}:"]
+
+
+def test_a_line_that_is_too_long_is_a_bad_one_and_the_next_is_read() -> None:
+    long = ndjson([event(user_id="u", x="x" * (MAX_LINE + 2**20))])
+    content = ndjson([event(user_id="a")]) + long + ndjson([event(user_id="b")])
+    assert ids(content) == [["a", "b"]] * 2
+    (bad,) = [p for p in scan(io.BytesIO(content), name="f", columns=ROLES) if isinstance(p, BadLine)]
+    assert str(bad).startswith("f:2: the line is longer")
+
+
+def test_damage_behind_lines_is_told_behind_them() -> None:
+    text = ndjson([event(user_id=f"u{place}") for place in range(3000)])
+    for content, fault in (
+        (gzip.compress(text)[:-9], "cut off"),
+        (b"[" + b",".join(text.splitlines()) + b", oops]", "no JSON"),
+    ):
+        resolver = idmerge.Resolver()
+
+        def read_all(content: bytes = content, resolver: idmerge.Resolver = resolver) -> None:
+            for piece in scan(io.BytesIO(content), name="f", columns=ROLES):
+                piece.apply_to(resolver)
+
+        with pytest.raises(FileFormatError, match=fault):
+            read_all()
+        assert len(resolver) > 2000
 
 
 def test_stitched_and_sorted_events_have_the_id_from_there(

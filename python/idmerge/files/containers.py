@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from idmerge.files.dialects import Dialect
 
 CHUNK = 64 * 2**10
-PASSED_ON = b"\x01"
-"""The first byte of a line of the raw shape that the core leaves to Python."""
+PASSED_ON, TOO_LONG = b"\x01", b"\x02"
+"""The first bytes of lines among those of the raw shape that the core leaves to Python, or cannot
+hold."""
 _BEGINNING = re.compile(rb"^(?=[ \t\r]*[^ \t\r\n])", re.MULTILINE)
 """The beginning of a line that is not blank."""
 
@@ -109,17 +110,16 @@ class RawLines(_Converted):
 class PassedOn(_Converted):
     """Lines of a dialect that the core shall leave to Python, all of them."""
 
-    def __init__(self, head: bytes, stream: io.BufferedReader) -> None:
-        super().__init__(head, stream)
-        self._is_within_line = False
-
     def _made_of(self, text: bytes) -> tuple[bytes, str | None]:
         wrong: str | None = None
         if text and not text.endswith(b"\n"):
             try:
-                text += self._stream.readline(MAX_LINE)
+                text += self._stream.readline(MAX_LINE)  # What goes on behind that is too long anyway.
             except FileFormatError as error:
                 wrong = str(error)
-        begun = text.find(b"\n") + 1 or len(text) if self._is_within_line else 0
-        self._is_within_line = bool(text) and not text.endswith(b"\n")
-        return text[:begun] + _BEGINNING.sub(PASSED_ON, text[begun:]), wrong
+
+        def mark(beginning: re.Match[bytes]) -> bytes:
+            end = text.find(b"\n", beginning.start()) + 1 or len(text)
+            return TOO_LONG if end - beginning.start() > MAX_LINE else PASSED_ON
+
+        return _BEGINNING.sub(mark, text), wrong

@@ -17,7 +17,7 @@ from idmerge._json_decoding import decoded, decoded_or_none
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
-from idmerge.files.containers import CHUNK, PASSED_ON, ItemLines, PassedOn, RawLines, Rejoined
+from idmerge.files.containers import CHUNK, PASSED_ON, TOO_LONG, ItemLines, PassedOn, RawLines, Rejoined
 from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, PEOPLE, RESOLVED, Dialect, listed
 from idmerge.files.ids import NeededIds
 from idmerge.files.mappings import mapping_batches
@@ -47,9 +47,8 @@ Read = tuple[int, dict[str, Any], int]
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK = b" \t\r\n"
 BLANK_TEXT = re.compile(rb"\s*")
-TOO_LONG, NO_LIST = b"\x02", b"\x03"
-"""The first bytes of lines of the raw shape that the core cannot hold; and of one with the keys of
-an object among pages that has no list."""
+NO_LIST = b"\x03"
+"""The first byte of a line with the keys of an object among pages that has no list."""
 LOOKED_AT = 2**20
 """Bytes at the beginning of a text by which its form and its dialect are found, at most."""
 MOST_ROWS = 100

@@ -290,11 +290,14 @@ def test_properties_of_a_dictionary_are_unpacked_a_block_at_a_time(monkeypatch: 
 )
 @pytest.mark.parametrize("beside", ["", ',"$insert_id":"\\ud800"'])
 def test_local_times_are_found_by_the_receipts_in_text(clock: str, beside: str) -> None:
-    text = f'{{"distinct_id":"a","time":{1_704_103_200 + 19_800},{clock}:1704103200000{beside}}}'
+    texts = [
+        f'{{"distinct_id":"a","time":{now + 19_800},{clock}:{now}000{beside}}}'
+        for now in range(1_704_103_200, 1_704_103_200 + 40 * 37, 37)
+    ]
     reports: list[StitchReport] = []
-    idmerge.stitch(table_of([("x", text)] * 40), on_report=reports.append)
+    idmerge.stitch(table_of([("x", text) for text in texts]), on_report=reports.append)
     assert reports[0].offset == "+05:30"
-    assert not textrows.lacks(table_of([("x", text)]), [json.loads(clock)])
+    assert not textrows.lacks(table_of([("x", texts[0])]), [json.loads(clock)])
     assert textrows.lacks(table_of([("x", '{"time":1}')]), [json.loads(clock)])
     assert not textrows.lacks(table_of([("x", '{"a":"\\ud800"}')]), [json.loads(clock)])
 

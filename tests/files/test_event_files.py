@@ -102,7 +102,7 @@ def test_a_line_is_an_event_exactly_when_json_loads_gives_an_object(lines: list[
             continue
         if isinstance(value, dict):
             expected.append((number, value))
-    assert read_bytes(b"\n".join(lines))[0] == expected
+    assert read_bytes(b"\n".join(lines), "mixpanel")[0] == expected
 
 
 @given(st.lists(st.sampled_from([ONE, b"{", b"", b"\r", b"[]", b" "]), max_size=30))

@@ -200,9 +200,15 @@ def test_an_object_with_an_id_beside_a_list_of_events_is_a_page(
         piece.apply_to(resolver)
     assert (sum(map(len, pieces)), sorted(resolver.members("ana"))) == (3, [D, "ana"])
     assert sum(map(len, read(io.BytesIO(content), name="f", columns=columns))) == 3
-    if columns is None:
-        updates = [piece for piece in read_updates(io.BytesIO(content)) if not isinstance(piece, BadLine)]
-        assert sum(map(len, updates)) == 2
+
+
+@pytest.mark.rule("11.containers")
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_update_with_a_list_of_events_is_an_update(indent: int | None) -> None:
+    update = {"$distinct_id": "ana", "$set": {"a": 1}, "events": [ROWS[0]]}
+    content = "\n".join([json.dumps(update, indent=indent)] * 2).encode()
+    (batch,) = read_updates(io.BytesIO(content))
+    assert len(batch) == 2
 
 
 def test_a_page_that_is_cut_off_far_behind_its_beginning_is_a_page() -> None:

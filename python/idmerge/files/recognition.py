@@ -91,14 +91,13 @@ def is_row(keys: Collection[str], item: Collection[str], choice: Choice) -> bool
     """Return whether an object with ``keys`` is a row, though it has a list as a page has.
 
     The name of an event makes it one, and so does the type of a message. An ID does unless the
-    list holds events, which is told by the keys of its first ``item``, and events are wanted.
+    list holds events of the ``choice``, which is told by the keys of its first ``item``.
     """
     if _are_of_event(keys, choice) or {"type", SINGER.record} <= {*keys}:
         return True
     known = FLAT.with_columns(dict(choice.columns))
     has_id = not {ID, "$distinct_id"}.isdisjoint(map(known.property_of, keys))
-    wants_events = choice.dialect is None or choice.dialect.content == "events"
-    return has_id and not (wants_events and _are_of_event(item, choice))
+    return has_id and not _are_of_event(item, choice)
 
 
 def _are_of_event(keys: Collection[str], choice: Choice) -> bool:

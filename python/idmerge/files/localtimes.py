@@ -31,7 +31,7 @@ ZONES = frozenset(
 )
 """The distances of zones from UTC, in quarter hours."""
 LEAST = 20
-"""Events that must be at one distance, at least."""
+"""Events that must be at one distance behind, at least."""
 SPREAD = 10
 """Seconds of the hour that their times must have, at least: those of a job have one or few."""
 EARLY, LATE = 60_000, 180_000
@@ -80,16 +80,17 @@ class Offsets:
     def local(self) -> int | None:
         """Return the distance of the times if they look local, None if they do not.
 
-        Where some are of summer and some of winter, it is the more frequent one. Events of an
-        import are seldom local: they came late, all by the same time, or are of the same second.
+        Where some are of summer and some of winter, it is the more frequent one. No event comes
+        before it happened, so a time ahead of its receipt is local. One behind may have come late:
+        events of an import do, all by the same time, or are of the same second.
         """
         if not self.counts:
             return None
         ((most, count),) = self.counts.most_common(1)
         other = max(self.counts[most - 4], self.counts[most + 4])
         is_zone = self._is_zoned or most in ZONES
-        is_spread = count >= LEAST and len(self._seconds[most]) >= SPREAD
-        return most if is_zone and is_spread and 2 * (count + other) > self._events else None
+        is_sure = most > 0 or (count >= LEAST and len(self._seconds[most]) >= SPREAD)
+        return most if is_zone and is_sure and 2 * (count + other) > self._events else None
 
 
 def zone_of(quarters: int) -> str:

@@ -237,3 +237,20 @@ def test_files_that_are_read_by_columns_are_named_where_there_are_several(tmp_pa
     for part in parts:
         part.write_text(event + "\n")
     assert told("resolve", *parts) == ["read as: columns distinct_id=uid (4 files)"]
+
+
+@pytest.mark.parametrize(
+    "command", ["stitch csv -o out.csv", "ask signup-rate csv", "doctor csv", "resolve csv"]
+)
+def test_a_directory_of_csv_alone_is_read_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "csv").mkdir()
+    for day in (9, 10):
+        rows = f"event,distinct_id,time\nSign Up,user-{day},17000000{day:02}\n"
+        (tmp_path / "csv" / f"part-{day}.csv").write_text(rows, "utf-8")
+    (tmp_path / "csv" / "notes.txt").write_text("x", "utf-8")
+    result = run(*command.split())
+    assert "passed over in csv: notes.txt" in result.stderr
+    assert "2 events" in result.stderr + result.stdout or "         2         2  100.0%" in result.stdout

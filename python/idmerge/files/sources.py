@@ -37,23 +37,27 @@ def expanded(
 ) -> Iterator[S | Path]:
     """Yield ``paths``, and for a directory the files of events that `files_in` finds there.
 
-    ``with_csv`` says whether CSV files count. ``on_passed_over`` is called with each directory that
-    holds other files too, and their paths in it.
+    ``with_csv`` says whether CSV files count beside others; in a directory without others they do.
+    ``on_passed_over`` is called with each directory that holds other files too, and their paths in
+    it.
 
     Raises:
         FileFormatError: A directory holds none.
     """
-    suffixes = (*SUFFIXES, *CSV) if with_csv else SUFFIXES
+    both = (*SUFFIXES, *CSV)
     for path in paths:
         if not isinstance(path, (str, os.PathLike)) or not os.path.isdir(path):  # noqa: PTH112 - '' is none
             yield path
             continue
         passed_over: list[Path] = []
-        found = files_in(Path(path), suffixes, passed_over)
+        found = files_in(Path(path), both if with_csv else SUFFIXES, passed_over)
+        if not found:
+            passed_over = []
+            found = files_in(Path(path), both, passed_over)
         if passed_over:
             on_passed_over(str(path), [str(file.relative_to(path)) for file in passed_over])
         if not found:
-            raise FileFormatError(f"{path}: the directory holds no events: {', '.join(suffixes)}")
+            raise FileFormatError(f"{path}: the directory holds no events: {', '.join(both)}")
         yield from found
 
 

@@ -261,8 +261,10 @@ class TextRows(Rows):
         is_short = is_alone or len(self) <= rows
         for start, answer in in_order(slices, self._read_slice, is_short=is_short):
             scan, properties, mixed, declined, unread = answer
-            rows_of_both = (self._rows_at(start, places) for places in (declined, unread))
-            read.append(Block(start, scan, record_batch(properties), mixed, *rows_of_both, unread))
+            declined_rows, unread_rows = self._rows_at(start, declined), self._rows_at(start, unread)
+            read.append(
+                Block(start, scan, record_batch(properties), mixed, declined_rows, unread_rows, unread)
+            )
             yield read[-1]
         self.read = read
 

@@ -149,11 +149,11 @@ def _check(files: Sequence[str], profiles: str | None, output: str | None) -> No
 def _tell_note(diagnosis: Diagnosis, spelling: Spelling) -> None:
     """Print a note if no link, or nothing at all, was read."""
     overview = diagnosis.overview
-    if overview.ids or overview.events:
-        if not overview.ids:
-            tell_note(without_ids(overview.events, Sample()))
-        elif not overview.links:
+    if overview.ids:
+        if not overview.links:
             tell_note(NO_LINK)
+    elif overview.events:
+        tell_note(without_ids(overview.events, Sample()))
     elif not spelling.told_empty and not overview.links:
         tell_note(NOTHING)
 

@@ -20,8 +20,8 @@ from idmerge.policy import Policy
 
 __all__ = [
     "Beginning", "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile",
-    "EventReader", "Flat", "Flattener", "Items", "Partition", "Resolver", "Scan", "Scanner", "SentIds",
-    "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids",
+    "EventReader", "Flat", "Flattener", "Items", "Partition", "Resolver", "RowReader", "Scan", "Scanner",
+    "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids",
     "float_text",
 ]  # fmt: skip
 

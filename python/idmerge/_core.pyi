@@ -21,8 +21,8 @@ from idmerge.policy import Policy
 __all__ = [
     "Beginning", "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile",
     "EventReader", "Flat", "Flattener", "Items", "Partition", "Resolver", "RowReader", "Scan", "Scanner",
-    "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components", "_utf8_of_ids",
-    "float_text",
+    "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components",
+    "_utf8_of_ids", "float_text",
 ]  # fmt: skip
 
 __version__: Final[str]

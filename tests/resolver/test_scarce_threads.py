@@ -34,7 +34,7 @@ import pyarrow.compute, pyarrow.csv
 from importlib import import_module
 import duckdb, idmerge, idmerge.files, idmerge.questions, idmerge.stitching
 from pyarrow import parquet
-from idmerge import DurableResolver, Kind, Resolver
+from idmerge import DurableResolver, Kind, Resolver, connected_components
 from idmerge.journal import durable
 from idmerge.compat import DisjointSet
 from idmerge.errors import CheckpointWarning

@@ -25,6 +25,7 @@ Lines count from 1. In a JSON array the items count, in Parquet and Arrow files 
 
 from idmerge.files.choosing import choice_of
 from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
+from idmerge.files.ids import odd_ids_in_words
 from idmerge.files.judging import JudgedLink
 from idmerge.files.kinds import kind_named
 from idmerge.files.localtimes import local_times
@@ -75,6 +76,7 @@ __all__ = [
     "listed",
     "local_times",
     "name_of",
+    "odd_ids_in_words",
     "read",
     "read_updates",
     "replacing",

@@ -249,7 +249,7 @@ def test_a_directory_of_csv_alone_is_read_by_every_command(
     (tmp_path / "csv").mkdir()
     for day in (9, 10):
         rows = f"event,distinct_id,time\nSign Up,user-{day},17000000{day:02}\n"
-        (tmp_path / "csv" / f"part-{day}.csv").write_text(rows, "utf-8")
+        (tmp_path / "csv" / f"part-{day}.{'CSV' if day == 9 else 'csv'}").write_text(rows, "utf-8")
     (tmp_path / "csv" / "notes.txt").write_text("x", "utf-8")
     result = run(*command.split())
     assert "passed over in csv: notes.txt" in result.stderr

@@ -146,3 +146,14 @@ def test_a_long_file_without_updates_is_refused_by_its_first_lines(tmp_path: Pat
     pieces: Iterator[Any] = read_updates(path)
     with pytest.raises(FileFormatError, match=r"no line is an update \(line 1: it has 'a'\)"):
         next(pieces)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+def test_a_profile_is_one_though_it_has_what_names_the_events_beside_it(form: str, tmp_path: Path) -> None:
+    row = {"$distinct_id": "ana", "name": "Ana"} | ({"$properties": {}} if form == "ndjson" else {})
+    path = written(tmp_path / f"u.{form}", [row])
+    events = tmp_path / "events.csv"
+    events.write_text("name,uid\nView,ana\n", "utf-8")
+    options = ["--column", "event=name", "--column", "distinct_id=uid"]
+    result = run("profiles", path, "--events", events, *options)
+    assert result.stdout == "distinct_id,name\nana,Ana\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -67,8 +67,18 @@ def check_csv_safe(*suffixes: str, csv_safe: bool) -> None:
 def standard_output() -> Iterator[BinaryIO]:
     """Open standard output for bytes; what it cannot take is an error within the block."""
     sys.stdout.flush()
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError:
+        _discard_unwritten()
+        raise
+
+
+def _discard_unwritten() -> None:
+    """Discard what standard output could not take: at the process's end it would fail again."""
+    with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def print_table(table: pa.Table, *, csv_safe: bool, suffix: str = ".csv") -> None:

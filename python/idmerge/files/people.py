@@ -91,10 +91,10 @@ def _other_content(keys: Collection[str], choice: Choice) -> str | None:
     lower = {key.lower() for key in keys}
     if {ID, RESOLVED} <= lower:
         return "identity mappings"
-    if dict(choice.columns).get(EVENT) in keys:
-        return "events"
     if UPDATED_ID in lower:
         return None
+    if dict(choice.columns).get(EVENT) in keys:
+        return "events"
     if not EVENTS.isdisjoint(keys):
         return "events"
     has_name = not NAMES.isdisjoint(keys)

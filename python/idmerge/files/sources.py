@@ -76,8 +76,8 @@ def files_in(directory: Path, suffixes: tuple[str, ...], passed_over: list[Path]
         found += [Path(place, name) for name in names if _counts(name)]
     files = sorted(filter(Path.is_file, found), key=natural)
     if passed_over is not None:
-        passed_over += (file for file in files if not file.name.endswith((*suffixes, *ASIDE)))
-    return [file for file in files if file.name.endswith(suffixes)]
+        passed_over += (file for file in files if not file.name.lower().endswith((*suffixes, *ASIDE)))
+    return [file for file in files if file.name.lower().endswith(suffixes)]
 
 
 def natural(path: Path) -> list[list[str | int]]:

@@ -131,3 +131,15 @@ def test_a_role_that_counts_for_nothing_beside_its_raw_name_is_said(
     result = run("resolve", name, "--column", "distinct_id=user_id")
     assert "d,d,1" in result.stdout
     assert "columns distinct_id=user_id (distinct_id is there too and counts before user_id)" in result.stderr
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("beside", ["u3", None])
+def test_a_role_is_looked_up_in_each_row_whatever_the_first_ones_have(order: int, beside: str | None) -> None:
+    rows = [
+        {"event": "x", "user_id": beside, "properties": {}},
+        {"event": "x", "properties": {"user_id": "u1"}},
+        {"event": "x", "user_id": None, "properties": {"user_id": "u2"}},
+    ]
+    for found in ids("\n".join(map(json.dumps, rows[::order])).encode()):
+        assert {*found} == {"u1", "u2", beside} - {None}

@@ -202,8 +202,8 @@ class Dialect:
             if {key, raw} <= {*keys}
         ]
         title = f"{self.title} ({', '.join(lost)})" if lost else self.title
-        reaches = any(key not in keys for key, _ in self.columns) and not {*self.properties}.isdisjoint(keys)
-        return replace(self, title=title, reaches=reaches)
+        # Any row may lack what the first ones have beside the name.
+        return replace(self, title=title, reaches=not {*self.properties}.isdisjoint(keys))
 
     def with_columns(self, columns: Mapping[str, str]) -> Dialect:
         """Return the dialect in which a role has another name: ``{"event": "action", …}``.

@@ -143,3 +143,25 @@ def test_a_role_is_looked_up_in_each_row_whatever_the_first_ones_have(order: int
     ]
     for found in ids("\n".join(map(json.dumps, rows[::order])).encode()):
         assert {*found} == {"u1", "u2", beside} - {None}
+
+
+@pytest.mark.parametrize(
+    ("role", "row", "said"),
+    [
+        ("distinct_id=usr_id", event(distinct_id="d"), "usr_id is not in the first rows"),
+        ("time=tss", event(distinct_id="d"), "tss is not in the first rows"),
+        (
+            "distinct_id=user_id",
+            event(distinct_id="d", user_id="u"),
+            "distinct_id is there too and counts before user_id",
+        ),
+        ("distinct_id=user_id", event(user_id="u"), None),
+    ],
+)
+def test_a_role_that_has_no_effect_is_said_to_have_none(
+    tmp_path: Path, role: str, row: dict[str, Any], said: str | None
+) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(ndjson([row, row]))
+    lines = [line for line in run("resolve", path, "--column", role).stderr.splitlines() if "read as" in line]
+    assert lines == [f"read as: columns {role}" + (f" ({said})" if said else "")]

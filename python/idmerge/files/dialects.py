@@ -189,18 +189,22 @@ class Dialect:
             raise MalformedEventError(f"the object needs {ID} and {RESOLVED}; it has {listed(row)}")
         return fields[ID], fields[RESOLVED]
 
-    def settled(self, keys: Collection[str]) -> Dialect:
+    def settled(self, keys: Collection[str], inside: Collection[str] | None = None) -> Dialect:
         """Return the dialect of rows that have ``keys``, in view of the `columns` given for it.
 
-        Its title names those that count for nothing, since the raw name is among the keys too.
+        Its title names those that count for nothing, since the raw name is among the keys too, and
+        those that the rows lack, if it is known what their properties have ``inside``.
         """
         if not self.columns:
             return self
         lost = [
             f"{raw} is there too and counts before {key}"
             for key, raw in self.columns
-            if {key, raw} <= {*keys}
+            if {key, raw} <= {*keys} or {key, raw} <= {*(inside or ())}
         ]
+        if inside is not None:
+            absent = (key for key, _ in self.columns if key not in keys and key not in inside)
+            lost += [f"{key} is not in the first rows" for key in absent]
         title = f"{self.title} ({', '.join(lost)})" if lost else self.title
         # Any row may lack what the first ones have beside the name.
         return replace(self, title=title, reaches=not {*self.properties}.isdisjoint(keys))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge.errors import DialectError, FileFormatError
 from idmerge.files.dialects import FLAT, SINGER, Dialect, unknown
 from idmerge.files.names import EVENT, ID, PROPERTIES
+from idmerge.files.properties import object_in
 from idmerge.files.renaming import likely_id
 
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ def keys_without_ids(rows: Sequence[Mapping[str, Any]], choice: Choice) -> tuple
 
 def settled(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> Dialect:
     """Return ``dialect`` in view of the keys of the first ``rows`` (`Dialect.settled`)."""
-    inner = (row if dialect.record is None else row.get(dialect.record) for row in rows)
-    return dialect.settled({key for row in inner if isinstance(row, Mapping) for key in row})
+    inner = [row if dialect.record is None else row.get(dialect.record) for row in rows]
+    events = [row for row in inner if isinstance(row, Mapping)]
+    nested = (row[key] for row in events for key in dialect.properties if key in row)
+    inside = {key for value in nested for key in object_in(value)}
+    return dialect.settled({key for row in events for key in row}, inside)
 
 
 def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect) -> bool:

@@ -15,12 +15,13 @@ use std::fmt::Write;
 use idmerge_core::Kind;
 use idmerge_events::array::ArrayLines;
 use idmerge_events::columns::ExpectedKinds;
-use idmerge_events::links::Rules;
 use idmerge_events::scan::{Scan, Scanner};
+use support::{LONGEST, rules};
+
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 const FEW: usize = 1000;
-/// The longest line.
-const LONGEST: usize = 1 << 20;
 /// One event in so many links two IDs.
 const LINKED: usize = 10;
 
@@ -75,20 +76,6 @@ fn check(scan: &Scan, text: &str) -> usize {
         assert_eq!(scan.observed(row).expect("a row").is_none(), row % LINKED == 0);
     }
     events
-}
-
-/// Returns the rules of Mixpanel's three identity events.
-fn rules() -> Rules {
-    let keys = |groups: &[&[&str]]| {
-        groups.iter().map(|keys| keys.iter().map(|key| (*key).to_owned()).collect()).collect()
-    };
-    let identify = keys(&[&["$anon_id", "$anon_distinct_id"], &["$identified_id", "$user_id"]]);
-    let events = vec![
-        ("$identify".to_owned(), Kind::Identify as u8, identify),
-        ("$create_alias".to_owned(), Kind::Alias as u8, keys(&[&["alias"], &["distinct_id"]])),
-        ("$merge".to_owned(), Kind::Merge as u8, keys(&[&["$distinct_ids"]])),
-    ];
-    Rules::new(events).expect("few keys")
 }
 
 /// Returns events as an export has them, a line each; one in so many links a device to a person.

@@ -81,10 +81,15 @@ pub fn pieces(lines: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Returns the text behind a mark, before which blanks may stand.
+fn unmarked(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii_start();
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
 /// Returns the text behind blanks and a mark.
 fn bare(text: &[u8]) -> &[u8] {
-    let text = text.trim_ascii();
-    text.strip_prefix(MARK).unwrap_or(text).trim_ascii()
+    unmarked(text).trim_ascii()
 }
 
 /// Returns whether a text can be JSON that holds events.
@@ -133,8 +138,7 @@ fn lines(text: Cow<'_, [u8]>, is_lines: bool) -> Result<Cow<'_, [u8]>, Error> {
         ));
     }
     if is_lines || form != Some(Form::Objects) {
-        let start = text.len() - text.trim_ascii_start().len();
-        let start = start + if text[start..].starts_with(MARK) { MARK.len() } else { 0 };
+        let start = text.len() - unmarked(&text).len();
         return Ok(match text {
             Cow::Borrowed(text) => Cow::Borrowed(&text[start..]),
             Cow::Owned(mut text) => Cow::Owned(text.split_off(start)),

@@ -34,10 +34,14 @@ class Mapping:
     def _table(self) -> pa.Table:
         return arrow_table(self._mapping)
 
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]]:
+        return self._mapping.to_pydict()
+
     def write(self, suffix: str, stream: BinaryIO, *, csv_safe: bool) -> None:
         """Write the mapping to ``stream`` in the format of the ``suffix``."""
         if self._is_small and suffix == ".csv":
-            write_few(self._mapping.to_pydict(), stream, csv_safe=csv_safe)
+            write_few(self._columns, stream, csv_safe=csv_safe)
         else:
             write_table(self._table, suffix, stream, csv_safe=csv_safe)
 
@@ -46,7 +50,7 @@ class Mapping:
         if not self._is_small or suffix != ".csv":
             print_table(self._table, csv_safe=csv_safe, suffix=suffix)
             return
-        columns: dict[str, list[Any]] = self._mapping.to_pydict()
+        columns = self._columns
         if sys.stdout.isatty():
             columns = {name: [_visible(cell) for cell in cells] for name, cells in columns.items()}
         with standard_output() as stream:
@@ -54,7 +58,7 @@ class Mapping:
 
     def largest(self) -> list[tuple[int, str]]:
         """Return size and canonical ID of the largest clusters; of equal ones the first known."""
-        columns = self._mapping.to_pydict() if self._is_small else self._largest_by_arrow()
+        columns = self._columns if self._is_small else self._largest_by_arrow()
         rows = zip(*columns.values(), strict=True)
         named = [(size, canonical) for own, canonical, size in rows if own == canonical]
         return sorted(named, key=lambda cluster: -cluster[0])[:LARGEST]

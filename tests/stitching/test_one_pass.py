@@ -393,13 +393,29 @@ def test_bad_lines_by_the_thousand_take_their_time_once(tmp_path: Path) -> None:
     assert perf_counter() - started < 20
 
 
-def test_sparse_events_are_left_to_the_second_pass_before_they_fill_the_memory(tmp_path: Path) -> None:
-    sparse = tmp_path / "sparse"
-    write(sparse, *(page(**{f"p{n % 1900}": n}) for n in range(5000)))
-    _, is_once = written_once(sparse, tmp_path / "out.parquet")
-    assert not is_once
-    assert parquet.read_table(tmp_path / "out.parquet").num_columns == 1904
-    write(sparse, *(page(**{f"p{n}": n}) for n in range(60_000)))
+def test_sparse_events_are_read_once(tmp_path: Path) -> None:
+    sparse, out = tmp_path / "sparse", tmp_path / "out.parquet"
+    write(sparse, *(page(**{f"p{n % 1900}": n if n % 3 else f"t{n}"}) for n in range(5000)))
+    _, is_once = written_once(sparse, out)
+    assert is_once
+    once = parquet.read_table(out)
+    assert once.num_columns == 1904
+    assert once.equals(pa.table(idmerge.stitch(sparse)))
+
+
+@pytest.mark.parametrize("way", ["once", "twice"])
+def test_sparse_events_take_the_memory_of_their_values(way: str, tmp_path: Path) -> None:
+    sparse, out = tmp_path / "sparse", tmp_path / "out.parquet"
+    write(sparse, *(page(**{f"p{n % 1900}": n}) for n in range(100_000)))
+    learning = "" if way == "once" else ".replace('output=sys.argv[2]', '')"
+    command = [sys.executable, "-c", f"exec({MEASURE!r}{learning})", sparse, out]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert told[0] == "100000"
+    assert int(told[1]) // 1024 < (200 if way == "once" else 800)  # With all cells 1.5 GiB and more.
+
+
+def test_properties_without_end_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    sparse = write(tmp_path / "sparse", *(page(**{f"p{n}": n}) for n in range(60_000)))
     limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)\n" + MEASURE
     command = [sys.executable, "-c", limited, sparse, tmp_path / "out.parquet"]
     told = subprocess.run(command, check=False, capture_output=True, text=True).stderr

@@ -31,6 +31,10 @@ BLOCK = 2**22
 AHEAD = 4
 """Blocks that are read, and blocks that are worked on, before they are asked for."""
 MOST_THREADS = 8
+WIDE = 250
+"""Columns of a table from which on its blocks are smaller."""
+LEAST = 2**16
+"""Bytes of the smallest of these."""
 
 
 class Block(NamedTuple):
@@ -44,24 +48,31 @@ class Block(NamedTuple):
     """The length of the text that counts."""
 
 
-def blocks_of(stream: io.BufferedReader, head: bytes) -> Iterator[Block]:
+def block_size(columns: int) -> int:
+    """Return how many bytes become a table at once, which has all its cells, empty ones too."""
+    return BLOCK if columns < WIDE else max(LEAST, BLOCK * 160 // columns)
+
+
+def blocks_of(stream: io.BufferedReader, head: bytes, size: int | None = None) -> Iterator[Block]:
     """Yield ``head``, read already, and the rest of ``stream`` in blocks.
+
+    These have ``size`` bytes or more, by default `BLOCK`.
 
     Raises:
         FileFormatError: The stream is cut off or damaged; what came before is yielded.
     """
-    return _cut(_texts(stream, head))
+    return _cut(_texts(stream, head, size or BLOCK))
 
 
-def _texts(stream: io.BufferedReader, head: bytes) -> Iterator[bytes]:
-    """Yield ``head`` and the rest of ``stream`` in texts of `BLOCK` bytes, up to any damage."""
+def _texts(stream: io.BufferedReader, head: bytes, size: int) -> Iterator[bytes]:
+    """Yield ``head`` and the rest of ``stream`` in texts of ``size`` bytes, up to any damage."""
     pieces, length = [head], len(head)
     while True:
-        if length >= BLOCK:
+        if length >= size:
             yield b"".join(pieces)
             pieces, length = [], 0
         try:
-            piece = stream.read1(BLOCK - length)
+            piece = stream.read1(size - length)
         except FileFormatError:
             yield b"".join(pieces)
             raise
@@ -98,16 +109,20 @@ def _cut(texts: Iterator[bytes]) -> Iterator[Block]:
 
 
 def each_block(
-    blocks: Iterator[Block], work: Callable[[bytes, bytes, int], T], *, ahead: bool
+    blocks: Iterator[Block],
+    work: Callable[[bytes, bytes, int], T],
+    *,
+    ahead: bool,
+    size: int | None = None,
 ) -> Generator[T]:
     """Yield the results of ``work`` for ``blocks`` in order, on threads unless the file is short.
 
-    With ``ahead`` another thread reads the blocks.
+    With ``ahead`` another thread reads the blocks. ``size`` is that of `blocks_of`.
     """
     first = next(blocks, None)
     if first is None:
         return
-    is_short = len(first.text) < BLOCK
+    is_short = len(first.text) < (size or BLOCK)
     with ExitStack() as stack:
         if ahead and not is_short and _threads() > 1:
             blocks = stack.enter_context(closing(_read_ahead(blocks)))

@@ -220,7 +220,9 @@ impl Wanted {
             if values.is_mixed || kinds.count_ones() > 1 {
                 mixed.push(values.name);
             } else {
-                columns.push((values.name, column.unwrap_or_else(|| Arc::new(NullArray::new(self.rows)))));
+                let column = column
+                    .map_or_else(|| Arc::new(NullArray::new(self.rows)) as ArrayRef, |column| column.dense());
+                columns.push((values.name, column));
             }
         }
         let fields = columns.iter().map(|(name, column)| Field::new(name, column.data_type().clone(), true));

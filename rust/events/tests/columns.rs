@@ -9,7 +9,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use idmerge_events::columns::{
-    ColumnBuilder, Columns, ExpectedKinds, Flattener, NamedKinds, arrow_type, milliseconds,
+    ColumnBuilder, Columns, ExpectedKinds, Flattener, NamedKinds, SparseColumn, arrow_type, milliseconds,
 };
 use idmerge_events::json::cells::Cell;
 use idmerge_events::scan::{Scan, Scanner};
@@ -50,7 +50,7 @@ fn rows_that_a_builder_is_not_given_are_null_and_the_first_of_a_row_counts() {
     column.set(3, &Cell::Null, "");
     column.set(4, &Cell::Integer(7), "");
     assert!(column.is_exact());
-    let array = column.finish(6).expect("it has values");
+    let array = column.finish(6).expect("it has values").dense();
     let values: Vec<_> = array.as_primitive::<Int64Type>().iter().collect();
     assert_eq!(values, [None, Some(5), None, None, Some(7), None]);
 }
@@ -65,7 +65,7 @@ fn a_builder_of_a_wrongly_guessed_type_reports_it() {
     let mut column = ColumnBuilder::expecting(kind::INTEGER | kind::FLOAT);
     column.set(0, &Cell::Integer(5), "");
     assert!(column.is_exact());
-    let array = column.finish(1).expect("it has values");
+    let array = column.finish(1).expect("it has values").dense();
     assert_eq!(array.as_primitive::<Float64Type>().value(0).to_bits(), 5f64.to_bits());
     assert!(ColumnBuilder::expecting(kind::NULL).finish(3).is_none());
     assert_eq!(ColumnBuilder::expecting(kind::BOOL).finish_with_nulls(3).data_type(), &DataType::Boolean);
@@ -138,12 +138,13 @@ fn a_schema_is_inferred_from_all_values_of_a_block() {
         _ => json!({"event":"e","properties": {"x": 2, "s": [1]}}),
     });
     let columns = columns(&text.map(|event| event.to_string()).join("\n"));
-    let plain = |name: &str| columns.plain(name);
+    let plain = |name: &str| columns.plain(name).map(SparseColumn::dense);
     let n: Vec<_> = plain("n").expect("values").as_primitive::<Int64Type>().iter().collect();
     assert_eq!(n, [Some(1), Some(2), None]);
     let x: Vec<_> = plain("x").expect("values").as_primitive::<Float64Type>().iter().collect();
     assert_eq!(x, [Some(1.0), Some(0.5), Some(2.0)]);
-    let s: Vec<_> = plain("s").expect("values").as_string::<i32>().iter().collect();
+    let s = plain("s").expect("values");
+    let s: Vec<_> = s.as_string::<i32>().iter().collect();
     assert_eq!(s, [Some("true"), Some("t"), Some("[1]")]);
     assert!(plain("none").is_none());
 }
@@ -166,7 +167,8 @@ fn there_are_no_columns_until_declined_lines_are_filled() {
     let filled = [None, Some(br#"{"event":"e","properties":{"a":2.5}}"#.as_slice())];
     let scan = scanner.scan(&[], text, Some(&expected), Some(&filled)).expect("each is filled");
     let columns = scan.columns.expect("nothing is unread");
-    let a: Vec<_> = columns.plain("a").expect("values").as_primitive::<Float64Type>().iter().collect();
+    let a: Vec<_> =
+        columns.plain("a").expect("values").dense().as_primitive::<Float64Type>().iter().collect();
     assert_eq!(a, [Some(1.0), Some(2.5)]);
     for wrong in [&filled[..1], &[Some(b"x".as_slice()), None]] {
         let error = scanner.scan(&[], text, Some(&expected), Some(wrong)).err().expect("wrongly filled");
@@ -175,15 +177,18 @@ fn there_are_no_columns_until_declined_lines_are_filled() {
 }
 
 #[test]
-fn columns_with_too_many_cells_are_dropped_and_the_rest_of_the_scan_stays() {
-    // 2,100 rows with a property of their own each are more than four million cells.
-    let lines: Vec<String> = (0..2100)
-        .map(|row| format!("{{\"event\":\"e\",\"properties\":{{\"distinct_id\":\"u\",\"p{row}\":1}}}}"))
-        .collect();
-    let scan = scan_columns(&lines.join("\n"), &ExpectedKinds::of(None));
-    assert!(scan.columns.is_none() && scan.unread().is_empty());
-    assert_eq!((scan.len(), scan.properties().len()), (2100, 2101));
-    assert_eq!(scan.observed(2099).expect("a row"), Some("u"));
+fn sparse_columns_take_the_memory_of_their_values() {
+    let lines = |properties: usize| {
+        let event = |row| format!("{{\"event\":\"e\",\"properties\":{{\"p{}\":1}}}}", row % properties);
+        (0..4000).map(event).collect::<Vec<_>>().join("\n")
+    };
+    let (few, many) = (columns(&lines(2)), columns(&lines(2000)));
+    let bytes = |columns: &Columns, name: &str| columns.plain(name).expect("values").bytes();
+    assert!(many.bytes() < 3 * few.bytes(), "{} and {}", many.bytes(), few.bytes());
+    assert!(bytes(&many, "p1999") < bytes(&few, "p1") / 8);
+    let last = many.plain("p1999").expect("values").dense();
+    assert_eq!((last.len(), last.null_count()), (4000, 3998));
+    assert!(last.is_valid(1999) && last.is_valid(3999));
 }
 
 fn flatten(properties: &[NamedKinds], text: &str) -> Result<RecordBatch, String> {
@@ -257,7 +262,7 @@ proptest! {
         let lines: Vec<String> =
             values.iter().map(|value| json!({"event":"e","properties": {"p": value}}).to_string()).collect();
         let columns = columns(&lines.join("\n"));
-        let Some(array) = columns.plain("p") else {
+        let Some(array) = columns.plain("p").map(SparseColumn::dense) else {
             prop_assert!(values.iter().all(Value::is_null));
             return Ok(());
         };

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, new_null_array};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow_schema::DataType;
 
+use crate::columns::sparse::SparseColumn;
 use crate::json::cells::Cell;
 use crate::schema::kind;
 
@@ -25,7 +26,9 @@ pub fn arrow_type(kinds: u8) -> DataType {
 
 /// A builder of one column: rows that are not written are null.
 pub struct ColumnBuilder {
+    /// The values of the rows that have one.
     values: Values,
+    rows: Vec<u32>,
     /// The kinds of the values that were expected, and of those that were met.
     kinds: u8,
     /// The row that was written last, counted from 1.
@@ -45,10 +48,12 @@ impl ColumnBuilder {
     /// Returns a column without rows that expects values of these kinds.
     pub fn expecting(kinds: u8) -> Self {
         let values = if kinds & !kind::NULL == 0 { Values::None } else { Values::of(kinds) };
-        Self { values, kinds, written: 0 }
+        Self { values, rows: Vec::new(), kinds, written: 0 }
     }
 
     /// Writes a cell into `row`, unless that is written already; all rows behind it are not.
+    ///
+    /// There are fewer than 2³² rows.
     #[inline]
     pub fn set(&mut self, row: usize, cell: &Cell<'_>, buffer: &str) {
         if self.written > row {
@@ -63,8 +68,9 @@ impl ColumnBuilder {
         if matches!(self.values, Values::None) {
             self.values = Values::of(kind);
         }
-        self.values.grow(row);
-        self.values.append(cell, buffer);
+        if self.values.append(cell, buffer) {
+            self.rows.push(row as u32);
+        }
     }
 
     /// Returns the kinds of the values that were expected, and of those that were met.
@@ -77,32 +83,32 @@ impl ColumnBuilder {
         self.values.data_type().is_none_or(|own| own == arrow_type(self.kinds))
     }
 
-    /// Returns the column, null at its end where it has fewer rows; None if it has no value.
-    pub fn finish(mut self, rows: usize) -> Option<ArrayRef> {
-        self.values.grow(rows);
-        Some(match self.values {
+    /// Returns the column of so many rows; None if no value was met and none is expected.
+    pub fn finish(self, rows: usize) -> Option<SparseColumn> {
+        let values: ArrayRef = match self.values {
             Values::None => return None,
             Values::Text(mut column) => Arc::new(column.finish()),
             Values::Integer(mut column) => Arc::new(column.finish()),
             Values::Float(mut column) => Arc::new(column.finish()),
             Values::Bool(mut column) => Arc::new(column.finish()),
-        })
+        };
+        Some(SparseColumn::new(rows, self.rows, values))
     }
 
-    /// Returns the column, also if all its rows are null.
+    /// Returns the column with all its rows, also if all are null.
     pub fn finish_with_nulls(self, rows: usize) -> ArrayRef {
         let kinds = self.kinds;
-        self.finish(rows).unwrap_or_else(|| new_null_array(&arrow_type(kinds), rows))
+        self.finish(rows).unwrap_or_else(|| SparseColumn::without_values(rows, &arrow_type(kinds))).dense()
     }
 }
 
 impl Values {
     fn of(kinds: u8) -> Self {
         match arrow_type(kinds) {
-            DataType::Int64 => Self::Integer(Int64Builder::new()),
-            DataType::Float64 => Self::Float(Float64Builder::new()),
-            DataType::Boolean => Self::Bool(BooleanBuilder::new()),
-            _ => Self::Text(StringBuilder::new()),
+            DataType::Int64 => Self::Integer(Int64Builder::with_capacity(0)),
+            DataType::Float64 => Self::Float(Float64Builder::with_capacity(0)),
+            DataType::Boolean => Self::Bool(BooleanBuilder::with_capacity(0)),
+            _ => Self::Text(StringBuilder::with_capacity(0, 0)),
         }
     }
 
@@ -116,47 +122,21 @@ impl Values {
         })
     }
 
-    /// Appends a cell; null if the type cannot hold it, which the set of kinds shows.
+    /// Appends a cell, and returns false if the type cannot hold it, which the set of kinds shows.
     #[inline]
-    fn append(&mut self, cell: &Cell<'_>, buffer: &str) {
+    fn append(&mut self, cell: &Cell<'_>, buffer: &str) -> bool {
         match (self, cell) {
-            (Self::None, _) => (),
             (Self::Text(column), Cell::Borrowed(text)) => column.append_value(text),
-            (Self::Text(column), cell) => column.append_option(cell.text(buffer)),
+            (Self::Text(column), cell) => match cell.text(buffer) {
+                Some(text) => column.append_value(text),
+                None => return false,
+            },
             (Self::Integer(column), Cell::Integer(number)) => column.append_value(*number),
-            (Self::Integer(column), _) => column.append_null(),
             (Self::Float(column), Cell::Integer(number)) => column.append_value(*number as f64),
-            (Self::Float(column), Cell::Float(number)) => {
-                column.append_option(Some(*number).filter(|number| number.is_finite()));
-            }
-            (Self::Float(column), _) => column.append_null(),
+            (Self::Float(column), Cell::Float(number)) if number.is_finite() => column.append_value(*number),
             (Self::Bool(column), Cell::Bool(value)) => column.append_value(*value),
-            (Self::Bool(column), _) => column.append_null(),
+            _ => return false,
         }
-    }
-
-    /// Adds nulls until there are this many rows.
-    #[inline]
-    fn grow(&mut self, rows: usize) {
-        let count = match self {
-            Self::None => return,
-            Self::Text(column) => column.len(),
-            Self::Integer(column) => column.len(),
-            Self::Float(column) => column.len(),
-            Self::Bool(column) => column.len(),
-        };
-        if count < rows {
-            self.append_nulls(rows - count);
-        }
-    }
-
-    fn append_nulls(&mut self, count: usize) {
-        match self {
-            Self::None => (),
-            Self::Text(column) => column.append_nulls(count),
-            Self::Integer(column) => column.append_nulls(count),
-            Self::Float(column) => column.append_nulls(count),
-            Self::Bool(column) => column.append_nulls(count),
-        }
+        true
     }
 }

@@ -9,14 +9,11 @@ use std::collections::{HashMap, HashSet};
 
 use arrow_array::{Array, ArrayRef};
 
+use crate::columns::sparse::SparseColumn;
 use crate::columns::table::TableBuilder;
 use crate::json::cells::{Cells, Spare};
 use crate::links::{Rules, Stated};
 use crate::schema::Properties;
-
-/// The limit of the cells of a block's columns, empty ones included: a few times what a block of
-/// dense events has.
-const MAX_CELLS: usize = 1 << 22;
 
 /// Names of properties, and the kinds of their values.
 pub type Kinds = Vec<(String, u8)>;
@@ -45,7 +42,7 @@ impl ExpectedKinds {
 pub struct Columns {
     rows: usize,
     always: [ArrayRef; 4],
-    plain: HashMap<Box<str>, ArrayRef>,
+    plain: HashMap<Box<str>, SparseColumn>,
 }
 
 impl Columns {
@@ -56,7 +53,8 @@ impl Columns {
 
     /// Returns the bytes that the columns take.
     pub fn bytes(&self) -> usize {
-        self.always.iter().chain(self.plain.values()).map(Array::get_array_memory_size).sum()
+        let always: usize = self.always.iter().map(Array::get_array_memory_size).sum();
+        always + self.plain.values().map(SparseColumn::bytes).sum::<usize>()
     }
 
     /// Returns the columns that every table has.
@@ -65,7 +63,7 @@ impl Columns {
     }
 
     /// Returns the column of a property; None if all its rows are null.
-    pub fn plain(&self, name: &str) -> Option<&ArrayRef> {
+    pub fn plain(&self, name: &str) -> Option<&SparseColumn> {
         self.plain.get(name)
     }
 }
@@ -89,8 +87,6 @@ pub struct Inference<'r> {
     table: TableBuilder,
     buffer: String,
     spare: Spare,
-    /// Whether the columns exceeded the limit of cells.
-    is_too_sparse: bool,
 }
 
 impl<'r> Inference<'r> {
@@ -104,7 +100,6 @@ impl<'r> Inference<'r> {
             table: TableBuilder::of(length),
             buffer: String::new(),
             spare: Spare::default(),
-            is_too_sparse: false,
         }
     }
 
@@ -120,39 +115,24 @@ impl<'r> Inference<'r> {
             return LineRead::default();
         };
         self.properties.take_row(row, cells.properties.iter().map(|(place, cell)| (*place, cell.kind())));
-        let is_in_columns =
-            self.is_too_sparse || add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer);
-        if self.table.cells() > MAX_CELLS {
-            self.drop_columns();
-        }
+        let is_in_columns = add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer);
         let stated = self.rules.stated_by(&cells, &[], &self.buffer, observe, unescaped);
         self.spare.take_back(cells);
         LineRead { stated, has_properties: true, is_in_columns }
     }
 
-    #[cold]
-    fn drop_columns(&mut self) {
-        (self.is_too_sparse, self.table) = (true, TableBuilder::of(0));
-    }
-
     /// Adds an event of the caller's to the columns alone, and returns whether it was one.
     pub fn fill(&mut self, line: &str) -> bool {
         let cells = Cells::read(line, &mut self.properties, &mut self.buffer, &mut self.spare);
-        cells.is_some_and(|cells| {
-            self.is_too_sparse || add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer)
-        })
+        cells.is_some_and(|cells| add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer))
     }
 
-    /// Returns the properties of the events, and their columns unless these exceeded the limit of
-    /// cells.
+    /// Returns the properties of the events, and their columns.
     ///
     /// # Errors
     ///
     /// The kinds of the properties that did not fit the types guessed for their columns.
-    pub fn finish(self) -> Result<(Properties, Option<Columns>), Kinds> {
-        if self.is_too_sparse {
-            return Ok((self.properties, None));
-        }
+    pub fn finish(self) -> Result<(Properties, Columns), Kinds> {
         let name = |place: usize| self.properties.names().name(place);
         let misfits: Vec<_> =
             self.table.misfits().map(|(place, kinds)| (name(place).to_owned(), kinds)).collect();
@@ -162,11 +142,11 @@ impl<'r> Inference<'r> {
         let rows = self.table.count();
         let (always, plain) = self.table.finish();
         let plain = plain.into_iter().filter_map(|(place, column)| {
-            let array = column.finish(rows)?;
-            (array.null_count() < rows).then(|| (name(place).into(), array))
+            let column = column.finish(rows)?;
+            (!column.is_empty()).then(|| (name(place).into(), column))
         });
         let columns = Columns { rows, always, plain: plain.collect() };
-        Ok((self.properties, Some(columns)))
+        Ok((self.properties, columns))
     }
 }
 

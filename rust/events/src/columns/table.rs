@@ -1,8 +1,8 @@
 //! A table builder: the columns that every table of events has, and one for each property.
 //!
 //! The columns that every table has come first: `event`, `time`, `distinct_id` as it was sent, and
-//! `$distinct_id_before_identity`. Only cells that are there cost time, so thousands of sparse
-//! columns are nearly as fast as a few; each takes the memory of all its rows.
+//! `$distinct_id_before_identity`. Only cells that are there cost time and memory, so thousands of
+//! sparse columns are nearly as cheap as a few.
 
 use std::sync::Arc;
 
@@ -157,11 +157,6 @@ impl TableBuilder {
     /// Returns the number of rows.
     pub fn count(&self) -> usize {
         self.count
-    }
-
-    /// Returns how many cells the columns of properties have, empty ones included.
-    pub fn cells(&self) -> usize {
-        self.count * self.plain.len()
     }
 
     /// Returns the place of each property whose values do not fit the type that was expected, and

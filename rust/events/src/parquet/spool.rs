@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema};
 use idmerge_core::Id;
 use parquet::arrow::ArrowSchemaConverter;
@@ -15,7 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
-use crate::columns::{Columns, NamedKinds, always, arrow_type, is_plain};
+use crate::columns::{Columns, NamedKinds, SparseColumn, always, arrow_type, is_plain};
 use crate::error::Error;
 use crate::parquet::pages::{FileStores, PageFile};
 use crate::parquet::row_group::{CANONICAL, EncodedEvents, SentIds, write_sent};
@@ -110,28 +110,33 @@ impl Spool {
         sent: &[u8],
         era: Option<u64>,
     ) -> Result<Option<EncodedEvents>, ParquetError> {
-        let (mut fields, mut columns, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fields, mut names) = (Vec::new(), Vec::new());
         for (place, field) in always().into_iter().enumerate() {
             if place != CANONICAL {
                 fields.push(field);
-                columns.push(blocks.iter().map(|block| block.always()[place].clone()).collect());
             }
         }
+        let mut columns = Vec::new();
         for (name, column, kinds) in properties.iter().filter(|(name, ..)| is_plain(name)) {
             if blocks.iter().all(|block| block.plain(name).is_none()) {
                 continue;
             }
             let wanted = arrow_type(*kinds);
-            let arrays = blocks.iter().map(|block| match block.plain(name) {
-                None => Ok(Some(new_null_array(&wanted, block.rows()))),
-                Some(array) => widened(array, &wanted),
+            let widened = blocks.iter().map(|block| match block.plain(name) {
+                None => Ok(Some(SparseColumn::without_values(block.rows(), &wanted))),
+                Some(column) => column.widened(&wanted),
             });
-            let Some(arrays) = arrays.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
+            let Some(blocks) = widened.collect::<Result<Option<Vec<_>>, _>>()? else { return Ok(None) };
             fields.push(Field::new(column, wanted.clone(), true));
-            columns.push(arrays);
+            columns.push(blocks);
             names.push((name, wanted));
         }
-        let mut chunks = self.encode_columns(Schema::new(fields), columns)?.into_iter();
+        let always_there = (0..4).filter(|&place| place != CANONICAL);
+        let always_there =
+            always_there.map(|place| blocks.iter().map(|block| block.always()[place].clone()).collect());
+        // One column at a time has all its rows.
+        let plain = columns.into_iter().map(|blocks| blocks.iter().map(SparseColumn::dense).collect());
+        let mut chunks = self.encode_columns(Schema::new(fields), always_there.chain(plain))?.into_iter();
         let always = [chunks.next(), chunks.next(), None, chunks.next()];
         let plain = names.into_iter().zip(chunks);
         let plain = plain.map(|((name, kind), chunk)| (name.clone(), (kind, chunk))).collect();
@@ -160,7 +165,7 @@ impl Spool {
     fn encode_columns(
         &self,
         schema: Schema,
-        columns: Vec<Vec<ArrayRef>>,
+        columns: impl IntoIterator<Item = Vec<ArrayRef>>,
     ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
         let schema = Arc::new(schema);
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;
@@ -169,7 +174,7 @@ impl Spool {
         let writers = ArrowRowGroupWriterFactory::new(&nowhere, schema.clone())
             .with_page_store_factory(Arc::new(FileStores(self.pages.clone())))
             .create_column_writers(0)?;
-        let mut chunks = Vec::with_capacity(columns.len());
+        let mut chunks = Vec::with_capacity(writers.len());
         for ((mut writer, field), arrays) in writers.into_iter().zip(schema.fields()).zip(columns) {
             for array in arrays {
                 for leaf in compute_leaves(field, &array)? {
@@ -185,17 +190,4 @@ impl Spool {
 /// Returns the path of a column: its name, for none is nested.
 fn path(name: String) -> ColumnPath {
     ColumnPath::new(vec![name])
-}
-
-/// Returns a column as one of a wider type, which loses nothing; None if that cannot be.
-fn widened(array: &ArrayRef, wanted: &DataType) -> Result<Option<ArrayRef>, ParquetError> {
-    Ok(match (array.data_type(), wanted) {
-        (own, wanted) if own == wanted => Some(array.clone()),
-        // The kinds of all values show that these integers are exact as doubles.
-        (DataType::Int64, DataType::Float64 | DataType::Utf8) | (DataType::Boolean, DataType::Utf8) => {
-            Some(arrow_cast::cast(array, wanted)?)
-        }
-        // It is unknown by now which fractions came as integers.
-        _ => None,
-    })
 }

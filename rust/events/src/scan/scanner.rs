@@ -157,7 +157,7 @@ impl Scanner {
                 Err(misfits) => expected.take(misfits),
                 Ok((properties, columns)) => {
                     scan.properties = Some(properties);
-                    scan.columns = columns.filter(|_| scan.unread.is_empty());
+                    scan.columns = Some(columns).filter(|_| scan.unread.is_empty());
                     return Ok(scan);
                 }
             }

@@ -38,6 +38,15 @@ format:
 ci:
     .ci/run
 
+# The documentation as a site, in target/site
+site:
+    python site/pages.py
+    mkdocs build --strict
+
+# The site at http://localhost:8000; `just site` again after a change
+serve-site:
+    mkdocs serve
+
 # Write the notebook in examples/ anew, after a change that is meant
 notebook:
     python tests/support/example_notebook.py

@@ -88,8 +88,7 @@ def decoded_object(
 def decoded_for_tables(text: str | bytes | bytearray) -> Any:
     """Return the value of JSON ``text`` as tables have it: ``-0`` is a float (SPEC 9).
 
-    Raises:
-        As `decoded`.
+    Raises what `decoded` raises.
     """
     return _FOR_TABLES.decode(_both(text)[1])
 

@@ -15,7 +15,7 @@ from paths import ROOT
 JUSTFILE = (ROOT / "justfile").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CAMPAIGNS = {path.stem for path in (ROOT / "benches" / "campaigns").glob("*.py")}
-INSTALLED = {"pip", "maturin", "pytest", "ruff", "mypy", "cargo", "just"}
+INSTALLED = {"pip", "maturin", "pytest", "ruff", "mypy", "cargo", "just", "mkdocs"}
 """Programs that come with Python, Rust or '.[dev]'."""
 
 
@@ -98,7 +98,7 @@ def test_all_campaigns_are_run_by_their_recipe_and_listed() -> None:
 
 def test_ci_runs_the_lints_of_the_recipe() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for command in [*recipes()["lint"], *recipes()["test-core"]]:
+    for command in [*recipes()["lint"], *recipes()["site"], *recipes()["test-core"]]:
         assert command in ci.splitlines(), command
 
 

@@ -116,8 +116,7 @@ class ColumnFile:
 def read_schema(name: str, path: str, file_format: Format) -> pa.Schema:
     """Return the names and types of the columns of the file at ``path``.
 
-    Raises:
-        As `opened`.
+    Raises what `opened` raises.
     """
     with opened(name, path, file_format) as file:
         return file.schema

@@ -43,8 +43,7 @@ def object_column(name: str, values: Any) -> Any:
     Values that differ in type are read as those of a file of JSON: objects as JSON text, IDs, times
     and names each by their own rule.
 
-    Raises:
-        As `pandas_columns`.
+    Raises what `pandas_columns` raises.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -113,8 +112,7 @@ def _without_nulls(value: Any) -> Any:
 def polars_columns(frame: Any, names: Iterable[str]) -> pa.Table:
     """Return the columns ``names`` of a frame of polars, also those of Python objects.
 
-    Raises:
-        As `pandas_columns`.
+    Raises what `pandas_columns` raises.
     """
     import pyarrow as pa  # noqa: PLC0415
 

@@ -149,8 +149,7 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     with events of JSON as columns too, when these have been yielded, until it returns False. The
     other arguments are those of `read`.
 
-    Raises:
-        As `read`.
+    Raises what `read` raises.
     """
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns)

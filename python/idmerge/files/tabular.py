@@ -61,8 +61,7 @@ class TableReader(NamedTuple):
     ) -> Iterator[Rows | LinkBatch | BadLine]:
         """Read a Parquet or Arrow file; ``on_bytes`` gets its ``size``.
 
-        Raises:
-            As `of_csv`.
+        Raises what `of_csv` raises.
         """
         names = list(file.schema.names)
         if not names or is_links(names):

@@ -167,8 +167,7 @@ def attribution(  # noqa: PLR0913 - each by its name
 ) -> Answer:
     """Return the revenue in ``events`` by campaign; see `Attribution` for the options.
 
-    Raises:
-        As `Question.ask`.
+    Raises what `Question.ask` raises.
     """
     return Attribution(purchase=purchase, amount=amount, campaign=campaign, model=model, **options).ask(
         events, dialect=dialect, columns=columns

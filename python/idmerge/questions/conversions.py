@@ -129,11 +129,11 @@ def conversion(  # noqa: PLR0913 - each by its name
 ) -> Answer:
     """Return the share of persons that reached ``goal``, by ``by``; options: `Conversion`.
 
-    ``within`` is a timedelta, or a number and a unit (``"30d"``; w, d, h, m or min, s).
+    ``within`` is a timedelta, or a number and a unit (``"30d"``; w, d, h, m or min, s). Raises what
+    `Question.ask` raises, too.
 
     Raises:
         ValueError: ``within`` is no length of time.
-        As `Question.ask`.
     """
     return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(
         events, dialect=dialect, columns=columns

@@ -102,7 +102,6 @@ def signup_rate(
 ) -> Answer:
     """Return the share of visitors in ``events`` with ``signup``; see `SignupRate` for the options.
 
-    Raises:
-        As `Question.ask`.
+    Raises what `Question.ask` raises.
     """
     return SignupRate(signup=signup, by=by, **options).ask(events, dialect=dialect, columns=columns)

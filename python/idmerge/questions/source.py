@@ -83,8 +83,7 @@ def opened(
 def schema_of(events: Any, wanted: Sequence[str], choice: Choice = ANY) -> Columns:
     """Return the columns ``wanted`` of ``events``, without reading rows.
 
-    Raises:
-        As `opened`.
+    Raises what `opened` raises.
     """
     with _connected() as connection:
         files = _files(events)
@@ -99,8 +98,7 @@ def event_names(
 ) -> list[str]:
     """Return the names of ``events``, the most frequent first; see `Question.ask`.
 
-    Raises:
-        As `opened`.
+    Raises what `opened` raises.
     """
     with opened(events, (EVENT,), choice_of(dialect, columns)) as (connection, known):
         named = f"SELECT {known.text(EVENT)} AS name FROM events"

@@ -10,6 +10,7 @@ generator has only to read Markdown: MkDocs and Zensical both do.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import posixpath
 import re
@@ -113,13 +114,27 @@ def _made() -> Iterator[tuple[str, str]]:
         yield f"api/{page}.md", f"# {title}\n\n" + "\n\n".join(f"::: {_home(name)}" for name in names)
         rows += [f"| [{title}]({page}.md) | {', '.join(f'`idmerge.{name}`' for name in names)} |"]
     for name, title in MODULES.items():
-        options = "    options: {show_root_heading: false, show_root_toc_entry: false}\n"
-        yield f"api/{name}.md", f"# {title}: `idmerge.{name}`\n\n::: idmerge.{name}\n{options}"
+        options = ["show_root_heading: false", "show_root_toc_entry: false"]
+        if members := _members(name):
+            options += [f"members: [{', '.join(members)}]"]
+        lines = ["    options:", *(f"      {option}" for option in options)]
+        text = "\n".join([f"# {title}: `idmerge.{name}`", "", f"::: idmerge.{name}", *lines, ""])
+        yield f"api/{name}.md", text
         rows += [f"| [{title}]({name}.md) | `idmerge.{name}` |"]
     intro = "Every public name, by subject; `idmerge.Resolver` is where most begin."
     yield "api/index.md", "\n".join(["# API", "", intro, "", "| page | names |", "| --- | --- |", *rows, ""])
     whole = click.Context(commands, info_name="idmerge", max_content_width=100)
     yield "commands.md", "\n\n".join(["# Command line", *_command(whole)]) + "\n"
+
+
+def _members(module: str) -> list[str]:
+    """Return the ``__all__`` of a module of `idmerge`, which need not be loaded; none if it has none."""
+    place = ROOT / "python" / "idmerge" / module
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    for statement in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
+            return [*ast.literal_eval(statement.value)]
+    return []
 
 
 def _home(name: str) -> str:

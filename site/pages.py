@@ -128,7 +128,7 @@ def _made() -> Iterator[tuple[str, str]]:
 
 
 def _members(module: str) -> list[str]:
-    """Return the ``__all__`` of a module of `idmerge`, which need not be loaded; none if it has none."""
+    """Return the ``__all__`` of a module of `idmerge`, unloaded; none if it has none."""
     place = ROOT / "python" / "idmerge" / module
     path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     for statement in ast.parse(path.read_text("utf-8")).body:

@@ -14,7 +14,7 @@ import idmerge
 from paths import ROOT
 from rust import notices
 
-SHIPPED = ("LICENSE", "THIRD-PARTY-NOTICES")
+SHIPPED = ("LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY-NOTICES")
 DOCS = ROOT / "docs" / "licences.md"
 PERMISSIVE = {"MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "Unicode-3.0", "Zlib"}
 """Licences that let whoever ships the core choose its own, as long as their notices are kept."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import combinations
@@ -23,6 +24,8 @@ from hypothesis import strategies as st
 from command_line import run
 from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver
 from idmerge._formatting import shortened
+from idmerge.cli.rules import RULES
+from idmerge.pages.clusters import page
 from idmerge.pages.diagram import svg
 from idmerge.pages.graph import MOST_NODES, Cluster, Graph, Role, graph_of
 from idmerge.pages.layout import Layout, laid_out
@@ -371,6 +374,33 @@ def pages() -> Iterator[bytes]:
     yield Path("x.html").read_bytes()
 
 
+def test_a_large_star_is_summed_up_by_day_with_its_picture_on_request() -> None:
+    few, many = (page(drawn(grown(count, 1, star=1.0)), RULES).decode() for count in (30, 300))
+    assert "<details>" not in few
+    assert "<figure>" in few
+    found = re.search(r"<h2>(user-\d+) and (\d+) devices", many)
+    assert found is not None
+    shown = drawn(grown(300, 1, star=1.0))
+    hub = next(place for place, node in enumerate(shown.nodes) if node.text == found[1])
+    beside = [edge.first for edge in shown.edges if edge.second == hub]
+    others = Counter(place for edge in shown.edges for place in (edge.first, edge.second))
+    assert int(found[2]) == sum(
+        others[place] == 1 and shown.nodes[place].role is Role.ANONYMOUS for place in beside
+    )
+    summary, _, rest = many.partition("<details>")
+    assert "<figure>" not in summary
+    assert "<figure>" in rest
+    assert ">in no journal<" in summary
+
+
+def test_a_page_says_its_title_once_and_what_is_not_drawn() -> None:
+    shown = drawn(grown(40, 1))
+    content = page(shown, RULES).decode()
+    assert content.count("A cluster") == 2  # The window's title, and the heading.
+    assert f'<p class="sources">{len(shown.nodes)} IDs · {len(shown.links)} links</p>' in content
+    assert "A cluster" in svg(shown).decode()
+
+
 def test_a_page_holds_hostile_ids_as_text_and_needs_nothing_else() -> None:
     for content in pages():
         tags = Tags()
@@ -387,6 +417,7 @@ def test_a_page_holds_hostile_ids_as_text_and_needs_nothing_else() -> None:
             "h1",
             "figure",
             "p",
+            "section",
             "table",
             "tr",
             "th",

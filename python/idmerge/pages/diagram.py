@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from idmerge._formatting import counted, full, utc
+from idmerge._formatting import full, utc
 from idmerge.events import Kind
 from idmerge.pages.figures import INK, PAPER, own_settings, svg_of
 from idmerge.pages.graph import Role
@@ -42,17 +42,19 @@ MARGIN, HEADER, LEGEND_ROW, LEGEND_COLUMN, NARROWEST = 0.25, 0.5, 0.22, 1.25, 5.
 """Inches."""
 
 
-def svg(graph: Graph) -> bytes:
+def svg(graph: Graph, *, has_title: bool = True) -> bytes:
     """Return ``graph`` as SVG, in which each ID and each link has its whole text as a title.
+
+    The graph's own title stands above it, unless a page says it already.
 
     Raises:
         MissingExtraError: matplotlib or scipy is not installed.
     """
     with own_settings("matplotlib", "scipy"):
-        return svg_of(*_drawn(graph))
+        return svg_of(*_drawn(graph, graph.heading if has_title else ""))
 
 
-def _drawn(graph: Graph) -> tuple[Figure, dict[str, str]]:
+def _drawn(graph: Graph, heading: str) -> tuple[Figure, dict[str, str]]:
     """Return the figure, and the titles of its nodes and links by the names of their groups."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -63,17 +65,12 @@ def _drawn(graph: Graph) -> tuple[Figure, dict[str, str]]:
     boxes += [layout.box_of(node) for node in range(len(graph.nodes))]
     left, right = min(box.left for box in boxes) - MARGIN, max(box.right for box in boxes) + MARGIN
     low, high = min(box.low for box in boxes) - MARGIN, max(box.high for box in boxes) + MARGIN
-    heading = graph.title
-    if graph.hidden:
-        heading += f", without {counted(graph.hidden, 'ID')} further away"
-    if graph.repeated:
-        heading += f", without {counted(graph.repeated, 'link')} between the same IDs"
     width = max(right - left, NARROWEST, layout.labels.width_of(heading, 11, bold=True)[0] + 2 * MARGIN)
     left -= (width - (right - left)) / 2
     handles = _legend(graph)
     columns = max(1, min(len(handles), int(width / LEGEND_COLUMN)))
     low -= math.ceil(len(handles) / columns) * LEGEND_ROW + 0.1
-    high += HEADER
+    high += HEADER if heading else 0
     figure = Figure(figsize=(width, high - low), facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(left, left + width), ylim=(low, high))
     axes.set_axis_off()

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def document(
-    title: str, main: Iterable[str], *, header: Iterable[str] = (), is_wide: bool = False
-) -> Iterator[str]:
+def document(title: str, main: Iterable[str], *, header: Iterable[str] = ()) -> Iterator[str]:
     """Yield the lines of a page: ``title`` as text, HTML below it, and the main part."""
     yield "<!doctype html>"
     yield '<html lang="en">'
@@ -29,7 +27,7 @@ def document(
     yield f"<title>{escape(title)}</title>"
     yield f"<style>{STYLE}</style>"
     yield "</head>"
-    yield '<body class="wide">' if is_wide else "<body>"
+    yield "<body>"
     yield "<header>"
     yield f"<h1>{escape(title)}</h1>"
     yield from header
@@ -41,9 +39,10 @@ def document(
     yield "</html>"
 
 
-def document_bytes(title: str, main: Iterable[str], *, is_wide: bool = False) -> bytes:
-    """Return the page as a file's content."""
-    return ("\n".join(document(title, main, is_wide=is_wide)) + "\n").encode()
+def document_bytes(title: str, main: Iterable[str], *, about: str = "") -> bytes:
+    """Return the page as a file's content, with a line ``about`` it beneath the title."""
+    header = [f'<p class="sources">{escape(about)}</p>'] if about else []
+    return ("\n".join(document(title, main, header=header)) + "\n").encode()
 
 
 def figure(svg: bytes) -> str:

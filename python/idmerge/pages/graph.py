@@ -84,6 +84,20 @@ class Graph:
     repeated: int
     """The number of links that are not drawn, for there are too many between the same two IDs."""
 
+    @property
+    def heading(self) -> str:
+        """The title, and what is not drawn."""
+        return ", without ".join([self.title, *self.left_out])
+
+    @property
+    def left_out(self) -> list[str]:
+        """What is not drawn, in words."""
+        left_out = [counted(self.hidden, "ID") + " further away"] if self.hidden else []
+        return [
+            *left_out,
+            *([f"{counted(self.repeated, 'link')} between the same IDs"] if self.repeated else []),
+        ]
+
 
 def graph_of(
     title: str,

@@ -6,20 +6,19 @@ STYLE = """
   --paper: #f5f6f8; --sheet: #fff; --ink: #1d2430; --soft: #5d6878; --line: #e0e4ea;
   --error: #b3261e; --warning: #9a5b00; --note: #2f5f9e; --fine: #1b7a47; --bar: #4a76b8;
   --error-tint: #fce8e6; --warning-tint: #fff1d6; --note-tint: #e5eefb; --fine-tint: #ddf3e6; --well: #edf0f4;
-  --mark: #fff4cc;
+  --mark: #fff4cc; --series-0: #0072b2; --series-1: #e69f00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14171c; --sheet: #1d2128; --ink: #e6e9ee; --soft: #9aa5b5; --line: #323943;
     --error: #ff9d94; --warning: #f3bd66; --note: #93bdf5; --fine: #7ed6a5; --bar: #6f9bdc;
     --error-tint: #47201d; --warning-tint: #423013; --note-tint: #1d3150; --fine-tint: #16392a;
-    --well: #2a3039; --mark: #4a4013;
+    --well: #2a3039; --mark: #4a4013; --series-0: #5aa9dc; --series-1: #f0b64a;
   }
 }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.55 system-ui, sans-serif }
 header, main { max-width: 64rem; margin: 0 auto; padding: 0 1.5rem }
-.wide header, .wide main { max-width: 90rem }
 header { padding-top: 2.2rem }
 main { padding-bottom: 2.5rem }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .8rem; overflow-wrap: anywhere }
@@ -39,10 +38,31 @@ th[colspan] { text-align: center }
 th.name, td.name { text-align: left; padding-left: 0; min-width: 8rem; overflow-wrap: anywhere }
 .links th, .links td { text-align: left; padding: .2rem .8rem .2rem 0 }
 .links th:first-child, .links td:first-child { text-align: right }
-.links td:nth-child(4), .links td:nth-child(5) { font-family: ui-monospace, monospace; min-width: 12rem;
+.links td:nth-child(2) { white-space: nowrap }
+.links td:nth-child(4), .links td:nth-child(5) { font: .86em/1.75 ui-monospace, monospace; min-width: 9rem;
   overflow-wrap: anywhere }
 .links .chain { background: var(--mark) }
 .links .rejected { color: var(--error) }
+.sheet { background: var(--sheet); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .6rem 1.2rem 1rem; margin-top: .8rem; overflow-x: auto }
+.sheet table { margin-top: .4rem }
+.sheet > p { margin: .4rem 0; color: var(--soft) }
+details { margin-top: .8rem }
+summary { cursor: pointer; color: var(--note); padding: .3rem 0 }
+figure svg { display: block; margin: 0 auto; max-width: 100%; height: auto }
+.legend { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: 0 0 .8rem; font-size: .85rem;
+  color: var(--soft) }
+.legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: .2rem; margin-right: .4rem;
+  vertical-align: -.1rem }
+i.series-0 { background: var(--series-0) }
+i.series-1 { background: var(--series-1) }
+.pairs { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .55rem .9rem; align-items: center }
+.pairs .name { font-size: .85rem; max-width: 16rem; overflow-wrap: anywhere }
+.pair { border-left: 1px solid var(--line); padding-right: 9.5rem }
+.line { display: flex; align-items: center; height: 1.05rem }
+.line i { display: block; height: .85rem; border-radius: 0 .2rem .2rem 0; flex: none }
+.line .number { padding-left: .4rem; white-space: nowrap; flex: none }
+.line small { color: var(--soft) }
 pre { background: var(--well); border-radius: .6rem; padding: 1rem; overflow-x: auto; font-size: 13px }
 .pill { display: inline-block; border-radius: 1rem; padding: .05rem .7rem; font-size: .82rem;
   font-weight: 600 }
@@ -75,6 +95,17 @@ pre { background: var(--well); border-radius: .6rem; padding: 1rem; overflow-x: 
 .columns .well i { display: block; width: 100%; background: var(--bar); border-radius: .2rem .2rem 0 0 }
 .columns .name { font-size: .72rem; color: var(--soft); padding-top: .25rem; white-space: nowrap }
 .columns.many .name { writing-mode: vertical-rl; align-self: center; height: 4rem; padding: .25rem 0 0 }
+.columns.timed { gap: 0 }
+.columns.timed .well { gap: 1px; min-height: 10rem; padding: 2.4rem 10% 0; justify-content: center }
+.columns.timed .column { flex: 1; max-width: 4.5rem; height: 100%; display: flex; flex-direction: column;
+  justify-content: flex-end; text-align: center }
+.columns.timed .column i { border-radius: .15rem .15rem 0 0; flex: none }
+.columns.timed .column i.series-0 { background: var(--series-0) }
+.columns.timed .column i.series-1 { background: var(--series-1) }
+.columns.timed small { font-size: .7rem; line-height: 1.2; color: var(--soft); white-space: nowrap;
+  align-self: center }
+.columns.timed .name { height: 1.6rem; display: flex; justify-content: center }
+.columns.timed.dense .well { padding-left: 0; padding-right: 0 }
 article { padding: 1rem 1.2rem; margin-bottom: .8rem; border-left: .3rem solid var(--note) }
 article.error { border-left-color: var(--error) }
 article.warning { border-left-color: var(--warning) }
@@ -97,6 +128,11 @@ article p { margin: .3rem 0 }
 .missing { color: var(--soft) }
 .missing dl { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; margin: 0; font-size: .9rem }
 .missing dd { margin: 0 }
+@media print {
+  body { background: none }
+  article, .chart, .sheet, figure, .card { break-inside: avoid }
+  details { display: none }
+}
 @media (max-width: 62rem) { .cards { grid-template-columns: repeat(3, 1fr) } }
 @media (max-width: 36rem) {
   header, main { padding-left: .9rem; padding-right: .9rem }
@@ -105,5 +141,9 @@ article p { margin: .3rem 0 }
   .cards { grid-template-columns: repeat(2, 1fr) }
   .columns .name { writing-mode: vertical-rl; align-self: center; height: 4rem; padding: .25rem 0 0 }
   .columns { gap: .2rem }
+  .columns.timed .name { writing-mode: vertical-rl; height: 5.2rem; width: auto }
+  .pairs { grid-template-columns: minmax(0, 1fr) }
+  .pairs .name { max-width: none; margin-bottom: -.4rem }
+  .pair { padding-right: 8rem }
 }
 """

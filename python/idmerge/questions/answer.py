@@ -13,7 +13,8 @@ from idmerge._naming import named
 from idmerge.errors import ColumnError
 from idmerge.files import replacing
 from idmerge.pages import bars
-from idmerge.pages.document import document_bytes, figure
+from idmerge.pages.document import document_bytes
+from idmerge.pages.series import series_chart
 from idmerge.questions.columns import VERSIONS, shown_name
 from idmerge.questions.tables import html_lines, text_lines
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge.questions.columns import Key, Measure
+    from idmerge.questions.scope import Scope
 
 Picture = Literal["svg", "png", "html"]
 
@@ -44,6 +46,10 @@ class Answer:
     table: pa.Table = field(repr=False)
     sql: str = field(repr=False)
     """The statement that ran; it reads a table or view called ``events``."""
+    scope: Scope | None = field(default=None, repr=False)
+    """The events that were read."""
+    finding: str = field(default="", repr=False)
+    """The answer in a sentence."""
 
     @classmethod
     def of_rows(  # noqa: PLR0913 - its fields, the table as rows
@@ -55,6 +61,7 @@ class Answer:
         key: Key | None,
         measures: tuple[Measure, ...],
         charted: Measure,
+        scope: Scope | None = None,
     ) -> Answer:
         """Return the answer whose table DuckDB gave as ``rows``."""
         import pyarrow as pa  # noqa: PLC0415
@@ -78,7 +85,7 @@ class Answer:
             raise ColumnError(
                 f"the column 'time' has times beyond the years 1 to 9999: {strange or error}"
             ) from error
-        return cls(title, key, measures, charted, table, sql)
+        return cls(title, key, measures, charted, table, sql, scope)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Export the table."""
@@ -100,13 +107,19 @@ class Answer:
         return "\n".join([self.heading, "", *lines])
 
     def _repr_html_(self) -> str:
-        """Return the table as a notebook shows it."""
-        return "\n".join([f"<p><b>{escape(self.heading)}</b></p>", *self._html_table()])
+        """Return the answer as a notebook shows it: the sentence, the question, and the table."""
+        said = [f"<p><b>{escape(self.finding)}</b></p>"] if self.finding else []
+        return "\n".join([*said, f"<p>{escape(self.about)}</p>", *self._html_table()])
 
     @property
     def heading(self) -> str:
         """The question in a line, as it can be shown anywhere."""
         return cut(printable(self.title))
+
+    @property
+    def about(self) -> str:
+        """The question, and the events that it was put to."""
+        return self.heading if self.scope is None else f"{self.heading} · {self.scope}"
 
     def headings(self) -> list[str]:
         """Return the headings of the columns under their version."""
@@ -133,7 +146,7 @@ class Answer:
         The file is there whole or not at all.
 
         Raises:
-            MissingExtraError: matplotlib is not installed.
+            MissingExtraError: An SVG or PNG is wanted, and matplotlib is not installed.
             OSError: No file can be made there.
             ValueError: The suffix is none of these.
         """
@@ -148,30 +161,44 @@ class Answer:
         """Return the chart in the format ``picture``; a page also has the table and the statement.
 
         Raises:
-            MissingExtraError: matplotlib is not installed.
+            MissingExtraError: An SVG or PNG is wanted, and matplotlib is not installed.
         """
         chart = self._bar_chart()
-        if picture == "png":
-            return bars.png(chart)
-        svg = bars.svg(chart)
-        return svg if picture == "svg" else document_bytes(self.heading, self._page(svg))
+        if picture == "html":
+            return document_bytes(self.finding or self.heading, self._page(chart), about=self.about)
+        return bars.png(chart) if picture == "png" else bars.svg(chart)
 
     def _bar_chart(self) -> bars.BarChart:
-        measure = self.charted
-        rows: list[dict[str, Any]] = self.table.slice(0, bars.MOST_BARS).to_pylist()
+        measure, counts = self.charted, self._counts
+        rows: list[dict[str, Any]] = self.table.slice(0, self._most_bars).to_pylist()
         series = []
         for suffix, label in VERSIONS:
             values = [row[measure.name + suffix] for row in rows]
-            series.append(bars.Series(label, suffix, values, [*map(measure.shown, values)]))
+            numbers = [] if counts is None else [f"n = {row[counts.name + suffix]:,}" for row in rows]
+            series.append(bars.Series(label, suffix, values, [*map(measure.shown, values)], numbers))
         names = [measure.label if self.key is None else shown_name(row[self.key.name]) for row in rows]
-        return bars.BarChart(self.heading, names, series, len(self))
+        days = [row[self.key.name] for row in rows] if self.key is not None and self.key.is_date else None
+        return bars.BarChart(self.heading, names, series, len(self), days)
 
-    def _page(self, svg: bytes) -> Iterator[str]:
+    @property
+    def _counts(self) -> Measure | None:
+        """The measure that says of how many a charted share is."""
+        return self.measures[0] if self.charted.form == "share" else None
+
+    @property
+    def _most_bars(self) -> int:
+        return bars.MOST_DAYS if self.key is not None and self.key.is_date else bars.MOST_BARS
+
+    def _page(self, chart: bars.BarChart) -> Iterator[str]:
         """Yield the main part of a page: the chart, the table and the statement."""
-        yield figure(svg)
+        yield from series_chart(chart)
+        yield '<section class="sheet">'
         yield from self._html_table()
-        yield "<h2>SQL</h2>"
+        yield "</section>"
+        yield "<details>"
+        yield "<summary>SQL</summary>"
         yield f"<pre>{escape(self.sql)}</pre>"
+        yield "</details>"
 
     def _html_table(self) -> Iterator[str]:
         return html_lines(self.headings(), self.cells(), has_key=self.key is not None)

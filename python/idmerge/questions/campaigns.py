@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from idmerge.questions.columns import Key, Measure
+from idmerge.questions.columns import UNSTITCHED, Key, Measure, looks_like, quoted
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
@@ -92,6 +92,16 @@ class Attribution(Question):
         if self.model not in MODELS:
             expected = ", ".join(map(repr, get_args(Model)))
             raise ValueError(f"model must be one of {expected}, got {self.model!r}")
+
+    def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return which campaign brought most in a sentence."""
+        named = [row for row in rows if row["campaign"] is not None and (row["revenue"] or 0) > 0]
+        if not named:
+            return "No campaign brought revenue"
+        best = max(named, key=lambda row: row["revenue"])
+        share, unstitched = best["share"], best[f"share{UNSTITCHED}"]
+        said = f"{quoted(best['campaign'])} brought most: {self.measures[1].shown(share)} of the revenue"
+        return looks_like(said, self.measures[1], share, unstitched)
 
     @property
     def title(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from idmerge._formatting import printable
+from idmerge._formatting import beginning, printable
 
 Form = Literal["count", "share", "sum"]
 
@@ -45,3 +45,16 @@ class Key(NamedTuple):
 def shown_name(value: object) -> str:
     """Return a value of the key as text, however long; ``(none)`` for events without one."""
     return NOTHING if value is None else printable(str(value))
+
+
+def quoted(name: str) -> str:
+    """Return a name within a sentence."""
+    return f'"{beginning(name)}"'
+
+
+def looks_like(said: str, measure: Measure, stitched: float | None, unstitched: float | None) -> str:
+    """Return what was ``said`` of the number ``stitched``, and how it looks without stitching."""
+    seen = measure.shown(unstitched)
+    if seen == measure.shown(stitched):
+        return f"{said}, with stitching and without"
+    return f"{said}; without stitching it looks like {seen}"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from idmerge.questions.columns import Key, Measure
+from idmerge.questions.columns import UNSTITCHED, Key, Measure, looks_like, quoted
 from idmerge.questions.lengths import length_of
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, in_words, interval, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
@@ -55,6 +55,18 @@ class Conversion(Question):
     @property
     def _length(self) -> timedelta:
         return length_of(self.within)
+
+    def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return what leads most persons to the goal in a sentence."""
+        named = [row for row in rows if row["value"] is not None and row["converted"]]
+        if not named:
+            return f"Nothing leads to {quoted(self.goal)}"
+        best = max(named, key=lambda row: row["converted"])
+        said = (
+            f"{quoted(best['value'])} leads most persons to {quoted(self.goal)}: "
+            f"{best['converted']:,} of {best['persons']:,}, {self.charted.shown(best['rate'])}"
+        )
+        return looks_like(said, self.charted, best["rate"], best[f"rate{UNSTITCHED}"])
 
     @property
     def title(self) -> str:

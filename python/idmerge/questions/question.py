@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from idmerge.files.choosing import choice_of
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
 from idmerge.questions.answer import Answer
 from idmerge.questions.execution import run
+from idmerge.questions.scope import Scope, named_sources
 from idmerge.questions.source import Events, opened, schema_of
-from idmerge.questions.sql import STANDARD, Columns
+from idmerge.questions.sql import STANDARD, Columns, scope_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from idmerge.files.dialects import Dialect
     from idmerge.questions.columns import Key, Measure
@@ -68,9 +69,17 @@ class Question(ABC):
         with opened(events, self._wanted(), choice_of(dialect, columns)) as (connection, known):
             sql = self.statement(known)
             rows = run(connection, sql)
-        return Answer.of_rows(
-            rows, sql, title=self.title, key=self.key, measures=self.measures, charted=self.charted
+            scope = Scope.of(run(connection, scope_statement(known))[0], named_sources(events))
+        answer = Answer.of_rows(
+            rows,
+            sql,
+            title=self.title,
+            key=self.key,
+            measures=self.measures,
+            charted=self.charted,
+            scope=scope,
         )
+        return replace(answer, finding=self.finding([*answer]))
 
     def sql(
         self,
@@ -93,6 +102,10 @@ class Question(ABC):
     @abstractmethod
     def statement(self, columns: Columns) -> str:
         """Return the statement."""
+
+    @abstractmethod
+    def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the answer in a sentence, of the rows of its table."""
 
     @property
     @abstractmethod

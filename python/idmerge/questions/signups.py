@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from idmerge.questions.columns import Key, Measure
+from idmerge.questions.columns import VERSIONS, Key, Measure, looks_like
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
@@ -41,6 +41,16 @@ class SignupRate(Question):
         super().__post_init__()
         if self.by is not None and self.by not in get_args(Period):
             raise ValueError(f"by must be 'day', 'week', 'month' or None, got {self.by!r}")
+
+    def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return the share of all visitors in a sentence."""
+        rates = []
+        for suffix, _ in VERSIONS:
+            visitors = sum(row[f"visitors{suffix}"] for row in rows)
+            rates.append(sum(row[f"sign_ups{suffix}"] for row in rows) / visitors if visitors else None)
+        if rates[0] is None:
+            return "There are no visitors"
+        return looks_like(f"{self.charted.shown(rates[0])} of visitors sign up", self.charted, *rates)
 
     @property
     def title(self) -> str:

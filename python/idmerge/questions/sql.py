@@ -135,6 +135,12 @@ facts AS (
 )"""
 
 
+def scope_statement(columns: Columns) -> str:
+    """Return the statement that counts the events, and finds their first and last day in UTC."""
+    day = f"CAST({columns.utc(TIME)} AS DATE)"
+    return f"SELECT count(*), min({day}), max({day}) FROM events"
+
+
 def _listed(blocked_ids: Iterable[str]) -> str:
     values = sorted({"", *map(ascii_lower, blocked_ids)})
     written = [literal(value) if value.isascii() else f"lower({literal(value)})" for value in values]

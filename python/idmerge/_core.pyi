@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final, Self, final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
@@ -267,11 +268,40 @@ class Table:
     def __len__(self) -> int:
         """Return the number of rows."""
 
+    def head(self, rows: int = 10) -> Table:
+        """Return the first rows.
+
+        Raises:
+            OverflowError: ``rows`` is negative.
+        """
+
+    def to_arrow(self) -> pa.Table:
+        """Return a table of pyarrow that shares the memory.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+
+    def to_pandas(self) -> Any:
+        """Return a frame of pandas.
+
+        Raises:
+            MissingExtraError: pandas or pyarrow is not installed.
+        """
+
+    def to_polars(self) -> Any:
+        """Return a frame of polars that shares the memory.
+
+        Raises:
+            MissingExtraError: polars is not installed.
+        """
+
     def to_pydict(self) -> dict[str, list[Any]]:
         """Return the columns as a dict of lists."""
 
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def _repr_html_(self) -> str: ...
     def _with_canonical_ids(self, canonical_ids: list[str]) -> Table: ...
 
 @final

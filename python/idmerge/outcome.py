@@ -188,3 +188,13 @@ class Stats:
             near_limit=near,
             differing=differing,
         )
+
+    def _repr_html_(self) -> str:
+        """Return the numbers as a notebook shows them."""
+        from idmerge._formatting import counted  # noqa: PLC0415 - for notebooks alone
+        from idmerge._notebook import shown_facts  # noqa: PLC0415 - for notebooks alone
+
+        outcomes = {f"links {outcome.name}": count for outcome, count in self.outcomes.items()}
+        largest = {"IDs of the largest cluster": max(self.cluster_sizes)} if self.cluster_sizes else {}
+        title = f"{counted(self.ids, 'ID')} in {counted(self.clusters, 'cluster')}"
+        return shown_facts(title, {**largest, "clusters near the limit": self.near_limit, **outcomes})

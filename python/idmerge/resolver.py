@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from idmerge.policy import Policy
 from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from idmerge._ids import AnyId
 
@@ -267,6 +267,36 @@ class Resolver(_core.Resolver):
         """Sum up the resolver: links by outcome, sizes, clusters near the limit (SPEC 2)."""
         outcomes, cluster_sizes, differing = self._counts()
         return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size, differing)
+
+    def clusters(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each cluster: its canonical ID, and its members in the order in which they came.
+
+        Clusters stand in the order of their first members. It is a snapshot, and takes the memory
+        of all IDs as texts.
+
+        Raises:
+            CanonicalError: A callable strategy chose an ID outside the cluster.
+        """
+        columns = self.mapping().to_pydict()
+        members: dict[str, list[str]] = {}
+        for member, canonical in zip(columns["distinct_id"], columns["canonical_id"], strict=True):
+            members.setdefault(canonical, []).append(member)
+        yield from members.items()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: the state is in the core.
+
+        Raises:
+            TypeError: Always; the message names what to do instead.
+        """
+        raise TypeError(
+            "a resolver is neither copied nor pickled: mapping() is its answer as a table, and "
+            "DurableResolver.open(path) keeps it from run to run"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the numbers of IDs, clusters and links as a notebook shows them."""
+        return self.stats()._repr_html_()
 
     def __repr__(self) -> str:
         """Name the numbers of IDs and clusters."""

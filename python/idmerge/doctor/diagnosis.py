@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from idmerge._formatting import counted
 from idmerge.doctor import page, text
 
 if TYPE_CHECKING:
     from idmerge.doctor.findings import Finding, NotLookedFor, Overview, Severity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Diagnosis:
     """All findings, the most severe first."""
 
@@ -41,6 +43,12 @@ class Diagnosis:
             ],
             "not_looked_for": [asdict(missing) for missing in self.not_looked_for],
         }
+
+    def __repr__(self) -> str:
+        """Name the number of findings of each severity, and what was examined."""
+        found = Counter(finding.severity.name.lower() for finding in self.findings)
+        said = ", ".join(counted(count, severity) for severity, count in found.items()) or "nothing found"
+        return f"Diagnosis({said} in {counted(self.overview.events or 0, 'event')}, .text() has all)"
 
     def _repr_html_(self) -> str:
         """Return the text as HTML for a notebook."""

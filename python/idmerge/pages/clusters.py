@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted, full, shortened, utc
+from idmerge._html import cell, row, table
 from idmerge.pages.diagram import svg
 from idmerge.pages.document import document_bytes, figure
 from idmerge.pages.graph import Role
 from idmerge.pages.parts import Bar, bar_chart
-from idmerge.pages.tables import MOST_ROWS, cell, count_line, row, table
+from idmerge.pages.tables import MOST_ROWS, count_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from idmerge._formatting import cut, printable
+from idmerge._formatting import counted, cut, printable
 from idmerge._naming import named
 from idmerge.errors import ColumnError
 from idmerge.files import replacing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Picture = Literal["svg", "png", "html"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answer:
     """The answer to a question: yields a dict a row, prints as a table, exports Arrow.
 
@@ -100,6 +100,11 @@ class Answer:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the rows."""
         yield from self.table.to_pylist()
+
+    def __repr__(self) -> str:
+        """Name the question, the answer in a sentence, and the number of rows."""
+        said = f": {self.finding}" if self.finding else ""
+        return f"Answer({self.heading}{said}; {counted(len(self), 'row')})"
 
     def __str__(self) -> str:
         """Return the table as aligned text, under its title."""

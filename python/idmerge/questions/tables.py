@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted, cut, middle_cut
-from idmerge.pages.tables import MOST_ROWS, cell, count_line, row, table
+from idmerge._html import cell, row, table
+from idmerge.pages.tables import MOST_ROWS, count_line
 from idmerge.questions.columns import VERSIONS
 
 if TYPE_CHECKING:

@@ -265,6 +265,15 @@ class StitchedEvents:
         reader = import_pyarrow().RecordBatchReader.from_batches(self.schema, self.batches())
         return reader.__arrow_c_stream__(requested_schema)
 
+    def _repr_html_(self) -> str:
+        """Return the first events, with the types of the columns, as a notebook shows them."""
+        from idmerge._notebook import ROWS, shown_table  # noqa: PLC0415 - for notebooks alone
+
+        types = {field.name: str(field.type) for field in self.schema}
+        first = next(self.batches(), None)
+        rows = [] if first is None else [[*row.values()] for row in first.slice(0, ROWS).to_pylist()]
+        return shown_table(types, rows, self.events - self.duplicates)
+
     def __repr__(self) -> str:
         """Name the number of events that come out, and of columns."""
         columns = counted(len(self.column_names), "column") if self._is_learned else "not read yet"

@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StructAr
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use idmerge_core::{Change, Resolver};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 use pyo3_arrow::error::PyArrowResult;
@@ -132,6 +133,42 @@ impl Table {
         to_stream_pycapsule(py, Box::new(ArrayIterator::new(batches, field)), requested_schema)
     }
 
+    /// Return the first rows.
+    #[pyo3(signature = (rows=10))]
+    fn head(&self, rows: usize) -> Self {
+        let mut left = rows;
+        let mut batches = Vec::new();
+        for batch in &self.batches {
+            let count = left.min(batch.num_rows());
+            if count > 0 {
+                batches.push(batch.slice(0, count));
+            }
+            left -= count;
+        }
+        Self { batches, schema: self.schema.clone() }
+    }
+
+    /// Return a table of pyarrow that shares the memory.
+    fn to_arrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        conversion(slf, "to_arrow")
+    }
+
+    /// Return a frame of pandas.
+    fn to_pandas<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        conversion(slf, "to_pandas")
+    }
+
+    /// Return a frame of polars that shares the memory.
+    fn to_polars<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        conversion(slf, "to_polars")
+    }
+
+    /// Return the first rows as a notebook shows them.
+    #[pyo3(name = "_repr_html_")]
+    fn repr_html<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        conversion(slf, "html")
+    }
+
     /// Return the columns as a dict of lists.
     fn to_pydict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let columns = PyDict::new(py);
@@ -170,6 +207,12 @@ impl Table {
         }
         Ok(Self { batches, schema: self.schema.clone() })
     }
+}
+
+/// Returns what Python makes of a table.
+fn conversion<'py>(table: &Bound<'py, Table>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let py = table.py();
+    py.import(intern!(py, "idmerge._tables"))?.call_method1(name, (table,))
 }
 
 fn append_values(list: &Bound<'_, PyList>, column: &ArrayRef) -> PyResult<()> {

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import click
 
+from idmerge.cli.completion import FileName
 from idmerge.cli.group import commands
 
 VALID = {
@@ -83,7 +84,7 @@ def parameters() -> Iterator[Parameter]:
                     given.append(valid(other))
             is_option = isinstance(chosen, click.Option)
             takes_path = not metavars(chosen) & NO_PATHS and isinstance(
-                chosen.type, click.types.StringParamType
+                chosen.type, (click.types.StringParamType, FileName)
             )
             flag = chosen.opts[-1] if is_option else None
             yield Parameter(

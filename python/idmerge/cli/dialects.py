@@ -15,6 +15,7 @@ import click
 
 from idmerge._formatting import counted
 from idmerge._naming import named
+from idmerge.cli.completion import FILE
 from idmerge.cli.messages import labelled, shown
 from idmerge.errors import DialectError
 from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of, listed
@@ -99,6 +100,7 @@ OPTIONS = (
     ),
     click.option(
         "--config",
+        type=FILE,
         metavar="FILE",
         help=f"A file with the keys dialect and columns; by default {CONFIG} beside the data, if any.",
     ),

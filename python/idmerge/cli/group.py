@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import warnings
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -19,26 +20,15 @@ from idmerge.errors import IdmergeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-COMMANDS = (
-    "resolve",
-    "stitch",
-    "show",
-    "why",
-    "doctor",
-    "journal",
-    "mapping",
-    "changes",
-    "verify",
-    "retract",
-    "keep-apart",
-    "forget",
-    "compact",
-    "profiles",
-    "ask",
-    "generate",
-    "bench",
-)
-"""The commands in the order of the help: each a function of its name, in a module of its name."""
+GROUPS = {
+    "Events": ("resolve", "stitch", "ask", "doctor", "profiles"),
+    "Clusters": ("show", "why"),
+    "Journals": ("journal", "mapping", "changes", "verify", "retract", "keep-apart", "forget", "compact"),
+    "To try": ("generate", "bench"),
+}
+"""The commands in the order of the help, by what they are about: each a function of its name, in a
+module of its name."""
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 
 
 class Failure(click.ClickException):
@@ -46,7 +36,10 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
-        click.echo(f"idmerge: error: {self.message}", file=file, err=True)
+        begin = "idmerge: error:"
+        if not os.environ.get("NO_COLOR"):  # https://no-color.org; no context says so any more.
+            begin = click.style(begin, fg="red")
+        click.echo(f"{begin} {self.message}", file=file, err=True)
 
 
 class Ended(click.ClickException):
@@ -73,6 +66,21 @@ class Commands(SuggestingGroup):
         """Return the names of the commands."""
         return [*COMMANDS]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands with what each does, by what they are about."""
+        longest = max(map(len, COMMANDS))
+        limit = formatter.width - 6 - longest
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                found = ((name, self.get_command(ctx, name)) for name in names)
+                formatter.write_dl(
+                    [
+                        (name.ljust(longest), command.get_short_help_str(limit))
+                        for name, command in found
+                        if command
+                    ]
+                )
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return the command with this name."""
         if cmd_name not in COMMANDS:
@@ -85,6 +93,8 @@ class Commands(SuggestingGroup):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Read the arguments, which no message quotes with their secrets."""
+        if os.environ.get("NO_COLOR"):
+            extra["color"] = False
         given = [*args]  # Which click takes away from it.
         with _without_secrets(given):
             context = super().make_context(info_name, args, parent, **extra)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idmerge._naming import visible, without_secrets
+from idmerge._naming import named, visible, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,11 @@ def tell(text: str) -> None:
 def labelled(label: str, text: str) -> str:
     """Return one line of an answer: the label, in bold where the terminal can, and the text."""
     return f"{click.style(f'{label:<12}', bold=True)}{shown(text)}"
+
+
+def tell_written(what: str, path: str) -> None:
+    """Print to standard error where something went."""
+    click.echo(labelled("written", f"{what} to {named(path)}"), err=True)
 
 
 def tell_note(text: str) -> None:

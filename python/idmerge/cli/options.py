@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from idmerge import Policy
 from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
+from idmerge.cli.completion import FILE
 from idmerge.cli.messages import tell_note
 from idmerge.errors import PolicyError
 from idmerge.files import check_zone
@@ -74,10 +75,10 @@ def _tell_passed_over(directory: str, names: Sequence[str]) -> None:
 
 
 files_argument = click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, callback=files_in_directories
+    "files", type=FILE, metavar="FILE...", nargs=-1, required=True, callback=files_in_directories
 )
 
-journal_argument = click.argument("path", metavar="PATH")
+journal_argument = click.argument("path", type=FILE, metavar="PATH")
 
 canonical_option = click.option(
     "--canonical",
@@ -125,7 +126,7 @@ timezone_option = click.option(
 
 def journal_option(text: str) -> Callable[..., Any]:
     """Return the option that names a journal, with ``text`` as its help."""
-    return click.option("--journal", metavar="PATH", help=text)
+    return click.option("--journal", type=FILE, metavar="PATH", help=text)
 
 
 def limit_option(name: str, default: int, text: str) -> Callable[..., Any]:
@@ -165,6 +166,7 @@ POLICY_OPTIONS = (
     ),
     click.option(
         "--blocked-ids",
+        type=FILE,
         metavar="FILE",
         help="IDs that belong to nobody, one a line, in place of the built-in list.",
     ),

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from idmerge._formatting import printable
+from idmerge._formatting import counted, printable
 from idmerge._naming import named, visible
-from idmerge.cli.messages import tell_note
+from idmerge.cli.completion import FILE
+from idmerge.cli.messages import tell_note, tell_written
 from idmerge.errors import MissingExtraError
 from idmerge.files import STDIN, check_replaceable, replacing
 from idmerge.files.arrow import is_text
@@ -166,6 +167,7 @@ def file_option(*names: str, suffixes: Iterable[str], text: str, stdout: bool = 
     allowed = tuple(suffixes)
     return click.option(
         *names,
+        type=FILE,
         metavar="FILE",
         callback=lambda _context, _option, path: check_suffix(path, allowed, stdout=stdout),
         help=text,
@@ -180,6 +182,7 @@ def output_option(wording: str) -> Decorator:
         output = click.option(
             "-o",
             "--output",
+            type=FILE,
             metavar="FILE",
             callback=_checked_output,
             help=f"Write {wording}; the suffix names the format: {suffixes}. - is standard output.",
@@ -241,6 +244,7 @@ def write_or_print(table: pa.Table, output: str | None, *, csv_safe: bool) -> No
         return
     with replacing(output) as stream:
         write_table(table, suffix_of(output), stream, csv_safe=csv_safe)
+    tell_written(counted(table.num_rows, "row"), output)
 
 
 def check_outputs(read: Iterable[str], outputs: Mapping[str, str | None]) -> None:

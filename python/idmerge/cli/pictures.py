@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from idmerge.cli.messages import tell_written
 from idmerge.cli.output import check_outputs, file_option
 from idmerge.cli.rules import RULES
 from idmerge.files import replacing
@@ -50,6 +51,7 @@ def draw(make: Callable[[], Graph], svg_file: str | None, html_file: str | None)
 def _write(content: bytes, path: str) -> None:
     with replacing(path) as stream:
         stream.write(content)
+    tell_written("the picture", path)
 
 
 def cluster_of(resolver: DurableResolver, distinct_id: str) -> Cluster:

@@ -11,11 +11,12 @@ import click
 from idmerge import Policy, Resolver, StitchedEvents
 from idmerge._formatting import cut, printable
 from idmerge._naming import named
+from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import tell_note
+from idmerge.cli.messages import tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -142,7 +143,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
 
 
 SHARED = (
-    click.argument("events", metavar="EVENTS...", nargs=-1),
+    click.argument("events", type=FILE, metavar="EVENTS...", nargs=-1),
     click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
     file_option("--chart", suffixes=CHARTS, text=f"Draw the answer: {', '.join(CHARTS)}."),
     output_option("the answer's table here"),
@@ -281,6 +282,7 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
         drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
         with replacing(chart) as stream:
             stream.write(drawing)
+        tell_written("the chart", chart)
     if output:
         write_or_print(answer.table, output, csv_safe=csv_safe)
     else:

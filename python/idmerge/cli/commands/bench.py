@@ -11,6 +11,7 @@ import click
 
 from idmerge._benchmark.measuring import measure
 from idmerge._formatting import counted
+from idmerge.cli.completion import FILE
 from idmerge.cli.messages import labelled
 from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.files import replacing
@@ -46,7 +47,11 @@ SHORTEST_BAR, LONGEST_BAR = 10, 50
     help="How many IDs the links are between.",
 )
 @click.option(
-    "--json", "output", metavar="FILE", help="Write the figures here too, as JSON; - prints them alone."
+    "--json",
+    "output",
+    type=FILE,
+    metavar="FILE",
+    help="Write the figures here too, as JSON; - prints them alone.",
 )
 def bench(*, count: int, output: str | None) -> None:
     """Measure and draw; the help says more."""

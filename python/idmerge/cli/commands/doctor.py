@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import NO_LINK, NOTHING, without_ids
-from idmerge.cli.messages import tell_note
+from idmerge.cli.messages import tell_note, tell_written
 from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
     FILES_HELP,
@@ -63,15 +64,16 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
       idmerge doctor export.ndjson --fail-on error > check-up.txt
     """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", type=FILE, metavar="FILE...", nargs=-1, required=True)
 @click.option(
     "--profiles",
+    type=FILE,
     metavar="FILE",
     help="Updates of profiles as sent to /engage, one JSON object a line or in an array: which set profiles "
     "of nobody?",
 )
 @click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="text", show_default=True)
-@click.option("-o", "--output", metavar="FILE", help="Write it here, not to standard output (-).")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write it here, not to standard output (-).")
 @click.option(
     "--fail-on", type=click.Choice(list(FAIL_ON)), help="Exit with code 1 if something as grave is found."
 )
@@ -164,3 +166,4 @@ def _write(text: str, output: str | None) -> None:
         return
     with replacing(output) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))
+    tell_written("the check-up", output)

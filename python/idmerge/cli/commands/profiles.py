@@ -12,11 +12,12 @@ import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
+from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import labelled, tell_note
+from idmerge.cli.messages import labelled, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -100,9 +101,10 @@ class Run:
       idmerge profiles monday.ndjson --journal ids.idmerge --store all > out.csv
     """,
 )
-@click.argument("updates", metavar="UPDATES...", nargs=-1, required=True)
+@click.argument("updates", type=FILE, metavar="UPDATES...", nargs=-1, required=True)
 @click.option(
     "--events",
+    type=FILE,
     metavar="FILE",
     multiple=True,
     callback=files_in_directories,
@@ -111,7 +113,10 @@ class Run:
 @journal_option("Take the links of this journal: a file, or a postgresql:// URL.")
 @output_option("the table here")
 @click.option(
-    "--store", metavar="FILE", help="Keep all profiles in this file from run to run; one run at a time."
+    "--store",
+    type=FILE,
+    metavar="FILE",
+    help="Keep all profiles in this file from run to run; one run at a time.",
 )
 @click.option(
     "--merge-profiles",
@@ -127,7 +132,7 @@ class Run:
 @strict_option
 @canonical_option
 @policy_options
-def profiles(  # noqa: PLR0913 - click hands over each option
+def profiles(  # noqa: C901, PLR0913 - click hands over each option
     *,
     updates: Sequence[str],
     events: Sequence[str],
@@ -181,6 +186,9 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         tell_signs(sample, run.links, is_sorted=sort)
         if store:  # After all that may fail, so that a run that did can be repeated.
             people.save(store)
+            tell_written(counted(len(people), "profile"), store)
+        if output is not None and not is_printed(output):
+            tell_written(counted(table.num_rows, "row"), output)
 
 
 def _choice_of_updates(spelling: Spelling) -> dict[str, Any]:

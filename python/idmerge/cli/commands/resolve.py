@@ -17,6 +17,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.messages import tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     FILES_HELP,
@@ -147,6 +148,10 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     print_summary(run, resolver.stats(), mapping.largest(), resolver.policy.max_cluster_size)
     links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     tell_signs(sample, run.outcomes.total(), is_sorted=sort)
+    if output is not None and not printed:
+        tell_written("the mapping", output)
+    if rejected and rejected != STDOUT:
+        tell_written("rejected links", rejected)
 
 
 def _rejected_writer(path: str, stack: ExitStack, *, csv_safe: bool) -> RejectedWriter:

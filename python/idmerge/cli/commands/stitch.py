@@ -12,6 +12,7 @@ import numpy as np
 from idmerge import DurableResolver, Outcome, Policy, Resolver, StitchedEvents
 from idmerge._formatting import counted, printable
 from idmerge._naming import named
+from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
@@ -70,10 +71,11 @@ if TYPE_CHECKING:
       idmerge stitch export.ndjson --journal ids.idmerge -o stitched.parquet
     """,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", type=FILE, metavar="FILE...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
+    type=FILE,
     metavar="OUT",
     required=True,
     help="A file (.parquet, .arrow, .csv) or a directory; - is standard output.",

@@ -10,6 +10,7 @@ import click
 
 from idmerge._formatting import counted, links_and_acts, printable
 from idmerge._naming import is_journal_url, named
+from idmerge.cli.completion import FILE
 from idmerge.cli.messages import labelled, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import check_outputs
@@ -45,7 +46,11 @@ if TYPE_CHECKING:
 )
 @journal_argument
 @click.option(
-    "--salvage", "new", metavar="NEW", help="Write what is good to a new journal, if PATH is damaged."
+    "--salvage",
+    "new",
+    type=FILE,
+    metavar="NEW",
+    help="Write what is good to a new journal, if PATH is damaged.",
 )
 def verify(*, path: str, new: str | None) -> None:
     """Check a journal; the help says more."""

@@ -123,7 +123,7 @@ def _made() -> Iterator[tuple[str, str]]:
         rows += [f"| [{title}]({name}.md) | `idmerge.{name}` |"]
     intro = "Every public name, by subject; `idmerge.Resolver` is where most begin."
     yield "api/index.md", "\n".join(["# API", "", intro, "", "| page | names |", "| --- | --- |", *rows, ""])
-    whole = click.Context(commands, info_name="idmerge", max_content_width=100)
+    whole = click.Context(commands, info_name="idmerge", **commands.context_settings)
     yield "commands.md", "\n\n".join(["# Command line", *_command(whole)]) + "\n"
 
 
@@ -168,7 +168,7 @@ def _context(group: click.Group, name: str, parent: click.Context) -> click.Cont
     command = group.get_command(parent, name)
     if command is None:
         raise LookupError(name)
-    return click.Context(command, info_name=name, parent=parent, max_content_width=100)
+    return click.Context(command, info_name=name, parent=parent)
 
 
 def _escaped(text: str) -> str:

@@ -494,7 +494,7 @@ def test_without_what_draws_one_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, missing, None)
     result = run("show", "ada", ids, "--svg", "x.svg", code=1)
     assert (
-        result.stderr == "idmerge: error: drawing needs matplotlib and scipy: pip install 'idmerge[plot]'\n"
+        result.stderr == "idmerge: error: drawing needs matplotlib and scipy: pip install matplotlib scipy\n"
     )
     assert not Path("x.svg").exists()
 

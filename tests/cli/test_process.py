@@ -91,7 +91,7 @@ def test_without_click_one_line_says_what_to_install() -> None:
     program = "import sys; sys.modules['click'] = None; from idmerge.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert result.returncode == 1
-    assert result.stderr == b"idmerge: error: the command line needs click: pip install 'idmerge[cli]'\n"
+    assert result.stderr == b"idmerge: error: the command line needs click: pip install click rich pyarrow\n"
 
 
 # Pipes and terminals

@@ -422,7 +422,7 @@ def test_without_pyarrow_the_error_names_what_to_install(
 ) -> None:
     (tmp_path / name).write_bytes(zstd(NDJSON))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"needs pyarrow: pip install 'idmerge\[cli\]'"):
+    with pytest.raises(MissingExtraError, match=r"needs pyarrow: pip install pyarrow"):
         list(read(tmp_path / name))
 
 

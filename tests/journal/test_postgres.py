@@ -166,7 +166,7 @@ def test_tables_of_somebody_else_are_no_journal(server: Server, url: str, schema
 def test_without_psycopg_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "idmerge.journal.postgres")
-    with pytest.raises(MissingExtraError, match=r"pip install 'idmerge\[postgres\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'psycopg\[binary\]'"):
         DurableResolver.open("postgresql:///anywhere")
 
 

@@ -36,7 +36,7 @@ def _run() -> None:
     try:
         import click  # noqa: F401, PLC0415
     except ImportError:
-        sys.exit("idmerge: error: the command line needs click: pip install 'idmerge[cli]'")
+        sys.exit("idmerge: error: the command line needs click: pip install click rich pyarrow")
     from idmerge.cli.group import commands  # noqa: PLC0415
 
     # Only pictures multiply matrices, small ones; the threads that numpy starts for that, one a

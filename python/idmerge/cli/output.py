@@ -45,7 +45,7 @@ def arrow_table(mapping: Any) -> pa.Table:
     try:
         import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtraError("writing the mapping needs pyarrow: pip install 'idmerge[cli]'") from error
+        raise MissingExtraError("writing the mapping needs pyarrow: pip install pyarrow") from error
     # `pa.table` would first import pandas, where it is installed, to ask whether this is a frame of
     # its.
     return pa.RecordBatchReader.from_stream(mapping).read_all()

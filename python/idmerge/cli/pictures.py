@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give ``command`` the options that ask for a picture."""
     svg_option = file_option(
-        "--svg", "svg_file", suffixes=(".svg",), text="Draw it here, as SVG (idmerge[plot])."
+        "--svg", "svg_file", suffixes=(".svg",), text="Draw it here, as SVG (needs matplotlib and scipy)."
     )
     html_option = file_option(
         "--html",
         "html_file",
         suffixes=(".html", ".htm"),
-        text="Draw it here, with a table of the links, as one HTML file (idmerge[plot]).",
+        text="Draw it here, with a table of the links, as one HTML file (needs them too).",
     )
     return svg_option(html_option(command))
 

@@ -125,7 +125,7 @@ def import_pyarrow(purpose: str) -> ModuleType:
     try:
         import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtraError(f"{purpose} needs pyarrow: pip install 'idmerge[cli]'") from error
+        raise MissingExtraError(f"{purpose} needs pyarrow: pip install pyarrow") from error
     return pa
 
 

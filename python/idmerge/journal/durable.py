@@ -125,7 +125,7 @@ class DurableResolver(CommittingResolver):
 
         Args:
             path: A file of SQLite, ``":memory:"`` for a journal that ends with the process, or a
-                ``postgresql://`` or ``postgres://`` URL (``idmerge[postgres]``), whose journal lies
+                ``postgresql://`` or ``postgres://`` URL (psycopg), whose journal lies
                 in the first schema of its ``search_path``: ``?options=-csearch_path%3Dname``.
             policy: The rules by which links are judged; those of the journal, or Mixpanel's for a
                 new one.

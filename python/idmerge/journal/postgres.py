@@ -38,9 +38,7 @@ try:
     from psycopg.conninfo import conninfo_to_dict
     from psycopg.pq import TransactionStatus
 except ImportError as error:
-    raise MissingExtraError(
-        "a journal in PostgreSQL needs psycopg: pip install 'idmerge[postgres]'"
-    ) from error
+    raise MissingExtraError("a journal in PostgreSQL needs psycopg: pip install 'psycopg[binary]'") from error
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence

@@ -40,7 +40,7 @@ def own_settings(*libraries: str) -> Iterator[None]:
         from matplotlib import style  # noqa: PLC0415
     except ImportError as error:
         needed = " and ".join(libraries)
-        raise MissingExtraError(f"drawing needs {needed}: pip install 'idmerge[plot]'") from error
+        raise MissingExtraError(f"drawing needs {needed}: pip install {' '.join(libraries)}") from error
     with style.context("default", after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*[gG]lyph.*")
         warnings.filterwarnings("ignore", message=".*does not support.*")

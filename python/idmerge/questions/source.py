@@ -114,9 +114,7 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb  # noqa: PLC0415
         import pyarrow as pa  # noqa: F401, PLC0415
     except ImportError as error:
-        raise MissingExtraError(
-            "questions need duckdb and pyarrow: pip install 'idmerge[questions]'"
-        ) from error
+        raise MissingExtraError("questions need duckdb and pyarrow: pip install duckdb pyarrow") from error
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(":memory:") as connection:
         connection.execute(f"SET temp_directory = {literal(spill)}")
         yield connection

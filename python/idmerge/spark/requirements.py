@@ -9,7 +9,7 @@ from idmerge.errors import MissingExtraError, SparkSessionError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-INSTALL = "pip install 'idmerge[spark]'"
+INSTALL = "pip install 'pyspark>=4.1,<5' 'graphframes-py>=0.10.1' typing-extensions pyarrow pandas"
 
 
 def missing(purpose: str, library: str, error: ImportError, way_out: str = "") -> MissingExtraError:

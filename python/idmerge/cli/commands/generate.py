@@ -86,5 +86,5 @@ def _zstd(plain: Any) -> Any:
     try:
         import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtraError("writing zstd needs pyarrow: pip install 'idmerge[cli]'") from error
+        raise MissingExtraError("writing zstd needs pyarrow: pip install pyarrow") from error
     return pa.CompressedOutputStream(plain, "zstd")

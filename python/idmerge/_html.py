@@ -23,6 +23,7 @@ def row(cells: Iterable[str], kind: str | None = None) -> str:
 
 def table(rows: Iterable[str], kind: str | None = None) -> Iterator[str]:
     """Yield the lines of a table, which scrolls by itself where a window is too narrow for it."""
-    yield "<table>" if kind is None else f'<table class="{kind}">'
+    # What scrolls can be reached by the keyboard.
+    yield '<table tabindex="0">' if kind is None else f'<table class="{kind}" tabindex="0">'
     yield from rows
     yield "</table>"

@@ -20,7 +20,7 @@ def test_an_answer_is_shown_as_a_table_in_which_every_text_is_escaped() -> None:
     bought = {"time": 10**9, "distinct_id": "ana", "utm_campaign": HOSTILE, "amount": 5.0}
     events = stitched_table([{"event": "Purchase", "properties": bought}])
     shown = questions.attribution(events)._repr_html_()
-    assert shown.count("<table>") == shown.count("</table>") == 1
+    assert shown.count("<table ") == shown.count("</table>") == 1
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
     assert HOSTILE not in shown
     assert "5.00" in shown

@@ -47,7 +47,7 @@ def html_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_k
     many = (len(headings) - has_key) // len(VERSIONS)
     spans = [f'<th colspan="{many}">{label}</th>' for _, label in VERSIONS]
     rows = (_row("td", of, has_key=has_key) for of in cells[:MOST_ROWS])
-    yield from table([row([*["<th></th>"] * has_key, *spans]), _row("th", headings, has_key=has_key), *rows])
+    yield from table([row([*["<td></td>"] * has_key, *spans]), _row("th", headings, has_key=has_key), *rows])
 
 
 def _row(mark: str, texts: Sequence[str], *, has_key: bool) -> str:

@@ -120,6 +120,37 @@ fn take_prefetched(
     (Ok(()), outcomes)
 }
 
+/// Takes steps in batches of these sizes, each step with a sender, and returns the texts of their
+/// canonical IDs before the steps.
+fn take_sent(core: &mut Resolver, steps: &[(Step, Option<&str>)], sizes: &[usize]) -> Vec<Option<String>> {
+    let (preparer, mut outcomes, mut known) = (core.preparer(), Vec::new(), Vec::new());
+    let (mut rest, mut batch) = (steps, Batch::default());
+    for &size in sizes.iter().cycle() {
+        let (now, after) = rest.split_at(size.min(rest.len()));
+        batch.clear();
+        now.iter().for_each(|&(step, sender)| batch.push_sent(&preparer, step, sender));
+        core.take_batch(&mut batch, &mut outcomes).expect("there is room");
+        let own = now.iter().map(|&(step, sender)| sender_of(step, sender).map(str::to_owned));
+        known.extend(batch.senders().zip(own).map(|(canonical, own)| {
+            canonical.map(|canonical| core.text(canonical).as_str().to_owned()).or(own)
+        }));
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    known
+}
+
+/// Returns the sender of a step: an ordinary event's own ID, or the one that was given.
+fn sender_of<'a>(step: Step<'a>, given: Option<&'a str>) -> Option<&'a str> {
+    match step {
+        Step::Link(..) => given,
+        Step::Observe(Operand::Text(text)) | Step::Evidence(Operand::Text(text), _) => Some(text),
+        Step::Observe(_) | Step::Evidence(..) => None,
+    }
+}
+
 fn texts<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
     let operands = |step: &Step<'a>| match *step {
         Step::Link(_, first, second) | Step::Evidence(first, second) => vec![first, second],
@@ -213,6 +244,26 @@ proptest! {
         let steps = story.steps();
         let expected: Vec<Outcome> = take_each(&mut each, &steps).into_iter().flatten().collect();
         prop_assert_eq!(take_columns(&mut batched, &steps, &sizes), expected);
+        prop_assert_eq!(View::of(&batched), View::of(&each));
+    }
+
+    #[test]
+    fn senders_are_named_as_each_was_before_its_own_step(
+        story in stories(),
+        sizes in vec(1..200_usize, 1..9),
+        senders in vec(0..40_usize, 60),
+    ) {
+        let (mut each, mut batched) = (story.core(), story.core());
+        let (steps, mut expected) = (story.steps(), Vec::new());
+        let texts = texts(&steps);
+        let given = senders.iter().map(|&place| texts.get(place).copied()).cycle();
+        let steps: Vec<(Step, Option<&str>)> = steps.into_iter().zip(given).collect();
+        for &(step, sender) in &steps {
+            let name = |text| each.get(text).map(|id| each.text(each.canonical(id)).as_str().to_owned());
+            expected.push(sender_of(step, sender).map(|own| name(own).unwrap_or_else(|| own.to_owned())));
+            take_each(&mut each, &[step]);
+        }
+        prop_assert_eq!(take_sent(&mut batched, &steps, &sizes), expected);
         prop_assert_eq!(View::of(&batched), View::of(&each));
     }
 

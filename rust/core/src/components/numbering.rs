@@ -91,7 +91,7 @@ impl DistinctTexts {
         let Batch { sides, texts, .. } = batch;
         for start in (0..sides[0].len().min(sides[1].len())).step_by(GROUP) {
             search.group(&self.texts, sides, texts, start, |_| ());
-            let [first, second] = sides.each_ref().map(|side| clamped(side, &(start..start + GROUP)));
+            let [first, second, _] = sides.each_ref().map(|side| clamped(side, &(start..start + GROUP)));
             for (first, second) in first.iter().zip(second) {
                 let first = self.number(Side::First, first, &texts[0])?;
                 let second = self.number(Side::Second, second, &texts[1])?;

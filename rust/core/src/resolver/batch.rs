@@ -18,6 +18,8 @@
 //! 1. `sides[0][row]` and `sides[1][row]` are the operands of `acts[row]`, once [`Batch::state`]
 //!    has stated the rows; a row that observes has a missing second operand, or the side is empty.
 //! 2. An operand's text is in its key, or in the buffer of its side.
+//! 3. `sides[2]` is empty, or holds for each row whose canonical ID is asked for before the row is
+//!    taken; afterwards it has the answers.
 //!
 //! # Costs
 //!
@@ -258,16 +260,19 @@ pub enum Side {
     Second = 1,
 }
 
+/// The index of the senders among the sides of a batch.
+pub(crate) const SENDER: usize = 2;
+
 /// Prepared rows on their way to the resolver.
 ///
 /// A cleared batch keeps its memory, so one batch takes any number of rows.
 pub struct Batch {
     /// The statement of each row.
     pub(crate) acts: Vec<Act>,
-    /// The operands of each row.
-    pub(crate) sides: [Vec<Prepared>; 2],
-    /// The texts that did not pack, of either side.
-    pub(crate) texts: [String; 2],
+    /// The operands of each row, and its sender where that is asked for.
+    pub(crate) sides: [Vec<Prepared>; 3],
+    /// The texts that did not pack, of each side.
+    pub(crate) texts: [String; 3],
     /// Whether a prefetcher has made the guesses of all operands.
     pub(crate) is_prefetched: bool,
     /// The bytes of text from which on a side is full.
@@ -322,7 +327,7 @@ impl Batch {
 
     /// Returns whether the batch has enough rows, or enough text, to be taken.
     pub fn is_ready(&self) -> bool {
-        self.acts.len() >= Self::ROWS || self.is_full(Side::First) || self.is_full(Side::Second)
+        self.acts.len() >= Self::ROWS || self.texts.iter().any(|texts| texts.len() >= self.limit)
     }
 
     /// Returns whether there is no row.
@@ -344,7 +349,7 @@ impl Batch {
         preparer: &Preparer,
         operands: impl Iterator<Item = Operand<'a>>,
     ) {
-        self.append(side, operands, |operand, start| {
+        self.append(side as usize, operands, |operand, start| {
             Prepared::prepare(&preparer.hasher, &preparer.policy, operand, start)
         });
     }
@@ -354,7 +359,7 @@ impl Batch {
     /// Look-ups stand on the first side; they need no [`Self::state`].
     #[inline]
     pub fn prepare_lookups<'a>(&mut self, preparer: &Preparer, texts: impl Iterator<Item = Operand<'a>>) {
-        self.append(Side::First, texts, |text, start| preparer.prepare_lookup(text, start));
+        self.append(Side::First as usize, texts, |text, start| preparer.prepare_lookup(text, start));
     }
 
     /// Prepares ends of links to number and appends them, until there are no more or the side is
@@ -368,18 +373,18 @@ impl Batch {
         preparer: &Preparer,
         texts: impl Iterator<Item = Operand<'a>>,
     ) {
-        self.append(side, texts, |text, start| preparer.prepare_end(text, start));
+        self.append(side as usize, texts, |text, start| preparer.prepare_end(text, start));
     }
 
     /// Appends operands as `prepare` returns them, until there are no more or the side is full.
     #[inline]
     fn append<'a>(
         &mut self,
-        side: Side,
+        side: usize,
         operands: impl Iterator<Item = Operand<'a>>,
         prepare: impl Fn(Operand, usize) -> Prepared,
     ) {
-        let (all, texts) = (&mut self.sides[side as usize], &mut self.texts[side as usize]);
+        let (all, texts) = (&mut self.sides[side], &mut self.texts[side]);
         for operand in operands {
             let prepared = prepare(operand, texts.len());
             if let Operand::Text(text) = operand
@@ -428,7 +433,7 @@ impl Batch {
     /// A side that was full early has fewer operands; those of further rows on the other side are
     /// dropped.
     pub fn state(&mut self, acts: impl Iterator<Item = Act>) -> usize {
-        let [first, second] = self.sides.each_ref().map(Vec::len);
+        let [first, second, _] = self.sides.each_ref().map(Vec::len);
         // Observations have no second operand.
         let rows = if second == 0 { first } else { first.min(second) };
         self.acts.extend(acts.take(rows));
@@ -449,6 +454,14 @@ impl Batch {
         rows.map(|(act, prepared)| prepared.id().filter(|_| !matches!(act, Act::Link(_))))
     }
 
+    /// Returns the canonical ID that the sender of each row had before it, once the rows are taken;
+    /// None for one who was not known, and had none but its own.
+    ///
+    /// Empty unless all rows were pushed by [`Self::push_sent`].
+    pub fn senders(&self) -> impl Iterator<Item = Option<Id>> {
+        self.sides[SENDER].iter().map(Prepared::id)
+    }
+
     /// Prepares and appends one step.
     pub fn push(&mut self, preparer: &Preparer, step: Step) {
         let (act, first, second) = match step {
@@ -459,6 +472,19 @@ impl Batch {
         self.acts.push(act);
         self.prepare(Side::First, preparer, std::iter::once(first));
         self.prepare(Side::Second, preparer, std::iter::once(second));
+    }
+
+    /// Prepares and appends one step, and asks for the canonical ID of its sender before that; see
+    /// [`Self::senders`].
+    ///
+    /// An ordinary event's sender is its own ID, so `sender` counts for a link alone.
+    pub fn push_sent(&mut self, preparer: &Preparer, step: Step, sender: Option<&str>) {
+        let sender = match step {
+            Step::Link(..) => sender.map_or(Operand::Missing, Operand::Text),
+            Step::Observe(_) | Step::Evidence(..) => Operand::Missing,
+        };
+        self.push(preparer, step);
+        self.append(SENDER, std::iter::once(sender), |text, start| preparer.prepare_lookup(text, start));
     }
 }
 

@@ -43,7 +43,9 @@ use crate::ids::id::Id;
 use crate::ids::interner::Interner;
 use crate::ids::key::Key;
 use crate::link::{Kind, Operand, Outcome, Step};
-use crate::resolver::batch::{Act, Batch, GROUP, Prepared, Preparer, Status, refusal};
+use crate::resolver::batch::{
+    Act, Batch, GROUP, LONGEST_LOOKUP, Prepared, Preparer, SENDER, Side, Status, refusal,
+};
 use crate::resolver::prefetch::{Prefetcher, Search};
 use crate::resolver::recorder::{Recorder, Unrecorded};
 
@@ -163,7 +165,8 @@ impl Resolver {
 
     /// Takes the rows of a batch that this resolver's preparer filled; see [`Self::take`].
     ///
-    /// Afterwards the batch has the ID that each row observed; see [`Batch::observed`].
+    /// Afterwards the batch has the ID that each row observed, and of rows that ask for it their
+    /// senders' canonical IDs as they were before; see [`Batch::observed`] and [`Batch::senders`].
     ///
     /// # Errors
     ///
@@ -223,12 +226,31 @@ impl Resolver {
         let room = outcomes.try_reserve(steps).map_err(|_| Error::NoMemory);
         let room = room.and_then(|()| self.make_room(steps, recorder));
         room.map_err(|error| Stopped { taken: 0, error })?;
+        if batch.sides[SENDER].is_empty() {
+            self.take_rows::<false>(batch, outcomes, recorder)
+        } else {
+            self.take_rows::<true>(batch, outcomes, recorder)
+        }
+    }
+
+    /// Takes the rows of a batch, for which there is room; if `FOLLOWS`, answers for each row's
+    /// sender first.
+    fn take_rows<const FOLLOWS: bool>(
+        &mut self,
+        batch: &mut Batch,
+        outcomes: &mut Vec<Outcome>,
+        recorder: &mut impl Recorder,
+    ) -> Result<(), Stopped> {
         let search = Search::begin(&self.ids, batch);
         let Batch { acts, sides, texts, .. } = batch;
         for start in (0..acts.len()).step_by(GROUP) {
             let ids = &self.ids;
             search.group(ids, sides, texts, start, |id| ids.prefetch_entry(ids.above(id)));
             for row in start..acts.len().min(start + GROUP) {
+                if FOLLOWS {
+                    let known = self.sender_before(acts[row], sides, texts, row);
+                    sides[SENDER][row].set_id(known.map_err(|error| Stopped { taken: row, error })?);
+                }
                 let settled = match acts[row] {
                     Act::Link(kind) => self
                         .settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]], recorder)
@@ -243,9 +265,46 @@ impl Resolver {
                     }
                 };
                 settled.map_err(|error| Stopped { taken: row, error })?;
+                if FOLLOWS && !matches!(acts[row], Act::Link(_)) && sides[SENDER][row].id().is_none() {
+                    // An observation changes no cluster; who was not known had the own ID.
+                    let own = sides[0][row].id().map(|id| match acts[row] {
+                        Act::Observe => self.canonical(id),
+                        Act::Evidence | Act::Link(_) => id,
+                    });
+                    sides[SENDER][row].set_id(own);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Returns the canonical ID of a row's sender before the row is taken; None if the sender is
+    /// not known, and for an observation, which can be answered as well afterwards.
+    ///
+    /// # Errors
+    ///
+    /// If there was no memory for the sender's text.
+    #[inline]
+    fn sender_before(
+        &self,
+        act: Act,
+        sides: &[Vec<Prepared>; 3],
+        texts: &[String; 3],
+        row: usize,
+    ) -> Result<Option<Id>, Error> {
+        let side = match act {
+            Act::Observe => return Ok(None),
+            Act::Evidence => Side::First as usize,
+            Act::Link(_) => SENDER,
+        };
+        let sender = &sides[side][row];
+        if !sender.is_valid() {
+            // An operand that exceeds a limit is an error of its step.
+            let exceeded = sender.exceeded(LONGEST_LOOKUP).filter(|_| side == SENDER);
+            return exceeded.map_or(Ok(None), Err);
+        }
+        let id = sender.id().or_else(|| self.ids.find(&sender.probe(&texts[side])));
+        Ok(id.filter(|&id| self.state.overrides.is_known(id)).map(|id| self.canonical(id)))
     }
 
     /// All passes for one step: prepared, searched for and settled at once.

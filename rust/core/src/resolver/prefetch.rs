@@ -105,8 +105,8 @@ impl Search {
     pub fn group<T: Zeroable + Copy>(
         &self,
         ids: &Interner<T>,
-        sides: &mut [Vec<Prepared>; 2],
-        texts: &[String; 2],
+        sides: &mut [Vec<Prepared>; 3],
+        texts: &[String; 3],
         start: usize,
         found: impl Fn(Id),
     ) {
@@ -120,7 +120,7 @@ impl Search {
 
     /// Asks for what the group from `start` on will read first.
     #[inline]
-    fn ask_for<T: Zeroable + Copy>(&self, ids: &Interner<T>, sides: &[Vec<Prepared>; 2], start: usize) {
+    fn ask_for<T: Zeroable + Copy>(&self, ids: &Interner<T>, sides: &[Vec<Prepared>; 3], start: usize) {
         match &self.prefetcher {
             Some(prefetcher) => prefetcher.expect(sides, start..start + GROUP),
             None => approach(ids, sides, start..start + GROUP),
@@ -146,8 +146,8 @@ fn approach<T: Zeroable + Copy>(ids: &Interner<T>, sides: &[Vec<Prepared>], rows
 #[inline]
 fn confirm<T: Zeroable + Copy>(
     ids: &Interner<T>,
-    sides: &mut [Vec<Prepared>; 2],
-    texts: &[String; 2],
+    sides: &mut [Vec<Prepared>; 3],
+    texts: &[String; 3],
     rows: Range<usize>,
     found: impl Fn(Id),
 ) {

@@ -11,12 +11,15 @@ Rows:
 - ``tables``: `stitch` of a table whose properties are JSON text, in memory and as Parquet, against
   a file of lines of the same events: that alone, which reads links and kinds and no event, and with
   its events read;
+- ``once``: `stitch` of a file of lines into Parquet with senders as known and without duplicates,
+  and into partitions, against the same without these;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
 
 The two take turns; the ratio counts: its median and its range over the pairs. Answers are compared
-with those of the plain parse in Python, or of the file of lines.
+with those of the plain parse in Python, or of the file of lines; those of ``once`` with what is
+written when the file is read twice.
 """
 
 from __future__ import annotations
@@ -168,12 +171,48 @@ def tables() -> None:
         _print_ratio("Parquet", stored, read, "a file of lines and its events")
 
 
-def _learned(events: Any) -> Any:
-    return idmerge.stitch(events, on_report=lambda _report: None)
+def _learned(events: Any, **wanted: Any) -> Any:
+    return idmerge.stitch(events, on_report=lambda _report: None, **wanted)
 
 
 def _stitched(events: Any) -> pa.Table:
     return pa.table(_learned(events))
+
+
+def once() -> None:
+    """Print the rows of Parquet with what is said of each event in its turn."""
+    wishes: dict[str, dict[str, Any]] = {
+        "once, as known and deduped": {"as_known": True, "dedupe": True},
+        "once, as known": {"as_known": True},
+        "once, deduped": {"dedupe": True},
+        "once, by day": {"partition_by": "date"},
+        "once, by event": {"partition_by": "event"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        lines, again = Path(folder, "events.ndjson"), Path(folder, "again")
+        lines.write_text("\n".join(_texts()), "utf-8")
+        for row, wanted in wishes.items():
+            output = Path(folder, "out")
+            _written(lines, output, **wanted)
+            by = wanted.get("partition_by")
+            twice = _learned(lines, **{name: wish for name, wish in wanted.items() if name != "partition_by"})
+            twice.write(again, partition_by=by)
+            if _tables_in(output) != _tables_in(again):
+                sys.exit("the answers differ")
+            ours, plain = partial(_written, lines, output, **wanted), partial(_written, lines, again)
+            _print_ratio(row, ours, plain, "the same without it", is_compared=False)
+
+
+def _written(lines: Path, output: Path, **wanted: Any) -> None:
+    idmerge.stitch(lines, output=output, on_report=lambda _report: None, **wanted)
+
+
+def _tables_in(directory: Path) -> dict[Path, pa.Table]:
+    """Return the events in each directory of partitions, or in a directory without any."""
+    files: dict[Path, list[pa.Table]] = {}
+    for file in sorted(directory.rglob("*.parquet")):
+        files.setdefault(file.parent.relative_to(directory), []).append(parquet.ParquetFile(file).read())
+    return {name: pa.concat_tables(tables) for name, tables in files.items()}
 
 
 def busy() -> None:
@@ -208,18 +247,20 @@ def _answer_of(given: Any) -> Any:
     return pa.table(given).select(["event", "distinct_id", SENT_ID]).to_pydict()
 
 
-def _print_ratio(
+def _print_ratio(  # noqa: PLR0913 - what is timed, against what, and what is said of it
     row: str,
     ours: Callable[[], Any],
     other: Callable[[], Any],
     bar: str,
     units: int = EVENTS,
+    *,
+    is_compared: bool = True,
 ) -> None:
     times: list[tuple[float, float]] = []
     for pair in range(PAIRS):
         first, second = (ours, other) if pair % 2 else (other, ours)
         (first_seconds, answer), (second_seconds, expected) = _timed(first), _timed(second)
-        if _answer_of(answer) != _answer_of(expected):
+        if is_compared and _answer_of(answer) != _answer_of(expected):
             sys.exit("the answers differ")
         times.append((first_seconds, second_seconds) if pair % 2 else (second_seconds, first_seconds))
     own = statistics.median(seconds for seconds, _ in times)
@@ -280,6 +321,7 @@ ROWS = {
     "arrays": arrays,
     "bodies": bodies,
     "tables": tables,
+    "once": once,
     "busy": busy,
     "start": start,
 }

@@ -20,10 +20,10 @@ from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
 __all__ = [
-    "Beginning", "Column", "DisjointSet", "DistinctRows", "EncodedEvents", "EncodedFile",
+    "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents", "EncodedFile",
     "EventReader", "Flat", "Flattener", "Items", "Partition", "Resolver", "RowReader", "Scan", "Scanner",
     "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components",
-    "_utf8_of_ids", "float_text",
+    "_utf8_of_ids", "float_text", "waiting_events",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -193,6 +193,8 @@ class Resolver:
         first: list[str | None],
         second: list[str | None],
         first_row: int = 0,
+        *,
+        follows: bool = False,
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _follow_scan(
         self,
@@ -204,7 +206,9 @@ class Resolver:
         second: list[str | None],
     ) -> Column: ...
     def _resolve_sent(self, sent: SentIds) -> Column: ...
+    def _resolve_known(self, sent: SentIds) -> Column: ...
     def _era(self) -> int: ...
+    def _standing(self) -> tuple[int, int, int]: ...
     def _resolve_list(self, ids: list[Any]) -> list[Any]: ...
     def _resolve_column(self, ids: ArrowArray | ArrowStream) -> Column: ...
     def _counts(self) -> tuple[list[int], dict[int, int], int]: ...
@@ -495,6 +499,12 @@ class Scan:
     def rows_without_properties(self) -> list[int]:
         """Return the rows that Python must read and whose properties `properties` lacks."""
 
+    def times(self) -> Table | None:
+        """Return the times of the columns as a table of one column; None without columns."""
+
+    def set_times(self, times: ArrowArray) -> None:
+        """Replace the times of the columns; a ValueError if they are no times of UTC, or not as many."""
+
     def holes(self) -> list[tuple[int, bytes]]:
         """Return the rows that Python must read, with their bytes."""
 
@@ -513,13 +523,21 @@ class Spool:
         """
 
     def encode(
-        self, scans: list[Scan], properties: list[tuple[str, str, int]], era: int | None
+        self,
+        scans: list[Scan],
+        properties: list[tuple[str, str, int]],
+        era: int | None,
+        *,
+        follows: bool = False,
+        duplicates: DistinctEvents | None = None,
     ) -> EncodedEvents | None:
         """Encode the columns of scans as a row group, but for the canonical IDs; the scans have them no more.
 
         ``properties`` are each property's name, the name of its column, and its kinds. None is returned if a
         column cannot be of the type that these ask for. IDs that a resolver has taken with their scans, in
-        the ``era`` given, are kept as its numbers.
+        the ``era`` given, are kept as its numbers; if it ``follows`` the events, so are the canonical IDs
+        that their senders had before, and None is returned if these were not noted. Events that are
+        duplicates of earlier ones, by what ``duplicates`` has seen, are left out.
 
         Raises:
             OSError: There is no room.
@@ -529,14 +547,45 @@ class Spool:
     def sent(self, events: EncodedEvents) -> SentIds:
         """Return the IDs that were sent with encoded events."""
 
-    def name(self, ids: ArrowArray | ArrowStream, events: EncodedEvents) -> None:
-        """Encode the canonical IDs of encoded events.
+    def name(
+        self,
+        ids: ArrowArray | ArrowStream,
+        events: EncodedEvents,
+        known: ArrowArray | ArrowStream | None = None,
+    ) -> None:
+        """Encode the canonical IDs of encoded events, and those that were known when these came.
 
         Raises:
             OSError: There is no room.
-            TypeError: ``ids`` is no column of utf8.
+            TypeError: ``ids`` or ``known`` is no column of utf8.
             ValueError: It has another length.
         """
+
+@final
+class DistinctEvents:
+    """The distinct events so far, by name, time, ID as sent and insert ID: 16 bytes an event."""
+
+    def __new__(cls) -> Self: ...
+    def is_exact(self, properties: list[tuple[str, str, int]]) -> bool:
+        """Return whether insert IDs were compared as a column of values of all these kinds has them."""
+
+    @property
+    def dropped(self) -> int:
+        """The number of events that were dropped."""
+
+def waiting_events(
+    scan: Scan,
+    properties: list[tuple[str, str, int]],
+    era: int | None,
+    *,
+    follows: bool = False,
+    duplicates: DistinctEvents | None = None,
+) -> Table | None:
+    """Return the events of a scan as a table of one batch, in which they wait for their canonical IDs.
+
+    The arguments are those of `Spool.encode`, and so are its errors and its None. Instead of IDs there is a
+    column that `SentIds` takes; columns without a value are missing.
+    """
 
 @final
 class EncodedEvents:
@@ -550,6 +599,9 @@ class EncodedEvents:
 class SentIds:
     """The IDs that were sent with encoded events, as a resolver's numbers or as texts."""
 
+    def __new__(cls, ids: ArrowArray | ArrowStream, era: int | None) -> Self:
+        """Take a column of `waiting_events`, with numbers of the ``era``; any other is a ValueError."""
+
     def texts(self) -> Column:
         """Return the IDs as texts, null where an event has none, or a number."""
 
@@ -557,8 +609,13 @@ class SentIds:
 class EncodedFile:
     """A Parquet file into which encoded events are copied."""
 
-    def __new__(cls, spool: Spool, path: str, properties: list[tuple[str, str, int]]) -> Self:
-        """Begin a file at ``path``; one that cannot be made is an `OSError`."""
+    def __new__(
+        cls, spool: Spool, path: str, properties: list[tuple[str, str, int]], is_known: bool = False
+    ) -> Self:
+        """Begin a file at ``path``; one that cannot be made is an `OSError`.
+
+        If ``is_known``, it has a column of the canonical IDs that were known when the events came.
+        """
 
     def append(self, events: EncodedEvents) -> None:
         """Copy encoded events, which are named, to the end of the file.

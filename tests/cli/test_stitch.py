@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from pyarrow import csv, dataset, feather, parquet
 
 import command_line
+import idmerge
 from idmerge import Policy
 from idmerge.cli.group import commands
 from idmerge.stitching import encoding, writing
@@ -106,7 +107,7 @@ def test_wide_events_are_written_in_smaller_pieces(monkeypatch: pytest.MonkeyPat
     run(SHOP, "-o", "out.parquet")
     assert parquet.read_metadata("out.parquet").num_row_groups > 2
     assert parquet.read_table("out.parquet").equals(stitched_table(EVENTS))
-    run(SHOP, "-o", "out", "--dedupe")  # These are read twice.
+    idmerge.stitch(SHOP, dedupe=True).write("out")  # These are read twice.
     assert len(list(Path("out").glob("*.parquet"))) > 2
     assert dataset.dataset("out").to_table().equals(stitched_table(EVENTS, dedupe=True))
 
@@ -283,7 +284,7 @@ def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(monkeypatch: 
 SLOW = """
 import sys, time
 from idmerge.files import blocks
-from idmerge.stitching import encoding, lines
+from idmerge.stitching import encoding, lines, partitions
 blocks.BLOCK = 2000
 encoding.ROWS = 20
 from idmerge.cli import main
@@ -296,6 +297,12 @@ def slow(original):
     return slowed
 lines.flatten = slow(lines.flatten)
 encoding.Encoding.named = slow(encoding.Encoding.named)
+name_of = partitions._escaped
+def named_slowly(*given):
+    print("writing", flush=True)
+    time.sleep(0.3)
+    return name_of(*given)
+partitions._escaped = named_slowly
 sys.argv = ["idmerge", "stitch", *sys.argv[1:]]
 main()
 """

@@ -52,7 +52,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     facades = {"__init__.py", "resolver.py", "journal/durable.py", "compat.py", "components.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
     files |= {"containers", "rows", "textrows", "times"}
-    stitching = {"encoding", "lines"}
+    stitching = {"encoding", "lines", "once", "partitioning"}
     assert doors == {
         "_columns.py",
         "_tables.py",

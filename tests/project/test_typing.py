@@ -78,7 +78,7 @@ WRONG = {
     "stitch(5)": "No overload variant",
     "stitch({'event': []})": "No overload variant",
     "stitch(table, output='s.parquet')": "No overload variant",
-    "stitch('e.ndjson', partition_by='date')": "Unexpected keyword argument",
+    "stitch('e.ndjson', partition='date')": "Unexpected keyword argument",
     "idmerge.stich": "has no attribute",
 }
 """Calls that are wrong, and a part of what the type checker says of each."""

@@ -26,33 +26,16 @@ from idmerge.files import blocks, scan
 from idmerge.files.shape import Shape
 from idmerge.stitching import encoding, lines, writing
 from idmerge.testing import events as workload
-from json_events import as_array, written
+from json_events import as_array, usual_texts, written
 from stitched_by_hand import ALWAYS, as_read, lack_ids, stitched_table
+from stitched_once import options, page, write, written_once
 from strategies import D1, D2, policies, strategies
-
-
-def written_once(
-    path: Path, output: Path, resolver: Resolver | None = None, **wanted: Any
-) -> tuple[StitchedEvents, bool]:
-    """Stitch ``path`` to ``output``; return the events, and whether they were read once."""
-    events = StitchedEvents([path], Resolver() if resolver is None else resolver, **wanted)
-    events.learn(output=output)
-    passes: list[Any] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "flatten", lambda *given, **named: passes.append(1) or original(*given, **named))
-        events.write(output)
-    return events, not passes
-
-
-original = lines.flatten
-
-options = st.fixed_dictionaries({}, optional={"properties": st.just(["page", "event", "\ud800"])})
 
 
 @pytest.mark.rule("6", "9")
 @settings(max_examples=400)
 @given(
-    written(),
+    written(repeats=True) | written(usual_texts(), repeats=True),
     options,
     st.tuples(policies, strategies),
     st.sampled_from([1, 2]),
@@ -85,7 +68,8 @@ def test_the_parquet_is_that_of_plain_python(  # noqa: PLR0913, PLR0917 - all th
             without = "events need the column" if texts else "name of an event", "no line is an event"
             assert any(reason in str(error) for reason in without)  # noqa: PT017
             return
-        event(f"read once: {is_once}")
+        event(f"read once: {is_once}, {[name for name in wanted if wanted[name]]}")
+        dropped = stitched.duplicates
         twice = pa.table(stitched)
     expected = stitched_table(as_read(texts), policy=known[0], canonical=known[1], **wanted)
     files = sorted(output.glob("*.parquet")) if output.is_dir() else [output]
@@ -93,23 +77,8 @@ def test_the_parquet_is_that_of_plain_python(  # noqa: PLR0913, PLR0917 - all th
         assert table.schema == expected.schema
         assert table.to_pylist() == expected.to_pylist()
     assert stitched.events == len(texts)
+    assert stitched.duplicates == dropped == len(texts) - expected.num_rows
     assert stitched.column_names == expected.column_names
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row groups of 20 events, from blocks of 2,000 bytes."""
-    monkeypatch.setattr(blocks, "BLOCK", 2000)
-    monkeypatch.setattr(encoding, "ROWS", 20)
-
-
-def page(**properties: Any) -> dict[str, Any]:
-    return {"event": "Page View", "properties": {"distinct_id": D1, "time": 1_600_000_000, **properties}}
-
-
-def write(path: Path, *events: dict[str, Any]) -> Path:
-    path.write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
-    return path
 
 
 @pytest.mark.usefixtures("small")
@@ -223,14 +192,20 @@ def test_only_parquet_is_encoded_ahead(output: str, tmp_path: Path) -> None:
     assert not is_once
 
 
-@pytest.mark.parametrize("wanted", [{"as_known": True}, {"dedupe": True}])
-def test_what_is_said_of_each_event_in_its_turn_is_said_in_a_second_pass(
-    wanted: dict[str, bool], tmp_path: Path
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("wanted", [{"as_known": True}, {"dedupe": True}, {"as_known": True, "dedupe": True}])
+@pytest.mark.parametrize("output", ["out.parquet", "out"])
+def test_senders_as_known_and_duplicates_are_found_in_one_pass(
+    wanted: dict[str, bool], output: str, tmp_path: Path
 ) -> None:
-    events = [page(), page()]
-    _, is_once = written_once(write(tmp_path / "e", *events), tmp_path / "out.parquet", **wanted)
-    assert not is_once
-    assert parquet.read_table(tmp_path / "out.parquet").equals(stitched_table(events, **wanted))
+    events = [*workload(700, seed=4), *workload(900, seed=4), page(), page()]
+    stitched, is_once = written_once(write(tmp_path / "e", *events), tmp_path / output, **wanted)
+    assert is_once
+    expected = stitched_table(events, **wanted)
+    assert parquet.read_table(tmp_path / output).equals(expected)
+    assert stitched.duplicates == len(events) - expected.num_rows
+    assert (stitched.duplicates > 500) is wanted.get("dedupe", False)
+    assert f"{expected.num_rows:,} events, " in repr(stitched)
 
 
 def test_no_events_are_a_file_without_rows(tmp_path: Path) -> None:

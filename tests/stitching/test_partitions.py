@@ -383,7 +383,7 @@ def batches(count):
         yield pa.RecordBatch.from_pydict({"event": [f"e{n}" for n in range(300)], **columns})
 
 kept = []
-partitions._write_each = lambda directory, key, waiting: kept.append(waiting)
+partitions.write_waiting = lambda directory, waiting, form: kept.append(waiting)
 partitions.write_partitions(".", next(batches(1)).schema, batches(1), "event")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 partitions.write_partitions(".", next(batches(1)).schema, batches(80), "event")

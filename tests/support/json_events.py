@@ -167,7 +167,10 @@ merges = pairs(
 )
 own = pairs(st.just('"distinct_id"'), ids)
 insert_ids = pairs(
-    st.just('"$insert_id"'), st.sampled_from(['"i1"', '"i1"', '"i2"', "1", '"1"', "null", "true", "[1]"])
+    st.just('"$insert_id"'),
+    st.sampled_from(
+        ['"i1"', '"i1"', '"i2"', "1", '"1"', "null", "true", '"true"', "[1]", "1.0", '"1.0"', "1.5", "-0.0"]
+    ),
 )
 names = [
     *["page", "pa\\u0067e", "x", "event", "properties.event", "properties", "distinct_id_as_known", "date"],
@@ -219,13 +222,38 @@ def zstd(text: bytes) -> bytes:
 PACKED = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
 
 
+usual_ids = st.sampled_from([f'"{own}"' for own in (D1, D2, "U1", "U2")])
+usual_fields = st.tuples(
+    pairs(st.just('"distinct_id"'), usual_ids),
+    pairs(st.just('"time"'), st.sampled_from(["1600000000", "1600000000.0", '"1600086400"', "null"])),
+    pairs(st.just('"$insert_id"'), st.sampled_from(['"i1"', '"i2"', '"1"', "null"])),
+    pairs(st.just('"x"'), st.sampled_from(["1", "2"])),
+).map(list)
+usual_operands = pairs(st.sampled_from([f'"{key}"' for key in operand_keys]), usual_ids)
+usual_link_fields = st.lists(usual_operands, min_size=2, max_size=4)
+
+
 @st.composite
-def written(draw: st.DrawFn) -> tuple[list[str], str, bytes]:
+def usual_texts(draw: st.DrawFn) -> str:
+    """An event whose properties have the types that they have in most others, as JSON text."""
+    is_link = draw(st.booleans())
+    name = draw(st.sampled_from(["$identify", "$create_alias"] if is_link else ["a", "b"]))
+    properties = draw(objects(usual_link_fields if is_link else usual_fields))
+    return f'{{"event":"{name}","properties":{properties}}}'
+
+
+@st.composite
+def written(
+    draw: st.DrawFn, events: st.SearchStrategy[str] = event_texts, *, repeats: bool = False
+) -> tuple[list[str], str, bytes]:
     """Events as texts, and a file of them: its suffix and its bytes.
 
-    The file may hold objects without the key of an event's name too, which are no events.
+    The file may hold objects without the key of an event's name too, which are no events. If it
+    ``repeats``, some events are there more than once.
     """
-    texts = draw(st.lists(event_texts, max_size=12))
+    texts = draw(st.lists(events, max_size=12))
+    if repeats and texts:
+        texts += draw(st.lists(st.sampled_from(texts), max_size=6))
     if draw(st.booleans()) and texts:
         text = as_array(texts)
     else:

@@ -102,6 +102,7 @@ def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
     if as_known:
         always.append(pa.field(AS_KNOWN, pa.string()))
     schema = pa.schema([*always, *(pa.field(columns[name], types[name]) for name in columns)])
+    type_of_insert_ids = type_of([row.get("$insert_id") for row in rows])
     stitched: list[dict[str, Any]] = []
     seen = set()
     for event, row, thought in zip(events, rows, known, strict=True):
@@ -115,7 +116,7 @@ def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
             BEFORE: distinct_text(event, before),
             AS_KNOWN: thought,
         }
-        insert_id = as_text(as_typed(row.get("$insert_id"), types.get("$insert_id")))
+        insert_id = as_text(as_typed(row.get("$insert_id"), type_of_insert_ids))
         key = (whole["event"], whole["time"], whole[BEFORE] if before is not None else own, insert_id)
         if dedupe and insert_id is not None:
             if key in seen:

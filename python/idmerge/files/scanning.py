@@ -83,6 +83,13 @@ class StepBatch:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
         return Report(*resolver._take_scan(*self._steps()))
 
+    def apply_and_follow(self, resolver: Resolver) -> Report:
+        """Apply the events as `apply_to` does, and note who each sender was before (SPEC 6).
+
+        The notes are for the columns of the same events, while they wait to be written.
+        """
+        return Report(*resolver._take_scan(*self._steps(), follows=True))
+
     def has_ids(self) -> bool:
         """Return whether some event has an ID or states a link."""
         stated = (self._scan.observed(row) or self._scan.link(row) for row in self._rows)

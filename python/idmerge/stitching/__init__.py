@@ -8,7 +8,7 @@ added.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
 from idmerge.files.choosing import choice_of
 from idmerge.files.sampling import sampled
@@ -20,7 +20,7 @@ from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
 from idmerge.stitching.report import StitchReport
 from idmerge.stitching.tables import Wanted, stitched_table
-from idmerge.stitching.writing import check_output
+from idmerge.stitching.writing import check_output, check_partitioning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -83,6 +83,7 @@ def stitch(
     on_report: Callable[[StitchReport], object] | None = None,
     properties: Collection[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    partition_by: Literal["date", "event"] | None = None,
     sort: bool = False,
     timezone: str | None = None,
 ) -> StitchedEvents: ...
@@ -149,6 +150,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     on_report: Callable[[StitchReport], object] | None = None,
     properties: Collection[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    partition_by: Literal["date", "event"] | None = None,
     sort: bool = False,
     timezone: str | None = None,
 ) -> Any:
@@ -186,6 +188,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         properties: Of files, the only properties that become columns.
         output: Of files, where they are also written, as `StitchedEvents.write` does. Parquet is
             made of JSON while its links are read, which is faster than to write it afterwards.
+        partition_by: Of an output, whether it is a directory of partitions: one for each day (UTC)
+            or for each event's name, as in `StitchedEvents.write`.
         sort: Of files, whether events are read in the order in which Mixpanel processed them
             (``mp_processing_time_ms``, else ``$mp_api_timestamp_ms``): a sorted copy is kept in a
             temporary file.
@@ -200,7 +204,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         DialectError: The columns are those of another product, no column is known to be what the
             events need, or there is no such dialect or role.
         ValueError: A column is missing, ``resolver`` is given together with options of one or
-            with ``as_known``, or ``properties``, ``output`` or ``sort`` together with a table.
+            with ``as_known``; ``properties``, ``output`` or ``sort`` together with a table; or
+            ``partition_by`` is none of these, or has no output.
         ColumnError: A column is there twice or cannot be read, a table is damaged, or a stream was
             read already.
         CanonicalError: ``as_known`` is wanted of files under a callable.
@@ -219,6 +224,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             raise ValueError("a table keeps its columns; choose them there, and leave properties out")
         if output is not None:
             raise ValueError("a table comes back as one; write that, and leave output out")
+        check_partitioning(partition_by, output)
         if sort:
             raise ValueError("a table keeps its order; sort it there, and leave sort out")
         import_pyarrow()
@@ -227,8 +233,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         wanted = Wanted(known, resolver is None, as_known, dedupe, choice, timezone=zone)
         answer, report = stitched_table(events, wanted)
     else:
+        check_partitioning(partition_by, output)
         if output is not None:
-            check_output(os.fspath(output))  # Before a sorted copy is made.
+            check_output(os.fspath(output), partition_by)  # Before a sorted copy is made.
         zone = check_zone(timezone)
         sample = sampled(paths, dialect=dialect, columns=columns, reads_times=True, timezone=zone)
         answer = StitchedEvents(
@@ -242,9 +249,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             columns=None if sort else columns,
             timezone=zone,
         )
-        answer.learn(output=output)
+        answer.learn(output=output, partition_by=partition_by)
         if output is not None:
-            answer.write(output)
+            answer.write(output, partition_by=partition_by)
         report = StitchReport(
             events=answer.events,
             duplicates=answer.duplicates,

@@ -1,8 +1,7 @@
-"""Parquet encoding while links are still read, so that JSON files are read once.
+"""Parquet encoding while links are still read.
 
-Whose an event is can be said when the last link is read: only that column is encoded then. The
-others wait, encoded, in a file without a name in the directory of the output, and are copied into
-their places.
+Only the canonical IDs are encoded when the last link is read. All other columns wait, encoded, in a
+file without a name in the directory of the output, and are copied into their places.
 
 A row group is encoded in the types that its properties have so far. If one of them turns out to be
 of another type, everything encoded is dropped, and the files are read twice.
@@ -10,22 +9,21 @@ of another type, everything encoded is dropped, and the files are read twice.
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
 from idmerge._threads import Pool, threads_allowed
+from idmerge.stitching.once import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from concurrent.futures import Future
 
     import pyarrow as pa
 
     from idmerge.files.shape import Shape
-    from idmerge.resolver import Resolver
+    from idmerge.stitching.once import Kept, Properties
 
 ROWS = 2**17
 """Rows of a row group, which is what is encoded at once."""
@@ -64,66 +62,44 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-class Encoding:
+class Encoding(Once):
     """Events as encoded columns that wait, in a file beside ``output``, for their canonical IDs.
 
-    ``resolver`` will know these. If it ``applies`` the same events, their IDs need not be looked up
-    again: they wait as its numbers, which mean the same as long as it only learns.
-
     Raises:
-        OSError: No file can be made there. This and other errors of writing name ``output``.
+        OSError: No file can be made there.
     """
 
-    def __init__(self, output: str, shape: Shape, resolver: Resolver, *, applies: bool) -> None:
-        self._output = output
-        directory = os.path.dirname(os.path.realpath(output))  # noqa: PTH120
+    def __init__(self, output: str, shape: Shape, kept: Kept) -> None:
+        super().__init__(output, shape, kept)
         with self._naming():
-            self._spool = _core.Spool(directory, [*WITHOUT_DICTIONARY], [*STATISTICS])
-        self._shape = shape
-        self._resolver = resolver
-        is_numbered = applies and not callable(resolver.canonical)
-        self._era = resolver._era() if is_numbered else None  # noqa: SLF001
-        self._pool = Pool(1, "idmerge-encode")
+            self._spool = _core.Spool(self._directory, [*WITHOUT_DICTIONARY], [*STATISTICS])
         self._encoding: Future[_core.EncodedEvents | None] | None = None
         self._encoded: list[_core.EncodedEvents] = []
         self._gathered: list[_core.Scan] = []
         self._rows = self._bytes = 0
-        self.is_whole = True
-        """True if all events that were taken are still here."""
 
-    @contextmanager
-    def _naming(self) -> Iterator[None]:
-        """Let errors of the system name the output."""
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), self._output) from error
-
-    def take(self, scan: _core.Scan) -> bool:
-        """Take events as columns, and return whether it is of use to take more.
-
-        Raises:
-            OSError: There is no room.
-        """
+    def _take(self, scan: _core.Scan) -> None:
         size = scan.columns_size()
         if size is None:
-            self._drop()
-        if size is None or not self.is_whole:
-            return False
+            raise ValueError("the columns of a scan were taken")
         self._gathered.append(scan)
         self._rows += size[0]
         self._bytes += size[1]
         if self._rows >= ROWS or self._bytes >= MOST_BYTES:
             self._encode()
-        return self.is_whole
 
     def _encode(self) -> None:
         self._wait()
         if self._gathered and self.is_whole:
-            self._encoding = self._pool.submit(
-                self._spool.encode, self._gathered, self._shape.columns(), self._era
-            )
+            self._encoding = self._pool.submit(self._encoded_group, self._gathered, self._properties())
         self._gathered, self._rows, self._bytes = [], 0, 0
+
+    def _encoded_group(
+        self, scans: list[_core.Scan], properties: Properties
+    ) -> _core.EncodedEvents | None:
+        for scan in scans:
+            self._to_utc(scan)
+        return self._spool.encode(scans, properties, self._era, **self._wishes)
 
     def _wait(self) -> None:
         """Take what is being encoded; memory holds that, and what is gathered meanwhile."""
@@ -137,21 +113,13 @@ class Encoding:
             self._encoded.append(events)
 
     def _drop(self) -> None:
-        self.is_whole = False
+        super()._drop()
         self._encoded.clear()
 
-    def finish(self) -> bool:
-        """Encode the rest; return whether all has the types that its properties have now.
-
-        Raises:
-            OSError: There is no room.
-        """
+    def _finish(self, properties: Properties) -> bool:
         self._encode()
         self._wait()
-        properties = self._shape.columns()
-        if not all(events.fits(properties) for events in self._encoded):
-            self._drop()
-        return self.is_whole
+        return all(events.fits(properties) for events in self._encoded)
 
     def named(self) -> Generator[_core.EncodedEvents]:
         """Yield the row groups, once, with the canonical IDs that the resolver has."""
@@ -172,9 +140,7 @@ class Encoding:
 
     def _name(self, events: _core.EncodedEvents) -> _core.EncodedEvents:
         sent = self._spool.sent(events)
-        known = self._resolver
-        ids = known.resolve_many(sent.texts()) if self._era is None else known._resolve_sent(sent)  # noqa: SLF001
-        self._spool.name(ids, events)
+        self._spool.name(self._canonical(sent), events, self._as_known(sent))
         return events
 
     def write(self, path: str, named: Iterable[_core.EncodedEvents]) -> int:
@@ -185,7 +151,7 @@ class Encoding:
         """
         rows = 0
         with self._naming():
-            file = _core.EncodedFile(self._spool, path, self._shape.columns())
+            file = _core.EncodedFile(self._spool, path, self._properties(), self._follows)
         for events in named:
             with self._naming():
                 file.append(events)
@@ -198,12 +164,3 @@ class Encoding:
     def group_count(self) -> int:
         """The number of row groups that wait."""
         return len(self._encoded)
-
-    @property
-    def is_current(self) -> bool:
-        """True if the numbers by which IDs are kept are still valid."""
-        return self._era is None or self._era == self._resolver._era()  # noqa: SLF001
-
-    def close(self) -> None:
-        """End the thread that encodes."""
-        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -15,7 +15,10 @@ from idmerge.resolver import Resolver
 from idmerge.stitching.columns import AS_KNOWN, import_pyarrow, resolved, with_column
 from idmerge.stitching.encoding import Encoding
 from idmerge.stitching.following import followed
+from idmerge.stitching.once import Kept
+from idmerge.stitching.partitioning import Partitioning
 from idmerge.stitching.unchanged import Marks
+from idmerge.stitching.writing import can_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from idmerge.files import Piece, RereadableFile
     from idmerge.files.duplicates import Duplicates
     from idmerge.outcome import Report
+    from idmerge.stitching.once import Once
     from idmerge.stitching.tables import Wanted
 
 
@@ -45,30 +49,43 @@ class Lines:
         )
         self._shape = Shape(chosen, reserved=[AS_KNOWN] if wanted.as_known else [])
 
-    def encoding(self, output: str) -> Encoding | None:
-        """Return what encodes the events, while `learn` reads them, in a file beside ``output``.
+    def once(self, output: str, partition_by: str | None) -> Encoding | Partitioning | None:
+        """Return what takes the events, while `learn` reads them, in a file beside ``output``.
 
-        None if more than their canonical IDs is said of them.
+        None if they have to be read again: for an output that is no Parquet, and for senders as
+        known if the resolver has links already.
 
         Raises:
             OSError: No file can be made there.
         """
         wanted = self._wanted
-        if wanted.as_known or wanted.dedupe or wanted.timezone is not None:
+        kept = Kept(
+            wanted.resolver,
+            wanted.apply,
+            wanted.as_known,
+            wanted.dedupe,
+            self._hides_insert_id,
+            wanted.timezone,
+        )
+        if kept.as_known and not kept.can_follow:
             return None
-        return Encoding(output, self._shape, wanted.resolver, applies=wanted.apply)
+        if partition_by is not None:
+            return Partitioning(output, self._shape, kept, partition_by)
+        return Encoding(output, self._shape, kept) if can_encode(output) else None
 
     def learn(
-        self, on_bytes: Callable[[int], object], encoding: Encoding | None = None
+        self, on_bytes: Callable[[int], object], once: Once | None = None
     ) -> Iterator[tuple[Piece, Report | None]]:
         """Read the files; yield each piece and the report on its links, None if they do not count.
 
-        The events are encoded meanwhile if there is an ``encoding``.
+        The events are taken meanwhile if they are to be read ``once``.
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties
-                than a table can have.
+                than a table can have, or more partitions than there may be.
+            OSError: There is no room.
         """
+        apply = self._apply if once is None else once.apply
         for file in self._files:
             self._marks.take(file)
             for piece in scan(
@@ -76,12 +93,15 @@ class Lines:
                 name=file.name,
                 on_bytes=on_bytes,
                 shape=self._shape,
-                on_columns=encoding.take if encoding is not None and encoding.is_whole else None,
+                on_columns=once.take if once is not None and once.is_whole else None,
                 on_dialect=self._wanted.on_dialect,
                 **self._wanted.choice.arguments,
             ):
-                yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
+                yield piece, apply(piece) if self._wanted.apply else None
             self._marks.check(file)
+
+    def _apply(self, piece: Piece) -> Report:
+        return piece.apply_to(self._wanted.resolver)
 
     def column_names(self) -> list[str]:
         """Return the names of the columns of the events that were read."""

@@ -29,7 +29,7 @@ from idmerge.errors import FileFormatError
 from idmerge.stitching.encoding import MOST_BYTES, MOST_THREADS, ROWS, parquet_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -53,6 +53,16 @@ A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_0
 Key = np.datetime64 | str | None
 
 
+class Form(NamedTuple):
+    """How events that wait become those of a file."""
+
+    waiting: pa.Schema
+    """All columns of the events that wait."""
+    written: pa.Schema
+    finish: Callable[[pa.Table], pa.Table]
+    """A function from the first to the second, in any thread."""
+
+
 def write_partitions(
     directory: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], partition_by: str
 ) -> int:
@@ -62,19 +72,29 @@ def write_partitions(
         FileFormatError: There are more than `MOST_PARTITIONS`.
         OSError: There is no room, or no permission.
     """
-    import pyarrow as pa  # noqa: PLC0415
-
-    key = KEYS[partition_by]
-    names = [free_name(name, {key, *schema.names}) if name == key else name for name in schema.names]
-    whole = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+    names = names_beside_key(schema.names, partition_by)
+    written = schema_of_names(schema, names)
     rows = 0
     with tempfile.TemporaryFile(dir=directory) as file:
-        waiting = _Waiting(file, whole)
+        waiting = Waiting(file, partition_by)
         for batch in batches:
             rows += batch.num_rows
-            waiting.take(pa.RecordBatch.from_arrays(batch.columns, names=names), *_keys(batch, key))
-        _write_each(directory, key, waiting)
+            waiting.take(batch)
+        write_waiting(directory, waiting, Form(schema, written, lambda table: table.rename_columns(names)))
     return rows
+
+
+def names_beside_key(names: list[str], partition_by: str) -> list[str]:
+    """Return ``names`` of columns in which the one that has the key's name has another."""
+    key = KEYS[partition_by]
+    return [free_name(name, {key, *names}) if name == key else name for name in names]
+
+
+def schema_of_names(schema: pa.Schema, names: list[str]) -> pa.Schema:
+    """Return ``schema`` with other names."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 
 
 def check_key(schema: pa.Schema, partition_by: str) -> None:
@@ -151,26 +171,36 @@ class _Partition(NamedTuple):
         return [piece.batch.slice(piece.start, piece.end - piece.start) for piece in self.waiting]
 
 
-class _Waiting:
+class Waiting:
     """Events that wait to be written, by partition, in memory and in ``file``.
 
     Nothing keeps columns without a value; `tables` brings them back.
+
+    ``types`` returns the types in which columns come together, by name, where they differ.
     """
 
-    def __init__(self, file: Any, schema: pa.Schema) -> None:
+    def __init__(
+        self,
+        file: Any,
+        partition_by: str,
+        types: Callable[[], Mapping[str, pa.DataType]] = dict,
+    ) -> None:
         self._file = file
+        self._types = types
         self._lock = Lock()
         self._end = self._bytes = 0
-        self.schema = schema
+        self.key = KEYS[partition_by]
+        """The column that the names of directories hold."""
         self.partitions: dict[Key, _Partition] = {}
 
-    def take(self, batch: pa.RecordBatch, keys: list[Key], places: Any) -> None:
-        """Take events, each with the place of its partition's key in ``keys``.
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Take events.
 
         Raises:
             FileFormatError: There are more than `MOST_PARTITIONS`.
             OSError: There is no room.
         """
+        keys, places = _keys(batch, self.key)
         batch = _without_nulls(batch)
         if len(keys) > 1:
             order = np.argsort(places, kind="stable")
@@ -195,7 +225,7 @@ class _Waiting:
         for partition in self.partitions.values():
             if not partition.waiting:
                 continue
-            table = _together(partition.batches())
+            table = _together(partition.batches(), self._types())
             step = max(1, table.num_rows * MOST_BYTES // max(table.nbytes, 1))
             for start in range(0, table.num_rows, step):
                 partition.spilled.append(self._append(_packed(table.slice(start, step))))
@@ -209,7 +239,7 @@ class _Waiting:
         self._end += text.size
         return place
 
-    def tables(self, partition: _Partition) -> Iterator[tuple[pa.Table, int]]:
+    def tables(self, partition: _Partition, schema: pa.Schema) -> Iterator[tuple[pa.Table, int]]:
         """Yield the events of ``partition`` with all columns, and the bytes of those with values.
 
         Any thread may read them.
@@ -221,25 +251,26 @@ class _Waiting:
                 self._file.seek(start)
                 text = self._file.read(size)
             table = pa.ipc.open_stream(text).read_all()
-            yield self._whole(table), table.nbytes
+            yield _whole(table, schema), table.nbytes
         if partition.waiting:
-            table = _together(partition.batches())
-            whole = self._whole(table)
+            table = _together(partition.batches(), self._types())
+            whole = _whole(table, schema)
             for start in range(0, table.num_rows, ROWS):
                 yield whole.slice(start, ROWS), table.slice(start, ROWS).nbytes
 
-    def _whole(self, table: pa.Table) -> pa.Table:
-        """Return ``table`` with the columns that it lacks; those of one type share their nulls."""
-        import pyarrow as pa  # noqa: PLC0415
 
-        there = {*table.column_names}
-        missing = {field.type for field in self.schema if field.name not in there}
-        nulls = {kind: pa.chunked_array([pa.nulls(table.num_rows, kind)]) for kind in missing}
-        columns = [
-            _cast(table.column(field.name), field.type) if field.name in there else nulls[field.type]
-            for field in self.schema
-        ]
-        return pa.Table.from_arrays(columns, schema=self.schema)
+def _whole(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return ``table`` with the columns that it lacks; those of one type share their nulls."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    there = {*table.column_names}
+    missing = {field.type for field in schema if field.name not in there}
+    nulls = {kind: pa.chunked_array([pa.nulls(table.num_rows, kind)]) for kind in missing}
+    columns = [
+        _cast(table.column(field.name), field.type) if field.name in there else nulls[field.type]
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _cast(column: Any, kind: pa.DataType) -> Any:
@@ -252,12 +283,20 @@ def _without_nulls(events: Any) -> Any:
     return events.select(chosen or [0])
 
 
-def _together(batches: list[pa.RecordBatch]) -> pa.Table:
+def _together(batches: list[pa.RecordBatch], types: Mapping[str, pa.DataType]) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415
 
-    return pa.concat_tables(
-        map(pa.Table.from_batches, ([batch] for batch in batches)), promote_options="default"
-    )
+    tables = (_typed(pa.Table.from_batches([batch]), types) for batch in batches)
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def _typed(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return ``table`` with columns of these ``types``."""
+    for place, field in enumerate(table.schema):
+        kind = types.get(field.name, field.type)
+        if kind != field.type:
+            table = table.set_column(place, field.with_type(kind), table.column(place).cast(kind))
+    return table
 
 
 def _packed(table: pa.Table) -> pa.Buffer:
@@ -278,11 +317,16 @@ def _packed(table: pa.Table) -> pa.Buffer:
 # Files
 
 
-def _write_each(directory: Path, key: str, waiting: _Waiting) -> None:
-    """Write each partition to a file of its own.
+def write_waiting(
+    directory: Path, waiting: Waiting, form: Form, on_partition: Callable[[], object] = lambda: None
+) -> None:
+    """Write each partition to a file of its own; call ``on_partition`` after each.
 
     The caller's thread waits for others, so it can be interrupted; they end after the row group at
     hand.
+
+    Raises:
+        OSError: There is no room, or no permission.
     """
     threads = min(threads_allowed(), MOST_THREADS)
     is_over = Event()
@@ -290,36 +334,42 @@ def _write_each(directory: Path, key: str, waiting: _Waiting) -> None:
     with Pool(threads, "idmerge-write") as pool:
         try:
             for value, partition in waiting.partitions.items():
-                place = directory / f"{key}={_escaped(value, LONGEST_NAME - len(key) - 1)}"
-                place.mkdir(exist_ok=True)  # Some file systems know no case.
-                path = place / f"part-{partition.number:05}.parquet"
-                written.append(pool.submit(_write, path, waiting, partition, is_over))
+                name = f"{waiting.key}={_escaped(value, LONGEST_NAME - len(waiting.key) - 1)}"
+                (directory / name).mkdir(exist_ok=True)  # Some file systems know no case.
+                path = directory / name / f"part-{partition.number:05}.parquet"
+                written.append(pool.submit(_write, path, waiting, partition, form, is_over))
                 if len(written) > threads:
                     written.popleft().result()
+                    on_partition()
             while written:
                 written.popleft().result()
+                on_partition()
         finally:
             is_over.set()
 
 
-def _write(path: Path, waiting: _Waiting, partition: _Partition, is_over: Event) -> None:
+def _write(path: Path, waiting: Waiting, partition: _Partition, form: Form, is_over: Event) -> None:
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
-    with parquet.ParquetWriter(path, waiting.schema, **parquet_options(waiting.schema)) as writer:
+    with parquet.ParquetWriter(path, form.written, **parquet_options(form.written)) as writer:
         gathered: list[pa.Table] = []
         rows = size = 0
-        for table, added in waiting.tables(partition):
+
+        def write() -> None:
+            writer.write_table(form.finish(pa.concat_tables(gathered)), row_group_size=ROWS)
+
+        for table, added in waiting.tables(partition, form.waiting):
             if is_over.is_set():
                 return
             gathered.append(table)
             rows += table.num_rows
             size += added + table.num_columns * COLUMN_BYTES
             if rows >= ROWS or size >= MOST_BYTES:
-                writer.write_table(pa.concat_tables(gathered), row_group_size=ROWS)
+                write()
                 gathered, rows, size = [], 0, 0
         if gathered:
-            writer.write_table(pa.concat_tables(gathered), row_group_size=ROWS)
+            write()
 
 
 def _escaped(key: Key, longest: int) -> str:

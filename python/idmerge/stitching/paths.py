@@ -20,14 +20,16 @@ from idmerge.files.zones import check_zone
 from idmerge.stitching.columnar import Columns, has_columns_of_events
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.lines import Lines
+from idmerge.stitching.partitioning import Partitioning
 from idmerge.stitching.tables import Wanted
 from idmerge.stitching.writing import (
-    PARTITIONS,
     can_encode,
     check_output,
+    check_partitioning,
     nulls_in,
     write_encoded,
     write_events,
+    write_partitioned,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class StitchedEvents:
         self._source = kind(files, self._wanted, properties)
         self._schema: pa.Schema | None = None
         self._is_learned = False
-        self._encoding: Encoding | None = None
+        self._once: Encoding | Partitioning | None = None
         self._bytes = 0
         self.events = 0
         """The number of events in the files."""
@@ -142,25 +144,29 @@ class StitchedEvents:
         on_piece: Callable[[Piece, Report | None], object] = lambda _piece, _report: None,
         *,
         output: str | os.PathLike[str] | None = None,
+        partition_by: Literal["date", "event"] | None = None,
     ) -> None:
         """Read the files for the first time: their links, and which properties their events have.
 
         A second call reads them anew. ``on_piece`` is called with each piece and the report on its
-        links, None if a resolver was given. Given the ``output``, events of JSON that become
-        Parquet are encoded meanwhile, in a file without a name beside it, and `write` seldom has to
-        read the files once more.
+        links, None if a resolver was given. Given the ``output``, and how `write` will partition
+        it, events of JSON that become Parquet are encoded meanwhile, or wait, in a file without a
+        name beside it, and `write` seldom has to read the files once more.
 
         Raises:
             FileFormatError: A file is damaged, has no line that is an event, or more properties
-                than a table can have; or the output is a directory of other files.
+                than a table can have; there are more than 10,000 partitions; or the output is a
+                directory of other files.
             MissingExtraError: pyarrow is not installed.
             OSError: A file cannot be opened, the output cannot be made, or there is no room beside
                 it.
+            ValueError: ``partition_by`` is no way to partition, or there is no output.
         """
         check_pyarrow("stitching")
+        check_partitioning(partition_by, output)
         if output is not None:
-            check_output(os.fspath(output))
-        self._schema, self._encoding, self._is_learned, self._bytes = None, None, False, 0
+            check_output(os.fspath(output), partition_by)
+        self._schema, self._once, self._is_learned, self._bytes = None, None, False, 0
         self.events, self.outcomes = 0, Counter()
         self.duplicates, self._is_deduped = 0, False
 
@@ -169,19 +175,19 @@ class StitchedEvents:
             on_bytes(count)
 
         with ExitStack() as stack:
-            learning, encoding = self._source.learn(on_these), None
-            if isinstance(self._source, Lines) and output is not None and can_encode(os.fspath(output)):
-                encoding = self._source.encoding(os.fspath(output))
-                if encoding is not None:
-                    stack.enter_context(closing(encoding))
-                learning = self._source.learn(on_these, encoding)
+            once, learning = None, self._source.learn(on_these)
+            if isinstance(self._source, Lines) and output is not None:
+                once = self._source.once(os.fspath(output), partition_by)
+                learning = self._source.learn(on_these, once)
+            if once is not None:
+                stack.enter_context(closing(once))
             for piece, report in learning:
                 self.events += len(piece)
                 if report is not None:
                     self.outcomes.update(report.counts)
                 on_piece(piece, report)
-            if encoding is not None and encoding.finish():
-                self._encoding = encoding
+            if once is not None and once.finish():
+                self._once = once
         self._is_learned = True
 
     def batches(self, on_bytes: Callable[[int], object] = lambda _count: None) -> Iterator[pa.RecordBatch]:
@@ -232,18 +238,40 @@ class StitchedEvents:
                 is no CSV.
         """
         path = os.fspath(output)
-        if partition_by not in {None, *PARTITIONS}:
-            raise ValueError(f"partition_by must be 'date', 'event' or None, got {partition_by!r}")
+        check_partitioning(partition_by, output)
         if csv_safe and (partition_by is not None or not path.endswith(".csv")):
             raise ValueError("csv_safe is for CSV; name an output that ends with .csv, without partition_by")
-        encoding = self._encoding
-        if encoding is not None and encoding.is_current and partition_by is None and can_encode(path):
-            self._encoding = None  # It can be written once.
-            on_group = partial(on_bytes, self._bytes // max(encoding.group_count, 1))
-            count = write_encoded(path, encoding, on_group)
-            self._without_time = path if self._source.has_times else 0
-            return count
+        once = self._once
+        if once is not None and once.is_current:
+            count = self._write_once(once, path, partition_by, on_bytes)
+            if count is not None:
+                return count
         return write_events(path, self.schema, self.batches(on_bytes), partition_by, csv_safe=csv_safe)
+
+    def _write_once(
+        self,
+        once: Encoding | Partitioning,
+        path: str,
+        partition_by: str | None,
+        on_bytes: Callable[[int], object],
+    ) -> int | None:
+        """Write events that were taken while they were read; return None if not to this output."""
+        if isinstance(once, Partitioning):
+            if partition_by != once.partition_by:
+                return None
+            self._once = None  # It can be written once.
+            on_partition = partial(on_bytes, self._bytes // max(once.count, 1))
+            count = write_partitioned(path, once, self.schema, on_partition)
+            self._without_time = once.without_time if self._source.has_times else 0
+        else:
+            if partition_by is not None or not can_encode(path):
+                return None
+            self._once = None
+            on_group = partial(on_bytes, self._bytes // max(once.group_count, 1))
+            count = write_encoded(path, once, on_group)
+            self._without_time = path if self._source.has_times else 0
+        self.duplicates, self._is_deduped = once.duplicates, self._wanted.dedupe
+        return count
 
     @property
     def without_time(self) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge.stitching.encoding import Encoding
+    from idmerge.stitching.partitioning import Partitioning
 
 S = TypeVar("S", bound="Sized")
 
@@ -97,6 +98,14 @@ def write_to_stream(
         return _write_file(suffix, stream, schema, batches, csv_safe=csv_safe)
 
 
+def check_partitioning(partition_by: str | None, output: object) -> None:
+    """Raise ValueError if there is no such way to partition, or no ``output`` for it."""
+    if partition_by not in {None, *PARTITIONS}:
+        raise ValueError(f"partition_by must be 'date', 'event' or None, got {partition_by!r}")
+    if partition_by is not None and output is None:
+        raise ValueError("partition_by is for an output; name a directory by output=")
+
+
 def check_output(output: str, partition_by: str | None = None) -> None:
     """Raise, before anything is read, what `write_events` would raise of the place ``output``.
 
@@ -140,6 +149,21 @@ def write_encoded(output: str, encoding: Encoding, on_group: Callable[[], object
         with _replacing_directory(output) as directory:
             parts = enumerate(_parts_of(each(named)))
             return sum(encoding.write(_part(directory, number), groups) for number, groups in parts)
+
+
+def write_partitioned(
+    output: str, partitioning: Partitioning, schema: pa.Schema, on_partition: Callable[[], object]
+) -> int:
+    """Write events that wait as partitions to ``output``, and return the number of rows.
+
+    ``on_partition`` is called after each partition.
+
+    Raises:
+        FileFormatError: A directory holds what was not written here.
+        OSError: There is no room, or no permission.
+    """
+    with _naming_of(output), _replacing_directory(output) as directory:
+        return partitioning.write(directory, schema, on_partition)
 
 
 def nulls_in(output: str, column: str) -> int:

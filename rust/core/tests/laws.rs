@@ -128,7 +128,9 @@ fn take_sent(core: &mut Resolver, steps: &[(Step, Option<&str>)], sizes: &[usize
     for &size in sizes.iter().cycle() {
         let (now, after) = rest.split_at(size.min(rest.len()));
         batch.clear();
-        now.iter().for_each(|&(step, sender)| batch.push_sent(&preparer, step, sender));
+        for &(step, sender) in now {
+            batch.push_sent(&preparer, step, sender);
+        }
         core.take_batch(&mut batch, &mut outcomes).expect("there is room");
         let own = now.iter().map(|&(step, sender)| sender_of(step, sender).map(str::to_owned));
         known.extend(batch.senders().zip(own).map(|(canonical, own)| {

@@ -27,7 +27,7 @@ const EVENTS: [Direction; 19] = [
     ("json", &["ids", "schema"]),
     ("links", &["ids", "json", "schema"]),
     ("columns", &["error", "ids", "json", "lines", "links", "schema"]),
-    ("parquet", &["columns", "error"]),
+    ("parquet", &["columns", "dedupe", "error"]),
     ("scan", &["columns", "error", "lines", "links", "schema"]),
     ("rows", &["columns", "error", "ids", "json", "links", "scan", "schema"]),
 ];

@@ -11,7 +11,7 @@ use arrow_array::types::{Float64Type, TimestampMillisecondType};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use idmerge_core::Id;
 use idmerge_events::columns::{Columns, ExpectedKinds, NamedKinds};
-use idmerge_events::parquet::{EncodedFile, Spool};
+use idmerge_events::parquet::{DistinctEvents, EncodedFile, IdNumbers, SentIds, Spool, waiting_events};
 use idmerge_events::scan::{ObservedIds, Scanner};
 use idmerge_events::schema::kind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -45,6 +45,14 @@ fn spool() -> Spool {
     Spool::new(&std::env::temp_dir(), vec!["time".to_owned()], vec!["time".to_owned()]).expect("a file")
 }
 
+fn sent(numbers: &[Option<u32>]) -> IdNumbers {
+    IdNumbers { sent: numbered(numbers), known: None }
+}
+
+fn numbered(numbers: &[Option<u32>]) -> Vec<Option<Id>> {
+    numbers.iter().map(|number| number.map(Id::new)).collect()
+}
+
 fn ids(texts: &[Option<&str>]) -> Vec<ArrayRef> {
     vec![Arc::new(StringArray::from(texts.to_vec()))]
 }
@@ -73,13 +81,13 @@ fn read(path: &Temporary) -> (Vec<RecordBatch>, ParquetMetaData) {
 
 #[test]
 fn row_groups_that_waited_are_read_back_in_order() {
-    let (spool, path, no_numbers) = (spool(), Temporary::new("order"), |rows| vec![vec![None; rows]]);
-    let mut file = EncodedFile::create(&spool, &path.0, &properties()).expect("a file");
+    let (spool, path) = (spool(), Temporary::new("order"));
+    let mut file = EncodedFile::create(&spool, &path.0, &properties(), false).expect("a file");
     let mut groups = Vec::new();
     for text in [FIRST, SECOND] {
         let block = columns(text);
-        let numbers = no_numbers(block.rows());
-        let events = spool.encode(&[block], &numbers, &properties(), None).expect("room");
+        let numbers = sent(&vec![None; block.rows()]);
+        let events = spool.encode(&[block], &[numbers], &properties(), None).expect("room");
         groups.push(events.expect("integers widen to doubles"));
     }
     for (events, names) in groups.iter_mut().zip([vec![Some("U"), None], vec![Some("V")]]) {
@@ -123,13 +131,13 @@ fn floats(batches: &[RecordBatch], name: &str) -> Vec<Option<f64>> {
 fn blocks_of_one_row_group_are_joined_and_missing_columns_are_null() {
     let (spool, path) = (spool(), Temporary::new("joined"));
     let blocks = [columns(FIRST), columns(SECOND)];
-    let numbers = [vec![None; 2], vec![None]];
+    let numbers = [sent(&[None; 2]), sent(&[None])];
     let encoded = spool.encode(&blocks, &numbers, &properties(), None).expect("room");
     let mut events = encoded.expect("integers widen to doubles");
     assert_eq!(events.rows(), 3);
     let names = spool.encode_canonical_ids(ids(&[None, Some("x"), None]), 3).expect("as many");
     events.set_canonical_ids(names);
-    let mut file = EncodedFile::create(&spool, &path.0, &properties()).expect("a file");
+    let mut file = EncodedFile::create(&spool, &path.0, &properties(), false).expect("a file");
     file.append(&mut events).expect("named");
     let again = file.append(&mut events).expect_err("copied before");
     assert_eq!(again.to_string(), "the events are not named, or were copied before");
@@ -144,10 +152,10 @@ fn blocks_of_one_row_group_are_joined_and_missing_columns_are_null() {
 fn a_row_group_whose_type_cannot_be_widened_is_refused() {
     let spool = spool();
     let wanted = [named("n", kind::FLOAT | kind::TEXT)];
-    let encoded = spool.encode(&[columns(SECOND)], &[vec![None]], &wanted, None).expect("room");
+    let encoded = spool.encode(&[columns(SECOND)], &[sent(&[None])], &wanted, None).expect("room");
     assert!(encoded.is_none());
     let wanted = [named("n", kind::INTEGER)];
-    let encoded = spool.encode(&[columns(FIRST)], &[vec![None; 2]], &wanted, None).expect("room");
+    let encoded = spool.encode(&[columns(FIRST)], &[sent(&[None; 2])], &wanted, None).expect("room");
     let events = encoded.expect("integers are integers");
     assert!(events.fits(&wanted) && !events.fits(&[named("n", kind::TEXT)]));
 }
@@ -161,7 +169,7 @@ fn canonical_ids_must_be_as_many_as_the_events() {
 #[test]
 fn ids_that_have_numbers_are_kept_as_numbers_and_others_as_texts() {
     let spool = spool();
-    let numbers = [vec![Some(Id::new(7)), None], vec![None]];
+    let numbers = [sent(&[Some(7), None]), sent(&[None])];
     let blocks = [columns(FIRST), columns(SECOND)];
     let encoded = spool.encode(&blocks, &numbers, &properties(), Some(3)).expect("room");
     let sent = spool.sent(&encoded.expect("integers widen")).expect("it is there");
@@ -179,10 +187,104 @@ fn observed_ids_are_those_of_the_rows_of_the_columns_in_their_era() {
         .scan(&[], b"{\"event\":1}\nno event\n{\"event\":1}\n", Some(&expected), Some(&[None]))
         .expect("filled");
     let mut observed = ObservedIds::default();
-    observed.note(&scan, 5, 0, &[Some(Id::new(1)), Some(Id::new(2))]);
-    observed.note(&scan, 5, 2, &[Some(Id::new(3))]);
+    observed.note(&scan, 5, 0, &[Some(Id::new(1)), Some(Id::new(2))], &[]);
+    observed.note(&scan, 5, 2, &[Some(Id::new(3))], &[Some(Id::new(9))]);
+    assert_eq!(observed.senders_of_columns(&scan, 5), None);
+    observed.note(&scan, 5, 0, &[], &[None, Some(Id::new(8))]);
+    assert_eq!(observed.senders_of_columns(&scan, 5), Some(vec![None, Some(Id::new(9))]));
+    assert_eq!(observed.senders_of_columns(&scan, 6), None);
     assert_eq!(observed.of_columns(&scan, 5), [Some(Id::new(1)), Some(Id::new(3))]);
     assert_eq!(observed.of_columns(&scan, 6), [None, None]);
-    observed.note(&scan, 6, 2, &[Some(Id::new(4))]);
+    observed.note(&scan, 6, 2, &[Some(Id::new(4))], &[]);
     assert_eq!(observed.of_columns(&scan, 6), [None, Some(Id::new(4))]);
+}
+
+#[test]
+fn senders_as_known_wait_beside_the_ids_and_become_a_column_behind_those_as_sent() {
+    let (spool, path) = (spool(), Temporary::new("known"));
+    let numbers = IdNumbers { sent: numbered(&[Some(7), None]), known: Some(numbered(&[Some(3), None])) };
+    let block = columns(FIRST);
+    let waiting = waiting_events(&block, &numbers, &properties()).expect("one length");
+    let encoded = spool.encode(&[block], &[numbers], &properties(), Some(3)).expect("room");
+    let mut events = encoded.expect("integers widen");
+    let kept = spool.sent(&events).expect("it is there");
+    let column = waiting.column_by_name("distinct_id").expect("IDs wait").clone();
+    for ids in [kept, SentIds::of(&[column], Some(3)).expect("they wait")] {
+        let chunks = ids.known_chunks().expect("they are kept");
+        let read: Vec<(Vec<_>, Vec<_>)> = chunks
+            .into_iter()
+            .map(|(known, texts)| (known.iter().collect(), texts.iter().collect()))
+            .collect();
+        assert_eq!(read, [(vec![Some(3), None], vec![None, None])]);
+    }
+    let mut file = EncodedFile::create(&spool, &path.0, &properties(), true).expect("a file");
+    events.set_canonical_ids(spool.encode_canonical_ids(ids(&[Some("U"), None]), 2).expect("as many"));
+    file.append(&mut events).expect_err("those as known are missing");
+    events.set_known_ids(spool.encode_known_ids(ids(&[Some("u"), None]), 2).expect("as many"));
+    file.append(&mut events).expect("named");
+    file.close().expect("room");
+    let (batches, _) = read(&path);
+    assert_eq!(batches[0].schema().field(4).name(), "distinct_id_as_known");
+    assert_eq!(texts(&batches, "distinct_id_as_known"), [Some("u"), None]);
+    assert_eq!(texts(&batches, "s_"), [Some("x"), None]);
+}
+
+#[test]
+fn only_ids_that_wait_are_taken_for_such() {
+    let error = SentIds::of(&ids(&[None]), None).err().expect("texts are none");
+    assert_eq!(error.to_string(), "these are no IDs that wait");
+}
+
+#[test]
+fn events_that_wait_have_the_columns_with_values() {
+    let waiting = waiting_events(&columns(FIRST), &sent(&[None, None]), &properties()).expect("one length");
+    let schema = waiting.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["event", "time", "distinct_id", "$distinct_id_before_identity", "n_", "s_"]);
+}
+
+fn event(time: &str, insert_id: &str) -> String {
+    format!(r#"{{"event":"e","properties":{{"distinct_id":"u","time":{time},"$insert_id":{insert_id}}}}}"#)
+}
+
+#[test]
+fn a_duplicate_is_equal_in_all_that_counts_whatever_its_block_holds_besides() {
+    let mut distinct = DistinctEvents::default();
+    let mut add = |events: &[String]| {
+        let block = columns(&events.join("\n"));
+        let kept = distinct.add(&block).map(|are_new| block.filtered(&are_new).expect("one length").rows());
+        kept.unwrap_or_else(|| block.rows())
+    };
+    assert_eq!(add(&[event("1", "1"), event("1000000000000", "1"), event("1", "1"), event("1", "2")]), 3);
+    assert_eq!(add(&[event("1.0", "\"1\""), event("1", "\"x\""), event("1", "[1]")]), 2);
+    assert_eq!(add(&[event("1", "true")]), 1);
+    assert_eq!(add(&[event("1", "\"true\""), event("2", "true")]), 1);
+    assert_eq!(add(&[event("1", "null"), event("1", "null")]), 2);
+    assert_eq!(distinct.dropped(), 3);
+}
+
+#[test]
+fn fractions_among_insert_ids_count_as_numbers_alone() {
+    let mut distinct = DistinctEvents::default();
+    let kinds = |kinds| [("$insert_id".to_owned(), "$insert_id".to_owned(), kinds)];
+    assert!(distinct.add(&columns(&event("1", "1"))).is_none());
+    assert!(distinct.is_exact(&kinds(kind::INTEGER | kind::TEXT)));
+    let (whole, half) = (event("1", "1.0"), event("1", "0.5"));
+    let are_new = distinct.add(&columns(&format!("{whole}\n{half}"))).expect("one is not");
+    assert_eq!(are_new.iter().flatten().collect::<Vec<_>>(), [false, true]);
+    assert!(distinct.is_exact(&kinds(kind::INTEGER | kind::FLOAT)));
+    assert!(!distinct.is_exact(&kinds(kind::INTEGER | kind::FLOAT | kind::TEXT)));
+}
+
+#[test]
+fn what_is_filtered_lacks_columns_that_have_no_value_any_more() {
+    let block = columns(FIRST);
+    let kept = block.filtered(&vec![false, true].into()).expect("one length");
+    assert_eq!(kept.rows(), 1);
+    assert_eq!(kept.always()[0].as_string::<i32>().value(0), "b");
+    assert!(kept.plain("n").is_none() && block.plain("n").is_some());
+    let numbers = IdNumbers { sent: numbered(&[Some(1), Some(2)]), known: Some(numbered(&[None, Some(3)])) };
+    let numbers = numbers.filtered(&vec![false, true].into());
+    assert_eq!((numbers.sent, numbers.known), (numbered(&[Some(2)]), Some(numbered(&[Some(3)]))));
+    assert!(block.filtered(&vec![true].into()).is_err());
 }

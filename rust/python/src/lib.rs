@@ -37,8 +37,8 @@ mod _core {
     use crate::disjoint::{DisjointSet, Partition, UnionFind, connected_components};
     #[pymodule_export]
     use crate::events::{
-        Beginning, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener, Items, RowReader,
-        Scan, Scanner, SentIds, Spool, Transcoder, float_text,
+        Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener,
+        Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, float_text, waiting_events,
     };
     #[pymodule_export]
     use crate::resolver::Resolver;

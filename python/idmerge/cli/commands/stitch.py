@@ -157,7 +157,8 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         events.learn(
             bar.advance,
             lambda piece, report: _tell(piece, report, malformed, links),
-            output=None if partition_by or is_stdout else output,
+            output=None if is_stdout else output,
+            partition_by=partition_by,
         )
     _tell_missing(properties, events)
     tell_renamed(events.renamed)

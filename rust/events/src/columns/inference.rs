@@ -7,10 +7,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_schema::ArrowError;
+use arrow_select::filter::FilterBuilder;
 
 use crate::columns::sparse::SparseColumn;
 use crate::columns::table::TableBuilder;
+use crate::error::Error;
 use crate::json::cells::{Cells, Spare};
 use crate::links::{Rules, Stated};
 use crate::schema::Properties;
@@ -62,9 +65,59 @@ impl Columns {
         &self.always
     }
 
+    /// Returns the times.
+    pub fn times(&self) -> &ArrayRef {
+        &self.always[1]
+    }
+
+    /// Replaces the times.
+    ///
+    /// # Errors
+    ///
+    /// They are no times in milliseconds of UTC, or more or fewer.
+    pub fn set_times(&mut self, times: ArrayRef) -> Result<(), Error> {
+        let own = self.times();
+        if (times.len(), times.data_type()) != (own.len(), own.data_type()) {
+            let given = format!("{} of {}", times.len(), times.data_type());
+            return Err(Error::Value(format!("{} times must be given, got {given}", own.len())));
+        }
+        self.always[1] = times;
+        Ok(())
+    }
+
+    /// Returns the IDs as they were sent.
+    pub fn sent(&self) -> &ArrayRef {
+        &self.always[2]
+    }
+
     /// Returns the column of a property; None if all its rows are null.
     pub fn plain(&self, name: &str) -> Option<&SparseColumn> {
         self.plain.get(name)
+    }
+
+    /// Returns the rows for which `keeps` is true.
+    ///
+    /// # Errors
+    ///
+    /// There are more or fewer rows.
+    pub fn filtered(&self, keeps: &BooleanArray) -> Result<Self, ArrowError> {
+        if keeps.len() != self.rows {
+            let lengths = format!("{} of {} rows are chosen from", keeps.len(), self.rows);
+            return Err(ArrowError::InvalidArgumentError(lengths));
+        }
+        let kept = FilterBuilder::new(keeps).optimize().build();
+        let always = self.always.iter().map(|column| kept.filter(column));
+        let always: Vec<ArrayRef> = always.collect::<Result<_, _>>()?;
+        let always = always.try_into().expect("as many as before");
+        let rows = kept.count();
+        let mut plain = HashMap::with_capacity(self.plain.len());
+        for (name, column) in &self.plain {
+            let column = kept.filter(column)?;
+            if column.null_count() < rows {
+                plain.insert(name.clone(), column);
+            }
+        }
+        Ok(Self { rows, always, plain })
     }
 }
 

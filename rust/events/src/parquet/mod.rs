@@ -5,11 +5,15 @@
 //! place. So memory holds the row groups that are being encoded, and of each other one where its
 //! pages are.
 
+mod duplicates;
 mod file;
 mod pages;
 mod row_group;
 mod spool;
+mod waiting;
 
+pub use duplicates::DistinctEvents;
 pub use file::EncodedFile;
-pub use row_group::{EncodedEvents, SentIds};
+pub use row_group::{EncodedEvents, IdNumbers, SentIds};
 pub use spool::{EncodedIds, Spool};
+pub use waiting::waiting_events;

@@ -4,19 +4,48 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, StructArray, UInt32Array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Fields, Schema};
 use idmerge_core::Id;
 use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::errors::ParquetError;
 
 use crate::columns::{Columns, NamedKinds, always, arrow_type};
+use crate::error::Error;
 use crate::parquet::pages::Place;
 
 /// The index of the canonical IDs among the columns that every table has.
 pub const CANONICAL: usize = 2;
+
+/// The number of columns that every table has.
+pub const ALWAYS: usize = 4;
+
+/// Returns the column of canonical IDs as they were when the events came.
+pub fn as_known() -> Field {
+    Field::new("distinct_id_as_known", DataType::Utf8, true)
+}
+
+/// The IDs that were sent with the events of a block, as far as a resolver has numbers for them.
+pub struct IdNumbers {
+    /// The number of each ID.
+    pub sent: Vec<Option<Id>>,
+    /// The canonical ID that each sender had before the event, if that is wanted; None for one who
+    /// was not known.
+    pub known: Option<Vec<Option<Id>>>,
+}
+
+impl IdNumbers {
+    /// Returns those of the rows for which `keeps` is true.
+    #[must_use]
+    pub fn filtered(self, keeps: &BooleanArray) -> Self {
+        let filtered = |ids: Vec<Option<Id>>| {
+            ids.into_iter().zip(keeps.values()).filter_map(|(id, keeps)| keeps.then_some(id)).collect()
+        };
+        Self { sent: filtered(self.sent), known: self.known.map(filtered) }
+    }
+}
 
 /// The events of a row group, encoded.
 pub struct EncodedEvents {
@@ -26,7 +55,9 @@ pub struct EncodedEvents {
     /// The place of the IDs that were sent.
     pub(crate) sent: Place,
     /// The columns that every table has, each until it is copied into its file.
-    pub(crate) always: [Option<ArrowColumnChunk>; 4],
+    pub(crate) always: [Option<ArrowColumnChunk>; ALWAYS],
+    /// The canonical IDs as they were when the events came.
+    pub(crate) known: Option<ArrowColumnChunk>,
     /// The other columns, by the property's name; those without a value are missing.
     pub(crate) plain: HashMap<String, (DataType, ArrowColumnChunk)>,
 }
@@ -54,6 +85,21 @@ pub struct SentIds {
 }
 
 impl SentIds {
+    /// Takes arrays of [`sent_ids`].
+    ///
+    /// # Errors
+    ///
+    /// They are none.
+    pub fn of(arrays: &[ArrayRef], era: Option<u64>) -> Result<Self, Error> {
+        let chunk = |array: &ArrayRef| {
+            let array = array.as_struct_opt().filter(|array| {
+                [false, true].iter().any(|&with_known| *array.fields() == sent_fields(with_known))
+            });
+            array.map(RecordBatch::from).ok_or_else(|| Error::Value("these are no IDs that wait".to_owned()))
+        };
+        Ok(Self { chunks: arrays.iter().map(chunk).collect::<Result<_, _>>()?, era })
+    }
+
     /// Reads what [`write_sent`] wrote.
     pub(crate) fn read(text: &[u8], era: Option<u64>) -> Result<Self, ParquetError> {
         let chunks = StreamReader::try_new(text, None)?.collect::<Result<_, _>>()?;
@@ -70,20 +116,45 @@ impl SentIds {
     pub fn chunks(&self) -> impl Iterator<Item = (&UInt32Array, &StringArray)> {
         self.chunks.iter().map(|chunk| (chunk.column(0).as_primitive(), chunk.column(1).as_string()))
     }
+
+    /// Returns, block by block, the numbers of the canonical IDs that the senders had before, and
+    /// the texts of those without; None if these were not kept.
+    pub fn known_chunks<'a>(&'a self) -> Option<Vec<(&'a UInt32Array, &'a StringArray)>> {
+        let known = |chunk: &'a RecordBatch| {
+            let known = chunk.columns().get(2)?;
+            Some((known.as_primitive(), chunk.column(1).as_string()))
+        };
+        self.chunks.iter().map(known).collect()
+    }
 }
 
-/// Returns the IDs that were sent, as a stream of Arrow: the numbers of those that have some, the
-/// texts of others.
-pub fn write_sent(blocks: &[Columns], numbers: &[Vec<Option<Id>>]) -> Result<Vec<u8>, ParquetError> {
-    let number = Field::new("number", DataType::UInt32, true);
-    let schema = Arc::new(Schema::new(vec![number, always()[CANONICAL].clone()]));
-    let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
+/// Returns the IDs that were sent, as a stream of Arrow.
+pub fn write_sent(blocks: &[Columns], numbers: &[IdNumbers]) -> Result<Vec<u8>, ParquetError> {
+    let with_known = numbers.iter().any(|numbers| numbers.known.is_some());
+    let mut writer = StreamWriter::try_new(Vec::new(), &Schema::new(sent_fields(with_known)))?;
     for (block, numbers) in blocks.iter().zip(numbers) {
-        let ids = block.always()[CANONICAL].as_string::<i32>().iter();
-        let others: StringArray =
-            ids.zip(numbers).map(|(id, number)| id.filter(|_| number.is_none())).collect();
-        let numbers: UInt32Array = numbers.iter().map(|number| number.map(Id::number)).collect();
-        writer.write(&RecordBatch::try_new(schema.clone(), vec![Arc::new(numbers), Arc::new(others)])?)?;
+        writer.write(&sent_ids(block, numbers).into())?;
     }
     Ok(writer.into_inner()?)
+}
+
+/// Returns the columns of IDs that wait; see [`sent_ids`].
+fn sent_fields(with_known: bool) -> Fields {
+    let number = |name| Field::new(name, DataType::UInt32, true);
+    let known = with_known.then(|| number("known"));
+    [number("number"), always()[CANONICAL].clone()].into_iter().chain(known).collect()
+}
+
+/// Returns the IDs that were sent: the numbers of those that have some, the texts of others, and
+/// the numbers of the canonical IDs that they had before.
+pub fn sent_ids(block: &Columns, IdNumbers { sent, known }: &IdNumbers) -> StructArray {
+    let ids = block.sent().as_string::<i32>().iter();
+    let others: StringArray = ids.zip(sent).map(|(id, number)| id.filter(|_| number.is_none())).collect();
+    let mut columns: Vec<ArrayRef> = vec![numbered(sent), Arc::new(others)];
+    columns.extend(known.as_deref().map(numbered));
+    StructArray::new(sent_fields(known.is_some()), columns, None)
+}
+
+fn numbered(ids: &[Option<Id>]) -> ArrayRef {
+    Arc::new(ids.iter().map(|id| id.map(Id::number)).collect::<UInt32Array>())
 }

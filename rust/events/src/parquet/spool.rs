@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema};
-use idmerge_core::Id;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding};
@@ -18,7 +17,7 @@ use parquet::schema::types::ColumnPath;
 use crate::columns::{Columns, NamedKinds, SparseColumn, always, arrow_type, is_plain};
 use crate::error::Error;
 use crate::parquet::pages::{FileStores, PageFile};
-use crate::parquet::row_group::{CANONICAL, EncodedEvents, SentIds, write_sent};
+use crate::parquet::row_group::{CANONICAL, EncodedEvents, IdNumbers, SentIds, as_known, write_sent};
 
 /// A file without a name where encoded columns wait, and how they are encoded.
 pub struct Spool {
@@ -34,6 +33,11 @@ impl EncodedEvents {
     /// Takes the canonical IDs.
     pub fn set_canonical_ids(&mut self, ids: EncodedIds) {
         self.always[CANONICAL] = ids.0;
+    }
+
+    /// Takes the canonical IDs as they were when the events came.
+    pub fn set_known_ids(&mut self, ids: EncodedIds) {
+        self.known = ids.0;
     }
 }
 
@@ -70,12 +74,12 @@ impl Spool {
 
     /// Encodes the columns of blocks as a row group, but for the canonical IDs.
     ///
-    /// `numbers` holds, for each row of each block, the number of its ID in the `era`, if it has
-    /// one. None is returned if a column cannot be of the type that its kinds ask for.
+    /// `numbers` holds the numbers of the IDs of each block in the `era`. None is returned if a
+    /// column cannot be of the type that its kinds ask for.
     pub fn encode(
         &self,
         blocks: &[Columns],
-        numbers: &[Vec<Option<Id>>],
+        numbers: &[IdNumbers],
         properties: &[NamedKinds],
         era: Option<u64>,
     ) -> Result<Option<EncodedEvents>, Error> {
@@ -95,12 +99,24 @@ impl Spool {
     ///
     /// There are more or fewer, or no room.
     pub fn encode_canonical_ids(&self, ids: Vec<ArrayRef>, rows: usize) -> Result<EncodedIds, Error> {
+        self.encode_ids(always()[CANONICAL].clone(), ids, rows)
+    }
+
+    /// Encodes the canonical IDs that a row group of so many rows had when its events came.
+    ///
+    /// # Errors
+    ///
+    /// There are more or fewer, or no room.
+    pub fn encode_known_ids(&self, ids: Vec<ArrayRef>, rows: usize) -> Result<EncodedIds, Error> {
+        self.encode_ids(as_known(), ids, rows)
+    }
+
+    fn encode_ids(&self, field: Field, ids: Vec<ArrayRef>, rows: usize) -> Result<EncodedIds, Error> {
         let given: usize = ids.iter().map(Array::len).sum();
         if given != rows {
             return Err(Error::Value(format!("{given} ids came for {rows} events")));
         }
-        let schema = Schema::new(vec![always()[CANONICAL].clone()]);
-        Ok(EncodedIds(self.encode_columns(schema, vec![ids])?.pop()))
+        Ok(EncodedIds(self.encode_columns(Schema::new(vec![field]), vec![ids])?.pop()))
     }
 
     fn encode_blocks(
@@ -141,7 +157,7 @@ impl Spool {
         let plain = names.into_iter().zip(chunks);
         let plain = plain.map(|((name, kind), chunk)| (name.clone(), (kind, chunk))).collect();
         let rows = blocks.iter().map(Columns::rows).sum();
-        Ok(Some(EncodedEvents { rows, era, sent: self.pages.append(sent)?, always, plain }))
+        Ok(Some(EncodedEvents { rows, era, sent: self.pages.append(sent)?, always, known: None, plain }))
     }
 
     /// Returns how columns of these types are encoded: those without a dictionary as differences,

@@ -301,6 +301,25 @@ impl Scan {
         self.holes.iter().map(|hole| (hole.row, hole.text.as_slice()))
     }
 
+    /// Returns for each row from `start` on its row in the columns, if these have it.
+    pub(crate) fn rows_in_columns(&self, start: usize) -> impl Iterator<Item = Option<usize>> {
+        let missing = self.left_out.partition_point(|&row| row < start);
+        let mut left_out = self.left_out[missing..].iter().peekable();
+        let mut next = start - missing;
+        (start..self.len()).map(move |row| {
+            let is_there = left_out.next_if_eq(&&row).is_none();
+            next += usize::from(is_there);
+            is_there.then(|| next - 1)
+        })
+    }
+
+    /// Returns the values of those rows that are in the columns; rows without one have the default.
+    fn of_columns<T: Copy + Default>(&self, values: &[T]) -> Vec<T> {
+        let value = |row: usize| values.get(row).copied().unwrap_or_default();
+        let rows = self.rows_in_columns(0).enumerate();
+        rows.filter_map(|(row, place)| place.map(|_| value(row))).collect()
+    }
+
     /// Returns the lines that have to be filled before there are columns: their numbers, counted
     /// from 0, and bytes.
     pub fn unread(&self) -> &[(u32, Vec<u8>)] {
@@ -308,34 +327,54 @@ impl Scan {
     }
 }
 
-/// The IDs that the rows of a scan observed, as numbers of a resolver in one era.
+/// The IDs that the rows of a scan observed, as numbers of a resolver in one era, and the canonical
+/// IDs that their senders had before.
 #[derive(Default)]
 pub struct ObservedIds {
     era: u64,
     ids: Vec<Option<Id>>,
+    senders: Vec<Sender>,
+}
+
+/// The note on the sender of a row.
+#[derive(Clone, Copy, Default)]
+enum Sender {
+    /// There is none.
+    #[default]
+    Unnoted,
+    /// The canonical ID that the sender had; None for one who was not known.
+    Noted(Option<Id>),
 }
 
 impl ObservedIds {
-    /// Notes the IDs that the rows of `scan` from `start` on observed; those of another era are
-    /// dropped.
-    pub fn note(&mut self, scan: &Scan, era: u64, start: usize, ids: &[Option<Id>]) {
+    /// Notes the IDs that the rows of `scan` from `start` on observed, and the canonical IDs of
+    /// their senders, if there are any; those of another era are dropped.
+    pub fn note(&mut self, scan: &Scan, era: u64, start: usize, ids: &[Option<Id>], senders: &[Option<Id>]) {
         if self.era != era {
-            *self = Self { era, ids: Vec::new() };
+            *self = Self { era, ..Self::default() };
         }
         self.ids.resize(scan.len(), None);
         self.ids[start..start + ids.len()].copy_from_slice(ids);
+        self.senders.resize(scan.len(), Sender::Unnoted);
+        for (noted, sender) in self.senders[start..].iter_mut().zip(senders) {
+            *noted = Sender::Noted(*sender);
+        }
     }
 
     /// Returns the ID that each row of the columns of `scan` observed, as far as it was noted in
     /// this era.
     pub fn of_columns(&self, scan: &Scan, era: u64) -> Vec<Option<Id>> {
-        let mut ids = if self.era == era { self.ids.clone() } else { Vec::new() };
-        ids.resize(scan.len(), None);
-        let (mut row, mut left_out) = (0, scan.left_out.iter().peekable());
-        ids.retain(|_| {
-            row += 1;
-            left_out.next_if(|&&other| other + 1 == row).is_none()
-        });
-        ids
+        scan.of_columns(if self.era == era { &self.ids } else { &[] })
+    }
+
+    /// Returns the canonical ID that the sender of each row of the columns of `scan` had before,
+    /// None for one who was not known; or None if they were not noted in this era.
+    pub fn senders_of_columns(&self, scan: &Scan, era: u64) -> Option<Vec<Option<Id>>> {
+        let senders = scan.of_columns(if self.era == era { &self.senders } else { &[] });
+        let noted = |sender| match sender {
+            Sender::Unnoted => None,
+            Sender::Noted(canonical) => Some(canonical),
+        };
+        senders.into_iter().map(noted).collect()
     }
 }

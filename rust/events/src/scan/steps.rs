@@ -1,5 +1,6 @@
 //! The rows of a scan as steps of a resolver, their holes filled by the caller.
 
+use arrow_array::{Array, StringArray};
 use idmerge_core::{Operand, Step};
 
 use crate::error::Error;
@@ -76,6 +77,13 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
                 Step::of_code(code, first.into(), second.into())
             }
         })
+    }
+
+    /// Returns the sender of each step, where `sent` has the IDs that were sent with the events in
+    /// the columns.
+    pub fn senders<'s>(&self, sent: &'s StringArray) -> impl Iterator<Item = Option<&'s str>> {
+        let rows = self.scan.rows_in_columns(self.start).take(self.stop - self.start);
+        rows.map(|row| row.filter(|&row| sent.is_valid(row)).map(|row| sent.value(row)))
     }
 
     /// Returns the rows that state links, counted from `start`.

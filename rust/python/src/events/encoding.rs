@@ -9,10 +9,10 @@ use idmerge_events::parquet;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::columns::read_utf8;
+use crate::columns::{read_arrow, read_utf8};
 use crate::errors::Failure;
-use crate::events::scanner::Scan;
-use crate::tables::Column;
+use crate::events::scanner::{Block, Scan};
+use crate::tables::{Column, Table};
 
 /// A file without a name where encoded columns wait, and how they are encoded.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -28,6 +28,10 @@ pub struct EncodedEvents {
 /// The IDs that were sent with encoded events.
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct SentIds(pub parquet::SentIds);
+
+/// The distinct events so far.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct DistinctEvents(Mutex<parquet::DistinctEvents>);
 
 /// A Parquet file into which encoded events are copied.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -48,9 +52,14 @@ impl Spool {
     }
 
     /// Encode the columns of scans as a row group, given each property's name, the name of its
-    /// column, and kinds; of IDs that a resolver has taken in the `era` its numbers are kept.
+    /// column, and kinds.
     ///
-    /// Returns None if there is a column that cannot be of the type that its kinds ask for.
+    /// Of IDs that a resolver has taken in the `era` its numbers are kept, and if it ``follows``
+    /// those of the canonical IDs that they had before. ``duplicates`` are dropped.
+    ///
+    /// Returns None if there is a column that cannot be of the type that its kinds ask for, or a
+    /// canonical ID was not noted.
+    #[pyo3(signature = (scans, properties, era, *, follows=false, duplicates=None))]
     #[expect(clippy::needless_pass_by_value, reason = "they are made for this call")]
     fn encode(
         &self,
@@ -58,19 +67,19 @@ impl Spool {
         scans: Vec<Py<Scan>>,
         properties: Vec<NamedKinds>,
         era: Option<u64>,
+        follows: bool,
+        duplicates: Option<&Bound<'_, DistinctEvents>>,
     ) -> Result<Option<EncodedEvents>, Failure> {
+        let duplicates = duplicates.map(Bound::get);
         py.detach(|| {
             let (mut blocks, mut numbers) =
                 (Vec::with_capacity(scans.len()), Vec::with_capacity(scans.len()));
             for scan in &scans {
-                let Some(block) = scan.get().take_columns()? else {
-                    return Err(Failure::Value("a scan has no columns, or they were taken".to_owned()));
+                let Some((block, ids)) = taken(scan.get(), era, follows, duplicates)? else {
+                    return Ok(None);
                 };
-                numbers.push(match era {
-                    Some(era) => scan.get().observed_ids(era)?,
-                    None => vec![None; block.rows()],
-                });
                 blocks.push(block);
+                numbers.push(ids);
             }
             let encoded = self.0.encode(&blocks, &numbers, &properties, era)?;
             Ok(encoded.map(|events| EncodedEvents { rows: events.rows(), events: Mutex::new(events) }))
@@ -83,21 +92,98 @@ impl Spool {
         py.detach(|| Ok(SentIds(self.0.sent(&*events.events.lock()?)?)))
     }
 
-    /// Encode the canonical IDs of encoded events.
-    fn name(&self, ids: &Bound<'_, PyAny>, events: &Bound<'_, EncodedEvents>) -> PyResult<()> {
+    /// Encode the canonical IDs of encoded events, and those that were known when they came.
+    #[pyo3(signature = (ids, events, known=None))]
+    fn name(
+        &self,
+        ids: &Bound<'_, PyAny>,
+        events: &Bound<'_, EncodedEvents>,
+        known: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let arrays = read_utf8(ids, "ids")?;
+        let known = known.map(|known| read_utf8(known, "known")).transpose()?;
         let events = events.get();
         ids.py().detach(|| -> Result<_, Failure> {
             let encoded = self.0.encode_canonical_ids(arrays, events.rows)?;
-            events.events.lock()?.set_canonical_ids(encoded);
+            let known = known.map(|known| self.0.encode_known_ids(known, events.rows)).transpose()?;
+            let mut events = events.events.lock()?;
+            events.set_canonical_ids(encoded);
+            if let Some(known) = known {
+                events.set_known_ids(known);
+            }
             Ok(())
         })?;
         Ok(())
     }
 }
 
+/// Takes the events of a scan that are no duplicates; None if their senders' canonical IDs are
+/// wanted and were not noted.
+fn taken(
+    scan: &Scan,
+    era: Option<u64>,
+    follows: bool,
+    duplicates: Option<&DistinctEvents>,
+) -> Result<Option<Block>, Failure> {
+    let Some((columns, numbers)) = scan.take_block(era, follows)? else { return Ok(None) };
+    let Some(duplicates) = duplicates else { return Ok(Some((columns, numbers))) };
+    Ok(Some(match duplicates.0.lock()?.add(&columns) {
+        None => (columns, numbers),
+        Some(are_new) => {
+            let columns = columns.filtered(&are_new).map_err(idmerge_events::Error::from)?;
+            (columns, numbers.filtered(&are_new))
+        }
+    }))
+}
+
+#[pymethods]
+impl DistinctEvents {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// Return whether insert IDs were compared as a column of values of all kinds has them.
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
+    fn is_exact(&self, properties: Vec<NamedKinds>) -> Result<bool, Failure> {
+        Ok(self.0.lock()?.is_exact(&properties))
+    }
+
+    /// The number of events that were dropped.
+    #[getter]
+    fn dropped(&self) -> Result<usize, Failure> {
+        Ok(self.0.lock()?.dropped())
+    }
+}
+
+/// Return the events of a scan as a table in which they can wait for their canonical IDs, given
+/// what `Spool.encode` is given; None if a canonical ID was not noted.
+#[pyfunction]
+#[pyo3(signature = (scan, properties, era, *, follows=false, duplicates=None))]
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
+pub fn waiting_events(
+    scan: &Bound<'_, Scan>,
+    properties: Vec<NamedKinds>,
+    era: Option<u64>,
+    follows: bool,
+    duplicates: Option<&Bound<'_, DistinctEvents>>,
+) -> Result<Option<Table>, Failure> {
+    let (py, scan, duplicates) = (scan.py(), scan.get(), duplicates.map(Bound::get));
+    py.detach(|| {
+        let Some((columns, numbers)) = taken(scan, era, follows, duplicates)? else { return Ok(None) };
+        Ok(Some(Table::of(parquet::waiting_events(&columns, &numbers, &properties)?)))
+    })
+}
+
 #[pymethods]
 impl SentIds {
+    /// Take a column of IDs that waited, with numbers of the `era`.
+    #[new]
+    fn new(ids: &Bound<'_, PyAny>, era: Option<u64>) -> PyResult<Self> {
+        let (arrays, _) = read_arrow(ids, "ids")?;
+        Ok(Self(parquet::SentIds::of(&arrays, era).map_err(Failure::from)?))
+    }
+
     /// Return the IDs as texts, null where an event has none, or a number.
     fn texts(&self) -> PyResult<Column> {
         Column::new(self.0.chunks().map(|(_, texts)| texts.clone()).collect(), &DataType::Utf8)
@@ -119,11 +205,18 @@ impl EncodedEvents {
 
 #[pymethods]
 impl EncodedFile {
-    /// Begin a file at ``path``, given each property's name, the name of its column, and kinds.
+    /// Begin a file at ``path``, given each property's name, the name of its column, and kinds, and
+    /// whether there is a column of the canonical IDs that were known when the events came.
     #[new]
+    #[pyo3(signature = (spool, path, properties, is_known=false))]
     #[expect(clippy::needless_pass_by_value, reason = "they are made for this call")]
-    fn new(spool: &Bound<'_, Spool>, path: PathBuf, properties: Vec<NamedKinds>) -> Result<Self, Failure> {
-        let file = parquet::EncodedFile::create(&spool.get().0, &path, &properties)?;
+    fn new(
+        spool: &Bound<'_, Spool>,
+        path: PathBuf,
+        properties: Vec<NamedKinds>,
+        is_known: bool,
+    ) -> Result<Self, Failure> {
+        let file = parquet::EncodedFile::create(&spool.get().0, &path, &properties, is_known)?;
         Ok(Self(Mutex::new(Some(file))))
     }
 

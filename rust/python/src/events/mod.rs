@@ -11,7 +11,7 @@ mod text;
 use pyo3::prelude::*;
 
 pub use dedupe::DistinctRows;
-pub use encoding::{EncodedEvents, EncodedFile, SentIds, Spool};
+pub use encoding::{DistinctEvents, EncodedEvents, EncodedFile, SentIds, Spool, waiting_events};
 pub use flattener::{Flat, Flattener};
 pub use objects::{EventReader, ReadEvents};
 pub use rows::RowReader;

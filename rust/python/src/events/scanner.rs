@@ -3,16 +3,20 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, RwLock};
 
+use arrow_array::{ArrayRef, RecordBatch};
 use idmerge_core::Id;
 use idmerge_events::columns::{Columns, ExpectedKinds, Kinds};
 use idmerge_events::links::Rules;
+use idmerge_events::parquet::IdNumbers;
 use idmerge_events::scan::{self, FilledOperand, ObservedIds};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyList, PyString};
 
+use crate::columns::read_arrow;
 use crate::errors::Failure;
+use crate::tables::Table;
 
 /// Reads lines of events by the rules that Python states.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -34,6 +38,9 @@ pub struct Scan {
 
 /// An identity event's name, its code, and the keys of its operands or of a list of both.
 pub type NamedRule = (String, u8, Vec<Vec<String>>);
+
+/// Events as columns, and the numbers of their IDs.
+pub type Block = (Columns, IdNumbers);
 
 /// Returns the rules for these events.
 pub fn rules(events: Vec<NamedRule>) -> PyResult<Rules> {
@@ -112,25 +119,43 @@ impl Scan {
         &self.steps
     }
 
-    /// Returns whether there are columns that are not taken.
-    pub fn has_columns(&self) -> Result<bool, Failure> {
-        Ok(self.columns.lock()?.is_some())
-    }
-
-    /// Returns the events as columns, if these were wanted and are not taken.
-    pub fn take_columns(&self) -> Result<Option<Columns>, Failure> {
+    fn take_columns(&self) -> Result<Option<Columns>, Failure> {
         Ok(self.columns.lock()?.take())
     }
 
-    /// Notes the IDs that the rows from `start` on observed, by a resolver's numbers.
-    pub fn note_observed(&self, era: u64, start: usize, ids: &[Option<Id>]) -> Result<(), Failure> {
-        self.observed.lock()?.note(&self.steps, era, start, ids);
+    /// Returns the IDs that were sent with the events in the columns, unless these are taken.
+    pub fn sent(&self) -> Result<Option<ArrayRef>, Failure> {
+        Ok(self.columns.lock()?.as_ref().map(|columns| columns.sent().clone()))
+    }
+
+    /// Notes the IDs that the rows from `start` on observed, and the canonical IDs of their
+    /// senders, by a resolver's numbers.
+    pub fn note_observed(
+        &self,
+        era: u64,
+        start: usize,
+        ids: &[Option<Id>],
+        senders: &[Option<Id>],
+    ) -> Result<(), Failure> {
+        self.observed.lock()?.note(&self.steps, era, start, ids, senders);
         Ok(())
     }
 
-    /// Returns the ID that each row of the columns observed, as far as it was noted in this era.
-    pub fn observed_ids(&self, era: u64) -> Result<Vec<Option<Id>>, Failure> {
-        Ok(self.observed.lock()?.of_columns(&self.steps, era))
+    /// Takes the columns, and the numbers of the IDs that were noted in the `era`, if one is given.
+    ///
+    /// Returns None if senders' canonical IDs are wanted and were not noted.
+    pub fn take_block(&self, era: Option<u64>, follows: bool) -> Result<Option<Block>, Failure> {
+        let Some(columns) = self.take_columns()? else {
+            return Err(Failure::Value("a scan has no columns, or they were taken".to_owned()));
+        };
+        let Some(era) = era else {
+            let numbers = IdNumbers { sent: vec![None; columns.rows()], known: None };
+            return Ok((!follows).then_some((columns, numbers)));
+        };
+        let observed = self.observed.lock()?;
+        let known = if follows { observed.senders_of_columns(&self.steps, era) } else { None };
+        let numbers = IdNumbers { sent: observed.of_columns(&self.steps, era), known };
+        Ok((!follows || numbers.known.is_some()).then_some((columns, numbers)))
     }
 }
 
@@ -194,6 +219,24 @@ impl Scan {
     /// Return how many rows the columns have, and how many bytes; None without columns.
     fn columns_size(&self) -> Result<Option<(usize, usize)>, Failure> {
         Ok(self.columns.lock()?.as_ref().map(|columns| (columns.rows(), columns.bytes())))
+    }
+
+    /// Return the times of the columns as a table of one column; None without columns.
+    fn times(&self) -> Result<Option<Table>, Failure> {
+        let columns = self.columns.lock()?;
+        let Some(columns) = columns.as_ref() else { return Ok(None) };
+        let batch = RecordBatch::try_from_iter([("time", columns.times().clone())]);
+        Ok(Some(Table::of(batch.map_err(idmerge_events::Error::from)?)))
+    }
+
+    /// Replace the times of the columns.
+    fn set_times(&self, times: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (arrays, _) = read_arrow(times, "times")?;
+        let mut columns = self.columns.lock().map_err(Failure::from)?;
+        let ([array], Some(columns)) = (arrays.as_slice(), columns.as_mut()) else {
+            return Err(PyValueError::new_err("the times of columns must be one array"));
+        };
+        Ok(columns.set_times(array.clone()).map_err(Failure::from)?)
     }
 
     /// Return the rows that Python must read, with their bytes.

@@ -77,14 +77,16 @@ pub struct MixedRows<'a, 'py> {
 
 enum MixedColumn<'a, 'py> {
     Objects(&'a Objects<'py>, Purpose),
-    Pinned(Reader<'a>),
+    Pinned(Box<Reader<'a>>),
 }
 
 impl<'a, 'py> MixedRows<'a, 'py> {
     pub fn new(acts: Acts<'a>, columns: &[&'a TextColumn<'py>], preparer: &'a Preparer) -> Self {
         let mixed = |(column, side): (&&'a TextColumn<'py>, Side)| match column {
             TextColumn::Objects(objects) => MixedColumn::Objects(objects, acts.purpose(side)),
-            TextColumn::Pinned(pinned) => MixedColumn::Pinned(pinned.reader(acts.purpose(side), preparer, 0)),
+            TextColumn::Pinned(pinned) => {
+                MixedColumn::Pinned(pinned.reader(acts.purpose(side), preparer, 0).into())
+            }
         };
         let len = columns.iter().map(|column| column.len()).min().unwrap_or(0);
         let columns = columns.iter().zip([Side::First, Side::Second]).map(mixed).collect();
@@ -127,6 +129,22 @@ impl<'a, I: Iterator<Item = Step<'a>>> Source for StepRows<'_, I> {
             && let Some(step) = self.steps.next()
         {
             batch.push(self.preparer, step);
+        }
+    }
+}
+
+/// Steps one after another, each with its sender, whose canonical ID before the step is asked for.
+pub struct SentRows<'a, I> {
+    pub steps: I,
+    pub preparer: &'a Preparer,
+}
+
+impl<'a, I: Iterator<Item = (Step<'a>, Option<&'a str>)>> Source for SentRows<'_, I> {
+    fn fill(&mut self, batch: &mut Batch) {
+        while !batch.is_ready()
+            && let Some((step, sender)) = self.steps.next()
+        {
+            batch.push_sent(self.preparer, step, sender);
         }
     }
 }

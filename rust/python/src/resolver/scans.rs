@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use arrow_array::Array;
 use arrow_array::cast::AsArray;
+use arrow_array::{Array, StringArray, UInt32Array};
 use arrow_schema::DataType;
 use idmerge_core::{Batch, Id, JournaledResolver as Core, Step};
 use idmerge_events::parquet;
@@ -18,7 +18,7 @@ use crate::columns::read_utf8;
 use crate::errors::Failure;
 use crate::events::{Scan, SentIds, holes_filled};
 use crate::pipeline::run_detached;
-use crate::pipeline::sources::StepRows;
+use crate::pipeline::sources::{SentRows, StepRows};
 use crate::resolver::{OutcomesAndRows, Resolver};
 use crate::tables::{Column, Texts};
 
@@ -28,8 +28,12 @@ impl Resolver {
     /// rows.
     ///
     /// An error counts the rows from ``first_row`` on. A scan with columns notes the ID of each
-    /// ordinary event.
-    #[pyo3(name = "_take_scan", signature = (scan, rows, codes, first, second, first_row=0))]
+    /// ordinary event, and if the call ``follows`` the canonical ID of each sender before the row.
+    #[pyo3(
+        name = "_take_scan",
+        signature = (scan, rows, codes, first, second, first_row=0, *, follows=false)
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the rows, the steps that fill holes, and a switch")]
     fn take_scan<'py>(
         &self,
         scan: &Bound<'py, Scan>,
@@ -38,6 +42,7 @@ impl Resolver {
         first: &Bound<'py, PyList>,
         second: &Bound<'py, PyList>,
         first_row: usize,
+        follows: bool,
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = scan.py();
         let scan = scan.get();
@@ -46,20 +51,28 @@ impl Resolver {
         let _turn = self.turn(py)?;
         let preparer = self.read(py)?.preparer();
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
-        let notes_observed = scan.has_columns()?;
+        let sent = scan.sent()?;
         let outcomes = py.detach(|| {
-            let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
-            let mut ids = Vec::new();
+            let (mut ids, mut senders) = (Vec::new(), Vec::new());
             let see = |batch: &Batch| {
-                if notes_observed {
+                if sent.is_some() {
                     ids.extend(batch.observed());
+                    senders.extend(batch.senders());
                 }
             };
-            let outcomes = self.take_all(count, first_row, see, |settle| {
-                run_detached(&mut source, count, self.threads, settle)
+            let outcomes = self.take_all(count, first_row, see, |settle| match &sent {
+                Some(sent) if follows => {
+                    let sent = steps.senders(sent.as_string());
+                    let mut source = SentRows { steps: steps.iter().zip(sent), preparer: &preparer };
+                    run_detached(&mut source, count, self.threads, settle)
+                }
+                _ => {
+                    let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
+                    run_detached(&mut source, count, self.threads, settle)
+                }
             })?;
-            if notes_observed {
-                scan.note_observed(era, start, &ids)?;
+            if sent.is_some() {
+                scan.note_observed(era, start, &ids, &senders)?;
             }
             Ok::<_, Failure>(outcomes)
         })?;
@@ -69,23 +82,31 @@ impl Resolver {
     /// Return the canonical IDs of the IDs that were sent with encoded events.
     #[pyo3(name = "_resolve_sent")]
     fn resolve_sent(&self, py: Python<'_>, sent: &Bound<'_, SentIds>) -> PyResult<Column> {
-        let sent = &sent.get().0;
-        let texts = py.detach(|| {
-            let core = self.read_detached()?;
-            if sent.era.is_some_and(|era| era != self.era()) {
-                return Err(Failure::Value(
-                    "the IDs are numbers of an earlier era of the resolver".to_owned(),
-                ));
-            }
-            Ok(named(&core, sent))
-        })?;
-        Column::of(texts, &DataType::Utf8)
+        self.named_by(py, &sent.get().0, |core, sent| Ok(named(core, sent)))
+    }
+
+    /// Return the canonical IDs that the senders of encoded events had when these came.
+    #[pyo3(name = "_resolve_known")]
+    fn resolve_known(&self, py: Python<'_>, sent: &Bound<'_, SentIds>) -> PyResult<Column> {
+        self.named_by(py, &sent.get().0, |core, sent| {
+            let known = sent.known_chunks();
+            let known = known.ok_or_else(|| Failure::Value("no row was followed".to_owned()))?;
+            Ok(named_before(core, sent.rows(), known))
+        })
     }
 
     /// Return another number whenever an ID's number may stand for another ID than before.
     #[pyo3(name = "_era")]
     fn era_of_numbers(&self) -> u64 {
         self.era()
+    }
+
+    /// Return the era, the number of IDs and the position: where none of them changes, no answer
+    /// does.
+    #[pyo3(name = "_standing")]
+    fn standing(&self, py: Python<'_>) -> Result<(u64, usize, u64), Failure> {
+        let core = self.read(py)?;
+        Ok((self.era(), core.numbered(), core.position()))
     }
 
     /// Take rows of a scan as `_take_scan` does, and return the canonical ID of each of ``ids``
@@ -116,6 +137,41 @@ impl Resolver {
         })?;
         Column::of(texts, &DataType::Utf8)
     }
+}
+
+impl Resolver {
+    /// Returns a column of IDs whose texts `names` finds, in the era of the numbers of `sent`.
+    fn named_by(
+        &self,
+        py: Python<'_>,
+        sent: &parquet::SentIds,
+        names: impl FnOnce(&Core, &parquet::SentIds) -> Result<Texts, Failure> + Send,
+    ) -> PyResult<Column> {
+        let texts = py.detach(|| {
+            let core = self.read_detached()?;
+            if sent.era.is_some_and(|era| era != self.era()) {
+                return Err(Failure::Value(
+                    "the IDs are numbers of an earlier era of the resolver".to_owned(),
+                ));
+            }
+            names(&core, sent)
+        })?;
+        Column::of(texts, &DataType::Utf8)
+    }
+}
+
+/// Returns the texts of canonical IDs that have numbers; other senders had their own ID.
+fn named_before(core: &Core, rows: usize, known: Vec<(&UInt32Array, &StringArray)>) -> Texts {
+    let mut texts = Texts::with_capacity(rows);
+    for (numbers, ids) in known {
+        for (number, id) in numbers.iter().zip(ids) {
+            match number {
+                Some(number) => texts.push(Some(core.text(Id::new(number)).as_str().as_bytes())),
+                None => texts.push(id.map(str::as_bytes)),
+            }
+        }
+    }
+    texts
 }
 
 /// Returns the canonical ID of each ID that was sent: by its number, or else by its text.

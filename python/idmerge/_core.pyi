@@ -580,11 +580,11 @@ def waiting_events(
     *,
     follows: bool = False,
     duplicates: DistinctEvents | None = None,
-) -> Table | None:
-    """Return the events of a scan as a table of one batch, in which they wait for their canonical IDs.
+) -> list[Table] | None:
+    """Return the events of a scan as tables of one batch each, in which they wait for their canonical IDs.
 
     The arguments are those of `Spool.encode`, and so are its errors and its None. Instead of IDs there is a
-    column that `SentIds` takes; columns without a value are missing.
+    column that `SentIds` takes; of each table columns without a value are missing.
     """
 
 @final

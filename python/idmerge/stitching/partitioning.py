@@ -72,18 +72,20 @@ class Partitioning(Once):
     def _divide(self, scan: _core.Scan, properties: Properties) -> bool:
         """Divide the events of a scan; return whether their columns can still have their types."""
         self._to_utc(scan)
-        table = _core.waiting_events(scan, properties, self._era, **self._wishes)
-        if table is None:
+        tables = _core.waiting_events(scan, properties, self._era, **self._wishes)
+        if tables is None:
             return False
-        batch = record_batch(table)
-        pa = import_pyarrow()
         self._known = properties
-        self._fractions.update(field.name for field in batch.schema if field.type == pa.float64())
-        self._rows += batch.num_rows
-        self.without_time += batch.column(TIME).null_count
+        batches = [*map(record_batch, tables)]
+        fractions = import_pyarrow().float64()
+        for batch in batches:
+            self._fractions.update(field.name for field in batch.schema if field.type == fractions)
+            self._rows += batch.num_rows
+            self.without_time += batch.column(TIME).null_count
         if not self._fits():
             return False
-        self._waiting.take(batch)
+        for batch in batches:
+            self._waiting.take(batch)
         return True
 
     def _types(self) -> dict[str, pa.DataType]:

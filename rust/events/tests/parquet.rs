@@ -204,7 +204,7 @@ fn senders_as_known_wait_beside_the_ids_and_become_a_column_behind_those_as_sent
     let (spool, path) = (spool(), Temporary::new("known"));
     let numbers = IdNumbers { sent: numbered(&[Some(7), None]), known: Some(numbered(&[Some(3), None])) };
     let block = columns(FIRST);
-    let waiting = waiting_events(&block, &numbers, &properties()).expect("one length");
+    let waiting = &waiting_events(&block, &numbers, &properties()).expect("one length")[0];
     let encoded = spool.encode(&[block], &[numbers], &properties(), Some(3)).expect("room");
     let mut events = encoded.expect("integers widen");
     let kept = spool.sent(&events).expect("it is there");
@@ -238,7 +238,7 @@ fn only_ids_that_wait_are_taken_for_such() {
 #[test]
 fn events_that_wait_have_the_columns_with_values() {
     let waiting = waiting_events(&columns(FIRST), &sent(&[None, None]), &properties()).expect("one length");
-    let schema = waiting.schema();
+    let schema = waiting[0].schema();
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["event", "time", "distinct_id", "$distinct_id_before_identity", "n_", "s_"]);
 }

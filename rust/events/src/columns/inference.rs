@@ -109,11 +109,19 @@ impl Columns {
         let always = self.always.iter().map(|column| kept.filter(column));
         let always: Vec<ArrayRef> = always.collect::<Result<_, _>>()?;
         let always = always.try_into().expect("as many as before");
-        let rows = kept.count();
+        let mut rows = 0;
+        let place = |keeps: bool| {
+            keeps.then(|| {
+                rows += 1;
+                rows - 1
+            })
+        };
+        let places: Vec<Option<u32>> = keeps.values().iter().map(place).collect();
+        let rows = rows as usize;
         let mut plain = HashMap::with_capacity(self.plain.len());
         for (name, column) in &self.plain {
-            let column = kept.filter(column)?;
-            if column.null_count() < rows {
+            let column = column.filtered(&places, rows)?;
+            if !column.is_empty() {
                 plain.insert(name.clone(), column);
             }
         }

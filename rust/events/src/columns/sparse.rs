@@ -3,6 +3,7 @@
 //! Thousands of properties of which each event has a few take the memory of their values. A column
 //! gets all its rows when it is encoded or shown, one column at a time.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -66,6 +67,29 @@ impl SparseColumn {
             }
             _ => Arc::new(self.dense_texts()),
         }
+    }
+
+    /// Returns some of the rows.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let place = |row: usize| self.rows.partition_point(|&other| (other as usize) < row);
+        let (first, last) = (place(rows.start), place(rows.end));
+        let chosen = self.rows[first..last].iter().map(|&row| row - rows.start as u32);
+        let chosen = chosen.collect::<Vec<_>>().into();
+        Self { count: rows.len(), rows: chosen, values: self.values.slice(first, last - first) }
+    }
+
+    /// Returns the rows that have a place in `places`; there are `count` places.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub(crate) fn filtered(&self, places: &[Option<u32>], count: usize) -> Result<Self, ArrowError> {
+        let place_of = |&row: &u32| places[row as usize];
+        let are_kept: Vec<bool> = self.rows.iter().map(|row| place_of(row).is_some()).collect();
+        let values = arrow_select::filter::filter(&self.values, &are_kept.into())?;
+        let rows = self.rows.iter().filter_map(place_of).collect::<Vec<_>>().into();
+        Ok(Self { count, rows, values })
     }
 
     /// Returns the column as one of a wider type, which loses nothing; None if that cannot be.

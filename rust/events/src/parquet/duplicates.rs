@@ -32,8 +32,8 @@ pub struct DistinctEvents {
 impl DistinctEvents {
     /// Adds the events of a block, and returns which are new; None if all are.
     pub fn add(&mut self, events: &Columns) -> Option<BooleanArray> {
-        let insert_ids = events.plain(INSERT_ID)?;
-        let texts = InsertIds::of(insert_ids);
+        let insert_ids = events.plain(INSERT_ID)?.dense();
+        let texts = InsertIds::of(&insert_ids);
         self.has_fractions |= matches!(texts, InsertIds::Fractions(_));
         let always = events.always();
         let [names, sent] = [EVENT, SENT].map(|column| always[column].as_string::<i32>());

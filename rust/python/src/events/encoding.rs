@@ -167,11 +167,12 @@ pub fn waiting_events(
     era: Option<u64>,
     follows: bool,
     duplicates: Option<&Bound<'_, DistinctEvents>>,
-) -> Result<Option<Table>, Failure> {
+) -> Result<Option<Vec<Table>>, Failure> {
     let (py, scan, duplicates) = (scan.py(), scan.get(), duplicates.map(Bound::get));
     py.detach(|| {
         let Some((columns, numbers)) = taken(scan, era, follows, duplicates)? else { return Ok(None) };
-        Ok(Some(Table::of(parquet::waiting_events(&columns, &numbers, &properties)?)))
+        let batches = parquet::waiting_events(&columns, &numbers, &properties)?;
+        Ok(Some(batches.into_iter().map(Table::of).collect()))
     })
 }
 

@@ -11,6 +11,8 @@ Rows:
 - ``tables``: `stitch` of a table whose properties are JSON text, in memory and as Parquet, against
   a file of lines of the same events: that alone, which reads links and kinds and no event, and with
   its events read;
+- ``profiles``: `Profiles.update_many` of updates as bytes, as dicts and from a file of lines, against
+  ``json.loads`` of each text; answers are compared with those of updates applied in Python;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
@@ -40,7 +42,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import idmerge
-from idmerge import Kind, Report, Resolver, files
+from idmerge import Kind, Profiles, Report, Resolver, files, reference
 from idmerge._steps import states_link, step_columns
 from idmerge.events import SENT_ID, event_mappings
 from idmerge.testing import events
@@ -48,10 +50,14 @@ from idmerge.testing import events
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from idmerge.profiles import WhoIsWho
+
 EVENTS = 500_000
 PAIRS = 9
 BODY = 2_000
 LINKS = 1_000_000
+UPDATES = 1_000_000
+PEOPLE = 100_000
 STARTS = 15
 TEN = 10
 
@@ -176,6 +182,53 @@ def _stitched(events: Any) -> pa.Table:
     return pa.table(_learned(events))
 
 
+def profiles() -> None:
+    """Print the rows of profile updates."""
+    texts = [
+        json.dumps(
+            {
+                "$token": "0123456789abcdef",
+                "$distinct_id": f"user-{row * 7_919 % PEOPLE}",
+                "$set": {"plan": "pro", "logins": row % 50, "city": "Oslo"},
+            }
+        ).encode()
+        for row in range(UPDATES)
+    ]
+    dicts = [json.loads(text) for text in texts]
+    plain_seconds, expected = _timed(partial(_updated, texts, reference.Resolver()))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "updates.ndjson")
+        file.write_bytes(b"\n".join(texts))
+        ways = {"bytes": texts, "dicts": dicts, "a file": file}
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        ratios: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(PAIRS):
+            for way, given in ways.items():
+                of_bar = _timed(lambda: [None for text in texts if json.loads(text) is None])[0]
+                seconds, answer = _timed(partial(_updated, given, Resolver()))
+                if list(answer.items()) != list(expected.items()):
+                    sys.exit("the answers differ")
+                times[way].append(seconds)
+                ratios[way].append(of_bar / seconds)
+    for way in ways:
+        rate = UPDATES / statistics.median(times[way]) / 1e6
+        print(f"profiles, {way}: {rate:.2f} M updates/s, {_spread(ratios[way])} of json.loads of each")
+    print(f"profiles, in Python: {UPDATES / plain_seconds / 1e6:.3f} M updates/s")
+
+
+def _updated(given: Any, resolver: WhoIsWho) -> dict[str, Any]:
+    """Return the profiles after all updates, in their order."""
+    people = Profiles(resolver)
+    if not isinstance(given, Path):
+        people.update_many(given)
+    else:
+        for piece in files.read_updates(given):
+            if isinstance(piece, files.BadLine):
+                sys.exit(str(piece))
+            people.update_many(piece.events)
+    return people._stored
+
+
 def busy() -> None:
     """Print the row of links on two threads."""
     device = "{:08x}-9a1f-4c39-8f8e-000000000000".format
@@ -280,6 +333,7 @@ ROWS = {
     "arrays": arrays,
     "bodies": bodies,
     "tables": tables,
+    "profiles": profiles,
     "busy": busy,
     "start": start,
 }

@@ -268,13 +268,15 @@ class Profiles:
         """Take updates one by one; those that the core leaves alone are read here."""
         remaining, row, taken = iter(updates), 0, _AT_ONCE
         # To get the next update may run any code, which then is outside of the lock.
-        lock = None if type(updates) in {list, tuple} else self._lock
+        is_plain = type(updates) in {list, tuple}
+        held, lock = (self._lock, None) if is_plain else (nullcontext(), self._lock)
         left: tuple[Update] | None = None
         while taken == _AT_ONCE or left:
-            with nullcontext() if lock else self._lock:
+            with held:
                 counts, taken, left = updater.take(remaining, _AT_ONCE, lock)
-            many.add(*counts)
-            row += taken
+            if taken:
+                many.add(*counts)
+                row += taken
             if left:
                 self._take_one(row, left[0], many)
                 row += 1

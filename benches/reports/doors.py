@@ -12,7 +12,8 @@ Rows:
   a file of lines of the same events: that alone, which reads links and kinds and no event, and with
   its events read;
 - ``profiles``: `Profiles.update_many` of updates as bytes, as dicts and from a file of lines, against
-  ``json.loads`` of each text; answers are compared with those of updates applied in Python;
+  ``json.loads`` of each text, by the clock and by the processor's, since one processor does the
+  work; answers are compared with those of updates applied in Python;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
@@ -35,7 +36,7 @@ import tempfile
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -195,25 +196,35 @@ def profiles() -> None:
         for row in range(UPDATES)
     ]
     dicts = [json.loads(text) for text in texts]
-    plain_seconds, expected = _timed(partial(_updated, texts, reference.Resolver()))
+    plain_seconds, plain_used, expected = _clocked(partial(_updated, texts, reference.Resolver()))
+
+    def loop() -> None:
+        for text in texts:
+            json.loads(text)
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "updates.ndjson")
         file.write_bytes(b"\n".join(texts))
-        ways = {"bytes": texts, "dicts": dicts, "a file": file}
-        times: dict[str, list[float]] = {way: [] for way in ways}
-        ratios: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(PAIRS):
-            for way, given in ways.items():
-                of_bar = _timed(lambda: [None for text in texts if json.loads(text) is None])[0]
-                seconds, answer = _timed(partial(_updated, given, Resolver()))
-                if list(answer.items()) != list(expected.items()):
+        for way, given in {"bytes": texts, "dicts": dicts, "a file": file}.items():
+            ours, bars = [], []
+            for _ in range(PAIRS):
+                bars.append(_clocked(loop))
+                ours.append(_clocked(partial(_updated, given, Resolver())))
+                if list(ours[-1][2].items()) != list(expected.items()):
                     sys.exit("the answers differ")
-                times[way].append(seconds)
-                ratios[way].append(of_bar / seconds)
-    for way in ways:
-        rate = UPDATES / statistics.median(times[way]) / 1e6
-        print(f"profiles, {way}: {rate:.2f} M updates/s, {_spread(ratios[way])} of json.loads of each")
-    print(f"profiles, in Python: {UPDATES / plain_seconds / 1e6:.3f} M updates/s")
+            for clock, name in enumerate(["by the clock", "by the processor's"]):
+                rate = UPDATES / statistics.median(own[clock] for own in ours) / 1e6
+                ratios = [bar[clock] / own[clock] for bar, own in zip(bars, ours, strict=True)]
+                print(f"profiles, {way}, {name}: {rate:.2f} M/s, {_spread(ratios)} of json.loads of each")
+    rates = [UPDATES / seconds / 1e6 for seconds in (plain_seconds, plain_used)]
+    print(f"profiles, in Python: {rates[0]:.3f} M/s by the clock, {rates[1]:.3f} by the processor's")
+
+
+def _clocked(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Return the seconds by the clock and of all threads on a processor, and the answer."""
+    started = process_time()
+    seconds, answer = _timed(work)
+    return seconds, process_time() - started, answer
 
 
 def _updated(given: Any, resolver: WhoIsWho) -> dict[str, Any]:

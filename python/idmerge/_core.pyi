@@ -6,7 +6,7 @@ docs/SPEC.md.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final, Self, final
+from typing import Any, Final, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -716,10 +716,10 @@ def _utf8_of_ids(
 class UpdateRows:
     """The profile updates of some lines: a row for each line that is not blank."""
 
-    def __new__(cls, head: bytes, text: bytes, end: int, longest: int) -> Self:
+    def __new__(cls, head: bytes, text: bytes, end: int, longest: int, rows: bool) -> Self:
         """Read the lines of ``head`` and of ``text`` behind it, up to its ``end``.
 
-        Lines longer than ``longest`` bytes are left to Python.
+        Lines longer than ``longest`` bytes are left to Python, and rows of exports unless ``rows``.
 
         Raises:
             IndexError: ``end`` is behind the text.
@@ -761,24 +761,34 @@ class ProfileUpdater:
         """
 
     def take(
-        self, updates: Iterator[Any], most: int, lock: Any = None
-    ) -> tuple[tuple[list[tuple[int, int]], list[tuple[str, int]]], int, tuple[Any] | None]:
+        self,
+        updates: Iterator[Any],
+        most: int,
+        lock: Any = None,
+        export: Callable[[str, str, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> tuple[_UpdateCounts, int, tuple[Any] | None]:
         """Apply up to ``most`` updates, each as soon as it comes, in ``lock`` if there is one.
 
+        ``export`` takes a row of an export as its ID, the canonical one, and properties, and returns
+        its operations; without it rows are left to Python.
+
         Returns:
-            The numbers of outcomes and of operations, the number of updates, and that behind them
-            which is left to Python; None for the last if there are no more, or ``most`` are
-            applied.
+            The counts, the number of updates, and that behind them which is left to Python; None
+            for the last if there are no more, or ``most`` are applied.
         """
 
     def take_rows(
-        self, rows: UpdateRows, start: int, stop: int
-    ) -> tuple[list[tuple[int, int]], list[tuple[str, int]]]:
+        self,
+        rows: UpdateRows,
+        start: int,
+        stop: int,
+        export: Callable[[str, str, dict[str, Any]], dict[str, Any]],
+    ) -> _UpdateCounts:
         """Apply the updates of rows, none of which is left to Python.
-
-        Returns:
-            The numbers of outcomes and of operations.
 
         Raises:
             ValueError: A row is left to Python.
         """
+
+_UpdateCounts: TypeAlias = tuple[list[tuple[int, int]], list[tuple[str, int]], list[str]]
+"""Numbers of outcomes and of operations, and the canonical IDs of rows that are under others."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from idmerge import _core
 
+    UpdateOf = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 @dataclass(frozen=True, eq=False)
 class UpdateBlock:
@@ -44,14 +46,22 @@ class ScannedUpdates(Sequence[dict[str, Any]]):
         block: The block.
         rows: The rows.
         read: The updates, or rows of exports, that Python read, by their index.
+        update_of: Makes an update of a row of an export, and returns anything else as it is.
     """
 
-    __slots__ = ("_block", "_read", "_rows")
+    __slots__ = ("_block", "_read", "_rows", "_update_of")
 
-    def __init__(self, block: UpdateBlock, rows: range, read: Mapping[int, dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        block: UpdateBlock,
+        rows: range,
+        read: Mapping[int, dict[str, Any]],
+        update_of: UpdateOf = lambda row: row,
+    ) -> None:
         self._block = block
         self._rows = rows
         self._read = read
+        self._update_of = update_of
 
     def __len__(self) -> int:
         """Return the number of updates."""
@@ -69,8 +79,7 @@ class ScannedUpdates(Sequence[dict[str, Any]]):
         if place in self._read:
             return self._read[place]
         block = self._block
-        update: dict[str, Any] = decoded(block.lines[block.rows.line(self._rows[place])])
-        return update
+        return self._update_of(decoded(block.lines[block.rows.line(self._rows[place])]))
 
     def __eq__(self, other: object) -> bool:
         """Return whether the updates are those of ``other``, a sequence too."""
@@ -89,14 +98,13 @@ class ScannedUpdates(Sequence[dict[str, Any]]):
 
     @property
     def has_plain(self) -> bool:
-        """Whether the core read some: these are updates, and no rows of exports."""
+        """Whether the core read some: these are updates, or rows of exports."""
         return len(self._read) < len(self)
 
-    def with_read(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> ScannedUpdates:
-        """Return these updates with a ``change`` of those that Python read."""
-        return ScannedUpdates(
-            self._block, self._rows, {place: change(row) for place, row in self._read.items()}
-        )
+    def with_updates(self, update_of: UpdateOf) -> ScannedUpdates:
+        """Return these updates with those of rows of exports that ``update_of`` makes."""
+        read = {place: update_of(row) for place, row in self._read.items()}
+        return ScannedUpdates(self._block, self._rows, read, update_of)
 
     def run(self, start: int, stop: int) -> tuple[_core.UpdateRows, int, int]:
         """Return the rows of the block in which the updates from ``start`` to ``stop`` are."""

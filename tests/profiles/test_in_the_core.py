@@ -22,6 +22,7 @@ from idmerge import (
     _core,
     reference,
 )
+from idmerge._exported import ExportedProfile
 from idmerge.errors import DialectError
 from idmerge.files import BadLine, EventBatch, read_updates
 from idmerge.files.dialects import PEOPLE as PEOPLE_DIALECT
@@ -120,8 +121,12 @@ odd = st.fixed_dictionaries(
     | others
     | {name: st.one_of(operands[name], wrong) for name in operands},
 )
-rows = st.fixed_dictionaries(
-    {"$distinct_id": st.sampled_from(PEOPLE), "$properties": of(values)}, optional={"plan": scalars}
+rows = st.one_of(
+    st.fixed_dictionaries({"$distinct_id": st.sampled_from(PEOPLE), "$properties": of(values)}),
+    st.fixed_dictionaries(
+        {"$distinct_id": own_ids, "$properties": st.one_of(of(values), wrong)},
+        optional={"plan": scalars, "$ignore_alias": st.booleans(), "$set": of(values)},
+    ),
 )
 texts = st.sampled_from(
     [
@@ -178,7 +183,12 @@ updates = st.one_of(
 batches = st.tuples(
     st.sampled_from(["list", "tuple", "iterator", "one by one"]), st.lists(updates, max_size=8), st.booleans()
 )
-stories = st.lists(st.one_of(batches, batches, merges), max_size=8)
+exports = st.tuples(
+    st.sampled_from(["list", "iterator"]),
+    st.lists(st.builds(lambda form, row: form(row), forms, rows), max_size=8),
+    st.booleans(),
+)
+stories = st.lists(st.one_of(batches, batches, exports, merges), max_size=8)
 
 
 def play(profiles: Profiles, step: tuple[str, list[Any], bool]) -> list[Any]:
@@ -280,16 +290,19 @@ def test_updates_of_a_file_are_dicts_for_whoever_looks_at_them() -> None:
         {"$distinct_id": "a", "$set": {"n": 1}},
         {"$distinct_id": "b", "$properties": {"n": -0.0}},
         {"$distinct_id": "c", "$add": {"n": 10**30}},
+        {"$distinct_id": "d", "$properties": {"n": 2}},
     ]
     text = b"".join(as_bytes(row) + b"\n\n" for row in given_rows)
     (batch,) = read_updates(io.BytesIO(text))
     assert isinstance(batch, EventBatch)
-    expected = [given_rows[0], {"$distinct_id": "b", "$set": {"n": -0.0}}, given_rows[2]]
+    rows_read = [{"$distinct_id": "b", "$set": {"n": -0.0}}, {"$distinct_id": "d", "$set": {"n": 2}}]
+    expected = [given_rows[0], rows_read[0], given_rows[2], rows_read[1]]
     assert batch.events == expected
-    assert (list(batch.lines), len(batch), repr(batch.events)) == ([1, 3, 5], 3, repr(expected))
-    assert (batch.events[-1], batch.events[:2]) == (expected[2], expected[:2])
+    assert (list(batch.lines), len(batch), repr(batch.events)) == ([1, 3, 5, 7], 4, repr(expected))
+    assert (batch.events[-1], batch.events[:2]) == (expected[3], expected[:2])
+    assert [type(row) for row in batch.events] == [dict, ExportedProfile, dict, ExportedProfile]
     with pytest.raises(IndexError):
-        batch.events[3]
+        batch.events[4]
 
 
 def test_lines_of_several_blocks_and_of_batches_keep_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +383,20 @@ def test_a_resolver_that_resolves_in_a_way_of_its_own_is_asked() -> None:
     assert profiles.forget("own u")
 
 
+@pytest.mark.parametrize("given_form", [as_bytes, as_dict, as_text])
+def test_columns_of_other_names_count_before_the_usual_ones(given_form: Any) -> None:
+    row = {"$distinct_id": "ana", "$properties": {"uid": "ben", "plan": "pro"}}
+    resolver = Resolver()
+    for columns in ({"distinct_id": "uid"}, {"properties": "$distinct_id"}, {"distinct_id": "$properties"}):
+        ours, judge = Profiles(resolver), Profiles(Asked(resolver))
+        answers = [told(people.update_many([given_form(row)], columns=columns)) for people in (ours, judge)]
+        assert answers[0] == answers[1]
+        assert saved(ours) == saved(judge)
+        text = as_bytes(row) + b"\n" + as_bytes({"$distinct_id": "u", "$set": {}})
+        assert taken(ours, text, columns=columns) == taken(judge, text, columns=columns)
+        assert saved(ours) == saved(judge)
+
+
 def test_an_unknown_dialect_is_refused_before_any_update() -> None:
     profiles = Profiles(Resolver())
     with pytest.raises(DialectError):
@@ -382,10 +409,10 @@ def test_the_core_takes_all_operations_in_their_order_alone() -> None:
     with pytest.raises(ValueError, match=r"^operations must be \$set, \$set_once, .*, \$delete$"):
         _core.ProfileUpdater(Resolver(), {}, functions[1:])
     updater = _core.ProfileUpdater(Resolver(), {}, functions)
-    rows = _core.UpdateRows(b"", b"oops", 4, 100)
+    rows = _core.UpdateRows(b"", b"oops", 4, 100, rows=True)
     with pytest.raises(ValueError, match="row 0 is no update"):
-        updater.take_rows(rows, 0, 1)
+        updater.take_rows(rows, 0, 1, lambda _own, _place, properties: {"$set": properties})
     with pytest.raises(IndexError):
         rows.line(1)
     with pytest.raises(IndexError):
-        _core.UpdateRows(b"", b"oops", 5, 100)
+        _core.UpdateRows(b"", b"oops", 5, 100, rows=False)

@@ -164,7 +164,7 @@ def _has_update(rows: Iterable[Mapping[str, Any]]) -> bool:
 
 def _updates_of(rows: EventBatch, choice: Choice) -> EventBatch:
     if isinstance(rows.events, ScannedUpdates):
-        return replace(rows, events=rows.events.with_read(lambda row: update_of(row, choice)))
+        return replace(rows, events=rows.events.with_updates(lambda row: update_of(row, choice)))
     return replace(rows, events=[update_of(row, choice) for row in rows.events])
 
 

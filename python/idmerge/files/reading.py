@@ -105,7 +105,7 @@ def read_updates(
     """
     path = name_of(source)
     people = People(path, people_choice(dialect, columns), on_dialect)
-    read_text = partial(_scan_updates, path)
+    read_text = partial(_scan_updates, path, people.choice)
     pieces = _told(partial(_read, path, source, people), read_text, on_bytes)
     yield from updates_in(
         path,
@@ -241,10 +241,11 @@ def _scan_json(  # noqa: PLR0913, PLR0917 - the text, and what is wanted of it
 
 def _scan_updates(
     path: str,
+    choice: Choice,
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[EventBatch | BadLine]:
-    return scan_updates(path, stream, ahead=ahead)
+    return scan_updates(path, stream, ahead=ahead, rows=not choice.columns)
 
 
 def _flatten_json(

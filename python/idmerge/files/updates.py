@@ -7,6 +7,7 @@ Lines that the core leaves to Python, rows of exports among them, are read as
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
@@ -26,21 +27,25 @@ if TYPE_CHECKING:
     from idmerge.files.jsontext import LineReader, Text
 
 
-def scan_updates(path: str, stream: io.BufferedReader, *, ahead: bool) -> Iterator[EventBatch | BadLine]:
+def scan_updates(
+    path: str, stream: io.BufferedReader, *, ahead: bool, rows: bool
+) -> Iterator[EventBatch | BadLine]:
     """Read the objects in ``stream``, in another thread if ``ahead``.
+
+    With ``rows`` the core reads rows of exports too, by their usual names.
 
     Raises:
         FileFormatError: As `text_of`.
     """
     text = text_of(path, stream, Choice(PEOPLE), as_raw=False)
-    yield from checked(text, _scanned(path, text, ahead=ahead))
+    yield from checked(text, _scanned(path, text, ahead=ahead, rows=rows))
 
 
-def _scanned(path: str, text: Text, *, ahead: bool) -> Iterator[EventBatch | BadLine]:
+def _scanned(path: str, text: Text, *, ahead: bool, rows: bool) -> Iterator[EventBatch | BadLine]:
     line = text.passed + 1
     try:
         blocks = blocks_of(text.stream, text.head)
-        with closing(each_block(blocks, _scan, ahead=ahead)) as scanned:
+        with closing(each_block(blocks, partial(_scan, rows), ahead=ahead)) as scanned:
             for block in scanned:
                 yield from _batches(text.reader, line, block)
                 line += block.rows.lines
@@ -48,8 +53,8 @@ def _scanned(path: str, text: Text, *, ahead: bool) -> Iterator[EventBatch | Bad
         raise FileFormatError(f"{path}:{line}: {error}") from error
 
 
-def _scan(head: bytes, text: bytes, end: int) -> UpdateBlock:
-    return UpdateBlock(_core.UpdateRows(head, text, end, MAX_LINE), head, text, end)
+def _scan(rows: bool, head: bytes, text: bytes, end: int) -> UpdateBlock:  # noqa: FBT001
+    return UpdateBlock(_core.UpdateRows(head, text, end, MAX_LINE, rows), head, text, end)
 
 
 def _batches(reader: LineReader, first_line: int, block: UpdateBlock) -> Iterator[EventBatch | BadLine]:

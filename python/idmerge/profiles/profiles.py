@@ -17,7 +17,7 @@ from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol, get_args
 
 from idmerge import _core
 from idmerge._codes import Code
@@ -43,7 +43,7 @@ from idmerge.profiles.updates import (
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
     import pyarrow as pa
@@ -123,12 +123,20 @@ class _Many(NamedTuple):
     """A call of `Profiles.update_many`."""
 
     read_row: ReadRow
+    has_usual_names: bool
+    """Whether rows of exports have no columns of other names."""
     call: int
     """The number of the part of an export (`idmerge.profiles.exports`)."""
     report: UpdateReport
 
-    def add(self, outcomes: Iterable[tuple[int, int]], operations: Iterable[tuple[str, int]]) -> None:
-        """Add numbers of outcomes and operations to the report."""
+    def add(
+        self,
+        outcomes: Iterable[tuple[int, int]],
+        operations: Iterable[tuple[str, int]],
+        folded: Iterable[str],
+    ) -> None:
+        """Add to the report numbers of outcomes and operations, and IDs with another one's row."""
+        self.report.folded.update(folded)
         for code, count in outcomes:
             self.report.outcomes[UpdateOutcome(code)] += count
         for name, count in operations:
@@ -196,7 +204,7 @@ class Profiles:
         updater = self._updater()
         if updater is not None:
             with self._lock:
-                (outcomes, _), taken, _ = updater.take(iter([update]), 1)
+                (outcomes, *_), taken, _ = updater.take(iter([update]), 1)
                 if taken:
                     self._exports.call()
                     return UpdateOutcome(outcomes[0][0])
@@ -239,7 +247,7 @@ class Profiles:
             read_row = partial(update_of, choice=people_choice(dialect, columns))
         with self._lock:
             call = self._exports.call(continues=continues)
-        many = _Many(read_row, call, UpdateReport())
+        many = _Many(read_row, not columns, call, UpdateReport())
         updater = self._updater()
         if updater is None:
             for row, update in enumerate(updates):
@@ -269,11 +277,12 @@ class Profiles:
         remaining, row, taken = iter(updates), 0, _AT_ONCE
         # To get the next update may run any code, which then is outside of the lock.
         is_plain = type(updates) in {list, tuple}
+        export = self._export_of(many) if many.has_usual_names else None
         held, lock = (self._lock, None) if is_plain else (nullcontext(), self._lock)
         left: tuple[Update] | None = None
         while taken == _AT_ONCE or left:
             with held:
-                counts, taken, left = updater.take(remaining, _AT_ONCE, lock)
+                counts, taken, left = updater.take(remaining, _AT_ONCE, lock, export)
             if taken:
                 many.add(*counts)
                 row += taken
@@ -283,15 +292,19 @@ class Profiles:
 
     def _take_scanned(self, updater: _core.ProfileUpdater, updates: ScannedUpdates, many: _Many) -> None:
         """Take updates of a file; those that the core did not read are applied here."""
-        start = 0
+        start, export = 0, self._export_of(many)
         for place in [*sorted(updates.read), len(updates)]:
             if start < place:
                 with self._lock:
-                    counts = updater.take_rows(*updates.run(start, place))
+                    counts = updater.take_rows(*updates.run(start, place), export)
                 many.add(*counts)
             if place in updates.read:
                 self._take_one(place, updates.read[place], many)
             start = place + 1
+
+    def _export_of(self, many: _Many) -> Callable[[str, str, Profile], dict[str, Any]]:
+        """Return the function that returns the operations of a row of an export."""
+        return partial(self._exports.operations, call=many.call)
 
     def _take_one(self, row: int, update: Update, many: _Many) -> None:
         """Take one update and report on it.
@@ -299,7 +312,7 @@ class Profiles:
         Raises:
             TypeError: It is neither a mapping nor text.
         """
-        read_row, call, report = many
+        read_row, _, call, report = many
         try:
             stated = stated_update(update, read_row)
         except MalformedUpdateError as error:

@@ -136,13 +136,37 @@ fn a_declined_update_leaves_nothing_behind() {
 #[test]
 fn lines_have_their_numbers_and_those_that_are_declined_their_bytes() {
     let text = b"stinct_id\":\"u\",\"$delete\":1}\n\n{}\n\xff\n{\"$distinct_id\":\"u\",\"$add\":{\"n\":2}}";
-    let rows = UpdateRows::scan(b"{\"$di", text, 1000).expect("it is short");
+    let rows = UpdateRows::scan(b"{\"$di", text, 1000, false).expect("it is short");
     assert_eq!(rows.lines(), [0, 2, 3, 4]);
     assert_eq!(rows.line_count(), 5);
     assert_eq!(rows.holes(), [(1, b"{}\n".to_vec()), (2, b"\xff\n".to_vec())]);
     assert!(rows.updates.stated(1).is_none());
     assert_eq!(Some(shown(&rows.updates, 0)), of_u(false, &["$delete "]));
     assert_eq!(Some(shown(&rows.updates, 3)), of_u(false, &["$add n:2"]));
-    let rows = UpdateRows::scan(b"", text, 5).expect("it is short");
+    let rows = UpdateRows::scan(b"", text, 5, true).expect("it is short");
     assert_eq!(rows.holes()[0], (0, text[..6].to_vec()));
+}
+
+#[test]
+fn a_row_of_an_export_has_an_id_and_properties_and_nothing_else() {
+    let read_row = |text: &str, takes_rows: bool| {
+        let mut updates = Updates::new(takes_rows);
+        updates.read(text).then(|| (updates.stated(0).expect("it is read").is_row, shown(&updates, 0).2))
+    };
+    let row = r#"{"$properties":{"a":1,"a":2},"$distinct_id":"u"}"#;
+    assert_eq!(read_row(row, true), Some((true, vec!["$set a:1,a:2".to_owned()])));
+    assert_eq!(read_row(row, false), None);
+    for other in [
+        r#"{"$properties":{"a":1},"$distinct_id":"u","a":2}"#,
+        r#"{"$properties":{"a":1},"$distinct_id":"u","$ignore_alias":false}"#,
+        r#"{"$properties":{"a":1},"$distinct_id":"u","$properties":null}"#,
+        r#"{"$properties":"{}","$distinct_id":"u"}"#,
+        r#"{"properties":{},"$distinct_id":"u"}"#,
+        r#"{"$properties":{"a":1}}"#,
+        r#"{"$properties":{"a":-0.0},"$distinct_id":"u"}"#,
+    ] {
+        assert_eq!(read_row(other, true), None, "{other}");
+    }
+    let update = r#"{"$properties":{"a":1},"$distinct_id":"u","$unset":["b"],"a":1}"#;
+    assert_eq!(read_row(update, true), Some((false, vec!["$unset b".to_owned()])));
 }

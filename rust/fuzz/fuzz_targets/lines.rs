@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
     let scanner = Scanner::new(rules(), LONGEST, true);
     let plain = scanner.scan(head, text, None, None).expect("a short text");
     assert_eq!(steps(&plain), plain.len());
-    let updates = UpdateRows::scan(head, text, LONGEST).expect("a short text");
+    let updates = UpdateRows::scan(head, text, LONGEST, true).expect("a short text");
     assert_eq!((updates.lines().len(), updates.line_count()), (plain.len(), plain.lines()));
 
     let expected = ExpectedKinds::of(None);

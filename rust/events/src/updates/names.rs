@@ -9,3 +9,6 @@ pub const DISTINCT_ID: &str = "$distinct_id";
 
 /// The key of the flag that the update is for the profile of that very ID.
 pub const IGNORE_ALIAS: &str = "$ignore_alias";
+
+/// The key of the properties in a row of an export of profiles.
+pub const PROPERTIES: &str = "$properties";

@@ -10,8 +10,8 @@ use crate::json::event::inside;
 use crate::json::skip::Skip;
 use crate::json::text::DistinctKeys;
 use crate::json::visitor::any_value;
-use crate::updates::names::{DISTINCT_ID, IGNORE_ALIAS, OPERATIONS};
-use crate::updates::rows::{Node, Operation, TextRange, Updates};
+use crate::updates::names::{DISTINCT_ID, IGNORE_ALIAS, OPERATIONS, PROPERTIES};
+use crate::updates::rows::{Head, Node, Operation, TextRange, Updates};
 
 /// The least of the floats that may stand for an integer beyond 64 bits.
 const MAYBE_INTEGER: f64 = 9_223_372_036_854_775_808.0;
@@ -50,9 +50,9 @@ impl Updates {
         self.has_zero = false;
         // What is made of a text is counted in 32 bits, and no larger than it.
         let has_room = u32::try_from(before.1.max(before.2) + text.len()).is_ok();
-        if let Some((distinct_id, exactly)) = has_room.then(|| Update::parse(self, text)).flatten() {
+        if let Some(head) = has_room.then(|| Update::parse(self, text)).flatten() {
             self.operations[before.0..].sort_unstable_by_key(|operation| operation.kind);
-            self.push(distinct_id, exactly);
+            self.push(head);
             return true;
         }
         self.operations.truncate(before.0);
@@ -69,6 +69,10 @@ struct Update<'u> {
     exactly: bool,
     /// The bits of the operations that came.
     seen: u8,
+    /// The properties of a row of an export, as its operation; None if they are no object.
+    properties: Option<Operation>,
+    /// Whether there is nothing but an ID and properties.
+    is_row: bool,
 }
 
 /// Returns whether a zero in `text` may be negative: the parser drops the sign of a float's zero.
@@ -78,16 +82,21 @@ fn may_be_negative(text: &str) -> bool {
 }
 
 impl<'u> Update<'u> {
-    /// Appends the operations of an update; returns its ID, and whether it is for the profile of
-    /// that very ID. None declines it.
-    fn parse(updates: &'u mut Updates, text: &str) -> Option<(TextRange, bool)> {
-        let mut update = Self { updates, distinct_id: None, exactly: false, seen: 0 };
+    /// Appends the operations of an update, and returns the rest of it; None declines it.
+    fn parse(updates: &'u mut Updates, text: &str) -> Option<Head> {
+        let mut update =
+            Self { updates, distinct_id: None, exactly: false, seen: 0, properties: None, is_row: true };
         let mut parser = Parser::from_str(text);
         parser.deserialize_any(&mut update).ok()?;
         parser.end().ok()?;
-        let distinct_id = update.distinct_id.filter(|_| update.seen != 0)?;
-        let is_certain = !update.updates.has_zero || !may_be_negative(text);
-        is_certain.then_some((distinct_id, update.exactly))
+        let Self { updates, distinct_id, exactly, seen, properties, is_row } = update;
+        if seen == 0 {
+            let properties = properties.filter(|_| is_row && updates.takes_rows)?;
+            updates.operations.push(properties);
+        }
+        let is_certain = !updates.has_zero || !may_be_negative(text);
+        let head = Head { distinct_id: distinct_id?, exactly, is_row: seen == 0 };
+        is_certain.then_some(head)
     }
 }
 
@@ -102,8 +111,19 @@ impl<'a> Visitor<'a> for &mut Update<'_> {
         while let Some(field) = map.next_key_seed(FieldName)? {
             match field {
                 Field::DistinctId => self.distinct_id = Some(map.next_value_seed(Id(self.updates))?),
-                Field::IgnoreAlias => self.exactly = map.next_value_seed(IsTrue)?,
-                Field::Other => _ = map.next_value_seed(Skip { depth: 1 })?,
+                Field::IgnoreAlias => {
+                    self.exactly = map.next_value_seed(IsTrue)?;
+                    self.is_row = false;
+                }
+                Field::Other => {
+                    map.next_value_seed(Skip { depth: 1 })?;
+                    self.is_row = false;
+                }
+                Field::Properties => {
+                    let first = self.updates.nodes.len() as u32;
+                    let count = map.next_value_seed(Properties(self.updates))?;
+                    self.properties = count.map(|count| Operation { kind: 0, count, first });
+                }
                 Field::Operation(kind) => {
                     let bit = 1 << kind;
                     if self.seen & bit != 0 {
@@ -131,6 +151,7 @@ impl<'a> Visitor<'a> for &mut Update<'_> {
 enum Field {
     DistinctId,
     IgnoreAlias,
+    Properties,
     Operation(u8),
     Other,
 }
@@ -159,6 +180,7 @@ impl Visitor<'_> for FieldName {
         Ok(match key {
             DISTINCT_ID => Field::DistinctId,
             IGNORE_ALIAS => Field::IgnoreAlias,
+            PROPERTIES => Field::Properties,
             _ => match OPERATIONS.iter().position(|name| *name == key) {
                 Some(kind) => Field::Operation(kind as u8),
                 None => Field::Other,
@@ -231,6 +253,43 @@ impl<'a> Visitor<'a> for IsTrue {
 
     fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<bool, A::Error> {
         Skip { depth: 1 }.visit_map(map).map(|_| false)
+    }
+}
+
+/// Reads the properties of a row of an export, and returns their number; None if they are no
+/// object.
+struct Properties<'u>(&'u mut Updates);
+
+impl<'a> DeserializeSeed<'a> for Properties<'_> {
+    type Value = Option<u32>;
+
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Properties<'_> {
+    type Value = Option<u32>;
+
+    any_value! {
+        visit_bool(bool) => |_, _| None;
+        visit_i64(i64) => |_, _| None;
+        visit_u64(u64) => |_, _| None;
+        visit_f64(f64) => |_, _| None;
+        visit_str(&str) => |_, _| None;
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Skip { depth: 1 }.visit_seq(list).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+        let pairs = Pairs { updates: self.0, operand: Operand::Values, keys: None };
+        pairs.visit_map(map).map(Some)
     }
 }
 

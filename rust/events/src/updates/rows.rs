@@ -47,6 +47,8 @@ pub struct Stated<'a> {
     pub distinct_id: &'a str,
     /// Whether it is for the profile of that very ID.
     pub exactly: bool,
+    /// Whether it is a row of an export; it has `$set` alone.
+    pub is_row: bool,
     /// The operations in the order in which they are applied, at least one.
     pub operations: &'a [Operation],
 }
@@ -60,20 +62,33 @@ pub struct Updates {
     pub(super) text: String,
     /// Whether the update that is being read has a float that is zero.
     pub(super) has_zero: bool,
+    /// Whether rows of exports are read.
+    pub(super) takes_rows: bool,
 }
 
-#[derive(Clone, Copy)]
+/// The part of an update beside its operations.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Head {
+    pub distinct_id: TextRange,
+    pub exactly: bool,
+    pub is_row: bool,
+}
+
 struct Row {
-    distinct_id: TextRange,
-    exactly: bool,
+    head: Head,
     /// The end of its operations; they begin where those of the row before end.
     end: u32,
 }
 
 impl Updates {
-    /// Adds a row: its ID, and the end of its operations.
-    pub(super) fn push(&mut self, distinct_id: TextRange, exactly: bool) {
-        self.rows.push(Row { distinct_id, exactly, end: self.operations.len() as u32 });
+    /// Returns no updates, to which rows of exports are added too if `takes_rows`.
+    pub fn new(takes_rows: bool) -> Self {
+        Self { takes_rows, ..Self::default() }
+    }
+
+    /// Adds an update whose operations are there.
+    pub(super) fn push(&mut self, head: Head) {
+        self.rows.push(Row { head, end: self.operations.len() as u32 });
     }
 
     /// Removes all updates; their memory stays.
@@ -98,9 +113,9 @@ impl Updates {
     #[inline]
     pub fn stated(&self, row: usize) -> Option<Stated<'_>> {
         let start = if row == 0 { 0 } else { self.rows[row - 1].end as usize };
-        let Row { distinct_id, exactly, end } = self.rows[row];
+        let Row { head: Head { distinct_id, exactly, is_row }, end } = self.rows[row];
         let operations = &self.operations[start..end as usize];
-        let stated = Stated { distinct_id: self.text(distinct_id), exactly, operations };
+        let stated = Stated { distinct_id: self.text(distinct_id), exactly, is_row, operations };
         (!operations.is_empty()).then_some(stated)
     }
 

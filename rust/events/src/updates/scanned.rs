@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::lines::{check_length, each_line};
-use crate::updates::rows::{TextRange, Updates};
+use crate::updates::rows::{Head, Updates};
 
 /// The updates of some lines, a row for each line that is not blank.
 pub struct UpdateRows {
@@ -16,19 +16,19 @@ pub struct UpdateRows {
 
 impl UpdateRows {
     /// Reads the lines of `head` and of `text` behind it; those longer than `longest` bytes are
-    /// declined.
+    /// declined, and so are rows of exports unless `takes_rows`.
     ///
     /// # Errors
     ///
     /// There are 2 GiB or more.
-    pub fn scan(head: &[u8], text: &[u8], longest: usize) -> Result<Self, Error> {
+    pub fn scan(head: &[u8], text: &[u8], longest: usize, takes_rows: bool) -> Result<Self, Error> {
         check_length(head, text)?;
         let mut rows =
-            Self { updates: Updates::default(), lines: Vec::new(), holes: Vec::new(), line_count: 0 };
+            Self { updates: Updates::new(takes_rows), lines: Vec::new(), holes: Vec::new(), line_count: 0 };
         rows.line_count = each_line(head, text, longest, |line| {
             if !line.text.is_some_and(|text| rows.updates.read(text)) {
                 rows.holes.push((rows.lines.len(), line.seen.to_vec()));
-                rows.updates.push(TextRange::default(), false);
+                rows.updates.push(Head::default());
             }
             rows.lines.push(line.number);
         });

@@ -6,7 +6,7 @@
 //!
 //! A dict is never asked for its next item after an object was made, which may run finalizers.
 
-use idmerge_events::updates::{DISTINCT_ID, IGNORE_ALIAS, OPERATIONS};
+use idmerge_events::updates::{DISTINCT_ID, IGNORE_ALIAS, OPERATIONS, PROPERTIES};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBoolMethods, PyDict, PyFloat, PyInt, PyList, PyString};
 
@@ -15,24 +15,45 @@ use crate::profiles::operations::{Kind, Operations, Pair, is_number};
 /// The greatest depth of lists and dicts; Python takes one more.
 const DEEPEST: u8 = 99;
 
-/// Takes the operations of an update, in place of others; returns its ID, and whether it is for the
-/// profile of that very ID. None leaves it to Python, which also meets any error again.
+/// The part of an update beside its operations.
+pub struct Head<'py> {
+    pub distinct_id: Bound<'py, PyString>,
+    /// Whether it is for the profile of that very ID.
+    pub exactly: bool,
+    /// Whether it is a row of an export; its operation is `$set`.
+    pub is_row: bool,
+}
+
+/// Takes the operations of an update, in place of others, and returns the rest of it; with
+/// `takes_rows` also a row of an export. None leaves it to Python, which also meets any error
+/// again.
 pub fn take<'py>(
     update: &Bound<'py, PyDict>,
     operations: &mut Operations<'py>,
-) -> Option<(Bound<'py, PyString>, bool)> {
-    let (mut distinct_id, mut exactly) = (None, false);
+    takes_rows: bool,
+) -> Option<Head<'py>> {
+    let (mut distinct_id, mut exactly, mut properties, mut others) = (None, false, None, 0);
     let mut operands = [const { None }; OPERATIONS.len()];
     for (key, value) in update {
         match key.cast_exact::<PyString>().ok()?.to_str().ok()? {
             DISTINCT_ID => distinct_id = Some(value),
-            IGNORE_ALIAS => exactly = value.cast_exact::<PyBool>().is_ok_and(PyBoolMethods::is_true),
-            key => {
-                if let Some(kind) = OPERATIONS.iter().position(|name| *name == key) {
-                    operands[kind] = Some(value);
-                }
+            IGNORE_ALIAS => {
+                exactly = value.cast_exact::<PyBool>().is_ok_and(PyBoolMethods::is_true);
+                others += 1;
             }
+            PROPERTIES => properties = Some(value),
+            key => match OPERATIONS.iter().position(|name| *name == key) {
+                Some(kind) => operands[kind] = Some(value),
+                None => others += 1,
+            },
         }
+    }
+    let is_row = operands.iter().all(Option::is_none);
+    if is_row {
+        if others > 0 || !takes_rows {
+            return None;
+        }
+        operands[Kind::SET.place()] = properties;
     }
     operations.clear();
     for (kind, operand) in Kind::all().zip(&operands) {
@@ -42,7 +63,7 @@ pub fn take<'py>(
         }
     }
     let distinct_id = text_of_id(distinct_id?)?;
-    (!operations.kinds.is_empty()).then_some((distinct_id, exactly))
+    (!operations.kinds.is_empty()).then_some(Head { distinct_id, exactly, is_row })
 }
 
 fn text_of_id(distinct_id: Bound<'_, PyAny>) -> Option<Bound<'_, PyString>> {

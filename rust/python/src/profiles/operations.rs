@@ -90,6 +90,29 @@ impl<'py> Operations<'py> {
         Ok(())
     }
 
+    /// Takes `$set` and `$set_once` from a dict, in place of others.
+    pub fn take_dict(&mut self, operations: &Bound<'py, PyDict>) -> PyResult<()> {
+        self.clear();
+        for kind in [Kind::SET, Kind::SET_ONCE] {
+            if let Some(operand) = operations.get_item(OPERATIONS[kind.place()])? {
+                for (name, value) in operand.cast::<PyDict>()? {
+                    self.pairs.push((name.cast_into()?, Some(value)));
+                }
+                self.kinds.push((kind, self.pairs.len()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the properties and values of all of them.
+    pub fn properties(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let properties = PyDict::new(py);
+        for (name, value) in &self.pairs {
+            properties.set_item(name, value)?;
+        }
+        Ok(properties)
+    }
+
     /// Applies them to the profile at `place`, and returns whether all could be applied.
     ///
     /// `functions` are those of Python, one for each operation.

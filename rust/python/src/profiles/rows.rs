@@ -17,17 +17,18 @@ pub struct UpdateRows(updates::UpdateRows);
 #[pymethods]
 impl UpdateRows {
     /// Read the lines of ``head`` and of ``text`` behind it, up to its ``end``; those longer than
-    /// ``longest`` bytes are left to Python.
+    /// ``longest`` bytes are left to Python, and so are rows of exports unless ``rows``.
     #[new]
     fn new(
         head: &Bound<'_, PyBytes>,
         text: &Bound<'_, PyBytes>,
         end: usize,
         longest: usize,
+        rows: bool,
     ) -> PyResult<Self> {
         let (py, [head, text]) = (head.py(), [head, text].map(|bytes| PyBackedBytes::from(bytes.clone())));
         let text = up_to(&text, end)?;
-        let rows = py.detach(|| updates::UpdateRows::scan(&head, text, longest));
+        let rows = py.detach(|| updates::UpdateRows::scan(&head, text, longest, rows));
         Ok(Self(rows.map_err(Failure::from)?))
     }
 

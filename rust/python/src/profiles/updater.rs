@@ -2,14 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use idmerge_events::updates::{OPERATIONS, Updates};
+use idmerge_events::updates::{OPERATIONS, Stated, Updates};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString};
 
-use crate::profiles::objects;
+use crate::profiles::objects::{self, Head};
 use crate::profiles::operations::{Kind, Operations};
 use crate::profiles::rows::UpdateRows;
 use crate::profiles::texts::Texts;
@@ -33,12 +33,18 @@ pub struct ProfileUpdater {
     texts: Mutex<Texts>,
 }
 
-/// The outcomes and the operations of some updates with their numbers, in the order in which each
-/// came first.
-type Counted = (Vec<(u8, usize)>, Vec<(&'static str, usize)>);
+/// Outcomes with their numbers, in the order in which each came first.
+type Outcomes = Vec<(u8, usize)>;
+
+/// Operations with their numbers, likewise.
+type Named = Vec<(&'static str, usize)>;
+
+/// The outcomes and the operations of some updates, and the canonical ID of each row of an export
+/// that is under another one.
+type Counted<'py> = (Outcomes, Named, Vec<Bound<'py, PyString>>);
 
 /// The counts, the number of updates, and that behind them which is left to Python, in a tuple.
-type Taken<'py> = (Counted, usize, Option<(Bound<'py, PyAny>,)>);
+type Taken<'py> = (Counted<'py>, usize, Option<(Bound<'py, PyAny>,)>);
 
 #[pymethods]
 impl ProfileUpdater {
@@ -57,55 +63,57 @@ impl ProfileUpdater {
 
     /// Apply up to ``most`` updates, each as soon as it comes, in ``lock`` if there is one.
     ///
-    /// Returns the counts, the number of updates, and that behind them which is left to Python;
-    /// None for the last one if there are no more, or ``most`` are applied.
-    #[pyo3(signature = (updates, most, lock=None))]
+    /// ``export`` takes a row of an export as its ID, the canonical one, and properties, and
+    /// returns its operations; without it rows are left to Python. Returns the counts, the number
+    /// of updates, and that behind them which is left to Python; None for the last one if there are
+    /// no more, or ``most`` are applied.
+    #[pyo3(signature = (updates, most, lock=None, export=None))]
     fn take<'py>(
         &self,
         updates: &Bound<'py, PyIterator>,
         most: usize,
         lock: Option<&Bound<'py, PyAny>>,
+        export: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Taken<'py>> {
         let py = updates.py();
-        let (mut counts, mut taken) = (Counts::default(), 0);
-        let mut state =
-            State { read: Updates::default(), operations: Operations::default(), texts: self.texts() };
+        let mut call = Call::new(self, py, export);
+        let mut read = Updates::new(export.is_some());
         let mut updates = updates.clone();
-        let mut left = None;
+        let (mut taken, mut left) = (0, None);
         while taken < most {
             let Some(update) = updates.next().transpose()? else { break };
             if let Some(lock) = lock {
                 lock.call_method0(intern!(py, "acquire"))?;
             }
-            let outcome = self.take_one(&update, &mut state);
+            let is_taken = call.take(&update, &mut read);
             if let Some(lock) = lock {
                 lock.call_method0(intern!(py, "release"))?;
             }
-            let Some(outcome) = outcome? else {
+            if !is_taken? {
                 left = Some((update,));
                 break;
-            };
-            counts.count(outcome, &state.operations);
+            }
             taken += 1;
         }
-        self.keep(state.texts);
-        Ok((counts.finish(), taken, left))
+        Ok((call.finish(), taken, left))
     }
 
     /// Apply the updates of the rows from ``start`` to ``stop``, none of which is left to Python.
-    fn take_rows(&self, py: Python<'_>, rows: &UpdateRows, start: usize, stop: usize) -> PyResult<Counted> {
-        let (mut counts, mut texts, mut operations) =
-            (Counts::default(), self.texts(), Operations::default());
+    fn take_rows<'py>(
+        &self,
+        rows: &UpdateRows,
+        start: usize,
+        stop: usize,
+        export: &Bound<'py, PyAny>,
+    ) -> PyResult<Counted<'py>> {
+        let mut call = Call::new(self, export.py(), Some(export));
         let updates = rows.updates();
         for row in start..stop {
             let stated = (row < updates.len()).then(|| updates.stated(row)).flatten();
             let stated = stated.ok_or_else(|| PyValueError::new_err(format!("row {row} is no update")))?;
-            operations.take(py, updates, &stated, &mut texts)?;
-            let outcome = self.apply(py, stated.distinct_id, None, stated.exactly, &operations)?;
-            counts.count(outcome, &operations);
+            call.take_stated(updates, &stated)?;
         }
-        self.keep(texts);
-        Ok(counts.finish())
+        Ok(call.finish())
     }
 
     /// The resolver may refer back to the profiles; the collector must see that.
@@ -115,19 +123,7 @@ impl ProfileUpdater {
     }
 }
 
-/// Memory for updates, one at a time.
-struct State<'py> {
-    read: Updates,
-    operations: Operations<'py>,
-    texts: Texts,
-}
-
 impl ProfileUpdater {
-    /// Returns the strings; a call within this one has its own.
-    fn texts(&self) -> Texts {
-        std::mem::take(&mut *self.texts.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Keeps the strings for the next call.
     fn keep(&self, texts: Texts) {
         let before =
@@ -135,15 +131,70 @@ impl ProfileUpdater {
         drop(before);
     }
 
-    /// Applies an update, and returns its outcome; None leaves it to Python.
+    /// Takes the strings; a call within this one has its own.
+    fn texts(&self) -> Texts {
+        std::mem::take(&mut *self.texts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the place of an ID's profile.
     #[inline]
-    fn take_one<'py>(&self, update: &Bound<'py, PyAny>, state: &mut State<'py>) -> PyResult<Option<u8>> {
-        let py = update.py();
-        let State { read, operations, texts } = state;
+    fn place<'py>(&self, py: Python<'py>, distinct_id: &str, exactly: bool) -> PyResult<Place<'py>> {
+        let core = self.resolver.get().read(py)?;
+        if !core.admits(distinct_id) {
+            return Ok(Place::Nowhere);
+        }
+        let id = if exactly { None } else { core.get(distinct_id) };
+        let canonical = id.and_then(|id| core.other_canonical(id));
+        Ok(match canonical {
+            None => Place::Own,
+            // A str is nothing that the collector watches: to make one runs no Python under the
+            // lock.
+            Some(id) => Place::Canonical(PyString::from_bytes(py, core.text(id).as_bytes())?),
+        })
+    }
+}
+
+/// The place of the profile that an update is for.
+enum Place<'py> {
+    /// The ID belongs to nobody.
+    Nowhere,
+    /// The ID itself.
+    Own,
+    /// The canonical ID, another one.
+    Canonical(Bound<'py, PyString>),
+}
+
+/// A call: the updates that it takes, one at a time, and their counts.
+struct Call<'a, 'py> {
+    updater: &'a ProfileUpdater,
+    py: Python<'py>,
+    export: Option<&'a Bound<'py, PyAny>>,
+    operations: Operations<'py>,
+    texts: Texts,
+    counts: Counts,
+    folded: Vec<Bound<'py, PyString>>,
+}
+
+impl<'a, 'py> Call<'a, 'py> {
+    fn new(updater: &'a ProfileUpdater, py: Python<'py>, export: Option<&'a Bound<'py, PyAny>>) -> Self {
+        let (operations, texts) = (Operations::default(), updater.texts());
+        Self { updater, py, export, operations, texts, counts: Counts::default(), folded: Vec::new() }
+    }
+
+    fn finish(self) -> Counted<'py> {
+        self.updater.keep(self.texts);
+        let (outcomes, operations) = self.counts.finish();
+        (outcomes, operations, self.folded)
+    }
+
+    /// Applies an update, and returns whether it did; else it is left to Python.
+    #[inline]
+    fn take(&mut self, update: &Bound<'py, PyAny>, read: &mut Updates) -> PyResult<bool> {
         if let Ok(update) = update.cast_exact::<PyDict>() {
-            let Some((distinct_id, exactly)) = objects::take(update, operations) else { return Ok(None) };
-            let Ok(text) = distinct_id.to_str() else { return Ok(None) };
-            return self.apply(py, text, Some(&distinct_id), exactly, operations).map(Some);
+            let head = objects::take(update, &mut self.operations, self.export.is_some());
+            let Some(Head { distinct_id, exactly, is_row }) = head else { return Ok(false) };
+            let Ok(text) = distinct_id.to_str() else { return Ok(false) };
+            return self.apply(text, Some(&distinct_id), exactly, is_row).map(|()| true);
         }
         let text = match update.cast_exact::<PyBytes>() {
             Ok(bytes) => str::from_utf8(bytes.as_bytes()).ok(),
@@ -151,37 +202,54 @@ impl ProfileUpdater {
         };
         read.clear();
         if !text.is_some_and(|text| read.read(text)) {
-            return Ok(None);
+            return Ok(false);
         }
-        let stated = read.stated(0).expect("it was read");
-        operations.take(py, read, &stated, texts)?;
-        self.apply(py, stated.distinct_id, None, stated.exactly, operations).map(Some)
+        self.take_stated(read, &read.stated(0).expect("it was read")).map(|()| true)
     }
 
-    /// Applies operations to the profile of an ID, and returns the outcome.
-    fn apply<'py>(
-        &self,
-        py: Python<'py>,
+    /// Applies an update that was read from text.
+    #[inline]
+    fn take_stated(&mut self, updates: &Updates, stated: &Stated<'_>) -> PyResult<()> {
+        self.operations.take(self.py, updates, stated, &mut self.texts)?;
+        self.apply(stated.distinct_id, None, stated.exactly, stated.is_row)
+    }
+
+    /// Applies the operations to the profile of an ID.
+    #[inline]
+    fn apply(
+        &mut self,
         distinct_id: &str,
         given: Option<&Bound<'py, PyString>>,
         exactly: bool,
-        operations: &Operations<'py>,
-    ) -> PyResult<u8> {
-        let canonical = {
-            let core = self.resolver.get().read(py)?;
-            if !core.admits(distinct_id) {
-                return Ok(INVALID_ID);
+        is_row: bool,
+    ) -> PyResult<()> {
+        let (py, updater) = (self.py, self.updater);
+        let canonical = match updater.place(py, distinct_id, exactly)? {
+            Place::Nowhere => {
+                self.counts.outcome(INVALID_ID);
+                return Ok(());
             }
-            let id = if exactly { None } else { core.get(distinct_id) };
-            let canonical = id.and_then(|id| core.other_canonical(id));
-            // A str is nothing that the collector watches: to make one runs no Python under the
-            // lock.
-            canonical.map(|id| PyString::from_bytes(py, core.text(id).as_bytes())).transpose()?
+            Place::Own => None,
+            Place::Canonical(id) => Some(id),
         };
-        let place =
-            canonical.unwrap_or_else(|| given.map_or_else(|| PyString::new(py, distinct_id), Bound::clone));
-        let all_applied = operations.apply(self.stored.bind(py), &place, &self.functions)?;
-        Ok(if all_applied { APPLIED } else { MISMATCHED })
+        self.counts.operations(&self.operations);
+        let own = || given.map_or_else(|| PyString::new(py, distinct_id), Bound::clone);
+        let place = match self.export.filter(|_| is_row) {
+            None => canonical.unwrap_or_else(own),
+            Some(export) => {
+                let (own, is_folded) = (own(), canonical.is_some());
+                let place = canonical.unwrap_or_else(|| own.clone());
+                let operations = export.call1((own, &place, self.operations.properties(py)?))?;
+                self.operations.take_dict(operations.cast()?)?;
+                if is_folded {
+                    self.folded.push(place.clone());
+                }
+                place
+            }
+        };
+        let all_applied = self.operations.apply(updater.stored.bind(py), &place, &updater.functions)?;
+        self.counts.outcome(if all_applied { APPLIED } else { MISMATCHED });
+        Ok(())
     }
 }
 
@@ -196,15 +264,16 @@ struct Counts {
 
 impl Counts {
     #[inline]
-    fn count(&mut self, outcome: u8, operations: &Operations<'_>) {
+    fn outcome(&mut self, outcome: u8) {
         let count = &mut self.outcomes[usize::from(outcome)];
         if *count == 0 {
             self.order_of_outcomes.push(outcome);
         }
         *count += 1;
-        if outcome == INVALID_ID {
-            return;
-        }
+    }
+
+    #[inline]
+    fn operations(&mut self, operations: &Operations<'_>) {
         for &(kind, _) in &operations.kinds {
             let count = &mut self.operations[kind.place()];
             if *count == 0 {
@@ -214,7 +283,7 @@ impl Counts {
         }
     }
 
-    fn finish(self) -> Counted {
+    fn finish(self) -> (Outcomes, Named) {
         let outcomes = self.order_of_outcomes.iter().map(|&code| (code, self.outcomes[usize::from(code)]));
         let operations = self
             .order_of_operations

@@ -128,29 +128,31 @@ rows = st.one_of(
         optional={"plan": scalars, "$ignore_alias": st.booleans(), "$set": of(values)},
     ),
 )
-texts = st.sampled_from(
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"\xff",
-        b'{"$distinct_id": "U1", "$set": {"a": 1, "a": [2]}}',
-        b'{"$distinct_id": "U1", "$set_once": {"a": 1, "a": 2}}',
-        b'{"$distinct_id": "U1", "$add": {"n": 1, "n": 2}}',
-        b'{"$distinct_id": "U1", "$set": {"a": 1}, "$set": {"b": 1}}',
-        b'{"$distinct_id": "U1", "$set": {"a": {"x": 1, "y": 2, "x": 3}}}',
-        b'{"$distinct_id": "U2", "$distinct_id": "U1", "$unset": ["a", "a"]}',
-        b'\xef\xbb\xbf{"$distinct_id": "U1", "$set": {"a": 1}}',
-        b'{"$distinct_id": "U1", "$set": {"a": -0, "b": -0.0, "c": 1E400, "d": 1e-400}}',
-        b'{"$distinct_id": "U1", "$set": {"a": 0.10000000000000000555111512, "b": 9007199254740993.0}}',
-        b'{"$distinct_id": "U1", "$add": {"a": 2.2250738585072011e-308, "n": 1.7976931348623158e308}}',
-        b'{"$distinct_id": "U1", "$set": {"a": 0e0, "b": -1e-400}}',
-        '{"$distinct_id": "U1", "$set": {"a": "\\u00e9\\ud83d\\ude00"}}'.encode("utf-16"),
-        b'{"\\u0024distinct_id": "U1", "$\\u0073et": {"\\u0061": "\\n"}} ',
-        b'{"$distinct_id": "U1", "$set": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}",
-        b'{"$distinct_id": "U1", "$set": {"a": ' + b"[" * 101 + b"]" * 101 + b"}}",
-    ]
-)
+TEXTS = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff",
+    b'{"$distinct_id": "U1", "$set": {"a": 1, "a": [2]}}',
+    b'{"$distinct_id": "U1", "$set_once": {"a": 1, "a": 2}}',
+    b'{"$distinct_id": "U1", "$add": {"n": 1, "n": 2}}',
+    b'{"$distinct_id": "U1", "$set": {"a": 1}, "$set": {"b": 1}}',
+    b'{"$distinct_id": "U1", "$set": {"a": {"x": 1, "y": 2, "x": 3}}}',
+    b'{"$distinct_id": "U2", "$distinct_id": "U1", "$unset": ["a", "a"]}',
+    b'\xef\xbb\xbf{"$distinct_id": "U1", "$set": {"a": 1}}',
+    b'{"$distinct_id": "U1", "$set": {"a": -0, "b": -0.0, "c": 1E400, "d": 1e-400}}',
+    b'{"$distinct_id": "U1", "$set": {"a": 0.10000000000000000555111512, "b": 9007199254740993.0}}',
+    b'{"$distinct_id": "U1", "$add": {"a": 2.2250738585072011e-308, "n": 1.7976931348623158e308}}',
+    b'{"$distinct_id": "U1", "$set": {"a": 0e0, "b": -1e-400}}',
+    b'{"$distinct_id": "U1", "$set": {"a": -0e0}}',
+    b'{"$distinct_id": "U1", "$set": {"a": [-0.0, 1]}}',
+    b'{"$distinct_id": "U1", "$properties": {"a": -0.0, "a": 1, "b": -0}}',
+    '{"$distinct_id": "U1", "$set": {"a": "\\u00e9\\ud83d\\ude00"}}'.encode("utf-16"),
+    b'{"\\u0024distinct_id": "U1", "$\\u0073et": {"\\u0061": "\\n"}} ',
+    b'{"$distinct_id": "U1", "$set": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}",
+    b'{"$distinct_id": "U1", "$set": {"a": ' + b"[" * 101 + b"]" * 101 + b"}}",
+]
+texts = st.sampled_from(TEXTS)
 merges = st.tuples(
     st.sampled_from(["merge", "identify"]), st.sampled_from(PEOPLE[:4]), st.sampled_from(PEOPLE[:4])
 )
@@ -220,6 +222,79 @@ def test_the_core_answers_and_stores_what_python_does(story: list[Any], mode: An
             assert play(ours, step) == play(judge, step)
             assert saved(ours) == saved(judge)
     assert seen(ours) == seen(judge)
+
+
+LETTERS = list("abcdefghijklmnop")
+EDGES: dict[str, list[dict[str, Any]]] = {
+    "zeros": [{"$set": {"a": -0.0, "b": 0.0, "c": 0}}, {"$add": {"a": 0.0, "d": -0.0}}],
+    "union": [{"$union": {"l": ["a", "b", "a"]}}, {"$union": {"l": ["b", "c", "b"]}}],
+    "union of many": [
+        {"$union": {"l": LETTERS}},
+        {"$union": {"l": ["p", "q", "q"]}},
+        {"$append": {"l": "q"}},
+        {"$union": {"l": ["x", "q"]}},
+        {"$remove": {"l": "q"}},
+    ],
+    "union at once": [{"$union": {"l": [*LETTERS, "q", "a"]}}, {"$union": {"l": ["a", "r"]}}],
+    "union of likes": [{"$union": {"l": ["1", 1]}}, {"$union": {"l": [1.0, True, "1", None, [1]]}}],
+    "removal": [
+        {"$set": {"l": ["a", "b", "a", "c", "a", 1]}},
+        {"$remove": {"l": 1.0}},
+        {"$remove": {"l": "z", "m": 1}},
+        {"$remove": {"l": "a"}},
+    ],
+    "sums": [
+        {"$set": {"n": 1e308, "i": 2**63 - 1, "j": -(2**63), "b": True, "t": "x", "big": 2**1000}},
+        {"$add": {"n": 1e308, "i": 1, "j": -1, "b": 1, "t": 1, "big": 1, "new": 2.5}},
+        {"$add": {"n": -1, "i": 1.5, "j": 0, "big": 1.0, "new": 2**63}},
+        {"$add": {"n": 2**1023, "i": 2**53 + 1}},
+    ],
+    "lists": [{"$append": {"l": 1, "m": [1]}}, {"$append": {"l": [2], "m": {}}}, {"$append": {"l": "x"}}],
+    "not lists": [
+        {"$set": {"l": {"a": 1}, "m": "x", "n": None}},
+        {"$append": {"l": 1, "k": 1}},
+        {"$union": {"m": ["x"], "k": ["x"]}},
+        {"$remove": {"n": None}},
+    ],
+    "once": [{"$set_once": {"a": None, "b": 1}}, {"$set_once": {"a": 1, "b": 2, "c": 3}}],
+    "order": [{"$unset": ["a", "b"], "$add": {"a": 1, "c": 1}, "$set": {"c": 1, "b": 1}}],
+    "deleted": [{"$set": {"a": 1}}, {"$delete": 0, "$set": {"a": 2}}, {"$unset": ["a"]}, {"$add": {"n": 1}}],
+    "emptied": [{"$set": {"a": 1}}, {"$unset": ["a", "a"]}, {"$set": {}}],
+    "made": [{"$union": {}}, {"$delete": None}, {"$remove": {"a": 1}}, {"$append": {}}],
+    "that very ID": [
+        {"$distinct_id": DEVICE, "$set": {"a": 1}},
+        {"$distinct_id": DEVICE, "$set": {"a": 2}, "$ignore_alias": True},
+        {"$distinct_id": DEVICE, "$set": {"a": 3}, "$ignore_alias": 1},
+    ],
+    "export": [
+        {"$distinct_id": DEVICE, "$properties": {"a": 1, "b": 1}},
+        {"$properties": {"a": 2, "c": [1, {"d": 2**64}]}},
+        {"$distinct_id": DEVICE, "$properties": {"a": 3, "d": 1}},
+    ],
+    "nobody": [{"$distinct_id": "null", "$set": {"a": 1}}, {"$distinct_id": "", "$properties": {"a": 1}}],
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("given_form", [as_bytes, as_dict, as_text])
+def test_the_edges_of_each_operation_are_those_of_python(edge: str, given_form: Any) -> None:
+    resolver = Resolver()
+    resolver.identify(DEVICE, "U1")
+    ours, judge = Profiles(resolver), Profiles(Asked(resolver))
+    for update in EDGES[edge]:
+        given_update = given_form({"$distinct_id": "U1"} | update)
+        assert told(ours.update_many([given_update])) == told(judge.update_many([given_update]))
+        assert saved(ours) == saved(judge)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_edges_of_text_are_those_of_python(text: bytes) -> None:
+    ours, judge = Profiles(Resolver()), Profiles(Asked(Resolver()))
+    before = as_bytes({"$distinct_id": "U1", "$set": {"a": 0, "n": 1}})
+    for people in (ours, judge):
+        people.update(before)
+    assert told(ours.update_many([text])) == told(judge.update_many([text]))
+    assert saved(ours) == saved(judge)
 
 
 # Files

@@ -13,6 +13,9 @@ Rows:
   its events read;
 - ``once``: `stitch` of a file of lines into Parquet with senders as known and without duplicates,
   and into partitions, against the same without these;
+- ``profiles``: `Profiles.update_many` of updates as bytes, as dicts and from a file of lines, against
+  ``json.loads`` of each text, by the clock and by the processor's, since one processor does the
+  work; answers are compared with those of updates applied in Python;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
@@ -36,14 +39,14 @@ import tempfile
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 import idmerge
-from idmerge import Kind, Report, Resolver, files
+from idmerge import Kind, Profiles, Report, Resolver, files, reference
 from idmerge._steps import states_link, step_columns
 from idmerge.events import SENT_ID, event_mappings
 from idmerge.testing import events
@@ -51,10 +54,14 @@ from idmerge.testing import events
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from idmerge.profiles import WhoIsWho
+
 EVENTS = 500_000
 PAIRS = 9
 BODY = 2_000
 LINKS = 1_000_000
+UPDATES = 1_000_000
+PEOPLE = 100_000
 STARTS = 15
 TEN = 10
 
@@ -213,6 +220,62 @@ def _tables_in(directory: Path) -> dict[Path, pa.Table]:
     for file in sorted(directory.rglob("*.parquet")):
         files.setdefault(file.parent.relative_to(directory), []).append(parquet.ParquetFile(file).read())
     return {name: pa.concat_tables(tables) for name, tables in files.items()}
+def profiles() -> None:
+    """Print the rows of profile updates."""
+    texts = [
+        json.dumps(
+            {
+                "$token": "0123456789abcdef",
+                "$distinct_id": f"user-{row * 7_919 % PEOPLE}",
+                "$set": {"plan": "pro", "logins": row % 50, "city": "Oslo"},
+            }
+        ).encode()
+        for row in range(UPDATES)
+    ]
+    dicts = [json.loads(text) for text in texts]
+    plain_seconds, plain_used, expected = _clocked(partial(_updated, texts, reference.Resolver()))
+
+    def loop() -> None:
+        for text in texts:
+            json.loads(text)
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "updates.ndjson")
+        file.write_bytes(b"\n".join(texts))
+        for way, given in {"bytes": texts, "dicts": dicts, "a file": file}.items():
+            ours, bars = [], []
+            for _ in range(PAIRS):
+                bars.append(_clocked(loop))
+                ours.append(_clocked(partial(_updated, given, Resolver())))
+                if list(ours[-1][2].items()) != list(expected.items()):
+                    sys.exit("the answers differ")
+            for clock, name in enumerate(["by the clock", "by the processor's"]):
+                rate = UPDATES / statistics.median(own[clock] for own in ours) / 1e6
+                ratios = [bar[clock] / own[clock] for bar, own in zip(bars, ours, strict=True)]
+                print(f"profiles, {way}, {name}: {rate:.2f} M/s, {_spread(ratios)} of json.loads of each")
+    rates = [UPDATES / seconds / 1e6 for seconds in (plain_seconds, plain_used)]
+    print(f"profiles, in Python: {rates[0]:.3f} M/s by the clock, {rates[1]:.3f} by the processor's")
+
+
+def _clocked(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Return the seconds by the clock and of all threads on a processor, and the answer."""
+    gc.collect()
+    used, started = process_time(), perf_counter()
+    answer = work()
+    return perf_counter() - started, process_time() - used, answer
+
+
+def _updated(given: Any, resolver: WhoIsWho) -> dict[str, Any]:
+    """Return the profiles after all updates, in their order."""
+    people = Profiles(resolver)
+    if not isinstance(given, Path):
+        people.update_many(given)
+    else:
+        for piece in files.read_updates(given):
+            if isinstance(piece, files.BadLine):
+                sys.exit(str(piece))
+            people.update_many(piece.events)
+    return people._stored
 
 
 def busy() -> None:
@@ -322,6 +385,7 @@ ROWS = {
     "bodies": bodies,
     "tables": tables,
     "once": once,
+    "profiles": profiles,
     "busy": busy,
     "start": start,
 }

@@ -6,7 +6,7 @@ docs/SPEC.md.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final, Self, final
+from typing import Any, Final, Self, TypeAlias, final
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +21,9 @@ from idmerge.policy import Policy
 
 __all__ = [
     "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents", "EncodedFile",
-    "EventReader", "Flat", "Flattener", "Items", "Partition", "Resolver", "RowReader", "Scan", "Scanner",
-    "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "__version__", "_connected_components",
-    "_utf8_of_ids", "float_text", "waiting_events",
+    "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader", "Scan",
+    "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "__version__",
+    "_connected_components", "_utf8_of_ids", "float_text", "waiting_events",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -798,3 +798,84 @@ def _connected_components(
 def _utf8_of_ids(
     column: ArrowArray | ArrowStream, name: str, lines: Sequence[int] | None = None
 ) -> Column: ...
+
+@final
+class UpdateRows:
+    """The profile updates of some lines: a row for each line that is not blank."""
+
+    def __new__(cls, head: bytes, text: bytes, end: int, longest: int, rows: bool) -> Self:
+        """Read the lines of ``head`` and of ``text`` behind it, up to its ``end``.
+
+        Lines longer than ``longest`` bytes are left to Python, and rows of exports unless ``rows``.
+
+        Raises:
+            IndexError: ``end`` is behind the text.
+            ValueError: There are 2 GiB or more.
+        """
+
+    @property
+    def lines(self) -> int:
+        """The number of lines read, blank ones included."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def line(self, row: int) -> int:
+        """Return the line of a row, counted from 0."""
+
+    def numbers(self, first: int) -> list[int]:
+        """Return the line of each row, counted from ``first``."""
+
+    def holes(self) -> list[tuple[int, bytes]]:
+        """Return the rows that Python must read, with their bytes."""
+
+@final
+class ProfileUpdater:
+    """Applies profile updates to stored profiles; the business of `idmerge.Profiles`."""
+
+    def __new__(
+        cls,
+        resolver: Resolver,
+        stored: dict[str, dict[str, Any]],
+        operations: Sequence[tuple[str, Callable[[dict[str, Any], str, Any], bool]]],
+    ) -> Self:
+        """Take what routes the updates, the profiles by ID, and a function for each operation.
+
+        A function is called with a profile, a property and a value where these are not plain.
+
+        Raises:
+            ValueError: These are not all operations, in the order in which they are applied.
+        """
+
+    def take(
+        self,
+        updates: Iterator[Any],
+        most: int,
+        lock: Any = None,
+        export: Callable[[str, str, dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> tuple[_UpdateCounts, int, tuple[Any] | None]:
+        """Apply up to ``most`` updates, each as soon as it comes, in ``lock`` if there is one.
+
+        ``export`` takes a row of an export as its ID, the canonical one, and properties, and returns
+        its operations; without it rows are left to Python.
+
+        Returns:
+            The counts, the number of updates, and that behind them which is left to Python; None
+            for the last if there are no more, or ``most`` are applied.
+        """
+
+    def take_rows(
+        self,
+        rows: UpdateRows,
+        start: int,
+        stop: int,
+        export: Callable[[str, str, dict[str, Any]], dict[str, Any]],
+    ) -> _UpdateCounts:
+        """Apply the updates of rows, none of which is left to Python.
+
+        Raises:
+            ValueError: A row is left to Python.
+        """
+
+_UpdateCounts: TypeAlias = tuple[list[tuple[int, int]], list[tuple[str, int]], list[str]]
+"""Numbers of outcomes and of operations, and the canonical IDs of rows that are under others."""

@@ -18,7 +18,7 @@ from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import event_mapping
 from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, PASSED_ON, TOO_LONG, ItemLines, PassedOn, RawLines, Rejoined
-from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, PEOPLE, RESOLVED, Dialect, listed
+from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, RESOLVED, Dialect, listed
 from idmerge.files.ids import NeededIds
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
@@ -71,16 +71,6 @@ def read_json(
         yield from checked(text, event_batches(path, _rows(path, text)))
     else:
         yield from mappings_in(path, text)
-
-
-def read_rows(path: str, stream: io.BufferedReader) -> Iterator[EventBatch | BadLine]:
-    """Read the objects in ``stream``, whatever they mean.
-
-    Raises:
-        FileFormatError: As `text_of`.
-    """
-    text = text_of(path, stream, Choice(PEOPLE), as_raw=False)
-    yield from checked(text, event_batches(path, _rows(path, text)))
 
 
 def mappings_in(path: str, text: Text) -> Iterator[LinkBatch | BadLine]:

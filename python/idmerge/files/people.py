@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from idmerge._exported import ExportedProfile
 from idmerge._json_decoding import decoded_or_none
+from idmerge._scanned_updates import ScannedUpdates
 from idmerge.errors import DialectError, FileFormatError
 from idmerge.files.choosing import ANY, Choice, choice_of
 from idmerge.files.dialects import CONNECTOR, FLAT, PEOPLE, PIPELINE, RESOLVED, WAREHOUSE, listed
@@ -132,7 +133,7 @@ def updates_in(
         _note_columns(path, piece.events[0], choice, on_dialect)
         batch = _updates_of(piece, choice)
         held.append(batch)
-        if any(not OPERATIONS.isdisjoint(row) for row in batch.events):
+        if _has_update(batch.events):
             yield from held
             break
         content = _other_content(piece.events[0], choice) if len(held) == 1 else None
@@ -155,7 +156,15 @@ def _note_columns(path: str, keys: Collection[str], choice: Choice, on_dialect: 
         on_dialect(path, PEOPLE.with_columns(dict(choice.columns)))
 
 
+def _has_update(rows: Iterable[Mapping[str, Any]]) -> bool:
+    if isinstance(rows, ScannedUpdates) and rows.has_plain:
+        return True
+    return any(not OPERATIONS.isdisjoint(row) for row in rows)
+
+
 def _updates_of(rows: EventBatch, choice: Choice) -> EventBatch:
+    if isinstance(rows.events, ScannedUpdates):
+        return replace(rows, events=rows.events.with_updates(lambda row: update_of(row, choice)))
     return replace(rows, events=[update_of(row, choice) for row in rows.events])
 
 

@@ -75,7 +75,7 @@ class EventBatch:
     """The file as messages name it."""
     lines: Sequence[int]
     """The line of each event."""
-    events: list[dict[str, Any]]
+    events: Sequence[dict[str, Any]]
 
     def __len__(self) -> int:
         """Return the number of events."""

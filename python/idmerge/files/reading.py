@@ -16,7 +16,7 @@ from idmerge.files.arrow import opened as opened_columns
 from idmerge.files.choosing import Choice, choice_of
 from idmerge.files.csvrows import CsvRows
 from idmerge.files.flattening import Flattened
-from idmerge.files.jsontext import checked, mappings_in, read_json, read_rows, text_of
+from idmerge.files.jsontext import checked, mappings_in, read_json, text_of
 from idmerge.files.opening import CountedBytes, unpacked
 from idmerge.files.people import People, people_choice, updates_in
 from idmerge.files.pieces import BadLine, EventBatch, LinkBatch
@@ -25,6 +25,7 @@ from idmerge.files.rows import Rows
 from idmerge.files.scanning import OnColumns, StepBatch, read_steps
 from idmerge.files.tables import format_named
 from idmerge.files.tabular import TableReader
+from idmerge.files.updates import scan_updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -87,10 +88,14 @@ def read_updates(
 ) -> Iterator[EventBatch | BadLine]:
     """Yield the profile updates of ``source``, JSON as events are, in batches; and its bad lines.
 
+    The core reads lines of JSON, and `Profiles.update_many` takes the ``events`` of a batch as they
+    are; who looks at them sees dicts.
+
     Profiles as Mixpanel exports them are updates too, which ``$set`` their properties: JSON, and
     CSV, Parquet and Arrow with a column ``$distinct_id`` or ``distinct_id``; empty cells and nulls
     are not there. ``dialect`` and ``columns`` are those of `Profiles.update_many`; ``on_dialect``
     is called with the file's name and the dialect of ``columns`` if its rows have one of these.
+    Several threads may read; ``on_bytes`` is called in the caller's.
 
     Raises:
         DialectError: There is no such dialect or role, or it is another one than ``people``.
@@ -100,7 +105,8 @@ def read_updates(
     """
     path = name_of(source)
     people = People(path, people_choice(dialect, columns), on_dialect)
-    pieces = _read(path, source, people, on_bytes, lambda stream, _ahead: read_rows(path, stream))
+    read_text = partial(_scan_updates, path, people.choice)
+    pieces = _told(partial(_read, path, source, people), read_text, on_bytes)
     yield from updates_in(
         path,
         (piece for piece in pieces if isinstance(piece, EventBatch | BadLine)),
@@ -230,6 +236,15 @@ def _scan_json(  # noqa: PLR0913, PLR0917 - the text, and what is wanted of it
         yield from mappings_in(path, text)
         return
     yield from checked(text, read_steps(path, text, ahead=ahead, shape=shape, on_columns=on_columns))
+
+
+def _scan_updates(
+    path: str,
+    choice: Choice,
+    stream: io.BufferedReader,
+    ahead: bool,  # noqa: FBT001
+) -> Iterator[EventBatch | BadLine]:
+    return scan_updates(path, stream, ahead=ahead, rows=not choice.columns)
 
 
 def _flatten_json(

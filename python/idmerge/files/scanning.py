@@ -197,20 +197,37 @@ def plain_lines(reader: LineReader, lines: Iterable[tuple[int, bytes]]) -> list[
 
 def pieces_of(reader: LineReader, first_line: int, scan: _core.Scan) -> Iterator[StepBatch | BadLine]:
     """Yield the rows of ``scan``, cut where a line is bad or states nothing."""
-    start, path = 0, reader.path
-    events: dict[int, dict[str, Any]] = {}
+    for item in read_rows(reader, first_line, scan):
+        if isinstance(item, BadLine):
+            yield item
+        else:
+            rows, events = item
+            yield StepBatch(reader.path, events, scan, first_line, rows)
+
+
+def read_rows(
+    reader: LineReader, first_line: int, scan: _core.Scan | _core.UpdateRows
+) -> Iterator[tuple[range, dict[int, dict[str, Any]]] | BadLine]:
+    """Read the lines that the core leaves to Python, and yield them with the rows around them.
+
+    Returns:
+        Ranges of rows, cut where a line is bad or states nothing, each with the objects that were
+        read by their index in it; and the bad lines between.
+    """
+    start = 0
+    objects: dict[int, dict[str, Any]] = {}
     for row, text in scan.holes():
         item = reader(first_line + scan.line(row), text)
         if item is not None and not isinstance(item, BadLine):
-            events[row - start] = item[1]
+            objects[row - start] = item[1]
             continue
         if row > start:
-            yield StepBatch(path, events, scan, first_line, range(start, row))
+            yield range(start, row), objects
         if item is not None:
             yield item
-        start, events = row + 1, {}
+        start, objects = row + 1, {}
     if len(scan) > start:
-        yield StepBatch(path, events, scan, first_line, range(start, len(scan)))
+        yield range(start, len(scan)), objects
 
 
 def _properties_of_holes(reader: LineReader, scan: _core.Scan) -> Iterator[tuple[str, int, int]]:

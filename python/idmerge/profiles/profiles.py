@@ -14,19 +14,24 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol, get_args
 
+from idmerge import _core
 from idmerge._codes import Code
 from idmerge._ids import AnyId, id_text
 from idmerge._naming import check_local
+from idmerge._scanned_updates import ScannedUpdates
 from idmerge.errors import MalformedUpdateError, StoreError
 from idmerge.policy import Policy, can_be_id
 from idmerge.profiles.exports import Exports
 from idmerge.profiles.store import last_line, read_store, write_store
 from idmerge.profiles.updates import (
+    OPERATIONS,
     Profile,
+    ReadRow,
     StatedUpdate,
     Update,
     copied,
@@ -35,14 +40,18 @@ from idmerge.profiles.updates import (
     stated_update,
     updated,
 )
+from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Self
 
     import pyarrow as pa
 
     from idmerge.files.dialects import Dialect
+
+_AT_ONCE = 1024
+"""Updates for which the core holds the lock, in which Python's other threads wait."""
 
 MergeProfiles = Literal["hide", "fill"]
 """The use of the profiles of one person's other IDs: hidden, or filling the gaps."""
@@ -110,6 +119,30 @@ class UpdateReport:
         return self.outcomes.total()
 
 
+class _Many(NamedTuple):
+    """A call of `Profiles.update_many`."""
+
+    read_row: ReadRow
+    has_usual_names: bool
+    """Whether rows of exports have no columns of other names."""
+    call: int
+    """The number of the part of an export (`idmerge.profiles.exports`)."""
+    report: UpdateReport
+
+    def add(
+        self,
+        outcomes: Iterable[tuple[int, int]],
+        operations: Iterable[tuple[str, int]],
+        folded: Iterable[str],
+    ) -> None:
+        """Add to the report numbers of outcomes and operations, and IDs with another one's row."""
+        self.report.folded.update(folded)
+        for code, count in outcomes:
+            self.report.outcomes[UpdateOutcome(code)] += count
+        for name, count in operations:
+            self.report.operations[name] += count
+
+
 class Profiles:
     """Profiles of people, updated as by Mixpanel's ``/engage`` and routed by a resolver.
 
@@ -139,6 +172,7 @@ class Profiles:
         self._merge_profiles: MergeProfiles = merge_profiles
         self._policy: Policy = getattr(resolver, "policy", None) or Policy()
         self._stored: dict[str, Profile] = {}
+        self._core_updater: _core.ProfileUpdater | None = None
         self._exports = Exports()
         # Of the files that these were loaded from or saved to.
         self._last_lines: dict[str, bytes | None] = {}
@@ -167,6 +201,13 @@ class Profiles:
                 operation has a value that it cannot take; nothing was applied.
             TypeError: ``update`` is neither a mapping nor text.
         """
+        updater = self._updater()
+        if updater is not None:
+            with self._lock:
+                (outcomes, *_), taken, _ = updater.take(iter([update]), 1)
+                if taken:
+                    self._exports.call()
+                    return UpdateOutcome(outcomes[0][0])
         stated = stated_update(update)
         with self._lock:
             call = self._exports.call()
@@ -206,23 +247,86 @@ class Profiles:
             read_row = partial(update_of, choice=people_choice(dialect, columns))
         with self._lock:
             call = self._exports.call(continues=continues)
-        report = UpdateReport()
-        for row, update in enumerate(updates):
-            try:
-                stated = stated_update(update, read_row)
-            except MalformedUpdateError as error:
-                report.malformed[row] = str(error)
-                report.outcomes[UpdateOutcome.MALFORMED] += 1
-                continue
-            except TypeError as error:
-                raise TypeError(f"update {row}: {error}") from error
-            outcome, folded_into = self._apply(stated, call)
-            report.outcomes[outcome] += 1
-            if folded_into is not None:
-                report.folded[folded_into] += 1
-            if outcome.accepted:
-                report.operations.update(stated.operations.keys())
-        return report
+        many = _Many(read_row, not columns, call, UpdateReport())
+        updater = self._updater()
+        if updater is None:
+            for row, update in enumerate(updates):
+                self._take_one(row, update, many)
+        elif isinstance(updates, ScannedUpdates):
+            self._take_scanned(updater, updates, many)
+        else:
+            self._take_each(updater, updates, many)
+        return many.report
+
+    def _updater(self) -> _core.ProfileUpdater | None:
+        """Return the core's way for updates; None for a resolver that the core cannot ask."""
+        resolver = self._resolver
+        if (
+            not isinstance(resolver, Resolver)
+            or callable(resolver.canonical)
+            or type(resolver).resolve is not Resolver.resolve
+            or type(resolver).policy is not Resolver.policy
+        ):
+            return None
+        if self._core_updater is None:
+            self._core_updater = _core.ProfileUpdater(resolver, self._stored, list(OPERATIONS.items()))
+        return self._core_updater
+
+    def _take_each(self, updater: _core.ProfileUpdater, updates: Iterable[Update], many: _Many) -> None:
+        """Take updates one by one; those that the core leaves alone are read here."""
+        remaining, row, taken = iter(updates), 0, _AT_ONCE
+        # To get the next update may run any code, which then is outside of the lock.
+        is_plain = type(updates) in {list, tuple}
+        export = self._export_of(many) if many.has_usual_names else None
+        held, lock = (self._lock, None) if is_plain else (nullcontext(), self._lock)
+        left: tuple[Update] | None = None
+        while taken == _AT_ONCE or left:
+            with held:
+                counts, taken, left = updater.take(remaining, _AT_ONCE, lock, export)
+            if taken:
+                many.add(*counts)
+                row += taken
+            if left:
+                self._take_one(row, left[0], many)
+                row += 1
+
+    def _take_scanned(self, updater: _core.ProfileUpdater, updates: ScannedUpdates, many: _Many) -> None:
+        """Take updates of a file; those that the core did not read are applied here."""
+        start, export = 0, self._export_of(many)
+        for place in [*sorted(updates.read), len(updates)]:
+            if start < place:
+                with self._lock:
+                    counts = updater.take_rows(*updates.run(start, place), export)
+                many.add(*counts)
+            if place in updates.read:
+                self._take_one(place, updates.read[place], many)
+            start = place + 1
+
+    def _export_of(self, many: _Many) -> Callable[[str, str, Profile], dict[str, Any]]:
+        """Return the function that returns the operations of a row of an export."""
+        return partial(self._exports.operations, call=many.call)
+
+    def _take_one(self, row: int, update: Update, many: _Many) -> None:
+        """Take one update and report on it.
+
+        Raises:
+            TypeError: It is neither a mapping nor text.
+        """
+        read_row, _, call, report = many
+        try:
+            stated = stated_update(update, read_row)
+        except MalformedUpdateError as error:
+            report.malformed[row] = str(error)
+            report.outcomes[UpdateOutcome.MALFORMED] += 1
+            return
+        except TypeError as error:
+            raise TypeError(f"update {row}: {error}") from error
+        outcome, folded_into = self._apply(stated, call)
+        report.outcomes[outcome] += 1
+        if folded_into is not None:
+            report.folded[folded_into] += 1
+        if outcome.accepted:
+            report.operations.update(stated.operations.keys())
 
     def _apply(self, stated: StatedUpdate, call: int) -> tuple[UpdateOutcome, str | None]:
         """Return the outcome, and the canonical ID for whose profile another ID's row came."""

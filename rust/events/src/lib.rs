@@ -25,6 +25,7 @@
 //! - [`rows`]: rows of a table whose properties are JSON text, as such steps and a few columns.
 //! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns
 //!   encoded.
+//! - [`updates`]: profile updates as operations.
 //! - [`dedupe`]: rows that came before.
 //! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from
 //!   elsewhere.
@@ -70,5 +71,6 @@ pub mod scan;
 pub mod schema;
 mod structure;
 pub mod transcode;
+pub mod updates;
 
 pub use error::Error;

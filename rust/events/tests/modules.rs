@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 19] = [
+const EVENTS: [Direction; 20] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),
@@ -25,6 +25,7 @@ const EVENTS: [Direction; 19] = [
     ("lines", &["error"]),
     ("schema", &[]),
     ("json", &["ids", "schema"]),
+    ("updates", &["error", "json", "lines"]),
     ("links", &["ids", "json", "schema"]),
     ("columns", &["error", "ids", "json", "lines", "links", "schema"]),
     ("parquet", &["columns", "dedupe", "error"]),
@@ -32,7 +33,7 @@ const EVENTS: [Direction; 19] = [
     ("rows", &["columns", "error", "ids", "json", "links", "scan", "schema"]),
 ];
 
-const BINDING: [Direction; 9] = [
+const BINDING: [Direction; 10] = [
     ("errors", &[]),
     ("memory", &[]),
     ("columns", &["errors"]),
@@ -40,6 +41,7 @@ const BINDING: [Direction; 9] = [
     ("pipeline", &["columns", "errors"]),
     ("events", &["columns", "errors", "tables"]),
     ("resolver", &["columns", "errors", "events", "pipeline", "tables"]),
+    ("profiles", &["errors", "events", "resolver"]),
     ("journal", &["columns", "errors", "memory", "resolver", "tables"]),
     ("disjoint", &["columns", "errors", "memory", "pipeline", "tables"]),
 ];

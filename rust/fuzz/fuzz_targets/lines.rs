@@ -6,6 +6,7 @@ use idmerge_core::{OBSERVE, Step};
 use idmerge_events::columns::{ExpectedKinds, Flattener};
 use idmerge_events::links::Rules;
 use idmerge_events::scan::{FilledOperand, Scan, Scanner, Steps};
+use idmerge_events::updates::UpdateRows;
 use libfuzzer_sys::fuzz_target;
 
 const LONGEST: usize = 4096;
@@ -42,6 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
     let scanner = Scanner::new(rules(), LONGEST, true);
     let plain = scanner.scan(head, text, None, None).expect("a short text");
     assert_eq!(steps(&plain), plain.len());
+    let updates = UpdateRows::scan(head, text, LONGEST, true).expect("a short text");
+    assert_eq!((updates.lines().len(), updates.line_count()), (plain.len(), plain.lines()));
 
     let expected = ExpectedKinds::of(None);
     let unfilled = scanner.scan(head, text, Some(&expected), None).expect("a short text");

@@ -10,6 +10,7 @@
 //! - [`events`]: classes over `idmerge_events`: lines of events as steps, columns and Parquet.
 //! - [`resolver`]: the class that `idmerge.Resolver` extends; [`journal`]: its part that serves a
 //!   journal.
+//! - [`profiles`]: profile updates, applied to Python's dicts.
 //! - [`disjoint`]: the classes that those of `idmerge.compat` extend, and components.
 //! - [`errors`]: the core's errors as Python's exceptions; [`memory`]: objects that may not fit.
 //!
@@ -25,6 +26,7 @@ mod events;
 mod journal;
 mod memory;
 mod pipeline;
+mod profiles;
 mod resolver;
 mod tables;
 
@@ -40,6 +42,8 @@ mod _core {
         Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener,
         Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, float_text, waiting_events,
     };
+    #[pymodule_export]
+    use crate::profiles::{ProfileUpdater, UpdateRows};
     #[pymodule_export]
     use crate::resolver::Resolver;
     #[pymodule_export]

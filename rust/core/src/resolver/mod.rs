@@ -102,6 +102,11 @@ impl Resolver {
         Preparer::new(self.ids.hasher().clone(), self.policy.clone())
     }
 
+    /// Returns whether `text` can be an ID at all (SPEC 2, step 2).
+    pub fn admits(&self, text: &str) -> bool {
+        self.policy.admits(text)
+    }
+
     /// Returns a prefetcher, good for some batches to come.
     ///
     /// An old one costs time and no answer: its guesses are checked.

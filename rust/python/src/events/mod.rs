@@ -15,7 +15,7 @@ pub use encoding::{DistinctEvents, EncodedEvents, EncodedFile, SentIds, Spool, w
 pub use flattener::{Flat, Flattener};
 pub use objects::{EventReader, ReadEvents};
 pub use rows::RowReader;
-pub use scanner::{Scan, Scanner, holes_filled};
+pub use scanner::{Scan, Scanner, holes_filled, up_to};
 pub use text::{Beginning, Items, Transcoder};
 
 /// Return a number in the shortest form that is read as the same one.

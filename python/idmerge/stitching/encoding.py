@@ -94,9 +94,7 @@ class Encoding(Once):
             self._encoding = self._pool.submit(self._encoded_group, self._gathered, self._properties())
         self._gathered, self._rows, self._bytes = [], 0, 0
 
-    def _encoded_group(
-        self, scans: list[_core.Scan], properties: Properties
-    ) -> _core.EncodedEvents | None:
+    def _encoded_group(self, scans: list[_core.Scan], properties: Properties) -> _core.EncodedEvents | None:
         for scan in scans:
             self._to_utc(scan)
         return self._spool.encode(scans, properties, self._era, **self._wishes)

@@ -11,6 +11,8 @@ Rows:
 - ``tables``: `stitch` of a table whose properties are JSON text, in memory and as Parquet, against
   a file of lines of the same events: that alone, which reads links and kinds and no event, and with
   its events read;
+- ``threads``: a file of lines, scanned alone and applied, on one thread and on two; its part that
+  is done one after another, and what 16 processors would give by that;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
@@ -40,8 +42,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import idmerge
+from benches.support.process import compiling
 from idmerge import Kind, Report, Resolver, files
 from idmerge._steps import states_link, step_columns
+from idmerge._threads import VARIABLE
 from idmerge.events import SENT_ID, event_mappings
 from idmerge.testing import events
 
@@ -133,6 +137,66 @@ def bodies() -> None:
         lines = Path(folder, "events.ndjson")
         lines.write_text("\n".join(texts), "utf-8")
         _print_ratio("bodies", partial(_take_bodies, given), partial(_read, lines), "a file of lines")
+
+
+def threads() -> None:
+    """Print the rows of threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "events.ndjson")
+        path.write_text("\n".join(_texts()), "utf-8")
+        size = path.stat().st_size
+        kinds = {"scanned": partial(_scanned, path), "applied": partial(_read, path)}
+        seconds: dict[tuple[str, int], list[float]] = {}
+        behind = []
+        for _ in range(PAIRS):
+            for name, work in kinds.items():
+                answers = []
+                for count in (1, 2):
+                    with _threads(count):
+                        spent, answer = _timed(work)
+                    seconds.setdefault((name, count), []).append(spent)
+                    answers.append(answer.mapping().to_pydict() if isinstance(answer, Resolver) else answer)
+                if answers[0] != answers[1]:
+                    sys.exit("the answers differ")
+            with _threads(1):
+                pieces = [*files.scan(path)]
+                behind.append(_timed(partial(_applied_pieces, pieces))[0])
+    for name in kinds:
+        ratios = [one / two for one, two in zip(seconds[name, 1], seconds[name, 2], strict=True)]
+        rate = size / statistics.median(seconds[name, 1]) / 1e6
+        print(f"threads, {name}: {rate:,.0f} MB a second on one, two are {_spread(ratios)} times as fast")
+    shares = [serial / whole for serial, whole in zip(behind, seconds["applied", 1], strict=True)]
+    share = statistics.median(shares)
+    print(f"threads: {_spread(shares)} is applied one after another: 16 processors, {_amdahl(share, 16):.1f}")
+
+
+def _scanned(path: Path) -> int:
+    return sum(map(len, files.scan(path)))
+
+
+def _applied_pieces(pieces: Iterable[files.Piece]) -> Resolver:
+    resolver = Resolver()
+    for piece in pieces:
+        piece.apply_to(resolver)
+    return resolver
+
+
+def _amdahl(serial: float, processors: int) -> float:
+    """Return how many times as fast so many processors are if a share is serial (Amdahl 1967)."""
+    return 1 / (serial + (1 - serial) / processors)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(count)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 def _read(path: Path) -> Resolver:
@@ -250,10 +314,9 @@ def start() -> None:
 
 def _started(*arguments: str) -> tuple[float, float, bytes]:
     """Run Python and return the seconds, those of the processor, and what it printed."""
-    environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = _used()
     seconds, run = _timed(
-        lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True, env=environment)
+        lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True, env=compiling())
     )
     return seconds, _used() - before, run.stdout
 
@@ -280,6 +343,7 @@ ROWS = {
     "arrays": arrays,
     "bodies": bodies,
     "tables": tables,
+    "threads": threads,
     "busy": busy,
     "start": start,
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.events import operand_keys
-from idmerge.files.blocks import blocks_of, each_block
+from idmerge.files.blocks import each_block
 from idmerge.files.names import TIME
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import MAX_LINE, BadLine
@@ -86,7 +86,7 @@ class Flattening(NamedTuple, Generic[T]):
         line = text.passed + 1
         try:
             work = partial(self._of_block, text.reader)
-            with closing(each_block(blocks_of(text.stream, text.head), work, ahead=ahead)) as blocks:
+            with closing(each_block(text.stream, text.head, work, ahead=ahead)) as blocks:
                 for lines, flattened in blocks:
                     if flattened is not None:
                         yield flattened

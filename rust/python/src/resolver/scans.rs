@@ -6,7 +6,7 @@ use std::ops::Range;
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_schema::DataType;
-use idmerge_core::{Batch, Id, JournaledResolver as Core, Step};
+use idmerge_core::{Id, JournaledResolver as Core, Step};
 use idmerge_events::parquet;
 use idmerge_events::scan::Steps;
 use numpy::PyArray1;
@@ -48,19 +48,26 @@ impl Resolver {
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
         let notes_observed = scan.has_columns()?;
         let outcomes = py.detach(|| {
+            if !notes_observed {
+                let count = steps.effective_count();
+                let mut source = StepRows { steps: steps.effective(), preparer: &preparer };
+                let place_of = |step| first_row + steps.row_of_effective(step);
+                return self.take_all(
+                    count,
+                    place_of,
+                    |_| (),
+                    |settle| run_detached(&mut source, count, self.threads, settle),
+                );
+            }
             let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
             let mut ids = Vec::new();
-            let see = |batch: &Batch| {
-                if notes_observed {
-                    ids.extend(batch.observed());
-                }
-            };
-            let outcomes = self.take_all(count, first_row, see, |settle| {
-                run_detached(&mut source, count, self.threads, settle)
-            })?;
-            if notes_observed {
-                scan.note_observed(era, start, &ids)?;
-            }
+            let outcomes = self.take_all(
+                count,
+                |row| first_row + row,
+                |batch| ids.extend(batch.observed()),
+                |settle| run_detached(&mut source, count, self.threads, settle),
+            )?;
+            scan.note_observed(era, start, &ids)?;
             Ok::<_, Failure>(outcomes)
         })?;
         Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))

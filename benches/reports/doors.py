@@ -35,7 +35,7 @@ import tempfile
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -147,7 +147,7 @@ def threads() -> None:
         size = path.stat().st_size
         kinds = {"scanned": partial(_scanned, path), "applied": partial(_read, path)}
         seconds: dict[tuple[str, int], list[float]] = {}
-        behind = []
+        shares = []
         for _ in range(PAIRS):
             for name, work in kinds.items():
                 answers = []
@@ -159,15 +159,14 @@ def threads() -> None:
                 if answers[0] != answers[1]:
                     sys.exit("the answers differ")
             with _threads(1):
-                pieces = [*files.scan(path)]
-                behind.append(_timed(partial(_applied_pieces, pieces))[0])
+                whole = _used_by(partial(_read, path))
+                shares.append(_used_by(partial(_applied_pieces, [*files.scan(path)])) / whole)
     for name in kinds:
         ratios = [one / two for one, two in zip(seconds[name, 1], seconds[name, 2], strict=True)]
         rate = size / statistics.median(seconds[name, 1]) / 1e6
         print(f"threads, {name}: {rate:,.0f} MB a second on one, two are {_spread(ratios)} times as fast")
-    shares = [serial / whole for serial, whole in zip(behind, seconds["applied", 1], strict=True)]
-    share = statistics.median(shares)
-    print(f"threads: {_spread(shares)} is applied one after another: 16 processors, {_amdahl(share, 16):.1f}")
+    speed = _amdahl(statistics.median(shares), 16)
+    print(f"threads: {_spread(shares)} of the processor's time is applying; 16 processors: {speed:.1f}")
 
 
 def _scanned(path: Path) -> int:
@@ -184,6 +183,14 @@ def _applied_pieces(pieces: Iterable[files.Piece]) -> Resolver:
 def _amdahl(serial: float, processors: int) -> float:
     """Return how many times as fast so many processors are if a share is serial (Amdahl 1967)."""
     return 1 / (serial + (1 - serial) / processors)
+
+
+def _used_by(work: Callable[[], Any]) -> float:
+    """Return the seconds of the processor that ``work`` takes, whatever else the machine does."""
+    gc.collect()
+    before = process_time()
+    work()
+    return process_time() - before
 
 
 @contextmanager

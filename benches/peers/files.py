@@ -7,7 +7,7 @@ with the properties that its web SDK adds. Machines are noisy, so all take turns
 within a round count. Each reads the file from the page cache:
 
 - *idmerge*: `idmerge.files.scan` into a `Resolver`;
-  *resolve*: the process ``idmerge resolve FILE -o``.
+  *resolve*: the process ``idmerge resolve FILE -o``, its modules compiled before.
 - *DuckDB*: `read_json` told the few fields that matter, which it counts. It resolves nothing.
 - *Python*: `orjson.loads` of each line into `idmerge.reference.Resolver`, on the first lines only,
   and so is compared by bytes a second.
@@ -34,6 +34,7 @@ import duckdb
 import orjson
 
 import idmerge
+from benches.support.process import compiling
 from idmerge import Resolver, reference, testing
 from idmerge.events import operand_keys
 from idmerge.files import scan
@@ -78,7 +79,7 @@ def ours(path: Path) -> tuple[Resolver, int]:
 def process(path: Path) -> str:
     """Return what ``idmerge resolve`` says of the file."""
     command = [sys.executable, "-m", "idmerge", "resolve", str(path), "-o", f"{path}.parquet"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=compiling()).stderr
 
 
 def read_by_duckdb(path: Path) -> tuple[Any, ...]:

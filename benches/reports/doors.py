@@ -16,6 +16,8 @@ Rows:
 - ``profiles``: `Profiles.update_many` of updates as bytes, as dicts and from a file of lines, against
   ``json.loads`` of each text, by the clock and by the processor's, since one processor does the
   work; answers are compared with those of updates applied in Python;
+- ``threads``: a file of lines, scanned alone and applied, on one thread and on two; its part that
+  is done one after another, and what 16 processors would give by that;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
 - ``start``: ``idmerge --version`` and ``idmerge resolve`` of ten events, in seconds behind
   ``python -c pass``, by the clock and of the processor.
@@ -46,8 +48,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import idmerge
+from benches.support.process import compiling
 from idmerge import Kind, Profiles, Report, Resolver, files, reference
 from idmerge._steps import states_link, step_columns
+from idmerge._threads import VARIABLE
 from idmerge.events import SENT_ID, event_mappings
 from idmerge.testing import events
 
@@ -145,6 +149,73 @@ def bodies() -> None:
         _print_ratio("bodies", partial(_take_bodies, given), partial(_read, lines), "a file of lines")
 
 
+def threads() -> None:
+    """Print the rows of threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "events.ndjson")
+        path.write_text("\n".join(_texts()), "utf-8")
+        size = path.stat().st_size
+        kinds = {"scanned": partial(_scanned, path), "applied": partial(_read, path)}
+        seconds: dict[tuple[str, int], list[float]] = {}
+        shares = []
+        for _ in range(PAIRS):
+            for name, work in kinds.items():
+                answers = []
+                for count in (1, 2):
+                    with _threads(count):
+                        spent, answer = _timed(work)
+                    seconds.setdefault((name, count), []).append(spent)
+                    answers.append(answer.mapping().to_pydict() if isinstance(answer, Resolver) else answer)
+                if answers[0] != answers[1]:
+                    sys.exit("the answers differ")
+            with _threads(1):
+                whole = _used_by(partial(_read, path))
+                shares.append(_used_by(partial(_applied_pieces, [*files.scan(path)])) / whole)
+    for name in kinds:
+        ratios = [one / two for one, two in zip(seconds[name, 1], seconds[name, 2], strict=True)]
+        rate = size / statistics.median(seconds[name, 1]) / 1e6
+        print(f"threads, {name}: {rate:,.0f} MB a second on one, two are {_spread(ratios)} times as fast")
+    speed = _amdahl(statistics.median(shares), 16)
+    print(f"threads: {_spread(shares)} of the processor's time is applying; 16 processors: {speed:.1f}")
+
+
+def _scanned(path: Path) -> int:
+    return sum(map(len, files.scan(path)))
+
+
+def _applied_pieces(pieces: Iterable[files.Piece]) -> Resolver:
+    resolver = Resolver()
+    for piece in pieces:
+        piece.apply_to(resolver)
+    return resolver
+
+
+def _amdahl(serial: float, processors: int) -> float:
+    """Return how many times as fast so many processors are if a share is serial (Amdahl 1967)."""
+    return 1 / (serial + (1 - serial) / processors)
+
+
+def _used_by(work: Callable[[], Any]) -> float:
+    """Return the seconds of the processor that ``work`` takes, whatever else the machine does."""
+    gc.collect()
+    before = process_time()
+    work()
+    return process_time() - before
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(count)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
+
 def _read(path: Path) -> Resolver:
     resolver = Resolver()
     for piece in files.scan(path):
@@ -220,6 +291,8 @@ def _tables_in(directory: Path) -> dict[Path, pa.Table]:
     for file in sorted(directory.rglob("*.parquet")):
         files.setdefault(file.parent.relative_to(directory), []).append(parquet.ParquetFile(file).read())
     return {name: pa.concat_tables(tables) for name, tables in files.items()}
+
+
 def profiles() -> None:
     """Print the rows of profile updates."""
     texts = [
@@ -354,10 +427,9 @@ def start() -> None:
 
 def _started(*arguments: str) -> tuple[float, float, bytes]:
     """Run Python and return the seconds, those of the processor, and what it printed."""
-    environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = _used()
     seconds, run = _timed(
-        lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True, env=environment)
+        lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True, env=compiling())
     )
     return seconds, _used() - before, run.stdout
 
@@ -386,6 +458,7 @@ ROWS = {
     "tables": tables,
     "once": once,
     "profiles": profiles,
+    "threads": threads,
     "busy": busy,
     "start": start,
 }

@@ -37,6 +37,11 @@ class Cost(NamedTuple):
     """The highest resident size, less the one before."""
 
 
+def compiling() -> dict[str, str]:
+    """Return the environment in which a process keeps what it compiles, as an installed one has."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class StoppedError(Exception):
     """A process exceeded its limits or failed; the message says which."""
 

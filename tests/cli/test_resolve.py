@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from command_line import ndjson, run
 from idmerge import Kind, Outcome, Policy, Resolver, reference
-from idmerge.cli import options
+from idmerge.cli import options, resolved
 from idmerge.testing import events
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"
@@ -298,6 +298,25 @@ def test_the_summary_says_what_a_person_wants_to_know(
         "                  1  grace",
         "near limit  1 cluster within 10 % of the 3 IDs allowed",
     ]
+
+
+@pytest.mark.parametrize("canonical", ["stable", "first_seen"])
+@pytest.mark.parametrize("clusters", [0, 1, 4, 5, 6, 300])
+def test_the_largest_clusters_are_the_same_whichever_way_they_are_found(
+    clusters: int, canonical: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = Resolver(canonical=canonical)
+    for cluster in range(clusters):
+        for member in range(cluster * 7 % 11):
+            resolver.merge(f"z{cluster}", f"{member}-{cluster}")
+        resolver.observe(f"alone {cluster}")
+    found = []
+    for few, looked_at in ((10_000, 0), (-1, 0), (-1, 30), (-1, 10_000)):
+        monkeypatch.setattr(resolved, "FEW", few)
+        monkeypatch.setattr(resolved, "LOOKED_AT", looked_at)
+        found.append(resolved.Mapping(resolver.mapping()).largest())
+    assert found[0] == found[1] == found[2] == found[3]
+    assert len(found[0]) == min(5, resolver.cluster_count)
 
 
 def test_the_five_largest_clusters_are_shown_the_first_known_of_equal_ones_first(shop: Path) -> None:

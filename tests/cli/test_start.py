@@ -60,6 +60,14 @@ def test_resolving_lines_loads_numpy_alone(tmp_path: Path) -> None:
         assert not {name for name in modules if name.startswith("idmerge.journal")}
 
 
+def test_resolving_into_parquet_loads_no_computing_of_pyarrows(tmp_path: Path) -> None:
+    path = tmp_path / "e.ndjson"
+    path.write_bytes(ndjson(events(60_000, seed=7)))
+    modules = loaded(CODE, "resolve", str(path), "-o", str(tmp_path / "mapping.parquet"))
+    assert "pyarrow.parquet" in modules
+    assert "pyarrow.compute" not in modules
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no list of threads")
 def test_resolving_starts_no_threads_for_matrices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

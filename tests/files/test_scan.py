@@ -21,7 +21,7 @@ from idmerge import Resolver, _core, events, files
 from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError, MalformedEventError
 from idmerge.events import Link, distinct_id_of, link_of
-from idmerge.files import BadLine, EventBatch, Piece, StepBatch, blocks, read, scan, scanning
+from idmerge.files import BadLine, EventBatch, Piece, StepBatch, blocks, opening, read, scan, scanning
 from idmerge.files.shape import Shape
 from idmerge.testing import events as workload
 from strategies import ids
@@ -418,6 +418,60 @@ def test_the_answer_depends_neither_on_threads_nor_on_who_parses(
     assert answers[0] == answers[1]
     assert answers[0][0] == 0
     assert len(answers[0][3].splitlines()) > 50
+
+
+def test_any_number_of_threads_gives_the_same_reports_mapping_and_bad_lines(
+    packing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "f").write_bytes(packed(TRAFFIC, packing))
+    expected: list[Any] = []
+    for block in (4_000, 40_000, 2**22):
+        for threads in ("1", "2", "3", "8"):
+            monkeypatch.setenv("IDMERGE_THREADS", threads)
+            monkeypatch.setattr(blocks, "BLOCK", block)
+            resolver, outcomes, lines, bad = Resolver(), [], [], []
+            for piece in scan(tmp_path / "f"):
+                if isinstance(piece, BadLine):
+                    bad.append(piece)
+                    continue
+                report = piece.apply_to(resolver)
+                outcomes += report.outcomes.tolist()
+                lines += [link.line for link in piece.judged(report)]
+            answer = (outcomes, lines, bad, resolver.mapping().to_pydict(), resolver.stats())
+            expected = expected or [answer]
+            assert [answer] == expected, (block, threads)
+    assert len(expected[0][0]) > 1000
+    assert len(expected[0][2]) == 3
+
+
+@pytest.mark.parametrize("packing", ["gz", "zst"])
+def test_a_thread_of_its_own_unpacks_ahead_of_the_scanning(
+    packing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDMERGE_THREADS", "2")
+    monkeypatch.setattr(blocks, "BLOCK", 40_000)
+    (tmp_path / "f").write_bytes(packed(TRAFFIC, packing))
+    unpacked_by: list[str] = []
+    scanned_by: list[str] = []
+    unpack, work = opening.UnpackedBytes.readinto, scanning._scan
+
+    def unpacking(stream: opening.UnpackedBytes, buffer: Any) -> int:
+        unpacked_by.append(threading.current_thread().name)
+        return unpack(stream, buffer)
+
+    def scanning_one(*block: Any) -> _core.Scan:
+        scanned_by.append(threading.current_thread().name)
+        return work(*block)
+
+    monkeypatch.setattr(opening.UnpackedBytes, "readinto", unpacking)
+    monkeypatch.setattr(scanning, "_scan", scanning_one)
+    for _ in scan(tmp_path / "f"):
+        pass
+    # The caller's thread reads the first block, to see whether the file is short.
+    ahead = [name for name in unpacked_by if name != threading.main_thread().name]
+    assert len(ahead) > len(unpacked_by) // 2
+    assert {name.rstrip("0123456789") for name in ahead} == {"idmerge-read_"}
+    assert {name.rstrip("0123456789") for name in scanned_by} == {"idmerge-scan_"}
 
 
 def test_reports_are_those_of_apply_events() -> None:

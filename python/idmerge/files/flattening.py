@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.events import operand_keys
-from idmerge.files.blocks import block_size, blocks_of, each_block
+from idmerge.files.blocks import block_parts, each_block
 from idmerge.files.names import TIME
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import MAX_LINE, BadLine
@@ -84,11 +84,11 @@ class Flattening(NamedTuple, Generic[T]):
                 flattener's shape.
         """
         line = text.passed + 1
-        size = block_size(len(self.columns))
+        parts = block_parts(len(self.columns))
         try:
             work = partial(self._of_block, text.reader)
-            texts = blocks_of(text.stream, text.head, size)
-            with closing(each_block(texts, work, ahead=ahead, size=size)) as blocks:
+            blocks_in_order = each_block(text.stream, text.head, work, ahead=ahead, parts=parts)
+            with closing(blocks_in_order) as blocks:
                 for lines, flattened in blocks:
                     if flattened is not None:
                         yield flattened

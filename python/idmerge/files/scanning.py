@@ -21,7 +21,7 @@ from idmerge._steps import kind_of, step_columns
 from idmerge.canonical import check_can_be_followed
 from idmerge.errors import FileFormatError
 from idmerge.events import Link, operand_keys
-from idmerge.files.blocks import blocks_of, each_block
+from idmerge.files.blocks import PARTS, each_block
 from idmerge.files.ids import has_id, has_odd_id
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
@@ -156,9 +156,8 @@ def read_steps(
     line = text.passed + 1
     scanner = _scanner(shape, columns=on_columns is not None)
     try:
-        with closing(
-            each_block(blocks_of(text.stream, text.head), partial(_scan, text.reader, scanner), ahead=ahead)
-        ) as scans:
+        work, parts = partial(_scan, text.reader, scanner), PARTS if shape is None else 1
+        with closing(each_block(text.stream, text.head, work, ahead=ahead, parts=parts)) as scans:
             for scan in scans:
                 pieces = list(pieces_of(text.reader, line, scan))
                 if shape is not None and shape.learn(

@@ -32,41 +32,73 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Returns the items of a body as lines, of which blank ones are none.
-///
-/// `kind` is the body's content type, as far as it is known, and `most` the most bytes that it may
-/// hold.
+/// The JSON that a body holds.
+pub struct Body<'a> {
+    text: Cow<'a, [u8]>,
+    /// Whether it is called lines.
+    is_lines: bool,
+}
+
+impl<'a> Body<'a> {
+    /// Takes a body out of its wrappings.
+    ///
+    /// `kind` is the body's content type, as far as it is known, and `most` the most bytes that it
+    /// may hold.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] if the body holds no JSON, or more bytes; the text names the fault, and
+    /// nothing that the body holds.
+    pub fn of(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Self, Error> {
+        let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
+        if is_kind("multipart/") {
+            return Err(wrong(
+                "a body in several parts (multipart) is not read; send JSON, or a form with data=",
+            ));
+        }
+        let text = inflated(Cow::Borrowed(body), most)?;
+        if is_json(&text) {
+            return Ok(Self { text, is_lines: is_kind("ndjson") });
+        }
+        if bare(&text).is_empty() {
+            return Err(wrong("the body is empty"));
+        }
+        let field = form_urlencoded::parse(&text).find(|(name, _)| name.as_bytes() == FIELD);
+        let Some((_, value)) = field else {
+            return Err(wrong("the body is neither JSON nor a form with a field data"));
+        };
+        if is_json(value.as_bytes()) {
+            return Ok(Self { text: Cow::Owned(value.into_owned().into_bytes()), is_lines: false });
+        }
+        let text = inflated(Cow::Owned(decoded(&value)?), most)?;
+        if is_json(&text) {
+            return Ok(Self { text, is_lines: false });
+        }
+        Err(wrong("the body's field data holds no JSON"))
+    }
+
+    /// Returns the array that it holds, behind its opening bracket.
+    pub fn array(&self) -> Option<&[u8]> {
+        bare(&self.text).strip_prefix(b"[")
+    }
+
+    /// Returns its items as lines, of which blank ones are none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] if it holds no events, or an answer of a query API, as [`Self::of`].
+    pub fn into_lines(self) -> Result<Cow<'a, [u8]>, Error> {
+        lines(self.text, self.is_lines)
+    }
+}
+
+/// Returns the items of a body as lines, of which blank ones are none; see [`Body`].
 ///
 /// # Errors
 ///
-/// [`Error::Value`] if the body holds no events, or more bytes, or an answer of a query API; the
-/// text names the fault, and nothing that the body holds.
+/// [`Error::Value`] if the body holds no events, or more bytes, or an answer of a query API.
 pub fn lines_of<'a>(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Cow<'a, [u8]>, Error> {
-    let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
-    if is_kind("multipart/") {
-        return Err(wrong(
-            "a body in several parts (multipart) is not read; send JSON, or a form with data=",
-        ));
-    }
-    let text = inflated(Cow::Borrowed(body), most)?;
-    if is_json(&text) {
-        return lines(text, is_kind("ndjson"));
-    }
-    if bare(&text).is_empty() {
-        return Err(wrong("the body is empty"));
-    }
-    let field = form_urlencoded::parse(&text).find(|(name, _)| name.as_bytes() == FIELD);
-    let Some((_, value)) = field else {
-        return Err(wrong("the body is neither JSON nor a form with a field data"));
-    };
-    if is_json(value.as_bytes()) {
-        return lines(Cow::Owned(value.into_owned().into_bytes()), false);
-    }
-    let text = inflated(Cow::Owned(decoded(&value)?), most)?;
-    if is_json(&text) {
-        return lines(text, false);
-    }
-    Err(wrong("the body's field data holds no JSON"))
+    Body::of(body, kind, most)?.into_lines()
 }
 
 /// Yields lines in pieces of some `bytes` each, and no line in two.

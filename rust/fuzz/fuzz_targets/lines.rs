@@ -46,6 +46,15 @@ fuzz_target!(|bytes: &[u8]| {
     let updates = UpdateRows::scan(head, text, LONGEST, true).expect("a short text");
     assert_eq!((updates.lines().len(), updates.line_count()), (plain.len(), plain.lines()));
 
+    // Where no properties are wanted, plain events are read without the parser of all JSON.
+    let quick = Scanner::new(rules(), LONGEST, false).scan(head, text, None, None).expect("a short text");
+    assert!(quick.holes().eq(plain.holes()));
+    for row in 0..plain.len() {
+        assert_eq!(quick.link(row).expect("a row"), plain.link(row).expect("a row"));
+        assert_eq!(quick.observed(row).expect("a row"), plain.observed(row).expect("a row"));
+        assert_eq!(quick.reason(row), plain.reason(row));
+    }
+
     let expected = ExpectedKinds::of(None);
     let unfilled = scanner.scan(head, text, Some(&expected), None).expect("a short text");
     let filled: Vec<Option<&[u8]>> = vec![None; unfilled.unread().len()];

@@ -6,6 +6,7 @@
 
 mod operand;
 mod parser;
+mod plain;
 mod rules;
 
 pub use operand::{OperandId, Value};

@@ -11,6 +11,7 @@ use crate::json::event::{Field, FieldName};
 use crate::json::skip::Skip;
 use crate::json::visitor::any_value;
 use crate::links::operand::{OperandId, OperandSeed, Value};
+use crate::links::plain::Found;
 use crate::links::rules::{MAX_KEYS, Rules, Stated};
 use crate::schema::{Keys, Properties, kind};
 
@@ -28,8 +29,14 @@ impl Rules {
         schema: Option<(&mut Properties, usize)>,
     ) -> Option<Stated<'a>> {
         unescaped.clear();
+        if schema.is_none() {
+            let mut found = Found::default();
+            if self.plain(line, &mut found).is_some() {
+                return self.step(found.rule, &found.values, "", observe);
+            }
+        }
         let (schema, row) = schema.unzip();
-        let values = [const { Value::Absent }; MAX_KEYS];
+        let Found { values, .. } = Found::default();
         let mut event =
             Event { rules: self, rule: None, values, has_values: false, unescaped, schema, is_whole: false };
         let mut parser = Parser::from_str(line);

@@ -1,5 +1,6 @@
 //! Scans: blocks of lines, read as the steps that they state.
 
+mod observers;
 mod scanner;
 mod steps;
 

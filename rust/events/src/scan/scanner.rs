@@ -10,12 +10,16 @@ use crate::columns::{Columns, ExpectedKinds, Inference};
 use crate::error::Error;
 use crate::lines::{Filling, Line, check_length, each_line};
 use crate::links::{ODD_ID, Rules, Stated};
+use crate::scan::observers::Observers;
 use crate::schema::Properties;
 
 /// The code of an ordinary event without an ID, behind those of the core's steps.
 pub const NOTHING: u8 = OBSERVE + 1;
 /// The code of a row that is declined.
 pub const HOLE: u8 = NOTHING + 1;
+/// The code of an ordinary event whose ID a row before it has observed, with no hole between them;
+/// beyond those of kinds.
+pub const REPEATED: u8 = u8::MAX;
 
 /// Returns whether a step can have this code: a link, an observation, or evidence.
 #[must_use]
@@ -27,6 +31,10 @@ pub fn is_step(code: u8) -> bool {
 #[must_use]
 pub fn is_link(code: u8) -> bool {
     Kind::from_code(code).is_some_and(Kind::has_outcome)
+}
+
+fn is_observation(code: u8) -> bool {
+    matches!(code, OBSERVE | REPEATED)
 }
 
 /// Reads lines of events by rules.
@@ -55,6 +63,9 @@ pub struct Scan {
     unread: Vec<(u32, Vec<u8>)>,
     /// The rows that are no events, and so not in the columns.
     left_out: Vec<usize>,
+    /// Finds repeated IDs while lines are read, unless the events are wanted as columns, each with
+    /// its ID.
+    observers: Option<Observers>,
 }
 
 pub(crate) struct Row {
@@ -109,6 +120,7 @@ impl Scanner {
 
     fn scan_steps(&self, head: &[u8], text: &[u8]) -> Scan {
         let mut scan = Scan::empty(self.with_properties.then(Properties::default));
+        scan.observers = Some(Observers::for_text(text.len()));
         let mut unescaped = String::new();
         scan.lines = each_line(head, text, self.longest, |line| {
             let known = scan.properties.as_ref().map_or(0, Properties::rows);
@@ -118,7 +130,22 @@ impl Scanner {
             let has_properties = scan.properties.as_ref().map_or(0, Properties::rows) > known;
             scan.push(line, stated, has_properties);
         });
+        scan.observers = None;
         scan
+    }
+
+    /// Reads the items of an array, behind its opening bracket, each as a line of its own.
+    ///
+    /// Returns None if they are not [plain](crate::links) events alone, or the text is no array.
+    pub fn scan_items(&self, items: &[u8]) -> Option<Scan> {
+        let text = simdutf8::basic::from_utf8(items).ok()?;
+        check_length(&[], items).ok()?;
+        let mut scan = Scan::empty(None);
+        scan.observers = Some(Observers::for_text(text.len()));
+        self.rules.plain_items(text, OBSERVE, |stated| scan.push_event(Some(stated)))?;
+        scan.observers = None;
+        scan.lines = scan.rows.len() as u32;
+        Some(scan)
     }
 
     /// Reads lines as columns too. If these are not of the kinds that were expected, reads them
@@ -182,6 +209,7 @@ impl Scan {
             columns: None,
             unread: Vec::new(),
             left_out: Vec::new(),
+            observers: None,
         }
     }
 
@@ -191,6 +219,10 @@ impl Scan {
         match stated {
             None => {
                 self.holes.push(Hole { row: self.rows.len(), text: line.seen.to_vec(), has_properties });
+                if let Some(observers) = &mut self.observers {
+                    // The caller may take the rows behind it alone.
+                    observers.begin_at(self.rows.len() + 1);
+                }
             }
             Some((.., Some(reason))) => self.reasons.push((self.rows.len(), reason.into())),
             Some(_) => {}
@@ -210,6 +242,7 @@ impl Scan {
     fn push_row(&mut self, line: u32, stated: Option<Stated<'_>>) {
         let code = match stated {
             Some((OBSERVE, None, ..)) => NOTHING,
+            Some((OBSERVE, Some(id), ..)) if self.is_repeated(id) => REPEATED,
             Some((code, ..)) => code,
             None => HOLE,
         };
@@ -218,6 +251,14 @@ impl Scan {
         let middle = self.operands.len() as u32;
         self.operands.push_str(second.unwrap_or_default());
         self.rows.push(Row { line, middle, end: self.operands.len() as u32, code });
+    }
+
+    /// Notes that the next row observes `id`, and returns whether a row before it has.
+    #[inline]
+    fn is_repeated(&mut self, id: &str) -> bool {
+        let row = self.rows.len();
+        let other = self.observers.as_mut().and_then(|observers| observers.replace(id, row));
+        other.is_some_and(|row| is_observation(self.rows[row].code) && self.texts(row).0 == id)
     }
 
     /// Returns the operands of a row; those that it lacks are empty.
@@ -274,7 +315,7 @@ impl Scan {
     /// Returns the ID that a row observes, else None.
     pub fn observed(&self, row: usize) -> Result<Option<&str>, Error> {
         let code = self.row(row)?.code;
-        Ok((code == OBSERVE || code == Kind::Evidence as u8).then(|| self.texts(row).0))
+        Ok((is_observation(code) || code == Kind::Evidence as u8).then(|| self.texts(row).0))
     }
 
     /// Returns the rows from `start` to `stop` of ordinary events with a value for an ID that is

@@ -5,7 +5,7 @@ use idmerge_core::{Operand, Step};
 
 use crate::error::Error;
 use crate::links::ODD_ID;
-use crate::scan::scanner::{HOLE, NOTHING, Row, Scan, is_link, is_step};
+use crate::scan::scanner::{HOLE, NOTHING, REPEATED, Row, Scan, is_link, is_step};
 
 /// An operand that fills one of a hole.
 pub enum FilledOperand<T> {
@@ -63,18 +63,45 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
         Ok(Self { scan, start, stop, codes, filled })
     }
 
-    /// Returns the steps in order.
+    /// Returns the step of each row.
     pub fn iter(&self) -> impl Iterator<Item = Step<'_>> {
+        self.each().map(|step| step.unwrap_or(Step::Observe(Operand::Missing)))
+    }
+
+    /// Returns the steps without those that change no resolver: the rows that state nothing, or
+    /// observe an ID again.
+    pub fn effective(&self) -> impl Iterator<Item = Step<'_>> {
+        self.each().flatten()
+    }
+
+    /// Returns the number of effective steps.
+    pub fn effective_count(&self) -> usize {
+        self.rows().iter().filter(|row| is_effective(row.code)).count()
+    }
+
+    /// Returns the row of an effective step, counted from `start`; behind the last one, the number
+    /// of rows.
+    pub fn row_of_effective(&self, step: usize) -> usize {
+        let rows = self.rows().iter().enumerate().filter(|(_, row)| is_effective(row.code));
+        rows.map(|(row, _)| row).nth(step).unwrap_or(self.stop - self.start)
+    }
+
+    fn rows(&self) -> &[Row] {
+        &self.scan.rows()[self.start..self.stop]
+    }
+
+    /// Returns the step of each row that has an effect.
+    fn each(&self) -> impl Iterator<Item = Option<Step<'_>>> {
         let mut filled = self.codes.iter().zip(&self.filled);
         (self.start..self.stop).map(move |row| match self.scan.rows()[row].code {
             HOLE => {
                 let (&code, [first, second]) = filled.next().expect("each hole is filled");
-                Step::of_code(code, first.operand(), second.operand())
+                Some(Step::of_code(code, first.operand(), second.operand()))
             }
-            NOTHING | ODD_ID => Step::Observe(Operand::Missing),
+            code if !is_effective(code) => None,
             code => {
                 let (first, second) = self.scan.texts(row);
-                Step::of_code(code, first.into(), second.into())
+                Some(Step::of_code(code, first.into(), second.into()))
             }
         })
     }
@@ -89,11 +116,16 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
     /// Returns the rows that state links, counted from `start`.
     pub fn links(&self) -> Vec<i64> {
         let mut filled = self.codes.iter();
-        let rows = self.scan.rows()[self.start..self.stop].iter().zip(0..);
+        let rows = self.rows().iter().zip(0..);
         let mut is_link = |row: &Row| match row.code {
             HOLE => is_link(*filled.next().expect("each hole is filled")),
             code => is_link(code),
         };
         rows.filter_map(|(row, index)| is_link(row).then_some(index)).collect()
     }
+}
+
+/// Returns whether a row with this code can change a resolver.
+fn is_effective(code: u8) -> bool {
+    !matches!(code, NOTHING | ODD_ID | REPEATED)
 }

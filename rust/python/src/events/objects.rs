@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 
 use idmerge_core::{Kind, OBSERVE};
-use idmerge_events::bodies;
+use idmerge_events::bodies::{self, Body};
 use idmerge_events::links::{MAX_KEYS, Value};
 use idmerge_events::scan::{self, FilledOperand};
 use pyo3::prelude::*;
@@ -27,6 +27,9 @@ const COPIED: usize = 1024;
 
 /// The longest line of a body: as long as all of it may be.
 const LONGEST: usize = 1 << 31;
+
+/// The bytes of a body's lines that are read and applied at once.
+const PIECE: usize = 1 << 20;
 
 /// Reads events by the rules that Python states.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -77,23 +80,39 @@ impl EventReader {
         read
     }
 
-    /// Returns the items of the body of a request, which may hold `most` bytes, as lines.
+    /// Reads the body of a request, which may hold `most` bytes, and calls `take` with its events,
+    /// a part of them at a time.
     ///
     /// # Errors
     ///
-    /// `MalformedEventError` if it holds no events, or more bytes.
-    pub fn lines_of<'a>(
+    /// `MalformedEventError` if it holds no events, or more bytes; nothing is taken then. An
+    /// exception of `take`.
+    pub fn read_body(
+        &self,
         py: Python<'_>,
-        body: &'a [u8],
+        body: &[u8],
         kind: Option<&str>,
         most: usize,
-    ) -> PyResult<Cow<'a, [u8]>> {
-        let lines = py.detach(|| bodies::lines_of(body, kind, most));
-        lines.map_err(|error| MalformedEventError::new_err(error.to_string()))
+        mut take: impl FnMut(ReadEvents) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let wrong = |error: idmerge_events::Error| MalformedEventError::new_err(error.to_string());
+        let (scan, lines) = py
+            .detach(|| {
+                let body = Body::of(body, kind, most)?;
+                match body.array().and_then(|items| self.scanner.scan_items(items)) {
+                    Some(scan) => Ok((Some(scan), Cow::default())),
+                    None => Ok((None, body.into_lines()?)),
+                }
+            })
+            .map_err(wrong)?;
+        if let Some(scan) = scan {
+            return take(ReadEvents { scan, codes: Vec::new(), filled: Vec::new(), error: None });
+        }
+        bodies::pieces(&lines, PIECE).try_for_each(|piece| take(self.read_lines(py, piece)?))
     }
 
     /// Reads lines, each an item.
-    pub fn read_lines(&self, py: Python<'_>, lines: &[u8]) -> PyResult<ReadEvents> {
+    fn read_lines(&self, py: Python<'_>, lines: &[u8]) -> PyResult<ReadEvents> {
         let scan = py.detach(|| self.scanner.scan(&[], lines, None, None)).map_err(Failure::from)?;
         let (mut codes, mut filled) = (Vec::new(), Vec::new());
         for (_, text) in scan.holes() {

@@ -70,7 +70,7 @@ impl Resolver {
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
         self.take_all(
             rows,
-            first_row,
+            |row| first_row + row,
             |_| (),
             |settle| {
                 if let Some(pinned) = pinned {

@@ -136,21 +136,23 @@ impl Resolver {
 
     /// Takes the rows that `run` hands over in batches, in one's turn, shows each batch to `see`
     /// when it is taken, and returns the outcomes of links.
+    ///
+    /// An error names the place of a row, as `place_of` returns it.
     pub fn take_all(
         &self,
         rows: usize,
-        first_row: usize,
+        place_of: impl Fn(usize) -> usize + Send + Sync,
         mut see: impl FnMut(&Batch) + Send,
         run: impl FnOnce(
             &mut (dyn FnMut(&mut Batch) -> Result<Prefetcher, Failure> + Send),
         ) -> Result<(), Failure>,
     ) -> Result<Vec<u8>, Failure> {
-        let (mut outcomes, mut row) = (Vec::new(), first_row);
+        let (mut outcomes, mut row) = (Vec::new(), 0);
         outcomes.try_reserve_exact(rows).map_err(|_| Failure::no_memory())?;
         run(&mut |batch| {
             let mut core = self.write_detached()?;
             let taken = core.take_batch(batch, &mut outcomes);
-            taken.map_err(|stopped| Stopped { taken: row + stopped.taken, ..stopped })?;
+            taken.map_err(|stopped| Stopped { taken: place_of(row + stopped.taken), ..stopped })?;
             let prefetcher = core.prefetcher();
             drop(core);
             see(batch);
@@ -158,10 +160,9 @@ impl Resolver {
             row += batch.rows(Side::First);
             Ok(prefetcher)
         })?;
-        let taken = row - first_row;
         // A list can grow or shrink under a call that waits without the interpreter.
-        if taken != rows {
-            return Err(Failure::Changed { taken, rows });
+        if row != rows {
+            return Err(Failure::Changed { taken: row, rows });
         }
         Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect())
     }

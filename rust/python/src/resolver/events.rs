@@ -1,6 +1,5 @@
 //! Events as Python's objects into the resolver.
 
-use idmerge_events::bodies;
 use idmerge_events::scan::Steps;
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -11,9 +10,6 @@ use crate::events::{EventReader, ReadEvents};
 use crate::pipeline::run_detached;
 use crate::pipeline::sources::StepRows;
 use crate::resolver::{OutcomesAndRows, Resolver};
-
-/// The bytes of a body that are read and applied at once.
-const PIECE: usize = 1 << 20;
 
 /// The outcomes and the rows of links.
 type Links = (Vec<u8>, Vec<i64>);
@@ -52,16 +48,15 @@ impl Resolver {
         most: usize,
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = reader.py();
-        let lines = EventReader::lines_of(py, body, kind, most)?;
         let (mut outcomes, mut rows, mut first_row) = (Vec::new(), Vec::new(), 0);
-        for piece in bodies::pieces(&lines, PIECE) {
-            let read = reader.get().read_lines(py, piece)?;
+        reader.get().read_body(py, body, kind, most, |read| {
             let count = read.scan.len();
-            let ((of_piece, its_rows), _) = self.take_read(py, read, first_row)?;
-            outcomes.extend(of_piece);
+            let ((of_part, its_rows), _) = self.take_read(py, read, first_row)?;
+            outcomes.extend(of_part);
             rows.extend(its_rows.into_iter().map(|row| row + first_row.cast_signed() as i64));
             first_row += count;
-        }
+            Ok(())
+        })?;
         Ok(arrays(py, (outcomes, rows)))
     }
 }
@@ -80,11 +75,12 @@ impl Resolver {
         let steps = Steps::new(&scan, (0, count), &codes, filled).map_err(Failure::from)?;
         let outcomes = self.turn(py).and_then(|_turn| {
             let preparer = self.read(py)?.preparer();
-            let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
             py.detach(|| {
+                let count = steps.effective_count();
+                let mut source = StepRows { steps: steps.effective(), preparer: &preparer };
                 self.take_all(
                     count,
-                    first_row,
+                    |step| first_row + steps.row_of_effective(step),
                     |_| (),
                     |settle| run_detached(&mut source, count, self.threads, settle),
                 )

@@ -53,27 +53,34 @@ impl Resolver {
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
         let sent = scan.sent()?;
         let outcomes = py.detach(|| {
+            let Some(sent) = &sent else {
+                let count = steps.effective_count();
+                let mut source = StepRows { steps: steps.effective(), preparer: &preparer };
+                let place_of = |step| first_row + steps.row_of_effective(step);
+                return self.take_all(
+                    count,
+                    place_of,
+                    |_| (),
+                    |settle| run_detached(&mut source, count, self.threads, settle),
+                );
+            };
             let (mut ids, mut senders) = (Vec::new(), Vec::new());
             let see = |batch: &Batch| {
-                if sent.is_some() {
-                    ids.extend(batch.observed());
-                    senders.extend(batch.senders());
-                }
+                ids.extend(batch.observed());
+                senders.extend(batch.senders());
             };
-            let outcomes = self.take_all(count, first_row, see, |settle| match &sent {
-                Some(sent) if follows => {
+            let place_of = |row| first_row + row;
+            let outcomes = self.take_all(count, place_of, see, |settle| {
+                if follows {
                     let sent = steps.senders(sent.as_string());
                     let mut source = SentRows { steps: steps.iter().zip(sent), preparer: &preparer };
                     run_detached(&mut source, count, self.threads, settle)
-                }
-                _ => {
+                } else {
                     let mut source = StepRows { steps: steps.iter(), preparer: &preparer };
                     run_detached(&mut source, count, self.threads, settle)
                 }
             })?;
-            if sent.is_some() {
-                scan.note_observed(era, start, &ids, &senders)?;
-            }
+            scan.note_observed(era, start, &ids, &senders)?;
             Ok::<_, Failure>(outcomes)
         })?;
         Ok((PyArray1::from_vec(py, outcomes), PyArray1::from_vec(py, steps.links())))

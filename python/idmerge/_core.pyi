@@ -21,8 +21,8 @@ from idmerge.policy import Policy
 
 __all__ = [
     "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents", "EncodedFile",
-    "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader", "Scan",
-    "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "__version__",
+    "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader",
+    "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "__version__",
     "_connected_components", "_utf8_of_ids", "float_text", "waiting_events",
 ]  # fmt: skip
 

@@ -50,7 +50,7 @@ class Block(NamedTuple):
 
 
 def block_parts(columns: int) -> int:
-    """Return in how many parts a block becomes tables, which have all their cells, empty ones too."""
+    """Return in how many parts a block becomes tables: these have all cells, empty ones too."""
     return 1 if columns < WIDE else columns // 160
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge import _core
 from idmerge._scanned_updates import ScannedUpdates, UpdateBlock
 from idmerge.errors import FileFormatError
-from idmerge.files.blocks import blocks_of, each_block
+from idmerge.files.blocks import each_block
 from idmerge.files.choosing import Choice
 from idmerge.files.dialects import PEOPLE
 from idmerge.files.jsontext import checked, text_of
@@ -44,9 +44,9 @@ def scan_updates(
 def _scanned(path: str, text: Text, *, ahead: bool, rows: bool) -> Iterator[EventBatch | BadLine]:
     line = text.passed + 1
     try:
-        blocks = blocks_of(text.stream, text.head)
-        with closing(each_block(blocks, partial(_scan, rows), ahead=ahead)) as scanned:
-            for block in scanned:
+        work = partial(_scan, rows)
+        with closing(each_block(text.stream, text.head, work, ahead=ahead)) as blocks:
+            for block in blocks:
                 yield from _batches(text.reader, line, block)
                 line += block.rows.lines
     except FileFormatError as error:

@@ -244,14 +244,14 @@ def usual_texts(draw: st.DrawFn) -> str:
 
 @st.composite
 def written(
-    draw: st.DrawFn, events: st.SearchStrategy[str] = event_texts, *, repeats: bool = False
+    draw: st.DrawFn, given_texts: st.SearchStrategy[str] | None = None, *, repeats: bool = False
 ) -> tuple[list[str], str, bytes]:
     """Events as texts, and a file of them: its suffix and its bytes.
 
-    The file may hold objects without the key of an event's name too, which are no events. If it
-    ``repeats``, some events are there more than once.
+    They are ``given_texts``, or of any shape. The file may hold objects without the key of an
+    event's name too, which are no events. If it ``repeats``, some events are there more than once.
     """
-    texts = draw(st.lists(events, max_size=12))
+    texts = draw(st.lists(event_texts if given_texts is None else given_texts, max_size=12))
     if repeats and texts:
         texts += draw(st.lists(st.sampled_from(texts), max_size=6))
     if draw(st.booleans()) and texts:

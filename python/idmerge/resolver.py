@@ -290,8 +290,8 @@ class Resolver(_core.Resolver):
             TypeError: Always; the message names what to do instead.
         """
         raise TypeError(
-            "a resolver is neither copied nor pickled: mapping() is its answer as a table, and "
-            "DurableResolver.open(path) keeps it from run to run"
+            f"a {type(self).__name__} is neither copied nor pickled: mapping() is its answer as a table, "
+            "and DurableResolver.open(path) keeps one from run to run"
         )
 
     def _repr_html_(self) -> str:

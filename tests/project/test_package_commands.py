@@ -98,10 +98,10 @@ def test_nothing_below_the_command_line_knows_it(module: str) -> None:
 def test_there_is_one_style_sheet_and_one_head_of_a_page() -> None:
     found = {
         mark: [module for module, path in MODULES.items() if mark in path.read_text(encoding="utf-8")]
-        for mark in ("color-scheme", "<!doctype", "font-family")
+        for mark in ("color-scheme", "<!doctype", "ui-monospace")
     }
     assert found == {
         "color-scheme": ["idmerge.pages.style"],
         "<!doctype": ["idmerge.pages.document"],
-        "font-family": ["idmerge.pages.style"],
+        "ui-monospace": ["idmerge.pages.style"],
     }

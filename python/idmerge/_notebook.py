@@ -38,7 +38,7 @@ def _lines(types: Mapping[str, str], rows: list[list[str]], total: int, title: s
     kinds = row(cell("td", kind) for kind in types.values())
     yield from table([names, kinds, *(row(cell("td", text) for text in texts) for texts in rows)])
     if total > len(rows):
-        yield f"<p>the first {len(rows):,} of {counted(total, 'row')}</p>"
+        yield f"<p>the first {counted(len(rows), 'row')}</p>"
 
 
 def _text(value: object) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ROWS = 10
 """Rows that a notebook shows."""
+INTEGERS = {"cluster_size": "int32", "position": "int64"}
+"""The columns of the core's tables that are no text, with their types."""
 
 
 def to_arrow(table: Table) -> pa.Table:
@@ -63,10 +65,5 @@ def html(table: Table) -> str:
     from idmerge._notebook import shown_table  # noqa: PLC0415 - for notebooks alone
 
     columns: dict[str, list[Any]] = table.head(ROWS).to_pydict()
-    types = {name: _type_of(values) for name, values in columns.items()}
+    types = {name: INTEGERS.get(name, "string") for name in columns}
     return shown_table(types, zip(*columns.values(), strict=True), len(table))
-
-
-def _type_of(values: list[Any]) -> str:
-    """Return the name of a column's type: the core's tables have texts and integers."""
-    return "int" if any(isinstance(value, int) for value in values) else "string"

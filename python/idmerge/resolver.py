@@ -269,7 +269,7 @@ class Resolver(_core.Resolver):
         return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size, differing)
 
     def clusters(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield each cluster: its canonical ID, and its members in the order in which they came.
+        """Iterate over the clusters: a canonical ID, and its members in the order of coming.
 
         Clusters stand in the order of their first members. It is a snapshot, and takes the memory
         of all IDs as texts.
@@ -281,7 +281,7 @@ class Resolver(_core.Resolver):
         members: dict[str, list[str]] = {}
         for member, canonical in zip(columns["distinct_id"], columns["canonical_id"], strict=True):
             members.setdefault(canonical, []).append(member)
-        yield from members.items()
+        return iter(members.items())
 
     def __reduce__(self) -> NoReturn:
         """Refuse: the state is in the core.

@@ -380,17 +380,29 @@ def test_a_large_star_is_summed_up_by_day_with_its_picture_on_request() -> None:
     assert "<figure>" in few
     found = re.search(r"<h2>(user-\d+) and (\d+) devices", many)
     assert found is not None
-    shown = drawn(grown(300, 1, star=1.0))
-    hub = next(place for place, node in enumerate(shown.nodes) if node.text == found[1])
-    beside = [edge.first for edge in shown.edges if edge.second == hub]
-    others = Counter(place for edge in shown.edges for place in (edge.first, edge.second))
-    assert int(found[2]) == sum(
-        others[place] == 1 and shown.nodes[place].role is Role.ANONYMOUS for place in beside
-    )
+    cluster = grown(300, 1, star=1.0)
+    times = Counter(end for link in cluster.links for end in (link.first, link.second))
+    arms = [link.first for link in cluster.links if link.second == found[1] and times[link.first] == 1]
+    assert int(found[2]) == sum(_is_device(end) for end in arms if end is not None)
     summary, _, rest = many.partition("<details>")
     assert "<figure>" not in summary
     assert "<figure>" in rest
     assert ">in no journal<" in summary
+
+
+def _is_device(text: str) -> bool:
+    return len(text.removeprefix("$device:")) == 36
+
+
+def test_a_star_beyond_what_is_drawn_is_counted_in_full() -> None:
+    resolver = Resolver(Policy.unrestricted(), history=True)
+    draw = Random(1)
+    for _ in range(1000):
+        resolver.identify(device(draw), "ana")
+    cluster = Cluster(resolver.resolve("ana"), resolver.members("ana"), resolver.explain("ana") or [])
+    content = page(drawn(cluster), RULES).decode()
+    assert "<h2>ana and 1,000 devices" in content
+    assert f"The picture, with {MOST_NODES} of 1,001 IDs" in content
 
 
 def test_a_page_says_its_title_once_and_what_is_not_drawn() -> None:

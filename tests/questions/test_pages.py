@@ -6,15 +6,13 @@ import re
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
+import pytest
 from pyarrow import parquet
 
 from idmerge import questions
-
-if TYPE_CHECKING:
-    import pytest
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -53,26 +51,116 @@ def test_the_share_of_visitors_is_said_in_a_sentence() -> None:
     assert finding == "100.0% of visitors sign up, with stitching and without"
 
 
-def test_the_campaign_that_brought_most_is_named() -> None:
-    rows = [("Purchase", "u", "u", DAY), ("Purchase", "v", "v", DAY), ("View", "v", "d", timedelta(0))]
-    sales = stitched(*rows, amount=[30, 70, None], utm_campaign=["mail", None, "ads\n"])
-    answer = questions.attribution(sales)
-    assert (
-        answer.finding
-        == "\"'ads\\n'\" brought most: 70.0% of the revenue; without stitching it looks like 0.0%"
-    )
-    none = questions.attribution(sales, purchase="Never")
-    assert none.finding == "No campaign brought revenue"
+def sold(*sales: tuple[str, float, str | None, str | None]) -> pa.Table:
+    """Purchases: of whom, for how much, the campaign by person, the campaign of the ID as sent.
+
+    A campaign comes before the purchase, under the ID as sent, or under another one of the person.
+    """
+    rows, amounts, campaigns = [], [], []
+    for number, (person, amount, stitched_campaign, sent_campaign) in enumerate(sales):
+        for campaign, sent in (
+            (stitched_campaign, f"{person}-{number}-d"),
+            (sent_campaign, f"{person}-{number}"),
+        ):
+            if campaign is not None:
+                is_own = sent.endswith("-d")
+                rows.append(("View", f"{person}-{number}", sent, (1 if is_own else 0) * DAY))
+                amounts.append(None)
+                campaigns.append(campaign)
+        rows.append(("Purchase", f"{person}-{number}", f"{person}-{number}", 2 * DAY))
+        amounts.append(amount)
+        campaigns.append(None)
+    return stitched(*rows, amount=amounts, utm_campaign=campaigns)
 
 
-def test_what_leads_most_persons_to_the_goal_is_named() -> None:
-    rows = [("Read Post", person, f"d{person}", timedelta(0)) for person in "abc"]
-    rows += [("Sign Up", person, person, DAY) for person in "ac"]
-    posts = stitched(*rows, post=["x", "y", "x", None, None])
-    finding = questions.conversion(posts).finding
-    said = '"x" leads most persons to "Sign Up": 2 of 2, 100.0%; without stitching it looks like 0.0%'
-    assert finding == said
-    assert questions.conversion(posts, goal="Never").finding == 'Nothing leads to "Never"'
+@pytest.mark.parametrize(
+    ("sales", "finding"),
+    [
+        (
+            [("u", 30, "mail", None), ("v", 70, "ads\n", None)],
+            "'ads\\n' brought most: 70.0% of the revenue; without stitching no campaign did",
+        ),
+        (
+            [("u", 5, "mail", "mail")],
+            '"mail" brought most: 100.0% of the revenue, with stitching and without',
+        ),
+        (
+            [("u", 40, "A", "B"), ("v", 35, "B", "B"), ("w", 25, None, None)],
+            (
+                '"A" brought most: 40.0% of the revenue; '
+                'without stitching it looks like "B" with 75.0% of the revenue'
+            ),
+        ),
+        (
+            [("u", 50, "A", None), ("v", 50, "B", None)],
+            '"A" and "B" brought most: 50.0% of the revenue each; without stitching no campaign did',
+        ),
+        (
+            [("u", 100, "A", "A"), ("v", -150, "B", "B")],
+            '"A" brought most: 100.00, with stitching and without',
+        ),
+        (
+            [("u", 0.01, "A", "A"), ("v", 1000, None, None)],
+            '"A" brought most: 0.01, with stitching and without',
+        ),
+        ([("u", -5, "A", "A")], "No campaign brought revenue"),
+        ([("u", 1, None, None)], "No campaign brought revenue"),
+        ([], "No campaign brought revenue"),
+    ],
+)
+def test_the_campaign_that_brought_most_is_named(sales: Any, finding: str) -> None:
+    assert questions.attribution(sold(*sales)).finding == finding
+
+
+def read(*posts: tuple[str, str | None, bool, bool]) -> pa.Table:
+    """Readers of posts: the person, the post, whether she signs up, whether under the ID as sent."""
+    rows, read_posts = [], []
+    for person, post, signs_up, is_same in posts:
+        rows.append(("Read Post", person, person if is_same else f"d-{person}", timedelta(0)))
+        read_posts.append(post)
+        if signs_up:
+            rows.append(("Sign Up", person, person, DAY))
+            read_posts.append(None)
+    return stitched(*rows, post=read_posts)
+
+
+@pytest.mark.parametrize(
+    ("posts", "finding"),
+    [
+        (
+            [("a", "x", True, False), ("b", "y", False, True), ("c", "x", True, True)],
+            (
+                '"x" leads most persons to "Sign Up": 2 of 2, 100.0%; '
+                "without stitching it looks like 1 of 2, 50.0%"
+            ),
+        ),
+        (
+            [("a", "x", True, False), ("b", "y", True, True), ("c", "x", True, False)],
+            (
+                '"x" leads most persons to "Sign Up": 2 of 2, 100.0%; '
+                'without stitching it looks like "y" with 1 of 1, 100.0%'
+            ),
+        ),
+        (
+            [("a", "x", True, True), ("b", "y", True, True)],
+            '"x" and "y" lead most persons to "Sign Up": 1 each, with stitching and without',
+        ),
+        (
+            [("a", "x", True, False)],
+            '"x" leads most persons to "Sign Up": 1 of 1, 100.0%; without stitching nothing does',
+        ),
+        ([("a", None, True, True)], 'What leads to "Sign Up" has no post'),
+        ([("a", "x", False, True)], 'Nothing leads to "Sign Up"'),
+        ([], 'Nothing leads to "Sign Up"'),
+    ],
+)
+def test_what_leads_most_persons_to_the_goal_is_named(posts: Any, finding: str) -> None:
+    assert questions.conversion(read(*posts)).finding == finding
+
+
+def test_a_share_that_nobody_has_without_stitching_is_not_told() -> None:
+    unsent = stitched(("Sign Up", "u", "null", DAY))
+    assert questions.signup_rate(unsent).finding == "100.0% of visitors sign up"
 
 
 def test_an_answer_knows_the_events_that_it_is_about(tmp_path: Path) -> None:

@@ -249,6 +249,8 @@ def test_another_output_than_was_learned_is_read_for_anew(tmp_path: Path) -> Non
         stitched.write(tmp_path / "out", partition_by=wanted)  # type: ignore[arg-type]
         rows = [row for table in tables_of(tmp_path / "out").values() for row in table.to_pylist()]
         assert rows == stitched_table([page(), page(time=1_700_000_000)]).to_pylist()
+        places = {path.name.partition("=")[0] for path in (tmp_path / "out").rglob("*=*")}
+        assert places == ({"date": {"date"}, "event": {"event_name"}, None: set()}[wanted])
 
 
 ZONED = [1_603_584_000, 1_603_587_600, 1_603_591_200, 1_603_594_800_000, 1_585_440_000.5, None, -1]

@@ -48,7 +48,9 @@ class Diagnosis:
         """Name the number of findings of each severity, and what was examined."""
         found = Counter(finding.severity.name.lower() for finding in self.findings)
         said = ", ".join(counted(count, severity) for severity, count in found.items()) or "nothing found"
-        return f"Diagnosis({said} in {counted(self.overview.events or 0, 'event')}, .text() has all)"
+        events, links = self.overview.events, self.overview.links
+        examined = counted(links, "link") if events is None else counted(events, "event")
+        return f"Diagnosis({said} in {examined}, .text() has all)"
 
     def _repr_html_(self) -> str:
         """Return the text as HTML for a notebook."""

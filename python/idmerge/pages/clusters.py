@@ -9,7 +9,7 @@ from idmerge._formatting import counted, full, shortened, utc
 from idmerge._html import cell, row, table
 from idmerge.pages.diagram import svg
 from idmerge.pages.document import document_bytes, figure
-from idmerge.pages.graph import Role
+from idmerge.pages.graph import Role, role_of
 from idmerge.pages.parts import Bar, bar_chart
 from idmerge.pages.tables import MOST_ROWS, count_line
 
@@ -62,12 +62,14 @@ def _about(graph: Graph) -> str:
 
 def _main(graph: Graph, rules: Mapping[Outcome, str]) -> Iterator[str]:
     drawing = figure(svg(graph, has_title=False))
-    hub, leaves = _star(graph)
-    if hub is None:
+    star = _star(graph)
+    if star is None:
         yield drawing
     else:
-        yield from _summed_up(graph, hub, leaves)
-        yield f"<details><summary>The picture, with all {len(graph.nodes):,} IDs</summary>{drawing}</details>"
+        yield from _summed_up(graph, *star)
+        drawn, ids = len(graph.nodes), len(graph.nodes) + graph.hidden
+        of = f"all {ids:,}" if drawn == ids else f"{drawn:,} of {ids:,}"
+        yield f"<details><summary>The picture, with {of} IDs</summary>{drawing}</details>"
     yield '<section class="sheet">'
     yield count_line(len(graph.links), "link")
     headings = row(f"<th>{heading}</th>" for heading in HEADINGS)
@@ -76,31 +78,32 @@ def _main(graph: Graph, rules: Mapping[Outcome, str]) -> Iterator[str]:
     yield "</section>"
 
 
-def _star(graph: Graph) -> tuple[int | None, list[int]]:
-    """Return the node with most neighbours that have no other, and these; None if they are few."""
-    beside: dict[int, set[int]] = {}
-    for edge in graph.edges:
-        beside.setdefault(edge.first, set()).add(edge.second)
-        beside.setdefault(edge.second, set()).add(edge.first)
-    leaves: dict[int, list[int]] = {}
-    for node, others in beside.items():
-        if len(others) == 1:
-            leaves.setdefault(next(iter(others)), []).append(node)
-    hub = max(leaves, key=lambda node: len(leaves[node]), default=None)
-    return (hub, leaves[hub]) if hub is not None and len(leaves[hub]) >= STAR else (None, [])
+def _star(graph: Graph) -> tuple[str, list[RecordedLink]] | None:
+    """Return the ID with most others that one link alone joins, and these links; None if few."""
+    beside: dict[str | None, list[RecordedLink]] = {}
+    for link in graph.links:
+        if link.outcome.accepted:
+            for end in {link.first, link.second}:
+                beside.setdefault(end, []).append(link)
+    arms: dict[str | None, list[RecordedLink]] = {}
+    for end, links in beside.items():
+        if end is not None and len(links) == 1:
+            hub = links[0].second if links[0].first == end else links[0].first
+            arms.setdefault(hub, []).append(links[0])
+    hub = max(arms, key=lambda end: len(arms[end]), default=None)
+    return None if hub is None or len(arms[hub]) < STAR else (hub, arms[hub])
 
 
-def _summed_up(graph: Graph, hub: int, leaves: Sequence[int]) -> Iterator[str]:
+def _summed_up(graph: Graph, hub: str, arms: Sequence[RecordedLink]) -> Iterator[str]:
     """Yield what the IDs around ``hub`` are, and a chart of when their links were committed."""
-    roles = Counter(graph.nodes[leaf].role for leaf in leaves)
+    ends = (link.second if link.first == hub else link.first for link in arms)
+    roles = Counter(role_of(end, graph.roles) for end in ends if end is not None)
     around = " and ".join(f"{count:,} {NOUNS[role]}" for role, count in roles.most_common())
-    title = f"{shortened(graph.nodes[hub].text)} and {around}, by the time of their links"
-    times = [edge.link.time for edge in graph.edges if hub in {edge.first, edge.second}]
-    days = Counter("in no journal" if time is None else f"{time:%Y-%m-%d}" for time in sorted(times, key=str))
+    title = f"{shortened(hub)} and {around}, by the time of their links"
+    times = sorted((link.time for link in arms), key=str)
+    days = Counter("in no journal" if time is None else f"{time:%Y-%m-%d}" for time in times)
     if len(days) > MOST_DAYS:
-        days = Counter(
-            "in no journal" if time is None else f"{time:%Y-%m}" for time in sorted(times, key=str)
-        )
+        days = Counter("in no journal" if time is None else f"{time:%Y-%m}" for time in times)
     yield '<div class="charts">'
     yield from bar_chart(title, [Bar(day, count, is_bad=False) for day, count in days.items()], "no links")
     yield "</div>"

@@ -79,6 +79,8 @@ class Graph:
     chain: frozenset[int]
     """The positions of the highlighted links."""
     clusters: int
+    roles: Mapping[str | None, Role]
+    """The role of each ID, those that are not drawn included, as far as links give it one."""
     hidden: int
     """The number of IDs that are not drawn."""
     repeated: int
@@ -125,7 +127,7 @@ def graph_of(
                 continue
             places[number, text] = len(nodes)
             where[text] = number
-            role = roles.get(text) or (Role.ANONYMOUS if _LOOKS_ANONYMOUS.fullmatch(text) else Role.OTHER)
+            role = role_of(text, roles)
             nodes.append(Node(text, role, number, text == canonical, text in requested))
         if None in shown:
             places[number, None] = len(nodes)
@@ -153,9 +155,15 @@ def graph_of(
         links=links,
         chain=chosen,
         clusters=len(clusters),
+        roles=roles,
         hidden=hidden,
         repeated=sum(max(count - MOST_BESIDE, 0) for count in beside.values()),
     )
+
+
+def role_of(text: str, roles: Mapping[str | None, Role]) -> Role:
+    """Return the role of an ID: that in ``roles``, or the one that it looks like."""
+    return roles.get(text) or (Role.ANONYMOUS if _LOOKS_ANONYMOUS.fullmatch(text) else Role.OTHER)
 
 
 def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> dict[str | None, Role]:

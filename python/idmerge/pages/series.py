@@ -47,7 +47,9 @@ def _rows(chart: BarChart) -> Iterator[str]:
         shown = f'<bdi title="{escape(cut(name))}">{escape(middle_cut(name, LONGEST))}</bdi>'
         yield f'<span class="name">{shown}</span><div class="pair">'
         for number, series in enumerate(chart.series):
-            bar = f'<i class="series-{number}" style="width:{_percent(series.values[place], most)}"></i>'
+            value = series.values[place]
+            below = " below" if (value or 0) < 0 else ""
+            bar = f'<i class="series-{number}{below}" style="width:{_percent(value, most)}"></i>'
             yield f'<span class="line">{bar}<span class="number">{_text(series, place)}</span></span>'
         yield "</div>"
     yield "</div>"
@@ -95,8 +97,8 @@ def _text(series: Series, place: int, gap: str = " ") -> str:
 
 
 def _most(series: Sequence[Series]) -> float:
-    return max((value or 0 for of in series for value in of.values), default=0)
+    return max((abs(value or 0) for of in series for value in of.values), default=0)
 
 
 def _percent(value: float | None, most: float) -> str:
-    return f"{100 * max(value or 0, 0) / most:.2f}%" if most > 0 else "0"
+    return f"{100 * abs(value or 0) / most:.2f}%" if most > 0 else "0"

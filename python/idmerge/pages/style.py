@@ -61,6 +61,7 @@ i.series-1 { background: var(--series-1) }
 .pair { border-left: 1px solid var(--line); padding-right: 9.5rem }
 .line { display: flex; align-items: center; height: 1.05rem }
 .line i { display: block; height: .85rem; border-radius: 0 .2rem .2rem 0; flex: none }
+.line i.below { background: none; border: 2px dashed currentColor; border-left: 0 }
 .line .number { padding-left: .4rem; white-space: nowrap; flex: none }
 .line small { color: var(--soft) }
 pre { background: var(--well); border-radius: .6rem; padding: 1rem; overflow-x: auto; font-size: 13px }
@@ -105,6 +106,7 @@ pre { background: var(--well); border-radius: .6rem; padding: 1rem; overflow-x: 
 .columns.timed small { font-size: .7rem; line-height: 1.2; color: var(--soft); white-space: nowrap;
   align-self: center }
 .columns.timed .name { height: 1.6rem; display: flex; justify-content: center }
+.columns.timed div:first-child .name { justify-content: flex-start }
 .columns.timed.dense .well { padding-left: 0; padding-right: 0 }
 article { padding: 1rem 1.2rem; margin-bottom: .8rem; border-left: .3rem solid var(--note) }
 article.error { border-left-color: var(--error) }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,6 +16,7 @@ from idmerge.pages import bars
 from idmerge.pages.document import document_bytes
 from idmerge.pages.series import series_chart
 from idmerge.questions.columns import VERSIONS, shown_name
+from idmerge.questions.scope import Scope, named_sources
 from idmerge.questions.tables import html_lines, text_lines
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge.questions.columns import Key, Measure
-    from idmerge.questions.scope import Scope
 
 Picture = Literal["svg", "png", "html"]
 
@@ -125,6 +125,12 @@ class Answer:
     def about(self) -> str:
         """The question, and the events that it was put to."""
         return self.heading if self.scope is None else f"{self.heading} · {self.scope}"
+
+    def read_from(self, events: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Answer:
+        """Return the answer with the files in which its events were, if it does not name them."""
+        if self.scope is None or self.scope.source:
+            return self
+        return replace(self, scope=self.scope._replace(source=named_sources(events)))
 
     def headings(self) -> list[str]:
         """Return the headings of the columns under their version."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from idmerge.questions.columns import UNSTITCHED, Key, Measure, looks_like, quoted
+from idmerge.questions.columns import VERSIONS, Key, Measure, all_quoted, looks_like
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, literal
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from idmerge.questions.sql import Columns
 
 Model = Literal["last-touch", "first-touch", "linear"]
+
+LEAST_SHARE = 0.0005
+"""A smaller share is written as 0.0%."""
 
 # Touches at one time stand in the order of their campaigns' names, as UTF-8 bytes.
 ONE_TOUCH = """\
@@ -95,13 +98,32 @@ class Attribution(Question):
 
     def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Return which campaign brought most in a sentence."""
-        named = [row for row in rows if row["campaign"] is not None and (row["revenue"] or 0) > 0]
-        if not named:
+        (names, number), (others, other) = (self._most(rows, suffix) for suffix, _ in VERSIONS)
+        if not names:
             return "No campaign brought revenue"
-        best = max(named, key=lambda row: row["revenue"])
-        share, unstitched = best["share"], best[f"share{UNSTITCHED}"]
-        said = f"{quoted(best['campaign'])} brought most: {self.measures[1].shown(share)} of the revenue"
-        return looks_like(said, self.measures[1], share, unstitched)
+        said = f"{all_quoted(names)} brought most: {number}"
+        if not others:
+            return f"{said}; without stitching no campaign did"
+        return looks_like(said, number, other if others == names else f"{all_quoted(others)} with {other}")
+
+    def _most(self, rows: Sequence[Mapping[str, Any]], suffix: str) -> tuple[list[str], str]:
+        """Return the campaigns with most revenue, none without any, and what each of them brought.
+
+        That is its share, unless refunds or its smallness make that say nothing.
+        """
+        revenue, share = (measure.name + suffix for measure in self.measures)
+        best = max((row[revenue] or 0 for row in rows if row["campaign"] is not None), default=0)
+        if best <= 0:
+            return [], ""
+        chosen = [row for row in rows if row["campaign"] is not None and row[revenue] == best]
+        of_all = chosen[0][share]
+        is_told = (
+            of_all is not None and of_all >= LEAST_SHARE and all((row[revenue] or 0) >= 0 for row in rows)
+        )
+        number = (
+            f"{self.measures[1].shown(of_all)} of the revenue" if is_told else self.measures[0].shown(best)
+        )
+        return [row["campaign"] for row in chosen], number if len(chosen) == 1 else f"{number} each"
 
     @property
     def title(self) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from idmerge._formatting import beginning, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Form = Literal["count", "share", "sum"]
 
@@ -12,6 +15,8 @@ UNSTITCHED = "_unstitched"
 """Ends the name of a column that was computed without stitching."""
 VERSIONS = (("", "with stitching"), (UNSTITCHED, "without stitching"))
 NOTHING = "(none)"
+MOST_NAMED = 3
+"""Names in a sentence."""
 
 
 class Measure(NamedTuple):
@@ -48,13 +53,26 @@ def shown_name(value: object) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name within a sentence."""
-    return f'"{beginning(name)}"'
+    """Return a name within a sentence; what is odd or long is quoted already."""
+    shown = beginning(name)
+    return f'"{shown}"' if shown == name else shown
 
 
-def looks_like(said: str, measure: Measure, stitched: float | None, unstitched: float | None) -> str:
-    """Return what was ``said`` of the number ``stitched``, and how it looks without stitching."""
-    seen = measure.shown(unstitched)
-    if seen == measure.shown(stitched):
+def all_quoted(names: Sequence[str]) -> str:
+    """Return names within a sentence, of many the first and how many more there are."""
+    if len(names) > MOST_NAMED:
+        return f"{quoted(names[0])} and {len(names) - 1:,} more"
+    *others, last = map(quoted, names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def looks_like(said: str, stitched: str, unstitched: str | None) -> str:
+    """Return what was ``said``, of which ``stitched`` is a part, and how that looks unstitched.
+
+    None if nothing can be said of it.
+    """
+    if unstitched is None:
+        return said
+    if unstitched == stitched:
         return f"{said}, with stitching and without"
-    return f"{said}; without stitching it looks like {seen}"
+    return f"{said}; without stitching it looks like {unstitched}"

@@ -52,7 +52,7 @@ class Question(ABC):
         dialect: str | Dialect | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Return the answer of ``events``, which are read once.
+        """Return the answer of ``events``: a stream is read once, files by two statements.
 
         Args:
             events: Stitched events, in columns.

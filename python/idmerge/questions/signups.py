@@ -47,10 +47,12 @@ class SignupRate(Question):
         rates = []
         for suffix, _ in VERSIONS:
             visitors = sum(row[f"visitors{suffix}"] for row in rows)
-            rates.append(sum(row[f"sign_ups{suffix}"] for row in rows) / visitors if visitors else None)
-        if rates[0] is None:
+            signed_up = sum(row[f"sign_ups{suffix}"] for row in rows)
+            rates.append(self.charted.shown(signed_up / visitors) if visitors else None)
+        stitched, unstitched = rates
+        if stitched is None:
             return "There are no visitors"
-        return looks_like(f"{self.charted.shown(rates[0])} of visitors sign up", self.charted, *rates)
+        return looks_like(f"{stitched} of visitors sign up", stitched, unstitched)
 
     @property
     def title(self) -> str:

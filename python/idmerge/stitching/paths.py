@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from contextlib import ExitStack, closing
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Literal
 
 from idmerge._formatting import counted
@@ -198,7 +199,7 @@ class StitchedEvents:
             OSError: A file cannot be opened.
         """
         duplicates = Duplicates() if self._wanted.dedupe else None
-        self._without_time = without_time = 0
+        without_time = 0
         for batch in self._source.batches(on_bytes, duplicates):
             if self._source.has_times and TIME in batch.schema.names:
                 without_time += batch.column(TIME).null_count
@@ -246,6 +247,7 @@ class StitchedEvents:
             count = self._write_once(once, path, partition_by, on_bytes)
             if count is not None:
                 return count
+        self._once = None  # What waits for another output would only take room.
         return write_events(path, self.schema, self.batches(on_bytes), partition_by, csv_safe=csv_safe)
 
     def _write_once(
@@ -297,10 +299,12 @@ class StitchedEvents:
         """Return the first events, with the types of the columns, as a notebook shows them."""
         from idmerge._notebook import ROWS, shown_table  # noqa: PLC0415 - for notebooks alone
 
+        if not self._is_learned:
+            return escape(repr(self))
         types = {field.name: str(field.type) for field in self.schema}
         first = next(self.batches(), None)
         rows = [] if first is None else [[*row.values()] for row in first.slice(0, ROWS).to_pylist()]
-        return shown_table(types, rows, self.events - self.duplicates)
+        return shown_table(types, rows, self.events - self.duplicates, repr(self))
 
     def __repr__(self) -> str:
         """Name the number of events that come out, and of columns."""

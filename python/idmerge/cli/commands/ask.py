@@ -277,7 +277,7 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
         click.echo(asked.sql(reading() if events else None))
         return
     relation = reading()
-    answer = asked.ask(relation)
+    answer = asked.ask(relation).read_from(events)
     if chart:
         drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
         with replacing(chart) as stream:

@@ -22,8 +22,8 @@ from idmerge.policy import Policy
 __all__ = [
     "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents", "EncodedFile",
     "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader",
-    "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "__version__",
-    "_connected_components", "_utf8_of_ids", "float_text", "waiting_events",
+    "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "WaitingEvents",
+    "__version__",     "_connected_components", "_utf8_of_ids", "float_text", "waiting_events",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -580,12 +580,19 @@ def waiting_events(
     *,
     follows: bool = False,
     duplicates: DistinctEvents | None = None,
-) -> list[Table] | None:
+) -> WaitingEvents | None:
     """Return the events of a scan as tables of one batch each, in which they wait for their canonical IDs.
 
     The arguments are those of `Spool.encode`, and so are its errors and its None. Instead of IDs there is a
     column that `SentIds` takes; of each table columns without a value are missing.
     """
+
+@final
+class WaitingEvents:
+    """Events that wait as tables for their canonical IDs, each made when it is asked for."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Table: ...
 
 @final
 class EncodedEvents:

@@ -76,15 +76,13 @@ class Partitioning(Once):
         if tables is None:
             return False
         self._known = properties
-        batches = [*map(record_batch, tables)]
         fractions = import_pyarrow().float64()
-        for batch in batches:
+        for batch in map(record_batch, tables):
             self._fractions.update(field.name for field in batch.schema if field.type == fractions)
+            if not self._fits():
+                return False
             self._rows += batch.num_rows
             self.without_time += batch.column(TIME).null_count
-        if not self._fits():
-            return False
-        for batch in batches:
             self._waiting.take(batch)
         return True
 

@@ -9,14 +9,18 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMillisecondType};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::DataType;
 use idmerge_core::Id;
 use idmerge_events::columns::{Columns, ExpectedKinds, NamedKinds};
-use idmerge_events::parquet::{DistinctEvents, EncodedFile, IdNumbers, SentIds, Spool, waiting_events};
+use idmerge_events::parquet::{
+    DistinctEvents, EncodedFile, IdNumbers, MOST_CELLS, SentIds, Spool, WaitingEvents,
+};
 use idmerge_events::scan::{ObservedIds, Scanner};
 use idmerge_events::schema::kind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Encoding;
 use parquet::file::metadata::ParquetMetaData;
+use proptest::{prop_assert, prop_assert_eq, proptest};
 use support::{LONGEST, rules};
 
 const FIRST: &str = concat!(
@@ -204,7 +208,8 @@ fn senders_as_known_wait_beside_the_ids_and_become_a_column_behind_those_as_sent
     let (spool, path) = (spool(), Temporary::new("known"));
     let numbers = IdNumbers { sent: numbered(&[Some(7), None]), known: Some(numbered(&[Some(3), None])) };
     let block = columns(FIRST);
-    let waiting = &waiting_events(&block, &numbers, &properties()).expect("one length")[0];
+    let mut waiting = WaitingEvents::of(&block, &numbers, &properties(), MOST_CELLS);
+    let waiting = waiting.next().expect("events").expect("one length");
     let encoded = spool.encode(&[block], &[numbers], &properties(), Some(3)).expect("room");
     let mut events = encoded.expect("integers widen");
     let kept = spool.sent(&events).expect("it is there");
@@ -237,10 +242,55 @@ fn only_ids_that_wait_are_taken_for_such() {
 
 #[test]
 fn events_that_wait_have_the_columns_with_values() {
-    let waiting = waiting_events(&columns(FIRST), &sent(&[None, None]), &properties()).expect("one length");
-    let schema = waiting[0].schema();
+    let mut waiting = WaitingEvents::of(&columns(FIRST), &sent(&[None, None]), &properties(), MOST_CELLS);
+    let schema = waiting.next().expect("events").expect("one length").schema();
+    assert!(waiting.next().is_none());
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["event", "time", "distinct_id", "$distinct_id_before_identity", "n_", "s_"]);
+}
+
+/// Returns the values of a column of text of some batches, null where one lacks it.
+fn joined(batches: &[RecordBatch], name: &str) -> Vec<Option<String>> {
+    let text = |batch: &RecordBatch| match batch.column_by_name(name) {
+        None => vec![None; batch.num_rows()],
+        Some(column) => {
+            let column = arrow_cast::cast(column, &DataType::Utf8).expect("a text");
+            column.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+        }
+    };
+    batches.iter().flat_map(text).collect()
+}
+
+proptest! {
+    #[test]
+    fn batches_of_events_that_wait_are_the_block(
+        rows in proptest::collection::vec((0..4_u8, 0..100_i64), 1..30), most_cells in 1..60_usize,
+    ) {
+        let line = |(kind, number): &(u8, i64)| match kind {
+            0 => r#"{"event":"e","properties":{}}"#.to_owned(),
+            1 => format!(r#"{{"event":"e","properties":{{"n":{number}}}}}"#),
+            2 => format!(r#"{{"event":"e","properties":{{"s":"t{number}","distinct_id":"u{number}"}}}}"#),
+            _ => format!(r#"{{"event":"e","properties":{{"n":{number},"s":"é{number}","time":{number}}}}}"#),
+        };
+        let block = columns(&rows.iter().map(line).collect::<Vec<_>>().join("\n"));
+        let numbers = sent(&vec![None; rows.len()]);
+        let batches = |most_cells| {
+            let waiting = WaitingEvents::of(&block, &numbers, &properties(), most_cells);
+            waiting.collect::<Result<Vec<_>, _>>().expect("one length")
+        };
+        let (whole, parts) = (batches(MOST_CELLS), batches(most_cells));
+        prop_assert_eq!(whole.len(), 1);
+        for name in ["event", "time", "$distinct_id_before_identity", "n_", "s_"] {
+            prop_assert_eq!(joined(&parts, name), joined(&whole, name), "{}", name);
+        }
+        let ids = |batches: &[RecordBatch]| {
+            let arrays: Vec<_> = batches.iter().map(|batch| batch["distinct_id"].clone()).collect();
+            let sent = SentIds::of(&arrays, None).expect("they wait");
+            sent.chunks().flat_map(|(_, texts)| texts.iter().map(|id| id.map(str::to_owned)).collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(ids(&parts), ids(&whole));
+        prop_assert!(parts.iter().all(|batch| batch.num_rows() * 4 <= most_cells.max(4)));
+    }
 }
 
 fn event(time: &str, insert_id: &str) -> String {

@@ -40,7 +40,8 @@ mod _core {
     #[pymodule_export]
     use crate::events::{
         Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener,
-        Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, float_text, waiting_events,
+        Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, float_text,
+        waiting_events,
     };
     #[pymodule_export]
     use crate::profiles::{ProfileUpdater, UpdateRows};

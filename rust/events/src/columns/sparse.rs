@@ -13,6 +13,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 
 /// A column of text, integers, floats or truth values; its other rows are null.
+#[derive(Clone)]
 pub struct SparseColumn {
     /// The number of rows, those without a value included.
     count: usize,
@@ -83,7 +84,7 @@ impl SparseColumn {
     ///
     /// # Errors
     ///
-    /// There is no memory.
+    /// None; the library's filter may fail where lengths differ.
     pub(crate) fn filtered(&self, places: &[Option<u32>], count: usize) -> Result<Self, ArrowError> {
         let place_of = |&row: &u32| places[row as usize];
         let are_kept: Vec<bool> = self.rows.iter().map(|row| place_of(row).is_some()).collect();
@@ -93,6 +94,10 @@ impl SparseColumn {
     }
 
     /// Returns the column as one of a wider type, which loses nothing; None if that cannot be.
+    ///
+    /// # Errors
+    ///
+    /// None; the library's cast may fail where a value does not fit.
     pub fn widened(&self, wanted: &DataType) -> Result<Option<Self>, ArrowError> {
         let values = match (self.values.data_type(), wanted) {
             (own, wanted) if own == wanted => self.values.clone(),

@@ -16,4 +16,4 @@ pub use duplicates::DistinctEvents;
 pub use file::EncodedFile;
 pub use row_group::{EncodedEvents, IdNumbers, SentIds};
 pub use spool::{EncodedIds, Spool};
-pub use waiting::waiting_events;
+pub use waiting::{MOST_CELLS, WaitingEvents};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, StructArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, StructArray, UInt32Array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -92,7 +92,8 @@ impl SentIds {
     /// They are none.
     pub fn of(arrays: &[ArrayRef], era: Option<u64>) -> Result<Self, Error> {
         let chunk = |array: &ArrayRef| {
-            let array = array.as_struct_opt().filter(|array| {
+            let whole = array.as_struct_opt().filter(|array| array.null_count() == 0);
+            let array = whole.filter(|array| {
                 [false, true].iter().any(|&with_known| *array.fields() == sent_fields(with_known))
             });
             array.map(RecordBatch::from).ok_or_else(|| Error::Value("these are no IDs that wait".to_owned()))

@@ -33,6 +33,21 @@ pub struct SentIds(pub parquet::SentIds);
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct DistinctEvents(Mutex<parquet::DistinctEvents>);
 
+/// Events that wait as tables for their canonical IDs, each made when it is asked for.
+#[pyclass(frozen, module = "idmerge._core")]
+pub struct WaitingEvents(Mutex<parquet::WaitingEvents>);
+
+#[pymethods]
+impl WaitingEvents {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Result<Option<Table>, Failure> {
+        py.detach(|| Ok(self.0.lock()?.next().transpose()?.map(Table::of)))
+    }
+}
+
 /// A Parquet file into which encoded events are copied.
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct EncodedFile(Mutex<Option<parquet::EncodedFile>>);
@@ -167,12 +182,12 @@ pub fn waiting_events(
     era: Option<u64>,
     follows: bool,
     duplicates: Option<&Bound<'_, DistinctEvents>>,
-) -> Result<Option<Vec<Table>>, Failure> {
+) -> Result<Option<WaitingEvents>, Failure> {
     let (py, scan, duplicates) = (scan.py(), scan.get(), duplicates.map(Bound::get));
     py.detach(|| {
         let Some((columns, numbers)) = taken(scan, era, follows, duplicates)? else { return Ok(None) };
-        let batches = parquet::waiting_events(&columns, &numbers, &properties)?;
-        Ok(Some(batches.into_iter().map(Table::of).collect()))
+        let waiting = parquet::WaitingEvents::of(&columns, &numbers, &properties, parquet::MOST_CELLS);
+        Ok(Some(WaitingEvents(Mutex::new(waiting))))
     })
 }
 

@@ -11,7 +11,9 @@ mod text;
 use pyo3::prelude::*;
 
 pub use dedupe::DistinctRows;
-pub use encoding::{DistinctEvents, EncodedEvents, EncodedFile, SentIds, Spool, waiting_events};
+pub use encoding::{
+    DistinctEvents, EncodedEvents, EncodedFile, SentIds, Spool, WaitingEvents, waiting_events,
+};
 pub use flattener::{Flat, Flattener};
 pub use objects::{EventReader, ReadEvents};
 pub use rows::RowReader;

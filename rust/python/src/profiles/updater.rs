@@ -46,6 +46,25 @@ type Counted<'py> = (Outcomes, Named, Vec<Bound<'py, PyString>>);
 /// The counts, the number of updates, and that behind them which is left to Python, in a tuple.
 type Taken<'py> = (Counted<'py>, usize, Option<(Bound<'py, PyAny>,)>);
 
+/// A lock of Python's that is held until this goes, also by a panic.
+struct Held<'a, 'py>(&'a Bound<'py, PyAny>);
+
+impl<'a, 'py> Held<'a, 'py> {
+    fn acquire(lock: &'a Bound<'py, PyAny>) -> PyResult<Self> {
+        lock.call_method0(intern!(lock.py(), "acquire"))?;
+        Ok(Self(lock))
+    }
+}
+
+impl Drop for Held<'_, '_> {
+    fn drop(&mut self) {
+        let py = self.0.py();
+        if let Err(error) = self.0.call_method0(intern!(py, "release")) {
+            error.write_unraisable(py, Some(self.0));
+        }
+    }
+}
+
 #[pymethods]
 impl ProfileUpdater {
     #[new]
@@ -82,13 +101,9 @@ impl ProfileUpdater {
         let (mut taken, mut left) = (0, None);
         while taken < most {
             let Some(update) = updates.next().transpose()? else { break };
-            if let Some(lock) = lock {
-                lock.call_method0(intern!(py, "acquire"))?;
-            }
+            let held = lock.map(Held::acquire).transpose()?;
             let is_taken = call.take(&update, &mut read);
-            if let Some(lock) = lock {
-                lock.call_method0(intern!(py, "release"))?;
-            }
+            drop(held);
             if !is_taken? {
                 left = Some((update,));
                 break;

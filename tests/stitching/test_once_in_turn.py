@@ -241,6 +241,14 @@ def test_usual_events_become_partitions_in_one_pass(by: Any, tmp_path: Path) -> 
     assert sum(table.num_rows for table in tables_of(output).values()) == len(events)
 
 
+def test_partitions_of_many_properties_are_read_twice(tmp_path: Path) -> None:
+    for properties, expected in ((240, True), (260, False)):
+        path = write(tmp_path / "e", *(page(**{f"p{n}": n}) for n in range(properties)))
+        _, is_once = written_once(path, tmp_path / "out", None, "date")
+        assert is_once == expected
+        assert sum(table.num_rows for table in tables_of(tmp_path / "out").values()) == properties
+
+
 def test_another_output_than_was_learned_is_read_for_anew(tmp_path: Path) -> None:
     path = write(tmp_path / "e", page(), page(time=1_700_000_000))
     for learned, wanted in ((None, "date"), ("date", None), ("date", "event")):

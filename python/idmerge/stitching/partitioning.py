@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from idmerge.files.shape import Shape
     from idmerge.stitching.once import Kept, Properties
 
+MOST_PROPERTIES = 250
+"""Properties beyond which events are read twice: pieces of as many columns in every partition cost
+more than that."""
 AHEAD = 2
 """Blocks that wait to be divided while the next ones are read."""
 
@@ -71,6 +74,8 @@ class Partitioning(Once):
 
     def _divide(self, scan: _core.Scan, properties: Properties) -> bool:
         """Divide the events of a scan; return whether their columns can still have their types."""
+        if len(properties) > MOST_PROPERTIES:
+            return False
         self._to_utc(scan)
         tables = _core.waiting_events(scan, properties, self._era, **self._wishes)
         if tables is None:

@@ -418,5 +418,8 @@ def test_without_matplotlib_one_line_says_what_to_install(
     with pytest.raises(MissingExtraError, match=r"^drawing needs matplotlib: pip install matplotlib$"):
         answer.chart("x.svg")
     assert not Path("x.svg").exists()
+    result = run("attribution", "not-there.parquet", "--chart", "x.svg", code=1)  # Before anything is read.
+    assert result.stderr == "idmerge: error: drawing needs matplotlib: pip install matplotlib\n"
+    assert run("attribution", "stitched.parquet", "--chart", "x.html").stdout
     with pytest.raises(ValueError, match="a chart must be called .svg, .png or .html, got 'x.gif'"):
         answer.chart("x.gif")

@@ -28,6 +28,7 @@ USED |= {
     "idmerge._benchmark.measuring",
     "idmerge.pages.clusters",
     "idmerge.pages.diagram",
+    "idmerge.pages.figures",
     "idmerge.pages.graph",
 }
 """The modules that the command line may use: none that works inside the resolver or an add-on."""

@@ -9,6 +9,7 @@ from idmerge.cli.output import check_outputs, file_option
 from idmerge.cli.rules import RULES
 from idmerge.files import replacing
 from idmerge.pages import clusters, diagram
+from idmerge.pages.figures import check_installed
 from idmerge.pages.graph import Cluster
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def check_drawing(path: str, svg_file: str | None, html_file: str | None) -> None:
     """Check that the pictures can be written, and neither over the journal nor over one another."""
     check_outputs([path], {"--svg": svg_file, "--html": html_file})
+    if svg_file or html_file:
+        check_installed("matplotlib", "scipy")
 
 
 def draw(make: Callable[[], Graph], svg_file: str | None, html_file: str | None) -> None:

@@ -7,7 +7,7 @@ drawn.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import io
 import warnings
 from contextlib import contextmanager
@@ -26,6 +26,21 @@ INK, PAPER = "#222222", "#ffffff"
 DOTS_AN_INCH = 144
 
 
+def check_installed(*libraries: str) -> None:
+    """Look whether the ``libraries`` that draw are there, before work is done that ends with them.
+
+    Raises:
+        MissingExtraError: One of them is not installed.
+    """
+    if any(importlib.util.find_spec(library) is None for library in libraries):
+        raise _missing(*libraries)
+
+
+def _missing(*libraries: str) -> MissingExtraError:
+    needed = " and ".join(libraries)
+    return MissingExtraError(f"drawing needs {needed}: pip install {' '.join(libraries)}")
+
+
 @contextmanager
 def own_settings(*libraries: str) -> Iterator[None]:
     """Draw by matplotlib's defaults, without the user's settings and warnings of glyphs.
@@ -39,8 +54,7 @@ def own_settings(*libraries: str) -> Iterator[None]:
         import matplotlib as mpl  # noqa: PLC0415
         from matplotlib import style  # noqa: PLC0415
     except ImportError as error:
-        needed = " and ".join(libraries)
-        raise MissingExtraError(f"drawing needs {needed}: pip install {' '.join(libraries)}") from error
+        raise _missing(*libraries) from error
     with style.context("default", after_reset=True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*[gG]lyph.*")
         warnings.filterwarnings("ignore", message=".*does not support.*")

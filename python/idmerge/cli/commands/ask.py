@@ -41,6 +41,7 @@ from idmerge.cli.output import (
 from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.files import STDIN, BadLine, replacing, sampled
+from idmerge.pages.figures import check_installed
 from idmerge.questions import (
     Attribution,
     Conversion,
@@ -271,6 +272,8 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     if sql and (chart or output):
         raise click.UsageError("--sql runs nothing, so there is nothing for --chart or -o; leave one out")
     check_outputs(events, {"--chart": chart, "--output": output})
+    if chart and not chart.endswith(".html"):
+        check_installed("matplotlib")
     if output == STDOUT:
         check_printed(suffix_of(output))
     if sql:

@@ -51,8 +51,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
     {FILES_HELP}
 
-    Or FILE is a directory of such files; or it is one journal, whose links are looked at, for it holds no
-    events.
+    Or FILE is one journal, whose links are looked at, for it holds no events.
 
     FILEs are read twice. Memory grows with the IDs and the links, and by 16 bytes an event.
 

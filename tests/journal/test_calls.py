@@ -531,3 +531,15 @@ def test_a_resolver_without_a_journal_explains_if_it_keeps_history() -> None:
     links = keeping.explain("U1", "U3") or []
     assert [link[:4] for link in links] == [(0, Kind.MERGE, "U1", "U2"), (1, Kind.MERGE, "U2", "U3")]
     assert [link.time for link in links] == [None, None]
+
+
+def test_the_warning_of_what_is_lost_points_at_the_line_that_loses_it(path: Path) -> None:
+    resolver = DurableResolver.open(path)
+    resolver.merge("a", "b")
+    with pytest.warns(UserWarning, match="1 step was not committed") as told:
+        resolver.close()
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match="1 step was not committed") as told:  # noqa: SIM117 - in its block
+        with DurableResolver.open(path) as resolver:
+            resolver.merge("a", "b")
+    assert told[0].filename == __file__

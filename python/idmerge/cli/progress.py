@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+LEAST_SECONDS = 0.5
+"""Seconds from which on a speed is shown."""
+
+
 class Progress(Protocol):
     """Shows how many bytes are read, and lines of text in between."""
 
@@ -82,12 +86,20 @@ def progress(description: str, total: int | None) -> Iterator[Progress]:
         return
     from rich import progress as rich  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class Speed(rich.TransferSpeedColumn):
+        """The speed, once there is time enough to tell it."""
+
+        def render(self, task: rich.Task) -> Text:
+            """Return nothing at first: a block in the first instant is no speed."""
+            return super().render(task) if (task.elapsed or 0) > LEAST_SECONDS else Text("")
 
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
         rich.DownloadColumn(),
-        rich.TransferSpeedColumn(),
+        Speed(),
         rich.TimeRemainingColumn(),
     )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:

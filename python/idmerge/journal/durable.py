@@ -332,6 +332,10 @@ class DurableResolver(CommittingResolver):
 
     def close(self) -> None:
         """Let go of the journal; what was not committed is lost, and a warning says so."""
+        self._close()
+
+    def _close(self) -> None:
+        """Close; a warning points at the line that called the caller."""
         with self._guard:
             is_done = self._read_only or self._is_closed
             left = doubtful = 0
@@ -345,7 +349,7 @@ class DurableResolver(CommittingResolver):
             finally:
                 self._release()
         for warning in losses(left - doubtful, doubtful):
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(warning, stacklevel=3)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -362,7 +366,7 @@ class DurableResolver(CommittingResolver):
     ) -> None:
         """Close; with an error on its way, there is no warning of steps not committed."""
         if error is None:
-            self.close()
+            self._close()
         else:
             with self._guard:
                 self._release()

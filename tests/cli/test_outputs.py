@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ from pyarrow import feather, parquet
 
 from command_line import error_of, ndjson, run
 from idmerge import DurableResolver, Resolver, StitchedEvents
+from idmerge.cli.output import NDJSON_ROWS, write_json
 from idmerge.testing import events
 
 EVENTS = list(events(300, seed=3, identity_share=0.3))
@@ -51,6 +53,9 @@ def read(suffix: str, content: bytes) -> list[dict[str, Any]]:
     source = pa.BufferReader(content)
     if suffix == "ndjson":
         return [json.loads(line) for line in content.splitlines()]
+    if suffix == "json":
+        array: list[dict[str, Any]] = json.loads(content)
+        return array
     table = parquet.read_table(source) if suffix == "parquet" else feather.read_table(source)
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
@@ -65,7 +70,7 @@ def test_a_hyphen_as_output_is_standard_output_in_the_format_of_a_file(call: lis
     told, written = without_times(to_file.stderr), r"^written +(\d+ rows?|the mapping) to t\.ndjson\n"
     assert re.findall(written, told, flags=re.MULTILINE)
     assert without_times(printed.stderr) == re.sub(written, "", told, flags=re.MULTILINE)
-    for suffix in ("ndjson", "parquet", "arrow"):
+    for suffix in ("ndjson", "json", "parquet", "arrow"):
         content = run(*call, "-o", "-", "--format", suffix).stdout_bytes
         assert read(suffix, content) == read("ndjson", Path("t.ndjson").read_bytes())
     assert run(*call, "--format", "ndjson").stdout_bytes == Path("t.ndjson").read_bytes()
@@ -285,3 +290,12 @@ def test_in_python_an_output_is_checked_before_the_events_are_read() -> None:
             stitched.learn(lambda _count: pytest.fail("something was read"), output=output)
     stitched.learn(output="o.csv")
     assert not Path("o.csv").exists()
+
+
+def test_a_json_array_of_many_rows_or_none_is_whole() -> None:
+    for rows in (0, 1, NDJSON_ROWS, 2 * NDJSON_ROWS + 1):
+        table = pa.table({"n": pa.array(range(rows), pa.int64()), "t": pa.array(["é\n"] * rows, pa.string())})
+        stream = io.BytesIO()
+        write_json(table, stream)
+        assert json.loads(stream.getvalue()) == table.to_pylist()
+        assert stream.getvalue().endswith(b"]\n")

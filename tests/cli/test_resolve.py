@@ -430,7 +430,7 @@ def test_an_output_is_replaced_whole_or_left_alone(shop: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["f.ndjson", "-o", "m.xlsx"], "expected one of .parquet, .csv, .ndjson, .jsonl, .arrow"),
+        (["f.ndjson", "-o", "m.xlsx"], "expected one of .parquet, .csv, .ndjson, .jsonl, .json, .arrow"),
         (["f.ndjson", "-o", "m"], "no suffix that names a format"),
         (["f.ndjson", "--rejected", "r.parquet"], "expected one of .csv, .ndjson, .jsonl"),
         (["f.ndjson", "-o", "m.csv", "--rejected", "./m.csv"], "name the same file"),

@@ -108,9 +108,22 @@ def _visible(table: pa.Table) -> pa.Table:
 
 def write_ndjson(table: pa.Table, stream: BinaryIO) -> None:
     """Write ``table`` as one JSON object a line, in UTF-8, dates as text."""
+    stream.writelines("".join(f"{line}\n" for line in lines).encode() for lines in _objects(table))
+
+
+def write_json(table: pa.Table, stream: BinaryIO) -> None:
+    """Write ``table`` as a JSON array with an object a line, in UTF-8, dates as text."""
+    before = "[\n"
+    for lines in _objects(table):
+        stream.write((before + ",\n".join(lines)).encode())
+        before = ",\n"
+    stream.write(b"\n]\n" if before == ",\n" else b"[]\n")
+
+
+def _objects(table: pa.Table) -> Iterator[list[str]]:
+    """Yield the rows of ``table`` as texts of JSON, some at a time."""
     for batch in table.to_batches(max_chunksize=NDJSON_ROWS):
-        lines = [json.dumps(row, ensure_ascii=False, default=str) for row in batch.to_pylist()]
-        stream.write("".join(f"{line}\n" for line in lines).encode())
+        yield [json.dumps(row, ensure_ascii=False, default=str) for row in batch.to_pylist()]
 
 
 def write_parquet(table: pa.Table, stream: BinaryIO) -> None:
@@ -135,6 +148,7 @@ WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     ".csv": write_csv,
     ".ndjson": write_ndjson,
     ".jsonl": write_ndjson,
+    ".json": write_json,
     ".arrow": write_arrow,
 }
 

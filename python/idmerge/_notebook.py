@@ -1,4 +1,4 @@
-"""What a notebook shows of tables and resolvers, as HTML without a style of its own."""
+"""HTML of tables and resolvers for a notebook, without a style of its own."""
 
 from __future__ import annotations
 

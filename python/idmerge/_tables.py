@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from idmerge._core import Table
 
-ROWS = 10
-"""Rows that a notebook shows."""
 INTEGERS = {"cluster_size": "int32", "position": "int64"}
 """The columns of the core's tables that are no text, with their types."""
 
@@ -30,8 +28,9 @@ def to_arrow(table: Table) -> pa.Table:
         import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("to_arrow needs pyarrow: pip install pyarrow") from error
-    arrow: pa.Table = pa.table(table)
-    return arrow
+    # `pa.table` would first import pandas, where it is installed, to ask whether this is a frame of
+    # its.
+    return pa.RecordBatchReader.from_stream(table).read_all()
 
 
 def to_pandas(table: Table) -> Any:
@@ -62,7 +61,7 @@ def to_polars(table: Table) -> Any:
 
 def html(table: Table) -> str:
     """Return the first rows, with the types of the columns."""
-    from idmerge._notebook import shown_table  # noqa: PLC0415 - for notebooks alone
+    from idmerge._notebook import ROWS, shown_table  # noqa: PLC0415 - for notebooks alone
 
     columns: dict[str, list[Any]] = table.head(ROWS).to_pydict()
     types = {name: INTEGERS.get(name, "string") for name in columns}

@@ -18,10 +18,9 @@ from idmerge.errors import FileFormatError
 from idmerge.files import blocks
 from idmerge.stitching import lines, partitions
 from idmerge.testing import events as workload
-from json_events import usual_texts, written
 from stitched_by_hand import as_read, lack_ids, stitched_table
-from stitched_once import options, page, tables_of, write, written_once
-from strategies import D1, D2, policies, strategies
+from stitched_once import in_any_way, page, tables_of, write, written_once
+from strategies import D1, D2
 
 
 def shown(row: dict[str, Any]) -> str:
@@ -32,11 +31,7 @@ def shown(row: dict[str, Any]) -> str:
 @pytest.mark.rule("6", "9")
 @settings(max_examples=200)
 @given(
-    written(repeats=True) | written(usual_texts(), repeats=True),
-    options,
-    st.tuples(policies, strategies),
-    st.sampled_from([1, 2]),
-    st.integers(1, 400),
+    *in_any_way,
     st.sampled_from([1, 2**10, 2**28]),
     st.sampled_from(["date", "event"]),
 )

@@ -26,20 +26,16 @@ from idmerge.files import blocks, scan
 from idmerge.files.shape import Shape
 from idmerge.stitching import encoding, lines, writing
 from idmerge.testing import events as workload
-from json_events import as_array, usual_texts, written
+from json_events import as_array
 from stitched_by_hand import ALWAYS, as_read, lack_ids, stitched_table
-from stitched_once import options, page, write, written_once
-from strategies import D1, D2, policies, strategies
+from stitched_once import in_any_way, page, write, written_once
+from strategies import D1, D2
 
 
 @pytest.mark.rule("6", "9")
 @settings(max_examples=400)
 @given(
-    written(repeats=True) | written(usual_texts(), repeats=True),
-    options,
-    st.tuples(policies, strategies),
-    st.sampled_from([1, 2]),
-    st.integers(1, 400),
+    *in_any_way,
     st.integers(1, 8),
     st.sampled_from(["once.parquet", "once"]),
 )

@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from idmerge import Resolver, StitchedEvents
 from idmerge.stitching import lines
-from strategies import D1
+from json_events import usual_texts, written
+from strategies import D1, policies, strategies
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,14 @@ options = st.fixed_dictionaries(
     }
 )
 """What is wanted of stitched events."""
+in_any_way = (
+    written(repeats=True) | written(usual_texts(), repeats=True),
+    options,
+    st.tuples(policies, strategies),
+    st.sampled_from([1, 2]),
+    st.integers(1, 400),
+)
+"""A file, what is wanted of it, the rules and the strategy, threads, and the bytes of a block."""
 
 
 def written_once(

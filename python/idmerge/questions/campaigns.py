@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from idmerge.questions.columns import VERSIONS, Key, Measure, all_quoted, looks_like
+from idmerge.questions.columns import VERSIONS, Key, Measure, Most, all_quoted, most_compared
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, literal
 
@@ -98,15 +98,14 @@ class Attribution(Question):
 
     def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Return which campaign brought most in a sentence."""
-        (names, number), (others, other) = (self._most(rows, suffix) for suffix, _ in VERSIONS)
+        stitched, unstitched = (self._most(rows, suffix) for suffix, _ in VERSIONS)
+        names, number = stitched
         if not names:
             return "No campaign brought revenue"
         said = f"{all_quoted(names)} brought most: {number}"
-        if not others:
-            return f"{said}; without stitching no campaign did"
-        return looks_like(said, number, other if others == names else f"{all_quoted(others)} with {other}")
+        return most_compared(said, stitched, unstitched, "no campaign did")
 
-    def _most(self, rows: Sequence[Mapping[str, Any]], suffix: str) -> tuple[list[str], str]:
+    def _most(self, rows: Sequence[Mapping[str, Any]], suffix: str) -> Most:
         """Return the campaigns with most revenue, none without any, and what each of them brought.
 
         That is its share, unless refunds or its smallness make that say nothing.

@@ -66,6 +66,18 @@ def all_quoted(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+Most = tuple[list[str], str]
+"""The names that come to most, none if nothing does, and what each of them comes to."""
+
+
+def most_compared(said: str, stitched: Most, unstitched: Most, nothing: str) -> str:
+    """Return what was ``said`` of ``stitched``, and how it looks; ``nothing`` is for no names."""
+    (names, number), (others, other) = stitched, unstitched
+    if not others:
+        return f"{said}; without stitching {nothing}"
+    return looks_like(said, number, other if others == names else f"{all_quoted(others)} with {other}")
+
+
 def looks_like(said: str, stitched: str, unstitched: str | None) -> str:
     """Return what was ``said``, of which ``stitched`` is a part, and how that looks unstitched.
 

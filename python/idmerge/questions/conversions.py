@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from idmerge.questions.columns import VERSIONS, Key, Measure, all_quoted, looks_like, quoted
+from idmerge.questions.columns import VERSIONS, Key, Measure, Most, all_quoted, most_compared, quoted
 from idmerge.questions.lengths import length_of
 from idmerge.questions.question import Question
 from idmerge.questions.sql import EVENT, TIME, facts, in_words, interval, literal
@@ -58,18 +58,17 @@ class Conversion(Question):
 
     def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Return what leads most persons to the goal in a sentence."""
-        (names, number), (others, other) = (self._most(rows, suffix) for suffix, _ in VERSIONS)
+        stitched, unstitched = (self._most(rows, suffix) for suffix, _ in VERSIONS)
+        names, number = stitched
         goal = quoted(self.goal)
         if not names:
             reached = any(row["converted"] for row in rows)
             return f"What leads to {goal} has no {self.by}" if reached else f"Nothing leads to {goal}"
         verb = "leads" if len(names) == 1 else "lead"
         said = f"{all_quoted(names)} {verb} most persons to {goal}: {number}"
-        if not others:
-            return f"{said}; without stitching nothing does"
-        return looks_like(said, number, other if others == names else f"{all_quoted(others)} with {other}")
+        return most_compared(said, stitched, unstitched, "nothing does")
 
-    def _most(self, rows: Sequence[Mapping[str, Any]], suffix: str) -> tuple[list[str], str]:
+    def _most(self, rows: Sequence[Mapping[str, Any]], suffix: str) -> Most:
         """Return the values with most persons who reached the goal, and how many of how many."""
         persons, converted, rate = (measure.name + suffix for measure in self.measures)
         best = max((row[converted] for row in rows if row["value"] is not None), default=0)

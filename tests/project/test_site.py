@@ -106,3 +106,8 @@ def test_the_site_is_built_without_a_warning(site: Any, tmp_path: Path) -> None:
     page = (tmp_path / "site" / "api" / "resolvers" / "index.html").read_text("utf-8")
     assert "Joins IDs into identity clusters" in page
     assert "CanonicalError" in page
+    built = "".join(page.read_text("utf-8") for page in (tmp_path / "site" / "api").rglob("*.html"))
+    names = [site._home(name) for _, names in site.NAMES.values() for name in names]
+    names += [f"idmerge.{module}.{name}" for module in site.MODULES for name in site._members(module)]
+    assert [name for name in names if f'id="{name}"' not in built] == []
+    assert len(names) > 90

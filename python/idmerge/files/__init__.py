@@ -24,6 +24,7 @@ Lines count from 1. In a JSON array the items count, in Parquet and Arrow files 
 """
 
 from idmerge.files.choosing import choice_of
+from idmerge.files.copies import RereadableFile, rereadable
 from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
 from idmerge.files.ids import odd_ids_in_words
 from idmerge.files.judging import JudgedLink
@@ -39,7 +40,6 @@ from idmerge.files.pieces import (
     Piece,
 )
 from idmerge.files.reading import STDIN, Source, name_of, read, read_updates, scan
-from idmerge.files.rereadable import RereadableFile, rereadable
 from idmerge.files.sampling import Sample, sampled
 from idmerge.files.scanning import StepBatch
 from idmerge.files.sorting import sorted_by_processing_time

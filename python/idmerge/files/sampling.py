@@ -20,6 +20,7 @@ import numpy as np
 from idmerge.errors import IdmergeError, MissingExtraError
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.files.choosing import choice_of
+from idmerge.files.copies import RereadableFile
 from idmerge.files.dialects import FLAT
 from idmerge.files.jsontext import numbered_lines, text_of
 from idmerge.files.localtimes import Offsets, zone_of
@@ -29,7 +30,6 @@ from idmerge.files.pieces import BadLine
 from idmerge.files.processing import Order, moment_of
 from idmerge.files.reading import STDIN, name_of
 from idmerge.files.renaming import likely_id
-from idmerge.files.rereadable import RereadableFile
 from idmerge.files.rows import plain
 from idmerge.files.tablefiles import format_of, names_of, table_pieces
 from idmerge.files.textrows import lacks

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from idmerge.errors import FileFormatError
 from idmerge.files.choosing import choice_of
 from idmerge.files.containers import PASSED_ON
+from idmerge.files.copies import RereadableFile, rereadable
 from idmerge.files.ids import has_id
 from idmerge.files.jsontext import check_no_people, checked, numbered_lines, text_of
 from idmerge.files.opening import CountedBytes, unpacked
@@ -25,7 +26,6 @@ from idmerge.files.pieces import BadLine
 from idmerge.files.processing import moment_of
 from idmerge.files.recognition import no_matter
 from idmerge.files.renaming import holds_events
-from idmerge.files.rereadable import RereadableFile, rereadable
 from idmerge.files.tablefiles import format_of, names_of
 from idmerge.files.tablesorting import sorted_table
 

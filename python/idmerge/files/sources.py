@@ -13,8 +13,8 @@ from idmerge.files.csvrows import CSV
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from idmerge.files.copies import RereadableFile
     from idmerge.files.reading import Source
-    from idmerge.files.rereadable import RereadableFile
 
     S = TypeVar("S", bound=Source | RereadableFile)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from idmerge.files.copies import RereadableFile
     from idmerge.files.pieces import BadLine
-    from idmerge.files.rereadable import RereadableFile
     from idmerge.files.tables import Format, TablePiece
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.errors import FileFormatError
+from idmerge.files.copies import RereadableFile
 from idmerge.files.names import PROPERTIES
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import CLOCKS, moment_of
 from idmerge.files.properties import properties_in
-from idmerge.files.rereadable import RereadableFile
 from idmerge.files.tablefiles import schema_of, table_pieces
 from idmerge.files.tables import ROWS, check_names
 from idmerge.files.tabular import renamed_in

@@ -55,6 +55,13 @@ class Resolver:
         Raises:
             TypeError: A value can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> phone = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+            >>> r.identify(phone, "ana"), r.identify(phone, "ben")
+            (<Outcome.MERGED: 0>, <Outcome.ANON_CLAIMED: 4>)
         """
 
     def alias(self, alias: AnyId, distinct_id: AnyId) -> Outcome:
@@ -67,6 +74,12 @@ class Resolver:
         Raises:
             TypeError: A value can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.alias("crm-17", "ana"), r.alias("crm-17", "ben")
+            (<Outcome.MERGED: 0>, <Outcome.ALIAS_TAKEN: 5>)
         """
 
     def merge(self, first: AnyId, second: AnyId) -> Outcome:
@@ -75,6 +88,12 @@ class Resolver:
         Raises:
             TypeError: A value can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "ana@example.com"), r.merge("ana@example.com", "ana"), r.merge("ana", "null")
+            (<Outcome.MERGED: 0>, <Outcome.UNCHANGED: 1>, <Outcome.INVALID_ID: 7>)
         """
 
     def observe(self, distinct_id: AnyId) -> None:
@@ -83,6 +102,13 @@ class Resolver:
         Raises:
             TypeError: ``distinct_id`` can be no ID (SPEC 3).
             CapacityError: The resolver is full; nothing is changed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.observe("ana")
+            >>> "ana" in r, "ben" in r
+            (True, False)
         """
 
     def observe_many(self, ids: IdColumn) -> None:
@@ -91,6 +117,13 @@ class Resolver:
         Raises:
             TypeError: ``ids`` is no column, or has a value that can be no ID.
             CapacityError: The resolver is full; the message names the row, and those before it are known.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.observe_many(["ana", None, "undefined", 17])
+            >>> r.mapping().to_pydict()["distinct_id"]
+            ['ana', '17']
         """
 
     def resolve(self, distinct_id: AnyId) -> str:
@@ -99,6 +132,13 @@ class Resolver:
         Raises:
             TypeError: ``distinct_id`` can be no ID (SPEC 3).
             CanonicalError: A callable strategy chose an ID outside the cluster.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> if r.merge("ana", "crm-17"):
+            ...     print(r.resolve("crm-17"), r.resolve("ben"))
+            ana ben
         """
 
     def same(self, a: AnyId, b: AnyId) -> bool:
@@ -106,6 +146,14 @@ class Resolver:
 
         Raises:
             TypeError: A value can be no ID (SPEC 3).
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.same("crm-17", "ana"), r.same("ana", "ben"), r.same("ben", "ben")
+            (True, False, True)
         """
 
     def members(self, distinct_id: AnyId) -> list[str]:
@@ -114,6 +162,14 @@ class Resolver:
         Raises:
             TypeError: ``distinct_id`` can be no ID (SPEC 3).
             UnknownIdError: ``distinct_id`` is not known.
+
+        Examples:
+            >>> from idmerge import Kind, Resolver
+            >>> r = Resolver()
+            >>> r.link_many(Kind.MERGE, ["ana", "crm-17"], ["crm-17", "ana@example.com"])
+            Report(2 links: 2 MERGED)
+            >>> r.members("crm-17")
+            ['ana', 'crm-17', 'ana@example.com']
         """
 
     def size(self, distinct_id: AnyId) -> int:
@@ -122,6 +178,14 @@ class Resolver:
         Raises:
             TypeError: ``distinct_id`` can be no ID (SPEC 3).
             UnknownIdError: ``distinct_id`` is not known.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.size("ana"), len(r)
+            (2, 2)
         """
 
     def __contains__(self, distinct_id: AnyId, /) -> bool:
@@ -132,7 +196,17 @@ class Resolver:
 
     @property
     def cluster_count(self) -> int:
-        """The number of clusters, those of one ID included."""
+        """The number of clusters, those of one ID included.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.observe("ben")
+            >>> r.cluster_count
+            2
+        """
 
     def mapping(self) -> Table:
         """Return every known ID with its canonical ID and the size of its cluster.
@@ -143,6 +217,15 @@ class Resolver:
 
         Raises:
             CanonicalError: A callable strategy chose an ID outside the cluster.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.mapping().to_pydict()
+            {'distinct_id': ['ana', 'crm-17'], 'canonical_id': ['ana', 'ana'], 'cluster_size':
+            [2, 2]}
         """
 
     @property
@@ -150,6 +233,15 @@ class Resolver:
         """The number of links and acts so far: the position that the next one gets.
 
         Links are counted whatever became of them; acts are `keep_apart`, `forget` and retractions.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "null")
+            <Outcome.INVALID_ID: 7>
+            >>> r.keep_apart("ana", "ben")
+            >>> r.position
+            2
         """
 
     def keep_apart(self, a: AnyId, b: AnyId) -> None:
@@ -161,6 +253,13 @@ class Resolver:
             KeptApartError: They are together; take back the links that joined them first.
             ValueError: One of them can be no ID.
             CapacityError: The resolver is full; nothing is changed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.keep_apart("ana", "ben")
+            >>> r.merge("ana", "ben")
+            <Outcome.KEPT_APART: 10>
         """
 
     def forget(self, distinct_id: AnyId) -> None:
@@ -172,6 +271,15 @@ class Resolver:
 
         Raises:
             UnknownIdError: ``distinct_id`` is not known.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "ana@example.com")
+            <Outcome.MERGED: 0>
+            >>> r.forget("ana@example.com")
+            >>> r.members("ana"), "ana@example.com" in r
+            (['ana'], False)
         """
 
     def _link_coded(self, code: int, first: AnyId, second: AnyId) -> Outcome: ...
@@ -244,7 +352,19 @@ class Resolver:
 
 @final
 class Column:
-    """A column of text that any library that speaks Arrow can open, as often as it likes."""
+    """A column of text that any library that speaks Arrow can open, as often as it likes.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> from idmerge import connected_components
+        >>> found = connected_components(["ana", "ben"], ["crm-17", "crm-18"])
+        >>> found.ids, len(found.ids)
+        (Column(4 rows), 4)
+        >>> found.ids.to_pylist()
+        ['ana', 'crm-17', 'ben', 'crm-18']
+        >>> pa.chunked_array(found.ids).type
+        DataType(string)
+    """
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -259,7 +379,19 @@ class Column:
 
 @final
 class Table:
-    """The mapping from every known ID to its canonical ID; any library that speaks Arrow opens it."""
+    """The mapping from every known ID to its canonical ID; any library that speaks Arrow opens it.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> r = Resolver()
+        >>> r.merge("ana", "crm-17")
+        <Outcome.MERGED: 0>
+        >>> table = r.mapping()
+        >>> table, table.num_rows, table.column_names[0]
+        (Table(2 rows: distinct_id, canonical_id, cluster_size), 2, 'distinct_id')
+        >>> table.head(1).to_pydict()
+        {'distinct_id': ['ana'], 'canonical_id': ['ana'], 'cluster_size': [2]}
+    """
 
     @property
     def num_rows(self) -> int:
@@ -284,6 +416,14 @@ class Table:
 
         Raises:
             MissingExtraError: pyarrow is not installed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.mapping().to_arrow().column("canonical_id").to_pylist()
+            ['ana', 'ana']
         """
 
     def to_pandas(self) -> Any:
@@ -291,6 +431,16 @@ class Table:
 
         Raises:
             MissingExtraError: pandas or pyarrow is not installed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.mapping().to_pandas()
+              distinct_id canonical_id  cluster_size
+            0         ana          ana             2
+            1      crm-17          ana             2
         """
 
     def to_polars(self) -> Any:
@@ -298,6 +448,14 @@ class Table:
 
         Raises:
             MissingExtraError: polars is not installed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.mapping().to_polars().filter(distinct_id="crm-17").item(0, "canonical_id")
+            'ana'
         """
 
     def to_pydict(self) -> dict[str, list[Any]]:

@@ -11,16 +11,43 @@ from typing import Literal, get_args
 
 from idmerge.errors import CanonicalError
 
+__all__ = ["STRATEGIES", "Chooser", "Strategy"]
+
 Strategy = Literal["stable", "identified", "first_seen", "smallest"]
 """``"stable"``: the larger cluster's canonical ID stays. ``"identified"``: the identified ID known
 first, else the ID known first. ``"first_seen"``: the ID known first. ``"smallest"``: the smallest
-by UTF-8 bytes."""
+by UTF-8 bytes.
+
+Examples:
+    >>> from idmerge import Resolver
+    >>> r = Resolver(canonical="smallest")
+    >>> r.merge("crm-17", "ana")
+    <Outcome.MERGED: 0>
+    >>> r.resolve("crm-17")
+    'ana'
+"""
 
 Chooser = Callable[[Sequence[str]], str]
 """A strategy of the caller's own: takes the members in the order in which they became known and
-returns one of them."""
+returns one of them.
+
+Examples:
+    >>> from idmerge import Resolver
+    >>> r = Resolver(canonical=lambda members: min(members, key=len))
+    >>> r.merge("ana@example.com", "ana")
+    <Outcome.MERGED: 0>
+    >>> r.resolve("ana@example.com")
+    'ana'
+"""
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+"""The names of all strategies.
+
+Examples:
+    >>> from idmerge.canonical import STRATEGIES
+    >>> STRATEGIES
+    ('stable', 'identified', 'first_seen', 'smallest')
+"""
 
 
 def check_canonical(canonical: Strategy | Chooser) -> None:

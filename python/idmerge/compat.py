@@ -48,6 +48,19 @@ class DisjointSet(_Elements, _core.DisjointSet):
 
     Args:
         elements: The first elements, each a subset of its own.
+
+    Examples:
+        >>> from idmerge.compat import DisjointSet
+        >>> sets = DisjointSet(["ana", "crm-17", "ben"])
+        >>> sets.merge("ana", "crm-17"), sets.connected("crm-17", "ana"), sets["crm-17"]
+        (True, True, 'ana')
+        >>> sets.add("crm-18")
+        >>> sets.merge_many(["ben", "ana"], ["crm-18", "crm-17"]).tolist()
+        [True, False]
+        >>> sets.n_subsets, sets.subset_size("ben"), sorted(sets.subset("ben"))
+        (2, 2, ['ben', 'crm-18'])
+        >>> [sorted(subset) for subset in sets.subsets()]
+        [['ana', 'crm-17'], ['ben', 'crm-18']]
     """
 
 
@@ -56,6 +69,17 @@ class UnionFind(_Elements, _core.UnionFind):
 
     Args:
         elements: The first elements, each a set of its own.
+
+    Examples:
+        >>> from idmerge.compat import UnionFind
+        >>> sets = UnionFind(["ana"])
+        >>> sets.union("ana", "crm-17", "ana@example.com")
+        >>> sets.merge_many(["ben"], ["crm-18"]).tolist()
+        [True]
+        >>> sets.weights[sets["crm-17"]], sets.parents["ana"] == sets["ana"]
+        (3, True)
+        >>> [sorted(members) for members in sets.to_sets()]
+        [['ana', 'ana@example.com', 'crm-17'], ['ben', 'crm-18']]
     """
 
     @property

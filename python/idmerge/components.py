@@ -17,6 +17,14 @@ class Components(NamedTuple):
     """The components of links, numbered from 0 in the order of first appearance.
 
     ``first`` comes before ``second``.
+
+    Examples:
+        >>> from idmerge import connected_components
+        >>> found = connected_components([17, 18, 21], [18, 19, 22])
+        >>> found.component_count, found.ids.tolist()
+        (2, [17, 18, 19, 21, 22])
+        >>> found.labels.tolist(), found.row_labels.tolist()
+        ([0, 0, 0, 1, 1], [0, 0, 1])
     """
 
     component_count: int
@@ -49,5 +57,13 @@ def connected_components(first: ElementColumn, second: ElementColumn) -> Compone
         ValueError: Lengths differ; a row is null or no valid Unicode; an integer needs more than 64
             bits.
         CapacityError: There are more than ``2**31 - 1`` distinct IDs.
+
+    Examples:
+        >>> from idmerge import connected_components
+        >>> found = connected_components(["ana", "ben", "ana"], ["crm-17", "crm-18", "crm-19"])
+        >>> found.component_count
+        2
+        >>> dict(zip(found.ids.to_pylist(), found.labels.tolist(), strict=True))
+        {'ana': 0, 'crm-17': 0, 'ben': 1, 'crm-18': 1, 'crm-19': 0}
     """
     return Components(*_core._connected_components(first, second))

@@ -25,7 +25,13 @@ Event = Mapping[str, Any] | str | bytes | bytearray
 
 
 class Kind(Code):
-    """The statement that makes a link; always true. The numbers are stable."""
+    """The statement that makes a link; always true. The numbers are stable.
+
+    Examples:
+        >>> from idmerge import Kind
+        >>> [str(kind) for kind in Kind], int(Kind.MAPPING), Kind(1)
+        (['IDENTIFY', 'ALIAS', 'MERGE', 'MAPPING'], 8, <Kind.ALIAS: 1>)
+    """
 
     IDENTIFY = 0
     """The event `$identify`."""
@@ -42,7 +48,14 @@ class Kind(Code):
 
 
 class Link(NamedTuple):
-    """A claim that two IDs are one person. Which operand is which: SPEC 2."""
+    """A claim that two IDs are one person. Which operand is which: SPEC 2.
+
+    Examples:
+        >>> from idmerge import Kind, Link, Resolver
+        >>> link = Link(Kind.MERGE, "ana", "crm-17")
+        >>> Resolver().link(*link), link.source
+        (<Outcome.MERGED: 0>, 'import')
+    """
 
     kind: Kind
     first: str
@@ -84,6 +97,16 @@ def parse(event: Event, source: Source = "import") -> Link | None:
             object.
         TypeError: ``event`` is neither a mapping nor text.
         ValueError: ``source`` is no route.
+
+    Examples:
+        >>> from idmerge import parse
+        >>> phone = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+        >>> properties = {"distinct_id": "ana", "$anon_distinct_id": phone}
+        >>> link = parse({"event": "$identify", "properties": properties})
+        >>> link.kind, link.first == phone, link.second
+        (<Kind.IDENTIFY: 0>, True, 'ana')
+        >>> print(parse({"event": "Login", "properties": properties}))
+        None
     """
     check_source(source)
     return link_of(event_mapping(event), source)

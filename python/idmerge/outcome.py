@@ -24,6 +24,14 @@ class Outcome(Code):
 
     ``if resolver.merge(a, b):`` asks whether the two IDs are in one cluster now. ``str`` gives the
     name. The numbers are stable: they are stored as uint8.
+
+    Examples:
+        >>> from idmerge import Outcome, Resolver
+        >>> outcome = Resolver().merge("ana", "ana")
+        >>> outcome, bool(outcome), str(outcome)
+        (<Outcome.SAME_IDS: 2>, False, 'SAME_IDS')
+        >>> outcome.failure_reason, Outcome.UNCHANGED.accepted
+        ('errSameIDs', True)
     """
 
     MERGED = 0
@@ -76,7 +84,19 @@ _FAILURE_REASONS = {
 
 
 class Report:
-    """The outcomes of many links, one a link, in their order. Frozen, comparable, picklable."""
+    """The outcomes of many links, one a link, in their order. Frozen, comparable, picklable.
+
+    Examples:
+        >>> from idmerge import Kind, Outcome, Resolver
+        >>> first, second = ["ana", "ana", "null"], ["crm-17", "crm-17", "ben"]
+        >>> report = Resolver().link_many(Kind.MERGE, first, second)
+        >>> report
+        Report(3 links: 1 MERGED, 1 UNCHANGED, 1 INVALID_ID)
+        >>> report.merged, report.rejected, report.counts[Outcome.UNCHANGED]
+        (1, 1, 1)
+        >>> report.rows[report.outcomes > Outcome.UNCHANGED].tolist()
+        [2]
+    """
 
     __slots__ = ("_outcomes", "_rows")
 
@@ -149,7 +169,16 @@ def _frozen_array(values: Iterable[int], dtype: type[np.generic]) -> NDArray[Any
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A resolver in numbers."""
+    """A resolver in numbers.
+
+    Examples:
+        >>> from idmerge import Kind, Resolver
+        >>> r = Resolver()
+        >>> report = r.link_many(Kind.MERGE, ["ana", "ben"], ["crm-17", "crm-18"])
+        >>> stats = r.stats()
+        >>> stats.ids, stats.clusters, stats.cluster_sizes, stats.near_limit
+        (4, 2, {2: 2}, 0)
+    """
 
     ids: int
     """Known IDs."""
@@ -173,7 +202,14 @@ class Stats:
         max_cluster_size: int | None,
         differing: int = 0,
     ) -> Stats:
-        """Sum up ``outcomes`` (a count for each `Outcome` in order) and the size histogram."""
+        """Sum up ``outcomes`` (a count for each `Outcome` in order) and the size histogram.
+
+        Examples:
+            >>> from idmerge import Stats
+            >>> stats = Stats.of([3, 1], {1: 2, 450: 1}, max_cluster_size=500)
+            >>> stats.ids, stats.clusters, stats.near_limit, stats.outcomes
+            (452, 3, 1, {<Outcome.MERGED: 0>: 3, <Outcome.UNCHANGED: 1>: 1})
+        """
         sizes = dict(sorted(cluster_sizes.items()))
         near = sum(
             count

@@ -43,7 +43,14 @@ DEFAULT_BLOCKED_IDS = frozenset(
         DEVICE_PREFIX,
     }
 )
-"""Values that broken clients send for everybody, and that would fuse all their users (SPEC 4)."""
+"""Values that broken clients send for everybody, and that would fuse all their users (SPEC 4).
+
+Examples:
+    >>> from idmerge import DEFAULT_BLOCKED_IDS, Policy
+    >>> policy = Policy(blocked_ids=DEFAULT_BLOCKED_IDS | {"guest"})
+    >>> "guest" in policy.blocked_ids, "undefined" in policy.blocked_ids
+    (True, True)
+"""
 
 DEFAULT_MAX_CLUSTER_SIZE = 500
 DEFAULT_MAX_ID_LENGTH = 255
@@ -82,6 +89,15 @@ class Policy:
     Raises:
         PolicyError: A field has a value outside its range.
         TypeError: A field has a value of the wrong type.
+
+    Examples:
+        >>> from idmerge import Policy, Resolver
+        >>> strict = Policy(max_cluster_size=2, blocked_ids={"null", "guest"})
+        >>> r = Resolver(strict)
+        >>> r.merge("ana", "crm-17"), r.merge("ana", "crm-18"), r.merge("ana", "GUEST")
+        (<Outcome.MERGED: 0>, <Outcome.TOO_MANY_IDS: 6>, <Outcome.INVALID_ID: 7>)
+        >>> Policy.unrestricted().max_cluster_size is None
+        True
     """
 
     max_cluster_size: int | None = DEFAULT_MAX_CLUSTER_SIZE

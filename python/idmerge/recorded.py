@@ -18,7 +18,17 @@ CoreLink = tuple[int, str | None, str | None, int, int]
 
 
 class RecordedLink(NamedTuple):
-    """A link that a resolver remembers."""
+    """A link that a resolver remembers.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> r = Resolver(history=True)
+        >>> r.merge("ana", "crm-17")
+        <Outcome.MERGED: 0>
+        >>> [link] = r.explain("ana", "crm-17")
+        >>> link.position, link.kind, link.second, link.outcome
+        (0, <Kind.MERGE: 2>, 'crm-17', <Outcome.MERGED: 0>)
+    """
 
     position: int
     """Its position among all links and acts: what `DurableResolver.retract` takes."""

@@ -28,6 +28,8 @@ from idmerge.events import (
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import ANON_FORMATS, Policy, can_be_id
 
+__all__ = ["Resolver"]
+
 
 class Forgotten:
     """Stands in a cluster for an ID that was forgotten."""
@@ -50,7 +52,16 @@ class Cluster:
 
 
 class Resolver:
-    """Joins IDs into identity clusters, link by link; `idmerge.Resolver` documents every method."""
+    """Joins IDs into identity clusters, link by link; `idmerge.Resolver` documents every method.
+
+    Examples:
+        >>> from idmerge import reference
+        >>> r = reference.Resolver()
+        >>> r.merge("ana", "crm-17"), r.resolve("crm-17")
+        (<Outcome.MERGED: 0>, 'ana')
+        >>> r.retract(0), r.same("ana", "crm-17")
+        (None, False)
+    """
 
     def __init__(self, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> None:
         check_canonical(canonical)

@@ -59,6 +59,18 @@ class Resolver(_core.Resolver):
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
         ValueError: ``capacity`` is negative, or ``threads`` is no positive integer.
         SettingError: ``IDMERGE_THREADS`` is no positive integer.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> r = Resolver()
+        >>> laptop = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
+        >>> phone = "0b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2"
+        >>> r.identify(laptop, "ana"), r.identify(phone, "ana"), r.identify(phone, "ben")
+        (<Outcome.MERGED: 0>, <Outcome.MERGED: 0>, <Outcome.ANON_CLAIMED: 4>)
+        >>> r.resolve(laptop), r.size("ana")
+        ('ana', 3)
+        >>> r
+        Resolver(4 IDs in 2 clusters)
     """
 
     __slots__ = ("_canonical", "_policy")
@@ -90,12 +102,24 @@ class Resolver(_core.Resolver):
 
     @property
     def policy(self) -> Policy:
-        """The rules by which links are judged."""
+        """The rules by which links are judged.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> Resolver().policy.max_cluster_size
+            500
+        """
         return self._policy
 
     @property
     def canonical(self) -> Strategy | Chooser:
-        """The canonical strategy: a name, or a callable."""
+        """The canonical strategy: a name, or a callable.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> Resolver(canonical="smallest").canonical
+            'smallest'
+        """
         return self._canonical
 
     def link(
@@ -108,6 +132,14 @@ class Resolver(_core.Resolver):
         Raises:
             TypeError: A value can be no ID (SPEC 3).
             ValueError: ``kind`` or ``source`` is unknown.
+
+        Examples:
+            >>> from idmerge import Kind, Link, Resolver
+            >>> r = Resolver()
+            >>> r.link(Kind.ALIAS, "crm-17", "ana")
+            <Outcome.MERGED: 0>
+            >>> r.link(*Link(Kind.MERGE, "ana", "ben", source="track"))
+            <Outcome.MERGE_NOT_ALLOWED: 9>
         """
         check_source(source)
         return self._link_coded(code_of(Kind(kind), source, refused), first, second)
@@ -128,6 +160,14 @@ class Resolver(_core.Resolver):
             CapacityError: The resolver is full; the message names the row, and those before it are
                 applied.
             MemoryError: There is no memory for more IDs; likewise.
+
+        Examples:
+            >>> from idmerge import Kind, Resolver
+            >>> r = Resolver()
+            >>> r.link_many(Kind.MERGE, ["ana", "ben", "null"], ["crm-17", "ben", "ana"])
+            Report(3 links: 1 MERGED, 1 SAME_IDS, 1 INVALID_ID)
+            >>> r.link_many([Kind.ALIAS, Kind.MERGE], ["crm-18", "ana"], ["ana", "crm-19"]).merged
+            2
         """
         return Report(self._link_columns(kind, first, second))
 
@@ -140,6 +180,16 @@ class Resolver(_core.Resolver):
         Raises:
             MalformedEventError: ``event`` is text but no JSON object.
             TypeError: ``event`` is neither a mapping nor text.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> properties = {"distinct_id": "ana", "alias": "crm-17"}
+            >>> r.apply({"event": "$create_alias", "properties": properties})
+            <Outcome.MERGED: 0>
+            >>> r.apply('{"event": "Login", "properties": {"distinct_id": "ben"}}')
+            >>> r.resolve("crm-17"), "ben" in r
+            ('crm-17', True)
         """
         check_source(source)
         code, first, second = step_of(event_mapping(event), source)
@@ -157,6 +207,14 @@ class Resolver(_core.Resolver):
             TypeError: ``events`` is a single event, or a table.
             CapacityError: The resolver is full; the message names the event, and those before it
                 are applied.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> with open("examples/shop.ndjson", "rb") as lines:
+            ...     report = r.apply_events(lines)
+            >>> len(report), report.rejected, r
+            (89, 6, Resolver(158 IDs in 76 clusters))
         """
         check_source(source)
         remaining, reader = many_events(events), _event_reader(source)
@@ -202,6 +260,15 @@ class Resolver(_core.Resolver):
             ValueError: ``max_bytes`` is negative, or ``source`` is no route.
             CapacityError: The resolver is full; the message names the event, and those before it
                 are applied.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> body = b'[{"event": "$merge", "properties": {"$distinct_ids": ["ana", "crm-17"]}}]'
+            >>> r.apply_body(body, source="track")
+            Report(1 link: 1 MERGE_NOT_ALLOWED)
+            >>> r.apply_body(body)
+            Report(1 link: 1 MERGED)
         """
         check_source(source)
         if not isinstance(body, (bytes, bytearray, memoryview)):
@@ -225,6 +292,14 @@ class Resolver(_core.Resolver):
             TypeError: ``ids`` is no column, or has a value that can be no ID.
             CapacityError: A text in a column of Arrow or numpy has 2 GiB or more.
             MemoryError: There is no memory for the answer.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "17")
+            <Outcome.MERGED: 0>
+            >>> r.resolve_many(["ana", 17, "ben", None])
+            ['ana', 'ana', 'ben', None]
         """
         if callable(self._canonical):
             return in_family_of(ids, self._chosen_list, self._chosen_column)
@@ -246,6 +321,16 @@ class Resolver(_core.Resolver):
         Raises:
             UnknownIdError: An ID is not known.
             NoHistoryError: Which link joined what was not kept.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver(history=True)
+            >>> r.merge("ana", "crm-17"), r.alias("ana@example.com", "ana")
+            (<Outcome.MERGED: 0>, <Outcome.MERGED: 0>)
+            >>> for link in r.explain("crm-17", "ana@example.com"):
+            ...     print(link.position, link.kind, link.first, link.second)
+            0 MERGE ana crm-17
+            1 ALIAS ana@example.com ana
         """
         links = self._explain(a, b)
         return None if links is None else recorded(links, lambda _: None)
@@ -259,12 +344,31 @@ class Resolver(_core.Resolver):
 
         Raises:
             CanonicalError: A callable strategy chose an ID outside the cluster.
+
+        Examples:
+            >>> import pyarrow as pa
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> pa.table(r.mapping()).to_pylist()[1]
+            {'distinct_id': 'crm-17', 'canonical_id': 'ana', 'cluster_size': 2}
         """
         table = super().mapping()
         return self._chosen_mapping(table, self._canonical) if callable(self._canonical) else table
 
     def stats(self) -> Stats:
-        """Sum up the resolver: links by outcome, sizes, clusters near the limit (SPEC 2)."""
+        """Sum up the resolver: links by outcome, sizes, clusters near the limit (SPEC 2).
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17"), r.merge("ana", "ana")
+            (<Outcome.MERGED: 0>, <Outcome.SAME_IDS: 2>)
+            >>> stats = r.stats()
+            >>> stats.ids, stats.clusters, stats.outcomes, stats.cluster_sizes
+            (2, 1, {<Outcome.MERGED: 0>: 1, <Outcome.SAME_IDS: 2>: 1}, {2: 1})
+        """
         outcomes, cluster_sizes, differing = self._counts()
         return Stats.of(outcomes, cluster_sizes, self._policy.max_cluster_size, differing)
 
@@ -276,6 +380,17 @@ class Resolver(_core.Resolver):
 
         Raises:
             CanonicalError: A callable strategy chose an ID outside the cluster.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver()
+            >>> r.merge("ana", "crm-17")
+            <Outcome.MERGED: 0>
+            >>> r.observe("ben")
+            >>> for canonical_id, members in r.clusters():
+            ...     print(canonical_id, members)
+            ana ['ana', 'crm-17']
+            ben ['ben']
         """
         columns = self.mapping().to_pydict()
         members: dict[str, list[str]] = {}

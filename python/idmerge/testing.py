@@ -266,6 +266,12 @@ def events(count: int | None, *, seed: int = 0, identity_share: float = 0.05) ->
 
     Raises:
         ValueError: ``count`` is negative or ``identity_share`` is not from 0 to 1.
+
+    Examples:
+        >>> from idmerge import Resolver, testing
+        >>> r = Resolver()
+        >>> r.apply_events(testing.events(1000, seed=7))
+        Report(50 links: 48 MERGED, 1 ANON_FORMAT, 1 ANON_CLAIMED)
     """
     if count is not None and count < 0:
         raise ValueError(f"count must be at least 0 or None, got {count}")

@@ -12,6 +12,7 @@ import pytest
 import idmerge
 from idmerge.cli.group import COMMANDS
 from paths import ROOT
+from site_pages import site_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +23,7 @@ SETTINGS = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The script, with its pages made in a folder of the test's."""
-    spec = importlib.util.spec_from_file_location("site_pages", ROOT / "site" / "pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = site_script()
     script.OUTPUT = tmp_path_factory.mktemp("site") / "pages"
     script.main()
     return script

@@ -200,3 +200,10 @@ CATALOGUE: dict[str, Entry] = {
         "beside the events.",
     ),
 }
+"""Each finding by its code.
+
+Examples:
+    >>> from idmerge.doctor import CATALOGUE
+    >>> CATALOGUE["same-ids"].severity, len(CATALOGUE)
+    (<Severity.NOTE: 2>, 36)
+"""

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Diagnosis:
-    """All findings, the most severe first."""
+    """All findings, the most severe first.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/shop.ndjson")
+        >>> diagnosis, diagnosis.worst()
+        (Diagnosis(3 errors, 4 warnings, 1 note in 600 events, .text() has all),
+        <Severity.ERROR: 0>)
+        >>> print(diagnosis.text().splitlines()[0])
+        read        examples/shop.ndjson
+        >>> diagnosis.findings[0].code in diagnosis.html(), [*diagnosis.to_dict()]
+        (True, ['overview', 'findings', 'not_looked_for'])
+    """
 
     overview: Overview
     findings: tuple[Finding, ...]

@@ -136,6 +136,15 @@ def examine(  # noqa: PLR0913 - each by its name
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.
         ValueError: No time zone is called ``timezone``.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/flow-4-shared-device-without-reset.ndjson")
+        >>> for finding in diagnosis.findings:
+        ...     print(finding.severity.name, finding.title)
+        ERROR 1 anonymous ID that a user had claimed came up with further users
+        WARNING 5 events have no $insert_id
+        WARNING 1 user sent events and has no anonymous ID
     """
     check_zone(timezone)
     import_pyarrow("counting events")
@@ -186,6 +195,13 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
         JournalError: It is damaged, or no journal.
         MissingExtraError: A library that reads it is not installed.
         OSError: It cannot be read.
+
+    Examples:
+        >>> from idmerge import DurableResolver, doctor
+        >>> with DurableResolver.open("ids.idmerge") as r:
+        ...     _ = r.alias("crm-17", "ana"), r.alias("crm-17", "ben"), r.commit()
+        >>> [finding.title for finding in doctor.examine_journal("ids.idmerge").findings]
+        ['1 alias was given to one ID and then to another']
     """
     import_pyarrow("reading a journal's links")
     ids = Ids()

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 
 
 class Severity(IntEnum):
-    """The severity of a finding. Its numbers order findings: the most severe first."""
+    """The severity of a finding. Its numbers order findings: the most severe first.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/shop.ndjson")
+        >>> found = diagnosis.findings
+        >>> [finding.code for finding in found if finding.severity is doctor.Severity.ERROR]
+        ['shared-device', 'anon-format', 'malformed-event']
+    """
 
     ERROR = 0
     """Data is lost, or two people are one."""
@@ -23,7 +31,15 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One case of a finding."""
+    """One case of a finding.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/shop.ndjson")
+        >>> example = diagnosis.findings[0].examples[0]
+        >>> example.ids, example.place
+        (('c4fbb6e1-897e-4d81-9099-60b1226d4170', 'user-1028b'), 'examples/shop.ndjson:209')
+    """
 
     ids: tuple[str, ...] = ()
     """The IDs concerned, as they were sent; the finding is about the first."""
@@ -48,7 +64,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fault of an implementation, or a possible one."""
+    """One fault of an implementation, or a possible one.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/shop.ndjson")
+        >>> finding = diagnosis.findings[0]
+        >>> finding.code, finding.severity, finding.count
+        ('shared-device', <Severity.ERROR: 0>, 1)
+        >>> print(finding.title)
+        1 anonymous ID that a user had claimed came up with further users
+    """
 
     code: str
     """Its name, which stays: docs/doctor.md lists them."""
@@ -71,7 +97,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotLookedFor:
-    """A finding that the files or the journal cannot show."""
+    """A finding that the files or the journal cannot show.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/shop.ndjson")
+        >>> diagnosis.not_looked_for[0]
+        NotLookedFor(code='anonymous-profile', reason='no profile updates were given
+        (--profiles FILE)')
+    """
 
     code: str
     reason: str
@@ -79,7 +113,15 @@ class NotLookedFor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The files or the journal in numbers."""
+    """The files or the journal in numbers.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> diagnosis = doctor.examine("examples/shop.ndjson")
+        >>> overview = diagnosis.overview
+        >>> overview.events, overview.ids, overview.clusters, overview.rejected
+        (600, 158, 76, 6)
+    """
 
     sources: tuple[str, ...]
     """The files, or the journal."""

@@ -13,6 +13,13 @@ class Limits:
 
     Raises:
         ValueError: One is less than 1.
+
+    Examples:
+        >>> from idmerge import doctor
+        >>> strict = doctor.Limits(anon_ids_a_day=3)
+        >>> found = doctor.examine("examples/shop.ndjson", limits=strict).findings
+        >>> [finding.title for finding in found if finding.code == "reset-storm"]
+        ['6 users came under more than 3 anonymous IDs within 24 hours']
     """
 
     events_a_day: int = DAY_LIMIT

@@ -54,6 +54,12 @@ def choice_of(dialect: str | Dialect | None = None, columns: Mapping[str, str] |
 
     Raises:
         DialectError: There is no such dialect or role.
+
+    Examples:
+        >>> from idmerge.files import choice_of
+        >>> choice = choice_of(columns={"event": "action", "distinct_id": "uid"})
+        >>> choice.of(["action", "uid", "plan"]).title
+        'columns event=action, distinct_id=uid'
     """
     chosen = named(dialect) if isinstance(dialect, str) else dialect
     if columns:

@@ -14,7 +14,14 @@ PIECE = 2**20
 
 
 class RereadableFile(NamedTuple):
-    """A file that can be read as often as one likes."""
+    """A file that can be read as often as one likes.
+
+    Examples:
+        >>> from idmerge.files import rereadable
+        >>> file = rereadable("examples/shop.ndjson")
+        >>> file.path == file.name, file.copy
+        (True, None)
+    """
 
     path: str
     name: str
@@ -28,6 +35,14 @@ def rereadable(source: Source | RereadableFile) -> RereadableFile:
 
     Raises:
         OSError: It cannot be opened, or there is no room for the copy.
+
+    Examples:
+        >>> import io
+        >>> from idmerge.files import read, rereadable
+        >>> event = b'{"event": "Login", "properties": {"distinct_id": "ana"}}'
+        >>> file = rereadable(io.BytesIO(event))
+        >>> [len(batch) for _ in range(2) for batch in read(file.path)]
+        [1, 1]
     """
     if isinstance(source, RereadableFile):
         return source

@@ -72,7 +72,26 @@ SPELLINGS = _spellings()
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """The names under which rows have their fields, and where properties are."""
+    """The names under which rows have their fields, and where properties are.
+
+    Examples:
+        >>> from idmerge.files import BUILT_IN
+        >>> pipeline = BUILT_IN["pipeline"]
+        >>> pipeline.event_of({"event_name": "Login", "distinct_id": "ana", "insert_id": "e1"})
+        {'event': 'Login', 'properties': {'$insert_id': 'e1', 'distinct_id': 'ana'}}
+        >>> ours = BUILT_IN["flat"].with_columns({"event": "action", "distinct_id": "uid"})
+        >>> ours.raw_names(["action", "uid", "plan"]), ours.property_of("uid")
+        ({'action': 'event', 'uid': 'distinct_id', 'plan': 'plan'}, 'distinct_id')
+        >>> ours.settled(["action", "plan"], inside=[]).title
+        'columns event=action, distinct_id=uid (uid is not in the first rows)'
+        >>> BUILT_IN["singer"].row_of({"type": "RECORD", "record": {"event": "Login"}})
+        {'event': 'Login'}
+        >>> row = {"distinct_id": "crm-17", "resolved_distinct_id": "ana"}
+        >>> BUILT_IN["mappings"].mapping_of(row)
+        ('crm-17', 'ana')
+        >>> "insert_id" in pipeline.names
+        True
+    """
 
     name: str
     """The name by which ``dialect=`` and ``--dialect`` choose it."""
@@ -244,6 +263,13 @@ def _with_columns(dialect: Dialect, columns: Mapping[str, str]) -> Dialect:
 
 
 MIXPANEL = Dialect(name="mixpanel", title="Mixpanel export", is_flat=False)
+"""The dialect of raw exports: ``event`` beside ``properties``.
+
+Examples:
+    >>> from idmerge.files import MIXPANEL
+    >>> MIXPANEL.event, MIXPANEL.properties, MIXPANEL.is_flat
+    (('event',), ('properties',), False)
+"""
 PIPELINE = Dialect(name="pipeline", title="Mixpanel pipeline", event=("event_name",))
 CONNECTOR = Dialect(name="connector", title="connector's table", event=("name",))
 FLAT = Dialect(name="flat", title="flat events")
@@ -263,7 +289,14 @@ BUILT_IN = {
     dialect.name: dialect
     for dialect in (MIXPANEL, PIPELINE, CONNECTOR, FLAT, WAREHOUSE, SINGER, MAPPINGS, PEOPLE)
 }
-"""The dialects that have names."""
+"""The dialects that have names.
+
+Examples:
+    >>> from idmerge.files import BUILT_IN
+    >>> sorted(BUILT_IN)
+    ['connector', 'flat', 'mappings', 'mixpanel', 'people', 'pipeline', 'singer',
+    'warehouse']
+"""
 
 
 class _Product(NamedTuple):
@@ -370,7 +403,13 @@ def named(name: str) -> Dialect:
 
 
 def listed(keys: Iterable[str]) -> str:
-    """Return ``keys`` in words, the first ones where there are many."""
+    """Return ``keys`` in words, the first ones where there are many.
+
+    Examples:
+        >>> from idmerge.files import listed
+        >>> listed(["event", "uid"])
+        "'event', 'uid'"
+    """
     names = [f"{key!r:.60}" for key in keys]
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return (", ".join(names[:_MANY]) + more) if names else "no keys"

@@ -34,7 +34,13 @@ def is_odd(value: object) -> bool:
 
 
 def odd_ids_in_words(count: int) -> str:
-    """Return in words that so many events have an ID which can be none."""
+    """Return in words that so many events have an ID which can be none.
+
+    Examples:
+        >>> from idmerge.files import odd_ids_in_words
+        >>> print(odd_ids_in_words(1))
+        1 event has an ID that is neither text nor a whole number, and belongs to nobody
+    """
     have, belong = ("has", "belongs") if count == 1 else ("have", "belong")
     return (
         f"{counted(count, 'event')} {have} an ID that is neither text nor a whole number, "

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 
 class JudgedLink(NamedTuple):
-    """A link where it stands in a file, and its outcome."""
+    """A link where it stands in a file, and its outcome.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import scan
+        >>> [piece] = scan("examples/flow-4-shared-device-without-reset.ndjson")
+        >>> *_, link = piece.judged(piece.apply_to(Resolver()))
+        >>> link.line, link.outcome, link.failure_reason
+        (4, <Outcome.ANON_CLAIMED: 4>, 'errAnonDistinctIdAssignedAlready')
+    """
 
     path: str
     line: int

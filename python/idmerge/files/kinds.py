@@ -13,5 +13,11 @@ _KINDS: dict[str | int, Kind] = {
 
 
 def kind_named(name: object) -> Kind | None:
-    """Return the kind that a file calls ``name``: its word, its event's name or its number."""
+    """Return the kind that a file calls ``name``: its word, its event's name or its number.
+
+    Examples:
+        >>> from idmerge.files import kind_named
+        >>> kind_named("$create_alias"), kind_named("merge"), kind_named("unite")
+        (<Kind.ALIAS: 1>, <Kind.MERGE: 2>, None)
+    """
     return _KINDS.get(name) if isinstance(name, (str, int)) and not isinstance(name, bool) else None

@@ -100,7 +100,14 @@ def zone_of(quarters: int) -> str:
 
 
 def local_times(offset: str, timezone: str | None = None) -> str:
-    """Return in words that times, read as those of ``timezone``, are at this ``offset``."""
+    """Return in words that times, read as those of ``timezone``, are at this ``offset``.
+
+    Examples:
+        >>> from idmerge.files import local_times
+        >>> print(local_times("+05:30"))
+        the times of most events are +05:30 from when Mixpanel received these
+        ($mp_api_timestamp_ms, else mp_processing_time_ms), so they look local
+    """
     under = f"read as times of {timezone}, " if timezone else ""
     late = LATE_TOO if offset.startswith("-") else ""
     return (

@@ -24,15 +24,51 @@ if TYPE_CHECKING:
     from idmerge.resolver import Resolver
 
 BATCH = 8192
-"""Events or links in a batch, at most."""
+r"""Events or links in a batch, at most.
+
+Examples:
+    >>> import json
+    >>> from pathlib import Path
+    >>> from idmerge import testing
+    >>> from idmerge.files import BATCH, read
+    >>> lines = (json.dumps(event) + "\n" for event in testing.events(BATCH + 1))
+    >>> _ = Path("e.ndjson").write_text("".join(lines))
+    >>> [len(batch) for batch in read("e.ndjson")]
+    [8192, 1]
+"""
 BATCH_BYTES = 16 * 2**20
-"""Text in a batch, beyond which it ends early."""
+"""Text in a batch, beyond which it ends early.
+
+Examples:
+    >>> from idmerge.files import BATCH_BYTES
+    >>> BATCH_BYTES // 2**20
+    16
+"""
 MAX_LINE = 16 * 2**20
-"""Longest line, or item of a JSON array, in bytes, its end included."""
+"""Longest line, or item of a JSON array, in bytes, its end included.
+
+Examples:
+    >>> from idmerge.files import MAX_LINE
+    >>> MAX_LINE // 2**20
+    16
+"""
 
 
 class Piece(Protocol):
-    """Events or links that stand one after another in a file; true, also without events."""
+    """Events or links that stand one after another in a file; true, also without events.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import scan
+        >>> [piece] = scan("examples/flow-4-shared-device-without-reset.ndjson")
+        >>> report = piece.apply_to(Resolver())
+        >>> piece.path[-12:], len(piece), piece.has_ids(), piece.odd_ids()
+        ('reset.ndjson', 5, True, [])
+        >>> for link in piece.judged(report):
+        ...     print(link.line, link.kind, link.outcome)
+        2 IDENTIFY MERGED
+        4 IDENTIFY ANON_CLAIMED
+    """
 
     @property
     def path(self) -> str:
@@ -69,7 +105,18 @@ class Piece(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events as dicts, from lines or items of JSON."""
+    """Events as dicts, from lines or items of JSON.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import read
+        >>> [batch] = read("examples/flow-1-new-user.ndjson")
+        >>> len(batch), batch.lines[1], batch.events[1]["event"], batch.has_ids(), batch.odd_ids()
+        (5, 2, 'Page View', True, [])
+        >>> report = batch.apply_to(Resolver())
+        >>> [link.outcome for link in batch.judged(report)]
+        [<Outcome.MERGED: 0>]
+    """
 
     path: str
     """The file as messages name it."""
@@ -105,7 +152,20 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinkBatch:
-    """Links as columns, from CSV, Parquet or Arrow."""
+    r"""Links as columns, from CSV, Parquet or Arrow.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import read
+        >>> _ = Path("links.csv").write_text("kind,first,second\nmerge,ana,crm-17\nmerge,ana,ana\n")
+        >>> [batch] = read("links.csv")
+        >>> batch.link(0), batch.has_ids(), batch.odd_ids()
+        ((<Kind.MERGE: 2>, 'ana', 'crm-17'), True, [])
+        >>> report = batch.apply_to(Resolver())
+        >>> [(link.line, link.outcome) for link in batch.judged(report)]
+        [(2, <Outcome.MERGED: 0>), (3, <Outcome.SAME_IDS: 2>)]
+    """
 
     path: str
     """The file as messages name it."""
@@ -156,7 +216,20 @@ class LinkBatch:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be read: a piece without events or links."""
+    r"""A line that cannot be read: a piece without events or links.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import read
+        >>> _ = Path("e.ndjson").write_text('{"event": "Login", "properties": {}}\n{"event": \n')
+        >>> _, bad = read("e.ndjson")
+        >>> print(bad)
+        e.ndjson:2: the event is no JSON: Expecting value (column 11)
+        >>> report = bad.apply_to(Resolver())
+        >>> bad.line, len(bad), bad.has_ids(), bad.odd_ids(), list(bad.judged(report))
+        (2, 0, False, [], [])
+    """
 
     path: str
     """The file as messages name it."""

@@ -35,12 +35,25 @@ if TYPE_CHECKING:
     from idmerge.files.shape import Shape
 
 STDIN = "-"
-"""The name that stands for standard input."""
+"""The name that stands for standard input.
+
+Examples:
+    >>> from idmerge.files import STDIN, name_of
+    >>> name_of(STDIN)
+    '<stdin>'
+"""
 
 P = TypeVar("P")
 T = TypeVar("T")
 Source = str | os.PathLike[str] | BinaryIO
-"""A file's path, ``"-"`` for standard input, or a file open for reading bytes."""
+"""A file's path, ``"-"`` for standard input, or a file open for reading bytes.
+
+Examples:
+    >>> import io
+    >>> from pathlib import Path
+    >>> from idmerge.files import Source
+    >>> sources: list[Source] = ["events.ndjson.gz", Path("events.parquet"), io.BytesIO(b"{}")]
+"""
 
 
 def read(  # noqa: PLR0913 - each says what is wanted
@@ -70,6 +83,15 @@ def read(  # noqa: PLR0913 - each says what is wanted
             be read, or is open and was read already.
         MissingExtraError: Its format needs pyarrow, which is not installed.
         OSError: It cannot be opened.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import read
+        >>> r = Resolver()
+        >>> for batch in read("examples/shop.ndjson"):
+        ...     report = batch.apply_to(r)
+        ...     print(len(batch), report.merged)
+        600 82
     """
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns)
@@ -102,6 +124,16 @@ def read_updates(
         FileFormatError: The file is damaged, holds events, mappings or links, or no line is an
             update.
         OSError: It cannot be opened.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge import Profiles, Resolver
+        >>> from idmerge.files import read_updates
+        >>> _ = Path("people.ndjson").write_text('{"$distinct_id": "ana", "$set": {"plan": "pro"}}')
+        >>> profiles = Profiles(Resolver())
+        >>> for batch in read_updates("people.ndjson"):
+        ...     print(profiles.update_many(batch.events).outcomes)
+        Counter({<UpdateOutcome.APPLIED: 0>: 1})
     """
     path = name_of(source)
     people = People(path, people_choice(dialect, columns), on_dialect)
@@ -156,6 +188,14 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     other arguments are those of `read`.
 
     Raises what `read` raises.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import scan
+        >>> r = Resolver()
+        >>> for piece in scan("examples/shop.ndjson"):
+        ...     print(type(piece).__name__, piece.apply_to(r).merged)
+        StepBatch 82
     """
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns)
@@ -296,7 +336,13 @@ def _check_unread(path: str, stream: BinaryIO, magic: bytes) -> None:
 
 
 def name_of(source: Source) -> str:
-    """Return what messages call ``source``."""
+    """Return what messages call ``source``.
+
+    Examples:
+        >>> from idmerge.files import name_of
+        >>> name_of("events.ndjson"), name_of("-")
+        ('events.ndjson', '<stdin>')
+    """
     if isinstance(source, (str, os.PathLike)):
         return "<stdin>" if source == STDIN else os.fspath(source)
     return str(getattr(source, "name", "<file>"))

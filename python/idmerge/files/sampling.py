@@ -57,7 +57,14 @@ AT_HAND = 2**16
 
 
 class Sample(NamedTuple):
-    """Signs in the first events of files."""
+    """Signs in the first events of files.
+
+    Examples:
+        >>> from idmerge.files import sampled
+        >>> sampled(["examples/shop.ndjson"])
+        Sample(is_simplified=False, backward=None, offset=None,
+        first='examples/shop.ndjson:1', likely_id=None)
+    """
 
     is_simplified: bool = False
     """True if ordinary events name a device and a user, and no event states a link."""
@@ -83,6 +90,14 @@ def sampled(
 
     ``dialect`` and ``columns`` are those of `idmerge.files.read`. Where the caller ``reads_times``,
     those that name no zone are of ``timezone``.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge.files import sampled
+        >>> event = '{"event": "Login", "properties": {"$device_id": "d1", "$user_id": "ana"}}'
+        >>> _ = Path("e.ndjson").write_text(event)
+        >>> sampled(["e.ndjson"]).is_simplified
+        True
     """
     choice = choice_of(dialect, columns)
     order = Order()

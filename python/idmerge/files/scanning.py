@@ -44,6 +44,18 @@ class StepBatch:
     """Events as the steps that they state, from lines of JSON.
 
     An event that the core left to Python is in ``events``; of the others only the IDs are kept.
+
+    Examples:
+        >>> from idmerge import Resolver
+        >>> from idmerge.files import scan
+        >>> [batch] = scan("examples/flow-1-new-user.ndjson")
+        >>> len(batch), batch.line(2), batch.row(2), batch.has_ids(), batch.odd_ids()
+        (5, 3, 2, True, [])
+        >>> batch.link(2).second, batch.distinct_id(4)
+        ('ada@example.com', 'ada@example.com')
+        >>> report = batch.apply_to(Resolver())
+        >>> [(link.line, link.outcome) for link in batch.judged(report)]
+        [(3, <Outcome.MERGED: 0>)]
     """
 
     path: str
@@ -87,6 +99,13 @@ class StepBatch:
         """Apply the events as `apply_to` does, and note who each sender was before (SPEC 6).
 
         The notes are for the columns of the same events, while they wait to be written.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> from idmerge.files import scan
+            >>> [batch] = scan("examples/flow-1-new-user.ndjson")
+            >>> batch.apply_and_follow(Resolver())
+            Report(1 link: 1 MERGED)
         """
         return Report(*resolver._take_scan(*self._steps(), follows=True))
 
@@ -123,6 +142,15 @@ class StepBatch:
             CapacityError: The resolver is full; those before the event that did not fit are
                 applied.
             CanonicalError: The canonical strategy is a callable, which cannot be followed.
+
+        Examples:
+            >>> import pyarrow as pa
+            >>> from idmerge import Resolver
+            >>> from idmerge.files import scan
+            >>> [batch] = scan("examples/flow-1-new-user.ndjson")
+            >>> ids = pa.array(map(batch.distinct_id, range(len(batch))), pa.string())
+            >>> batch.follow(Resolver(), ids).to_pylist()[3:]
+            ['ada@example.com', 'ada@example.com']
         """
         check_can_be_followed(resolver.canonical)
         return resolver._follow_scan(ids, *self._steps())

@@ -58,7 +58,7 @@ def sorted_by_processing_time(
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
 ) -> list[RereadableFile]:
-    """Return ``sources`` with their events in one file, by `mp_processing_time_ms`.
+    r"""Return ``sources`` with their events in one file, by `mp_processing_time_ms`.
 
     Where that is missing, `$mp_api_timestamp_ms` counts. The file is a temporary one that goes when
     nobody holds it any more; its lines are of the raw shape and count from 1. Files of links stay
@@ -67,6 +67,15 @@ def sorted_by_processing_time(
     Raises:
         FileFormatError: A file is damaged, or holds events in columns beside JSON.
         OSError: A file cannot be opened, or there is no room for the runs.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge.files import read, sorted_by_processing_time
+        >>> event = '{"event": "E%d", "distinct_id": "ana", "mp_processing_time_ms": %d}\n'
+        >>> _ = Path("e.ndjson").write_text(event % (2, 2000) + event % (1, 1000))
+        >>> [file] = sorted_by_processing_time(["e.ndjson"])
+        >>> [event["event"] for batch in read(file.path) for event in batch.events]
+        ['E1', 'E2']
     """
     files = [file if isinstance(file, RereadableFile) else rereadable(file) for file in sources]
     choice = choice_of(dialect, columns)

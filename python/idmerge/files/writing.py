@@ -37,7 +37,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def replacing(path: str) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of ``path`` once the block ends without an error.
+    r"""Open a new file that takes the place of ``path`` once the block ends without an error.
 
     An old file passes on its permissions, of a link the target is replaced. A pipe, a device or a
     descriptor (``/dev/stdout``) is written as it is. ``name`` of the stream is the path of the new
@@ -45,6 +45,14 @@ def replacing(path: str) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: No file can be made there, or the disk is full; the error names ``path``.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge.files import replacing
+        >>> with replacing("mapping.csv") as stream:
+        ...     _ = stream.write(b"distinct_id,canonical_id\ncrm-17,ana\n")
+        >>> Path("mapping.csv").exists()
+        True
     """
     status = _checked_status(path)
     if (descriptor := _descriptor(path)) is not None:
@@ -76,6 +84,15 @@ def check_replaceable(path: str) -> None:
 
     Raises:
         OSError: No file can be made there; the error names ``path``.
+
+    Examples:
+        >>> from idmerge.files import check_replaceable
+        >>> check_replaceable("mapping.csv")
+        >>> try:
+        ...     check_replaceable("examples")
+        ... except IsADirectoryError as error:
+        ...     print(error)
+        [Errno 21] Is a directory: 'examples'
     """
     status = _checked_status(path)
     if _descriptor(path) is not None:
@@ -92,6 +109,10 @@ def check_replaceable_directory(path: str, check: Callable[[Path], None]) -> Non
 
     Raises:
         OSError: It cannot be made; the error names ``path``.
+
+    Examples:
+        >>> from idmerge.files import check_replaceable_directory
+        >>> check_replaceable_directory("stitched", lambda directory: None)
     """
     check_local(path)
     _status(path)
@@ -114,7 +135,7 @@ def _checked_status(path: str) -> os.stat_result | None:
 
 @contextmanager
 def replacing_directory(path: str, check: Callable[[Path], None]) -> Iterator[Path]:
-    """Make a new directory that takes the place of ``path`` once the block ends without an error.
+    r"""Make a new directory that takes the place of ``path`` once the block ends without an error.
 
     ``check`` is given the directory (or file) that would be replaced, if there is one, and raises
     if it must not be. If a writer was killed between the two renames, the old directory is put back
@@ -122,6 +143,14 @@ def replacing_directory(path: str, check: Callable[[Path], None]) -> Iterator[Pa
 
     Raises:
         OSError: It cannot be made, or the disk is full; the error names ``path``.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from idmerge.files import replacing_directory
+        >>> with replacing_directory("stitched", lambda old: None) as directory:
+        ...     _ = (directory / "part-00000.csv").write_bytes(b"distinct_id\nana\n")
+        >>> [path.name for path in Path("stitched").iterdir()]
+        ['part-00000.csv']
     """
     check_local(path)
     _status(path)

@@ -27,6 +27,17 @@ def check_zone(name: str | None) -> str | None:
     Raises:
         TypeError: It is no text.
         ValueError: No zone has that name.
+
+    Examples:
+        >>> from idmerge.files import check_zone
+        >>> check_zone("Asia/Kolkata")
+        'Asia/Kolkata'
+        >>> try:
+        ...     check_zone("Kolkata")
+        ... except ValueError as error:
+        ...     print(error)
+        no time zone is called 'Kolkata'; expected a name such as Asia/Kolkata or
+        Europe/Berlin
     """
     if name is None:
         return None

@@ -43,7 +43,24 @@ def moment(written_at: int) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A commit, or a part of one that can be read alone."""
+    """A commit, or a part of one that can be read alone.
+
+    Examples:
+        >>> from idmerge import DurableResolver
+        >>> from idmerge.journal import open_journal
+        >>> with DurableResolver.open("ids.idmerge") as r:
+        ...     _ = r.merge("ana", "crm-17"), r.commit()
+        >>> journal = open_journal("ids.idmerge", create=False, read_only=True)
+        >>> batch = journal.batch(0)
+        >>> batch.check()
+        >>> batch.steps, batch.time.tzname(), batch.head()["goes_on"]
+        (1, 'UTC', 0)
+        >>> batch.sealed() == batch, batch.computed_checksum() == batch.checksum
+        (True, True)
+        >>> batch.without_blocks().texts
+        b''
+        >>> journal.close()
+    """
 
     number: int
     """Its place, counted from 0."""

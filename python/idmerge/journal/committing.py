@@ -61,13 +61,29 @@ class CommittingResolver(Resolver):
 
     @property
     def offsets(self) -> Offsets:
-        """The positions in the caller's sources as of the last commit, by the sources' names."""
+        """The positions in the caller's sources as of the last commit, by the sources' names.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.commit({"logins": 1017, "mails": "2024-05-01"}), r.commit({"mails": None})
+            ...     print(r.offsets)
+            {'logins': 1017}
+        """
         self._settle_if_possible()
         return dict(self._offsets)
 
     @property
     def uncommitted(self) -> int:
-        """The number of steps that are not in the journal yet."""
+        """The number of steps that are not in the journal yet.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.observe("ben")
+            ...     print(r.uncommitted, r.commit(), r.uncommitted)
+            2 1 0
+        """
         self._settle_if_possible()
         return self._pending_count()
 
@@ -85,6 +101,13 @@ class CommittingResolver(Resolver):
         Raises:
             OSError: It could not be written. Nothing is lost: what was to be written still is.
             SealedError: The resolver was opened to read, or is closed.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17")
+            ...     print(r.commit(offsets={"logins": 1017}))
+            1
         """
         with self._guard:
             stated = self._stated(offsets)
@@ -119,6 +142,14 @@ class CommittingResolver(Resolver):
         its journal does not. An error before leaves it as `commit` does. An interrupt that comes
         when the last of it is being written leaves open whether all is in the journal, or nothing:
         open the journal anew and look at `offsets`.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> from idmerge.files import scan
+            >>> with DurableResolver.open("ids.idmerge") as r:
+            ...     pieces = scan("examples/shop.ndjson")
+            ...     print(r.commit_all((piece.apply_to(r) for piece in pieces), {"shop": 1}))
+            89
         """
         with self._guard:
             self.commit()

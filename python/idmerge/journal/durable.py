@@ -57,6 +57,15 @@ class DurableResolver(CommittingResolver):
     """A `Resolver` with a journal; `open` makes one.
 
     Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
+
+    Examples:
+        >>> from idmerge import DurableResolver
+        >>> with DurableResolver.open("ids.idmerge") as r:
+        ...     _ = r.merge("ana", "crm-17")
+        ...     _ = r.commit(offsets={"logins": 1017})
+        >>> with DurableResolver.open("ids.idmerge") as r:
+        ...     print(r.resolve("crm-17"), r.offsets)
+        ana {'logins': 1017}
     """
 
     __slots__ = (
@@ -150,6 +159,14 @@ class DurableResolver(CommittingResolver):
             TypeError: ``policy`` is no `Policy`, or ``as_of`` neither a position nor a datetime.
             ValueError: ``threads`` is no positive integer; ``as_of`` without ``read_only``, or
                 without a time zone.
+
+        Examples:
+            >>> from idmerge import DurableResolver, Policy
+            >>> with DurableResolver.open("ids.idmerge", Policy(max_cluster_size=501)) as r:
+            ...     _ = r.merge("ana", "ben"), r.merge("ben", "crm-17"), r.commit()
+            >>> with DurableResolver.open("ids.idmerge", read_only=True, as_of=1) as past:
+            ...     print(past.members("ana"), past.policy.max_cluster_size)
+            ['ana', 'ben'] 501
         """
         if as_of is not None and not read_only:
             raise ValueError("as_of looks back at a journal, which read_only=True must allow")
@@ -285,6 +302,17 @@ class DurableResolver(CommittingResolver):
         Raises:
             JournalError: The journal is damaged.
             SealedError: It is closed, was not opened to read, or with ``as_of``.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> writer = DurableResolver.open("ids.idmerge")
+            >>> reader = DurableResolver.open("ids.idmerge", read_only=True)
+            >>> writer.merge("ana", "crm-17"), writer.commit()
+            (<Outcome.MERGED: 0>, 1)
+            >>> reader.refresh(), reader.resolve("crm-17")
+            (1, 'ana')
+            >>> writer.close(), reader.close()
+            (None, None)
         """
         if not self._read_only or self._is_of_the_past:
             raise SealedError("only a resolver that was opened to read, and without as_of, can be refreshed")
@@ -309,6 +337,12 @@ class DurableResolver(CommittingResolver):
             OSError: It could not be written.
             SealedError: The resolver was opened to read, or is closed.
             ValueError: Some steps are not committed.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open("ids.idmerge") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     r.checkpoint()
         """
         with self._guard:
             self._pending()  # Refuses a resolver that takes no changes.
@@ -331,7 +365,17 @@ class DurableResolver(CommittingResolver):
         return True
 
     def close(self) -> None:
-        """Let go of the journal; what was not committed is lost, and a warning says so."""
+        """Let go of the journal; what was not committed is lost, and a warning says so.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> r = DurableResolver.open(":memory:")
+            >>> r.merge("ana", "crm-17"), r.commit()
+            (<Outcome.MERGED: 0>, 1)
+            >>> r.close()
+            >>> r.resolve("crm-17")  # It still answers.
+            'ana'
+        """
         self._close()
 
     def _close(self) -> None:
@@ -389,6 +433,14 @@ class DurableResolver(CommittingResolver):
 
         Raises:
             PositionError: ``since`` lies ahead, or is negative.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     changed = r.changes(since=0).to_pydict()
+            >>> changed["distinct_id"], changed["new_canonical_id"], changed["position"]
+            (['crm-17'], ['ana'], [1])
         """
         with self._guard:
             if not isinstance(since, int):
@@ -399,7 +451,16 @@ class DurableResolver(CommittingResolver):
             return self._changes(self._blocks(self._feed_start(since)))
 
     def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
-        """Return why two IDs are one person, as `Resolver.explain`, with times of commits."""
+        """Return why two IDs are one person, as `Resolver.explain`, with times of commits.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     for link in r.explain("ana", "crm-17"):
+            ...         print(link.position, link.kind, link.time is not None)
+            0 MERGE True
+        """
         with self._guard:
             self._check_open()
             self._settle_if_possible()  # It says when each link was committed.
@@ -408,7 +469,15 @@ class DurableResolver(CommittingResolver):
             return None if links is None else recorded(links, self._times.of)
 
     def why_not(self, a: AnyId, b: AnyId) -> list[RecordedLink]:
-        """Return the rejected links between the clusters of two IDs, in their order."""
+        """Return the rejected links between the clusters of two IDs, in their order.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.alias("crm-17", "ana"), r.alias("crm-17", "ben"), r.commit()
+            ...     print([(link.position, link.outcome.name) for link in r.why_not("ana", "ben")])
+            [(1, 'ALIAS_TAKEN')]
+        """
         with self._guard:
             return recorded(self._why_not(a, b, self._blocks()), self._times.of)
 
@@ -430,6 +499,14 @@ class DurableResolver(CommittingResolver):
         Raises:
             RetractionError: A position is not there, is taken back already, or cannot be undone.
             SealedError: The resolver was opened to read, or is closed.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "ben"), r.commit()
+            ...     print(r.retract(0).to_pydict()["distinct_id"], r.same("ana", "ben"))
+            ...     _ = r.commit()
+            ['ben'] False
         """
         with self._guard:
             for position in positions:
@@ -442,7 +519,17 @@ class DurableResolver(CommittingResolver):
             return self._retract(self._blocks(), list(positions), dry_run)
 
     def forget(self, distinct_id: AnyId) -> None:
-        """Forget an ID, for good, as `Resolver.forget`; `compact` wipes it from the journal."""
+        """Forget an ID, for good, as `Resolver.forget`; `compact` wipes it from the journal.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open("ids.idmerge") as r:
+            ...     _ = r.merge("ana", "ana@example.com"), r.commit()
+            ...     r.forget("ana@example.com")
+            ...     r.compact()
+            ...     print(r.members("ana"))
+            ['ana']
+        """
         with self._guard:  # Not while the journal is compacted.
             super().forget(distinct_id)
 

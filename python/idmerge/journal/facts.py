@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 3
-"""The version of the format of new journals."""
+"""The version of the format of new journals.
+
+Examples:
+    >>> from idmerge.journal import FORMAT
+    >>> FORMAT
+    3
+"""
 FORMATS = range(1, FORMAT + 1)
 """The versions that are read, and written to as they are: a journal keeps the format that it was
 made in."""
@@ -25,7 +31,15 @@ _SINCE_FORMAT_3 = {"verdicts": "ignore", "evidence": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts that hold for a whole journal."""
+    """Facts that hold for a whole journal.
+
+    Examples:
+        >>> from idmerge import Policy
+        >>> from idmerge.journal import Facts
+        >>> facts = Facts(policy=Policy(max_cluster_size=501), canonical="stable")
+        >>> Facts.from_json(facts.to_json()) == facts
+        True
+    """
 
     policy: Policy
     """The rules by which its links are judged."""

@@ -25,6 +25,15 @@ def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool)
         JournalError: It is in use by another writer, no journal, or damaged.
         MissingExtraError: It is a URL, and psycopg is not installed.
         OSError: It cannot be reached.
+
+    Examples:
+        >>> from idmerge import DurableResolver
+        >>> from idmerge.journal import open_journal
+        >>> DurableResolver.open("ids.idmerge", canonical="first_seen").close()
+        >>> journal = open_journal("ids.idmerge", create=False, read_only=True)
+        >>> journal.facts().canonical, list(journal.batches())
+        ('first_seen', [])
+        >>> journal.close()
     """
     if is_journal_url(path):
         from idmerge.journal.postgres import PostgresJournal  # noqa: PLC0415 - needs an extra

@@ -16,7 +16,20 @@ MEMORY = ":memory:"
 
 
 class Journal(Protocol):
-    """A store of batches, with one writer at a time; readers see whole commits only."""
+    """A store of batches, with one writer at a time; readers see whole commits only.
+
+    Examples:
+        >>> from idmerge import DurableResolver
+        >>> from idmerge.journal import open_journal
+        >>> with DurableResolver.open("ids.idmerge") as r:
+        ...     _ = r.merge("ana", "crm-17"), r.commit({"logins": 1017})
+        >>> journal = open_journal("ids.idmerge", create=False, read_only=True)
+        >>> journal.facts().canonical, len(list(journal.batches())), journal.batch(1)
+        ('stable', 1, None)
+        >>> [head["offsets"] for head in journal.heads()], len(journal.blocks(0, 1))
+        (['{"logins": 1017}'], 1)
+        >>> journal.close()
+    """
 
     name: str
     """Its name in messages."""
@@ -39,6 +52,18 @@ class Journal(Protocol):
 
         Raises:
             OSError: They could not be written; the journal is as it was before.
+
+        Examples:
+            >>> from idmerge import Policy
+            >>> from idmerge.journal import Batch, Facts, open_journal
+            >>> journal = open_journal("ids.idmerge", create=True, read_only=False)
+            >>> journal.state(Facts(policy=Policy(), canonical="stable"))
+            >>> places = ("number", "position", "end_position", "first_id", "end_id", "steps")
+            >>> stated = {"written_at": 0, "offsets": '{"logins": 1017}', "retractions": None}
+            >>> batch = Batch(**dict.fromkeys(places, 0), **stated, block=b"", texts=b"").sealed()
+            >>> journal.append([batch]), journal.rewrite(batch), journal.compact()
+            (None, None, None)
+            >>> journal.close()
         """
 
     def batches(self, after: Batch | None = None) -> Generator[Batch]:

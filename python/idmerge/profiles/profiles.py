@@ -77,6 +77,12 @@ class UpdateOutcome(Code):
     """The answer to a profile update; true if it was applied, but for mismatches.
 
     The numbers are stable.
+
+    Examples:
+        >>> from idmerge import Profiles, Resolver
+        >>> outcome = Profiles(Resolver()).update({"$distinct_id": "null", "$set": {"plan": "pro"}})
+        >>> outcome.name, outcome.accepted
+        ('INVALID_ID', False)
     """
 
     APPLIED = 0
@@ -102,7 +108,14 @@ class UpdateOutcome(Code):
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """The outcomes of many updates."""
+    """The outcomes of many updates.
+
+    Examples:
+        >>> from idmerge import Profiles, Resolver
+        >>> report = Profiles(Resolver()).update_many([{"$distinct_id": "ana", "$add": {"n": "1"}}])
+        >>> len(report), report.malformed
+        (1, {0: "$add of 'n' must be a number, got '1'"})
+    """
 
     outcomes: Counter[UpdateOutcome] = field(default_factory=Counter)
     """The number of updates with each outcome."""
@@ -160,6 +173,21 @@ class Profiles:
     Raises:
         TypeError: ``resolver`` is none.
         ValueError: ``merge_profiles`` is neither.
+
+    Examples:
+        >>> from idmerge import Profiles, Resolver
+        >>> r = Resolver()
+        >>> profiles = Profiles(r, merge_profiles="fill")
+        >>> profiles.update({"$distinct_id": "ana", "$set": {"plan": "pro"}})
+        <UpdateOutcome.APPLIED: 0>
+        >>> profiles.update({"$distinct_id": "crm-17", "$set": {"city": "Porto"}})
+        <UpdateOutcome.APPLIED: 0>
+        >>> r.merge("ana", "crm-17"), profiles.get("crm-17")
+        (<Outcome.MERGED: 0>, {'plan': 'pro', 'city': 'Porto'})
+        >>> profiles.hidden("ana"), profiles.hidden_count, profiles.resolver is r
+        ({'crm-17': {'city': 'Porto'}}, 1, True)
+        >>> profiles.table().to_pylist(), profiles.renamed(), profiles.merge_profiles
+        ([{'distinct_id': 'ana', 'plan': 'pro', 'city': 'Porto'}], {}, 'fill')
     """
 
     def __init__(self, resolver: WhoIsWho, *, merge_profiles: MergeProfiles = "hide") -> None:
@@ -239,6 +267,13 @@ class Profiles:
         Raises:
             DialectError: There is no such dialect or role, or it is another one than ``people``.
             TypeError: An update is neither a mapping nor text; those before it are applied.
+
+        Examples:
+            >>> from idmerge import Profiles, Resolver
+            >>> profiles = Profiles(Resolver())
+            >>> report = profiles.update_many([{"$distinct_id": "ana", "$add": {"visits": 1}}] * 2)
+            >>> report.operations, profiles.get("ana"), profiles.forget("ana")
+            (Counter({'$add': 2}), {'visits': 2}, True)
         """
         read_row = exported
         if dialect is not None or columns:
@@ -532,6 +567,14 @@ class Profiles:
             FileFormatError: The file is damaged, cut off, of a later form, or none that `save`
                 wrote; the message names file and line.
             OSError: It cannot be read.
+
+        Examples:
+            >>> from idmerge import Profiles, Resolver
+            >>> profiles = Profiles.load("people.store", Resolver(), missing_ok=True)
+            >>> _ = profiles.update({"$distinct_id": "ana", "$set": {"plan": "pro"}})
+            >>> profiles.save("people.store")
+            >>> Profiles.load("people.store", Resolver())
+            Profiles(1 shown, 0 hidden, merge_profiles='hide')
         """
         profiles = cls(resolver, merge_profiles=merge_profiles)
         check_local(path)

@@ -34,6 +34,23 @@ class Answer:
     """The answer to a question: yields a dict a row, prints as a table, exports Arrow.
 
     Each measure is a column, and once more with ``_unstitched`` behind its name.
+
+    Examples:
+        >>> import idmerge
+        >>> from idmerge import questions
+        >>> events = idmerge.stitch("examples/shop.ndjson")
+        >>> answer = questions.signup_rate(events)
+        >>> print(answer.finding)
+        51.3% of visitors sign up; without stitching it looks like 36.1%
+        >>> answer.headings()[:3], answer.cells()[0][:3]
+        (['visitors', 'sign ups', 'rate'], ['76', '39', '51.3%'])
+        >>> answer.about
+        'Visitors who did "Sign Up" · 600 events of 2024-01-01 (UTC)'
+        >>> answer.read_from("shop.parquet").scope.source
+        'shop.parquet'
+        >>> answer.chart("rate.html")
+        >>> b"51.3%" in answer.drawn("html")
+        True
     """
 
     title: str
@@ -63,7 +80,16 @@ class Answer:
         charted: Measure,
         scope: Scope | None = None,
     ) -> Answer:
-        """Return the answer whose table DuckDB gave as ``rows``."""
+        """Return the answer whose table DuckDB gave as ``rows``.
+
+        Examples:
+            >>> from idmerge.questions import Answer, SignupRate
+            >>> asked = SignupRate()
+            >>> shown = {"title": asked.title, "measures": asked.measures, "charted": asked.charted}
+            >>> answer = Answer.of_rows([(4, 2, 0.5, 5, 2, 0.4)], asked.sql(), key=None, **shown)
+            >>> [*answer][0]["rate_unstitched"], answer.heading
+            (0.4, 'Visitors who did "Sign Up"')
+        """
         import pyarrow as pa  # noqa: PLC0415
 
         numbers = {"count": pa.int64(), "share": pa.float64(), "sum": pa.float64()}

@@ -17,6 +17,11 @@ def length_of(given: timedelta | str) -> timedelta:
     Raises:
         TypeError: It is neither a timedelta nor text.
         ValueError: The text is no number and unit.
+
+    Examples:
+        >>> from idmerge.questions import length_of
+        >>> length_of("30d"), length_of("90min")
+        (datetime.timedelta(days=30), datetime.timedelta(seconds=5400))
     """
     if isinstance(given, timedelta):
         return given

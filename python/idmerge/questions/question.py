@@ -28,6 +28,18 @@ class Question(ABC):
     Raises:
         TypeError: ``blocked_ids`` is no collection of str.
         ValueError: A name is no Unicode text, or options contradict each other.
+
+    Examples:
+        >>> import idmerge
+        >>> from idmerge import questions
+        >>> events = idmerge.stitch("examples/shop.ndjson")
+        >>> asked = questions.SignupRate(by="month")
+        >>> asked.title
+        'Visitors who did "Sign Up", by month of the first event'
+        >>> asked.key.name, asked.events, asked.properties
+        ('month', ('Sign Up',), ())
+        >>> asked.finding([*asked.ask(events)])
+        '51.3% of visitors sign up; without stitching it looks like 36.1%'
     """
 
     measures: ClassVar[tuple[Measure, ...]]
@@ -91,6 +103,16 @@ class Question(ABC):
         """Return the statement that `ask` would run, and run nothing.
 
         Without ``events`` it is the one for columns as stitching makes them.
+
+        Examples:
+            >>> import duckdb
+            >>> import idmerge
+            >>> from idmerge import questions
+            >>> events = idmerge.stitch("examples/shop.ndjson", output="s.parquet")
+            >>> with duckdb.connect() as connection:
+            ...     _ = connection.execute("CREATE VIEW events AS FROM 's.parquet'")
+            ...     print(connection.execute(questions.SignupRate().sql()).fetchone()[:2])
+            (76, 39)
         """
         if events is None:
             return self.statement(Columns())
@@ -101,7 +123,14 @@ class Question(ABC):
 
     @abstractmethod
     def statement(self, columns: Columns) -> str:
-        """Return the statement."""
+        """Return the statement.
+
+        Examples:
+            >>> from idmerge.questions import SignupRate
+            >>> from idmerge.questions.sql import Columns
+            >>> SignupRate().statement(Columns()) == SignupRate().sql()
+            True
+        """
 
     @abstractmethod
     def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:

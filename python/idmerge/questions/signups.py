@@ -18,11 +18,31 @@ if TYPE_CHECKING:
     from idmerge.questions.sql import Columns
 
 Period = Literal["day", "week", "month"]
+"""The length of the periods of an answer, in UTC.
+
+Examples:
+    >>> from idmerge.questions import Period, SignupRate
+    >>> by: Period = "week"
+    >>> SignupRate(by=by).title
+    'Visitors who did "Sign Up", by week of the first event'
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignupRate(Question):
-    """The number of persons with any event, and of those among them with the event ``signup``."""
+    """The number of persons with any event, and of those among them with the event ``signup``.
+
+    Examples:
+        >>> import idmerge
+        >>> from idmerge import questions
+        >>> events = idmerge.stitch("examples/shop.ndjson")
+        >>> print(questions.SignupRate(by="month").ask(events))
+        Visitors who did "Sign Up", by month of the first event
+        <BLANKLINE>
+                      ------with stitching-----  ----without stitching----
+          month       visitors  sign ups   rate  visitors  sign ups   rate
+          2024-01-01        76        39  51.3%       108        39  36.1%
+    """
 
     measures: ClassVar = (
         Measure("visitors", "count"),
@@ -115,5 +135,16 @@ def signup_rate(
     """Return the share of visitors in ``events`` with ``signup``; see `SignupRate` for the options.
 
     Raises what `Question.ask` raises.
+
+    Examples:
+        >>> import idmerge
+        >>> from idmerge import questions
+        >>> events = idmerge.stitch("examples/shop.ndjson")
+        >>> print(questions.signup_rate(events))
+        Visitors who did "Sign Up"
+        <BLANKLINE>
+          ------with stitching-----  ----without stitching----
+          visitors  sign ups   rate  visitors  sign ups   rate
+                76        39  51.3%       108        39  36.1%
     """
     return SignupRate(signup=signup, by=by, **options).ask(events, dialect=dialect, columns=columns)

@@ -99,6 +99,14 @@ def event_names(
     """Return the names of ``events``, the most frequent first; see `Question.ask`.
 
     Raises what `opened` raises.
+
+    Examples:
+        >>> import idmerge
+        >>> from idmerge import questions
+        >>> events = idmerge.stitch("examples/shop.ndjson")
+        >>> questions.event_names(events)
+        ['Page View', 'Read Post', '$identify', 'Sign Up', 'Add to Cart', 'Purchase',
+        '$create_alias', '$merge']
     """
     with opened(events, (EVENT,), choice_of(dialect, columns)) as (connection, known):
         named = f"SELECT {known.text(EVENT)} AS name FROM events"
@@ -282,6 +290,14 @@ def is_stitched(
 
     Stitched events have the ID that was sent in a column of its own. Raw ones may be in any
     ``dialect``, or have ``columns`` of other names.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import idmerge
+        >>> from idmerge.questions import is_stitched
+        >>> events = idmerge.stitch("examples/shop.ndjson", output="s.parquet")
+        >>> is_stitched(Path("s.parquet")), is_stitched(Path("examples/shop.ndjson"))
+        (True, False)
     """
     candidates = _parquet_in(place) if place.is_dir() else [place]
     file = next(filter(is_parquet, candidates), None)

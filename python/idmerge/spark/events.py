@@ -84,6 +84,15 @@ def links(
     Raises:
         ColumnError: A column is missing.
         DialectError: There is no such dialect or role, or the events are of another product.
+
+    Examples:
+        >>> from pyspark.sql import SparkSession
+        >>> from idmerge import spark as on_spark
+        >>> spark = SparkSession.builder.getOrCreate()
+        >>> line = '{"event": "$merge", "properties": {"$distinct_ids": ["ana", "crm-17"]}}'
+        >>> events = spark.createDataFrame([(0, line)], "sent int, value string")
+        >>> on_spark.links(events, order="sent").collect()
+        [Row(sent=0, kind=2, first='ana', second='crm-17')]
     """
     orders = order_columns(events, order)
     choice = choice_of(dialect, columns)

@@ -82,6 +82,16 @@ def resolve(  # noqa: PLR0913 - each by its name
         MissingExtraError: The session lacks GraphFrames.
         OSError: The file system of ``save`` or ``previous`` cannot be reached.
         SparkSessionError: The session is one of Spark Connect.
+
+    Examples:
+        >>> from pyspark.sql import SparkSession
+        >>> from idmerge import spark as on_spark
+        >>> spark = SparkSession.builder.getOrCreate()
+        >>> rows = [(0, "merge", "ana", "crm-17"), (1, "merge", "crm-17", "ana@example.com")]
+        >>> links = spark.createDataFrame(rows, "n int, kind string, first string, second string")
+        >>> mapping = on_spark.resolve(links, order="n")
+        >>> sorted(tuple(row) for row in mapping.collect())
+        [('ana', 'ana', 3), ('ana@example.com', 'ana', 3), ('crm-17', 'ana', 3)]
     """
     check_session(links)
     spark = links.sparkSession

@@ -57,6 +57,17 @@ def stitch(  # noqa: PLR0913 - each option of a call
         ColumnError: A column is missing.
         MissingExtraError: The session lacks GraphFrames.
         ValueError: Neither ``mapping`` nor ``order`` is given.
+
+    Examples:
+        >>> from pyspark.sql import SparkSession
+        >>> from idmerge import spark as on_spark
+        >>> spark = SparkSession.builder.getOrCreate()
+        >>> rows = [("Login", "crm-17"), ("Login", "ben")]
+        >>> events = spark.createDataFrame(rows, "event string, distinct_id string")
+        >>> ids = [("ana", "ana"), ("crm-17", "ana")]
+        >>> mapping = spark.createDataFrame(ids, "distinct_id string, canonical_id string")
+        >>> sorted(row.distinct_id for row in on_spark.stitch(events, mapping).collect())
+        ['ana', 'ben']
     """
     if mapping is None:
         if order is None:

@@ -212,6 +212,19 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened, or ``output`` cannot be written.
+
+    Examples:
+        >>> import idmerge
+        >>> import pyarrow as pa
+        >>> merged = [None, ["ana", "crm-17"], None]
+        >>> columns = {"event": ["View", "$merge", "View"], "distinct_id": ["crm-17", "ana", "ana"]}
+        >>> stitched = idmerge.stitch(pa.table({**columns, "$distinct_ids": merged}))
+        >>> stitched.column("distinct_id").to_pylist()
+        ['crm-17', 'crm-17', 'crm-17']
+        >>> stitched.column("$distinct_id_before_identity").to_pylist()
+        ['crm-17', 'ana', 'ana']
+        >>> idmerge.stitch("examples/shop.ndjson", output="stitched.parquet")
+        StitchedEvents(600 events, 17 columns)
     """
     if resolver is not None and (policy is not None or canonical != "stable"):
         raise ValueError("a resolver has a policy and a canonical strategy; give these or the resolver")

@@ -56,6 +56,18 @@ class StitchedEvents:
     order in which they first appear: integers, floats, truth values, and text; nested values, and
     those of properties whose values differ in type, as JSON text. Of Parquet and Arrow files they
     stay as they are, but for the IDs. SPEC 9 says more.
+
+    Examples:
+        >>> import idmerge
+        >>> events = idmerge.stitch("examples/shop.ndjson", dedupe=True, properties=["amount"])
+        >>> events.column_names
+        ['event', 'time', 'distinct_id', '$distinct_id_before_identity', 'amount']
+        >>> str(events.schema.field("amount").type), events.applies, events.renamed
+        ('double', True, {})
+        >>> [batch.num_rows for batch in events.batches()], events.duplicates, events.without_time
+        ([595], 5, 0)
+        >>> events.write("stitched.parquet"), events.resolver
+        (595, Resolver(158 IDs in 76 clusters))
     """
 
     def __init__(  # noqa: PLR0913 - what is read, and what is wanted of it
@@ -162,6 +174,15 @@ class StitchedEvents:
             OSError: A file cannot be opened, the output cannot be made, or there is no room beside
                 it.
             ValueError: ``partition_by`` is no way to partition, or there is no output.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> from idmerge.stitching import StitchedEvents
+            >>> events = StitchedEvents(["examples/flow-1-new-user.ndjson"], Resolver())
+            >>> events.learn(on_piece=lambda piece, report: print(len(piece), report))
+            5 Report(1 link: 1 MERGED)
+            >>> events
+            StitchedEvents(5 events, 9 columns)
         """
         check_pyarrow("stitching")
         check_partitioning(partition_by, output)

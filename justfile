@@ -51,6 +51,10 @@ serve-site:
 notebook:
     python tests/support/example_notebook.py
 
+# Draw the picture of a check-up in docs/ anew, after a change that is meant
+check-up-picture:
+    python tests/support/check_up_picture.py
+
 # Write THIRD-PARTY-NOTICES anew, after a change of Cargo.lock
 notices:
     python rust/notices.py

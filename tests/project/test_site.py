@@ -103,6 +103,9 @@ def test_the_site_is_built_without_a_warning(site: Any, tmp_path: Path) -> None:
     page = (tmp_path / "site" / "api" / "resolvers" / "index.html").read_text("utf-8")
     assert "Joins IDs into identity clusters" in page
     assert "CanonicalError" in page
+    for name in ("site.css", "site.js"):
+        assert f"/{name}" in page
+        assert (tmp_path / "site" / name).exists()
     built = "".join(page.read_text("utf-8") for page in (tmp_path / "site" / "api").rglob("*.html"))
     names = [site._home(name) for _, names in site.NAMES.values() for name in names]
     names += [f"idmerge.{module}.{name}" for module in site.MODULES for name in site._members(module)]

@@ -102,7 +102,7 @@ def test_the_site_is_built_without_a_warning(site: Any, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     page = (tmp_path / "site" / "api" / "resolvers" / "index.html").read_text("utf-8")
     assert "Joins IDs into identity clusters" in page
-    assert "CanonicalError" in page
+    assert 'href="../errors/#idmerge.errors.CanonicalError"' in page
     for name in ("site.css", "site.js"):
         assert f"/{name}" in page
         assert (tmp_path / "site" / name).exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from idmerge._naming import visible
@@ -21,6 +22,8 @@ LONGEST_QUOTED = 120
 """Characters beyond which `beginning` drops the rest of a text."""
 LONGEST, HEAD, TAIL = 20, 13, 6
 """Characters of a label; of a longer ID, those kept of its beginning and of its end."""
+GAP, BROKEN_INDENT = "  ", " " * 6
+"""Blanks before each cell of a row, and before the rest of a row that is broken."""
 ALIKE = 0.7
 """Similarity, of 1 at most, from which on one name may be a typo of another."""
 
@@ -75,21 +78,57 @@ def utc(time: datetime | None) -> str:
     return "(not yet)" if time is None else time.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+def display_width(text: str) -> int:
+    """Return the columns that ``text`` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
+    return len(text) + wide - sum(unicodedata.combining(one) > 0 for one in text)
+
+
+def aligned(
+    rows: Sequence[Sequence[str]],
+    right: Collection[int] = (),
+    width: int | None = None,
+    *,
+    ragged: int = 1,
+) -> Iterator[str]:
     """Yield an indented line a row; columns are padded, those in ``right`` on the left.
 
-    The last column is not padded.
+    The last ``ragged`` columns are not padded. Where a row would take more than ``width`` columns,
+    every row is broken before the same cells, and continued further in.
     """
     rows = [[*map(visible, row)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    lines = [*_broken(widths, width)]
     for row in rows:
-        cells = [
-            text.rjust(width) if place in right else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        if len(row) - 1 not in right:
-            cells[-1] = row[-1]
-        yield f"  {'  '.join(cells)}".rstrip()
+        first_ragged = len(row) - ragged
+        for number, places in enumerate(lines):
+            cells = [
+                _padded(row[place], 0 if place >= first_ragged else widths[place], on_left=place in right)
+                for place in places
+            ]
+            line = f"{BROKEN_INDENT if number else GAP}{GAP.join(cells)}".rstrip()
+            if line or not number:
+                yield line
+
+
+def _broken(widths: Sequence[int], width: int | None) -> Iterator[list[int]]:
+    """Yield the columns of each line of a row, so many that they fit ``width``."""
+    places: list[int] = []
+    taken = 0
+    for place, wide in enumerate(widths):
+        if width is not None and places and taken + len(GAP) + wide > width:
+            yield places
+            places, taken = [], len(BROKEN_INDENT) - len(GAP)
+        places.append(place)
+        taken += len(GAP) + wide
+    yield places
+
+
+def _padded(text: str, width: int, *, on_left: bool) -> str:
+    blanks = " " * (width - display_width(text))
+    return f"{blanks}{text}" if on_left else f"{text}{blanks}"
 
 
 def beginning(text: str | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -121,54 +120,6 @@ def test_a_reader_that_closes_the_pipe_early_causes_no_noise(command: str, tmp_p
         running.stdout.close()
         assert running.stderr.read() == b""
         assert running.wait() == 1
-
-
-def on_a_terminal(*arguments: object) -> str:
-    """Run a command with standard error on a pseudo-terminal; return what it shows."""
-    controller, terminal = pty.openpty()
-    with subprocess.Popen(
-        [*IDMERGE, *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=terminal,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
-    ) as running:
-        os.close(terminal)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(controller, 65536)
-            except OSError:  # Linux reports the closed end as an error.
-                break
-            if not piece:
-                break
-            shown += piece
-        os.close(controller)
-        assert running.wait() == 0
-    return shown.decode()
-
-
-def test_a_terminal_shows_a_bar_by_bytes_and_the_notes_whole(tmp_path: Path) -> None:
-    path = tmp_path / "f.ndjson.gz"
-    malformed = {"event": "$merge", "properties": {"$distinct_ids": ["[bold]x"]}}
-    path.write_bytes(gzip.compress(ndjson([malformed, *events(59_999)])))
-    shown = on_a_terminal("resolve", path)
-    size = path.stat().st_size / 1e6
-    assert f"{size:.1f}/{size:.1f} MB" in shown
-    assert f"malformed: {path}:1: $merge needs exactly two $distinct_ids, got ['[bold]x']" in shown
-    assert "60,000 events from 1 file" in shown
-
-
-def test_a_terminal_shows_how_far_a_journal_is_checked(tmp_path: Path) -> None:
-    path = tmp_path / "ids"
-    with idmerge.DurableResolver.open(path) as resolver:
-        for start in range(0, 60_000, 10_000):
-            resolver.observe_many([f"user-{number}" for number in range(start, start + 10_000)])
-            resolver.commit()
-        size = sum(head["text_bytes"] + head["block_bytes"] for head in resolver._journal.heads()) / 1e6
-    shown = on_a_terminal("verify", path)
-    assert "checking" in shown
-    assert f"{size:.1f}/{size:.1f} MB" in shown
 
 
 def test_without_a_terminal_there_is_no_bar_and_no_rich(tmp_path: Path) -> None:

@@ -1,35 +1,182 @@
-"""The bar of a command that reads, on a terminal."""
+"""Progress on a terminal: bars, spinners, and the commands that show them."""
 
 from __future__ import annotations
 
+import gzip
+import re
 import sys
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+import time
+from pathlib import Path
+from typing import Any
 
-from rich import progress as rich_progress
+import pytest
 
-from idmerge.cli.progress import progress
+from command_line import ndjson
+from idmerge import DurableResolver
+from idmerge.cli import progress as module
+from idmerge.cli.progress import Progress, numbers_of, progress, without_display, working
+from idmerge.testing import events
+from terminal import on_a_terminal
 
-if TYPE_CHECKING:
-    import pytest
+pytest.importorskip("rich")
 
 
-def test_a_speed_is_shown_once_there_is_time_to_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
+def work(
+    description: str = "reading", total: int | None = None, unit: Any = "bytes", then: str = ""
+) -> Progress:
+    return Progress(description, total, unit, then)
 
-    class Kept(rich_progress.Progress):
-        def __init__(self, *columns: Any, **settings: Any) -> None:
-            made.extend(columns)
-            super().__init__(*columns, **settings)
 
-    monkeypatch.setattr(rich_progress, "Progress", Kept)
+def test_a_speed_is_shown_once_there_is_time_to_tell_it() -> None:
+    reading = work(total=10**9)
+    reading.advance(10**8)
+    assert numbers_of(reading, 0.01) == "0.1/1.0 GB"
+    assert numbers_of(reading, 2) == "0.1/1.0 GB  50.0 MB/s  0:18 left"
+    assert numbers_of(reading, 2, is_wide=False) == "0.1/1.0 GB  0:18 left"
+
+
+def test_things_are_counted_and_what_has_no_total_shows_the_time() -> None:
+    writing = work(total=5_000_000, unit="things")
+    assert numbers_of(writing, 9) == "0 of 5,000,000"
+    writing.advance(1_250_000)
+    assert numbers_of(writing, 9) == "1,250,000 of 5,000,000  0:27 left"
+    assert numbers_of(work(unit="things"), 75.9) == "1:15"
+    piped = work()
+    piped.advance(999)
+    assert numbers_of(piped, 3_700) == "999 bytes  1:01:40"
+
+
+def test_the_work_behind_the_total_is_shown_as_such() -> None:
+    reading = work(total=10, then="examining")
+    reading.advance(9)
+    assert reading.description == "reading"
+    reading.advance(1)
+    assert (reading.description, reading.total, reading.count) == ("examining", None, 0)
+    reading.advance(5)
+    assert reading.description == "examining"
+
+
+def on_a_made_up_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with progress("reading", 10**9) as bar:
-        bar.advance(10**8)
-    (speed,) = (column for column in made if isinstance(column, rich_progress.TransferSpeedColumn))
+    monkeypatch.setattr(module, "DELAY", 0.0)
 
-    def task(seconds: float) -> Any:
-        return SimpleNamespace(elapsed=seconds, finished_speed=None, speed=5e8)
 
-    assert speed.render(task(0.01)).plain == ""
-    assert speed.render(task(2)).plain == "500.0 MB/s"
+def test_work_within_work_is_shown_in_its_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_made_up_terminal(monkeypatch)
+    with working("outer") as outer:
+        with progress("inner", 10) as inner:
+            assert inner is outer
+            assert outer.description == "inner"
+        assert outer.description == "outer"
+        assert outer.total is None
+        time.sleep(0.5)
+    assert "outer" in capsys.readouterr().err
+
+
+def test_nothing_is_shown_while_data_go_to_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_made_up_terminal(monkeypatch)
+    with working("outer"):
+        time.sleep(0.5)
+        assert "outer" in capsys.readouterr().err
+        with without_display(), progress("inner", 10):
+            time.sleep(0.3)
+        assert "inner" not in capsys.readouterr().err
+        time.sleep(0.3)
+    assert capsys.readouterr().err == ""
+
+
+# Commands
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def journal(batches: int = 1) -> int:
+    """Make the journal ``ids``; return how many bytes of it are checked."""
+    with DurableResolver.open("ids") as resolver:
+        for start in range(0, batches * 10_000, 10_000):
+            resolver.observe_many([f"user-{number}" for number in range(start, start + 10_000)])
+            resolver.merge(f"user-{start}", f"user-{start + 1}")
+            resolver.commit()
+        return sum(head["text_bytes"] + head["block_bytes"] for head in resolver._journal.heads())
+
+
+def plain(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def test_a_terminal_shows_a_bar_by_bytes_and_the_notes_whole() -> None:
+    malformed = {"event": "$merge", "properties": {"$distinct_ids": ["[bold]x"]}}
+    Path("f.ndjson.gz").write_bytes(gzip.compress(ndjson([malformed, *events(60_000)])))
+    shown = plain(on_a_terminal("resolve", "f.ndjson.gz"))
+    size = Path("f.ndjson.gz").stat().st_size / 1e6
+    assert re.search(rf"reading [━╸]+ *\d+\.\d/{size:.1f} MB", shown)
+    assert "malformed: f.ndjson.gz:1: $merge needs exactly two $distinct_ids, got ['[bold]x']" in shown
+    assert "60,001 events from 1 file" in shown
+
+
+def test_short_work_shows_no_bar_and_loads_no_rich() -> None:
+    Path("f.ndjson").write_bytes(ndjson(events(100)))
+    shown = on_a_terminal("resolve", "f.ndjson", delay=60)
+    assert "reading" not in shown
+    assert "\x1b[?25l" not in shown  # A display hides the cursor.
+
+
+def test_a_terminal_shows_how_far_a_journal_is_checked() -> None:
+    size = journal(40) / 1e6
+    assert re.search(rf"checking [━╸]+ *\d+\.\d/{size:.1f} MB", plain(on_a_terminal("verify", "ids")))
+
+
+@pytest.mark.parametrize(
+    ("call", "described"),
+    [
+        (["journal", "ids"], "reading the list of batches"),
+        (["mapping", "ids"], "opening"),
+        (["changes", "ids", "--since", "0"], "opening"),
+        (["show", "user-1", "ids"], "opening"),
+        (["why", "user-0", "user-1", "ids"], "opening"),
+        (["retract", "--dry-run", "0", "ids"], "opening"),
+        (["keep-apart", "user-0", "user-3", "ids"], "opening"),
+        (["forget", "user-0", "ids", "--confirm"], "opening"),
+        (["compact", "ids"], "opening"),
+        (["doctor", "ids"], "examining the journal"),
+        (["generate", "--events", "100000"], "writing"),
+        (["bench", "--ids", "2000"], "measuring"),
+        (["stitch", "f.ndjson", "-o", "out.parquet"], "reading"),
+        (["ask", "signup-rate", "f.ndjson"], "answering"),
+        (["doctor", "f.ndjson"], "reading twice"),
+        (["profiles", "u.ndjson", "--events", "f.ndjson"], "starting|reading|making the table"),
+        (["show", "user-1013", "f.ndjson"], "first pass"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_every_command_that_may_take_long_shows_what_it_does(call: list[str], described: str) -> None:
+    if "ids" in call:
+        journal(20)
+    Path("f.ndjson").write_bytes(ndjson(events(40_000 if "f.ndjson" in call else 0)))
+    Path("u.ndjson").write_bytes(ndjson([{"$distinct_id": "a", "$set": {"n": n}} for n in range(20_000)]))
+    shown = plain(on_a_terminal(*call))
+    assert re.search(rf"({described}) ", shown), shown[-2000:]
+
+
+def test_colours_are_left_out_where_they_are_not_wanted() -> None:
+    journal(20)
+    coloured = on_a_terminal("verify", "ids")
+    without = on_a_terminal("verify", "ids", environment={"NO_COLOR": "1"})
+    assert re.search(r"\x1b\[[0-9;]*3[0-9]", coloured)
+    assert "checking" in without
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", without)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_bar_fits_the_terminal(width: int) -> None:
+    Path("f" * 40).write_bytes(ndjson(events(40_000)))
+    for call in (["resolve", "f" * 40], ["doctor", "f" * 40]):
+        for line in re.split(r"[\r\n]", plain(on_a_terminal(*call, width=width))):
+            assert len(line) <= width

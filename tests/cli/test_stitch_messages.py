@@ -61,16 +61,6 @@ def test_a_property_that_no_event_has_is_told() -> None:
     assert told.count("no event has the property") == 1
 
 
-@pytest.mark.parametrize(
-    ("count", "summary"), [(2, "2 lines listed above"), (12, "12 lines, the first 10 listed above")]
-)
-def test_the_summary_says_how_many_malformed_lines_were_told(count: int, summary: str) -> None:
-    Path("bad.ndjson").write_text("no JSON\n" * count + '{"event": "x"}\n')
-    said = run("stitch", "bad.ndjson", "-o", "out.parquet").stderr
-    assert f"malformed   {summary}\n" in said
-    assert said.count("malformed: bad.ndjson:") == min(count, 10)
-
-
 def test_a_journal_holds_no_events_to_ask_or_to_stitch() -> None:
     with DurableResolver.open("ids.idmerge") as resolver:
         resolver.identify(DEVICE, "ana")

@@ -11,6 +11,7 @@ import gc
 import os
 import platform
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,8 +48,10 @@ class Way(NamedTuple):
     ours: bool = True
 
 
-def measure(count: int) -> dict[str, Any]:
+def measure(count: int, on_turn: Callable[[int], object] = lambda _turns: None) -> dict[str, Any]:
     """Return the figures for links between ``count`` IDs.
+
+    ``on_turn`` is called before each turn with the number of all turns.
 
     Raises:
         WrongAnswerError: Two ways to the same answer differ.
@@ -79,6 +82,7 @@ def measure(count: int) -> dict[str, Any]:
     if arrow:
         linking.insert(0, Way("link_many, Arrow", lambda: Resolver().link_many(codes, *arrow)))
         looking_up.insert(0, Way("resolve_many, Arrow", lambda: ours.resolve_many(arrow[0])))
+    turn = partial(on_turn, ROUNDS * (len(linking) + len(looking_up)))
     return {
         "versions": {"idmerge": idmerge.__version__, "python": platform.python_version()}
         | {name: version(name) for name in ("numpy", "pyarrow") if find_spec(name)},
@@ -87,8 +91,8 @@ def measure(count: int) -> dict[str, Any]:
         "links": len(links),
         "rejected": report.rejected,
         "ids": len(ours),
-        "links_a_second": _in_turns(linking, len(links)),
-        "look_ups_a_second": _in_turns(looking_up, len(left)),
+        "links_a_second": _in_turns(linking, len(links), turn),
+        "look_ups_a_second": _in_turns(looking_up, len(left), turn),
         "bytes_an_id": round(held / len(ours), 1) if held > 0 else None,
     }
 
@@ -128,12 +132,13 @@ def _one_by_one(resolver: Resolver, links: list[Link]) -> list[Outcome]:
     return [call[link.kind](link.first, link.second) for link in links]
 
 
-def _in_turns(ways: list[Way], count: int) -> list[dict[str, Any]]:
+def _in_turns(ways: list[Way], count: int, on_turn: Callable[[], object]) -> list[dict[str, Any]]:
     """Return the rate of each way over ``count`` links or look-ups, by the median of turns."""
     seconds: list[list[float]] = [[] for _ in ways]
     answers: list[Any] = [None for _ in ways]
     for _ in range(ROUNDS):
         for number, way in enumerate(ways):
+            on_turn()
             gc.collect()
             started = perf_counter()
             answers[number] = way.work()

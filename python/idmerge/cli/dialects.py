@@ -16,7 +16,7 @@ import click
 from idmerge._formatting import counted
 from idmerge._naming import named
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import labelled, shown
+from idmerge.cli.messages import note_line, print_lines, shown
 from idmerge.errors import DialectError
 from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of, listed
 
@@ -63,9 +63,11 @@ class Spelling:
         if set(counts) - {MIXPANEL.title}:
             titles = (f"{title}{self._files(title, several=len(counts) > 1)}" for title in counts)
             yield shown(f"read as: {', '.join(titles)}")
-        for path, title in self._titles.items():
-            if title is None:
-                yield labelled("note", f"{path} is empty: there is no event in it")
+        empty = [path for path, title in self._titles.items() if title is None]
+        for path in empty[:_NAMED]:
+            yield note_line(f"{path} is empty: there is no event in it")
+        if len(empty) > _NAMED:
+            yield note_line(f"{counted(len(empty) - _NAMED, 'more file')} likewise")
 
     def _files(self, title: str, *, several: bool) -> str:
         """Return the files that were read as ``title``, by name if the caller gives columns.
@@ -81,8 +83,7 @@ class Spelling:
 
     def tell(self) -> None:
         """Print `lines` to standard error."""
-        for line in self.lines():
-            click.echo(line, err=True)
+        print_lines(self.lines(), err=True)
 
 
 OPTIONS = (

@@ -13,7 +13,7 @@ import click
 
 from idmerge._naming import named
 from idmerge.cli import signals
-from idmerge.cli.messages import remember, shown, tell
+from idmerge.cli.messages import coloured, print_lines, remember, shown, tell
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.errors import IdmergeError
 
@@ -36,10 +36,7 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
-        begin = "idmerge: error:"
-        if not os.environ.get("NO_COLOR"):  # https://no-color.org; no context says so any more.
-            begin = click.style(begin, fg="red")
-        click.echo(f"{begin} {self.message}", file=file, err=True)
+        print_lines([f"{coloured('idmerge: error:', 'error')} {self.message}"], err=True, file=file)
 
 
 class Ended(click.ClickException):
@@ -126,7 +123,7 @@ class Commands(SuggestingGroup):
 
 
 def _shown(message: Warning | str, *_: Any) -> None:
-    tell(f"idmerge: warning: {message}")
+    tell(str(message), "warning")
 
 
 @contextmanager

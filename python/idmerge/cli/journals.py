@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge._naming import is_journal_url, named
+from idmerge.cli.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from idmerge import DurableResolver
+    from idmerge.cli.progress import Progress
 
 SQLITE = b"SQLite format 3\0"
 """The first bytes of every file of SQLite."""
@@ -56,11 +59,18 @@ def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableRes
     """Open the journal at ``path``; another process may write to it meanwhile."""
     from idmerge import DurableResolver  # noqa: PLC0415 - many runs have no journal
 
-    return DurableResolver.open(path, read_only=True, as_of=as_of)
+    with opening(path):
+        return DurableResolver.open(path, read_only=True, as_of=as_of)
 
 
 def opened_to_write(path: str) -> DurableResolver:
     """Open the journal at ``path``, which must be there."""
     from idmerge import DurableResolver  # noqa: PLC0415
 
-    return DurableResolver.open(path, create=False)
+    with opening(path):
+        return DurableResolver.open(path, create=False)
+
+
+def opening(path: str) -> AbstractContextManager[Progress]:
+    """Show that the journal at ``path`` is opened while the block runs."""
+    return working(f"opening {named(path)}")

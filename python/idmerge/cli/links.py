@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmerge._formatting import aligned, printable, utc
-from idmerge.cli.messages import labelled
+from idmerge._formatting import printable, utc
+from idmerge.cli.messages import labelled, rows
 from idmerge.cli.rules import RULES
 
 if TYPE_CHECKING:
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 def link_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
     """Yield a line for each accepted link."""
-    return aligned([(*_when(link), _ends(link)) for link in links], right=(0,))
+    return rows([(*_when(link), *_ends(link)) for link in links], right=(0,), ragged=2)
 
 
 def rejected_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
     """Yield a line for each rejected link, and then the rules behind the outcomes."""
-    yield from aligned(
-        [(*_when(link), link.outcome.name, link.outcome.failure_reason or "", _ends(link)) for link in links],
+    yield from rows(
+        [
+            (*_when(link), link.outcome.name, link.outcome.failure_reason or "", *_ends(link))
+            for link in links
+        ],
         right=(0,),
+        ragged=2,
     )
     for place, outcome in enumerate(sorted({link.outcome for link in links})):
         yield labelled("" if place else "rules", f"{outcome.name}: {RULES[outcome]}")
@@ -33,6 +37,6 @@ def _when(link: RecordedLink) -> tuple[str, str, str]:
     return f"{link.position:,}", utc(link.time), link.kind.name.lower()
 
 
-def _ends(link: RecordedLink) -> str:
-    first, second = ("(forgotten)" if text is None else printable(text) for text in (link.first, link.second))
-    return f"{first}  {second}"
+def _ends(link: RecordedLink) -> Iterator[str]:
+    for text in (link.first, link.second):
+        yield "(forgotten)" if text is None else printable(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -18,6 +18,7 @@ from idmerge._formatting import counted, printable
 from idmerge._naming import named, visible
 from idmerge.cli.completion import FILE
 from idmerge.cli.messages import tell_note, tell_written
+from idmerge.cli.progress import progress, without_display, working
 from idmerge.errors import MissingExtraError
 from idmerge.files import STDIN, check_replaceable, replacing
 from idmerge.files.arrow import is_text
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 STDOUT = "-"
 NDJSON_ROWS = 8192
 """Rows that are turned into Python objects at a time."""
+CSV_ROWS = 2**17
+"""Rows of CSV that are written at a time."""
+PARQUET_ROWS = 2**20
+"""Rows of a row group, as pyarrow makes them by itself."""
 _FORMAT = "idmerge.format"
 
 
@@ -69,8 +74,9 @@ def standard_output() -> Iterator[BinaryIO]:
     """Open standard output for bytes; what it cannot take is an error within the block."""
     sys.stdout.flush()
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with without_display() if sys.stdout.isatty() else nullcontext():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
     except OSError:
         _discard_unwritten()
         raise
@@ -106,6 +112,15 @@ def _visible(table: pa.Table) -> pa.Table:
     return pa.table(columns, names=[*map(visible, table.column_names)])
 
 
+def _in_pieces(table: pa.Table, rows: int) -> Iterator[pa.Table]:
+    """Yield ``table`` in pieces of so many rows, and show how many have been written."""
+    with progress("writing", table.num_rows, unit="things") as work:
+        for start in range(0, table.num_rows, rows):
+            piece = table.slice(start, rows)
+            yield piece
+            work.advance(piece.num_rows)
+
+
 def write_ndjson(table: pa.Table, stream: BinaryIO) -> None:
     """Write ``table`` as one JSON object a line, in UTF-8, dates as text."""
     stream.writelines("".join(f"{line}\n" for line in lines).encode() for lines in _objects(table))
@@ -122,22 +137,24 @@ def write_json(table: pa.Table, stream: BinaryIO) -> None:
 
 def _objects(table: pa.Table) -> Iterator[list[str]]:
     """Yield the rows of ``table`` as texts of JSON, some at a time."""
-    for batch in table.to_batches(max_chunksize=NDJSON_ROWS):
-        yield [json.dumps(row, ensure_ascii=False, default=str) for row in batch.to_pylist()]
+    for piece in _in_pieces(table, NDJSON_ROWS):
+        yield [json.dumps(row, ensure_ascii=False, default=str) for row in piece.to_pylist()]
 
 
 def write_parquet(table: pa.Table, stream: BinaryIO) -> None:
     """Write ``table`` as Parquet."""
     from pyarrow import parquet  # noqa: PLC0415
 
-    parquet.write_table(table, stream)
+    with parquet.ParquetWriter(stream, table.schema) as writer:
+        for piece in _in_pieces(table, PARQUET_ROWS):
+            writer.write_table(piece)
 
 
 def write_arrow(table: pa.Table, stream: Any) -> None:
     """Write ``table`` as an Arrow file."""
     import pyarrow as pa  # noqa: PLC0415
 
-    with pa.ipc.new_file(stream, table.schema) as writer:
+    with working("writing"), pa.ipc.new_file(stream, table.schema) as writer:
         writer.write_table(table)
 
 
@@ -168,7 +185,7 @@ def check_suffix(path: str | None, suffixes: tuple[str, ...], *, stdout: bool = 
 def write_table(table: pa.Table, suffix: str, stream: BinaryIO, *, csv_safe: bool) -> None:
     """Write ``table`` to ``stream`` in the format of the ``suffix``."""
     if suffix == ".csv":
-        write_csv(table, stream, csv_safe=csv_safe)
+        write_csv(table, stream, csv_safe=csv_safe, pieces=lambda whole: _in_pieces(whole, CSV_ROWS))
     else:
         WRITERS[suffix](table, stream)
 

@@ -1,63 +1,216 @@
-"""The progress of reading: a bar on a terminal, nothing elsewhere."""
+"""Progress on a terminal: a bar where the total is known, else a spinner; nothing elsewhere.
+
+1. A bar or a spinner is there after `DELAY` seconds: short work shows neither, and loads no rich.
+2. Threads show it, which read the numbers of a `Progress` whenever they draw. So the work never
+   waits for them, and a signal finds nothing half done.
+3. Messages go above it (`idmerge.cli.messages`), and it leaves no trace.
+4. There is one at a time: work within other work is shown in the place of that. There is none while
+   data go to a terminal (`without_display`).
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
+import threading
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
 
-from idmerge.cli.messages import shown, tell
+import click
+
+from idmerge._formatting import display_width, middle_cut
+from idmerge.cli.messages import printed_above, shown
+from idmerge.cli.wrapping import width_of
 from idmerge.files import STDIN, RereadableFile, sorted_by_processing_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+    from rich.console import Console, RenderableType
+    from rich.live import Live
 
+Unit = Literal["bytes", "things"]
 
-LEAST_SECONDS = 0.5
-"""Seconds from which on a speed is shown."""
-
-
-class Progress(Protocol):
-    """Shows how many bytes are read, and lines of text in between."""
-
-    def advance(self, count: int) -> None:
-        """Count ``count`` more bytes as read."""
-
-    def note(self, text: str) -> None:
-        """Print ``text`` to standard error."""
-
-
-class NoBar:
-    """Shows the notes alone."""
-
-    def advance(self, count: int) -> None:
-        """Show nothing."""
-
-    def note(self, text: str) -> None:
-        """Print ``text`` to standard error."""
-        tell(text)
+DELAY = 0.5
+"""Seconds of work after which its progress is shown, and its speed."""
+LONGEST_BAR, SHORTEST_BAR = 40, 8
+WIDE = 76
+"""Columns of a terminal from which on a speed stands beside a bar."""
+FRAMES, PLAIN_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/"
+"""A spinner, and that of an encoding that lacks it."""
+FRAMES_A_SECOND = 5
+_displays: list[_Display | None] = []
+"""What shows the work that is going on, the last one; None while nothing may be shown."""
 
 
-class Bar:
-    """A bar of rich's, above which the notes scroll."""
+class Progress:
+    """Counts how far some work has come."""
 
-    def __init__(self, bar: RichProgress, task: TaskID) -> None:
-        self._bar = bar
-        self._task = task
+    def __init__(self, description: str, total: int | None, unit: Unit, then: str) -> None:
+        self.begin(description, total, unit, then)
 
-    def advance(self, count: int) -> None:
-        """Count ``count`` more bytes as read."""
-        self._bar.advance(self._task, count)
+    def begin(
+        self, description: str, total: int | None = None, unit: Unit = "things", then: str = ""
+    ) -> None:
+        """Go on to other work: so many bytes, so many things, or None for an unknown number."""
+        self.description, self.total, self.unit, self._then = description, total, unit, then
+        self.count, self.started = 0, monotonic()
 
-    def note(self, text: str) -> None:
-        """Print ``text`` above the bar, as it is."""
-        self._bar.console.print(shown(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
+    def advance(self, count: int = 1) -> None:
+        """Count ``count`` more bytes or things as done."""
+        self.count += count
+        if self._then and self.total is not None and self.count >= self.total:
+            self.begin(self._then)
+
+
+@contextmanager
+def progress(
+    description: str, total: int | None, *, unit: Unit = "bytes", then: str = ""
+) -> Iterator[Progress]:
+    """Show the progress through ``total`` bytes or things (None: unknown) while the block runs.
+
+    ``then`` describes the rest of the work, which begins when the total is reached.
+    """
+    if _displays and _displays[-1] is not None:
+        work = _displays[-1].work
+        before = work.description
+        work.begin(description, total, unit, then)
+        yield work
+        work.begin(before)
+        return
+    work = Progress(description, total, unit, then)
+    if _displays or not sys.stderr.isatty() or find_spec("rich") is None:
+        yield work
+        return
+    display = _Display(work)
+    _displays.append(display)
+    with printed_above(display.print):
+        try:
+            display.start()
+            yield work
+        finally:
+            _displays.pop()
+            display.stop()
+
+
+def working(description: str) -> AbstractContextManager[Progress]:
+    """Show that some work of unknown length goes on while the block runs; see `progress`."""
+    return progress(description, None, unit="things")
+
+
+@contextmanager
+def without_display() -> Iterator[None]:
+    """Show no progress while the block runs, nor afterwards of work that is going on already."""
+    if _displays and _displays[-1] is not None:
+        _displays[-1].stop()
+    _displays.append(None)
+    try:
+        yield
+    finally:
+        _displays.pop()
+
+
+class _Display:
+    """Shows the progress of ``work`` on standard error, from `DELAY` seconds on."""
+
+    def __init__(self, work: Progress) -> None:
+        self.work = work
+        self._live: Live | None = None
+        self._timer = threading.Timer(DELAY, self._show)
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        try:
+            self._timer.join()
+        finally:
+            live, self._live = self._live, None
+            if live is not None:
+                live.stop()
+
+    def print(self, line: str) -> None:
+        """Print a line, which may be styled, above the bar."""
+        if self._live is None:
+            click.echo(line, err=True)
+            return
+        from rich.text import Text  # noqa: PLC0415
+
+        self._live.console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def _show(self) -> None:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+
+        console = Console(stderr=True, width=width_of(sys.stderr))
+        live = Live(
+            console=console,
+            transient=True,
+            refresh_per_second=FRAMES_A_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=lambda: _drawn(self.work, console),
+        )
+        self._live = live  # From here on messages go through its lock.
+        live.start(refresh=True)
+
+
+def _drawn(work: Progress, console: Console) -> RenderableType:
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    seconds, width = monotonic() - work.started, console.width
+    numbers = numbers_of(work, seconds, is_wide=width >= WIDE)
+    if work.total is None:
+        frames = FRAMES if console.encoding.startswith("utf") else PLAIN_FRAMES
+        before = f"{frames[int(seconds * FRAMES_A_SECOND) % len(frames)]} "
+        room = width - len(before) - len(numbers) - 1
+    else:
+        before, room = "", width - len(numbers) - SHORTEST_BAR - 2
+    description = middle_cut(shown(work.description), room)
+    line = Table.grid(padding=(0, 1))
+    if work.total is None:
+        line.add_row(f"{before}{description}", numbers)
+        return line
+    longest = min(LONGEST_BAR, width - display_width(description) - len(numbers) - 2)
+    line.add_row(description, ProgressBar(work.total, work.count, longest), numbers)
+    return line
+
+
+def numbers_of(work: Progress, seconds: float, *, is_wide: bool = True) -> str:
+    """Return what stands beside a bar or a description: counts, speed, and time."""
+    if work.total is None:
+        parts = [_size(work.count)] if work.unit == "bytes" and work.count else []
+        return "  ".join([*parts, _time(seconds)])
+    of, total = work.count, work.total
+    parts = [_size(of, total) if work.unit == "bytes" else f"{of:,} of {total:,}"]
+    if of and seconds > DELAY:
+        if is_wide and work.unit == "bytes":
+            parts.append(f"{_size(round(of / seconds))}/s")
+        parts.append(f"{_time((total - of) * seconds / of)} left")
+    return "  ".join(parts)
+
+
+def _size(count: int, total: int | None = None) -> str:
+    """Return a number of bytes, of ``total`` if that is given, in the unit of the larger one."""
+    scale, unit = 1, "bytes"
+    for larger, name in ((10**3, "kB"), (10**6, "MB"), (10**9, "GB"), (10**12, "TB")):
+        if (count if total is None else total) >= larger:
+            scale, unit = larger, name
+    sizes = [count] if total is None else [count, total]
+    return f"{'/'.join(f'{size / scale:,.{int(scale > 1)}f}' for size in sizes)} {unit}"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def in_order(
@@ -69,41 +222,13 @@ def in_order(
     """
     if not is_sorted:
         return list(files)
-    with progress("sorting", total_size(files)) as bar:
+    with progress("sorting", total_size(files), then="sorting") as bar:
         return sorted_by_processing_time(files, on_bytes=bar.advance, **arguments)
 
 
 def path_of(source: str | RereadableFile) -> tuple[str, str | None]:
     """Return the path of ``source``, and its name in messages if that is another one."""
     return (source.path, source.name) if isinstance(source, RereadableFile) else (source, None)
-
-
-@contextmanager
-def progress(description: str, total: int | None) -> Iterator[Progress]:
-    """Show the progress through ``total`` bytes (None: unknown) while the block runs."""
-    if not sys.stderr.isatty() or find_spec("rich") is None:
-        yield NoBar()
-        return
-    from rich import progress as rich  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    class Speed(rich.TransferSpeedColumn):
-        """The speed, once there is time enough to tell it."""
-
-        def render(self, task: rich.Task) -> Text:
-            """Return nothing at first: a block in the first instant is no speed."""
-            return super().render(task) if (task.elapsed or 0) > LEAST_SECONDS else Text("")
-
-    columns = (
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.DownloadColumn(),
-        Speed(),
-        rich.TimeRemainingColumn(),
-    )
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Bar(bar, bar.add_task(description, total=total))
 
 
 def total_size(paths: Sequence[str]) -> int | None:

@@ -6,15 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
 from idmerge._formatting import counted, printable
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import labelled, print_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from idmerge import Outcome, Stats
+    from idmerge.cli.malformed import MalformedLines
 
     Clusters = Sequence[tuple[int, str]]
     """Size and canonical ID of clusters."""
@@ -28,7 +27,7 @@ class Run:
 
     files: int
     events: int = 0
-    malformed: int = 0
+    malformed: MalformedLines | None = None
     seconds: float = 0.0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Its links by outcome."""
@@ -38,8 +37,7 @@ class Run:
 
 def print_summary(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> None:
     """Print the summary of ``run`` to standard error."""
-    for line in summary_lines(run, stats, largest, max_cluster_size):
-        click.echo(line, err=True)
+    print_lines(summary_lines(run, stats, largest, max_cluster_size), err=True)
 
 
 def summary_lines(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> Iterator[str]:
@@ -55,7 +53,7 @@ def summary_lines(run: Run, stats: Stats, largest: Clusters, max_cluster_size: i
         )
         yield labelled("verdicts", f"{stats.differing:,} {verdicts} the other rules (--verdicts ignore)")
     if run.malformed:
-        yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
+        yield from run.malformed.lines()
     if run.journal:
         yield labelled("journal", run.journal)
     yield labelled("IDs", f"{stats.ids:,} in {counted(stats.clusters, 'cluster')}")

@@ -39,13 +39,23 @@ def safe(text: str) -> str:
     return f"'{text}" if _BEGINS_A_FORMULA.match(text) else text
 
 
-def write_csv(table: pa.Table, stream: BinaryIO, *, csv_safe: bool = False) -> None:
-    """Write ``table`` as CSV in UTF-8; all texts are quoted if one of them must be."""
+def write_csv(
+    table: pa.Table,
+    stream: BinaryIO,
+    *,
+    csv_safe: bool = False,
+    pieces: Callable[[pa.Table], Iterable[pa.Table]] = lambda table: [table],
+) -> None:
+    """Write ``table`` as CSV in UTF-8; all texts are quoted if one of them must be.
+
+    ``pieces`` returns the table in the pieces that are written one after the other.
+    """
     table = _plain(table)
     needs_quotes = csv_safe or any(_has_structure(column) for column in table.columns)
     quoting = "needed" if needs_quotes else "none"
     with _writer(stream, table.schema, quoting, csv_rows.QUOTE_MINIMAL, csv_safe=csv_safe) as write:
-        write(table)
+        for piece in pieces(table):
+            write(piece)
 
 
 def write_few(columns: Mapping[str, list[str | int]], stream: BinaryIO, *, csv_safe: bool = False) -> None:

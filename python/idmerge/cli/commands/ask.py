@@ -15,8 +15,8 @@ from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import RejectedLinks
-from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import tell_note, tell_written
+from idmerge.cli.malformed import MalformedLines, list_malformed_option
+from idmerge.cli.messages import print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -38,7 +38,7 @@ from idmerge.cli.output import (
     suffix_of,
     write_or_print,
 )
-from idmerge.cli.progress import in_order, progress, total_size
+from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.files import STDIN, BadLine, replacing, sampled
 from idmerge.pages.figures import check_installed
@@ -151,6 +151,7 @@ SHARED = (
     sort_option,
     timezone_option,
     csv_safe_option,
+    list_malformed_option,
 )
 
 
@@ -277,12 +278,16 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     if output == STDOUT:
         check_printed(suffix_of(output))
     if sql:
-        click.echo(asked.sql(reading() if events else None))
+        with working("looking for properties"):
+            statement = asked.sql(reading() if events else None)
+        click.echo(statement)
         return
     relation = reading()
-    answer = asked.ask(relation).read_from(events)
+    with working("answering"):
+        answer = asked.ask(relation).read_from(events)
     if chart:
-        drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
+        with working("drawing"):
+            drawing = answer.drawn(Path(chart).suffix[1:])  # type: ignore[arg-type]
         with replacing(chart) as stream:
             stream.write(drawing)
         tell_written("the chart", chart)
@@ -296,7 +301,8 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
 
 def _tell_missing(asked: Question, relation: Any) -> None:
     """Print the names of the question's events that do not occur."""
-    known = event_names(relation)
+    with working("looking for events"):
+        known = event_names(relation)
     for name in asked.events:
         if name not in known:
             there = ", ".join(f'"{cut(printable(other))}"' for other in known[:MANY]) or "none"
@@ -344,8 +350,8 @@ def _stitched(
     sample = sampled(files, reads_times=True, timezone=timezone, **spelling.choice)
     sources = in_order(files, spelling.arguments, is_sorted=sort)
     events = StitchedEvents(sources, resolver, timezone=timezone, **({} if sort else spelling.arguments))
-    with progress("reading", total_size(files)) as bar:
-        malformed, links = MalformedLines(bar), RejectedLinks(resolver.policy)
+    with progress("reading", total_size(files), then="judging") as bar:
+        malformed, links = MalformedLines(), RejectedLinks(resolver.policy)
 
         def take(piece: Piece, report: Report | None) -> None:
             if isinstance(piece, BadLine):
@@ -357,4 +363,5 @@ def _stitched(
     spelling.tell()
     links.tell(sample, events=events.events, told_empty=spelling.told_empty)
     tell_signs(sample, events.outcomes.total(), is_sorted=sort, timezone=timezone)
+    print_lines(malformed.lines(), err=True)
     return events

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,8 +13,9 @@ import click
 from idmerge._benchmark.measuring import measure
 from idmerge._formatting import counted
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import labelled, print_lines
 from idmerge.cli.output import STDOUT, check_outputs
+from idmerge.cli.progress import Progress, working
 from idmerge.files import replacing
 
 if TYPE_CHECKING:
@@ -56,9 +58,8 @@ SHORTEST_BAR, LONGEST_BAR = 10, 50
 def bench(*, count: int, output: str | None) -> None:
     """Measure and draw; the help says more."""
     check_outputs([], {"--json": output})  # Before the time is spent.
-    if sys.stderr.isatty():
-        click.echo("measuring; this takes some ten seconds for every 200,000 IDs", err=True)
-    figures = measure(count)
+    with working("making links") as work:
+        figures = measure(count, partial(_show_turn, work))
     written = json.dumps(figures, indent=1) + "\n"
     if output == STDOUT:
         click.echo(written, nl=False)
@@ -66,8 +67,15 @@ def bench(*, count: int, output: str | None) -> None:
     if output:
         with replacing(output) as stream:
             stream.write(written.encode())
-    for line in drawing(figures, shutil.get_terminal_size().columns):
-        click.echo(line)
+    print_lines(drawing(figures, shutil.get_terminal_size().columns))
+
+
+def _show_turn(work: Progress, turns: int) -> None:
+    """Show that one more of so many turns begins."""
+    if work.total is None:
+        work.begin("measuring", turns)
+    else:
+        work.advance()
 
 
 def drawing(figures: dict[str, Any], width: int) -> Iterator[str]:

@@ -15,6 +15,7 @@ from idmerge.cli.output import (
     table_option,
     write_or_print,
 )
+from idmerge.cli.progress import working
 
 
 @click.command(
@@ -40,7 +41,8 @@ from idmerge.cli.output import (
 def changes(*, path: str, since: int, output: str | None, csv_safe: bool) -> None:
     """Write what changed in a journal; the help says more."""
     check_table_output([path], output, csv_safe=csv_safe)
-    with opened_to_read(path) as resolver:
+    with working("opening") as work, opened_to_read(path) as resolver:
+        work.begin("looking for changes")
         table, position = arrow_table(resolver.changes(since)), resolver.position
     write_or_print(table, output, csv_safe=csv_safe)
     tell(f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {position:,} next")

@@ -8,6 +8,7 @@ from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.progress import working
 
 
 @click.command(
@@ -28,6 +29,8 @@ from idmerge.cli.options import JOURNAL_HELP, journal_argument
 @journal_argument
 def compact(*, path: str) -> None:
     """Compact a journal; the help says more."""
-    with opened_to_write(path) as resolver:
+    with working("opening") as work, opened_to_write(path) as resolver:
+        work.begin(f"writing {named(path)} anew")
         resolver.compact()
+        work.begin("closing the journal")
     tell(f"{named(path)} holds no text of a forgotten ID")

@@ -24,7 +24,7 @@ from idmerge.cli.options import (
     timezone_option,
 )
 from idmerge.cli.output import STDOUT, check_outputs
-from idmerge.cli.progress import in_order, progress, total_size
+from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import Sample, replacing
 
@@ -109,11 +109,12 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     _check(paths, profiles, output)
     limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)
     if is_journal(paths[0]):
-        diagnosis = examine_journal(paths[0], limits=limits)
+        with working("examining the journal"):
+            diagnosis = examine_journal(paths[0], limits=limits)
     else:
         sources = in_order(paths, spelling.arguments, is_sorted=sort)
         total = total_size([source if isinstance(source, str) else source.path for source in sources])
-        with progress("reading twice", None if total is None else 2 * total) as bar:
+        with progress("reading twice", None if total is None else 2 * total, then="examining") as bar:
             diagnosis = examine(
                 sources,
                 policy=policy,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from idmerge._formatting import printable
+from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.progress import working
 
 
 @click.command(
@@ -35,8 +37,11 @@ def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
         raise click.UsageError(
             f"forgetting {shown} is irreversible, and nothing was forgotten; add --confirm if it is meant"
         )
-    with opened_to_write(path) as resolver:
+    with working("opening") as work, opened_to_write(path) as resolver:
+        work.begin("forgetting")
         resolver.forget(distinct_id)
         resolver.commit()
+        work.begin(f"writing {named(path)} anew")
         resolver.compact()
+        work.begin("closing the journal")
     tell(f"{shown} is forgotten, and wiped from the journal")

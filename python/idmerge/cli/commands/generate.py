@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from idmerge.cli.output import STDOUT, file_option, standard_output
+from idmerge.cli.progress import progress
 from idmerge.errors import MissingExtraError
 from idmerge.files import replacing
 from idmerge.testing import events as workload_events
@@ -58,9 +59,10 @@ def generate(*, count: int, seed: int, identity_share: float, output: str | None
     """Write a workload; the help says more."""
     if math.isnan(identity_share):  # Which no range excludes.
         raise click.BadParameter("nan is no share", param_hint="--identity-share")
-    with _opened(output) as stream:
+    with progress("writing", count, unit="things") as bar, _opened(output) as stream:
         for event in workload_events(count, seed=seed, identity_share=identity_share):
             stream.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
+            bar.advance()
 
 
 @contextmanager

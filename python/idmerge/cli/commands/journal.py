@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge import Policy
-from idmerge._formatting import aligned, counted, links_and_acts, printable, utc
-from idmerge.cli.messages import labelled
+from idmerge._formatting import counted, links_and_acts, printable, utc
+from idmerge.cli.messages import labelled, print_lines, rows
 from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
+from idmerge.cli.progress import working
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.batch import moment
@@ -50,10 +51,10 @@ NUMBERS = (0, 2, 4, 5)
 def journal(*, path: str, whole: bool) -> None:
     """List the batches of a journal; the help says more."""
     with closing(open_journal(path, create=False, read_only=True)) as opened:
-        facts = opened.facts()
-        heads = [] if facts is None else list(opened.heads())
-        for line in _answer(opened.name, facts, heads, heads if whole else heads[-LATEST:]):
-            click.echo(line)
+        with working("reading the list of batches"):
+            facts = opened.facts()
+            heads = [] if facts is None else list(opened.heads())
+        print_lines(_answer(opened.name, facts, heads, heads if whole else heads[-LATEST:]))
 
 
 def _answer(
@@ -69,7 +70,7 @@ def _answer(
         yield labelled("" if place else "policy", line)
     some = f", the last {len(shown)} of them here" if len(shown) < len(heads) else ""
     yield labelled("batches", counted(len(heads), "batch", "batches") + some)
-    yield from aligned([COLUMNS, *map(_row, shown)], NUMBERS)
+    yield from rows([COLUMNS, *map(_row, shown)], NUMBERS)
     yield labelled("total", _total(heads))
 
 

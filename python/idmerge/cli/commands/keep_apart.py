@@ -8,6 +8,7 @@ from idmerge._formatting import printable
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.progress import working
 from idmerge.errors import IdmergeError
 
 
@@ -32,7 +33,7 @@ from idmerge.errors import IdmergeError
 @journal_argument
 def keep_apart(*, a: str, b: str, path: str) -> None:
     """Keep two IDs apart; the help says more."""
-    with opened_to_write(path) as resolver:
+    with working("opening") as work, opened_to_write(path) as resolver:
         unknown = [text for text in (a, b) if text not in resolver]
         position = resolver.position
         try:
@@ -42,6 +43,7 @@ def keep_apart(*, a: str, b: str, path: str) -> None:
         except ValueError as error:  # It can be no ID.
             raise click.UsageError(str(error)) from error
         resolver.commit()
+        work.begin("closing the journal")
     for text in unknown:
         tell(f"{printable(text)} was not known before")
     tell(f"{printable(a)} and {printable(b)} are kept apart, by position {position:,}")

@@ -17,6 +17,7 @@ from idmerge.cli.output import (
     table_option,
     write_or_print,
 )
+from idmerge.cli.progress import working
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_safe: bool) -> None:
     """Write the mapping of a journal; the help says more."""
     check_table_output([path], output, csv_safe=csv_safe)
-    with opened_to_read(path, as_of) as resolver:
+    with working("opening") as work, opened_to_read(path, as_of) as resolver:
+        work.begin("making the mapping")
         table, position = arrow_table(resolver.mapping()), resolver.position
     write_or_print(table, output, csv_safe=csv_safe)
     tell(f"{counted(table.num_rows, 'ID')} as of position {position:,}")

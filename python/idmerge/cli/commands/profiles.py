@@ -12,12 +12,13 @@ import click
 
 from idmerge import Policy, Profiles, Resolver, UpdateOutcome, UpdateReport
 from idmerge._formatting import counted
+from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
-from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import labelled, tell_note, tell_written
+from idmerge.cli.malformed import MalformedLines, list_malformed_option
+from idmerge.cli.messages import labelled, print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -39,7 +40,7 @@ from idmerge.cli.output import (
     tell_renamed,
     write_table,
 )
-from idmerge.cli.progress import Progress, in_order, path_of, progress, total_size
+from idmerge.cli.progress import Progress, in_order, path_of, progress, total_size, working
 from idmerge.files import STDIN, BadLine, RereadableFile, Sample, read_updates, replacing, sampled, scan
 from idmerge.profiles.store import sole_writer
 
@@ -57,7 +58,7 @@ class Run:
     """Counts of one run."""
 
     files: int
-    malformed: int = 0
+    malformed: MalformedLines
     rejected_links: int = 0
     links: int = 0
     events: int = 0
@@ -130,9 +131,10 @@ class Run:
 @sort_option
 @csv_safe_option
 @strict_option
+@list_malformed_option
 @canonical_option
 @policy_options
-def profiles(  # noqa: C901, PLR0913 - click hands over each option
+def profiles(  # noqa: PLR0913 - click hands over each option
     *,
     updates: Sequence[str],
     events: Sequence[str],
@@ -153,25 +155,26 @@ def profiles(  # noqa: C901, PLR0913 - click hands over each option
     suffix = suffix_of(output)
     of_people = _choice_of_updates(spelling)
     sample = sampled(events, **spelling.choice)
-    started, run, total = perf_counter(), Run(files=len(updates)), total_size([*events, *updates])
-    with ExitStack() as stack:
+    started, total = perf_counter(), total_size([*events, *updates])
+    run = Run(files=len(updates), malformed=MalformedLines(strict=strict))
+    with working("starting") as work, ExitStack() as stack:
         if store:
             stack.enter_context(sole_writer(store))
         resolver = stack.enter_context(opened_to_read(journal)) if journal else Resolver(policy, canonical)
         if store:
+            work.begin(f"reading {named(store)}")
             people = Profiles.load(store, resolver, merge_profiles=merge_profiles, missing_ok=True)
         else:
             people = Profiles(resolver, merge_profiles=merge_profiles)
         with nullcontext() if output is None or is_printed(output) else replacing(output) as table_file:
             sources = in_order(events, spelling.arguments, is_sorted=sort)
-            with progress("reading", total) as bar:
-                malformed = MalformedLines(bar, strict=strict)
+            with progress("reading", total, then="applying") as bar:
                 links = RejectedLinks(resolver.policy)
                 for source in sources:
-                    _read_links(source, resolver, run, links, bar, malformed, spelling)
+                    _read_links(source, resolver, run, links, bar, spelling)
                 for path in updates:
-                    _read_updates(path, people, run, bar, malformed, of_people)
-            run.malformed = malformed.count
+                    _read_updates(path, people, run, bar, of_people)
+            work.begin("making the table")
             table = people.table()
             if table_file:
                 write_table(table, suffix, table_file, csv_safe=csv_safe)
@@ -180,11 +183,11 @@ def profiles(  # noqa: C901, PLR0913 - click hands over each option
         if any("\ufffd" in name for name in table.column_names):
             tell_renamed(people.renamed())
         spelling.tell()
-        for line in _summary(run, people, perf_counter() - started):
-            click.echo(line, err=True)
         _tell_notes(run, links if events else None, sample, spelling)
         tell_signs(sample, run.links, is_sorted=sort)
+        print_lines(_summary(run, people, perf_counter() - started), err=True)
         if store:  # After all that may fail, so that a run that did can be repeated.
+            work.begin(f"saving {named(store)}")
             people.save(store)
             tell_written(counted(len(people), "profile"), store)
         if output is not None and not is_printed(output):
@@ -205,14 +208,13 @@ def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
     run: Run,
     links: RejectedLinks,
     bar: Progress,
-    malformed: MalformedLines,
     spelling: Spelling,
 ) -> None:
     path, name = path_of(source)
     arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
     for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
         if isinstance(piece, BadLine):
-            malformed.add(piece.path, piece.line, piece.message)
+            run.malformed.add(piece.path, piece.line, piece.message)
             continue
         report = piece.apply_to(resolver)
         run.events += len(piece)
@@ -221,19 +223,17 @@ def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
         links.take(piece, report)
 
 
-def _read_updates(  # noqa: PLR0913, PLR0917 - the file, and what it changes
-    path: str, people: Profiles, run: Run, bar: Progress, malformed: MalformedLines, of_people: dict[str, Any]
-) -> None:
+def _read_updates(path: str, people: Profiles, run: Run, bar: Progress, of_people: dict[str, Any]) -> None:
     is_begun = False
     for piece in read_updates(path, on_bytes=bar.advance, **of_people):
         if isinstance(piece, BadLine):
-            malformed.add(piece.path, piece.line, piece.message)
+            run.malformed.add(piece.path, piece.line, piece.message)
             continue
         report = people.update_many(piece.events, continues=is_begun)
         is_begun = True
         run.count(report)
         for row, message in report.malformed.items():
-            malformed.add(piece.path, piece.lines[row], message)
+            run.malformed.add(piece.path, piece.lines[row], message)
 
 
 def _tell_notes(run: Run, links: RejectedLinks | None, sample: Sample, spelling: Spelling) -> None:
@@ -268,8 +268,7 @@ def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
         )
     if refused := run.outcomes[UpdateOutcome.INVALID_ID]:
         yield labelled("refused", f"{counted(refused, 'update')} for an ID that belongs to nobody")
-    if run.malformed:
-        yield labelled("malformed", f"{counted(run.malformed, 'line')} passed over")
+    yield from run.malformed.lines()
     yield labelled(
         "profiles", f"{len(people):,} shown, {people.hidden_count:,} hidden ({people.merge_profiles})"
     )

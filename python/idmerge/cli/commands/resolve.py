@@ -14,9 +14,9 @@ import numpy as np
 from idmerge import Outcome, Policy, Report, Resolver
 from idmerge._formatting import links_and_acts
 from idmerge.cli.dialects import Spelling, dialect_options
-from idmerge.cli.journals import check_no_journal
+from idmerge.cli.journals import check_no_journal, opening
 from idmerge.cli.link_notes import RejectedLinks
-from idmerge.cli.malformed import MalformedLines
+from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
@@ -44,7 +44,7 @@ from idmerge.cli.output import (
     standard_output,
     suffix_of,
 )
-from idmerge.cli.progress import in_order, path_of, progress, total_size
+from idmerge.cli.progress import in_order, path_of, progress, total_size, working
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.resolved import Mapping
 from idmerge.cli.summary import Run, print_summary
@@ -99,6 +99,7 @@ COMMIT_EVERY = 100_000
 @sort_option
 @csv_safe_option
 @strict_option
+@list_malformed_option
 @canonical_option
 @policy_options
 def resolve(  # noqa: PLR0913 - click hands over each option
@@ -122,7 +123,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     started = perf_counter()
     run = Run(files=len(files))
     total = total_size(files)  # A file that is not there is found before outputs are begun.
-    with ExitStack() as stack:
+    with working("starting") as work, ExitStack() as stack:
         mapping_file = None if output is None or printed else stack.enter_context(replacing(output))
         writer = _rejected_writer(rejected, stack, csv_safe=csv_safe) if rejected else None
         durable = stack.enter_context(_opened(journal, canonical)) if journal else None
@@ -138,16 +139,20 @@ def resolve(  # noqa: PLR0913 - click hands over each option
                 _commit_all(durable, reading, run, strict=strict)
             else:
                 deque(reading, maxlen=0)
+        work.begin("making the mapping")
         mapping = Mapping(resolver.mapping())
         if mapping_file:
             mapping.write(suffix, mapping_file, csv_safe=csv_safe)
+        work.begin("closing the outputs" if durable is None else "closing the journal")
     run.seconds = perf_counter() - started
     if printed:
         mapping.print(suffix, csv_safe=csv_safe)
+    with working("summing up"):
+        stats, largest = resolver.stats(), mapping.largest()
     spelling.tell()
-    print_summary(run, resolver.stats(), mapping.largest(), resolver.policy.max_cluster_size)
     links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     tell_signs(sample, run.outcomes.total(), is_sorted=sort)
+    print_summary(run, stats, largest, resolver.policy.max_cluster_size)
     if output is not None and not printed:
         tell_written("the mapping", output)
     if rejected and rejected != STDOUT:
@@ -167,7 +172,8 @@ def _opened(path: str, canonical: Any) -> DurableResolver:
         policy = replace(facts.policy if facts else Policy(), **given)
     from idmerge import DurableResolver  # noqa: PLC0415
 
-    return DurableResolver.open(path, policy, canonical if is_given("canonical") else None)
+    with opening(path):
+        return DurableResolver.open(path, policy, canonical if is_given("canonical") else None)
 
 
 def _facts(path: str) -> Facts | None:
@@ -193,8 +199,8 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     strict: bool,
 ) -> Iterator[None]:
     """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
-    with progress("reading", total) as bar:
-        malformed = MalformedLines(bar, strict=strict)
+    malformed = run.malformed = MalformedLines(strict=strict)
+    with progress("reading", total, then="judging") as bar:
         for path, name in map(path_of, sources):
             arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
             for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
@@ -206,7 +212,7 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
                 links.take(piece, report)
                 _report(piece, report, malformed, writer)
                 yield
-    run.malformed, run.outcomes = malformed.count, links.outcomes
+    run.outcomes = links.outcomes
 
 
 def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *, strict: bool) -> None:
@@ -217,7 +223,8 @@ def _commit_all(resolver: DurableResolver, reading: Iterator[None], run: Run, *,
     for _ in reading:
         if resolver.uncommitted >= COMMIT_EVERY:
             _note(run, resolver.commit())
-    _note(run, resolver.commit())
+    with working("committing"):
+        _note(run, resolver.commit())
 
 
 def _note(run: Run, position: int) -> None:

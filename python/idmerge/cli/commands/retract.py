@@ -11,6 +11,7 @@ from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import arrow_table, csv_safe_option, print_table
+from idmerge.cli.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +43,12 @@ if TYPE_CHECKING:
 def retract(*, positions: Sequence[int], path: str, dry_run: bool, csv_safe: bool) -> None:
     """Take back positions; the help says more."""
     positions = list(dict.fromkeys(positions))
-    with opened_to_write(path) as resolver:
+    with working("opening") as work, opened_to_write(path) as resolver:
+        work.begin("looking for changes" if dry_run else "taking back")
         first = resolver.position
         table = arrow_table(resolver.retract(*positions, dry_run=dry_run))
         resolver.commit()
+        work.begin("closing the journal")
     print_table(table, csv_safe=csv_safe)
     listed = ", ".join(f"{position:,}" for position in positions)
     if dry_run:

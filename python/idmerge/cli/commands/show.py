@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
-from idmerge._formatting import aligned, counted, printable, shortened
+from idmerge._formatting import counted, printable, shortened
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import Moment, is_journal, opened_to_read
 from idmerge.cli.links import link_rows, rejected_rows
-from idmerge.cli.malformed import MalformedLines
-from idmerge.cli.messages import labelled
+from idmerge.cli.malformed import MalformedLines, list_malformed_option
+from idmerge.cli.messages import labelled, print_lines, rows
 from idmerge.cli.options import (
     FILES_HELP,
     canonical_option,
@@ -21,7 +21,7 @@ from idmerge.cli.options import (
     policy_options,
 )
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
-from idmerge.cli.progress import progress, total_size
+from idmerge.cli.progress import progress, total_size, working
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
 from idmerge.files.judging import JudgedLink
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 )
 @picture_options
 @dialect_options
+@list_malformed_option
 @canonical_option
 @policy_options
 def show(  # noqa: PLR0913 - click hands over each option
@@ -88,14 +89,15 @@ def show(  # noqa: PLR0913 - click hands over each option
             "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"
         )
     sources = [rereadable(path) for path in files]
-    resolver = _resolved(files, sources, Resolver(policy, canonical), spelling)
+    malformed = MalformedLines()
+    resolver = _resolved(files, sources, Resolver(policy, canonical), spelling, malformed)
     if distinct_id not in resolver:
         raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
     members = resolver.members(distinct_id)
     links = _touching(frozenset(members), files, sources, Resolver(policy, canonical), spelling)
     spelling.tell()
-    for line in _answer(resolver.resolve(distinct_id), members, links):
-        click.echo(line)
+    print_lines(malformed.lines(), err=True)
+    print_lines(_answer(resolver.resolve(distinct_id), members, links))
 
 
 def _check_alone(files: Sequence[str]) -> None:
@@ -108,12 +110,12 @@ def _show_journal(
     distinct_id: str, path: str, as_of: int | datetime | None, svg_file: str | None, html_file: str | None
 ) -> None:
     check_drawing(path, svg_file, html_file)
-    with opened_to_read(path, as_of) as resolver:
+    with working("opening") as work, opened_to_read(path, as_of) as resolver:
+        work.begin("looking for links")
         cluster = cluster_of(resolver, distinct_id)
         # An earlier moment may lie within a batch, whose rest is not separable.
         rejected = resolver.why_not(distinct_id, distinct_id) if as_of is None else []
-    for line in _journal_answer(cluster, rejected):
-        click.echo(line)
+    print_lines(_journal_answer(cluster, rejected))
     title = f"The cluster of {shortened(cluster.canonical)}: {counted(len(cluster.members), 'ID')}"
     draw(lambda: graph_of(title, [cluster], rejected=rejected, requested=(distinct_id,)), svg_file, html_file)
 
@@ -128,11 +130,14 @@ def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Itera
 
 
 def _resolved(
-    files: Sequence[str], sources: Sequence[RereadableFile], resolver: Resolver, spelling: Spelling
+    files: Sequence[str],
+    sources: Sequence[RereadableFile],
+    resolver: Resolver,
+    spelling: Spelling,
+    malformed: MalformedLines,
 ) -> Resolver:
     """Apply every link to ``resolver``: the first pass, which finds the members."""
     with progress("first pass", total_size(files)) as bar:
-        malformed = MalformedLines(bar)
         for source in sources:
             for piece in scan(source.path, name=source.name, on_bytes=bar.advance, **spelling.arguments):
                 if isinstance(piece, BadLine):
@@ -181,16 +186,18 @@ def _head(canonical: str, members: Sequence[str]) -> Iterator[str]:
 
 def _rows(links: Sequence[JudgedLink]) -> Iterator[str]:
     """Yield a line a link."""
-    return aligned(
+    return rows(
         [
             (
                 f"{link.path}:{link.line}",
                 link.kind.name.lower(),
                 link.outcome.name,
-                f"{printable(link.first)}  {printable(link.second)}{_reason(link)}",
+                printable(link.first),
+                f"{printable(link.second)}{_reason(link)}",
             )
             for link in links
-        ]
+        ],
+        ragged=2,
     )
 
 

@@ -16,8 +16,8 @@ from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
-from idmerge.cli.malformed import SHOWN, MalformedLines
-from idmerge.cli.messages import labelled, tell_note
+from idmerge.cli.malformed import MalformedLines, list_malformed_option
+from idmerge.cli.messages import labelled, print_lines, tell_note
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     canonical_option,
@@ -48,7 +48,7 @@ from idmerge.files import BadLine, sampled
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @click.command(
@@ -107,6 +107,7 @@ if TYPE_CHECKING:
 @timezone_option
 @csv_safe_option
 @strict_option
+@list_malformed_option
 @canonical_option
 @policy_options
 def stitch(  # noqa: PLR0913 - click hands over each option
@@ -149,34 +150,33 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         timezone=timezone,
         **({} if sort else spelling.arguments),  # What is sorted is of the raw shape.
     )
-    run = Run(files=len(paths))
+    run = Run(files=len(paths), malformed=MalformedLines(strict=strict))
     total = total_size(paths)
-    with progress("reading", total) as bar:
-        malformed = MalformedLines(bar, strict=strict)
+    with progress("reading", total, then="encoding") as bar:
         links = RejectedLinks(resolver.policy)
         events.learn(
             bar.advance,
-            lambda piece, report: _tell(piece, report, malformed, links),
+            lambda piece, report: _tell(piece, report, run, links),
             output=None if is_stdout else output,
             partition_by=partition_by,
         )
     _tell_missing(properties, events)
     tell_renamed(events.renamed)
-    run.events, run.malformed, run.outcomes = events.events, malformed.count, events.outcomes
-    if is_stdout:
-        count = _print(events, suffix, csv_safe=csv_safe)
-    else:
-        with progress("writing", total) as bar:
+    run.events, run.outcomes = events.events, events.outcomes
+    with progress("writing", total, then="writing the rest") as bar:
+        if is_stdout:
+            count = _print(events, suffix, bar.advance, csv_safe=csv_safe)
+        else:
             count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
     run.seconds = perf_counter() - started
     spelling.tell()
-    _print_summary(run, resolver, events, count, output)
     if events.applies or not run.events:
         links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     else:
         links.tell_ids(sample)
     taken = resolver.position if isinstance(resolver, DurableResolver) else run.outcomes.total()
     tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
+    print_lines(_summary(run, resolver, events, count, output), err=True)
 
 
 def _checked_suffix(output: str, partition_by: str | None) -> str:
@@ -192,18 +192,20 @@ def _checked_suffix(output: str, partition_by: str | None) -> str:
     return suffix or ".csv"
 
 
-def _print(events: StitchedEvents, suffix: str, *, csv_safe: bool) -> int:
+def _print(events: StitchedEvents, suffix: str, on_bytes: Callable[[int], object], *, csv_safe: bool) -> int:
     """Write the events to standard output and return how many there are."""
     import pyarrow as pa  # noqa: PLC0415
 
     schema = shown_table(events.schema.empty_table()).schema
-    tables = (shown_table(pa.Table.from_batches([batch])) for batch in events.batches())
+    tables = (shown_table(pa.Table.from_batches([batch])) for batch in events.batches(on_bytes))
     batches = (batch for table in tables for batch in table.to_batches())
     with standard_output() as stream:
         return write_to_stream(stream, suffix, schema, batches, csv_safe=csv_safe)
 
 
-def _tell(piece: Any, report: Any, malformed: MalformedLines, links: RejectedLinks) -> None:
+def _tell(piece: Any, report: Any, run: Run, links: RejectedLinks) -> None:
+    malformed = run.malformed
+    assert malformed is not None  # noqa: S101
     if isinstance(piece, BadLine):
         malformed.add(piece.path, piece.line, piece.message)
         return
@@ -214,40 +216,22 @@ def _tell(piece: Any, report: Any, malformed: MalformedLines, links: RejectedLin
             malformed.add(link.path, link.line, str(link.message))
 
 
-def _print_summary(run: Run, resolver: Resolver, events: StitchedEvents, count: int, output: str) -> None:
+def _summary(run: Run, resolver: Resolver, events: StitchedEvents, count: int, output: str) -> Iterator[str]:
     ids, clusters = len(resolver), resolver.cluster_count
     to = "standard output" if output == STDOUT else named(output)
-    lines = [
-        labelled(
-            "read", f"{counted(run.events, 'event')} from {counted(run.files, 'file')} in {run.seconds:.2f} s"
-        ),
-        *(links_lines(run.outcomes) if events.applies else []),
-        *([labelled("malformed", _malformed(run.malformed))] if run.malformed else []),
-        labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}"),
-        *(
-            [labelled("duplicates", f"{counted(events.duplicates, 'event')} dropped")]
-            if events.duplicates
-            else []
-        ),
-        *(
-            [
-                labelled(
-                    "no time",
-                    f"{counted(events.without_time, 'event')} whose time is missing or cannot be read",
-                )
-            ]
-            if events.without_time
-            else []
-        ),
-        labelled("written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {to}"),
-    ]
-    for line in lines:
-        click.echo(line, err=True)
-
-
-def _malformed(count: int) -> str:
-    shown = " listed above" if count <= SHOWN else f", the first {SHOWN} listed above"
-    return f"{counted(count, 'line')}{shown}"
+    files = counted(run.files, "file")
+    yield labelled("read", f"{counted(run.events, 'event')} from {files} in {run.seconds:.2f} s")
+    if events.applies:
+        yield from links_lines(run.outcomes)
+    if run.malformed:
+        yield from run.malformed.lines()
+    yield labelled("IDs", f"{ids:,} in {counted(clusters, 'cluster')}")
+    if events.duplicates:
+        yield labelled("duplicates", f"{counted(events.duplicates, 'event')} dropped")
+    if events.without_time:
+        without = counted(events.without_time, "event")
+        yield labelled("no time", f"{without} whose time is missing or cannot be read")
+    yield labelled("written", f"{counted(count, 'event')} in {len(events.column_names)} columns to {to}")
 
 
 def _tell_missing(properties: Sequence[str], events: StitchedEvents) -> None:

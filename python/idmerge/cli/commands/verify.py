@@ -11,10 +11,10 @@ import click
 from idmerge._formatting import counted, links_and_acts, printable
 from idmerge._naming import is_journal_url, named
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import labelled, tell
+from idmerge.cli.messages import labelled, print_lines, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import check_outputs
-from idmerge.cli.progress import progress
+from idmerge.cli.progress import progress, working
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.verify import Verdict, salvage
@@ -56,16 +56,16 @@ def verify(*, path: str, new: str | None) -> None:
     """Check a journal; the help says more."""
     if new and not is_journal_url(new) and not os.path.lexists(new):
         check_outputs([path], {"--salvage": new})
-    with progress("checking", _size(path)) as bar:
+    with progress("checking", _size(path), then="checking") as bar:
         verdict = verdict_on(path, lambda batch: bar.advance(_size_of(batch)))
-    for line in _answer(verdict):
-        click.echo(line)
+    print_lines(_answer(verdict))
     if verdict.damage is None:
         if new:
             tell(f"{named(new)} was not written, for there is nothing to salvage")
         return
     if new:
-        salvage(path, new, verdict)
+        with working(f"writing {named(new)}"):
+            salvage(path, new, verdict)
         tell(f"{named(new)} was written: {counted(verdict.batches, 'batch', 'batches')}")
     raise JournalError(verdict.damage)
 

@@ -9,9 +9,10 @@ import click
 from idmerge._formatting import counted, printable, shortened
 from idmerge.cli.journals import opened_to_read
 from idmerge.cli.links import link_rows, rejected_rows
-from idmerge.cli.messages import labelled
+from idmerge.cli.messages import labelled, print_lines
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
+from idmerge.cli.progress import working
 from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | Non
     if a == b:
         raise click.UsageError("A and B are the same ID")
     check_drawing(path, svg_file, html_file)
-    with opened_to_read(path) as resolver:
+    with working("opening") as work, opened_to_read(path) as resolver:
+        work.begin("looking for links")
         chain = resolver.explain(a, b)
         clusters = [cluster_of(resolver, text) for text in ([a] if chain is not None else [a, b])]
         rejected = [] if chain is not None else resolver.why_not(a, b)
-    for line in _answer(a, b, clusters, chain, rejected):
-        click.echo(line)
+    print_lines(_answer(a, b, clusters, chain, rejected))
     title = f"Why {shortened(a)} and {shortened(b)} are {'apart' if chain is None else 'one person'}"
     draw(
         lambda: graph_of(title, clusters, rejected=rejected, chain=chain or (), requested=(a, b)),

@@ -1,0 +1,58 @@
+"""Commands on a pseudo-terminal, and what it shows in the end and on the way."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRAM = (
+    "import sys; from idmerge.cli import main, progress; progress.DELAY = float(sys.argv.pop(1));"
+    "sys.argv[0] = 'idmerge'; main()"
+)
+
+
+def on_a_terminal(
+    *arguments: object,
+    width: int = 120,
+    delay: float = 0,
+    stdout: bool = False,
+    environment: Mapping[str, str] | None = None,
+    code: int = 0,
+) -> str:
+    """Return what ``idmerge ARGUMENTS`` writes to a terminal of so many columns.
+
+    Standard error goes there, standard output only if ``stdout``. A progress is shown after
+    ``delay`` seconds.
+    """
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    inherited = {name: text for name, text in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(delay), *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=terminal if stdout else subprocess.DEVNULL,
+        stderr=terminal,
+        env={**inherited, "TERM": "xterm-256color", **(environment or {})},
+    ) as running:
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(controller, 65536)
+            except OSError:  # Linux reports the closed end as an error.
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(controller)
+        assert running.wait() == code, shown
+    return shown.decode().replace("\r\n", "\n")

@@ -7,6 +7,7 @@ import os
 import warnings
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -37,6 +38,18 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print ``idmerge: error: …`` to standard error."""
         print_lines([f"{coloured('idmerge: error:', 'error')} {self.message}"], err=True, file=file)
+
+
+class WrongCall(click.UsageError):
+    """A wrong call: its usage, and the error in one line."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print both to standard error."""
+        written = StringIO()
+        super().show(written)
+        usage, mark, message = written.getvalue().partition("Error: ")
+        lines = [*usage.splitlines(), f"{coloured(mark.strip(), 'error')} {message.strip()}"]
+        print_lines(lines, err=True, file=file)
 
 
 class Ended(click.ClickException):
@@ -131,6 +144,10 @@ def _without_secrets(given: list[str] | None) -> Iterator[None]:
     """Show the errors of a block without the secrets in the arguments ``given``."""
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise WrongCall(shown(error.format_message(), given), error.ctx) from error
     except click.ClickException as error:
         error.message = shown(error.message, given)  # type: ignore[misc]  # Final since click 8.5.
         raise

@@ -131,7 +131,9 @@ def journal_option(text: str) -> Callable[..., Any]:
 
 def limit_option(name: str, default: int, text: str) -> Callable[..., Any]:
     """Return the option of a number that is at least 1."""
-    return click.option(name, type=click.IntRange(min=1), default=default, show_default=True, help=text)
+    return click.option(
+        name, type=click.IntRange(min=1), metavar="N", default=default, show_default=True, help=text
+    )
 
 
 POLICY_OPTIONS = (

@@ -5,10 +5,13 @@ from __future__ import annotations
 import click
 
 from idmerge._formatting import did_you_mean
+from idmerge.cli.sections import FittingContext
 
 
 class SuggestingGroup(click.Group):
     """A group whose error for an unknown command suggests others; click does so for options."""
+
+    context_class = FittingContext
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

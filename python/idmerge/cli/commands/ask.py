@@ -39,6 +39,7 @@ from idmerge.cli.output import (
     write_or_print,
 )
 from idmerge.cli.progress import in_order, progress, total_size, working
+from idmerge.cli.sections import SectionedCommand
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.files import STDIN, BadLine, replacing, sampled
 from idmerge.pages.figures import check_installed
@@ -138,7 +139,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
         decorated: Callable[..., Any] = dialect_options(canonical_option(policy_options(run)))
         for option in reversed(SHARED):
             decorated = option(decorated)
-        return ask.command(**texts)(decorated)
+        return ask.command(cls=SectionedCommand, **texts)(decorated)
 
     return command
 

@@ -16,6 +16,7 @@ from idmerge.cli.completion import FILE
 from idmerge.cli.messages import labelled, print_lines
 from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.cli.progress import Progress, working
+from idmerge.cli.sections import command
 from idmerge.files import replacing
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ LABEL_WIDTH, RATE_WIDTH = 31, 12
 SHORTEST_BAR, LONGEST_BAR = 10, 50
 
 
-@click.command(
+@command(
     short_help="Measure the speed on this machine.",
     help="""
     Measure how fast IDs are linked and looked up on this machine, and draw it.

@@ -16,9 +16,10 @@ from idmerge.cli.output import (
     write_or_print,
 )
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 
 
-@click.command(
+@command(
     short_help="Write the canonical IDs that changed in a journal.",
     help=f"""
     Write the IDs that have another canonical ID now than at the position --since: distinct_id,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import click
-
 from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 
 
-@click.command(
+@command(
     short_help="Wipe forgotten IDs from a journal's file.",
     help=f"""
     Write the journal PATH anew, without the texts of forgotten IDs, and give back its room.

@@ -25,6 +25,7 @@ from idmerge.cli.options import (
 )
 from idmerge.cli.output import STDOUT, check_outputs
 from idmerge.cli.progress import in_order, progress, total_size, working
+from idmerge.cli.sections import command
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import Sample, replacing
 
@@ -42,7 +43,7 @@ FORMATS: dict[str, Callable[[Diagnosis], str]] = {
 FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
 
-@click.command(
+@command(
     short_help="Find what is wrong with identity in events.",
     help=f"""
     Look for what goes wrong with identity: devices that are shared without a reset, users who lose their

@@ -10,9 +10,10 @@ from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 
 
-@click.command(
+@command(
     short_help="Wipe an ID from a journal, for good.",
     help=f"""
     Forget an ID: wipe its text from the journal PATH, for good. What it joined stays joined.

@@ -12,6 +12,7 @@ import click
 
 from idmerge.cli.output import STDOUT, file_option, standard_output
 from idmerge.cli.progress import progress
+from idmerge.cli.sections import command
 from idmerge.errors import MissingExtraError
 from idmerge.files import replacing
 from idmerge.testing import events as workload_events
@@ -23,7 +24,7 @@ SUFFIXES = tuple(f"{name}{packed}" for name in (".ndjson", ".jsonl") for packed 
 GZIP_LEVEL = 6
 
 
-@click.command(
+@command(
     short_help="Write made-up events to try things on.",
     help="""
     Write the events of a shop's made-up visitors, one JSON object a line.

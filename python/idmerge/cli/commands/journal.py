@@ -13,6 +13,7 @@ from idmerge._formatting import counted, links_and_acts, printable, utc
 from idmerge.cli.messages import labelled, print_lines, rows
 from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.batch import moment
@@ -29,7 +30,7 @@ COLUMNS = ("batch", "committed", "steps", "positions", "new IDs", "bytes", "take
 NUMBERS = (0, 2, 4, 5)
 
 
-@click.command(
+@command(
     short_help="List the batches of a journal.",
     help=f"""
     Show by which rules the journal PATH was made, and its batches: when each was committed, how many links,

@@ -9,10 +9,11 @@ from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 from idmerge.errors import IdmergeError
 
 
-@click.command(
+@command(
     "keep-apart",
     short_help="Keep two IDs apart from now on.",
     help=f"""

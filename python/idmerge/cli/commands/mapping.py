@@ -18,12 +18,13 @@ from idmerge.cli.output import (
     write_or_print,
 )
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 
-@click.command(
+@command(
     short_help="Write the canonical ID of each ID in a journal.",
     help=f"""
     Write the mapping of the journal PATH: distinct_id, canonical_id, cluster_size, one row a known ID. It

@@ -41,6 +41,7 @@ from idmerge.cli.output import (
     write_table,
 )
 from idmerge.cli.progress import Progress, in_order, path_of, progress, total_size, working
+from idmerge.cli.sections import command
 from idmerge.files import STDIN, BadLine, RereadableFile, Sample, read_updates, replacing, sampled, scan
 from idmerge.profiles.store import sole_writer
 
@@ -73,7 +74,7 @@ class Run:
         self.folded.update(report.folded)
 
 
-@click.command(
+@command(
     short_help="Write one profile a person.",
     help="""
     Apply the profile updates in UPDATES, in their order, and write one profile a person.

@@ -47,6 +47,7 @@ from idmerge.cli.output import (
 from idmerge.cli.progress import in_order, path_of, progress, total_size, working
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.resolved import Mapping
+from idmerge.cli.sections import command
 from idmerge.cli.summary import Run, print_summary
 from idmerge.files import BadLine, Piece, RereadableFile, replacing, sampled, scan
 
@@ -60,7 +61,7 @@ COMMIT_EVERY = 100_000
 """Steps that are applied before they are committed to a journal."""
 
 
-@click.command(
+@command(
     short_help="Write the canonical ID of each ID.",
     help=f"""
     Judge the links in FILEs, in their order, and write the canonical ID of each ID.

@@ -12,12 +12,13 @@ from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import arrow_table, csv_safe_option, print_table
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@click.command(
+@command(
     short_help="Take back links in a journal.",
     help=f"""
     Take back what stands at POSITIONs, as if it had never been sent: links, or what idmerge keep-apart or

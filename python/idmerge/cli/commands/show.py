@@ -22,6 +22,7 @@ from idmerge.cli.options import (
 )
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.cli.progress import progress, total_size, working
+from idmerge.cli.sections import command
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
 from idmerge.files.judging import JudgedLink
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from idmerge.files.judging import JudgedLink
 
 
-@click.command(
+@command(
     short_help="Show one cluster and its links.",
     help=f"""
     Show the cluster of one ID: its canonical ID, its members, and its links.

@@ -43,6 +43,7 @@ from idmerge.cli.output import (
     tell_renamed,
 )
 from idmerge.cli.progress import in_order, progress, total_size
+from idmerge.cli.sections import command
 from idmerge.cli.summary import Run, links_lines
 from idmerge.files import BadLine, sampled
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
-@click.command(
+@command(
     short_help="Write events with one ID a person.",
     help="""
     Read the links in FILEs, then write their events with the canonical ID of each sender as distinct_id; the

@@ -15,6 +15,7 @@ from idmerge.cli.messages import labelled, print_lines, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import check_outputs
 from idmerge.cli.progress import progress, working
+from idmerge.cli.sections import command
 from idmerge.errors import JournalError
 from idmerge.journal import open_journal
 from idmerge.journal.verify import Verdict, salvage
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from idmerge.journal import Batch
 
 
-@click.command(
+@command(
     short_help="Check every batch of a journal.",
     help=f"""
     Check the journal PATH: that every batch is there, has the checksum of its content, follows the one

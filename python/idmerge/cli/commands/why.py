@@ -13,6 +13,7 @@ from idmerge.cli.messages import labelled, print_lines
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.cli.progress import working
+from idmerge.cli.sections import command
 from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from idmerge import RecordedLink
 
 
-@click.command(
+@command(
     short_help="Tell why two IDs are one person, or not.",
     help=f"""
     Tell why the IDs A and B are one person: the chain of links that joins them. Or why they are not: the

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import answers_by_hand as by_hand
 from answers_by_hand import COLUMNS, MODELS, revenue, rows_of
 from idmerge import Policy, questions
+from idmerge.questions.answer import Answer
+from idmerge.questions.columns import Key, Measure
 from idmerge.testing import events as workload
 from stitched_by_hand import BEFORE, stitched_table
 
@@ -374,3 +376,21 @@ def test_nothing_that_an_answer_prints_is_long_or_steers_a_terminal() -> None:
     assert f"  {'a' * 39}…{'b' * 20}  " in text
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) < 110
+
+
+def test_versions_stand_below_one_another_where_the_text_would_be_too_wide() -> None:
+    rows = [(f"campaign {'x' * 70}", 9.5, 0.75, 10.0, 0.8), ("(none)", 1_000_000.0, 0.25, 2.0, 0.2)]
+    measures = (Measure("revenue", "sum"), Measure("share", "share"))
+    answer = Answer.of_rows(
+        rows, "", title="t", key=Key("campaign", "campaign"), measures=measures, charted=measures[0]
+    )
+    wide = str(answer).splitlines()
+    assert max(map(len, wide)) > 60
+    assert answer.text(width=120) == str(answer)
+    narrow = answer.text(width=60).splitlines()
+    assert max(map(len, narrow)) <= 60
+    labels = [line.strip(" -") for line in narrow if "stitching" in line]
+    assert labels == ["with stitching", "without stitching"]
+    for shown in ("1,000,000.00", "25.0%", "2.00", "20.0%"):
+        assert sum(shown in line for line in narrow) == 1
+    assert sum("…" in line for line in narrow) == 2

@@ -68,9 +68,15 @@ class Diagnosis:
         """Return the text as HTML for a notebook."""
         return f"<pre>{escape(self.text())}</pre>"
 
-    def text(self) -> str:
-        """Return the diagnosis for a terminal, without colour."""
-        return "\n".join(text.lines(self.overview, self.findings, self.not_looked_for)) + "\n"
+    def text(self, *, width: int = text.WIDTH, styled: text.Styled = text.unstyled) -> str:
+        """Return the diagnosis for a terminal.
+
+        Args:
+            width: Columns at which sentences are wrapped.
+            styled: Returns the word of a severity as it is shown; without colour by default.
+        """
+        found = text.lines(self.overview, self.findings, self.not_looked_for, width=width, styled=styled)
+        return "\n".join(found) + "\n"
 
     def html(self) -> str:
         """Return the diagnosis as one HTML page that needs nothing else and runs nothing."""

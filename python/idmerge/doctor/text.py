@@ -8,25 +8,38 @@ from typing import TYPE_CHECKING
 from idmerge._formatting import beginning, counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from idmerge.doctor.findings import Example, Finding, NotLookedFor, Overview
+    from idmerge.doctor.findings import Example, Finding, NotLookedFor, Overview, Severity
+
+    Styled = Callable[[str, Severity], str]
+    """Returns the word of a severity as it is shown."""
 
 WIDTH = 100
 INDENT = " " * 12
 
 
+def unstyled(word: str, _severity: Severity) -> str:
+    """Return the word of a severity as it is."""
+    return word
+
+
 def lines(
-    overview: Overview, findings: Sequence[Finding], not_looked_for: Sequence[NotLookedFor]
+    overview: Overview,
+    findings: Sequence[Finding],
+    not_looked_for: Sequence[NotLookedFor],
+    *,
+    width: int = WIDTH,
+    styled: Styled = unstyled,
 ) -> Iterator[str]:
-    """Yield the lines of a diagnosis."""
+    """Yield the lines of a diagnosis, whose sentences are wrapped at ``width``."""
     yield from _overview(overview)
     if not findings:
         yield ""
         yield healthy(overview)
     for finding in findings:
         yield ""
-        yield from _finding(finding)
+        yield from _finding(finding, width, styled)
     if not_looked_for:
         yield ""
         yield "not looked for"
@@ -66,15 +79,15 @@ def _overview(overview: Overview) -> Iterator[str]:
         yield f"{INDENT}{count:>9,}  {outcome}"
 
 
-def _finding(finding: Finding) -> Iterator[str]:
-    yield f"{finding.severity.name:<8}{finding.code}"
-    yield from _wrapped("  ", finding.title)
+def _finding(finding: Finding, width: int, styled: Styled) -> Iterator[str]:
+    yield f"{styled(f'{finding.severity.name:<8}', finding.severity)}{finding.code}"
+    yield from _wrapped("  ", finding.title, width)
     facts = [touched(finding), counted(finding.links, "link") if finding.links else ""]
     if any(facts):
         yield f"  {', '.join(filter(None, facts))}"
     for example in finding.examples:
         yield f"    {_example(example)}"
-    yield from _wrapped("  change: ", finding.change)
+    yield from _wrapped("  change: ", finding.change, width)
 
 
 def _example(example: Example) -> str:
@@ -84,5 +97,6 @@ def _example(example: Example) -> str:
     return "  ".join(filter(None, [place, ids, f"({example.note})" if example.note else ""]))
 
 
-def _wrapped(begin: str, text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin))
+def _wrapped(begin: str, text: str, width: int) -> list[str]:
+    hang = " " * len(begin)
+    return textwrap.wrap(text, width, initial_indent=begin, subsequent_indent=hang, break_on_hyphens=False)

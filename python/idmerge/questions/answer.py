@@ -44,6 +44,8 @@ class Answer:
         51.3% of visitors sign up; without stitching it looks like 36.1%
         >>> answer.headings()[:3], answer.cells()[0][:3]
         (['visitors', 'sign ups', 'rate'], ['76', '39', '51.3%'])
+        >>> max(map(len, answer.text(width=40).splitlines())) <= 40
+        True
         >>> answer.about
         'Visitors who did "Sign Up" · 600 events of 2024-01-01 (UTC)'
         >>> answer.read_from("shop.parquet").scope.source
@@ -134,7 +136,11 @@ class Answer:
 
     def __str__(self) -> str:
         """Return the table as aligned text, under its title."""
-        lines = text_lines(self.headings(), self.cells(), has_key=self.key is not None)
+        return self.text()
+
+    def text(self, *, width: int | None = None) -> str:
+        """Return the table as aligned text, under its title, of ``width`` columns if it can be."""
+        lines = text_lines(self.headings(), self.cells(), has_key=self.key is not None, width=width)
         return "\n".join([self.heading, "", *lines])
 
     def _repr_html_(self) -> str:

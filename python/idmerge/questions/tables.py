@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmerge._formatting import counted, cut, middle_cut
+from idmerge._formatting import counted, cut, display_width, middle_cut
 from idmerge._html import cell, row, table
 from idmerge.pages.tables import MOST_ROWS, count_line
 from idmerge.questions.columns import VERSIONS
@@ -13,18 +13,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 GAP = "  "
-LONGEST = 60
-"""Characters of a name in a table of text."""
+LONGEST, SHORTEST = 60, 12
+"""Characters of a name in a table of text, and of one that is cut further to fit a terminal."""
 
 
-def text_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_key: bool) -> Iterator[str]:
-    """Yield a line of versions, one of headings, and one a row; numbers on the right."""
+def text_lines(
+    headings: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    *,
+    has_key: bool,
+    width: int | None = None,
+) -> Iterator[str]:
+    """Yield a line of versions, one of headings, and one a row; numbers on the right.
+
+    Where that takes more than ``width`` columns, the versions stand below one another.
+    """
     first = int(has_key)
-    cells = [[middle_cut(of[0], LONGEST), *of[1:]] if has_key else of for of in cells]
     many = (len(headings) - first) // len(VERSIONS)
+    lines = [*_side_by_side(headings, cells, range(len(VERSIONS)), first, many, LONGEST)]
+    if width is None or max(map(display_width, lines)) <= width:
+        yield from lines
+        return
+    for number, (_, label) in enumerate(VERSIONS):
+        measures = range(first + number * many, first + (number + 1) * many)
+        places = [*range(first), *measures]
+        names = [headings[place] for place in places]
+        rows = [[of[place] for place in places] for of in cells]
+        needed = sum(
+            len(GAP) + max(len(headings[place]), *(len(of[place]) for of in cells), 0) for place in measures
+        )
+        room = width - max(needed, len(GAP) + len(label)) - len(GAP)
+        if number:
+            yield ""
+        yield from _side_by_side(names, rows, [number], first, many, max(room, SHORTEST))
+
+
+def _side_by_side(  # noqa: PLR0913, PLR0917 - a table and its layout
+    headings: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    versions: Sequence[int],
+    first: int,
+    many: int,
+    longest: int,
+) -> Iterator[str]:
+    """Yield the table of some ``versions``, each of ``many`` columns from ``first`` on."""
+    cells = [[*(middle_cut(text, longest) for text in of[:first]), *of[first:]] for of in cells]
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     above = [" " * width for width in widths[:first]]
-    for number, (_, label) in enumerate(VERSIONS):
+    for number, label in enumerate(VERSIONS[version][1] for version in versions):
         start, end = first + number * many, first + (number + 1) * many
         wide = sum(widths[start:end]) + len(GAP) * (many - 1)
         widths[end - 1] += max(0, len(label) - wide)

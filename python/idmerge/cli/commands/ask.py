@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -41,6 +42,7 @@ from idmerge.cli.output import (
 from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.sections import SectionedCommand
 from idmerge.cli.suggestions import SuggestingGroup
+from idmerge.cli.wrapping import width_of
 from idmerge.files import STDIN, BadLine, replacing, sampled
 from idmerge.pages.figures import check_installed
 from idmerge.questions import (
@@ -295,7 +297,7 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     if output:
         write_or_print(answer.table, output, csv_safe=csv_safe)
     else:
-        click.echo(str(answer))
+        print_lines(answer.text(width=width_of(sys.stdout)).splitlines())
     if not any(row[asked.charted.name] for row in answer):
         _tell_missing(asked, relation)
 

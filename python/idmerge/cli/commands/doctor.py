@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import NO_LINK, NOTHING, without_ids
-from idmerge.cli.messages import tell_note, tell_written
+from idmerge.cli.messages import coloured, print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
     FILES_HELP,
@@ -23,9 +24,10 @@ from idmerge.cli.options import (
     sort_option,
     timezone_option,
 )
-from idmerge.cli.output import STDOUT, check_outputs
+from idmerge.cli.output import STDOUT, check_outputs, is_printed
 from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.sections import command
+from idmerge.cli.wrapping import width_of
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import Sample, replacing
 
@@ -33,12 +35,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from idmerge import Policy
+    from idmerge.cli.messages import Level
     from idmerge.doctor import Diagnosis
 
+TEXT = "text"
+WIDTH = 100
+"""Columns at which the text is wrapped at most."""
 FORMATS: dict[str, Callable[[Diagnosis], str]] = {
-    "text": lambda diagnosis: diagnosis.text(),
+    TEXT: lambda diagnosis: diagnosis.text(),
     "json": lambda diagnosis: json.dumps(diagnosis.to_dict(), indent=2) + "\n",
     "html": lambda diagnosis: diagnosis.html(),
+}
+LEVELS: dict[Severity, Level] = {
+    Severity.ERROR: "error",
+    Severity.WARNING: "warning",
+    Severity.NOTE: "note",
 }
 FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
@@ -72,7 +83,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
     help="Updates of profiles as sent to /engage, one JSON object a line or in an array: which set profiles "
     "of nobody?",
 )
-@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), default=TEXT, show_default=True)
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write it here, not to standard output (-).")
 @click.option(
     "--fail-on", type=click.Choice(list(FAIL_ON)), help="Exit with code 1 if something as grave is found."
@@ -130,7 +141,10 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     is_simplified = any(finding.code == "simplified" for finding in diagnosis.findings)
     if is_simplified:
         tell_simplified()
-    _write(FORMATS[format_name](diagnosis), output)
+    if format_name == TEXT and is_printed(output):
+        _print(diagnosis)
+    else:
+        _write(FORMATS[format_name](diagnosis), output)
     if not is_simplified:
         _tell_note(diagnosis, spelling)
     worst = diagnosis.worst()
@@ -159,6 +173,17 @@ def _tell_note(diagnosis: Diagnosis, spelling: Spelling) -> None:
         tell_note(without_ids(overview.events, Sample()))
     elif not spelling.told_empty and not overview.links:
         tell_note(NOTHING)
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    """Print the text, which fits the terminal, with the severities in colour."""
+    columns = width_of(sys.stdout)
+    width = WIDTH if columns is None else min(columns, WIDTH)
+    print_lines(diagnosis.text(width=width, styled=_coloured).splitlines())
+
+
+def _coloured(word: str, severity: Severity) -> str:
+    return coloured(word, LEVELS[severity])
 
 
 def _write(text: str, output: str | None) -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 PROGRAM = (
     "import sys; from idmerge.cli import main, progress; progress.DELAY = float(sys.argv.pop(1));"
-    "sys.argv[0] = 'idmerge'; main()"
+    "progress.FRAMES_A_SECOND = 50;"
+    "sys.argv[0] = 'idmerge'; progress.DELAY or __import__('rich.live', fromlist=['*']);"
+    "main()"
 )
 
 

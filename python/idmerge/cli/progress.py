@@ -60,6 +60,13 @@ class Progress:
         self.description, self.total, self.unit, self._then = description, total, unit, then
         self.count, self.started = 0, monotonic()
 
+    def turn(self, description: str, turns: int) -> None:
+        """Begin the first, or go on to the next, of so many turns of some work."""
+        if (self.description, self.total) == (description, turns):
+            self.advance()
+        else:
+            self.begin(description, turns)
+
     def advance(self, count: int = 1) -> None:
         """Count ``count`` more bytes or things as done."""
         self.count += count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,6 +112,7 @@ def examine(  # noqa: PLR0913 - each by its name
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
     timezone: str | None = None,
+    on_check: Callable[[int], object] = lambda _checks: None,
 ) -> Diagnosis:
     """Read files of events or of links, twice, and return what is wrong with them.
 
@@ -129,6 +129,8 @@ def examine(  # noqa: PLR0913 - each by its name
         columns: The key or column of each role that has another name: ``{"event": "action"}``.
         on_dialect: Called with each file's name and the dialect that was read.
         timezone: The zone of times that name none; UTC by default.
+        on_check: Called with the number of all checks before each of them; they begin when all is
+            read.
 
     Raises:
         DialectError: There is no such dialect or role.
@@ -181,14 +183,19 @@ def examine(  # noqa: PLR0913 - each by its name
         profiles=updates,
         is_journal=False,
     )
-    return _diagnosis(evidence, tuple(source.name for source in sources))
+    return _diagnosis(evidence, tuple(source.name for source in sources), on_check)
 
 
-def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
+def examine_journal(
+    path: Path,
+    *,
+    limits: Limits | None = None,
+    on_check: Callable[[int], object] = lambda _checks: None,
+) -> Diagnosis:
     """Return what is wrong with the links of the journal at ``path``; it holds no ordinary events.
 
     Links that were taken back are passed over, and each other one has the outcome that was
-    recorded.
+    recorded. ``on_check`` is called with the number of all checks before each of them.
 
     Raises:
         FileNotFoundError: There is no journal.
@@ -225,7 +232,7 @@ def examine_journal(path: Path, *, limits: Limits | None = None) -> Diagnosis:
             profiles=None,
             is_journal=True,
         )
-        return _diagnosis(evidence, (named(path),))
+        return _diagnosis(evidence, (named(path),), on_check)
 
 
 def _linked(
@@ -306,10 +313,14 @@ def _clusters(ids: Ids, known: NDArray[np.int64], canonical: NDArray[np.int64]) 
     return cluster
 
 
-def _diagnosis(evidence: Evidence, sources: tuple[str, ...]) -> Diagnosis:
+def _diagnosis(evidence: Evidence, sources: tuple[str, ...], on_check: Callable[[int], object]) -> Diagnosis:
     order = list(CATALOGUE)
+    found: list[Finding] = []
+    for find in FINDERS:
+        on_check(len(FINDERS))
+        found += find(evidence)
     findings = sorted(
-        chain.from_iterable(find(evidence) for find in FINDERS),
+        found,
         key=lambda finding: (finding.severity, -(finding.share or 0), order.index(finding.code)),
     )
     return Diagnosis(

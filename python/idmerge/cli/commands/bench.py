@@ -15,7 +15,7 @@ from idmerge._formatting import counted
 from idmerge.cli.completion import FILE
 from idmerge.cli.messages import labelled, print_lines
 from idmerge.cli.output import STDOUT, check_outputs
-from idmerge.cli.progress import Progress, working
+from idmerge.cli.progress import working
 from idmerge.cli.sections import command
 from idmerge.files import replacing
 
@@ -60,7 +60,7 @@ def bench(*, count: int, output: str | None) -> None:
     """Measure and draw; the help says more."""
     check_outputs([], {"--json": output})  # Before the time is spent.
     with working("making links") as work:
-        figures = measure(count, partial(_show_turn, work))
+        figures = measure(count, partial(work.turn, "measuring"))
     written = json.dumps(figures, indent=1) + "\n"
     if output == STDOUT:
         click.echo(written, nl=False)
@@ -69,14 +69,6 @@ def bench(*, count: int, output: str | None) -> None:
         with replacing(output) as stream:
             stream.write(written.encode())
     print_lines(drawing(figures, shutil.get_terminal_size().columns))
-
-
-def _show_turn(work: Progress, turns: int) -> None:
-    """Show that one more of so many turns begins."""
-    if work.total is None:
-        work.begin("measuring", turns)
-    else:
-        work.advance()
 
 
 def drawing(figures: dict[str, Any], width: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -121,8 +122,9 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     _check(paths, profiles, output)
     limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)
     if is_journal(paths[0]):
-        with working("examining the journal"):
-            diagnosis = examine_journal(paths[0], limits=limits)
+        with working("reading the journal") as work:
+            checking = partial(work.turn, "examining")
+            diagnosis = examine_journal(paths[0], limits=limits, on_check=checking)
     else:
         sources = in_order(paths, spelling.arguments, is_sorted=sort)
         total = total_size([source if isinstance(source, str) else source.path for source in sources])
@@ -135,6 +137,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
                 limits=limits,
                 on_bytes=bar.advance,
                 timezone=timezone,
+                on_check=partial(bar.turn, "examining"),
                 **({} if sort else spelling.arguments),
             )
         spelling.tell()

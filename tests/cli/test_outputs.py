@@ -18,7 +18,8 @@ from pyarrow import feather, parquet
 
 from command_line import error_of, ndjson, run
 from idmerge import DurableResolver, Resolver, StitchedEvents
-from idmerge.cli.output import NDJSON_ROWS, write_json
+from idmerge.cli import output as module
+from idmerge.cli.output import NDJSON_ROWS, WRITERS, write_json, write_table
 from idmerge.testing import events
 
 EVENTS = list(events(300, seed=3, identity_share=0.3))
@@ -299,3 +300,23 @@ def test_a_json_array_of_many_rows_or_none_is_whole() -> None:
         write_json(table, stream)
         assert json.loads(stream.getvalue()) == table.to_pylist()
         assert stream.getvalue().endswith(b"]\n")
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_table_that_is_written_in_pieces_is_the_same(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["plain", 'with "quotes"', "=formula", None, "é\n"] * 5
+    table = pa.table({"n": pa.array(range(25), pa.int64()), "t": pa.array(texts, pa.large_string())})
+
+    def written(rows: int) -> bytes:
+        for name in ("NDJSON_ROWS", "CSV_ROWS", "PARQUET_ROWS"):
+            monkeypatch.setattr(module, name, rows)
+        stream = io.BytesIO()
+        write_table(table, suffix, stream, csv_safe=suffix == ".csv")
+        return stream.getvalue()
+
+    if suffix == ".parquet":  # Each piece is a row group.
+        groups = [parquet.ParquetFile(io.BytesIO(written(rows))) for rows in (4, 100)]
+        assert [file.metadata.num_row_groups for file in groups] == [7, 1]
+        assert groups[0].read().equals(groups[1].read())
+    else:
+        assert written(4) == written(100)

@@ -96,6 +96,25 @@ def test_nothing_is_shown_while_data_go_to_the_terminal(
     assert capsys.readouterr().err == ""
 
 
+def test_an_interrupt_takes_the_display_away_and_gives_the_cursor_back(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_made_up_terminal(monkeypatch)
+
+    def interrupted() -> None:
+        with working("outer"):
+            time.sleep(0.5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    shown = capsys.readouterr().err
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    with working("next"):  # There is a display again.
+        time.sleep(0.5)
+    assert "next" in capsys.readouterr().err
+
+
 # Commands
 
 

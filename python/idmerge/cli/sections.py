@@ -7,10 +7,13 @@ continued on the next line, as a shell reads it.
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+
+from idmerge.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,14 +36,7 @@ SECTIONS = {
     "strict": "Reading",
     "list_malformed": "Reading",
     "canonical": "Rules",
-    "max_cluster_size": "Rules",
-    "anon_format": "Rules",
-    "anon_guard": "Rules",
-    "alias_once": "Rules",
-    "blocked_ids": "Rules",
-    "max_id_length": "Rules",
-    "verdicts": "Rules",
-    "evidence": "Rules",
+    **{field.name: "Rules" for field in fields(Policy)},
 }
 """The sections of the options that commands share, by parameter; sections follow in this order."""
 NARROW = 72

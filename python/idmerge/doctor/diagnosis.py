@@ -68,14 +68,15 @@ class Diagnosis:
         """Return the text as HTML for a notebook."""
         return f"<pre>{escape(self.text())}</pre>"
 
-    def text(self, *, width: int = text.WIDTH, styled: text.Styled = text.unstyled) -> str:
+    def text(self, *, width: int | None = None, styled: text.Styled = text.unstyled) -> str:
         """Return the diagnosis for a terminal.
 
         Args:
-            width: Columns at which sentences are wrapped.
+            width: Columns at which sentences are wrapped, 100 at most and by default.
             styled: Returns the word of a severity as it is shown; without colour by default.
         """
-        found = text.lines(self.overview, self.findings, self.not_looked_for, width=width, styled=styled)
+        wide = min(width or text.WIDTH, text.WIDTH)
+        found = text.lines(self.overview, self.findings, self.not_looked_for, width=wide, styled=styled)
         return "\n".join(found) + "\n"
 
     def html(self) -> str:

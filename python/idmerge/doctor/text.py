@@ -29,8 +29,8 @@ def lines(
     findings: Sequence[Finding],
     not_looked_for: Sequence[NotLookedFor],
     *,
-    width: int = WIDTH,
-    styled: Styled = unstyled,
+    width: int,
+    styled: Styled,
 ) -> Iterator[str]:
     """Yield the lines of a diagnosis, whose sentences are wrapped at ``width``."""
     yield from _overview(overview)

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from idmerge.doctor import Diagnosis
 
 TEXT = "text"
-WIDTH = 100
-"""Columns at which the text is wrapped at most."""
 FORMATS: dict[str, Callable[[Diagnosis], str]] = {
     TEXT: lambda diagnosis: diagnosis.text(),
     "json": lambda diagnosis: json.dumps(diagnosis.to_dict(), indent=2) + "\n",
@@ -180,9 +178,8 @@ def _tell_note(diagnosis: Diagnosis, spelling: Spelling) -> None:
 
 def _print(diagnosis: Diagnosis) -> None:
     """Print the text, which fits the terminal, with the severities in colour."""
-    columns = width_of(sys.stdout)
-    width = WIDTH if columns is None else min(columns, WIDTH)
-    print_lines(diagnosis.text(width=width, styled=_coloured).splitlines())
+    text = diagnosis.text(width=width_of(sys.stdout), styled=_coloured)
+    print_lines(text.splitlines())
 
 
 def _coloured(word: str, severity: Severity) -> str:

@@ -516,7 +516,10 @@ class Items:
     """
 
     def __new__(cls, form: str | None = None) -> Self:
-        """Take the form of the text, or the page's list, as `Beginning` knows it; none for an array."""
+        """Take the form of the text, or the page's list, as `Beginning` knows it.
+
+        An array has none, and one behind a comma between its items "rest".
+        """
 
     def cut(self, text: bytes) -> tuple[bytes, str | None]:
         """Return the next piece of text as lines, and the fault behind them or None; an empty one ends it."""
@@ -574,6 +577,13 @@ class Scanner:
         Raises:
             IndexError: ``end`` is behind the text.
             ValueError: There are 2 GiB or more, or an unread line is filled with no event.
+        """
+
+    def scan_items(self, text: bytes, to_end: bool) -> Scan | None:
+        """Read items of an array, each as a line: up to the array's end, or to the comma behind an item.
+
+        Returns:
+            None if the text is not that, an item is no object or longer than a line, or it is no UTF-8.
         """
 
 @final

@@ -59,10 +59,11 @@ class RejectedLinks:
         self._take_ids(piece)
         if report is None:
             return
-        self.outcomes.update(report.counts)
+        counts = report.counts
+        self.outcomes.update(counts)
         for outcome in (Outcome.ANON_FORMAT, Outcome.INVALID_ID):
             room = MOST_LOOKED_AT - self._looked_at[outcome]
-            if room <= 0 or not report.counts.get(outcome):
+            if room <= 0 or not counts.get(outcome):
                 continue
             rows = np.flatnonzero(report.outcomes == outcome)[:room].tolist()
             for link in piece.judged(report, rows):

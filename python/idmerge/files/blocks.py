@@ -54,8 +54,16 @@ def block_parts(columns: int) -> int:
     return 1 if columns < WIDE else columns // 160
 
 
-def _texts(stream: io.BufferedReader, head: bytes, size: int) -> Iterator[bytes]:
-    """Yield ``head`` and the rest of ``stream`` in texts of ``size`` bytes, up to any damage."""
+def size_of(parts: int) -> int:
+    """Return the bytes of a part of a block."""
+    return max(1, BLOCK // parts)
+
+
+def texts_of(stream: io.BufferedReader, head: bytes, size: int) -> Iterator[bytes]:
+    """Yield ``head`` and the rest of ``stream`` in texts of ``size`` bytes, up to any damage.
+
+    The last one alone is shorter, and so may be empty.
+    """
     pieces, length = [head], len(head)
     while True:
         if length >= size:
@@ -118,17 +126,41 @@ def each_block(
     Raises:
         FileFormatError: The stream is cut off or damaged; the results before that are yielded.
     """
-    size = max(1, BLOCK // parts)
-    blocks = _cut(_texts(stream, head, size))
+    size = size_of(parts)
+    blocks = _cut(texts_of(stream, head, size))
+    return each_of(
+        blocks, lambda block: work(*block), lambda block: len(block.text) < size, ahead=ahead, parts=parts
+    )
+
+
+def each_of(
+    blocks: Iterator[A],
+    work: Callable[[A], T],
+    is_short: Callable[[A], bool],
+    *,
+    ahead: bool,
+    parts: int,
+) -> Generator[T]:
+    """Yield the results of ``work`` for ``blocks`` in order, on threads unless the first is short.
+
+    Args:
+        blocks: The blocks.
+        work: Takes a block.
+        is_short: Returns whether no block is behind the first one.
+        ahead: Whether another thread reads the blocks.
+        parts: The number of parts that a block of `BLOCK` bytes is worked on in.
+
+    Raises:
+        FileFormatError: As ``blocks`` raises it; the results before that are yielded.
+    """
     first = next(blocks, None)
     if first is None:
         return
-    is_short = len(first.text) < size
+    is_alone = is_short(first)
     with ExitStack() as stack:
-        if ahead and not is_short and _threads() > 1:
+        if ahead and not is_alone and _threads() > 1:
             blocks = stack.enter_context(closing(_read_ahead(blocks)))
-        pieces = chain([first], blocks)
-        results = in_order(pieces, lambda block: work(*block), is_short=is_short, ahead=parts * AHEAD)
+        results = in_order(chain([first], blocks), work, is_short=is_alone, ahead=parts * AHEAD)
         yield from stack.enter_context(closing(results))
 
 
@@ -166,10 +198,10 @@ def _threads() -> int:
     return min(threads_allowed(), MOST_THREADS)
 
 
-def _read_ahead(blocks: Iterator[Block]) -> Generator[Block]:
+def _read_ahead(blocks: Iterator[A]) -> Generator[A]:
     """Yield ``blocks``, which another thread reads ahead."""
     with Pool(1, "idmerge-read") as pool:
-        waiting: deque[Future[Block | None]] = deque(pool.submit(next, blocks, None) for _ in range(AHEAD))
+        waiting: deque[Future[A | None]] = deque(pool.submit(next, blocks, None) for _ in range(AHEAD))
         while (block := waiting.popleft().result()) is not None:
             waiting.append(pool.submit(next, blocks, None))
             yield block

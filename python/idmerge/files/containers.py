@@ -22,6 +22,8 @@ CHUNK = 64 * 2**10
 PASSED_ON, TOO_LONG = b"\x01", b"\x02"
 """The first bytes of lines among those of the raw shape that the core leaves to Python, or cannot
 hold."""
+BEHIND_COMMA = "rest"
+"""The form of an array behind a comma between its items."""
 _BEGINNING = re.compile(rb"^(?=[ \t\r]*[^ \t\r\n])", re.MULTILINE)
 """The beginning of a line that is not blank."""
 
@@ -76,14 +78,25 @@ class Rejoined(_Converted):
 class ItemLines(_Converted):
     """The items of one JSON array, behind its bracket, or of another ``form``, each as a line.
 
-    What is wrong with the array itself is a `FileFormatError`, once all before it is read.
+    What is wrong with the array itself is a `FileFormatError`, once all before it is read. The text
+    is kept until `taken` is asked for, if it ``is_kept``.
     """
 
-    def __init__(self, head: bytes, stream: io.BufferedReader, form: str | None = None) -> None:
+    def __init__(
+        self, head: bytes, stream: io.BufferedReader, form: str | None = None, *, is_kept: bool = False
+    ) -> None:
         super().__init__(head, stream)
         self._items = _core.Items(form)
+        self._taken: list[bytes] | None = [] if is_kept else None
+
+    def taken(self) -> bytes:
+        """Return the text that was read so far, which is kept no more."""
+        taken, self._taken = self._taken or [], None
+        return b"".join(taken)
 
     def _made_of(self, text: bytes) -> tuple[bytes, str | None]:
+        if self._taken is not None:
+            self._taken.append(text)
         return self._items.cut(text)
 
 

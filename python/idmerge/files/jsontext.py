@@ -20,6 +20,7 @@ from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, PASSED_ON, TOO_LONG, ItemLines, PassedOn, RawLines, Rejoined
 from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, RESOLVED, Dialect, listed
 from idmerge.files.ids import NeededIds
+from idmerge.files.items import Array
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
 from idmerge.files.opening import BUFFER
@@ -149,6 +150,9 @@ class Text(NamedTuple):
     """The reader of a line."""
     keys: tuple[str, ...] = ()
     """The keys of its first events, if none of these has a place for an ID."""
+    array: Array | None = None
+    """The same text as an array, if it is one whose items are of the raw shape; one of the two ways
+    is to be read."""
 
     @property
     def needed_ids(self) -> NeededIds:
@@ -185,11 +189,15 @@ def text_of(
     passed, head = beginning(path, stream)
     form, head = _form(path, stream, head, choice)
     is_array = form != "lines"
+    raw, items = stream, None
     if is_array:
         bare = head.lstrip(BLANK)
-        items = ItemLines(bare[1:], stream) if form == "array" else ItemLines(bare, stream, form)
-        stream, passed, head = io.BufferedReader(items, CHUNK), 0, b""
+        if form == "array":
+            items = ItemLines(bare[1:], stream, is_kept=True)
+        stream = io.BufferedReader(items or ItemLines(bare, stream, form), CHUNK)
+        passed, head = 0, b""
     rows, head, wrong = _first_rows(path, stream, passed, head, choice)
+    array = None if items is None or wrong is not None else Array(items.taken(), raw)
     dialect = dialect_of_rows(path, rows, choice) if choice.dialect is None else choice.of(())
     dialect = None if dialect is None else settled(dialect, rows)
     on_dialect(path, dialect or (MIXPANEL if head else None))
@@ -199,10 +207,10 @@ def text_of(
     if as_raw and dialect is not None and (dialect.is_flat or dialect.record) and dialect.content == "events":
         lines = PassedOn(head, stream) if dialect.reaches else RawLines(head, stream, dialect)
         stream = io.BufferedReader(lines, BUFFER)
-        reader, head = reader._replace(is_transcoded=True), b""
+        reader, head, array = reader._replace(is_transcoded=True), b"", None
     elif head.find(b"\n") not in {-1, len(head) - 1}:
         stream, head = io.BufferedReader(Rejoined(head, stream), BUFFER), b""
-    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice))
+    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice), array)
 
 
 def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> tuple[str, bytes]:

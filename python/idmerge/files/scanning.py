@@ -23,13 +23,15 @@ from idmerge.errors import FileFormatError
 from idmerge.events import Link, operand_keys
 from idmerge.files.blocks import PARTS, each_block
 from idmerge.files.ids import has_id, has_odd_id
+from idmerge.files.items import each_part
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
 from idmerge.files.pieces import MAX_LINE, BadLine
 from idmerge.files.shape import Shape, line_of
 from idmerge.outcome import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import io
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from idmerge.files.jsontext import LineReader, Text
     from idmerge.files.judging import JudgedLink
@@ -184,8 +186,7 @@ def read_steps(
     line = text.passed + 1
     scanner = _scanner(shape, columns=on_columns is not None)
     try:
-        work, parts = partial(_scan, text.reader, scanner), PARTS if shape is None else 1
-        with closing(each_block(text.stream, text.head, work, ahead=ahead, parts=parts)) as scans:
+        with closing(_scans(text, scanner, ahead=ahead, with_properties=shape is not None)) as scans:
             for scan in scans:
                 pieces = list(pieces_of(text.reader, line, scan))
                 if shape is not None and shape.learn(
@@ -199,6 +200,18 @@ def read_steps(
                 line += scan.lines
     except FileFormatError as error:
         raise FileFormatError(f"{path}:{line}: {error}") from error
+
+
+def _scans(
+    text: Text, scanner: _core.Scanner, *, ahead: bool, with_properties: bool
+) -> Generator[_core.Scan]:
+    """Yield the scans of a text: of an array's items where they stand, as far as that goes."""
+    stream: io.BufferedReader | None = text.stream
+    head, parts = text.head, 1 if with_properties else PARTS
+    if text.array is not None and not with_properties:
+        stream, head = (yield from each_part(text.array, scanner.scan_items, ahead=ahead, parts=parts)), b""
+    if stream is not None:
+        yield from each_block(stream, head, partial(_scan, text.reader, scanner), ahead=ahead, parts=parts)
 
 
 def _scanner(shape: Shape | None, *, columns: bool = False) -> _core.Scanner:

@@ -49,6 +49,11 @@ impl ArrayLines {
         Self { is_open: true, ..Self::default() }
     }
 
+    /// Reads an array on behind the comma after one of its items.
+    pub fn behind_comma() -> Self {
+        Self { place: Place::Comma, ..Self::default() }
+    }
+
     /// Turns the next piece of text into lines, appended to `lines`; an empty piece ends it.
     ///
     /// # Errors

@@ -45,6 +45,38 @@ impl Structure {
     }
 }
 
+/// Returns the length of the object, or list, that a text begins with; None if it begins with none,
+/// has no end, or a backslash stands outside its strings.
+pub fn object_end(text: &[u8]) -> Option<usize> {
+    let (mut before, mut depth) = (Before::default(), 0_usize);
+    for start in (0..text.len()).step_by(BLOCK) {
+        let rest = &text[start..];
+        let mut last = [b' '; BLOCK];
+        let block = rest.first_chunk().unwrap_or_else(|| {
+            last[..rest.len()].copy_from_slice(rest);
+            &last
+        });
+        let found = Structure::of(block, &mut before)?;
+        let mut brackets = found.opening | found.closing;
+        if start == 0 && brackets & 1 == 0 {
+            return None;
+        }
+        while brackets != 0 {
+            let place = brackets.trailing_zeros();
+            brackets &= brackets - 1;
+            if found.opening >> place & 1 == 1 {
+                depth += 1;
+                continue;
+            }
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                return Some(start + place as usize + 1);
+            }
+        }
+    }
+    None
+}
+
 /// The places of the bytes that matter, wherever they stand.
 #[derive(Default)]
 struct Found {

@@ -26,7 +26,7 @@ const EVENTS: [Direction; 20] = [
     ("schema", &[]),
     ("json", &["ids", "schema"]),
     ("updates", &["error", "json", "lines"]),
-    ("links", &["ids", "json", "schema"]),
+    ("links", &["ids", "json", "schema", "structure"]),
     ("columns", &["error", "ids", "json", "lines", "links", "schema"]),
     ("parquet", &["columns", "dedupe", "error"]),
     ("scan", &["columns", "error", "lines", "links", "schema"]),

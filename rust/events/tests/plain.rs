@@ -8,10 +8,11 @@ mod support;
 
 use idmerge_core::{OBSERVE, Policy, Resolver, Strategy as Canonical};
 use idmerge_events::bodies::Body;
+use idmerge_events::links::End;
 use idmerge_events::scan::{FilledOperand, Scan, Scanner, Steps};
 use proptest::prelude::*;
 use proptest::sample::select;
-use support::{LONGEST, rules, scan, steps};
+use support::{LONGEST, rules, scan};
 
 /// What a row says: whether it is a hole, its link, the reason of its refusal, its observed ID.
 type Row = (bool, Option<(u8, String, String)>, Option<String>, Option<String>);
@@ -121,6 +122,14 @@ fn event() -> impl Strategy<Value = String> {
     })
 }
 
+/// A plain item, in which others may seem to begin.
+fn item() -> impl Strategy<Value = String> {
+    let inner = select(vec!["1", "[{\"event\":1},{\"event\":2}]", "{\"a\":[0,{\"event\":\"b\"}]}"]);
+    (0..4_u8, inner, "[a-z]{0,40}").prop_map(|(id, inner, text)| {
+        format!(r#"{{"event":"{text}","properties":{{"distinct_id":"{id}","x":{inner}}}}}"#)
+    })
+}
+
 /// Events of few people, few of which state links.
 fn traffic() -> impl Strategy<Value = Vec<String>> {
     let person = || select(vec!["ana", "ben", "d1", "d2", "an ID that is longer than any key can hold"]);
@@ -190,12 +199,32 @@ proptest! {
         let text = format!("[{}{end}", events.join(glue));
         let body = Body::of(text.as_bytes(), None, LONGEST).expect("JSON begins so");
         let scanner = Scanner::new(rules(), LONGEST, false);
-        let read = scanner.scan_items(body.array().expect("an array"));
+        let read = scanner.scan_items(body.array().expect("an array"), End::Array);
         if let Some(read) = read {
             let lines = body.into_lines().expect("the items are whole");
             let expected = scanner.scan(&[], &lines, None, None).expect("a short text");
             prop_assert_eq!(rows(&read), rows(&expected));
-            prop_assert_eq!(steps(&read), steps(&expected));
+            prop_assert_eq!(read.odd_ids(0, read.len()), expected.odd_ids(0, expected.len()));
+        }
+    }
+
+    #[test]
+    fn parts_of_an_array_are_read_as_all_of_it(
+        items in prop::collection::vec(prop_oneof![3 => item(), 1 => event()], 2..6),
+        glue in select(vec![",", ", ", "\n,\r\n"]), place in any::<prop::sample::Index>(),
+    ) {
+        let scanner = Scanner::new(rules(), LONGEST, false);
+        let text = items.join(glue) + "]";
+        let whole = scanner.scan_items(text.as_bytes(), End::Array);
+        let commas: Vec<_> = text.match_indices(',').collect();
+        let (first, rest) = text.split_at(commas[place.index(commas.len())].0 + 1);
+        // A part that begins elsewhere than behind an item counts for nothing.
+        if let Some(first) = scanner.scan_items(first.as_bytes(), End::Comma) {
+            let rest = scanner.scan_items(rest.as_bytes(), End::Array);
+            prop_assert_eq!(whole.is_some(), rest.is_some());
+            if let (Some(whole), Some(rest)) = (whole, rest) {
+                prop_assert_eq!(rows(&whole), [rows(&first), rows(&rest)].concat());
+            }
         }
     }
 
@@ -212,22 +241,25 @@ proptest! {
 }
 
 #[test]
-fn plain_items_need_no_lines() {
-    let scanner = Scanner::new(rules(), LONGEST, false);
+fn items_need_no_lines() {
+    let scanner = Scanner::new(rules(), 200, false);
     let view = r#"{"event":"View","properties":{"distinct_id":"a","n":[1,{"b":-1.5}],"on":true}}"#;
     let merge = r#"{"event": "$merge", "properties": {"$distinct_ids": ["a", "b"]}}"#;
-    let read = scanner.scan_items(format!("{view}, {merge},{view}]").as_bytes()).expect("plain items");
-    assert_eq!((read.len(), read.lines(), read.holes().count()), (3, 3, 0));
+    let escaped = r#"{"event":"\u0061","properties":{"distinct_id":"\u0062"}}"#;
+    let [nothing, broken] = [r#"{"event":"$merge"}"#, r#"{"event":"a",}"#];
+    let text = format!("{view}, {merge},\n\t{view},{escaped},{nothing} , {broken}]");
+    let read = scanner.scan_items(text.as_bytes(), End::Array).expect("objects");
+    assert_eq!((read.len(), read.lines()), (6, 6));
     assert_eq!(read.link(1).expect("a row"), Some((2, "a", "b")));
     assert_eq!(read.observed(2).expect("a row"), Some("a"));
-    for other in [
-        r#"{"event":"\u0061"}]"#,
-        "]",
-        "{\"event\":\"a\"}",
-        "{\"event\":\"a\"}]x",
-        "{\"event\":\"\u{ff}\n\"}]",
-    ] {
-        assert!(scanner.scan_items(other.as_bytes()).is_none(), "{other}");
+    assert_eq!(read.observed(3).expect("a row"), Some("b"));
+    assert!(read.holes().eq([(4, nothing.as_bytes()), (5, broken.as_bytes())]));
+    let long = format!("{{\"event\":\"{}\"}}]", "a".repeat(200));
+    for other in ["]", "1]", "{\"event\":\"a\"}", "{\"event\":\"a\"}]x", "{\\\"a\"}]", "{}},{}]", &long] {
+        assert!(scanner.scan_items(other.as_bytes(), End::Array).is_none(), "{other}");
+    }
+    for (part, is_whole) in [("{},", true), ("{} , ", true), ("{}", false), ("{}]", false), ("{},,", false)] {
+        assert_eq!(scanner.scan_items(part.as_bytes(), End::Comma).is_some(), is_whole, "{part}");
     }
 }
 

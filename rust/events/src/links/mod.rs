@@ -10,4 +10,5 @@ mod plain;
 mod rules;
 
 pub use operand::{OperandId, Value};
+pub use plain::End;
 pub use rules::{MAX_KEYS, ODD_ID, Rules, Stated};

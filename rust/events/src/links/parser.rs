@@ -28,13 +28,24 @@ impl Rules {
         unescaped: &'a mut String,
         schema: Option<(&mut Properties, usize)>,
     ) -> Option<Stated<'a>> {
-        unescaped.clear();
         if schema.is_none() {
             let mut found = Found::default();
             if self.plain(line, &mut found).is_some() {
                 return self.step(found.rule, &found.values, "", observe);
             }
         }
+        self.parsed(line, observe, unescaped, schema)
+    }
+
+    /// Does the same by the parser of all JSON.
+    pub(crate) fn parsed<'a>(
+        &self,
+        line: &'a str,
+        observe: u8,
+        unescaped: &'a mut String,
+        schema: Option<(&mut Properties, usize)>,
+    ) -> Option<Stated<'a>> {
+        unescaped.clear();
         let (schema, row) = schema.unzip();
         let Found { values, .. } = Found::default();
         let mut event =

@@ -13,6 +13,7 @@ use wide::u8x16;
 
 use crate::links::operand::Value;
 use crate::links::rules::{MAX_KEYS, Rules, Stated};
+use crate::structure::object_end;
 
 /// The parts of an event that count.
 pub struct Found<'a> {
@@ -22,10 +23,21 @@ pub struct Found<'a> {
     pub values: [Value<'a>; MAX_KEYS],
 }
 
+/// The end of items of an array.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// That of the array.
+    Array,
+    /// The comma behind an item.
+    Comma,
+}
+
 /// The deepest nesting of a plain value.
 const MAX_DEPTH: u8 = 8;
 /// The most digits of a plain number before its point, and behind it.
 const MAX_DIGITS: usize = 18;
+/// The characters that stand between the parts of JSON text.
+const BLANK: [char; 4] = [' ', '\n', '\r', '\t'];
 /// The last of the characters that stand in no string.
 const LAST_CONTROL: u8 = 0x1f;
 /// The bytes of a block.
@@ -40,24 +52,38 @@ impl Rules {
         cursor.is_at_end().then_some(())
     }
 
-    /// Calls `each` with what each event of an array states, with `observe` as the code of an
-    /// ordinary one; None if one of them is not plain, is declined, or the array has no end.
+    /// Calls `each` with each object of an array and what it states, or None if it is declined;
+    /// `each` returns whether it takes more.
     ///
-    /// `items` is the array behind its opening bracket.
-    pub(crate) fn plain_items<'a>(
+    /// `items` is the array behind its opening bracket, or a part of it from an item on. `observe`
+    /// is the code of an ordinary event. Returns None if an item is no object, there is no such
+    /// `end`, or `each` takes no more.
+    pub(crate) fn items(
         &self,
-        items: &'a str,
+        items: &str,
+        end: End,
         observe: u8,
-        mut each: impl FnMut(Stated<'a>),
+        mut each: impl FnMut(Option<Stated<'_>>, &str) -> bool,
     ) -> Option<()> {
+        let mut unescaped = String::new();
         let mut cursor = Cursor::of(items);
         loop {
-            let mut found = Found::default();
-            cursor.event(self, &mut found)?;
-            each(self.step(found.rule, &found.values, "", observe)?);
-            match cursor.next()? {
-                b',' => (),
-                b']' => return cursor.is_at_end().then_some(()),
+            let (start, mut found) = (cursor.place, Found::default());
+            let takes_more = if cursor.event(self, &mut found).is_some() {
+                let item = items[start..cursor.place].trim_start_matches(BLANK);
+                each(self.step(found.rule, &found.values, "", observe), item)
+            } else {
+                cursor = cursor.behind_object(start)?;
+                let item = items[start..cursor.place].trim_start_matches(BLANK);
+                each(self.parsed(item, observe, &mut unescaped, None), item)
+            };
+            if !takes_more {
+                return None;
+            }
+            match (cursor.next()?, end) {
+                (b',', End::Comma) if cursor.is_at_end() => return Some(()),
+                (b',', _) => (),
+                (b']', End::Array) => return cursor.is_at_end().then_some(()),
                 _ => return None,
             }
         }
@@ -89,7 +115,16 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     #[inline(always)]
     fn of(line: &'a str) -> Self {
-        Self { text: line.trim_end_matches([' ', '\n', '\r', '\t']), place: 0, quotes: 0, block: 0, end: 0 }
+        Self { text: line.trim_end_matches(BLANK), place: 0, quotes: 0, block: 0, end: 0 }
+    }
+
+    /// Returns the cursor behind an object that begins at a place, or behind blanks there; None if
+    /// there is none, or it has no end.
+    #[cold]
+    fn behind_object(&self, place: usize) -> Option<Self> {
+        let object = self.text[place..].trim_start_matches(BLANK);
+        let end = self.text.len() - object.len() + object_end(object.as_bytes())?;
+        Some(Self { place: end, end, ..Self::of(self.text) })
     }
 
     fn is_at_end(&self) -> bool {
@@ -125,11 +160,11 @@ impl<'a> Cursor<'a> {
         (has_name || rules.takes_unnamed).then_some(())
     }
 
-    /// Returns the place of the next quote.
+    /// Returns the place of the next quote, which ends a string if it is `in_text`.
     #[inline(always)]
-    fn quote(&mut self) -> Option<usize> {
+    fn quote(&mut self, in_text: bool) -> Option<usize> {
         while self.quotes == 0 {
-            (self.quotes, self.block) = quotes_behind(self.text.as_bytes(), self.end)?;
+            (self.quotes, self.block) = quotes_behind(self.text.as_bytes(), self.end, in_text)?;
             self.end = self.text.len().min(self.end + BLOCK);
         }
         let place = self.block + self.quotes.trailing_zeros() as usize;
@@ -137,13 +172,13 @@ impl<'a> Cursor<'a> {
         Some(place)
     }
 
-    /// Returns the next byte that is no space.
+    /// Returns the next byte that is no blank.
     #[inline(always)]
     fn next(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.as_bytes().get(self.place)?;
             self.place += 1;
-            if byte != b' ' {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
             }
         }
@@ -268,8 +303,8 @@ impl<'a> Cursor<'a> {
     /// Passes over a string behind its opening quote.
     #[inline(always)]
     fn end_string(&mut self) -> Option<()> {
-        self.quote()?; // The opening one.
-        self.place = self.quote()? + 1;
+        self.quote(false)?;
+        self.place = self.quote(true)? + 1;
         Some(())
     }
 
@@ -311,11 +346,13 @@ impl<'a> Cursor<'a> {
 
 /// Returns the quotes behind a place, within a block, and the place of the block; None if the text
 /// ends there, or a byte of the block can be in no plain text.
+///
+/// `in_text` tells whether the place is within a string.
 #[inline(never)]
-fn quotes_behind(text: &[u8], place: usize) -> Option<(u64, usize)> {
+fn quotes_behind(text: &[u8], place: usize, in_text: bool) -> Option<(u64, usize)> {
     let rest = &text[place..];
     if let Some(block) = rest.first_chunk() {
-        return Some((quotes_in(block)?, place));
+        return Some((quotes_in(block, 0, in_text)?, place));
     }
     if rest.is_empty() {
         return None;
@@ -323,16 +360,17 @@ fn quotes_behind(text: &[u8], place: usize) -> Option<(u64, usize)> {
     if let Some(block) = text.last_chunk() {
         // The last bytes of the text, without those of the block before.
         let start = text.len() - BLOCK;
-        return Some((quotes_in(block)? & (u64::MAX << (place - start)), start));
+        return Some((quotes_in(block, place - start, in_text)?, start));
     }
     let mut block = [b' '; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
-    Some((quotes_in(&block)?, 0))
+    Some((quotes_in(&block, 0, in_text)?, 0))
 }
 
-/// Returns the quotes of a block, unless one of its bytes is a backslash or stands in no string.
+/// Returns the quotes of a block behind its first bytes, `passed` in number, unless one of its
+/// bytes is a backslash or stands in no string and not between values either.
 #[inline]
-fn quotes_in(block: &[u8; BLOCK]) -> Option<u64> {
+fn quotes_in(block: &[u8; BLOCK], passed: usize, in_text: bool) -> Option<u64> {
     let (mut quotes, mut others) = (0, u8x16::ZERO);
     for (place, sixteen) in block.as_chunks().0.iter().enumerate() {
         let bytes = u8x16::new(*sixteen);
@@ -341,5 +379,20 @@ fn quotes_in(block: &[u8; BLOCK]) -> Option<u64> {
         let controls = bytes.min(u8x16::splat(LAST_CONTROL)).cmp_eq(bytes);
         others |= bytes.cmp_eq(u8x16::splat(b'\\')) | controls;
     }
-    (others.move_mask() == 0).then_some(quotes)
+    quotes &= u64::MAX << passed;
+    (others.move_mask() == 0 || are_blanks_between(&block[passed..], in_text)).then_some(quotes)
+}
+
+/// Returns whether bytes have no backslash, and no control characters but blanks outside strings.
+#[cold]
+fn are_blanks_between(bytes: &[u8], mut in_text: bool) -> bool {
+    bytes.iter().all(|byte| match byte {
+        b'"' => {
+            in_text = !in_text;
+            true
+        }
+        b'\n' | b'\r' | b'\t' => !in_text,
+        b'\\' => false,
+        byte => *byte > LAST_CONTROL,
+    })
 }

@@ -1,5 +1,6 @@
-//! Scans: blocks of lines, read as the steps that they state.
+//! Scans: blocks of lines, or the items of an array, read as the steps that they state.
 
+mod items;
 mod observers;
 mod scanner;
 mod steps;

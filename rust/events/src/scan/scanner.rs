@@ -40,7 +40,7 @@ fn is_observation(code: u8) -> bool {
 /// Reads lines of events by rules.
 pub struct Scanner {
     rules: Rules,
-    longest: usize,
+    pub(super) longest: usize,
     /// Whether the properties of the events are wanted.
     with_properties: bool,
 }
@@ -53,7 +53,7 @@ pub struct Scan {
     holes: Vec<Hole>,
     /// The rows of links that Mixpanel refused itself, with its reasons.
     reasons: Vec<(usize, Box<str>)>,
-    lines: u32,
+    pub(super) lines: u32,
     properties: Option<Properties>,
     /// The events as columns, if these were wanted, no line is [unread](Self::unread), and their
     /// cells are not too many.
@@ -65,7 +65,7 @@ pub struct Scan {
     left_out: Vec<usize>,
     /// Finds repeated IDs while lines are read, unless the events are wanted as columns, each with
     /// its ID.
-    observers: Option<Observers>,
+    pub(super) observers: Option<Observers>,
 }
 
 pub(crate) struct Row {
@@ -132,20 +132,6 @@ impl Scanner {
         });
         scan.observers = None;
         scan
-    }
-
-    /// Reads the items of an array, behind its opening bracket, each as a line of its own.
-    ///
-    /// Returns None if they are not [plain](crate::links) events alone, or the text is no array.
-    pub fn scan_items(&self, items: &[u8]) -> Option<Scan> {
-        let text = simdutf8::basic::from_utf8(items).ok()?;
-        check_length(&[], items).ok()?;
-        let mut scan = Scan::empty(None);
-        scan.observers = Some(Observers::for_text(text.len()));
-        self.rules.plain_items(text, OBSERVE, |stated| scan.push_event(Some(stated)))?;
-        scan.observers = None;
-        scan.lines = scan.rows.len() as u32;
-        Some(scan)
     }
 
     /// Reads lines as columns too. If these are not of the kinds that were expected, reads them
@@ -228,6 +214,13 @@ impl Scan {
             Some(_) => {}
         }
         self.push_row(line.number, stated);
+    }
+
+    /// Adds the row of an item; the text of one that is declined is kept.
+    #[inline]
+    pub(super) fn push_item(&mut self, stated: Option<Stated<'_>>, item: &str) {
+        let number = self.rows.len() as u32;
+        self.push(Line { number, seen: item.as_bytes(), text: Some(item) }, stated, false);
     }
 
     /// Adds the row of an event that is no line; one that is declined has no text here.

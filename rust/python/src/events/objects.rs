@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use idmerge_core::{Kind, OBSERVE};
 use idmerge_events::bodies::{self, Body};
-use idmerge_events::links::{MAX_KEYS, Value};
+use idmerge_events::links::{End, MAX_KEYS, Value};
 use idmerge_events::scan::{self, FilledOperand};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
@@ -99,21 +99,21 @@ impl EventReader {
         let (scan, lines) = py
             .detach(|| {
                 let body = Body::of(body, kind, most)?;
-                match body.array().and_then(|items| self.scanner.scan_items(items)) {
+                match body.array().and_then(|items| self.scanner.scan_items(items, End::Array)) {
                     Some(scan) => Ok((Some(scan), Cow::default())),
                     None => Ok((None, body.into_lines()?)),
                 }
             })
             .map_err(wrong)?;
-        if let Some(scan) = scan {
-            return take(ReadEvents { scan, codes: Vec::new(), filled: Vec::new(), error: None });
-        }
-        bodies::pieces(&lines, PIECE).try_for_each(|piece| take(self.read_lines(py, piece)?))
+        scan.map_or(Ok(()), |scan| take(self.filled(py, scan)?))?;
+        bodies::pieces(&lines, PIECE).try_for_each(|piece| {
+            let scan = py.detach(|| self.scanner.scan(&[], piece, None, None)).map_err(Failure::from)?;
+            take(self.filled(py, scan)?)
+        })
     }
 
-    /// Reads lines, each an item.
-    fn read_lines(&self, py: Python<'_>, lines: &[u8]) -> PyResult<ReadEvents> {
-        let scan = py.detach(|| self.scanner.scan(&[], lines, None, None)).map_err(Failure::from)?;
+    /// Reads those items of a scan that are left to Python.
+    fn filled(&self, py: Python<'_>, scan: scan::Scan) -> PyResult<ReadEvents> {
         let (mut codes, mut filled) = (Vec::new(), Vec::new());
         for (_, text) in scan.holes() {
             if text.trim_ascii_start().starts_with(b"{") {

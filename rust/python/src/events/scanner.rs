@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use arrow_array::{ArrayRef, RecordBatch};
 use idmerge_core::Id;
 use idmerge_events::columns::{Columns, ExpectedKinds, Kinds};
-use idmerge_events::links::Rules;
+use idmerge_events::links::{End, Rules};
 use idmerge_events::parquet::IdNumbers;
 use idmerge_events::scan::{self, FilledOperand, ObservedIds};
 use pyo3::exceptions::{PyIndexError, PyValueError};
@@ -104,6 +104,14 @@ impl Scanner {
             filled.as_ref().map(|events| events.iter().map(|event| event.as_deref()).collect());
         let scan = py.detach(|| self.scanner.scan(&head, text, expected.as_deref(), filled.as_deref()));
         Ok(Scan::of(scan.map_err(Failure::from)?))
+    }
+
+    /// Read items of an array, each as a line, up to its end, or up to the comma behind one.
+    fn scan_items(&self, text: &Bound<'_, PyBytes>, to_end: bool) -> Option<Scan> {
+        let py = text.py();
+        let text = PyBackedBytes::from(text.clone());
+        let end = if to_end { End::Array } else { End::Comma };
+        py.detach(|| self.scanner.scan_items(&text, end)).map(Scan::of)
     }
 }
 

@@ -24,12 +24,14 @@ enum Container {
 
 #[pymethods]
 impl Items {
-    /// Take the form of the text, or the page's list, as `Beginning` knows it; none for an array.
+    /// Take the form of the text, or the page's list, as `Beginning` knows it; none for an array, and
+    /// "rest" for one behind a comma.
     #[new]
     #[pyo3(signature = (form=None))]
     fn new(form: Option<&str>) -> PyResult<Self> {
         let container = match form {
             None => Container::Items(ArrayLines::default()),
+            Some("rest") => Container::Items(ArrayLines::behind_comma()),
             Some("objects") => Container::Items(ArrayLines::of_objects()),
             Some(form) => {
                 let Some(keys) = LISTS.into_iter().find(|keys| keys.join(".") == form) else {

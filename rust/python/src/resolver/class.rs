@@ -149,10 +149,15 @@ impl Resolver {
     ) -> Result<Vec<u8>, Failure> {
         let (mut outcomes, mut row) = (Vec::new(), 0);
         outcomes.try_reserve_exact(rows).map_err(|_| Failure::no_memory())?;
+        let mut reserve = Vec::<u8>::new();
+        reserve.try_reserve_exact(RESERVE).map_err(|_| Failure::no_memory())?;
         run(&mut |batch| {
             let mut core = self.write_detached()?;
             let taken = core.take_batch(batch, &mut outcomes);
-            taken.map_err(|stopped| Stopped { taken: place_of(row + stopped.taken), ..stopped })?;
+            taken.map_err(|stopped| {
+                reserve = Vec::new();
+                Stopped { taken: place_of(row + stopped.taken), ..stopped }
+            })?;
             let prefetcher = core.prefetcher();
             drop(core);
             see(batch);
@@ -167,6 +172,10 @@ impl Resolver {
         Ok(outcomes.into_iter().map(|outcome| outcome as u8).collect())
     }
 }
+
+/// The bytes that a call on many rows keeps for the text and the exception of its error: where there
+/// is no memory for an ID, there may be none for these.
+const RESERVE: usize = 1 << 16;
 
 /// Returns a Python string's text, or None if it holds a lone surrogate.
 ///

@@ -67,7 +67,7 @@ mod resolver;
 pub use arch::prefetch_address;
 pub use clusters::canonical::Strategy;
 pub use clusters::history::Edge;
-pub use clusters::policy::{AnonFormat, AnonGuard, Policy};
+pub use clusters::policy::{AnonFormat, AnonGuard, Api, Policy};
 pub use components::disjoint::{DisjointSets, Parts};
 pub use components::numbering::{DistinctTexts, Reason, Unnumbered, number_integers};
 pub use components::rem::Components;

@@ -2,9 +2,9 @@
 //!
 //! The numbers of [`Kind`] and [`Outcome`] are stable: Python's columns and journals hold them.
 
-/// The statement that makes a link: an identity event, a mapping, or an event that was rewritten.
+/// The statement that makes a link: an identity event, a mapping, or an ordinary event.
 ///
-/// The first three are nearly all, and judged without a look at the others.
+/// Which of them a resolver takes, its policy's [`Api`](crate::Api) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -26,12 +26,17 @@ pub enum Kind {
     RefusedMerge = 11,
     /// An ordinary event: its canonical ID, then the ID that was sent. It has no outcome.
     Evidence = 12,
+    /// An event of both a device and a user, in Simplified ID Merge: the device's ID, then the
+    /// user's.
+    Association = 13,
+    /// Such an event that Mixpanel refused to join the two by.
+    RefusedAssociation = 14,
 }
 
 impl Kind {
     /// Returns the kind with the number `code`, or None if no kind has it.
     pub fn from_code(code: u8) -> Option<Self> {
-        const ALL: [Option<Kind>; 13] = [
+        const ALL: [Option<Kind>; 15] = [
             Some(Kind::Identify),
             Some(Kind::Alias),
             Some(Kind::Merge),
@@ -45,6 +50,8 @@ impl Kind {
             Some(Kind::RefusedAlias),
             Some(Kind::RefusedMerge),
             Some(Kind::Evidence),
+            Some(Kind::Association),
+            Some(Kind::RefusedAssociation),
         ];
         ALL.get(usize::from(code)).copied().flatten()
     }
@@ -56,6 +63,7 @@ impl Kind {
             Self::RefusedIdentify => Some(Self::Identify),
             Self::RefusedAlias => Some(Self::Alias),
             Self::RefusedMerge => Some(Self::Merge),
+            Self::RefusedAssociation => Some(Self::Association),
             _ => None,
         }
     }
@@ -67,6 +75,7 @@ impl Kind {
             Self::Identify => Some(Self::RefusedIdentify),
             Self::Alias => Some(Self::RefusedAlias),
             Self::Merge => Some(Self::RefusedMerge),
+            Self::Association => Some(Self::RefusedAssociation),
             _ => None,
         }
     }
@@ -146,11 +155,13 @@ pub enum Outcome {
     KeptApart = 10,
     /// Mixpanel refused the link itself.
     RefusedBefore = 11,
+    /// The policy's API has no such event.
+    VerbNotAllowed = 12,
 }
 
 impl Outcome {
     /// The number of outcomes.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// Returns the outcome with the number `code`, or None if no outcome has it.
     pub fn from_code(code: u8) -> Option<Self> {
@@ -167,6 +178,7 @@ impl Outcome {
             Outcome::MergeNotAllowed,
             Outcome::KeptApart,
             Outcome::RefusedBefore,
+            Outcome::VerbNotAllowed,
         ];
         ALL.get(usize::from(code)).copied()
     }

@@ -12,7 +12,7 @@ const CYCLE: &[u8] = include_bytes!("data/checkpoint-with-a-cycle.bin");
 
 /// Returns a part of a checkpoint: its beginning, the content as whole words, and its checksum.
 fn part(content: &[u8]) -> Vec<u8> {
-    let mut part = [b"idmerge\x03".as_slice(), &[0; 40], content].concat();
+    let mut part = [b"idmerge\x04".as_slice(), &[0; 40], content].concat();
     part.resize(part.len().next_multiple_of(8), 0);
     with_checksum(part)
 }

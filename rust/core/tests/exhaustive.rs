@@ -22,7 +22,7 @@
 
 mod model;
 
-use idmerge_core::{AnonFormat, AnonGuard, Kind, Outcome, Resolver, Step, Strategy};
+use idmerge_core::{AnonFormat, AnonGuard, Api, Kind, Outcome, Resolver, Step, Strategy};
 use model::{Model, Rules, View};
 
 /// The anonymous IDs, then the others; of each pair one text packs into its key and one does not.
@@ -150,6 +150,7 @@ impl<'a> Walk<'a> {
 /// All checks on, and clusters so small that four IDs do not fit in one.
 fn strict() -> Rules {
     Rules {
+        api: Api::Original,
         max_cluster_size: Some(3),
         anon_format: AnonFormat::Uuid4,
         anon_guard: AnonGuard::Anon,
@@ -202,6 +203,21 @@ fn sequences_of_three_links_are_judged_as_the_model_says() {
     for rules in [strict(), lenient()] {
         let checked = Walk::new(&rules, Strategy::Smallest, &links, 3).run().checked;
         assert_eq!(checked[2..], [40 * 40 * 40]);
+    }
+}
+
+#[test]
+fn sequences_of_three_links_of_the_other_apis_are_judged_as_the_model_says() {
+    for (api, kind) in [(Api::Simplified, Kind::Association), (Api::Legacy, Kind::Alias)] {
+        for rules in policies().map(|rules| Rules { api, ..rules }) {
+            for strategy in [Strategy::Stable, Strategy::Identified, Strategy::FirstSeen] {
+                let links = links(&[kind, Kind::Merge], &[kind]);
+                let walk = Walk::new(&rules, strategy, &links, 3).run();
+                assert_eq!(walk.checked[2..], up_to_renaming([3], 28, 6));
+                assert!(walk.outcomes[Outcome::Merged as usize] > 100);
+                assert!(walk.outcomes[Outcome::VerbNotAllowed as usize] > 100);
+            }
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl Rules<'_> {
         kind: Kind,
         [first, second]: [Id; 2],
     ) -> Outcome {
-        if kind > Kind::Merge {
+        if kind > Kind::Merge && kind != Kind::Association {
             return self.judge_rare(clusters, state, kind, [first, second]);
         }
         let (ours, theirs) = (clusters.find_root(first), clusters.find_root(second));
@@ -134,9 +134,17 @@ impl Rules<'_> {
         kind: Kind,
         [(first, ours), (second, theirs)]: [(Id, Id); 2],
     ) {
-        let canonical = self.strategy.join(clusters, &state.overrides, ours, theirs);
-        let root = clusters.unite(ours, theirs);
-        clusters.set_canonical(root, canonical);
+        let root = if self.policy.keeps_second() {
+            let canonical = clusters.canonical(theirs);
+            let root = clusters.unite(ours, theirs);
+            clusters.name(root, canonical);
+            root
+        } else {
+            let canonical = self.strategy.join(clusters, &state.overrides, ours, theirs);
+            let root = clusters.unite(ours, theirs);
+            clusters.set_canonical(root, canonical);
+            root
+        };
         if state.history.is_some() {
             let child = if root == ours { theirs } else { ours };
             state.remember([child, root], kind, [first, second]);
@@ -158,7 +166,7 @@ impl Rules<'_> {
         [first, second]: [Id; 2],
     ) -> Outcome {
         match kind {
-            Kind::RefusedIdentify | Kind::RefusedAlias | Kind::RefusedMerge => {
+            Kind::RefusedIdentify | Kind::RefusedAlias | Kind::RefusedMerge | Kind::RefusedAssociation => {
                 self.judge_refused(clusters, state, kind, [first, second])
             }
             Kind::Mapping => {
@@ -172,7 +180,7 @@ impl Rules<'_> {
                 state.without_outcome += 1;
                 outcome
             }
-            Kind::TrackedMerge | Kind::Identify | Kind::Alias | Kind::Merge => {
+            Kind::TrackedMerge | Kind::Identify | Kind::Alias | Kind::Merge | Kind::Association => {
                 state.count(Outcome::MergeNotAllowed);
                 Outcome::MergeNotAllowed
             }

@@ -42,11 +42,25 @@ pub enum AnonGuard {
     Off,
 }
 
+/// The API of Mixpanel's whose links are taken (SPEC 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Api {
+    /// Original ID Merge: the three identity events.
+    #[default]
+    Original,
+    /// Simplified ID Merge: events of both a device and a user.
+    Simplified,
+    /// No ID Merge: aliases, each of which stands for what it points to.
+    Legacy,
+}
+
 /// The rules by which links are judged; every public field is a switch of SPEC 2.
 ///
 /// It is small but for the blocked IDs, and shared: a resolver and its preparers have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// The API whose links are taken.
+    pub api: Api,
     /// The largest cluster allowed, in IDs; None for no limit.
     pub max_cluster_size: Option<u32>,
     /// The format of anonymous IDs.
@@ -71,6 +85,7 @@ impl Default for Policy {
     /// Mixpanel's rules, with nothing blocked: what to block is the caller's list.
     fn default() -> Self {
         Self {
+            api: Api::default(),
             max_cluster_size: Some(500),
             anon_format: AnonFormat::default(),
             anon_guard: AnonGuard::default(),
@@ -135,6 +150,42 @@ impl Policy {
         self.max_id_length.is_none_or(|limit| text.len() <= limit || text.chars().count() <= limit)
     }
 
+    /// Returns whether the API has links of this kind (SPEC 2).
+    #[inline]
+    pub(crate) fn takes(&self, kind: Kind) -> bool {
+        const fn all(kinds: &[Kind]) -> u16 {
+            let (mut bits, mut next) = (1 << Kind::Mapping as u8 | 1 << Kind::Evidence as u8, 0);
+            while next < kinds.len() {
+                bits |= 1 << kinds[next] as u8;
+                next += 1;
+            }
+            bits
+        }
+        const ORIGINAL: u16 = all(&[
+            Kind::Identify,
+            Kind::Alias,
+            Kind::Merge,
+            Kind::TrackedMerge,
+            Kind::RefusedIdentify,
+            Kind::RefusedAlias,
+            Kind::RefusedMerge,
+        ]);
+        const SIMPLIFIED: u16 = all(&[Kind::Association, Kind::RefusedAssociation]);
+        const LEGACY: u16 = all(&[Kind::Alias, Kind::RefusedAlias]);
+        let taken = match self.api {
+            Api::Original => ORIGINAL,
+            Api::Simplified => SIMPLIFIED,
+            Api::Legacy => LEGACY,
+        };
+        taken >> kind as u8 & 1 == 1
+    }
+
+    /// Returns whether a merge keeps the canonical ID of the second ID's cluster, whatever the
+    /// strategy (SPEC 5).
+    pub(crate) fn keeps_second(&self) -> bool {
+        self.api == Api::Legacy
+    }
+
     /// Returns the marks that an ID has by its text alone; `packed` is its key, if it packs.
     ///
     /// The key shows a canonical UUID of version 4 without a look at the text.
@@ -165,20 +216,22 @@ impl Policy {
     /// Returns the outcome of a link between two known IDs (SPEC 2, from step 3).
     ///
     /// Reads as the specification does, from top to bottom: the first check that applies decides.
-    /// Kinds that no event states by itself are judged by [`Self::judge_mapping`], or not at all.
+    /// An association is judged as an `$identify` is. Kinds that no event states by itself are judged
+    /// by [`Self::judge_mapping`], or not at all.
     #[expect(clippy::inline_always, reason = "two callers, of which one is called for every link")]
     #[inline(always)]
     pub(crate) fn judge(&self, kind: Kind, facts: &impl Facts) -> Outcome {
         if facts.same_id() {
             return Outcome::SameIds;
         }
-        if kind == Kind::Identify && !facts.first().has(Marks::ANONYMOUS) {
+        let is_identify = matches!(kind, Kind::Identify | Kind::Association);
+        if is_identify && !facts.first().has(Marks::ANONYMOUS) {
             return Outcome::AnonFormat;
         }
         if facts.same_cluster() {
             return Outcome::Unchanged;
         }
-        if kind == Kind::Identify && self.guards(facts) {
+        if is_identify && self.guards(facts) {
             return Outcome::AnonClaimed;
         }
         if kind == Kind::Alias && self.alias_once && facts.first().has(Marks::ALIAS) {
@@ -220,7 +273,7 @@ impl Policy {
 /// 2, `$identify`, steps 5 and 8, and `$create_alias`, steps 4 and 7).
 pub(crate) fn claims(kind: Kind) -> (Marks, Marks) {
     match kind {
-        Kind::Identify => (Marks::CLAIMED, Marks::IDENTIFIED),
+        Kind::Identify | Kind::Association => (Marks::CLAIMED, Marks::IDENTIFIED),
         Kind::Alias => (Marks::ALIAS, Marks::NONE),
         _ => (Marks::NONE, Marks::NONE),
     }

@@ -31,7 +31,7 @@ use crate::journal::{JournaledResolver, Unwritten};
 use crate::link::Outcome;
 
 /// The first word of a part: "idmerge" and the version of this layout.
-const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x03");
+const MAGIC: u64 = u64::from_le_bytes(*b"idmerge\x04");
 
 /// The number of positions that there can be: history keeps a link's kind in four bits of its
 /// position.

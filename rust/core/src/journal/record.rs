@@ -10,7 +10,7 @@
 //! | 5 | two IDs are kept apart | the one | the other |
 //! | 6 | a link or an act is retracted | its position, lower half | its position, upper half |
 //! | 7 | an ID is forgotten | the ID | [`NO_ID`] |
-//! | 8–12 | a link of this [`Kind`] | its first ID | its second ID |
+//! | 8–14 | a link of this [`Kind`] | its first ID | its second ID |
 //!
 //! The upper half of a link's code is its [`Outcome`]. An operand that can be no ID is [`NO_ID`].
 //! Behind code 12, evidence, comes the observation of its first ID, if that is the first one. Its
@@ -132,7 +132,7 @@ impl Steps<'_> {
 pub(crate) enum RecordedStep {
     /// A link between two IDs.
     Link(Kind, Id, Id),
-    /// A link of which an operand can be no ID.
+    /// A link of which an operand can be no ID, or which the API has not.
     Refused(Outcome),
     /// The first observation of an ID.
     Observed(Id),
@@ -142,6 +142,11 @@ pub(crate) enum RecordedStep {
     Retracted(u64),
     /// An ID is forgotten.
     Forgotten(Id),
+}
+
+/// Returns whether a link with this outcome makes its IDs known.
+fn makes_known(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::InvalidId | Outcome::Malformed | Outcome::VerbNotAllowed)
 }
 
 impl RecordedStep {
@@ -162,8 +167,8 @@ impl RecordedStep {
         if let Some(kind) = Kind::from_code(act) {
             return match outcome {
                 // An event without two IDs is no evidence.
-                Outcome::InvalidId | Outcome::Malformed if kind == Kind::Evidence => None,
-                Outcome::InvalidId | Outcome::Malformed => Some(Self::Refused(outcome)),
+                outcome if !makes_known(outcome) && kind == Kind::Evidence => None,
+                outcome if !makes_known(outcome) => Some(Self::Refused(outcome)),
                 _ => Some(Self::Link(kind, id(first)?, id(second)?)),
             };
         }

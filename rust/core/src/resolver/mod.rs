@@ -360,16 +360,15 @@ impl Resolver {
         buffers: [&str; 2],
         recorder: &mut impl Recorder,
     ) -> Result<Outcome, Error> {
+        if !self.policy.takes(kind) {
+            return Ok(self.refuse(kind, Outcome::VerbNotAllowed, recorder));
+        }
         let [first, second] = operands;
         let before = self.ids.len() as u32;
         let ids = match (first.id(), second.id()) {
             (Some(first), Some(second)) => [first, second],
             _ => match refusal([first.status, second.status]) {
-                Some(outcome) => {
-                    self.state.count(outcome);
-                    recorder.link(kind, outcome, None);
-                    return Ok(outcome);
-                }
+                Some(outcome) => return Ok(self.refuse(kind, outcome, recorder)),
                 None => self.intern_both(operands, buffers)?,
             },
         };
@@ -381,6 +380,14 @@ impl Resolver {
         let outcome = rules.judge(clusters, state, kind, ids);
         recorder.link(kind, outcome, Some(ids));
         Ok(outcome)
+    }
+
+    /// Counts and records a link that makes no ID known, and returns its outcome.
+    #[cold]
+    fn refuse(&mut self, kind: Kind, outcome: Outcome, recorder: &mut impl Recorder) -> Outcome {
+        self.state.count(outcome);
+        recorder.link(kind, outcome, None);
+        outcome
     }
 
     /// Makes room in history and record for so many steps, so that memory that fails does so before

@@ -6,11 +6,14 @@
 
 use std::cmp::Ordering;
 
-use idmerge_core::{AnonFormat, AnonGuard, Id, Kind, Operand, Outcome, Policy, Resolver, Step, Strategy};
+use idmerge_core::{
+    AnonFormat, AnonGuard, Api, Id, Kind, Operand, Outcome, Policy, Resolver, Step, Strategy,
+};
 
 /// The policy with every field in the open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
+    pub api: Api,
     pub max_cluster_size: Option<u32>,
     pub anon_format: AnonFormat,
     pub anon_guard: AnonGuard,
@@ -25,6 +28,7 @@ impl Rules {
     /// Returns the same rules for the core.
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::default().blocking(&self.blocked);
+        policy.api = self.api;
         policy.max_cluster_size = self.max_cluster_size;
         policy.anon_format = self.anon_format;
         policy.anon_guard = self.anon_guard;
@@ -33,6 +37,16 @@ impl Rules {
         policy.respects_verdicts = self.respects_verdicts;
         policy.takes_evidence = self.takes_evidence;
         policy
+    }
+
+    /// Returns whether the API has links of this kind.
+    fn takes(&self, kind: Kind) -> bool {
+        match (self.api, kind) {
+            (_, Kind::Mapping | Kind::Evidence) => true,
+            (Api::Simplified, kind) => matches!(kind, Kind::Association | Kind::RefusedAssociation),
+            (Api::Legacy, kind) => matches!(kind, Kind::Alias | Kind::RefusedAlias),
+            (Api::Original, kind) => !matches!(kind, Kind::Association | Kind::RefusedAssociation),
+        }
     }
 
     fn is_valid(&self, text: &str) -> bool {
@@ -134,6 +148,9 @@ impl<'a> Model<'a> {
 
     /// Judges a link by the checks of SPEC 2, from top to bottom.
     fn link(&mut self, kind: Kind, first: Operand<'a>, second: Operand<'a>) -> Outcome {
+        if !self.rules.takes(kind) {
+            return Outcome::VerbNotAllowed;
+        }
         if first == Operand::Missing || second == Operand::Missing {
             return Outcome::Malformed;
         }
@@ -152,6 +169,7 @@ impl<'a> Model<'a> {
             Kind::RefusedIdentify => Kind::Identify,
             Kind::RefusedAlias => Kind::Alias,
             Kind::RefusedMerge => Kind::Merge,
+            Kind::RefusedAssociation => Kind::Association,
             _ => kind,
         };
         let outcome = self.by_rules(own, first, second);
@@ -180,13 +198,14 @@ impl<'a> Model<'a> {
         if first == second {
             return Outcome::SameIds;
         }
-        if kind == Kind::Identify && !self.rules.is_anonymous(self.records[first].text) {
+        let is_identify = kind == Kind::Identify || kind == Kind::Association;
+        if is_identify && !self.rules.is_anonymous(self.records[first].text) {
             return Outcome::AnonFormat;
         }
         if self.records[first].cluster == self.records[second].cluster {
             return Outcome::Unchanged;
         }
-        if kind == Kind::Identify && self.is_claimed(first) {
+        if is_identify && self.is_claimed(first) {
             return Outcome::AnonClaimed;
         }
         if kind == Kind::Alias && self.rules.alias_once && self.records[first].alias_value {
@@ -233,7 +252,7 @@ impl<'a> Model<'a> {
 
     fn claim(&mut self, kind: Kind, first: usize, second: usize) {
         match kind {
-            Kind::Identify => {
+            Kind::Identify | Kind::Association => {
                 self.records[first].claimed = true;
                 self.records[second].identified = true;
             }
@@ -251,6 +270,7 @@ impl<'a> Model<'a> {
             (Some(a), Some(b)) => Some(self.best(&[a.min(b), a.max(b)])),
             (one, other) => one.or(other),
         };
+        let stated = if self.rules.api == Api::Legacy { Some(self.canonical(second)) } else { stated };
         let stable = stated.unwrap_or(of_stable);
         let cluster = self.records[first].cluster;
         for member in [self.members(first), self.members(second)].concat() {

@@ -4,7 +4,7 @@
 //! the others are what is hard to tell apart, to judge or to store.
 
 use idmerge_core::{
-    AnonFormat, AnonGuard, Error, JournaledResolver, Kind, Operand, Outcome, Resolver, Step,
+    AnonFormat, AnonGuard, Api, Error, JournaledResolver, Kind, Operand, Outcome, Resolver, Step,
     Strategy as Naming,
 };
 use proptest::collection::vec;
@@ -76,17 +76,33 @@ impl Story {
             Word::Id(number) => Operand::Text(&self.ids[number % self.ids.len()]),
         };
         let step = |stated: &Stated| match stated {
-            Stated::Link(kind, first, second) => Step::Link(*kind, operand(first), operand(second)),
+            Stated::Link(kind, first, second) => {
+                Step::Link(self.kind(*kind), operand(first), operand(second))
+            }
             Stated::Observe(id) => Step::Observe(operand(id)),
             Stated::Evidence(id, sent) => Step::Evidence(operand(id), operand(sent)),
         };
         self.stated.iter().map(step).collect()
     }
 
+    /// Returns a kind that the story's API has more often.
+    fn kind(&self, kind: Kind) -> Kind {
+        match (self.rules.api, kind) {
+            (Api::Simplified, Kind::Identify | Kind::Alias) => Kind::Association,
+            (Api::Simplified, Kind::RefusedIdentify) => Kind::RefusedAssociation,
+            (Api::Legacy, Kind::Identify) => Kind::Alias,
+            _ => kind,
+        }
+    }
+
     /// Returns the steps that leave it to the strategy who names a cluster: no mapping and no
-    /// evidence, of which the latest counts.
+    /// evidence, of which the latest counts, and no alias that keeps what it points to.
     pub fn steps_without_names(&self) -> Vec<Step<'_>> {
-        let names = |step: &Step| matches!(step, Step::Link(Kind::Mapping, ..) | Step::Evidence(..));
+        let names = |step: &Step| match step {
+            Step::Link(Kind::Mapping, ..) | Step::Evidence(..) => true,
+            Step::Link(Kind::Alias, ..) => self.rules.api == Api::Legacy,
+            _ => false,
+        };
         self.steps().into_iter().filter(|step| !names(step)).collect()
     }
 
@@ -183,7 +199,9 @@ fn numbered(number: usize) -> String {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
+    let api = prop_oneof![3 => Just(Api::Original), 1 => Just(Api::Simplified), 1 => Just(Api::Legacy)];
     (
+        api,
         prop_oneof![Just(None), (2..6_u32).prop_map(Some)],
         prop_oneof![2 => Just(AnonFormat::Mixpanel), 2 => Just(AnonFormat::Uuid4), 1 => Just(AnonFormat::Sdk), 1 => Just(AnonFormat::Any)],
         prop_oneof![Just(AnonGuard::Anon), Just(AnonGuard::Cluster), Just(AnonGuard::Off)],
@@ -193,8 +211,9 @@ fn rules() -> impl Strategy<Value = Rules> {
         any::<bool>(),
         any::<bool>(),
     )
-        .prop_map(|(max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked, a, b)| {
+        .prop_map(|(api, max_cluster_size, anon_format, anon_guard, alias_once, max_id_length, blocked, a, b)| {
             Rules {
+                api,
                 max_cluster_size,
                 anon_format,
                 anon_guard,

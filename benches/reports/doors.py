@@ -16,6 +16,8 @@ Rows:
 - ``profiles``: `Profiles.update_many` of updates as bytes, as dicts and from a file of lines, against
   ``json.loads`` of each text, by the clock and by the processor's, since one processor does the
   work; answers are compared with those of updates applied in Python;
+- ``apis``: a file of lines, each event of both a device and a user, under Simplified ID Merge against
+  the same under the Original API;
 - ``threads``: a file of lines, scanned alone and applied, on one thread and on two; its part that
   is done one after another, and what 16 processors would give by that;
 - ``busy``: `link_many` on two threads, against one, while another process keeps a core busy;
@@ -38,6 +40,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import zlib
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -49,7 +52,7 @@ from pyarrow import parquet
 
 import idmerge
 from benches.support.process import compiling
-from idmerge import Kind, Profiles, Report, Resolver, files, reference
+from idmerge import Kind, Policy, Profiles, Report, Resolver, files, reference
 from idmerge._steps import states_link, step_columns
 from idmerge._threads import VARIABLE
 from idmerge.events import SENT_ID, event_mappings
@@ -149,6 +152,30 @@ def bodies() -> None:
         _print_ratio("bodies", partial(_take_bodies, given), partial(_read, lines), "a file of lines")
 
 
+def apis() -> None:
+    """Print the row of Simplified ID Merge, where each event has both a device and a user."""
+    given = [_with_both(event) for event in events(EVENTS, seed=7)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "events.ndjson")
+        path.write_text("\n".join(map(json.dumps, given)), "utf-8")
+        policies = [Policy.simplified(), Policy()]
+        for policy in policies:
+            expected = reference.Resolver(policy)
+            expected.apply_events(given)
+            if _read(path, policy).mapping().to_pydict() != expected.mapping():
+                sys.exit("the answers differ")
+        simplified, original = (partial(_read, path, policy) for policy in policies)
+        _print_ratio("apis", simplified, original, "the same events under the Original API", is_compared=False)
+
+
+def _with_both(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an ordinary event of a device and its user, made of any other."""
+    own = str(event["properties"].get("distinct_id"))
+    number = zlib.crc32(own.encode())
+    ids = {"distinct_id": f"user-{number % 50_000}", "$device_id": own, "$user_id": f"user-{number % 50_000}"}
+    return {"event": "View", "properties": {**event["properties"], **ids}}
+
+
 def threads() -> None:
     """Print the rows of threads."""
     with tempfile.TemporaryDirectory() as folder:
@@ -216,9 +243,9 @@ def _threads(count: int) -> Iterator[None]:
             os.environ[VARIABLE] = before
 
 
-def _read(path: Path) -> Resolver:
-    resolver = Resolver()
-    for piece in files.scan(path):
+def _read(path: Path, policy: Policy | None = None) -> Resolver:
+    resolver = Resolver(policy)
+    for piece in files.scan(path, api=resolver.policy.api):
         if isinstance(piece, files.BadLine):
             sys.exit(str(piece))
         piece.apply_to(resolver)
@@ -458,6 +485,7 @@ ROWS = {
     "tables": tables,
     "once": once,
     "profiles": profiles,
+    "apis": apis,
     "threads": threads,
     "busy": busy,
     "start": start,

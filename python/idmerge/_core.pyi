@@ -532,6 +532,7 @@ class EventReader:
         cls,
         events: list[tuple[str, int, list[Sequence[str]]]],
         step_of: Callable[[Any], tuple[int, str | None, str | None]],
+        simplified: bool,
     ) -> Self:
         """Take each identity event's name, code and operands' keys, and a function for other events.
 
@@ -552,11 +553,13 @@ class Scanner:
         shape: bool = False,
         columns: bool = False,
         chosen: set[str] | None = None,
+        simplified: bool = False,
     ) -> Self:
         """Take each identity event's name, kind and operands' keys, and the longest line in bytes.
 
         With ``shape`` the scans say which properties the events have. With ``columns`` they do too, and have
-        the events as columns: one for each property, or for the ``chosen`` ones.
+        the events as columns: one for each property, or for the ``chosen`` ones. In ``simplified`` ID Merge
+        ordinary events state links.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, or there are too many keys.

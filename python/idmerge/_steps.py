@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from idmerge.events import Event
+    from idmerge.policy import Api
 
 TRACKED_MERGE = 3
 """The code of a merge that came by another route than the import."""
@@ -22,6 +23,8 @@ OBSERVE = 4
 """The code of an ordinary event, which makes its ID known."""
 REFUSED = 9
 """The code of an `$identify` that Mixpanel refused itself; those of the other two kinds follow."""
+REFUSED_ASSOCIATION = 14
+"""The code of an association that Mixpanel refused itself."""
 EVIDENCE = 12
 """The code of an ordinary event whose ID was rewritten: its ID, and the one that was sent."""
 
@@ -35,7 +38,9 @@ def code_of(kind: Kind, source: Source, refused: str | None = None) -> int:
     """Return the code of a link; its route matters to a merge only (SPEC 3)."""
     if kind is Kind.MERGE and source != "import":
         return TRACKED_MERGE
-    return kind if refused is None or kind is Kind.MAPPING else REFUSED + kind
+    if refused is None or kind is Kind.MAPPING:
+        return kind
+    return REFUSED_ASSOCIATION if kind is Kind.ASSOCIATION else REFUSED + kind
 
 
 def kind_of(code: int) -> tuple[Kind, Source]:
@@ -44,6 +49,8 @@ def kind_of(code: int) -> tuple[Kind, Source]:
         return Kind.MERGE, "track"
     if code == EVIDENCE:
         return Kind.MAPPING, "import"
+    if code in {Kind.ASSOCIATION, REFUSED_ASSOCIATION}:
+        return Kind.ASSOCIATION, "import"
     return Kind(code - REFUSED if code >= REFUSED else code), "import"
 
 
@@ -52,32 +59,32 @@ def states_link(code: int) -> bool:
     return code not in (OBSERVE, EVIDENCE)
 
 
-def step_of(event: Mapping[str, Any], source: Source) -> Step:
+def step_of(event: Mapping[str, Any], source: Source, api: Api = "original") -> Step:
     """Return the step that ``event`` states.
 
     A malformed identity event is a link without operands.
     """
     try:
-        link = link_of(event, source)
+        link = link_of(event, source, api)
     except MalformedEventError:
         return Kind.IDENTIFY, None, None
     if link is None:
-        distinct_id, sent = ids_of(event)
+        distinct_id, sent = ids_of(event, api)
         return OBSERVE if sent is None else EVIDENCE, distinct_id, sent
     return code_of(link.kind, link.source, link.refused), link.first, link.second
 
 
-def step_of_any(source: Source, event: Event) -> Step:
+def step_of_any(source: Source, api: Api, event: Event) -> Step:
     """Return the step that an item among events states, likewise if it is no event."""
-    return step_of(mapping_or_malformed(event), source)
+    return step_of(mapping_or_malformed(event), source, api)
 
 
-def coded_rules(source: Source) -> list[tuple[str, int, list[Sequence[str]]]]:
+def coded_rules(source: Source, api: Api) -> list[tuple[str, int, list[Sequence[str]]]]:
     """Return `operand_keys` with the codes of links that come by the route ``source``."""
-    return [(name, code_of(Kind(kind), source), keys) for name, kind, keys in operand_keys()]
+    return [(name, code_of(Kind(kind), source), keys) for name, kind, keys in operand_keys(api)]
 
 
-def step_columns(events: Iterable[Mapping[str, Any]]) -> StepColumns:
+def step_columns(events: Iterable[Mapping[str, Any]], api: Api = "original") -> StepColumns:
     """Return the steps that imported ``events`` state, as columns."""
-    steps = [step_of(event, "import") for event in events]
+    steps = [step_of(event, "import", api) for event in events]
     return bytes(code for code, _, _ in steps), [step[1] for step in steps], [step[2] for step in steps]

@@ -15,6 +15,7 @@ from idmerge._codes import Code
 from idmerge._ids import as_id, is_missing
 from idmerge._json_decoding import decoded, decoded_object
 from idmerge.errors import MalformedEventError
+from idmerge.policy import DEVICE_PREFIX, Api
 
 Source = Literal["import", "track"]
 """The route by which an event came: files and the import API, or the ``/track`` route of
@@ -41,6 +42,8 @@ class Kind(Code):
     """The event `$merge`."""
     MAPPING = 8
     """A row of Mixpanel's identity mappings: an ID, and the canonical one of its person."""
+    ASSOCIATION = 13
+    """An event of both a device and a user, in Simplified ID Merge."""
 
     def __bool__(self) -> bool:
         """Return True, also for `IDENTIFY`, whose number is 0."""
@@ -73,9 +76,22 @@ _KINDS = {"$identify": Kind.IDENTIFY, "$create_alias": Kind.ALIAS, "$merge": Kin
 HOT_SHARD = "$hotshard_events"
 """The name of events of an ID with more than Mixpanel takes: another event's, in its properties."""
 _ORIGINAL_NAME, _ORIGINAL_ID = ORIGINALS = "mp_original_event_name", "mp_original_distinct_id"
-_NAMES = {*_KINDS, HOT_SHARD}
+_NAMES: Mapping[Api, frozenset[str]] = {
+    "original": frozenset({*_KINDS, HOT_SHARD}),
+    "simplified": frozenset({*_KINDS, HOT_SHARD}),
+    "legacy": frozenset({"$create_alias", HOT_SHARD}),
+}
+"""The names of the events that state links by themselves, or are another's."""
+KINDS: Mapping[Api, frozenset[Kind]] = {
+    "original": frozenset({*_KINDS.values(), Kind.MAPPING}),
+    "simplified": frozenset({Kind.ASSOCIATION, Kind.MAPPING}),
+    "legacy": frozenset({Kind.ALIAS, Kind.MAPPING}),
+}
+"""The kinds of links that each API has (SPEC 2)."""
 IDENTITY_EVENTS = tuple(_KINDS)
 """The names of the events that state links."""
+DEVICE, USER = "$device_id", "$user_id"
+"""The properties by which events of Simplified ID Merge name their device and their user."""
 SENT_ID = "$distinct_id_before_identity"
 """The ID as it was sent, in events whose ``distinct_id`` was rewritten to the canonical one."""
 VERDICTS = ("$failure_reason", "$identity_failure_reason")
@@ -89,8 +105,8 @@ _MALFORMED: Mapping[str, Any] = {"event": IDENTITY_EVENTS[0]}
 """An identity event without operands."""
 
 
-def parse(event: Event, source: Source = "import") -> Link | None:
-    """Return the link that ``event`` states, or None for an ordinary event.
+def parse(event: Event, source: Source = "import", api: Api = "original") -> Link | None:
+    """Return the link that ``event`` states under ``api``, or None for an ordinary event.
 
     Raises:
         MalformedEventError: An identity event lacks two usable operands, or a text is no JSON
@@ -109,7 +125,7 @@ def parse(event: Event, source: Source = "import") -> Link | None:
         None
     """
     check_source(source)
-    return link_of(event_mapping(event), source)
+    return link_of(event_mapping(event), source, api)
 
 
 def check_source(source: str) -> None:
@@ -161,13 +177,13 @@ def mapping_or_malformed(event: Event) -> Mapping[str, Any]:
         return _MALFORMED
 
 
-def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
+def link_of(event: Mapping[str, Any], source: Source, api: Api = "original") -> Link | None:
     """Return the link that the mapping ``event`` states, or None for an ordinary event."""
     name = event.get("event")
-    if not isinstance(name, str) or name not in _NAMES:  # Nearly every event: keep this first.
-        return None
+    if not isinstance(name, str) or name not in _NAMES[api]:  # Nearly every event: keep this first.
+        return _association(event, source) if api == "simplified" else None
     if name == HOT_SHARD:
-        return link_of(original_of(event), source)
+        return link_of(original_of(event), source, api)
     kind = _KINDS[name]
     properties = _properties(event)
     (first, wrong_first), (second, wrong_second) = _operands(name, kind, properties)
@@ -176,13 +192,36 @@ def link_of(event: Mapping[str, Any], source: Source) -> Link | None:
     return Link(kind, first, second, source, _verdict(properties))
 
 
-def operand_keys() -> list[tuple[str, int, list[Sequence[str]]]]:
+def _association(event: Mapping[str, Any], source: Source) -> Link | None:
+    """Return the link of an ordinary event that has both a device and a user."""
+    properties = _properties(event)
+    device, user = device_of(properties), user_of(properties)
+    if device is None or user is None:
+        return None
+    return Link(Kind.ASSOCIATION, device, user, source, _verdict(properties))
+
+
+def device_of(properties: Mapping[str, Any]) -> str | None:
+    """Return the ID of the device that ``properties`` name, which has the prefix of devices."""
+    device = (as_id(properties.get(DEVICE)) or "").removeprefix(DEVICE_PREFIX)
+    return DEVICE_PREFIX + device if device else None
+
+
+def user_of(properties: Mapping[str, Any]) -> str | None:
+    """Return the ID of the user whom ``properties`` name; a device's is none."""
+    user = as_id(properties.get(USER))
+    return None if not user or user.startswith(DEVICE_PREFIX) else user
+
+
+def operand_keys(api: Api = "original") -> list[tuple[str, int, list[Sequence[str]]]]:
     """Return each identity event with its kind and the keys of its operands, or of their list.
 
     An event of a hot shard has an operand without keys, so that the core leaves it to Python.
     """
     stated: list[tuple[str, int, list[Sequence[str]]]] = [
-        (name, kind.value, list(_OPERANDS.get(kind, ((_BOTH_OPERANDS,),)))) for name, kind in _KINDS.items()
+        (name, kind.value, list(_OPERANDS.get(kind, ((_BOTH_OPERANDS,),))))
+        for name, kind in _KINDS.items()
+        if name in _NAMES[api]
     ]
     return [*stated, (HOT_SHARD, Kind.IDENTIFY.value, [(), ()])]
 
@@ -213,10 +252,20 @@ def _is_hot_shard(name: object) -> bool:
     return isinstance(name, str) and name == HOT_SHARD
 
 
-def ids_of(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the `distinct_id` of an ordinary event, and the ID that was sent if it is another."""
+def ids_of(event: Mapping[str, Any], api: Api = "original") -> tuple[str | None, str | None]:
+    """Return the ID of an ordinary event, and the one that was sent if that is another.
+
+    Under Simplified ID Merge the ID that was sent is the user's, else the device's, whatever the
+    event has as `distinct_id`.
+    """
     distinct_id = distinct_id_of(event)
-    sent = None if distinct_id is None else as_id(_properties(event).get(SENT_ID))
+    properties = _properties(event)
+    sent = None if distinct_id is None else as_id(properties.get(SENT_ID))
+    if api == "simplified":
+        own = user_of(properties) or device_of(properties)
+        if sent is None or sent == distinct_id:
+            return own or distinct_id, None
+        sent = own or sent
     return distinct_id, None if sent == distinct_id else sent
 
 

@@ -58,6 +58,8 @@ class Outcome(Code):
     """The two clusters hold IDs that `Resolver.keep_apart` keeps apart."""
     REFUSED_BEFORE = 11
     """Mixpanel refused the link itself, as its event says (`Policy.verdicts`)."""
+    VERB_NOT_ALLOWED = 12
+    """The API has no such link (`Policy.api`); as if never sent."""
 
     @property
     def accepted(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from idmerge.errors import PolicyError
 
+Api = Literal["original", "simplified", "legacy"]
 AnonFormat = Literal["mixpanel", "uuid4", "sdk", "any"]
 AnonGuard = Literal["anon", "cluster", "off"]
 Verdicts = Literal["respect", "ignore"]
@@ -100,6 +101,10 @@ class Policy:
         True
     """
 
+    api: Api = "original"
+    """The API of Mixpanel's whose links are taken (SPEC 2): ``"original"`` (Original ID Merge: the
+    three identity events), ``"simplified"`` (Simplified ID Merge: events of both a device and a
+    user) or ``"legacy"`` (no ID Merge: aliases). Any other link is `Outcome.VERB_NOT_ALLOWED`."""
     max_cluster_size: int | None = DEFAULT_MAX_CLUSTER_SIZE
     """Largest cluster allowed, in IDs, inclusive; None for no limit."""
     anon_format: AnonFormat = "mixpanel"
@@ -125,6 +130,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Check every field; a wrong one is named with what was expected and what came."""
+        check_api(self.api)
         _check_at_least("max_cluster_size", self.max_cluster_size, 2)
         _check_one_of("anon_format", self.anon_format, get_args(AnonFormat))
         _check_one_of("anon_guard", self.anon_guard, get_args(AnonGuard))
@@ -133,6 +139,16 @@ class Policy:
         _check_bool("evidence", self.evidence)
         object.__setattr__(self, "blocked_ids", _blocked(self.blocked_ids))
         _check_at_least("max_id_length", self.max_id_length, 1)
+
+    @classmethod
+    def simplified(cls) -> Policy:
+        """Return the rules of Simplified ID Merge: any device, and any number of them a user."""
+        return cls(api="simplified", max_cluster_size=None, anon_format="any")
+
+    @classmethod
+    def legacy(cls) -> Policy:
+        """Return the rules of projects without ID Merge: each alias stands for one ID."""
+        return cls(api="legacy", max_cluster_size=None)
 
     @classmethod
     def unrestricted(cls) -> Policy:
@@ -154,6 +170,25 @@ def can_be_id(text: str, policy: Policy) -> bool:
         return False
     forms = (text, text.removeprefix(DEVICE_PREFIX))
     return not any(ascii_lower(form) in policy.blocked_ids for form in forms)
+
+
+def check_api(api: Api) -> Api:
+    """Return ``api``.
+
+    Raises:
+        PolicyError: There is no such API.
+    """
+    _check_one_of("api", api, get_args(Api))
+    return api
+
+
+def check_original(policy: Policy, what: str) -> None:
+    """Raise PolicyError unless the API of ``policy`` is the original one, which ``what`` reads."""
+    if policy.api != "original":
+        raise PolicyError(
+            f"{what} reads the Original API alone, not yet api={policy.api!r}; for a mapping of events "
+            "of JSON use idmerge resolve --api, or Resolver.apply_events"
+        )
 
 
 def _check_at_least(field: str, value: object, least: int) -> None:

@@ -16,6 +16,7 @@ from idmerge._ids import AnyId, id_text, id_texts
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
 from idmerge.events import (
+    KINDS,
     Event,
     Kind,
     Source,
@@ -107,6 +108,8 @@ class Resolver:
         self, kind: Kind, first: object, second: object, source: Source, refused: str | None
     ) -> Outcome:
         """Judge a link by the steps of SPEC 2, top to bottom, and carry out its outcome."""
+        if kind not in KINDS[self.policy.api]:
+            return Outcome.VERB_NOT_ALLOWED
         if not isinstance(first, str) or not isinstance(second, str):
             return Outcome.MALFORMED
         if not self._is_valid(first) or not self._is_valid(second):
@@ -131,11 +134,12 @@ class Resolver:
         ours, theirs = self._clusters[first], self._clusters[second]
         if first == second:
             return Outcome.SAME_IDS
-        if kind is Kind.IDENTIFY and not re.fullmatch(ANON_FORMATS[self.policy.anon_format], first):
+        claims = kind in {Kind.IDENTIFY, Kind.ASSOCIATION}
+        if claims and not re.fullmatch(ANON_FORMATS[self.policy.anon_format], first):
             return Outcome.ANON_FORMAT
         if ours is theirs:
             return Outcome.UNCHANGED
-        if kind is Kind.IDENTIFY and self._is_guarded(first, ours):
+        if claims and self._is_guarded(first, ours):
             return Outcome.ANON_CLAIMED
         if kind is Kind.ALIAS and self.policy.alias_once and first in self._aliases:
             return Outcome.ALIAS_TAKEN
@@ -165,13 +169,15 @@ class Resolver:
         return any(a in ours.members and b in theirs.members for a, b in pairs)
 
     def _record_claims(self, kind: Kind, first: str, second: str) -> None:
-        if kind is Kind.IDENTIFY:
+        if kind in {Kind.IDENTIFY, Kind.ASSOCIATION}:
             self._claimed.add(first)
             self._identified.add(second)
         elif kind is Kind.ALIAS:
             self._aliases.add(first)
 
     def _unite(self, ours: Cluster, theirs: Cluster) -> None:
+        pointed_to = None if callable(self.canonical) else self._canonical_of(theirs)
+
         def standing(cluster: Cluster) -> tuple[int, bool, int]:  # Who keeps its name under "stable".
             return len(cluster.members), self._is_identified(cluster), -self._known_at[cluster.stable]
 
@@ -180,7 +186,9 @@ class Resolver:
         for member in smaller.named:
             self._clusters[member] = larger
         stated = [cluster.stated for cluster in (larger, smaller) if cluster.stated is not None]
-        if stated:
+        if self.policy.api == "legacy" and pointed_to is not None:  # An alias stands for that.
+            larger.stable = larger.stated = pointed_to
+        elif stated:
             self._state(stated[0] if self.canonical == "stable" else self._best(stated))
 
     def _state(self, distinct_id: str) -> None:
@@ -227,12 +235,12 @@ class Resolver:
 
     def _apply(self, mapping: Mapping[str, Any], source: Source) -> Outcome | None:
         try:
-            link = link_of(mapping, source)
+            link = link_of(mapping, source, self.policy.api)
         except MalformedEventError:
             return self._link(Kind.IDENTIFY, None, None)
         if link is not None:
             return self.link(*link)
-        self._observe_event(*ids_of(mapping))
+        self._observe_event(*ids_of(mapping, self.policy.api))
         return None
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:

@@ -20,7 +20,7 @@ from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.events import Event, Kind, Source, check_source, event_mapping, many_events
 from idmerge.outcome import Outcome, Report, Stats
-from idmerge.policy import Policy
+from idmerge.policy import Api, Policy
 from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Resolver(_core.Resolver):
             ('crm-17', True)
         """
         check_source(source)
-        code, first, second = step_of(event_mapping(event), source)
+        code, first, second = step_of(event_mapping(event), source, self._policy.api)
         outcomes = self._take_steps(bytes([code]), [first], [second], 0)
         return Outcome(outcomes[0]) if len(outcomes) else None
 
@@ -217,7 +217,7 @@ class Resolver(_core.Resolver):
             (89, 6, Resolver(158 IDs in 76 clusters))
         """
         check_source(source)
-        remaining, reader = many_events(events), _event_reader(source)
+        remaining, reader = many_events(events), _event_reader(source, self._policy.api)
         outcomes, rows, taken = [], [], 0
         count = _EVENTS_AT_ONCE
         while count == _EVENTS_AT_ONCE:
@@ -276,7 +276,12 @@ class Resolver(_core.Resolver):
         if max_bytes < 0:
             raise ValueError(f"max_bytes must be at least 0, got {max_bytes}")
         return Report(
-            *self._take_body(_event_reader(source), bytes(body), content_type, min(max_bytes, sys.maxsize))
+            *self._take_body(
+                _event_reader(source, self._policy.api),
+                bytes(body),
+                content_type,
+                min(max_bytes, sys.maxsize),
+            )
         )
 
     def resolve_many(self, ids: C) -> C:
@@ -448,5 +453,6 @@ class Resolver(_core.Resolver):
 
 
 @cache
-def _event_reader(source: Source) -> _core.EventReader:
-    return _core.EventReader(coded_rules(source), partial(step_of_any, source))
+def _event_reader(source: Source, api: Api) -> _core.EventReader:
+    read, is_simplified = partial(step_of_any, source, api), api == "simplified"
+    return _core.EventReader(coded_rules(source, api), read, is_simplified)

@@ -29,6 +29,8 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str
     expected: dict[str, Any] = json.loads(path.with_suffix(".json").read_text("utf-8"))
     if request.param < 3:  # Then all links were judged anew, and no event was evidence.
         expected["policy"] |= {"verdicts": "ignore", "evidence": False}
+    if request.param < 4:  # Then there was one API.
+        expected["policy"]["api"] = "original"
     return Path(shutil.copy(path, tmp_path)), expected
 
 

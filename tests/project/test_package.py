@@ -97,7 +97,7 @@ def test_no_file_is_longer_than_a_reader_bears() -> None:
     }
     assert too_long == {}
     # One file, so that the rules can be read in one go; verdicts, mappings and evidence are among them.
-    assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 370
+    assert len((PACKAGE / "reference.py").read_text("utf-8").splitlines()) < 390
 
 
 def test_comments_of_the_crates_wrap_at_100_as_ruff_demands_of_python() -> None:

@@ -1,6 +1,6 @@
 """Make a journal that holds every kind of step, and what it says beside it as JSON.
 
-    python tests/support/make_journal.py tests/data/journal-3.idmerge
+    python tests/support/make_journal.py tests/data/journal-4.idmerge
 
 To be run once for each format of journals; the tests read what each older version wrote.
 """
@@ -58,6 +58,7 @@ def make(path: Path) -> None:
         resolver.link(Kind.IDENTIFY, DEVICES[4], "U9", refused="errManyIDs")  # 32, refused before.
         sent = {"distinct_id": "U8", "$distinct_id_before_identity": DEVICES[5]}
         resolver.apply({"event": "Buy", "properties": sent})  # 33.
+        resolver.link(Kind.ASSOCIATION, DEVICES[6], "U9")  # 34, rejected: another API's.
         resolver.commit({"events": 5})
 
 

@@ -76,6 +76,7 @@ many_links = st.one_of(links(), links(friendly_ids))
 
 policies = st.builds(
     Policy,
+    api=st.sampled_from([*["original"] * 4, "simplified", "legacy"]),
     max_cluster_size=st.sampled_from([2, 3, 4, 500, None]),
     anon_format=st.sampled_from(["mixpanel", "uuid4", "sdk", "any"]),
     anon_guard=st.sampled_from(["anon", "cluster", "off"]),

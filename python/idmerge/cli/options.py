@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -196,6 +196,17 @@ POLICY_OPTIONS = (
 )
 
 
+PRESETS = {"original": Policy(), "simplified": Policy.simplified(), "legacy": Policy.legacy()}
+"""The policies whose fields count where an option is left out, by their API."""
+api_option = click.option(
+    "--api",
+    type=click.Choice(list(PRESETS)),
+    default=Policy().api,
+    show_default=True,
+    help="Mixpanel's API: Original ID Merge, Simplified ID Merge (events with $device_id and $user_id; any "
+    "number of devices in any format), or no ID Merge (aliases). Events of the last two are read from JSON.",
+)
+
 POLICY_FIELDS = tuple(field.name for field in fields(Policy))
 
 
@@ -204,7 +215,7 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_policy(**options: Any) -> Any:
-        chosen = {name: options.pop(name) for name in POLICY_FIELDS}
+        chosen = {name: options.pop(name) for name in POLICY_FIELDS if name in options}
         return command(policy=_policy(**chosen), **options)
 
     decorated: Callable[..., Any] = with_policy
@@ -216,7 +227,7 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def given_policy() -> dict[str, Any]:
     """Return the fields of the policy that the running command was given, by name."""
     context = click.get_current_context()
-    chosen = {name: context.params[name] for name in POLICY_FIELDS}
+    chosen = {name: context.params[name] for name in POLICY_FIELDS if name in context.params}
     policy = _policy(**chosen)
     return {name: getattr(policy, name) for name in POLICY_FIELDS if is_given(name)}
 
@@ -235,17 +246,15 @@ def check_rules_are_left_out() -> None:
         )
 
 
-def _policy(
-    *, max_cluster_size: int | str, max_id_length: int | str, blocked_ids: str | None, **others: Any
-) -> Policy:
-    blocked = Policy().blocked_ids if blocked_ids is None else _ids_in(blocked_ids)
+def _policy(*, api: str = "original", **options: Any) -> Policy:
+    """Return the policy of the API, with the options that were given in place of its own."""
+    given = {name: value for name, value in options.items() if is_given(name)}
+    for limit in {"max_cluster_size", "max_id_length"} & given.keys():
+        given[limit] = _or_none(given[limit])
+    if "blocked_ids" in given:
+        given["blocked_ids"] = _ids_in(given["blocked_ids"])
     try:
-        return Policy(
-            max_cluster_size=_or_none(max_cluster_size),
-            max_id_length=_or_none(max_id_length),
-            blocked_ids=blocked,
-            **others,
-        )
+        return replace(PRESETS[api], **given)
     except PolicyError as error:
         raise click.UsageError(str(error)) from error
 

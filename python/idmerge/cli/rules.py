@@ -14,5 +14,6 @@ RULES = {
     Outcome.MALFORMED: "an operand is missing or is no text",
     Outcome.MERGE_NOT_ALLOWED: "a merge is accepted from imports only",
     Outcome.KEPT_APART: "the clusters hold two IDs that are kept apart (idmerge keep-apart)",
+    Outcome.VERB_NOT_ALLOWED: "the API has no such event (api)",
     Outcome.REFUSED_BEFORE: "Mixpanel refused it itself, as its event says (verdicts)",
 }

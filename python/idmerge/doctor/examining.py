@@ -35,6 +35,7 @@ from idmerge.files.tables import record_batch
 from idmerge.files.zones import check_zone
 from idmerge.journal import DurableResolver
 from idmerge.outcome import Outcome
+from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def examine(  # noqa: PLR0913 - each by its name
     given: list[Path | RereadableFile] = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     limits = limits or Limits()
     resolver, ids = Resolver(policy, canonical), Ids()
+    check_original(resolver.policy, "doctor")
     sources = [rereadable(path) for path in expanded(given)]
     shape = Shape(LOOKED_AT)
     choice = choice_of(dialect, columns)
@@ -214,6 +216,7 @@ def examine_journal(
     ids = Ids()
     ledger = Ledger(ids)
     with DurableResolver.open(path, read_only=True, history=False) as resolver:
+        check_original(resolver.policy, "doctor")
         for link in recorded_links(path, resolver):
             ledger.add_recorded(*link)
         cluster_ids, canonical_ids = _mapping(resolver, ids)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import DialectError
 from idmerge.files.dialects import FLAT, Dialect, found, named
+from idmerge.policy import check_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from idmerge.policy import Api
 
 
 class Choice(NamedTuple):
@@ -18,6 +21,8 @@ class Choice(NamedTuple):
     """The dialect that all rows have."""
     columns: tuple[tuple[str, str], ...] = ()
     """Roles, and the keys or columns that have them."""
+    api: Api = "original"
+    """The API whose links the events state (SPEC 3)."""
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -49,11 +54,14 @@ ANY = Choice()
 """The choice of a caller without wishes."""
 
 
-def choice_of(dialect: str | Dialect | None = None, columns: Mapping[str, str] | None = None) -> Choice:
-    """Return the choice that the arguments ``dialect=`` and ``columns=`` make.
+def choice_of(
+    dialect: str | Dialect | None = None, columns: Mapping[str, str] | None = None, api: Api = "original"
+) -> Choice:
+    """Return the choice that the arguments ``dialect=``, ``columns=`` and ``api=`` make.
 
     Raises:
         DialectError: There is no such dialect or role.
+        PolicyError: There is no such API.
 
     Examples:
         >>> from idmerge.files import choice_of
@@ -64,4 +72,4 @@ def choice_of(dialect: str | Dialect | None = None, columns: Mapping[str, str] |
     chosen = named(dialect) if isinstance(dialect, str) else dialect
     if columns:
         (chosen or FLAT).with_columns(columns)  # An unknown role is refused before anything is read.
-    return Choice(chosen, tuple((columns or {}).items()))
+    return Choice(chosen, tuple((columns or {}).items()), check_api(api))

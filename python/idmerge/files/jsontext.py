@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from idmerge.files.pieces import Piece
+    from idmerge.policy import Api
 
 P = TypeVar("P", bound="Piece")
 Read = tuple[int, dict[str, Any], int]
@@ -69,7 +70,7 @@ def read_json(
     """
     text = text_of(path, stream, choice, on_dialect, as_raw=False)
     if text.dialect.content == "events":
-        yield from checked(text, event_batches(path, _rows(path, text)))
+        yield from checked(text, event_batches(path, _rows(path, text), choice.api))
     else:
         yield from mappings_in(path, text)
 
@@ -150,6 +151,8 @@ class Text(NamedTuple):
     """The reader of a line."""
     keys: tuple[str, ...] = ()
     """The keys of its first events, if none of these has a place for an ID."""
+    api: Api = "original"
+    """The API whose links its events state."""
     array: Array | None = None
     """The same text as an array, if it is one whose items are of the raw shape; one of the two ways
     is to be read."""
@@ -210,7 +213,7 @@ def text_of(
         reader, head, array = reader._replace(is_transcoded=True), b"", None
     elif head.find(b"\n") not in {-1, len(head) - 1}:
         stream, head = io.BufferedReader(Rejoined(head, stream), BUFFER), b""
-    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice), array)
+    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice), choice.api, array)
 
 
 def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> tuple[str, bytes]:

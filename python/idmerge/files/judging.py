@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from idmerge.outcome import Report
+    from idmerge.policy import Api
 
 
 class JudgedLink(NamedTuple):
@@ -53,10 +54,12 @@ def outcomes_by_row(report: Report, links: Iterable[int] | None) -> Iterator[tup
         yield int(rows[index]), Outcome(int(outcomes[index]))
 
 
-def judged_event(path: str, line: int, event: Mapping[str, Any], outcome: Outcome) -> JudgedLink:
-    """Return the link that the identity event ``event`` states; a malformed one has what it has."""
+def judged_event(
+    path: str, line: int, event: Mapping[str, Any], outcome: Outcome, api: Api = "original"
+) -> JudgedLink:
+    """Return the link that ``event`` states under ``api``; a malformed one has what it has."""
     try:
-        return judged_link(path, line, parse(event), outcome)
+        return judged_link(path, line, parse(event, api=api), outcome)
     except MalformedEventError as error:
         return JudgedLink(path, line, _kind_of(event), *error.operands, outcome, str(error))
 

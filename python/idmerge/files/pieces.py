@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from idmerge.errors import PolicyError
 from idmerge.events import Kind
 from idmerge.files.ids import has_id, has_odd_id
 from idmerge.files.judging import JudgedLink, judged_event, outcomes_by_row
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from idmerge.policy import Api
     from idmerge.resolver import Resolver
 
 BATCH = 8192
@@ -123,6 +125,8 @@ class EventBatch:
     lines: Sequence[int]
     """The line of each event."""
     events: Sequence[dict[str, Any]]
+    api: Api = "original"
+    """The API whose links they state; that of the resolver which takes them."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -134,6 +138,7 @@ class EventBatch:
 
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
+        check_same_api(self.api, resolver)
         return resolver.apply_events(self.events)
 
     def has_ids(self) -> bool:
@@ -147,7 +152,7 @@ class EventBatch:
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""
         for row, outcome in outcomes_by_row(report, links):
-            yield judged_event(self.path, self.lines[row], self.events[row], outcome)
+            yield judged_event(self.path, self.lines[row], self.events[row], outcome, self.api)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,7 +274,7 @@ class BadLine:
 
 
 def event_batches(
-    path: str, events: Iterable[tuple[int, dict[str, Any], int] | BadLine]
+    path: str, events: Iterable[tuple[int, dict[str, Any], int] | BadLine], api: Api = "original"
 ) -> Iterator[EventBatch | BadLine]:
     """Gather ``events`` (line, event, length of its text) into batches.
 
@@ -281,7 +286,7 @@ def event_batches(
     for item in events:
         full = len(batch) >= BATCH or length >= BATCH_BYTES
         if batch and (full or isinstance(item, BadLine)):
-            yield EventBatch(path, lines, batch)
+            yield EventBatch(path, lines, batch, api)
             lines, batch, length = [], [], 0
         if isinstance(item, BadLine):
             yield item
@@ -291,9 +296,18 @@ def event_batches(
         batch.append(event)
         length += event_length
     if batch:
-        yield EventBatch(path, lines, batch)
+        yield EventBatch(path, lines, batch, api)
 
 
 def _text(value: Any) -> str | None:
     text: str | None = value if isinstance(value, str) or value is None else value.as_py()
     return text
+
+
+def check_same_api(api: Api, resolver: Resolver) -> None:
+    """Raise PolicyError unless ``resolver`` takes the links of ``api``."""
+    if resolver.policy.api != api:
+        raise PolicyError(
+            f"the events were read with api={api!r}, and the resolver's policy has "
+            f"api={resolver.policy.api!r}: give both the same"
+        )

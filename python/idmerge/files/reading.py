@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from idmerge.files.dialects import Dialect
     from idmerge.files.flattening import Flattening
     from idmerge.files.shape import Shape
+    from idmerge.policy import Api
 
 STDIN = "-"
 """The name that stands for standard input.
@@ -64,6 +65,7 @@ def read(  # noqa: PLR0913 - each says what is wanted
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
+    api: Api = "original",
 ) -> Iterator[EventBatch | Rows | LinkBatch | BadLine]:
     """Yield the events or links of ``source`` in batches, and its bad lines, in their order.
 
@@ -76,6 +78,8 @@ def read(  # noqa: PLR0913 - each says what is wanted
         columns: The key or column of each role that has another name: ``{"event": "action"}``.
         on_dialect: Called with the file's name and the dialect that was read; None for an empty
             file.
+        api: The API whose links the events state; that of the resolver's policy. Tables of events
+            are read for ``"original"`` alone.
 
     Raises:
         DialectError: No dialect or role has such a name.
@@ -94,7 +98,7 @@ def read(  # noqa: PLR0913 - each says what is wanted
         600 82
     """
     path = name_of(source) if name is None else name
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, api)
     read_text = partial(_read_json, path, choice, on_dialect)
     pieces = _read(path, source, TableReader(path, choice, on_dialect), on_bytes, read_text)
     return _not_all_bad(path, pieces)
@@ -179,6 +183,7 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
+    api: Api = "original",
 ) -> Iterator[StepBatch | Rows | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
@@ -198,7 +203,7 @@ def scan(  # noqa: PLR0913 - each says what is wanted
         StepBatch 82
     """
     path = name_of(source) if name is None else name
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, api)
     read_text = partial(_scan_json, path, choice, on_dialect, shape, on_columns)
     chosen = sorted((shape.chosen if shape is not None else None) or ())
     tables = TableReader(path, choice, on_dialect, chosen)

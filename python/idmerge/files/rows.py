@@ -23,6 +23,7 @@ from idmerge.files.hotshards import unsharded
 from idmerge.files.ids import is_odd
 from idmerge.files.judging import judged_event, outcomes_by_row
 from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.pieces import check_same_api
 from idmerge.files.properties import properties_in
 from idmerge.files.shape import BOOL, FLOAT, INTEGER, TEXT
 from idmerge.files.times import as_moments, in_utc, milliseconds
@@ -86,6 +87,7 @@ class Rows:
                 applied.
             FileFormatError: A column of a file lacks, or holds no IDs.
         """
+        check_same_api("original", resolver)
         try:
             codes, first, second = self.steps()
         except (TypeError, ValueError) as error:

@@ -25,7 +25,7 @@ from idmerge.files.blocks import PARTS, each_block
 from idmerge.files.ids import has_id, has_odd_id
 from idmerge.files.items import each_part
 from idmerge.files.judging import judged_event, judged_link, outcomes_by_row
-from idmerge.files.pieces import MAX_LINE, BadLine
+from idmerge.files.pieces import MAX_LINE, BadLine, check_same_api
 from idmerge.files.shape import Shape, line_of
 from idmerge.outcome import Report
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from idmerge.files.jsontext import LineReader, Text
     from idmerge.files.judging import JudgedLink
+    from idmerge.policy import Api
     from idmerge.resolver import Resolver
 
 OnColumns = Callable[[_core.Scan], bool]
@@ -64,6 +65,8 @@ class StepBatch:
     """The file as messages name it."""
     events: Mapping[int, dict[str, Any]]
     """The events that Python read, by their index."""
+    api: Api
+    """The API whose links they state; that of the resolver which takes them."""
     _scan: _core.Scan
     _first_line: int
     _rows: range
@@ -95,6 +98,7 @@ class StepBatch:
 
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
+        check_same_api(self.api, resolver)
         return Report(*resolver._take_scan(*self._steps()))
 
     def apply_and_follow(self, resolver: Resolver) -> Report:
@@ -126,7 +130,7 @@ class StepBatch:
         """Yield links of the ``report`` (`Piece.judged`)."""
         for row, outcome in outcomes_by_row(report, links):
             if row in self.events:
-                yield judged_event(self.path, self.line(row), self.events[row], outcome)
+                yield judged_event(self.path, self.line(row), self.events[row], outcome, self.api)
             else:
                 yield judged_link(self.path, self.line(row), self.link(row), outcome)
 
@@ -159,7 +163,7 @@ class StepBatch:
 
     def _steps(self) -> tuple[_core.Scan, tuple[int, int], bytes, list[str | None], list[str | None]]:
         """Return the scan, its rows, and the steps of those that Python read."""
-        read = step_columns(self.events[index] for index in sorted(self.events))
+        read = step_columns((self.events[index] for index in sorted(self.events)), self.api)
         return self._scan, (self._rows.start, self._rows.stop), *read
 
     def distinct_id(self, index: int) -> str | None:
@@ -184,11 +188,11 @@ def read_steps(
         FileFormatError: The stream is cut off or damaged; the message names the line.
     """
     line = text.passed + 1
-    scanner = _scanner(shape, columns=on_columns is not None)
+    scanner = _scanner(shape, text.api, columns=on_columns is not None)
     try:
         with closing(_scans(text, scanner, ahead=ahead, with_properties=shape is not None)) as scans:
             for scan in scans:
-                pieces = list(pieces_of(text.reader, line, scan))
+                pieces = list(pieces_of(text.reader, line, scan, text.api))
                 if shape is not None and shape.learn(
                     path, [*scan.properties(), *_properties_of_holes(text.reader, scan)]
                 ):
@@ -214,10 +218,13 @@ def _scans(
         yield from each_block(stream, head, partial(_scan, text.reader, scanner), ahead=ahead, parts=parts)
 
 
-def _scanner(shape: Shape | None, *, columns: bool = False) -> _core.Scanner:
+def _scanner(shape: Shape | None, api: Api = "original", *, columns: bool = False) -> _core.Scanner:
+    keys, is_simplified = operand_keys(api), api == "simplified"
     if shape is None:
-        return _core.Scanner(operand_keys(), MAX_LINE)
-    scanner = _core.Scanner(operand_keys(), MAX_LINE, shape=True, columns=columns, chosen=shape.chosen)
+        return _core.Scanner(keys, MAX_LINE, simplified=is_simplified)
+    scanner = _core.Scanner(
+        keys, MAX_LINE, shape=True, columns=columns, chosen=shape.chosen, simplified=is_simplified
+    )
     scanner.expect(shape.kinds())
     return scanner
 
@@ -235,14 +242,16 @@ def plain_lines(reader: LineReader, lines: Iterable[tuple[int, bytes]]) -> list[
     return [None if item is None or isinstance(item, BadLine) else line_of(item[1]) for item in items]
 
 
-def pieces_of(reader: LineReader, first_line: int, scan: _core.Scan) -> Iterator[StepBatch | BadLine]:
+def pieces_of(
+    reader: LineReader, first_line: int, scan: _core.Scan, api: Api = "original"
+) -> Iterator[StepBatch | BadLine]:
     """Yield the rows of ``scan``, cut where a line is bad or states nothing."""
     for item in read_rows(reader, first_line, scan):
         if isinstance(item, BadLine):
             yield item
         else:
             rows, events = item
-            yield StepBatch(reader.path, events, scan, first_line, rows)
+            yield StepBatch(reader.path, events, api, scan, first_line, rows)
 
 
 def read_rows(

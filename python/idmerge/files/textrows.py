@@ -17,7 +17,7 @@ from idmerge.events import operand_keys, operand_names
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.blocks import BLOCK, in_order
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
-from idmerge.files.pieces import MAX_LINE
+from idmerge.files.pieces import MAX_LINE, check_same_api
 from idmerge.files.rows import PAIR, Rows
 from idmerge.files.tables import ROWS, record_batch
 from idmerge.outcome import Report
@@ -157,6 +157,7 @@ class TextRows(Rows):
 
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the rows to ``resolver`` (`Rows.apply_to`)."""
+        check_same_api("original", resolver)
         try:
             self._check(EVENT)
         except ValueError as error:

@@ -14,19 +14,22 @@ from idmerge.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 3
+FORMAT = 4
 """The version of the format of new journals.
 
 Examples:
     >>> from idmerge.journal import FORMAT
     >>> FORMAT
-    3
+    4
 """
 FORMATS = range(1, FORMAT + 1)
 """The versions that are read, and written to as they are: a journal keeps the format that it was
 made in."""
-_SINCE_FORMAT_3 = {"verdicts": "ignore", "evidence": False}
-"""The fields of a policy that earlier formats do not state, as their links were judged."""
+_SINCE: Mapping[int, Mapping[str, Any]] = {
+    3: {"verdicts": "ignore", "evidence": False},
+    4: {"api": "original"},
+}
+"""The fields of a policy that formats before a number do not state, as their links were judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,7 @@ class Facts:
     def to_json(self) -> str:
         """Return the facts as JSON, with their checksum."""
         policy = {**asdict(self.policy), "blocked_ids": sorted(self.policy.blocked_ids)}
-        if self.format < 3:  # noqa: PLR2004
-            policy = {name: value for name, value in policy.items() if name not in _SINCE_FORMAT_3}
+        policy = {name: value for name, value in policy.items() if name not in _newer_than(self.format)}
         stated = {"format": self.format, "canonical": self.canonical, "policy": policy}
         return json.dumps({**stated, "checksum": _checksum(stated)})
 
@@ -69,7 +71,7 @@ class Facts:
             check_format("the journal", found)
             if checksum != _checksum(stated):
                 raise JournalError("the journal's facts are damaged: their checksum is another one")
-            rules = {**stated["policy"], **(_SINCE_FORMAT_3 if found < 3 else {})}  # noqa: PLR2004
+            rules = {**stated["policy"], **_newer_than(found)}
             known = {field.name for field in fields(Policy)}
             if set(rules) != known:
                 raise JournalError(
@@ -88,17 +90,19 @@ def asked_of(facts: Facts, policy: Policy) -> Policy:
 
     A default that is newer than the journal asks for nothing: the journal goes on as it was judged.
     """
-    if facts.format >= 3:  # noqa: PLR2004
-        return policy
     was, default = facts.policy, Policy()
-    stated = {
-        name: getattr(was, name)
-        for name in _SINCE_FORMAT_3
-        if getattr(policy, name) == getattr(default, name)
-    }
+    newer = _newer_than(facts.format)
+    stated = {name: getattr(was, name) for name in newer if getattr(policy, name) == getattr(default, name)}
+    if facts.format >= 3:  # noqa: PLR2004
+        return replace(policy, **stated)
     if policy.anon_format == default.anon_format and was.anon_format == "uuid4":  # The default of then.
         stated["anon_format"] = was.anon_format
     return replace(policy, **stated)
+
+
+def _newer_than(found: int) -> dict[str, Any]:
+    """Return the fields that the format does not state."""
+    return {name: value for number, new in _SINCE.items() if found < number for name, value in new.items()}
 
 
 def check_format(name: str, found: object) -> None:

@@ -11,6 +11,7 @@ from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from idmerge.canonical import check_canonical
+from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 from idmerge.spark.components import check_finder, finder_named, kept
 from idmerge.spark.requirements import check_session
@@ -100,6 +101,7 @@ def resolve(  # noqa: PLR0913 - each by its name
         raise ValueError(f"links_a_task must be at least 1, got {links_a_task}")
     before = None if previous is None else opened(spark, previous)
     settings = Settings.chosen(before, policy, canonical)
+    check_original(settings.policy, "Spark")
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()

@@ -15,6 +15,7 @@ from idmerge.files.sampling import sampled
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
 from idmerge.files.zones import check_zone
+from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
@@ -231,6 +232,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     if resolver is not None and as_known:
         raise ValueError("as_known needs the links in the order of the events; leave the resolver out")
     known = Resolver(policy, canonical) if resolver is None else resolver
+    check_original(known.policy, "stitch")
     paths = _paths(events)
     if paths is None:
         if properties is not None:

@@ -21,6 +21,7 @@ from idmerge.cli.messages import tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     FILES_HELP,
+    api_option,
     canonical_option,
     files_argument,
     given_policy,
@@ -97,6 +98,7 @@ COMMIT_EVERY = 100_000
     "those by which it was made, or left out."
 )
 @dialect_options
+@api_option
 @sort_option
 @csv_safe_option
 @strict_option
@@ -127,7 +129,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     with working("starting") as work, ExitStack() as stack:
         mapping_file = None if output is None or printed else stack.enter_context(replacing(output))
         writer = _rejected_writer(rejected, stack, csv_safe=csv_safe) if rejected else None
-        durable = stack.enter_context(_opened(journal, canonical)) if journal else None
+        durable = stack.enter_context(_opened(journal, policy, canonical)) if journal else None
         resolver = Resolver(policy, canonical) if durable is None else durable
         sample = sampled(files, **spelling.choice)  # Reading begins here.
         sources = in_order(files, spelling.arguments, is_sorted=sort)
@@ -165,16 +167,18 @@ def _rejected_writer(path: str, stack: ExitStack, *, csv_safe: bool) -> Rejected
     return rejected_writer(rejected_suffix(path), stream, csv_safe=csv_safe)
 
 
-def _opened(path: str, canonical: Any) -> DurableResolver:
-    """Open the journal at ``path`` under its own policy, which must match the options given."""
-    policy, given = None, given_policy()
-    if given:
-        facts = _facts(path)
-        policy = replace(facts.policy if facts else Policy(), **given)
+def _opened(path: str, policy: Policy, canonical: Any) -> DurableResolver:
+    """Open the journal at ``path`` under its own policy, which must match the options given.
+
+    A new one is made under ``policy``.
+    """
+    given = given_policy()
+    facts = _facts(path) if given else None
+    asked = None if not given else replace(facts.policy, **given) if facts else policy
     from idmerge import DurableResolver  # noqa: PLC0415
 
     with opening(path):
-        return DurableResolver.open(path, policy, canonical if is_given("canonical") else None)
+        return DurableResolver.open(path, asked, canonical if is_given("canonical") else None)
 
 
 def _facts(path: str) -> Facts | None:
@@ -204,7 +208,8 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     with progress("reading", total, then="judging") as bar:
         for path, name in map(path_of, sources):
             arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
-            for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
+            api = resolver.policy.api
+            for piece in scan(path, name=name, on_bytes=bar.advance, api=api, **arguments):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue

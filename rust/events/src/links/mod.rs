@@ -11,4 +11,5 @@ mod rules;
 
 pub use operand::{OperandId, Value};
 pub use plain::End;
+pub(crate) use rules::{DEVICE_EVIDENCE, DEVICE_PREFIX, OBSERVE_DEVICE};
 pub use rules::{MAX_KEYS, ODD_ID, Rules, Stated};

@@ -14,9 +14,18 @@ pub const ODD_ID: u8 = OBSERVE + 3;
 
 /// The largest number of keys.
 pub const MAX_KEYS: usize = 11;
+/// The code of an ordinary event of a device, whose ID lacks its prefix; beside those of the core's
+/// steps.
+pub(crate) const OBSERVE_DEVICE: u8 = 16;
+/// The code of evidence whose second ID is a device's and lacks its prefix.
+pub(crate) const DEVICE_EVIDENCE: u8 = 17;
+/// The prefix of the IDs of devices.
+pub(crate) const DEVICE_PREFIX: &str = "$device:";
 
 /// The key of the ID as it was sent, where `distinct_id` was rewritten.
 const SENT_ID: &str = "$distinct_id_before_identity";
+/// The keys of an event's device and of its user.
+const DEVICE_AND_USER: [&str; 2] = ["$device_id", "$user_id"];
 /// The keys of Mixpanel's reason for refusing an identity event.
 const VERDICTS: [&str; 2] = ["$failure_reason", "$identity_failure_reason"];
 
@@ -32,8 +41,10 @@ pub struct Rules {
     pub(crate) sent: usize,
     /// The places of the reasons for refusing.
     verdicts: [usize; 2],
+    /// The places of the keys of an event's device and user, in Simplified ID Merge.
+    device_and_user: Option<[usize; 2]>,
     /// The places of the keys that count in an ordinary event.
-    ordinary: [usize; 2],
+    ordinary: Vec<usize>,
     /// Whether an object without the key of an event's name is an ordinary event; else it is
     /// declined.
     pub(crate) takes_unnamed: bool,
@@ -71,13 +82,14 @@ impl Rules {
             distinct_id: 0,
             sent: 0,
             verdicts: [0; 2],
-            ordinary: [0; 2],
+            device_and_user: None,
+            ordinary: Vec::new(),
             takes_unnamed: false,
         };
         known.distinct_id = known.place("distinct_id".to_owned());
         known.sent = known.place(SENT_ID.to_owned());
         known.verdicts = VERDICTS.map(|key| known.place(key.to_owned()));
-        known.ordinary = [known.distinct_id, known.sent];
+        known.ordinary = vec![known.distinct_id, known.sent];
         for (event, code, keys) in events {
             let operands: Vec<_> = keys.into_iter().map(|keys| known.places(keys)).collect();
             let counting = operands.iter().flatten().chain(&known.verdicts).copied().collect();
@@ -97,6 +109,16 @@ impl Rules {
     #[must_use]
     pub fn taking_unnamed(self) -> Self {
         Self { takes_unnamed: true, ..self }
+    }
+
+    /// Takes ordinary events for those of Simplified ID Merge, which state links if they have both a
+    /// device and a user; None if there are too many keys.
+    #[must_use]
+    pub fn simplified(mut self) -> Option<Self> {
+        let places = DEVICE_AND_USER.map(|key| self.place(key.to_owned()));
+        self.device_and_user = Some(places);
+        self.ordinary.extend(places.into_iter().chain(self.verdicts));
+        (self.keys.len() <= MAX_KEYS).then_some(self)
     }
 
     fn places(&mut self, keys: Vec<String>) -> Vec<usize> {
@@ -176,18 +198,12 @@ impl Rules {
                         _ => return None,
                     },
                 };
-                let is_reason = |value: &&Value<'a>| match value {
-                    Value::Absent | Value::Null => false,
-                    Value::Id(reason) => !text(reason).is_empty(),
-                    Value::NoId | Value::Number | Value::Pair(..) => true,
-                };
-                match self.verdicts.iter().map(|&place| &values[place]).find(is_reason) {
-                    None => (rule.code, Some(first), Some(second), None),
-                    Some(Value::Id(reason)) => {
-                        (refused(rule.code), Some(first), Some(second), Some(text(reason)))
-                    }
-                    Some(_) => return None, // The caller words the reason.
-                }
+                let reason = self.reason(values, text)?;
+                let code = if reason.is_some() { refused(rule.code) } else { rule.code };
+                (code, Some(first), Some(second), reason)
+            }
+            None if let Some(places) = self.device_and_user => {
+                return self.of_device_and_user(places, values, text);
             }
             None => match (&values[self.distinct_id], &values[self.sent]) {
                 (Value::Id(id), Value::Id(sent)) if text(id) != text(sent) => {
@@ -200,6 +216,77 @@ impl Rules {
             },
         };
         Some((code, first.map(text), second.map(text), reason))
+    }
+
+    /// Returns what an ordinary event of Simplified ID Merge states: a link if it has both a device
+    /// and a user, and else that there is the one that it has (SPEC 3).
+    fn of_device_and_user<'a>(
+        &self,
+        places: [usize; 2],
+        values: &[Value<'a>],
+        text: impl Fn(&OperandId<'a>) -> &'a str,
+    ) -> Option<Stated<'a>> {
+        let id = |place: usize| match &values[place] {
+            Value::Id(id) => Some(Some(text(id)).filter(|id| !id.is_empty())),
+            Value::Number => None, // The caller knows its digits.
+            Value::Absent | Value::Null | Value::NoId | Value::Pair(..) => Some(None),
+        };
+        let [device, user] = places.map(id);
+        let device = device?.map(|id| id.strip_prefix(DEVICE_PREFIX).unwrap_or(id));
+        let device = device.filter(|id| !id.is_empty());
+        let user = user?.filter(|id| !id.starts_with(DEVICE_PREFIX));
+        if let (Some(_), Some(_)) = (device, user) {
+            let reason = self.reason(values, &text)?;
+            let code = Kind::Association as u8;
+            return Some((if reason.is_some() { refused(code) } else { code }, device, user, reason));
+        }
+        let [own, sent] = [&values[self.distinct_id], &values[self.sent]];
+        if matches!(own, Value::Number) || matches!(sent, Value::Number) {
+            return None;
+        }
+        if let (Value::Id(own), Value::Id(sent)) = (own, sent)
+            && text(own) != text(sent)
+        {
+            let (own, sent) = (text(own), text(sent));
+            return Some(match (user, device) {
+                (Some(user), _) if user == own => (OBSERVE, Some(own), None, None),
+                (Some(user), _) => (Kind::Evidence as u8, Some(own), Some(user), None),
+                (None, Some(device)) if own.strip_prefix(DEVICE_PREFIX) == Some(device) => {
+                    (OBSERVE, Some(own), None, None)
+                }
+                (None, Some(device)) => (DEVICE_EVIDENCE, Some(own), Some(device), None),
+                (None, None) => (Kind::Evidence as u8, Some(own), Some(sent), None),
+            });
+        }
+        if user.is_some() {
+            return Some((OBSERVE, user, None, None));
+        }
+        if device.is_some() {
+            return Some((OBSERVE_DEVICE, device, None, None));
+        }
+        Some(match own {
+            Value::Id(id) => (OBSERVE, Some(text(id)), None, None),
+            Value::Absent | Value::Null | Value::Number => (OBSERVE, None, None, None),
+            Value::NoId | Value::Pair(..) => (ODD_ID, None, None, None),
+        })
+    }
+
+    /// Returns Mixpanel's reason for refusing an event, if it has one; None if the caller words it.
+    fn reason<'a>(
+        &self,
+        values: &[Value<'a>],
+        text: impl Fn(&OperandId<'a>) -> &'a str,
+    ) -> Option<Option<&'a str>> {
+        let is_reason = |value: &&Value<'a>| match value {
+            Value::Absent | Value::Null => false,
+            Value::Id(reason) => !text(reason).is_empty(),
+            Value::NoId | Value::Number | Value::Pair(..) => true,
+        };
+        match self.verdicts.iter().map(|&place| &values[place]).find(is_reason) {
+            None => Some(None),
+            Some(Value::Id(reason)) => Some(Some(text(reason))),
+            Some(_) => None,
+        }
     }
 
     /// Returns the value of an operand: of its keys the first that is present counts, and a null ID

@@ -9,7 +9,7 @@ use idmerge_core::{Id, Kind, OBSERVE};
 use crate::columns::{Columns, ExpectedKinds, Inference};
 use crate::error::Error;
 use crate::lines::{Filling, Line, check_length, each_line};
-use crate::links::{ODD_ID, Rules, Stated};
+use crate::links::{DEVICE_EVIDENCE, DEVICE_PREFIX, OBSERVE_DEVICE, ODD_ID, Rules, Stated};
 use crate::scan::observers::Observers;
 use crate::schema::Properties;
 
@@ -20,6 +20,9 @@ pub const HOLE: u8 = NOTHING + 1;
 /// The code of an ordinary event whose ID a row before it has observed, with no hole between them;
 /// beyond those of kinds.
 pub const REPEATED: u8 = u8::MAX;
+
+const ASSOCIATION: u8 = Kind::Association as u8;
+const REFUSED_ASSOCIATION: u8 = Kind::RefusedAssociation as u8;
 
 /// Returns whether a step can have this code: a link, an observation, or evidence.
 #[must_use]
@@ -233,23 +236,32 @@ impl Scan {
 
     #[inline]
     fn push_row(&mut self, line: u32, stated: Option<Stated<'_>>) {
-        let code = match stated {
-            Some((OBSERVE, None, ..)) => NOTHING,
-            Some((OBSERVE, Some(id), ..)) if self.is_repeated(id) => REPEATED,
-            Some((code, ..)) => code,
-            None => HOLE,
-        };
-        let (_, first, second, _) = stated.unwrap_or_default();
+        let start = self.operands.len();
+        let (code, first, second, _) = stated.unwrap_or((HOLE, None, None, None));
+        if matches!(code, OBSERVE_DEVICE | ASSOCIATION | REFUSED_ASSOCIATION) {
+            self.operands.push_str(DEVICE_PREFIX);
+        }
         self.operands.push_str(first.unwrap_or_default());
-        let middle = self.operands.len() as u32;
+        let middle = self.operands.len();
+        if code == DEVICE_EVIDENCE {
+            self.operands.push_str(DEVICE_PREFIX);
+        }
         self.operands.push_str(second.unwrap_or_default());
-        self.rows.push(Row { line, middle, end: self.operands.len() as u32, code });
+        let code = match code {
+            OBSERVE if first.is_none() => NOTHING,
+            OBSERVE | OBSERVE_DEVICE if self.is_repeated(start, middle) => REPEATED,
+            OBSERVE_DEVICE => OBSERVE,
+            DEVICE_EVIDENCE => Kind::Evidence as u8,
+            code => code,
+        };
+        self.rows.push(Row { line, middle: middle as u32, end: self.operands.len() as u32, code });
     }
 
-    /// Notes that the next row observes `id`, and returns whether a row before it has.
+    /// Notes that the next row observes the ID among the operands, and returns whether a row before
+    /// it has.
     #[inline]
-    fn is_repeated(&mut self, id: &str) -> bool {
-        let row = self.rows.len();
+    fn is_repeated(&mut self, start: usize, end: usize) -> bool {
+        let (id, row) = (&self.operands[start..end], self.rows.len());
         let other = self.observers.as_mut().and_then(|observers| observers.replace(id, row));
         other.is_some_and(|row| is_observation(self.rows[row].code) && self.texts(row).0 == id)
     }

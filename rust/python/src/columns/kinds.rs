@@ -69,12 +69,14 @@ fn from_codes(codes: impl Iterator<Item = i64>) -> PyResult<Vec<Kind>> {
 
 fn from_code(code: i64, row: Option<usize>) -> PyResult<Kind> {
     let public = u8::try_from(code).ok().and_then(Kind::from_code);
-    let public =
-        public.filter(|kind| matches!(kind, Kind::Identify | Kind::Alias | Kind::Merge | Kind::Mapping));
+    let public = public.filter(|kind| {
+        matches!(kind, Kind::Identify | Kind::Alias | Kind::Merge | Kind::Mapping | Kind::Association)
+    });
     public.ok_or_else(|| {
         let place = row.map(|row| format!(" in row {row}")).unwrap_or_default();
         PyValueError::new_err(format!(
-            "kind must be 0 (IDENTIFY), 1 (ALIAS), 2 (MERGE) or 8 (MAPPING), got {code}{place}"
+            "kind must be 0 (IDENTIFY), 1 (ALIAS), 2 (MERGE), 8 (MAPPING) or 13 (ASSOCIATION), got \
+             {code}{place}"
         ))
     })
 }

@@ -56,8 +56,8 @@ pub struct ReadEvents {
 #[pymethods]
 impl EventReader {
     #[new]
-    fn new(py: Python<'_>, events: Vec<NamedRule>, step_of: Py<PyAny>) -> PyResult<Self> {
-        let rules = rules(events)?.taking_unnamed();
+    fn new(py: Python<'_>, events: Vec<NamedRule>, step_of: Py<PyAny>, simplified: bool) -> PyResult<Self> {
+        let rules = rules(events, simplified)?.taking_unnamed();
         let text = |text: &str| PyString::intern(py, text).unbind();
         let keys = rules.keys().iter().map(|key| text(key)).collect();
         let scanner = scan::Scanner::new(rules, LONGEST, false);

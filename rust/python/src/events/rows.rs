@@ -30,7 +30,7 @@ impl RowReader {
         columns: Vec<String>,
         values: Vec<String>,
     ) -> PyResult<Self> {
-        let reader = rows::RowReader::new(rules(events)?, longest, &columns, values);
+        let reader = rows::RowReader::new(rules(events, false)?, longest, &columns, values);
         reader.map(Self).ok_or_else(|| PyValueError::new_err("a column states nothing"))
     }
 

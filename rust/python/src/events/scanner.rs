@@ -42,9 +42,11 @@ pub type NamedRule = (String, u8, Vec<Vec<String>>);
 /// Events as columns, and the numbers of their IDs.
 pub type Block = (Columns, IdNumbers);
 
-/// Returns the rules for these events.
-pub fn rules(events: Vec<NamedRule>) -> PyResult<Rules> {
-    Rules::new(events).ok_or_else(|| PyValueError::new_err("each event needs one or two groups of few keys"))
+/// Returns the rules for these events, and for ordinary ones.
+pub fn rules(events: Vec<NamedRule>, simplified: bool) -> PyResult<Rules> {
+    let rules =
+        Rules::new(events).and_then(|rules| if simplified { rules.simplified() } else { Some(rules) });
+    rules.ok_or_else(|| PyValueError::new_err("each event needs one or two groups of few keys"))
 }
 
 /// Returns the first `end` bytes of a text.
@@ -55,15 +57,16 @@ pub fn up_to(text: &[u8], end: usize) -> PyResult<&[u8]> {
 #[pymethods]
 impl Scanner {
     #[new]
-    #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None))]
+    #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None, simplified=false))]
     fn new(
         events: Vec<NamedRule>,
         longest: usize,
         shape: bool,
         columns: bool,
         chosen: Option<HashSet<String>>,
+        simplified: bool,
     ) -> PyResult<Self> {
-        let rules = rules(events)?;
+        let rules = rules(events, simplified)?;
         let expected = columns.then(|| Arc::new(ExpectedKinds::of(chosen)));
         let scanner = scan::Scanner::new(rules, longest, shape || columns);
         Ok(Self { scanner, expected: RwLock::new(expected) })

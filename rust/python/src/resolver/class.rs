@@ -173,8 +173,8 @@ impl Resolver {
     }
 }
 
-/// The bytes that a call on many rows keeps for the text and the exception of its error: where there
-/// is no memory for an ID, there may be none for these.
+/// The bytes that a call on many rows keeps for the text and the exception of its error: where
+/// there is no memory for an ID, there may be none for these.
 const RESERVE: usize = 1 << 16;
 
 /// Returns a Python string's text, or None if it holds a lone surrogate.

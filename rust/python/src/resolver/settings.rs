@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use idmerge_core::{AnonFormat, AnonGuard, Policy, Strategy};
+use idmerge_core::{AnonFormat, AnonGuard, Api, Policy, Strategy};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// `idmerge.Policy`, attribute by attribute.
 #[derive(FromPyObject)]
 pub struct PolicyFields {
+    api: String,
     max_cluster_size: Option<Limit<u32>>,
     anon_format: String,
     anon_guard: String,
@@ -40,6 +41,11 @@ impl PolicyFields {
     /// Returns the core's policy.
     pub fn read(self) -> PyResult<Policy> {
         let mut policy = Policy::default().blocking(self.blocked_ids);
+        policy.api = named(
+            "api",
+            &self.api,
+            &[("original", Api::Original), ("simplified", Api::Simplified), ("legacy", Api::Legacy)],
+        )?;
         policy.max_cluster_size = self.max_cluster_size.and_then(|limit| limit.0);
         policy.max_id_length = self.max_id_length.and_then(|limit| limit.0);
         policy.alias_once = self.alias_once;

@@ -1,0 +1,318 @@
+"""Simplified ID Merge and legacy aliases: what events state, and what becomes of it (SPEC 2, 3, 5)."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import idmerge
+from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver, doctor, parse, reference
+from idmerge.cli.group import commands
+from idmerge.errors import FileFormatError, PolicyError
+from idmerge.files import read, scan
+from resolver_state import state
+from simplified_twin import Simplified
+from strategies import D1, D2, D3
+from strategies import events as any_events
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APIS = {"simplified": Policy.simplified(), "legacy": Policy.legacy()}
+both = pytest.mark.parametrize("make", [Resolver, reference.Resolver], ids=["core", "reference"])
+
+
+def event(name: str = "View", **properties: Any) -> dict[str, Any]:
+    return {"event": name, "properties": {key.replace("__", "$"): value for key, value in properties.items()}}
+
+
+def outcomes(resolver: Any, *events: dict[str, Any]) -> list[str]:
+    return [Outcome(int(code)).name for code in resolver.apply_events(events).outcomes]
+
+
+# Simplified ID Merge
+
+
+@both
+@pytest.mark.rule("2.association.8", "3.simplified id merge")
+def test_a_user_has_any_number_of_devices_and_the_user_names_them(make: Any) -> None:
+    r = make(Policy.simplified())
+    devices = [f"session_{number}" for number in range(600)]
+    r.apply_events([event(distinct_id=f"$device:{device}") for device in devices])
+    told = outcomes(r, *(event(__device_id=device, __user_id="ana") for device in devices))
+    assert set(told) == {"MERGED"}
+    assert {r.resolve(f"$device:{device}") for device in devices} == {"ana"}
+
+
+@both
+@pytest.mark.rule("2.association.6")
+def test_a_device_belongs_to_its_first_user(make: Any) -> None:
+    r = make(Policy.simplified())
+    told = outcomes(
+        r,
+        event(__device_id=D1, __user_id="ana"),
+        event(__device_id=D1, __user_id="ben"),
+        event(__device_id=D1, __user_id="ana"),
+    )
+    assert told == ["MERGED", "ANON_CLAIMED", "UNCHANGED"]
+    assert (r.resolve(f"$device:{D1}"), r.resolve("ben")) == ("ana", "ben")
+    assert Outcome.ANON_CLAIMED.failure_reason == "errAnonDistinctIdAssignedAlready"
+
+
+@both
+@pytest.mark.rule("2.association.4", "2.association.5", "2.association.7")
+def test_an_association_is_judged_as_an_identify_is(make: Any) -> None:
+    r = make(Policy(api="simplified", anon_format="uuid4", max_cluster_size=2))
+    pairs = [("ana", "ana"), ("x", "ana"), (D1, "ana"), (D1, "ana"), (D2, "ana")]
+    told = [r.link(Kind.ASSOCIATION, first, second).name for first, second in pairs]
+    assert told == ["SAME_IDS", "ANON_FORMAT", "MERGED", "UNCHANGED", "TOO_MANY_IDS"]
+    r.keep_apart(D3, "ben")
+    assert r.link(Kind.ASSOCIATION, D3, "ben") is Outcome.KEPT_APART
+
+
+@both
+@pytest.mark.rule("2.verbs")
+@pytest.mark.parametrize(
+    ("api", "allowed"),
+    [("original", {0, 1, 2, 8}), ("simplified", {8, 13}), ("legacy", {1, 8})],
+)
+def test_each_api_has_its_kinds_of_links(make: Any, api: Any, allowed: set[int]) -> None:
+    for kind in Kind:
+        r = make(Policy(api=api, anon_format="any"))
+        outcome = r.link(kind, "a", "b")
+        assert outcome is (Outcome.MERGED if kind in allowed else Outcome.VERB_NOT_ALLOWED)
+        assert len(r) == (2 if kind in allowed else 0), "it is as if never sent"
+        if kind not in allowed:
+            assert r.link(kind, "", "null") is Outcome.VERB_NOT_ALLOWED
+
+
+@both
+@pytest.mark.rule("2.verbs", "3.simplified id merge")
+def test_identity_events_are_refused(make: Any) -> None:
+    r = make(Policy.simplified())
+    refused = [
+        event("$identify", __anon_id=D1, __identified_id="ana"),
+        event("$identify"),
+        event("$create_alias", alias="b", distinct_id="a"),
+        event("$merge", __distinct_ids=["a", "b"]),
+    ]
+    for source in ("import", "track"):
+        assert [Outcome(code).name for code in r.apply_events(refused, source).outcomes] == [
+            "VERB_NOT_ALLOWED"
+        ] * 4
+    assert len(r) == 0
+
+
+@both
+@pytest.mark.rule("3.simplified id merge")
+@pytest.mark.parametrize(
+    ("properties", "own"),
+    [
+        ({"__user_id": "ana", "distinct_id": "x"}, "ana"),
+        ({"__device_id": D1, "distinct_id": "x"}, f"$device:{D1}"),
+        ({"__device_id": f"$device:{D1}"}, f"$device:{D1}"),
+        ({"__device_id": f"$device:$device:{D1}"}, f"$device:$device:{D1}"),
+        ({"__device_id": 366}, "$device:366"),
+        ({"distinct_id": D1}, D1),
+        ({"distinct_id": f"$device:{D1}"}, f"$device:{D1}"),
+        ({"__device_id": "", "__user_id": None, "distinct_id": "x"}, "x"),
+        ({"__device_id": "$device:", "distinct_id": "x"}, "x"),
+        ({"__device_id": [1], "__user_id": True, "distinct_id": "x"}, "x"),
+        ({"__user_id": "$device:d", "distinct_id": "x"}, "x"),
+        ({"__user_id": "$device:d", "__device_id": "e"}, "$device:e"),
+    ],
+)
+def test_an_event_has_the_id_of_its_user_or_its_device(
+    make: Any, properties: dict[str, Any], own: str
+) -> None:
+    r = make(Policy.simplified())
+    assert r.apply(event(**properties)) is None
+    assert r.apply_events([event(**properties), json.dumps(event(**properties))]).outcomes.tolist() == []
+    assert own in r
+    assert len(r) == 1
+
+
+@both
+@pytest.mark.rule("3.simplified id merge")
+def test_a_rewritten_event_is_evidence_of_the_device_that_sent_it(make: Any) -> None:
+    r = make(Policy.simplified())
+    r.apply(event(distinct_id="ana", __device_id=D1, __distinct_id_before_identity=f"$device:{D1}"))
+    r.apply(event(distinct_id="ana", __distinct_id_before_identity=f"$device:{D2}"))
+    r.apply(event(distinct_id="ana", __user_id="ana", __distinct_id_before_identity="x"))
+    assert r.members("ana") == ["ana", f"$device:{D1}", f"$device:{D2}"]
+
+
+@both
+@pytest.mark.rule("3.simplified id merge")
+def test_an_association_that_was_refused_stays_so(make: Any) -> None:
+    refused = event(__device_id=D1, __user_id="ben", __failure_reason="errAnonDistinctIdAssignedAlready")
+    r = make(Policy.simplified())
+    assert outcomes(r, refused) == ["REFUSED_BEFORE"]
+    link = parse(refused, api="simplified")
+    assert link == (Kind.ASSOCIATION, f"$device:{D1}", "ben", "import", "errAnonDistinctIdAssignedAlready")
+    assert parse(refused) is None
+
+
+devices = st.sampled_from(["d1", "d2", "d3", f"$device:{D1}", D1, "\u00e9"])
+users = st.sampled_from(["ana", "ben", "cem", "\u00e9", "7"])
+traffic = st.lists(
+    st.one_of(
+        st.builds(lambda device, user: event(__device_id=device, __user_id=user), devices, users),
+        st.builds(lambda device: event(__device_id=device, distinct_id="x"), devices),
+        st.builds(lambda user: event(__user_id=user), users),
+        st.builds(lambda own: event(distinct_id=own), st.one_of(users, devices)),
+        st.just(event("$identify", __anon_id=D1, __identified_id="ana")),
+    ),
+    max_size=40,
+)
+
+
+@given(traffic)
+def test_simplified_id_merge_is_as_its_documentation_tells_it(events: list[dict[str, Any]]) -> None:
+    twin, ours, theirs = Simplified(), Resolver(Policy.simplified()), reference.Resolver(Policy.simplified())
+    for one in events:
+        twin.take(one)
+    assert outcomes(ours, *events) == outcomes(theirs, *events) == twin.outcomes
+    assert theirs.mapping() == {
+        "distinct_id": list(twin.known),
+        "canonical_id": list(twin.mapping().values()),
+        "cluster_size": [
+            sum(twin.person(other) == twin.person(one) for other in twin.known) for one in twin.known
+        ],
+    }
+    assert ours.mapping().to_pydict() == theirs.mapping()
+
+
+# Legacy aliases
+
+
+@both
+@pytest.mark.rule("2.verbs", "5.legacy")
+def test_an_alias_stands_for_what_it_points_to(make: Any) -> None:
+    r = make(Policy.legacy())
+    told = outcomes(
+        r,
+        event("$create_alias", alias="mail", distinct_id=D1),
+        event("$create_alias", alias="crm", distinct_id="mail"),
+        event("$create_alias", alias="crm", distinct_id=D2),
+    )
+    assert told == ["MERGED", "MERGED", "ALIAS_TAKEN"]
+    assert {r.resolve(text) for text in ("mail", "crm", D1)} == {D1}
+    chained = [
+        event("$create_alias", alias=D1, distinct_id="root"),
+        event("$create_alias", alias="root", distinct_id="crm"),
+    ]
+    assert outcomes(r, *chained) == ["MERGED", "UNCHANGED"]
+    assert r.resolve("crm") == "root"
+
+
+@both
+@pytest.mark.rule("3.legacy")
+def test_other_identity_events_are_ordinary_ones(make: Any) -> None:
+    r = make(Policy.legacy())
+    assert outcomes(r, event("$identify", __anon_id=D1, __identified_id="ana", distinct_id="ana")) == []
+    assert outcomes(r, event("$merge", __distinct_ids=["a", "b"])) == []
+    assert outcomes(r, event(__device_id=D1, __user_id="ana", distinct_id="ben")) == []
+    assert [text in r for text in ("ana", "ben", D1)] == [True, True, False]
+
+
+# Every way in
+
+
+@pytest.mark.parametrize("api", APIS)
+@given(events=st.lists(any_events, max_size=12))
+@settings(max_examples=300)
+def test_every_way_in_gives_the_reference_s_answer(api: str, events: list[dict[str, Any]]) -> None:
+    policy = APIS[api]
+    expected = reference.Resolver(policy)
+    report = expected.apply_events(events)
+    lines = [json.dumps(one) for one in events]
+    content = {"lines": "\n".join(lines).encode(), "array": f"[{','.join(lines)}]".encode()}
+
+    def each(r: Resolver) -> None:
+        for one in events:
+            r.apply(one)
+
+    def of_file(way: Any, form: str, r: Resolver) -> None:
+        for piece in way(io.BytesIO(content[form]), name="f", api=api, dialect="mixpanel"):
+            told = piece.apply_to(r)
+            assert [link.outcome for link in piece.judged(told)] == [*map(Outcome, told.outcomes.tolist())]
+
+    ways: dict[str, Any] = {
+        "calls": each,
+        "dicts": lambda r: r.apply_events(events),
+        "texts": lambda r: r.apply_events(lines),
+        "body": lambda r: r.apply_body(content["array"]),
+    }
+    if events:
+        ways |= {
+            f"{way.__name__} {form}": lambda r, way=way, form=form: of_file(way, form, r)
+            for way in (read, scan)
+            for form in content
+        }
+    for name, way in ways.items():
+        resolver = Resolver(policy)
+        told = way(resolver) if name != "body" or events else None
+        assert state(resolver) == state(expected), name
+        if told is not None:
+            assert told == report, name
+
+
+@pytest.mark.rule("2.verbs")
+def test_a_piece_of_another_api_is_refused() -> None:
+    content = json.dumps(event(__device_id=D1, __user_id="ana")).encode()
+    for way in (read, scan):
+        (piece,) = way(io.BytesIO(content), name="f")
+        with pytest.raises(PolicyError, match=r"read with api='original', .* has api='simplified'"):
+            piece.apply_to(Resolver(Policy.simplified()))
+
+
+def test_a_table_of_events_says_what_to_do() -> None:
+    with pytest.raises(FileFormatError, match="write them as lines of JSON"):
+        list(read(io.BytesIO(b"event,distinct_id,time\nA,b,1\n"), name="f.csv", api="simplified"))
+
+
+def test_an_unknown_api_is_named() -> None:
+    for wrong in (lambda: Policy(api="new"), lambda: list(read(io.BytesIO(b""), name="f", api="new"))):  # type: ignore[arg-type]
+        with pytest.raises(PolicyError, match=r"api must be one of 'original', 'simplified', 'legacy'"):
+            wrong()
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_reads_the_original_api_alone_says_so(api: str, tmp_path: Path) -> None:
+    path = tmp_path / "e.ndjson"
+    path.write_text(json.dumps(event(__device_id=D1, __user_id="ana", distinct_id="ana")))
+    policy = APIS[api]
+    with DurableResolver.open(tmp_path / "j.idmerge", policy) as resolver:
+        resolver.apply(event("$create_alias", alias="b", distinct_id="a"))
+        resolver.commit()
+    for read_original in (
+        lambda: idmerge.stitch(path, policy=policy),
+        lambda: doctor.examine([path], policy=policy),
+        lambda: doctor.examine_journal(tmp_path / "j.idmerge"),
+    ):
+        with pytest.raises(PolicyError, match="reads the Original API alone"):
+            read_original()
+
+
+def test_the_command_joins_devices_and_users(tmp_path: Path) -> None:
+    path = tmp_path / "e.ndjson"
+    events = [event(__device_id="d", distinct_id="$device:d"), event(__device_id="d", __user_id="ana")]
+    path.write_text("\n".join(map(json.dumps, [*events, event("$merge", __distinct_ids=["a", "b"])])))
+    journal = str(tmp_path / "j.idmerge")
+    for arguments in (["--api", "simplified"], ["--api", "simplified", "--journal", journal, "-o", "-"]):
+        result = CliRunner().invoke(commands, ["resolve", str(path), *arguments])
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines()[1:] == ["$device:d,ana,2", "ana,ana,2"]
+        assert "1  VERB_NOT_ALLOWED" in result.stderr
+        assert "looks like Simplified" not in result.stderr
+    again = CliRunner().invoke(commands, ["resolve", str(path), "--journal", journal])
+    assert again.exit_code == 0, "the journal states its API"
+    other = CliRunner().invoke(commands, ["resolve", str(path), "--journal", journal, "--api", "legacy"])
+    assert (other.exit_code, "api is" in other.stderr) == (1, True)

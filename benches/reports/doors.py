@@ -165,7 +165,9 @@ def apis() -> None:
             if _read(path, policy).mapping().to_pydict() != expected.mapping():
                 sys.exit("the answers differ")
         simplified, original = (partial(_read, path, policy) for policy in policies)
-        _print_ratio("apis", simplified, original, "the same events under the Original API", is_compared=False)
+        _print_ratio(
+            "apis", simplified, original, "the same events under the Original API", is_compared=False
+        )
 
 
 def _with_both(event: dict[str, Any]) -> dict[str, Any]:

@@ -810,8 +810,11 @@ class EncodedFile:
 class Flattener:
     """Turns lines of events into tables with a column a property; the business of `idmerge.files`."""
 
-    def __new__(cls, properties: list[tuple[str, str, int]], longest: int) -> Self:
-        """Take each property's name, the name of its column, and its kinds, and the longest line in bytes."""
+    def __new__(cls, properties: list[tuple[str, str, int]], longest: int, simplified: bool = False) -> Self:
+        """Take each property's name, the name of its column, and its kinds, and the longest line in bytes.
+
+        In ``simplified`` ID Merge an event's ID is that of its user or device.
+        """
 
     def __arrow_c_schema__(self) -> object: ...
     def flatten(self, head: bytes, text: bytes, end: int, filled: list[bytes | None] | None = None) -> Flat:

@@ -269,6 +269,15 @@ def ids_of(event: Mapping[str, Any], api: Api = "original") -> tuple[str | None,
     return distinct_id, None if sent == distinct_id else sent
 
 
+def sender_of(event: Mapping[str, Any], api: Api = "original") -> str | None:
+    """Return the ID that an event is stitched under: that of the user, if it is an association."""
+    if api != "simplified":
+        return distinct_id_of(event)
+    user = user_of(_properties(event))
+    is_both = user is not None and device_of(_properties(event)) is not None
+    return user if is_both else ids_of(event, api)[0]
+
+
 def _verdict(properties: Mapping[str, Any]) -> str | None:
     """Return Mixpanel's reason for refusing an identity event; a missing or empty one is none."""
     reasons = (properties.get(key) for key in VERDICTS)

@@ -6,6 +6,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -293,7 +294,7 @@ def test_what_reads_the_original_api_alone_says_so(api: str, tmp_path: Path) -> 
         resolver.apply(event("$create_alias", alias="b", distinct_id="a"))
         resolver.commit()
     for read_original in (
-        lambda: idmerge.stitch(path, policy=policy),
+        lambda: idmerge.stitch(pa.table({"event": ["A"], "distinct_id": ["b"]}), policy=policy),
         lambda: doctor.examine([path], policy=policy),
         lambda: doctor.examine_journal(tmp_path / "j.idmerge"),
     ):
@@ -316,3 +317,27 @@ def test_the_command_joins_devices_and_users(tmp_path: Path) -> None:
     assert again.exit_code == 0, "the journal states its API"
     other = CliRunner().invoke(commands, ["resolve", str(path), "--journal", journal, "--api", "legacy"])
     assert (other.exit_code, "api is" in other.stderr) == (1, True)
+
+
+def test_events_are_stitched_under_their_user_or_device(tmp_path: Path) -> None:
+    path = tmp_path / "e.ndjson"
+    events = [
+        event(distinct_id="x", __device_id="d", time=1),
+        event("Log In", distinct_id="x", __device_id="d", __user_id="ana", time=2),
+        event("Log In", __device_id="d", __user_id="ben", time=3),
+        event(distinct_id="$device:e", time=4),
+    ]
+    path.write_text("\n".join(map(json.dumps, events)))
+    table = pa.table(idmerge.stitch(path, policy=Policy.simplified(), as_known=True))
+    assert table["distinct_id"].to_pylist() == ["ana", "ana", "ben", "$device:e"]
+    assert table["distinct_id_as_known"].to_pylist() == ["$device:d", "ana", "ben", "$device:e"]
+    assert table["$distinct_id_before_identity"].to_pylist() == ["$device:d", "ana", "ben", "$device:e"]
+    command = ["stitch", str(path), "--api", "simplified", "-o", str(tmp_path / "s.csv")]
+    result = CliRunner().invoke(commands, command)
+    assert result.exit_code == 0, result.output
+    written = [line.split(",")[2] for line in (tmp_path / "s.csv").read_text().splitlines()[1:]]
+    assert written == ['"ana"', '"ana"', '"ben"', '"$device:e"']
+    asked = CliRunner().invoke(
+        commands, ["ask", "signup-rate", str(path), "--api", "simplified", "--signup", "Log In"]
+    )
+    assert asked.exit_code == 0, asked.output

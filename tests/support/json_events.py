@@ -161,6 +161,7 @@ times = st.one_of(
     values,
 )
 operand_keys = ["distinct_id", "$anon_id", "$anon_distinct_id", "$identified_id", "alias"]
+operand_keys += ["$device_id", "$user_id"]
 operands = pairs(st.sampled_from([f'"{key}"' for key in operand_keys] + ['"distinct\\u005fid"']), ids)
 merges = pairs(
     st.just('"$distinct_ids"'), st.one_of(lists(ids), ids.map(lambda own: f'["U1",{own}]'), values)

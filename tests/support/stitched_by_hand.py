@@ -90,9 +90,10 @@ def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
     """
     events = list(events)
     resolver = reference.Resolver(policy, canonical)
+    api = resolver.policy.api
     known: list[str | None] = []
     for event in events:
-        own = sent(event)
+        own = sent(event, api)
         known.append(None if own is None else resolver.resolve(own))
         resolver.apply(event)
     rows = [properties_of(event) for event in events]
@@ -106,14 +107,14 @@ def stitched_table(  # noqa: PLR0913 - as `idmerge.stitch`
     stitched: list[dict[str, Any]] = []
     seen = set()
     for event, row, thought in zip(events, rows, known, strict=True):
-        own = sent(event)
+        own = sent(event, api)
         before = row.get(BEFORE)
         name = event.get("event")
         whole = {
             "event": unicode(name) if isinstance(name, str) else None,
             "time": time_of(row.get("time")),
             "distinct_id": None if own is None else resolver.resolve(own),
-            BEFORE: distinct_text(event, before),
+            BEFORE: distinct_text(event, before, api),
             AS_KNOWN: thought,
         }
         insert_id = as_text(as_typed(row.get("$insert_id"), type_of_insert_ids))
@@ -158,19 +159,36 @@ def unicode(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-def sent(event: Mapping[str, Any]) -> str | None:
+def sent(event: Mapping[str, Any], api: str) -> str | None:
     """Return the ID that was sent, if it can be one."""
-    own = distinct_id_of(event)
+    own = sender(event, api)
     return None if own is None or unicode(own) != own else own
 
 
-def distinct_text(event: Mapping[str, Any], before: Any) -> str | None:
+def sender(event: Mapping[str, Any], api: str) -> str | None:
+    """Return the ID of an event, by the rules of its API."""
+    own = distinct_id_of(event)
+    properties = event.get("properties")
+    if api != "simplified" or not isinstance(properties, dict):
+        return own
+    device = (as_id(properties.get("$device_id")) or "").removeprefix("$device:")
+    user = as_id(properties.get("$user_id")) or ""
+    user = "" if user.startswith("$device:") else user
+    before = as_id(properties.get(BEFORE))
+    if user and device:
+        return user
+    if own is not None and before is not None and own != before:
+        return own
+    return user or (f"$device:{device}" if device else own)
+
+
+def distinct_text(event: Mapping[str, Any], before: Any, api: str) -> str | None:
     """Return the text of the ID as sent: an ID by its rule, and anything else as JSON."""
     properties = event.get("properties")
     own = as_id(properties.get(BEFORE)) if isinstance(properties, dict) else None
     if own is not None:
         return unicode(own)
-    return as_text(distinct_id_of(event) if before is None else before)
+    return as_text(sender(event, api) if before is None else before)
 
 
 def column_names(

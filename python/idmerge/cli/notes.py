@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 SIMPLIFIED = (
     "no identity event, but events with $device_id and $user_id: this looks like Simplified ID Merge, which "
-    "joins these without links, as resolve --api simplified does; for any other command, read a file of "
-    "links identify,$device:DEVICE,USER too"
+    "joins these without links, as resolve, stitch and ask do with --api simplified; for another command "
+    "read a file of links identify,$device:DEVICE,USER too"
 )
 
 

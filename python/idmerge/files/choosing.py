@@ -26,8 +26,8 @@ class Choice(NamedTuple):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments ``dialect=`` and ``columns=`` that make this choice."""
-        return {"dialect": self.dialect, "columns": dict(self.columns)}
+        """The arguments ``dialect=``, ``columns=`` and ``api=`` that make this choice."""
+        return {"dialect": self.dialect, "columns": dict(self.columns), "api": self.api}
 
     def of(self, keys: Collection[str], value_of: Callable[[str], Any] = lambda _key: None) -> Dialect | None:
         """Return the dialect of rows that have ``keys``, or None where none is known.

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from idmerge import _core
 from idmerge.errors import FileFormatError
-from idmerge.events import operand_keys
 from idmerge.files.blocks import block_parts, each_block
 from idmerge.files.names import TIME
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import MAX_LINE, BadLine
-from idmerge.files.scanning import StepBatch, pieces_of, plain_lines
+from idmerge.files.scanning import StepBatch, pieces_of, plain_lines, scanner_of
 from idmerge.files.shape import TEXT
 from idmerge.files.zones import names_zone, time_of, with_utc
 
@@ -29,13 +28,14 @@ if TYPE_CHECKING:
     from idmerge.files.pieces import LinkBatch
     from idmerge.files.rows import Rows
     from idmerge.files.shape import Shape
+    from idmerge.policy import Api
 
 T = TypeVar("T")
 
 
-def flattener_of(shape: Shape) -> _core.Flattener:
+def flattener_of(shape: Shape, api: Api = "original") -> _core.Flattener:
     """Return what turns events of this ``shape`` into tables."""
-    return _core.Flattener(shape.columns(), MAX_LINE)
+    return _core.Flattener(shape.columns(), MAX_LINE, api == "simplified")
 
 
 class Flattened(NamedTuple, Generic[T]):
@@ -105,7 +105,7 @@ class Flattening(NamedTuple, Generic[T]):
             return flat.lines, None
         steps: list[StepBatch] = []
         if self.with_steps:
-            scan = _core.Scanner(operand_keys(), MAX_LINE).scan(head, text, end)
+            scan = scanner_of(reader.api).scan(head, text, end)
             steps = [piece for piece in pieces_of(reader, 1, scan) if not isinstance(piece, BadLine)]
         table = self.finish(flat.table)
         if self.zone is not None:

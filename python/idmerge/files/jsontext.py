@@ -99,6 +99,8 @@ class LineReader(NamedTuple):
     dialect: Dialect = MIXPANEL
     is_transcoded: bool = False
     """Whether the lines are of the raw shape, but for those that are passed on."""
+    api: Api = "original"
+    """The API whose links the events state."""
 
     def __call__(
         self, line: int, text: bytes, decode: Callable[[bytes], Any] = decoded
@@ -151,8 +153,6 @@ class Text(NamedTuple):
     """The reader of a line."""
     keys: tuple[str, ...] = ()
     """The keys of its first events, if none of these has a place for an ID."""
-    api: Api = "original"
-    """The API whose links its events state."""
     array: Array | None = None
     """The same text as an array, if it is one whose items are of the raw shape; one of the two ways
     is to be read."""
@@ -204,7 +204,7 @@ def text_of(
     dialect = dialect_of_rows(path, rows, choice) if choice.dialect is None else choice.of(())
     dialect = None if dialect is None else settled(dialect, rows)
     on_dialect(path, dialect or (MIXPANEL if head else None))
-    reader = LineReader(path, dialect or MIXPANEL)
+    reader = LineReader(path, dialect or MIXPANEL, api=choice.api)
     if wrong is not None:  # All that stands before the fault is read first.
         stream, head = io.BufferedReader(Rejoined(head, stream, wrong), BUFFER), b""
     if as_raw and dialect is not None and (dialect.is_flat or dialect.record) and dialect.content == "events":
@@ -213,7 +213,7 @@ def text_of(
         reader, head, array = reader._replace(is_transcoded=True), b"", None
     elif head.find(b"\n") not in {-1, len(head) - 1}:
         stream, head = io.BufferedReader(Rejoined(head, stream), BUFFER), b""
-    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice), choice.api, array)
+    return Text(stream, passed, head, is_array, reader, keys_without_ids(rows, choice), array)
 
 
 def _form(path: str, stream: io.BufferedReader, head: bytes, choice: Choice) -> tuple[str, bytes]:

@@ -222,6 +222,7 @@ def flatten(  # noqa: PLR0913 - each says what is wanted
     on_bytes: Callable[[int], object] = lambda _count: None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    api: Api = "original",
 ) -> Iterator[Flattened[T]]:
     """Yield the events of ``source`` as tables and its links as they are, without bad lines.
 
@@ -230,7 +231,7 @@ def flatten(  # noqa: PLR0913 - each says what is wanted
         OSError: It cannot be opened.
     """
     path = name_of(source) if name is None else name
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, api)
     read_text = partial(_flatten_json, path, choice, flattening)
     tables = TableReader(path, choice, columns=flattening.columns)
     for piece in _told(partial(_read, path, source, tables), read_text, on_bytes):

@@ -113,6 +113,7 @@ class StepBatch:
             >>> batch.apply_and_follow(Resolver())
             Report(1 link: 1 MERGED)
         """
+        check_same_api(self.api, resolver)
         return Report(*resolver._take_scan(*self._steps(), follows=True))
 
     def has_ids(self) -> bool:
@@ -158,6 +159,7 @@ class StepBatch:
             >>> batch.follow(Resolver(), ids).to_pylist()[3:]
             ['ada@example.com', 'ada@example.com']
         """
+        check_same_api(self.api, resolver)
         check_can_be_followed(resolver.canonical)
         return resolver._follow_scan(ids, *self._steps())
 
@@ -188,11 +190,11 @@ def read_steps(
         FileFormatError: The stream is cut off or damaged; the message names the line.
     """
     line = text.passed + 1
-    scanner = _scanner(shape, text.api, columns=on_columns is not None)
+    scanner = _scanner(shape, text.reader.api, columns=on_columns is not None)
     try:
         with closing(_scans(text, scanner, ahead=ahead, with_properties=shape is not None)) as scans:
             for scan in scans:
-                pieces = list(pieces_of(text.reader, line, scan, text.api))
+                pieces = list(pieces_of(text.reader, line, scan))
                 if shape is not None and shape.learn(
                     path, [*scan.properties(), *_properties_of_holes(text.reader, scan)]
                 ):
@@ -215,16 +217,19 @@ def _scans(
     if text.array is not None and not with_properties:
         stream, head = (yield from each_part(text.array, scanner.scan_items, ahead=ahead, parts=parts)), b""
     if stream is not None:
-        yield from each_block(stream, head, partial(_scan, text.reader, scanner), ahead=ahead, parts=parts)
+        work = partial(_scan, text.reader, scanner)
+        yield from each_block(stream, head, work, ahead=ahead, parts=parts)
 
 
-def _scanner(shape: Shape | None, api: Api = "original", *, columns: bool = False) -> _core.Scanner:
-    keys, is_simplified = operand_keys(api), api == "simplified"
+def scanner_of(api: Api, **wanted: Any) -> _core.Scanner:
+    """Return a scanner of events whose links are those of ``api``."""
+    return _core.Scanner(operand_keys(api), MAX_LINE, simplified=api == "simplified", **wanted)
+
+
+def _scanner(shape: Shape | None, api: Api, *, columns: bool = False) -> _core.Scanner:
     if shape is None:
-        return _core.Scanner(keys, MAX_LINE, simplified=is_simplified)
-    scanner = _core.Scanner(
-        keys, MAX_LINE, shape=True, columns=columns, chosen=shape.chosen, simplified=is_simplified
-    )
+        return scanner_of(api)
+    scanner = scanner_of(api, shape=True, columns=columns, chosen=shape.chosen)
     scanner.expect(shape.kinds())
     return scanner
 
@@ -239,19 +244,19 @@ def _scan(reader: LineReader, scanner: _core.Scanner, head: bytes, text: bytes, 
 def plain_lines(reader: LineReader, lines: Iterable[tuple[int, bytes]]) -> list[bytes | None]:
     """Return lines that the core leaves alone as lines that it reads; None for what is no event."""
     items = [reader(line, text, decoded_for_tables) for line, text in lines]
-    return [None if item is None or isinstance(item, BadLine) else line_of(item[1]) for item in items]
+    return [
+        None if item is None or isinstance(item, BadLine) else line_of(item[1], reader.api) for item in items
+    ]
 
 
-def pieces_of(
-    reader: LineReader, first_line: int, scan: _core.Scan, api: Api = "original"
-) -> Iterator[StepBatch | BadLine]:
+def pieces_of(reader: LineReader, first_line: int, scan: _core.Scan) -> Iterator[StepBatch | BadLine]:
     """Yield the rows of ``scan``, cut where a line is bad or states nothing."""
     for item in read_rows(reader, first_line, scan):
         if isinstance(item, BadLine):
             yield item
         else:
             rows, events = item
-            yield StepBatch(reader.path, events, api, scan, first_line, rows)
+            yield StepBatch(reader.path, events, reader.api, scan, first_line, rows)
 
 
 def read_rows(
@@ -288,7 +293,7 @@ def _properties_of_holes(reader: LineReader, scan: _core.Scan) -> Iterator[tuple
     plain = zip((row for row, _ in holes), plain_lines(reader, holes), strict=True)
     lines = {row: line for row, line in plain if line is not None}
     text = b"\n".join(lines.values())
-    found = _scanner(Shape()).scan(b"", text, len(text))
+    found = _scanner(Shape(), "original").scan(b"", text, len(text))
     chosen = [*lines]
     for name, kinds, place in found.properties():
         yield name, kinds, chosen[place]

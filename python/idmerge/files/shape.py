@@ -12,11 +12,13 @@ from idmerge._core import float_text
 from idmerge._ids import as_id
 from idmerge._json_columns import column_names, unicode_text
 from idmerge.errors import FileFormatError
-from idmerge.events import distinct_id_of, original_of
+from idmerge.events import original_of, sender_of
 from idmerge.files.names import BEFORE, PROPERTIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+    from idmerge.policy import Api
 
 MOST_PROPERTIES = 2000
 """Different properties of all events together, unless some are chosen."""
@@ -84,8 +86,10 @@ class Shape:
         return [(name, columns.get(name, name), kinds) for name, kinds in self._kinds.items()]
 
 
-def line_of(event: Mapping[str, Any]) -> bytes:
+def line_of(event: Mapping[str, Any], api: Api = "original") -> bytes:
     """Return ``event`` as a line of JSON that every reader, the core too, reads alike.
+
+    Its `distinct_id` is the ID that it is stitched under.
 
     Numbers that JSON does not have are null, integers beyond 64 bits the nearest float, what is
     nested deeply is text, and what is no Unicode is replaced. A `distinct_id` that is no Unicode
@@ -101,8 +105,9 @@ def line_of(event: Mapping[str, Any]) -> bytes:
             plain[BEFORE] = sent
         elif type(plain.get(BEFORE)) is float:  # The core would leave a large one alone again.
             plain[BEFORE] = float_text(plain[BEFORE] + 0.0)
-        if "distinct_id" in plain:
-            plain["distinct_id"] = own = distinct_id_of(event)
+        own = sender_of(event, api)
+        if "distinct_id" in plain or own is not None:
+            plain["distinct_id"] = own
             if own is not None and unicode_text(own) != own:
                 plain["distinct_id"] = None
                 if plain.get(BEFORE) is None:

@@ -232,9 +232,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     if resolver is not None and as_known:
         raise ValueError("as_known needs the links in the order of the events; leave the resolver out")
     known = Resolver(policy, canonical) if resolver is None else resolver
-    check_original(known.policy, "stitch")
     paths = _paths(events)
     if paths is None:
+        check_original(known.policy, "stitch of a table")
         if properties is not None:
             raise ValueError("a table keeps its columns; choose them there, and leave properties out")
         if output is not None:

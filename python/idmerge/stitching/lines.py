@@ -123,7 +123,7 @@ class Lines:
 
     def schema(self) -> pa.Schema:
         """Return the columns of the events that were read, with their types."""
-        schema: pa.Schema = import_pyarrow().schema(flattener_of(self._shape))
+        schema: pa.Schema = import_pyarrow().schema(flattener_of(self._shape, self._wanted.choice.api))
         if self._hides_insert_id and INSERT_ID in schema.names:
             schema = schema.remove(schema.get_field_index(INSERT_ID))
         if self._wanted.as_known:
@@ -139,7 +139,9 @@ class Lines:
         follower = Resolver(resolver.policy, resolver.canonical) if self._wanted.as_known else None
         is_late = follower is not None or duplicates is not None
         finish: Callable[[Table], Any] = record_batch if is_late else partial(_resolved_batch, resolver)
-        flattening = Flattening(flattener_of(self._shape), finish, with_steps=follower is not None)
+        flattening = Flattening(
+            flattener_of(self._shape, self._wanted.choice.api), finish, with_steps=follower is not None
+        )
         flattening = flattening.of_zone(self._wanted.timezone, self._shape)
         for file in self._files:
             for piece in self._marks.checked(

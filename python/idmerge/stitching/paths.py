@@ -97,7 +97,7 @@ class StitchedEvents:
             raise TypeError(f"properties must be a collection of names, got the text {properties!r:.100}")
         if as_known:
             check_can_be_followed(resolver.canonical)
-        choice = choice_of(dialect, columns)
+        choice = choice_of(dialect, columns, resolver.policy.api)
         self._wanted = Wanted(resolver, apply, as_known, dedupe, choice, on_dialect, check_zone(timezone))
         files = [rereadable(path) for path in paths]
         is_columnar = any(has_columns_of_events(file, self._wanted.choice) for file in files)

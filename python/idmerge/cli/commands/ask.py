@@ -20,6 +20,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
+    api_option,
     canonical_option,
     expanded_files,
     given_policy,
@@ -138,7 +139,7 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             reading = partial(stitched_relation, events, resolver, spelling, sort=sort, timezone=timezone)
             _answer(asked, events, reading, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
-        decorated: Callable[..., Any] = dialect_options(canonical_option(policy_options(run)))
+        decorated: Callable[..., Any] = dialect_options(api_option(canonical_option(policy_options(run))))
         for option in reversed(SHARED):
             decorated = option(decorated)
         return ask.command(cls=SectionedCommand, **texts)(decorated)

@@ -20,6 +20,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import labelled, print_lines, tell_note
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
+    api_option,
     canonical_option,
     expanded_files,
     given_policy,
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
 )
 @journal_option("Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).")
 @dialect_options
+@api_option
 @sort_option
 @timezone_option
 @csv_safe_option

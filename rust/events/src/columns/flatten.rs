@@ -9,6 +9,7 @@ use crate::columns::table::{NamedKinds, TableBuilder, fields_of};
 use crate::error::Error;
 use crate::json::cells::{Cells, Spare};
 use crate::lines::{Filling, check_length, each_line};
+use crate::links::DEVICE_AND_USER;
 use crate::schema::Names;
 
 /// Turns lines of events into tables with the same columns.
@@ -17,6 +18,7 @@ pub struct Flattener {
     properties: Vec<(String, u8)>,
     schema: SchemaRef,
     longest: usize,
+    is_simplified: bool,
 }
 
 /// Lines as a table, or the lines that are declined.
@@ -34,7 +36,13 @@ impl Flattener {
     pub fn new(properties: Vec<NamedKinds>, longest: usize) -> Self {
         let schema = Arc::new(Schema::new(fields_of(&properties)));
         let properties = properties.into_iter().map(|(name, _, kinds)| (name, kinds)).collect();
-        Self { properties, schema, longest }
+        Self { properties, schema, longest, is_simplified: false }
+    }
+
+    /// Takes events for those of Simplified ID Merge.
+    #[must_use]
+    pub fn simplified(self) -> Self {
+        Self { is_simplified: true, ..self }
     }
 
     /// Returns the schema of the tables.
@@ -62,12 +70,14 @@ impl Flattener {
         let mut holes = Vec::new();
         let mut filling = filled.map(Filling::of);
         let lines = each_line(head, text, self.longest, |line| {
-            if line.text.is_some_and(|text| rows.add(text)) {
+            if line.text.is_some_and(|text| rows.add(text, TableBuilder::add)) {
                 return;
             }
             match &mut filling {
                 None => holes.push((line.number, line.seen.to_vec())),
-                Some(filling) => _ = filling.fill(line.number, |event| rows.add(event)),
+                Some(filling) => {
+                    filling.fill(line.number, |event| rows.add(event, TableBuilder::add_plain));
+                }
             }
         });
         filling.map_or(Ok(()), Filling::finish)?;
@@ -90,20 +100,25 @@ impl Rows {
             names: Names::default(),
             buffer: String::new(),
             spare: Spare::default(),
-            table: TableBuilder::of(length),
+            table: TableBuilder::of(length, flattener.is_simplified),
         };
         for (name, kinds) in &flattener.properties {
             rows.names.add(name);
             rows.table.expect(name, *kinds);
         }
+        let is_new = |name: &&&str| flattener.properties.iter().all(|(known, _)| known != **name);
+        for name in DEVICE_AND_USER.iter().filter(|_| flattener.is_simplified).filter(is_new) {
+            rows.names.add(name);
+            rows.table.skip(name);
+        }
         rows
     }
 
-    /// Adds the event in `line`, and returns false if it is declined.
-    fn add(&mut self, line: &str) -> bool {
+    /// Adds the event in `line` by `add`, and returns false if it is declined.
+    fn add(&mut self, line: &str, add: impl FnOnce(&mut TableBuilder, &Cells<'_>, &str) -> bool) -> bool {
         let cells = Cells::read(line, &mut self.names, &mut self.buffer, &mut self.spare);
         let Some(cells) = cells else { return false };
-        let is_added = self.table.add(&cells, &self.buffer);
+        let is_added = add(&mut self.table, &cells, &self.buffer);
         self.spare.take_back(cells);
         is_added
     }

@@ -158,7 +158,7 @@ impl<'r> Inference<'r> {
             rules,
             expected,
             properties,
-            table: TableBuilder::of(length),
+            table: TableBuilder::of(length, rules.is_simplified()),
             buffer: String::new(),
             spare: Spare::default(),
         }
@@ -176,7 +176,8 @@ impl<'r> Inference<'r> {
             return LineRead::default();
         };
         self.properties.take_row(row, cells.properties.iter().map(|(place, cell)| (*place, cell.kind())));
-        let is_in_columns = add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer);
+        expect(&mut self.table, &self.properties, self.expected);
+        let is_in_columns = self.table.add(&cells, &self.buffer);
         let stated = self.rules.stated_by(&cells, &[], &self.buffer, observe, unescaped);
         self.spare.take_back(cells);
         LineRead { stated, has_properties: true, is_in_columns }
@@ -185,7 +186,10 @@ impl<'r> Inference<'r> {
     /// Adds an event of the caller's to the columns alone, and returns whether it was one.
     pub fn fill(&mut self, line: &str) -> bool {
         let cells = Cells::read(line, &mut self.properties, &mut self.buffer, &mut self.spare);
-        cells.is_some_and(|cells| add(&mut self.table, &self.properties, self.expected, &cells, &self.buffer))
+        cells.is_some_and(|cells| {
+            expect(&mut self.table, &self.properties, self.expected);
+            self.table.add_plain(&cells, &self.buffer)
+        })
     }
 
     /// Returns the properties of the events, and their columns.
@@ -211,21 +215,15 @@ impl<'r> Inference<'r> {
     }
 }
 
-fn add(
-    table: &mut TableBuilder,
-    properties: &Properties,
-    expected: &ExpectedKinds,
-    cells: &Cells<'_>,
-    buffer: &str,
-) -> bool {
+/// Makes the columns of properties that are new.
+fn expect(table: &mut TableBuilder, properties: &Properties, expected: &ExpectedKinds) {
     let names = properties.names();
     while table.places() < names.count() {
         let name = names.name(table.places());
         if expected.chosen.as_ref().is_none_or(|chosen| chosen.contains(name)) {
             table.expect(name, expected.kinds.get(name).copied().unwrap_or_default());
         } else {
-            table.skip();
+            table.skip(name);
         }
     }
-    table.add(cells, buffer)
 }

@@ -4,6 +4,7 @@
 //! `$distinct_id_before_identity`. Only cells that are there cost time and memory, so thousands of
 //! sparse columns are nearly as cheap as a few.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
@@ -14,6 +15,7 @@ use crate::columns::builder::{ColumnBuilder, arrow_type};
 use crate::columns::time::milliseconds;
 use crate::ids;
 use crate::json::cells::{Cell, Cells};
+use crate::links::{DEVICE_AND_USER, DEVICE_PREFIX, Event, Named, Sender};
 
 /// The bytes of a line with ten properties.
 const USUAL_LINE: usize = 200;
@@ -44,6 +46,23 @@ pub fn fields_of(properties: &[NamedKinds]) -> Vec<Field> {
 /// Returns whether a property has a column of its own.
 pub fn is_plain(name: &str) -> bool {
     matches!(Role::of(name), Role::Plain(_))
+}
+
+/// Returns the ID of an event of Simplified ID Merge, by what it names (SPEC 3).
+fn sender<'a>(
+    named: [Option<&Cell<'a>>; 2],
+    id: Option<Cow<'a, str>>,
+    sent: Option<Cow<'a, str>>,
+    buffer: &'a str,
+) -> Option<Cow<'a, str>> {
+    let [device, user] = named.map(|cell| cell.and_then(|cell| cell.id(buffer)));
+    let named = Named::of(device.as_deref(), user.as_deref());
+    match named.event(id.as_deref(), sent.as_deref()) {
+        Event::Association { user, .. } => Some(Cow::Owned(user.to_owned())),
+        Event::Rewritten { id, .. } | Event::Sent(Sender::Id(id)) => Some(Cow::Owned(id.to_owned())),
+        Event::Sent(Sender::Device(device)) => Some(Cow::Owned(format!("{DEVICE_PREFIX}{device}"))),
+        Event::Nobodys => None,
+    }
 }
 
 /// The role of a property in an event.
@@ -80,12 +99,17 @@ pub struct TableBuilder {
     before: StringBuilder,
     /// Each column with the place of its property.
     plain: Vec<(usize, ColumnBuilder)>,
+    /// The places of an event's device and user; none outside Simplified ID Merge.
+    device_and_user: [Option<usize>; 2],
+    is_simplified: bool,
 }
 
 impl TableBuilder {
     /// Returns no rows, with capacity for those in a text of `length` bytes, should they be as
     /// usual.
-    pub fn of(length: usize) -> Self {
+    ///
+    /// In Simplified ID Merge an event's ID is that of its user or device.
+    pub fn of(length: usize, is_simplified: bool) -> Self {
         let rows = length / USUAL_LINE;
         Self {
             roles: Vec::new(),
@@ -95,12 +119,15 @@ impl TableBuilder {
             distinct_id: StringBuilder::with_capacity(rows, rows * 36),
             before: StringBuilder::with_capacity(rows, rows * 36),
             plain: Vec::new(),
+            device_and_user: [None; 2],
+            is_simplified,
         }
     }
 
     /// Takes the name of the property at the next place, and the kinds of its values, as far as
     /// they are known.
     pub fn expect(&mut self, name: &str, kinds: u8) {
+        self.note_place(name);
         let mut role = Role::of(name);
         if let Role::Plain(column) = &mut role {
             *column = self.plain.len();
@@ -110,8 +137,16 @@ impl TableBuilder {
     }
 
     /// Notes that the property at the next place becomes no column.
-    pub fn skip(&mut self) {
+    pub fn skip(&mut self, name: &str) {
+        self.note_place(name);
         self.roles.push(Role::Skipped);
+    }
+
+    fn note_place(&mut self, name: &str) {
+        let own = DEVICE_AND_USER.iter().position(|key| *key == name).filter(|_| self.is_simplified);
+        if let Some(own) = own {
+            self.device_and_user[own] = Some(self.roles.len());
+        }
     }
 
     /// Returns the number of places whose property has a role.
@@ -122,8 +157,21 @@ impl TableBuilder {
     /// Adds an event, and returns false if it is declined: its ID may be an integer beyond 64 bits,
     /// or it stands for another event.
     pub fn add(&mut self, cells: &Cells<'_>, buffer: &str) -> bool {
+        self.add_sent(cells, buffer, self.device_and_user)
+    }
+
+    /// Adds an event of the caller's likewise, whose `distinct_id` is the ID that it has.
+    pub fn add_plain(&mut self, cells: &Cells<'_>, buffer: &str) -> bool {
+        self.add_sent(cells, buffer, [None; 2])
+    }
+
+    fn add_sent(&mut self, cells: &Cells<'_>, buffer: &str, device_and_user: [Option<usize>; 2]) -> bool {
         let (mut time, mut distinct_id, mut before) = (None, None, None);
+        let mut named = [None; 2];
         for (place, cell) in &cells.properties {
+            if let Some(own) = device_and_user.iter().position(|own| *own == Some(*place)) {
+                named[own] = Some(cell);
+            }
             match self.roles[*place] {
                 Role::Time => time = Some(cell),
                 Role::DistinctId => distinct_id = Some(cell),
@@ -136,7 +184,7 @@ impl TableBuilder {
             name.is_some_and(|name| name == HOT_SHARD)
         };
         let is_long = |id: Option<&Cell<'_>>| matches!(id, Some(Cell::Float(number)) if ids::is_beyond_integers(*number));
-        if is_long(distinct_id) || is_long(before) || is_hot() {
+        if [distinct_id, before, named[0], named[1]].into_iter().any(is_long) || is_hot() {
             return false;
         }
         for (place, cell) in cells.properties.iter().rev() {
@@ -146,6 +194,10 @@ impl TableBuilder {
         }
         self.count += 1;
         let own = distinct_id.and_then(|cell| cell.id(buffer));
+        let own = match named {
+            [None, None] => own,
+            named => sender(named, own, before.and_then(|cell| cell.id(buffer)), buffer),
+        };
         let before = before.and_then(|cell| cell.id(buffer).or_else(|| cell.text(buffer)));
         self.before.append_option(before.or(own.clone()));
         self.distinct_id.append_option(own);

@@ -8,8 +8,10 @@ mod operand;
 mod parser;
 mod plain;
 mod rules;
+mod simplified;
 
 pub use operand::{OperandId, Value};
 pub use plain::End;
-pub(crate) use rules::{DEVICE_EVIDENCE, DEVICE_PREFIX, OBSERVE_DEVICE};
+pub(crate) use rules::{DEVICE_AND_USER, DEVICE_EVIDENCE, OBSERVE_DEVICE};
 pub use rules::{MAX_KEYS, ODD_ID, Rules, Stated};
+pub(crate) use simplified::{DEVICE_PREFIX, Event, Named, Sender};

@@ -7,6 +7,7 @@
 use idmerge_core::{Kind, OBSERVE};
 
 use crate::links::operand::{OperandId, Value};
+use crate::links::simplified::{Event, Named, Sender};
 
 /// The code of an ordinary event that has a value as its ID which can be none (SPEC 3), beside
 /// those of the core's steps.
@@ -19,13 +20,11 @@ pub const MAX_KEYS: usize = 11;
 pub(crate) const OBSERVE_DEVICE: u8 = 16;
 /// The code of evidence whose second ID is a device's and lacks its prefix.
 pub(crate) const DEVICE_EVIDENCE: u8 = 17;
-/// The prefix of the IDs of devices.
-pub(crate) const DEVICE_PREFIX: &str = "$device:";
 
 /// The key of the ID as it was sent, where `distinct_id` was rewritten.
 const SENT_ID: &str = "$distinct_id_before_identity";
 /// The keys of an event's device and of its user.
-const DEVICE_AND_USER: [&str; 2] = ["$device_id", "$user_id"];
+pub(crate) const DEVICE_AND_USER: [&str; 2] = ["$device_id", "$user_id"];
 /// The keys of Mixpanel's reason for refusing an identity event.
 const VERDICTS: [&str; 2] = ["$failure_reason", "$identity_failure_reason"];
 
@@ -109,6 +108,11 @@ impl Rules {
     #[must_use]
     pub fn taking_unnamed(self) -> Self {
         Self { takes_unnamed: true, ..self }
+    }
+
+    /// Returns whether ordinary events are those of Simplified ID Merge.
+    pub(crate) fn is_simplified(&self) -> bool {
+        self.device_and_user.is_some()
     }
 
     /// Takes ordinary events for those of Simplified ID Merge, which state links if they have both a
@@ -227,47 +231,38 @@ impl Rules {
         text: impl Fn(&OperandId<'a>) -> &'a str,
     ) -> Option<Stated<'a>> {
         let id = |place: usize| match &values[place] {
-            Value::Id(id) => Some(Some(text(id)).filter(|id| !id.is_empty())),
+            Value::Id(id) => Some(Some(text(id))),
             Value::Number => None, // The caller knows its digits.
             Value::Absent | Value::Null | Value::NoId | Value::Pair(..) => Some(None),
         };
         let [device, user] = places.map(id);
-        let device = device?.map(|id| id.strip_prefix(DEVICE_PREFIX).unwrap_or(id));
-        let device = device.filter(|id| !id.is_empty());
-        let user = user?.filter(|id| !id.starts_with(DEVICE_PREFIX));
-        if let (Some(_), Some(_)) = (device, user) {
+        let named = Named::of(device?, user?);
+        if let Some((device, user)) = named.both() {
             let reason = self.reason(values, &text)?;
             let code = Kind::Association as u8;
-            return Some((if reason.is_some() { refused(code) } else { code }, device, user, reason));
+            let code = if reason.is_some() { refused(code) } else { code };
+            return Some((code, Some(device), Some(user), reason));
         }
         let [own, sent] = [&values[self.distinct_id], &values[self.sent]];
+        let is_odd = matches!(own, Value::NoId | Value::Pair(..));
+        let id = |value: &Value<'a>| match value {
+            Value::Id(id) => Some(text(id)),
+            _ => None,
+        };
         if matches!(own, Value::Number) || matches!(sent, Value::Number) {
             return None;
         }
-        if let (Value::Id(own), Value::Id(sent)) = (own, sent)
-            && text(own) != text(sent)
-        {
-            let (own, sent) = (text(own), text(sent));
-            return Some(match (user, device) {
-                (Some(user), _) if user == own => (OBSERVE, Some(own), None, None),
-                (Some(user), _) => (Kind::Evidence as u8, Some(own), Some(user), None),
-                (None, Some(device)) if own.strip_prefix(DEVICE_PREFIX) == Some(device) => {
-                    (OBSERVE, Some(own), None, None)
-                }
-                (None, Some(device)) => (DEVICE_EVIDENCE, Some(own), Some(device), None),
-                (None, None) => (Kind::Evidence as u8, Some(own), Some(sent), None),
-            });
-        }
-        if user.is_some() {
-            return Some((OBSERVE, user, None, None));
-        }
-        if device.is_some() {
-            return Some((OBSERVE_DEVICE, device, None, None));
-        }
-        Some(match own {
-            Value::Id(id) => (OBSERVE, Some(text(id)), None, None),
-            Value::Absent | Value::Null | Value::Number => (OBSERVE, None, None, None),
-            Value::NoId | Value::Pair(..) => (ODD_ID, None, None, None),
+        Some(match named.event(id(own), id(sent)) {
+            Event::Association { device, user } => (Kind::Association as u8, Some(device), Some(user), None),
+            Event::Rewritten { id, sent: Sender::Id(sent) } => {
+                (Kind::Evidence as u8, Some(id), Some(sent), None)
+            }
+            Event::Rewritten { id, sent: Sender::Device(sent) } => {
+                (DEVICE_EVIDENCE, Some(id), Some(sent), None)
+            }
+            Event::Sent(Sender::Id(id)) => (OBSERVE, Some(id), None, None),
+            Event::Sent(Sender::Device(id)) => (OBSERVE_DEVICE, Some(id), None, None),
+            Event::Nobodys => (if is_odd { ODD_ID } else { OBSERVE }, None, None, None),
         })
     }
 

@@ -27,8 +27,10 @@ pub struct Flat {
 impl Flattener {
     /// Take each property's name, the name of its column, and its kinds.
     #[new]
-    fn new(properties: Vec<NamedKinds>, longest: usize) -> Self {
-        Self(columns::Flattener::new(properties, longest))
+    #[pyo3(signature = (properties, longest, simplified=false))]
+    fn new(properties: Vec<NamedKinds>, longest: usize, simplified: bool) -> Self {
+        let flattener = columns::Flattener::new(properties, longest);
+        Self(if simplified { flattener.simplified() } else { flattener })
     }
 
     /// Export the schema of the tables.

@@ -78,7 +78,8 @@ def test_a_file_is_applied_as_by_the_reference(
     path.write_text("".join(f"{json.dumps(event)}\n" for event in stated), "utf-8")
     ours, theirs = Resolver(policy, canonical), reference.Resolver(policy, canonical)
     expected = theirs.apply_events(as_json(stated))
-    outcomes = [outcome for piece in files.scan(path) for outcome in piece.apply_to(ours).outcomes]
+    pieces = files.scan(path, api=policy.api)
+    outcomes = [outcome for piece in pieces for outcome in piece.apply_to(ours).outcomes]
     assert outcomes == list(expected.outcomes)
     assert state(ours) == state(theirs)
 

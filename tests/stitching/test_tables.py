@@ -21,7 +21,7 @@ from idmerge.errors import CanonicalError, ColumnError
 from idmerge.events import distinct_id_of
 from idmerge.files.rows import Rows
 from stitched_by_hand import AS_KNOWN, BEFORE, sent, unicode
-from strategies import BLOCKED, D1, D2, D3, policies, strategies
+from strategies import BLOCKED, D1, D2, D3, original_policies, strategies
 
 Row = dict[str, Any]
 IDS = [D1, D2, D3, f"$device:{D1}", "U1", "U2", "ünï", BLOCKED[0], "", "x" * 256]
@@ -60,12 +60,12 @@ def by_hand(events: list[dict[str, Any]], **wanted: Any) -> tuple[dict[str, list
     resolver = reference.Resolver(wanted.get("policy"), wanted.get("canonical", "stable"))
     known, stays, seen = [], [], set()
     for event in events:
-        own = sent(event)
+        own = sent(event, "original")
         known.append(None if own is None else resolver.resolve(own))
         resolver.apply(event)
     columns: dict[str, list[Any]] = {"distinct_id": [], BEFORE: [], AS_KNOWN: []}
     for place, (event, thought) in enumerate(zip(events, known, strict=True)):
-        own, properties = sent(event), event["properties"]
+        own, properties = sent(event, "original"), event["properties"]
         before = as_id(properties.get(BEFORE))
         as_sent = before if before is not None else own
         key = (event["event"], properties.get("time"), as_sent, properties.get("$insert_id"))
@@ -144,7 +144,7 @@ options = st.fixed_dictionaries(
         "as_known": st.booleans(),
         "dedupe": st.booleans(),
         "canonical": strategies,
-        "policy": policies,
+        "policy": original_policies,
     },
 )
 

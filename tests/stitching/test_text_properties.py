@@ -319,9 +319,15 @@ def test_rows_of_text_need_names_of_events() -> None:
     assert idmerge.stitch(table, Resolver())["distinct_id"].to_pylist() == ["ana", D1, "7", "ana", None]
 
 
+class SmallResolver(_core.Resolver):
+    """A resolver that can know few IDs."""
+
+    policy = Policy()
+
+
 @pytest.mark.parametrize("read", [textrows.rows_of, by_python])
 def test_a_full_resolver_names_the_row_and_takes_those_before_it(read: Any) -> None:
-    core = _core.Resolver(Policy(), "stable", id_limit=6)
+    core = SmallResolver(Policy(), "stable", id_limit=6)
     table = table_of([("x", json.dumps({"distinct_id": f"user {row}"})) for row in range(9)])
     with pytest.raises(CapacityError, match="reached in row 6, and the rows before it are applied"):
         read(table).apply_to(core)

@@ -87,6 +87,9 @@ policies = st.builds(
     evidence=st.sampled_from([True, True, False]),
 )
 
+original_policies = policies.filter(lambda policy: policy.api == "original")
+"""Those of the Original API, which is what tables of events are read by."""
+
 strategies = st.sampled_from(["stable", "identified", "first_seen", "smallest"])
 
 

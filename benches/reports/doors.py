@@ -55,7 +55,7 @@ from benches.support.process import compiling
 from idmerge import Kind, Policy, Profiles, Report, Resolver, files, reference
 from idmerge._steps import states_link, step_columns
 from idmerge._threads import VARIABLE
-from idmerge.events import SENT_ID, event_mappings
+from idmerge.events import SENT_ID, event_mapping
 from idmerge.testing import events
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _applied(given: Iterable[Any]) -> tuple[Resolver, Report]:
 
 def _applied_plainly(given: Iterable[Any]) -> tuple[Resolver, Report]:
     resolver = Resolver()
-    codes, first, second = step_columns(event_mappings(given))
+    codes, first, second = step_columns(map(event_mapping, given))
     rows = [row for row, code in enumerate(codes) if states_link(code)]
     return resolver, Report(resolver._take_steps(codes, first, second, 0), rows)
 

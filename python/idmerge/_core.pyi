@@ -533,6 +533,7 @@ class EventReader:
         events: list[tuple[str, int, list[Sequence[str]]]],
         step_of: Callable[[Any], tuple[int, str | None, str | None]],
         simplified: bool,
+        malformed: int,
     ) -> Self:
         """Take each identity event's name, code and operands' keys, and a function for other events.
 
@@ -586,7 +587,8 @@ class Scanner:
         """Read items of an array, each as a line: up to the array's end, or to the comma behind an item.
 
         Returns:
-            None if the text is not that, an item is no object or longer than a line, or it is no UTF-8.
+            None if the text is not that, an item is neither an object nor a list or is longer than a line,
+            many items are left to Python, or the text is no UTF-8.
         """
 
 @final

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from idmerge.errors import MalformedEventError
-from idmerge.events import Kind, Source, ids_of, link_of, mapping_or_malformed, operand_keys
+from idmerge.events import (
+    MALFORMED,
+    Kind,
+    Source,
+    ids_of,
+    link_of,
+    mapping_or_none,
+    operand_keys,
+    verb_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,7 +76,7 @@ def step_of(event: Mapping[str, Any], source: Source, api: Api = "original") -> 
     try:
         link = link_of(event, source, api)
     except MalformedEventError:
-        return Kind.IDENTIFY, None, None
+        return verb_of(event), None, None
     if link is None:
         distinct_id, sent = ids_of(event, api)
         return OBSERVE if sent is None else EVIDENCE, distinct_id, sent
@@ -76,7 +85,8 @@ def step_of(event: Mapping[str, Any], source: Source, api: Api = "original") -> 
 
 def step_of_any(source: Source, api: Api, event: Event) -> Step:
     """Return the step that an item among events states, likewise if it is no event."""
-    return step_of(mapping_or_malformed(event), source, api)
+    mapping = mapping_or_none(event)
+    return (MALFORMED[api], None, None) if mapping is None else step_of(mapping, source, api)
 
 
 def coded_rules(source: Source, api: Api) -> list[tuple[str, int, list[Sequence[str]]]]:

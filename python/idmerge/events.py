@@ -1,9 +1,9 @@
 """Links as events state them (SPEC 3): the three identity events and their operands.
 
-Only the event's name makes a link; `$device_id`, `$user_id` or `$anon_id` on an ordinary event
-link nothing. The operands are found by key: a key that is present counts, even when its value is
-null (a missing operand), and the documented spelling counts before the one that SDKs send. Only a
-`$distinct_id_before_identity` that is null counts as missing.
+Under the Original API only the event's name makes a link; `$device_id`, `$user_id` or `$anon_id`
+on an ordinary event link nothing. The operands are found by key: a key that is present counts, even
+when its value is null (a missing operand), and the documented spelling counts before the one that
+SDKs send. Only a `$distinct_id_before_identity` that is null counts as missing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from idmerge._codes import Code
 from idmerge._ids import as_id, is_missing
 from idmerge._json_decoding import decoded, decoded_object
 from idmerge.errors import MalformedEventError
-from idmerge.policy import DEVICE_PREFIX, Api
+from idmerge.policy import DEVICE_PREFIX, Api, check_api
 
 Source = Literal["import", "track"]
 """The route by which an event came: files and the import API, or the ``/track`` route of
@@ -88,6 +88,12 @@ KINDS: Mapping[Api, frozenset[Kind]] = {
     "legacy": frozenset({Kind.ALIAS, Kind.MAPPING}),
 }
 """The kinds of links that each API has (SPEC 2)."""
+MALFORMED: Mapping[Api, Kind] = {
+    "original": Kind.IDENTIFY,
+    "simplified": Kind.ASSOCIATION,
+    "legacy": Kind.ALIAS,
+}
+"""The kind of the link without operands that stands for what is no event, under each API."""
 IDENTITY_EVENTS = tuple(_KINDS)
 """The names of the events that state links."""
 DEVICE, USER = "$device_id", "$user_id"
@@ -101,8 +107,6 @@ _OPERANDS = {
     Kind.ALIAS: (("alias",), (SENT_ID, "distinct_id")),
 }
 _BOTH_OPERANDS = "$distinct_ids"
-_MALFORMED: Mapping[str, Any] = {"event": IDENTITY_EVENTS[0]}
-"""An identity event without operands."""
 
 
 def parse(event: Event, source: Source = "import", api: Api = "original") -> Link | None:
@@ -125,7 +129,7 @@ def parse(event: Event, source: Source = "import", api: Api = "original") -> Lin
         None
     """
     check_source(source)
-    return link_of(event_mapping(event), source, api)
+    return link_of(event_mapping(event), source, check_api(api))
 
 
 def check_source(source: str) -> None:
@@ -146,15 +150,6 @@ def event_mapping(event: Event, decode: Callable[[Any], Any] = decoded) -> Mappi
     return decoded_object(event, "event", MalformedEventError, decode)
 
 
-def event_mappings(events: Iterable[Event]) -> Iterator[Mapping[str, Any]]:
-    """Yield many events as mappings (`mapping_or_malformed`).
-
-    Raises:
-        TypeError: ``events`` is a single event, or a table.
-    """
-    return map(mapping_or_malformed, many_events(events))
-
-
 def many_events(events: Iterable[Event]) -> Iterator[Event]:
     """Return an iterator over ``events``.
 
@@ -169,12 +164,23 @@ def many_events(events: Iterable[Event]) -> Iterator[Event]:
     return iter(events)
 
 
-def mapping_or_malformed(event: Event) -> Mapping[str, Any]:
-    """Return ``event`` as a mapping; what is no event becomes one that is malformed."""
+def mapping_or_none(event: Event) -> Mapping[str, Any] | None:
+    """Return ``event`` as a mapping; None for what is no event."""
     try:
         return event_mapping(event)
     except (MalformedEventError, TypeError):
-        return _MALFORMED
+        return None
+
+
+def is_verb(event: Mapping[str, Any], api: Api) -> bool:
+    """Return whether ``event`` states a link under ``api`` by its name alone, allowed or not."""
+    name = event.get("event")
+    return isinstance(name, str) and name in _KINDS and name in _NAMES[api]
+
+
+def verb_of(event: Mapping[str, Any]) -> Kind:
+    """Return the kind of the link that an identity event states, or would if it were whole."""
+    return _KINDS[original_of(event)["event"]]
 
 
 def link_of(event: Mapping[str, Any], source: Source, api: Api = "original") -> Link | None:

@@ -17,14 +17,17 @@ from idmerge.canonical import Chooser, Strategy, check_canonical, choose
 from idmerge.errors import KeptApartError, MalformedEventError, RetractionError, UnknownIdError
 from idmerge.events import (
     KINDS,
+    MALFORMED,
     Event,
     Kind,
     Source,
     check_source,
     event_mapping,
-    event_mappings,
     ids_of,
     link_of,
+    many_events,
+    mapping_or_none,
+    verb_of,
 )
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import ANON_FORMATS, Policy, can_be_id
@@ -233,11 +236,13 @@ class Resolver:
         check_source(source)
         return self._apply(event_mapping(event), source)
 
-    def _apply(self, mapping: Mapping[str, Any], source: Source) -> Outcome | None:
+    def _apply(self, mapping: Mapping[str, Any] | None, source: Source) -> Outcome | None:
+        if mapping is None:  # No event.
+            return self._link(MALFORMED[self.policy.api], None, None)
         try:
             link = link_of(mapping, source, self.policy.api)
         except MalformedEventError:
-            return self._link(Kind.IDENTIFY, None, None)
+            return self._link(verb_of(mapping), None, None)
         if link is not None:
             return self.link(*link)
         self._observe_event(*ids_of(mapping, self.policy.api))
@@ -245,7 +250,7 @@ class Resolver:
 
     def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
         check_source(source)
-        mappings = enumerate(event_mappings(events))
+        mappings = enumerate(map(mapping_or_none, many_events(events)))
         answers = [(self._apply(mapping, source), position) for position, mapping in mappings]
         links = [(outcome, position) for outcome, position in answers if outcome is not None]
         return Report([outcome for outcome, _ in links], [position for _, position in links])

@@ -18,7 +18,7 @@ from idmerge._columns import IdColumn, KindColumn, in_family_of
 from idmerge._steps import code_of, coded_rules, step_of, step_of_any
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.events import Event, Kind, Source, check_source, event_mapping, many_events
+from idmerge.events import MALFORMED, Event, Kind, Source, check_source, event_mapping, many_events
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Api, Policy
 from idmerge.recorded import RecordedLink, recorded
@@ -455,4 +455,4 @@ class Resolver(_core.Resolver):
 @cache
 def _event_reader(source: Source, api: Api) -> _core.EventReader:
     read, is_simplified = partial(step_of_any, source, api), api == "simplified"
-    return _core.EventReader(coded_rules(source, api), read, is_simplified)
+    return _core.EventReader(coded_rules(source, api), read, is_simplified, MALFORMED[api])

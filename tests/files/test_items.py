@@ -7,6 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +100,34 @@ def test_what_stands_before_the_damage_of_an_array_is_told(
     lines = [piece.line(index) for piece in pieces for index in range(len(piece))]
     assert lines == list(range(1, int(str(caught.value).split(":")[1])))
     assert len(lines) > 1000
+
+
+def damaged(kind: str) -> tuple[str, bytes]:
+    content = f"[{','.join(EVENTS)}]".encode()
+    if kind.startswith("zstd"):
+        packed = bytes(pa.Codec("zstd").compress(content, asbytes=True))
+        return "e.json.zst", packed[:-9] if kind == "zstd cut" else packed + b"junk behind it"
+    packed = bytearray(gzip.compress(content, 1))
+    if kind == "checksum":
+        packed[-5] ^= 1
+    return "e.json.gz", bytes(packed[:-4] if kind == "trailer" else packed + b"junk" * (kind == "behind"))
+
+
+@pytest.mark.parametrize("block", [20_000, 4 * 2**20])
+@pytest.mark.parametrize("kind", ["checksum", "trailer", "behind", "zstd behind", "zstd cut"])
+def test_damage_behind_the_last_item_is_an_error(
+    kind: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    name, packed = damaged(kind)
+    path = tmp_path / name
+    path.write_bytes(packed)
+    errors = []
+    for way in (scan, read):
+        with pytest.raises(FileFormatError) as caught:
+            list(way(path))
+        errors.append(str(caught.value).rpartition(":")[2])
+    assert errors[0] == errors[1]
 
 
 def test_usual_items_are_read_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

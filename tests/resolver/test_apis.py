@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver, doctor, pa
 from idmerge.cli.group import commands
 from idmerge.errors import FileFormatError, PolicyError
 from idmerge.files import read, scan
+from idmerge.pages.diagram import LINES
 from resolver_state import state
 from simplified_twin import Simplified
 from strategies import D1, D2, D3
@@ -341,3 +343,65 @@ def test_events_are_stitched_under_their_user_or_device(tmp_path: Path) -> None:
         commands, ["ask", "signup-rate", str(path), "--api", "simplified", "--signup", "Log In"]
     )
     assert asked.exit_code == 0, asked.output
+
+
+@both
+@pytest.mark.rule("2.1", "2.verbs")
+@pytest.mark.parametrize("api", ["original", *APIS])
+def test_what_is_no_event_is_malformed(make: Any, api: Any) -> None:
+    r = make(Policy(api=api))
+    no_events: list[Any] = [7, "t", None]
+    assert [*map(Outcome, r.apply_events(no_events).outcomes.tolist())] == [Outcome.MALFORMED] * 3
+    nameless = event("$create_alias", alias="x")
+    malformed = Outcome.VERB_NOT_ALLOWED if api == "simplified" else Outcome.MALFORMED
+    assert r.apply(nameless) is malformed
+    if isinstance(r, Resolver):
+        assert r.apply_body(b'[7, "t", null]').outcomes.tolist() == [Outcome.MALFORMED] * 3
+
+
+@pytest.mark.parametrize(
+    ("api", "row", "has_id", "is_odd"),
+    [
+        ("simplified", event(__user_id="ana", distinct_id=True), True, False),
+        ("simplified", event(__user_id=10**25, distinct_id=True), True, False),
+        ("simplified", event(distinct_id=True), True, True),
+        ("simplified", event(__user_id=""), False, False),
+        ("legacy", event("$identify", distinct_id=True), True, True),
+        ("legacy", event("$identify", __anon_id="d"), False, False),
+        ("original", event("$identify", distinct_id=True), True, False),
+    ],
+)
+def test_pieces_tell_ids_by_their_api(api: Any, row: Any, has_id: bool, is_odd: bool) -> None:  # noqa: FBT001
+    content = json.dumps(row).encode()
+    for way in (read, scan):
+        (piece,) = way(io.BytesIO(content), name="f", api=api, dialect="mixpanel")
+        assert (piece.has_ids(), bool(piece.odd_ids())) == (has_id, is_odd), way
+
+
+def test_a_journal_s_api_decides_how_events_are_stitched_and_drawn(tmp_path: Path) -> None:
+    path, journal = tmp_path / "e.ndjson", str(tmp_path / "j.idmerge")
+    users = [event(__device_id="d", __user_id=user, distinct_id="$device:d") for user in ("ana", "ben")]
+    path.write_text("\n".join(map(json.dumps, users)))
+    run = partial(CliRunner().invoke, commands)
+    assert run(["resolve", str(path), "--api", "simplified", "--journal", journal]).exit_code == 0
+    stitched = run(["stitch", str(path), "--journal", journal, "-o", str(tmp_path / "s.csv")])
+    assert stitched.exit_code == 0, stitched.output
+    written = [line.split(",")[2] for line in (tmp_path / "s.csv").read_text().splitlines()[1:]]
+    assert written == ['"ana"', '"ben"']
+    drawn = run(["why", "$device:d", "ana", journal, "--html", str(tmp_path / "why.html")])
+    assert drawn.exit_code == 0, drawn.output
+    assert set(LINES) == set(Kind)
+
+
+def test_a_file_of_links_states_associations(tmp_path: Path) -> None:
+    path = tmp_path / "links.csv"
+    path.write_text("kind,first,second\nassociation,$device:d,ana\n13,$device:e,ana\n")
+    r = Resolver(Policy.simplified())
+    for piece in scan(path, api="simplified"):
+        piece.apply_to(r)
+    assert r.members("ana") == ["$device:d", "ana", "$device:e"]
+
+
+def test_no_api_of_that_name_reads_an_event() -> None:
+    with pytest.raises(PolicyError, match="api must be one of"):
+        parse(event(), api="new")  # type: ignore[arg-type]

@@ -203,8 +203,9 @@ api_option = click.option(
     type=click.Choice(list(PRESETS)),
     default=Policy().api,
     show_default=True,
-    help="Mixpanel's API: Original ID Merge, Simplified ID Merge (events with $device_id and $user_id; any "
-    "number of devices in any format), or no ID Merge (aliases). Events of the last two are read from JSON.",
+    help="Mixpanel's API: Original ID Merge, Simplified ID Merge (events with $device_id and $user_id), or "
+    "no ID Merge (aliases). The last two have clusters of any size, and simplified devices any format, "
+    "unless the options below say otherwise; their events are read from JSON.",
 )
 
 POLICY_FIELDS = tuple(field.name for field in fields(Policy))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from idmerge.files.csvrows import CsvRows
 
 COLUMNS = LINKS
-KINDS = "identify, alias, merge, mapping, $identify, $create_alias, $merge, 0, 1, 2 or 8"
+KINDS = "identify, alias, merge, mapping, association, $identify, $create_alias, $merge, 0, 1, 2, 8 or 13"
 
 
 def csv_links(path: str, rows: CsvRows, names: list[str]) -> Iterator[LinkBatch | BadLine]:

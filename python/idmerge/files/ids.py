@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Any
 from idmerge._formatting import counted
 from idmerge._ids import as_id, is_missing
 from idmerge.errors import FileFormatError
-from idmerge.events import IDENTITY_EVENTS, original_of
-from idmerge.files.names import EVENT, ID, PROPERTIES
+from idmerge.events import is_verb, original_of, sender_of
+from idmerge.files.names import ID, PROPERTIES
 from idmerge.files.renaming import unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from idmerge.policy import Api
 
-def has_id(event: Mapping[str, Any]) -> bool:
+
+def has_id(event: Mapping[str, Any], api: Api = "original") -> bool:
     """Return whether ``event`` states a link, or has a value as its ID."""
     original = original_of(event)
-    return _is_identity_event(original) or not is_missing(_value(original))
+    has_value = not is_missing(_value(original)) or sender_of(original, api) is not None
+    return has_value or is_verb(original, api)
 
 
-def has_odd_id(event: Mapping[str, Any]) -> bool:
+def has_odd_id(event: Mapping[str, Any], api: Api = "original") -> bool:
     """Return whether an ordinary ``event`` has a value as its ID which can be none."""
     original = original_of(event)
-    return not _is_identity_event(original) and is_odd(_value(original))
+    is_odd_one = is_odd(_value(original)) and sender_of(original, api) is None
+    return is_odd_one and not is_verb(original, api)
 
 
 def is_odd(value: object) -> bool:
@@ -72,11 +76,6 @@ class NeededIds:
         """Raise FileFormatError if there are events, and none has an ID."""
         if self._is_read and not self._is_met:
             raise FileFormatError(f"{self._path}: {unread(self._keys, [ID])}")
-
-
-def _is_identity_event(event: Mapping[str, Any]) -> bool:
-    name = event.get(EVENT)
-    return isinstance(name, str) and name in IDENTITY_EVENTS
 
 
 def _value(event: Mapping[str, Any]) -> object:

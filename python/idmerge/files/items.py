@@ -74,14 +74,22 @@ class _ItemBlocks:
                 break
             self._rest += text
             self._start = self._start or _start_of(self._rest)
-            is_last = len(text) < self._size
+            is_last = len(text) < self._size and self._ends_well()
             end = len(self._rest) if is_last else self._end()
-            self._is_over = is_last or not self._start or (not end and len(self._rest) > MAX_LINE)
-            if end and self._start:
+            self._is_over |= is_last or not self._start or (not end and len(self._rest) > MAX_LINE)
+            if self._fault is None and end and self._start:
                 block, self._rest = self._rest[:end], self._rest[end:]
                 self._waiting.append(block)
                 return ItemBlock(block, is_last)
         raise StopIteration
+
+    def _ends_well(self) -> bool:
+        """Return whether nothing is wrong with the stream behind its last text."""
+        try:
+            next(self._texts, None)
+        except FileFormatError as error:
+            self._fault, self._is_over = error, True
+        return self._fault is None
 
     def confirm(self) -> None:
         """Take the next of the blocks that were handed out as read."""
@@ -96,8 +104,11 @@ class _ItemBlocks:
         """
         text = b"".join([*self._waiting, self._rest])
         if text:
-            wrong = None if self._fault is None else str(self._fault)
-            raw: Any = io.BufferedReader(Rejoined(text, self._stream, wrong), BUFFER)
+            # A stream that is damaged is not asked again.
+            stream, wrong = self._stream, None
+            if self._fault is not None:
+                stream, wrong = io.BufferedReader(io.BytesIO()), str(self._fault)
+            raw: Any = io.BufferedReader(Rejoined(text, stream, wrong), BUFFER)
             return io.BufferedReader(ItemLines(b"", raw, BEHIND_COMMA if self._has_begun else None), BUFFER)
         if self._fault is not None:
             raise self._fault

@@ -9,6 +9,7 @@ _KINDS: dict[str | int, Kind] = {
     **dict.fromkeys(("alias", "$create_alias", "1", 1), Kind.ALIAS),
     **dict.fromkeys(("merge", "$merge", "2", 2), Kind.MERGE),
     **dict.fromkeys(("mapping", "8", 8), Kind.MAPPING),
+    **dict.fromkeys(("association", "13", 13), Kind.ASSOCIATION),
 }
 
 

@@ -143,11 +143,12 @@ class EventBatch:
 
     def has_ids(self) -> bool:
         """Return whether some event has an ID or states a link."""
-        return any(map(has_id, self.events))
+        return any(has_id(event, self.api) for event in self.events)
 
     def odd_ids(self) -> list[int]:
         """Return the lines of ordinary events whose value for an ID can be none."""
-        return [line for line, event in zip(self.lines, self.events, strict=True) if has_odd_id(event)]
+        events = zip(self.lines, self.events, strict=True)
+        return [line for line, event in events if has_odd_id(event, self.api)]
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""

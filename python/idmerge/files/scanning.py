@@ -119,12 +119,16 @@ class StepBatch:
     def has_ids(self) -> bool:
         """Return whether some event has an ID or states a link."""
         stated = (self._scan.observed(row) or self._scan.link(row) for row in self._rows)
-        return any(map(has_id, self.events.values())) or any(stated) or bool(self.odd_ids())
+        return (
+            any(has_id(event, self.api) for event in self.events.values())
+            or any(stated)
+            or bool(self.odd_ids())
+        )
 
     def odd_ids(self) -> list[int]:
         """Return the lines of ordinary events whose value for an ID can be none."""
         rows = self._scan.odd_ids(self._rows.start, self._rows.stop)
-        read = (self._rows[index] for index, event in self.events.items() if has_odd_id(event))
+        read = (self._rows[index] for index, event in self.events.items() if has_odd_id(event, self.api))
         return [self._first_line + self._scan.line(row) for row in sorted([*rows, *read])]
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:

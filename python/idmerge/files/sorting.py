@@ -146,7 +146,7 @@ def _lines(
                 else:
                     if text.reader.is_transcoded and line.startswith(PASSED_ON):
                         line = json.dumps(item[1]).encode()  # noqa: PLW2901
-                    needed.take(partial(has_id, item[1]))
+                    needed.take(partial(has_id, item[1], choice.api))
                     found = moment_of(item[1])
                     latest = latest if found is None else found[1]
                 yield latest, line if line.endswith(b"\n") else line + b"\n"

@@ -33,6 +33,7 @@ LINES: dict[Kind, tuple[str, Literal["-", "-."]]] = {
     Kind.ALIAS: ("#00785a", "-."),
     Kind.MERGE: ("#a0529b", "-"),
     Kind.MAPPING: ("#a0529b", "-."),
+    Kind.ASSOCIATION: ("#5b6b7f", "-"),
 }
 REJECTED, CHAIN, BACKGROUND = "#d62728", "#ffd54a", "#f1f4f8"
 

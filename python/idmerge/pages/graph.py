@@ -169,7 +169,7 @@ def role_of(text: str, roles: Mapping[str | None, Role]) -> Role:
 def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> dict[str | None, Role]:
     identified, anonymous, aliases = set(), set(), set()
     for link in [*built, *rejected]:
-        if link.kind is Kind.IDENTIFY:
+        if link.kind in {Kind.IDENTIFY, Kind.ASSOCIATION}:
             identified.add(link.second)
             if link.outcome.accepted:
                 anonymous.add(link.first)

@@ -209,6 +209,24 @@ proptest! {
     }
 
     #[test]
+    fn short_texts_are_items_as_the_cutter_of_lines_finds_them(
+        parts in prop::collection::vec(select(vec![
+            "{", "}", "[", "]", ",", "\"", ":", "\"a\"", "\"event\"", "\"properties\"", "\"distinct_id\"",
+            "1e5", "7", " ", "\\", "\"k:  \"", "{\"a\":1}", "{\"a\":1e5},", "{1},",
+        ]), 1..14),
+    ) {
+        let text = format!("[{{\"a\":1e5}},{}]", parts.concat());
+        let body = Body::of(text.as_bytes(), None, LONGEST).expect("JSON begins so");
+        let scanner = Scanner::new(rules(), LONGEST, false);
+        let read = scanner.scan_items(body.array().expect("an array"), End::Array);
+        if let Some(read) = read {
+            let lines = body.into_lines().expect("the items are whole");
+            let expected = scanner.scan(&[], &lines, None, None).expect("a short text");
+            prop_assert_eq!(rows(&read), rows(&expected));
+        }
+    }
+
+    #[test]
     fn parts_of_an_array_are_read_as_all_of_it(
         items in prop::collection::vec(prop_oneof![3 => item(), 1 => event()], 2..6),
         glue in select(vec![",", ", ", "\n,\r\n"]), place in any::<prop::sample::Index>(),
@@ -256,6 +274,13 @@ fn items_need_no_lines() {
     assert!(read.holes().eq([(4, nothing.as_bytes()), (5, broken.as_bytes())]));
     let long = format!("{{\"event\":\"{}\"}}]", "a".repeat(200));
     for other in ["]", "1]", "{\"event\":\"a\"}", "{\"event\":\"a\"}]x", "{\\\"a\"}]", "{}},{}]", &long] {
+        assert!(scanner.scan_items(other.as_bytes(), End::Array).is_none(), "{other}");
+    }
+    // Texts of less than a block, of which the first item is not plain.
+    for other in [
+        r#"{1234},{"k:    ":[{},{"a":1,"properties":{"distinct_id":"x"}}]"#,
+        r#"{"a":1e5},{"kkkkkkk:   :[{}]},{"kk:  ":"},"}]"#,
+    ] {
         assert!(scanner.scan_items(other.as_bytes(), End::Array).is_none(), "{other}");
     }
     for (part, is_whole) in [("{},", true), ("{} , ", true), ("{}", false), ("{}]", false), ("{},,", false)] {

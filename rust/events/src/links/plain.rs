@@ -52,12 +52,12 @@ impl Rules {
         cursor.is_at_end().then_some(())
     }
 
-    /// Calls `each` with each object of an array and what it states, or None if it is declined;
-    /// `each` returns whether it takes more.
+    /// Calls `each` with each object, or list, of an array and what it states, or None if it is
+    /// declined; `each` returns whether it takes more.
     ///
     /// `items` is the array behind its opening bracket, or a part of it from an item on. `observe`
-    /// is the code of an ordinary event. Returns None if an item is no object, there is no such
-    /// `end`, or `each` takes no more.
+    /// is the code of an ordinary event. Returns None if an item is anything else, there is
+    /// no such `end`, or `each` takes no more.
     pub(crate) fn items(
         &self,
         items: &str,
@@ -364,7 +364,7 @@ fn quotes_behind(text: &[u8], place: usize, in_text: bool) -> Option<(u64, usize
     }
     let mut block = [b' '; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
-    Some((quotes_in(&block, 0, in_text)?, 0))
+    Some((quotes_in(&block, 0, in_text)?, place))
 }
 
 /// Returns the quotes of a block behind its first bytes, `passed` in number, unless one of its

@@ -307,7 +307,7 @@ fn refused(code: u8) -> u8 {
 /// Returns one bit for a key, by its length and its last byte.
 ///
 /// Of the properties that Mixpanel's SDKs send, only `$city` and `$bluetooth_enabled` share a bit
-/// with a key that counts.
+/// with a key that counts, and `$insert_id` that of `$device_id` where this counts.
 #[inline]
 fn mark(key: &str) -> u64 {
     1 << ((key.len() + 30 * usize::from(key.as_bytes().last().copied().unwrap_or_default())) % 64)

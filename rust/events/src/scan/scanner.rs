@@ -343,7 +343,7 @@ impl Scan {
     }
 
     /// Returns the rows that are declined, with their bytes.
-    pub fn holes(&self) -> impl Iterator<Item = (usize, &[u8])> {
+    pub fn holes(&self) -> impl ExactSizeIterator<Item = (usize, &[u8])> {
         self.holes.iter().map(|hole| (hole.row, hole.text.as_slice()))
     }
 

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use idmerge_core::{Kind, OBSERVE};
+use idmerge_core::OBSERVE;
 use idmerge_events::bodies::{self, Body};
 use idmerge_events::links::{End, MAX_KEYS, Value};
 use idmerge_events::scan::{self, FilledOperand};
@@ -39,6 +39,8 @@ pub struct EventReader {
     name: Py<PyString>,
     properties: Py<PyString>,
     keys: Vec<Py<PyString>>,
+    /// The code of the link without operands that stands for what is no event.
+    malformed: u8,
     /// Takes an event, and returns its step: a code and two operands.
     step_of: Py<PyAny>,
 }
@@ -56,12 +58,18 @@ pub struct ReadEvents {
 #[pymethods]
 impl EventReader {
     #[new]
-    fn new(py: Python<'_>, events: Vec<NamedRule>, step_of: Py<PyAny>, simplified: bool) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        events: Vec<NamedRule>,
+        step_of: Py<PyAny>,
+        simplified: bool,
+        malformed: u8,
+    ) -> PyResult<Self> {
         let rules = rules(events, simplified)?.taking_unnamed();
         let text = |text: &str| PyString::intern(py, text).unbind();
         let keys = rules.keys().iter().map(|key| text(key)).collect();
         let scanner = scan::Scanner::new(rules, LONGEST, false);
-        Ok(Self { scanner, name: text("event"), properties: text("properties"), keys, step_of })
+        Ok(Self { scanner, malformed, name: text("event"), properties: text("properties"), keys, step_of })
     }
 }
 
@@ -120,7 +128,7 @@ impl EventReader {
                 self.fill(PyBytes::new(py, text).as_any(), &mut codes, &mut filled)?;
             } else {
                 // No event: as Python would have it, a link without operands.
-                codes.push(Kind::Identify as u8);
+                codes.push(self.malformed);
                 filled.push([FilledOperand::Missing, FilledOperand::Missing]);
             }
         }

@@ -58,10 +58,14 @@ plt.rcParams.update(
 def draw_all(figures: Figures, folder: Path, suffix: str = ".svg") -> None:
     """Draw every chart into ``folder``."""
     for name, draw in CHARTS.items():
-        figure = draw(figures)
-        metadata = {"Date": None} if suffix == ".svg" else None
-        figure.savefig(folder / f"{name}{suffix}", bbox_inches="tight", metadata=metadata, dpi=110)
-        plt.close(figure)
+        save(draw(figures), folder / f"{name}{suffix}")
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a chart, the same bytes for the same figures."""
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    figure.savefig(path, bbox_inches="tight", metadata=metadata, dpi=110)
+    plt.close(figure)
 
 
 def links_a_second(figures: Figures) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 from benches.peers.peer import count_of
 
 Figures = dict[str, Any]
+Sections = Iterator[tuple[str, Iterable[str]]]
+"""The names of markers, and the lines between each and its end."""
 WIDTH = 100
 """Characters in a line of Markdown."""
 ITEMS = {
@@ -22,8 +24,13 @@ ITEMS = {
 
 
 def filled(document: str, figures: Figures) -> str:
-    """Return ``document`` with the text between each pair of markers made anew."""
-    for name, lines in _sections(figures):
+    """Return ``document`` with the text that is made of a recorded run made anew."""
+    return sections_filled(document, _sections(figures))
+
+
+def sections_filled(document: str, sections: Sections) -> str:
+    """Return ``document`` with the text between the markers of each section made anew."""
+    for name, lines in sections:
         begin, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
         pattern = re.compile(f"({re.escape(begin)}).*?({re.escape(end)})", re.DOTALL)
         text = "\n".join(lines)
@@ -33,7 +40,7 @@ def filled(document: str, figures: Figures) -> str:
     return document
 
 
-def _sections(figures: Figures) -> Iterator[tuple[str, Iterable[str]]]:
+def _sections(figures: Figures) -> Sections:
     yield "run", _run(figures)
     yield "limits", _limits(figures)
     for question in ITEMS:
@@ -46,19 +53,28 @@ def _sections(figures: Figures) -> Iterator[tuple[str, Iterable[str]]]:
     yield "left out", _left_out(figures)
 
 
-def _table(heads: list[str], rows: Iterable[Iterable[str]], words: int = 1) -> list[str]:
+def table(heads: list[str], rows: Iterable[Iterable[str]], words: int = 1) -> list[str]:
     """Return a table whose first ``words`` columns are words and the others figures."""
     rule = ["---"] * words + ["--:"] * (len(heads) - words)
     return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
 
 
 def _run(figures: Figures) -> list[str]:
+    return wrapped(f"`{figures['command']}`, {circumstances(figures)}")
+
+
+def circumstances(figures: Figures) -> str:
+    """Return the date, the machine and the versions of a run."""
     machine, versions = figures["machine"], figures["versions"]
     cache = f", {machine['shared_cache']} shared cache" if machine["shared_cache"] else ""
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     hardware = f"{machine['processor']}, {machine['cores']} cores{cache}, {machine['memory_gib']:g} GiB"
-    run = f"`{figures['command']}`, {figures['date']}, {hardware}, {machine['system']}; {named}."
-    return wrap(run, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return f"{figures['date']}, {hardware}, {machine['system']}; {named}."
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Return the lines of a paragraph, all but the first one with an indent."""
+    return wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _limits(figures: Figures) -> list[str]:
@@ -70,7 +86,7 @@ def _limits(figures: Figures) -> list[str]:
         ["reads that do not wait, one core", f"{limits['one_core_millions']:.0f} M a second"],
         ["reads that do not wait, all cores", f"{limits['all_cores_millions']:.0f} M a second"],
     ]
-    return _table(["one cache line at random of 512 MiB", "the machine's limit"], rows)
+    return table(["one cache line at random of 512 MiB", "the machine's limit"], rows)
 
 
 def rate(row: Figures) -> float:
@@ -118,7 +134,7 @@ def _rates(figures: Figures, question: str) -> list[str]:
         cells = [f"{rate(of_size[ids]):.2f}" if ids in of_size else "-" for ids in columns]
         label = f"**{last['label']}**" if last["ours"] else last["label"]
         rows.append([label, last["given"], last["until"], *cells, f"{bytes_an_id(last):.0f}"])
-    return [f"Million {item} a second:", "", *_table(heads, rows, words=3)]
+    return [f"Million {item} a second:", "", *table(heads, rows, words=3)]
 
 
 def _memory(figures: Figures) -> list[str]:
@@ -127,7 +143,7 @@ def _memory(figures: Figures) -> list[str]:
         [_settings(row), *(f"{row[what]:.0f}" for what in ("held", "peak", "mapping", "text"))]
         for row in figures["memory"]
     ]
-    return ["Bytes an ID:", "", *_table(heads, rows)]
+    return ["Bytes an ID:", "", *table(heads, rows)]
 
 
 def _settings(row: Figures) -> str:
@@ -142,7 +158,7 @@ def _growth(figures: Figures) -> list[str]:
             cells = (_time(row[what][share]) for share in ("50", "99", "99.9", "100"))
             rows.append([f"{name}, {_settings(row)}", *cells])
     clock = figures["growth"][0]["clock_ns"]
-    return [*_table(heads, rows), "", f"Each holds the clock's own {clock} ns."]
+    return [*table(heads, rows), "", f"Each holds the clock's own {clock} ns."]
 
 
 def _time(nanoseconds: float) -> str:
@@ -156,7 +172,7 @@ def _calls(figures: Figures) -> list[str]:
     by_size = figures["single"]["calls"]
     heads = ["nanoseconds a call", *(f"{int(ids):,} IDs" for ids in by_size)]
     names = next(iter(by_size.values()))
-    return _table(heads, [[name, *(f"{calls[name]:.0f}" for calls in by_size.values())] for name in names])
+    return table(heads, [[name, *(f"{calls[name]:.0f}" for calls in by_size.values())] for name in names])
 
 
 def _batches(figures: Figures) -> list[str]:
@@ -165,7 +181,7 @@ def _batches(figures: Figures) -> list[str]:
         [f"{row['links']:,}", *(f"{row[what]:,.0f}" for what in ("arrow", "list", "call"))]
         for row in figures["single"]["batches"]
     ]
-    return ["Nanoseconds a link, all links known:", "", *_table(heads, rows, words=0)]
+    return ["Nanoseconds a link, all links known:", "", *table(heads, rows, words=0)]
 
 
 def _lost(figures: Figures) -> list[str]:

@@ -92,7 +92,7 @@ memory *ARGS:
 single *ARGS:
     python -m benches.reports.single {{ARGS}}
 
-# Events as dicts and as text, and the start of the command line, each against what bounds it
+# Ways in beside the engine, each against what bounds it; `--record` makes their tables and chart
 doors *ARGS:
     python -m benches.reports.doors {{ARGS}}
 

@@ -309,8 +309,8 @@ class FileFormatError(IdmergeError, ValueError):
         ...     list(read("links.csv"))
         ... except FileFormatError as error:
         ...     print(error)
-        links.csv:2: kind must be identify, alias, merge, mapping, $identify, $create_alias,
-        $merge, 0, 1, 2 or 8, got 'unite'
+        links.csv:2: kind must be identify, alias, merge, mapping, association, $identify,
+        $create_alias, $merge, 0, 1, 2, 8 or 13, got 'unite'
     """
 
 

@@ -31,7 +31,7 @@ class Kind(Code):
     Examples:
         >>> from idmerge import Kind
         >>> [str(kind) for kind in Kind], int(Kind.MAPPING), Kind(1)
-        (['IDENTIFY', 'ALIAS', 'MERGE', 'MAPPING'], 8, <Kind.ALIAS: 1>)
+        (['IDENTIFY', 'ALIAS', 'MERGE', 'MAPPING', 'ASSOCIATION'], 8, <Kind.ALIAS: 1>)
     """
 
     IDENTIFY = 0

@@ -99,6 +99,12 @@ class Policy:
         (<Outcome.MERGED: 0>, <Outcome.TOO_MANY_IDS: 6>, <Outcome.INVALID_ID: 7>)
         >>> Policy.unrestricted().max_cluster_size is None
         True
+        >>> simplified, legacy = Resolver(Policy.simplified()), Resolver(Policy.legacy())
+        >>> event = {"event": "Log In", "properties": {"$device_id": "d", "$user_id": "ana"}}
+        >>> simplified.apply(event), simplified.resolve("$device:d")
+        (<Outcome.MERGED: 0>, 'ana')
+        >>> legacy.alias("crm-17", "ana"), legacy.merge("ana", "ben")
+        (<Outcome.MERGED: 0>, <Outcome.VERB_NOT_ALLOWED: 12>)
     """
 
     api: Api = "original"

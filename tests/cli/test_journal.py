@@ -148,7 +148,7 @@ def test_a_journal_shows_its_rules_and_its_batches(ids: str) -> None:
     lines = run("journal", ids).stdout.splitlines()
     assert lines[:5] == [
         "journal     ids",
-        "format      3",
+        "format      4",
         "canonical   stable",
         "policy      the default one",
         "batches     3 batches",

@@ -199,9 +199,9 @@ def test_an_outcome_is_true_if_the_link_was_accepted_and_prints_its_name() -> No
 
 def test_a_kind_is_true_and_prints_its_name() -> None:
     assert [(bool(kind), str(kind), f"{kind}") for kind in Kind] == [
-        (True, name, name) for name in ("IDENTIFY", "ALIAS", "MERGE", "MAPPING")
+        (True, name, name) for name in ("IDENTIFY", "ALIAS", "MERGE", "MAPPING", "ASSOCIATION")
     ]
-    assert json.dumps([*Kind, *Outcome][:5]) == "[0, 1, 2, 8, 0]"
+    assert json.dumps([*Kind, *Outcome][:6]) == "[0, 1, 2, 8, 13, 0]"
 
 
 def test_the_public_names_are_listed_and_loaded_when_asked_for() -> None:
@@ -241,10 +241,11 @@ def test_the_numbers_of_outcomes_and_kinds_are_stable() -> None:
     assert [outcome.name for outcome in sorted(Outcome)] == [
         "MERGED", "UNCHANGED", "SAME_IDS", "ANON_FORMAT", "ANON_CLAIMED",
         "ALIAS_TAKEN", "TOO_MANY_IDS", "INVALID_ID", "MALFORMED", "MERGE_NOT_ALLOWED", "KEPT_APART",
-        "REFUSED_BEFORE",
+        "REFUSED_BEFORE", "VERB_NOT_ALLOWED",
     ]  # fmt: skip
     assert [int(outcome) for outcome in sorted(Outcome)] == [*range(len(Outcome))]
-    assert {kind.name: int(kind) for kind in Kind} == {"IDENTIFY": 0, "ALIAS": 1, "MERGE": 2, "MAPPING": 8}
+    numbers = {"IDENTIFY": 0, "ALIAS": 1, "MERGE": 2, "MAPPING": 8, "ASSOCIATION": 13}
+    assert {kind.name: int(kind) for kind in Kind} == numbers
 
 
 def test_a_report_counts_and_cannot_be_changed() -> None:

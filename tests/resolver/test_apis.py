@@ -80,7 +80,7 @@ def test_an_association_is_judged_as_an_identify_is(make: Any) -> None:
 
 
 @both
-@pytest.mark.rule("2.verbs")
+@pytest.mark.rule("2.verbs", "2.api")
 @pytest.mark.parametrize(
     ("api", "allowed"),
     [("original", {0, 1, 2, 8}), ("simplified", {8, 13}), ("legacy", {1, 8})],

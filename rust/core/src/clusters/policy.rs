@@ -216,8 +216,8 @@ impl Policy {
     /// Returns the outcome of a link between two known IDs (SPEC 2, from step 3).
     ///
     /// Reads as the specification does, from top to bottom: the first check that applies decides.
-    /// An association is judged as an `$identify` is. Kinds that no event states by itself are judged
-    /// by [`Self::judge_mapping`], or not at all.
+    /// An association is judged as an `$identify` is. Kinds that no event states by itself are
+    /// judged by [`Self::judge_mapping`], or not at all.
     #[expect(clippy::inline_always, reason = "two callers, of which one is called for every link")]
     #[inline(always)]
     pub(crate) fn judge(&self, kind: Kind, facts: &impl Facts) -> Outcome {

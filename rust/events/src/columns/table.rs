@@ -49,18 +49,17 @@ pub fn is_plain(name: &str) -> bool {
 }
 
 /// Returns the ID of an event of Simplified ID Merge, by what it names (SPEC 3).
-fn sender<'a>(
-    named: [Option<&Cell<'a>>; 2],
-    id: Option<Cow<'a, str>>,
-    sent: Option<Cow<'a, str>>,
-    buffer: &'a str,
-) -> Option<Cow<'a, str>> {
+fn sender(
+    named: [Option<&Cell<'_>>; 2],
+    id: Option<&str>,
+    sent: Option<&str>,
+    buffer: &str,
+) -> Option<String> {
     let [device, user] = named.map(|cell| cell.and_then(|cell| cell.id(buffer)));
-    let named = Named::of(device.as_deref(), user.as_deref());
-    match named.event(id.as_deref(), sent.as_deref()) {
-        Event::Association { user, .. } => Some(Cow::Owned(user.to_owned())),
-        Event::Rewritten { id, .. } | Event::Sent(Sender::Id(id)) => Some(Cow::Owned(id.to_owned())),
-        Event::Sent(Sender::Device(device)) => Some(Cow::Owned(format!("{DEVICE_PREFIX}{device}"))),
+    match Named::of(device.as_deref(), user.as_deref()).event(id, sent) {
+        Event::Association { user, .. } => Some(user.to_owned()),
+        Event::Rewritten { id, .. } | Event::Sent(Sender::Id(id)) => Some(id.to_owned()),
+        Event::Sent(Sender::Device(device)) => Some(format!("{DEVICE_PREFIX}{device}")),
         Event::Nobodys => None,
     }
 }
@@ -196,7 +195,10 @@ impl TableBuilder {
         let own = distinct_id.and_then(|cell| cell.id(buffer));
         let own = match named {
             [None, None] => own,
-            named => sender(named, own, before.and_then(|cell| cell.id(buffer)), buffer),
+            named => {
+                let sent = before.and_then(|cell| cell.id(buffer));
+                sender(named, own.as_deref(), sent.as_deref(), buffer).map(Cow::Owned)
+            }
         };
         let before = before.and_then(|cell| cell.id(buffer).or_else(|| cell.text(buffer)));
         self.before.append_option(before.or(own.clone()));

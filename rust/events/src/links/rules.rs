@@ -115,8 +115,8 @@ impl Rules {
         self.device_and_user.is_some()
     }
 
-    /// Takes ordinary events for those of Simplified ID Merge, which state links if they have both a
-    /// device and a user; None if there are too many keys.
+    /// Takes ordinary events for those of Simplified ID Merge, which state links if they have both
+    /// a device and a user; None if there are too many keys.
     #[must_use]
     pub fn simplified(mut self) -> Option<Self> {
         let places = DEVICE_AND_USER.map(|key| self.place(key.to_owned()));
@@ -202,7 +202,7 @@ impl Rules {
                         _ => return None,
                     },
                 };
-                let reason = self.reason(values, text)?;
+                let reason = Some(self.reason(values, text)?).filter(|reason| !reason.is_empty());
                 let code = if reason.is_some() { refused(rule.code) } else { rule.code };
                 (code, Some(first), Some(second), reason)
             }
@@ -238,7 +238,7 @@ impl Rules {
         let [device, user] = places.map(id);
         let named = Named::of(device?, user?);
         if let Some((device, user)) = named.both() {
-            let reason = self.reason(values, &text)?;
+            let reason = Some(self.reason(values, &text)?).filter(|reason| !reason.is_empty());
             let code = Kind::Association as u8;
             let code = if reason.is_some() { refused(code) } else { code };
             return Some((code, Some(device), Some(user), reason));
@@ -266,20 +266,17 @@ impl Rules {
         })
     }
 
-    /// Returns Mixpanel's reason for refusing an event, if it has one; None if the caller words it.
-    fn reason<'a>(
-        &self,
-        values: &[Value<'a>],
-        text: impl Fn(&OperandId<'a>) -> &'a str,
-    ) -> Option<Option<&'a str>> {
+    /// Returns Mixpanel's reason for refusing an event, empty if it has none; None if the caller words
+    /// it.
+    fn reason<'a>(&self, values: &[Value<'a>], text: impl Fn(&OperandId<'a>) -> &'a str) -> Option<&'a str> {
         let is_reason = |value: &&Value<'a>| match value {
             Value::Absent | Value::Null => false,
             Value::Id(reason) => !text(reason).is_empty(),
             Value::NoId | Value::Number | Value::Pair(..) => true,
         };
         match self.verdicts.iter().map(|&place| &values[place]).find(is_reason) {
-            None => Some(None),
-            Some(Value::Id(reason)) => Some(Some(text(reason))),
+            None => Some(""),
+            Some(Value::Id(reason)) => Some(text(reason)),
             Some(_) => None,
         }
     }

@@ -16,8 +16,8 @@ impl Scanner {
     /// `items` is the array behind its opening bracket, or a part of it from an item on, which has
     /// to be whole items up to the given `end`.
     ///
-    /// Returns None if it is not, an item is neither an object nor a list, one is longer than a line
-    /// may be, more than [`MOST_HOLES`] are declined, or the text is no UTF-8.
+    /// Returns None if it is not, an item is neither an object nor a list, one is longer than a
+    /// line may be, more than [`MOST_HOLES`] are declined, or the text is no UTF-8.
     pub fn scan_items(&self, items: &[u8], end: End) -> Option<Scan> {
         let text = simdutf8::basic::from_utf8(items).ok()?;
         check_length(&[], items).ok()?;

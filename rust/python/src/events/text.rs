@@ -24,8 +24,8 @@ enum Container {
 
 #[pymethods]
 impl Items {
-    /// Take the form of the text, or the page's list, as `Beginning` knows it; none for an array, and
-    /// "rest" for one behind a comma.
+    /// Take the form of the text, or the page's list, as `Beginning` knows it; none for an array,
+    /// and "rest" for one behind a comma.
     #[new]
     #[pyo3(signature = (form=None))]
     fn new(form: Option<&str>) -> PyResult<Self> {

@@ -180,7 +180,7 @@ def is_verb(event: Mapping[str, Any], api: Api) -> bool:
 
 def verb_of(event: Mapping[str, Any]) -> Kind:
     """Return the kind of the link that an identity event states, or would if it were whole."""
-    return _KINDS[original_of(event)["event"]]
+    return _KINDS[original_of(event).get("event", "")]
 
 
 def link_of(event: Mapping[str, Any], source: Source, api: Api = "original") -> Link | None:

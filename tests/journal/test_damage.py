@@ -294,7 +294,7 @@ _NO_JOURNALS: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "a text": (lambda path: path.write_text("no database"), JournalError, "no journal, .*choose another"),
     "a database": (_other_database, JournalError, "a file of SQLite, and no journal .*choose another"),
     "an empty file": (Path.touch, JournalError, "an empty file, .*put back a copy .*or delete it"),
-    "a format": (_other_format, JournalError, "has format 7, .*reads formats 1, 2 and 3; read it with"),
+    "a format": (_other_format, JournalError, "has format 7, .*reads formats 1, 2, 3 and 4; read it with"),
     "a directory": (Path.mkdir, IsADirectoryError, "is a directory; name a journal's file"),
 }
 

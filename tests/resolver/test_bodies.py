@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge import Outcome, Resolver, _core
+from idmerge import Kind, Outcome, Resolver, _core
 from idmerge._steps import coded_rules
 from idmerge.errors import MalformedEventError
 from idmerge.resolver import MAX_BODY
@@ -131,7 +131,7 @@ def test_items_that_are_no_events_are_not_read_in_python() -> None:
     def step_of(item: Any) -> Any:
         raise AssertionError(f"{item} came to Python")
 
-    reader = _core.EventReader(coded_rules("import"), step_of)
+    reader = _core.EventReader(coded_rules("import", "original"), step_of, False, Kind.IDENTIFY)  # noqa: FBT003
     body = gzip.compress(b'[1, "a", [{}], null, {}, {"properties": {}}, {"event": "a"}]')
     outcomes, rows = Resolver()._take_body(reader, body, None, MAX_BODY)
     assert (outcomes.tolist(), rows.tolist()) == ([Outcome.MALFORMED] * 4, [0, 1, 2, 3])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from idmerge import DEFAULT_BLOCKED_IDS, Kind, Outcome, Policy, Resolver, reference
-from strategies import ANONYMOUS, D1, D2, D3, NEAR_MISSES
+from strategies import ANONYMOUS, D1, D2, D3, NEAR_MISSES, policy_with
 
 Either = Resolver | reference.Resolver
 
@@ -89,7 +89,7 @@ def test_a_device_and_its_prefixed_form_are_two_ids(make: Any) -> None:
 @pytest.mark.rule("2.3")
 @pytest.mark.parametrize("kind", Kind)
 def test_step_3_an_id_and_itself_are_same_ids_and_become_known(make: Any, kind: Kind) -> None:
-    r = make()
+    r = make(policy_with(kind))
     assert r.link(kind, "not-even-a-uuid", "not-even-a-uuid") is Outcome.SAME_IDS
     assert "not-even-a-uuid" in r
 

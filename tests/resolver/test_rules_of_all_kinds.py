@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from idmerge import Kind, Outcome, Policy, Resolver, reference
-from strategies import D1, D2
+from strategies import D1, D2, policy_with
 
 
 @pytest.fixture(params=[Resolver, reference.Resolver], ids=["core", "reference"])
@@ -18,8 +18,8 @@ def make(request: pytest.FixtureRequest) -> Any:
 @pytest.mark.rule("2.identify.5", "2.create_alias.4", "2.merge.4")
 @pytest.mark.parametrize("kind", Kind)
 def test_a_link_within_a_cluster_is_unchanged_whatever_else_would_reject_it(make: Any, kind: Kind) -> None:
-    r = make(Policy(max_cluster_size=2))
-    r.identify(D1, "U1")
+    r = make(policy_with(kind, max_cluster_size=2))
+    r.link(Kind.MAPPING, D1, "U1")
     assert r.link(kind, D1, "U1") is Outcome.UNCHANGED
     assert r.link(kind, D1, "U1") is Outcome.UNCHANGED  # Although D1 is claimed, or an alias.
     assert r.members("U1") == [D1, "U1"]
@@ -28,8 +28,8 @@ def test_a_link_within_a_cluster_is_unchanged_whatever_else_would_reject_it(make
 @pytest.mark.rule("2.identify.7", "2.create_alias.6", "2.merge.5", "8.keep apart")
 @pytest.mark.parametrize("kind", Kind)
 def test_ids_that_are_kept_apart_are_joined_by_no_kind_of_link(make: Any, kind: Kind) -> None:
-    r = make(Policy(max_cluster_size=2))
-    r.merge("U1", "U2")
+    r = make(policy_with(kind, max_cluster_size=2))
+    r.link(Kind.MAPPING, "U1", "U2")
     r.keep_apart(D1, "U2")
     assert r.link(kind, D1, "U1") is Outcome.KEPT_APART  # A cluster of three would be too large, too.
     assert r.members("U1") == ["U1", "U2"]

@@ -87,6 +87,12 @@ policies = st.builds(
     evidence=st.sampled_from([True, True, False]),
 )
 
+
+def policy_with(kind: Kind, **rules: Any) -> Policy:
+    """Return a policy of an API that has links of this kind."""
+    return Policy(api="simplified" if kind is Kind.ASSOCIATION else "original", **rules)
+
+
 original_policies = policies.filter(lambda policy: policy.api == "original")
 """Those of the Original API, which is what tables of events are read by."""
 

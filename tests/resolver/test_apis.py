@@ -315,6 +315,8 @@ def test_the_command_joins_devices_and_users(tmp_path: Path) -> None:
         assert result.stdout.splitlines()[1:] == ["$device:d,ana,2", "ana,ana,2"]
         assert "1  VERB_NOT_ALLOWED" in result.stderr
         assert "looks like Simplified" not in result.stderr
+    shown = CliRunner().invoke(commands, ["show", "ana", str(path), "--api", "simplified"])
+    assert (shown.exit_code, "$device:d" in shown.stdout) == (0, True)
     again = CliRunner().invoke(commands, ["resolve", str(path), "--journal", journal])
     assert again.exit_code == 0, "the journal states its API"
     other = CliRunner().invoke(commands, ["resolve", str(path), "--journal", journal, "--api", "legacy"])

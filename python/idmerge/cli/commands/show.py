@@ -15,6 +15,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import labelled, print_lines, rows
 from idmerge.cli.options import (
     FILES_HELP,
+    api_option,
     canonical_option,
     check_rules_are_left_out,
     files_argument,
@@ -29,9 +30,10 @@ from idmerge.files.judging import JudgedLink
 from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from idmerge.files import Piece
     from idmerge.files.judging import JudgedLink
 
 
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 )
 @picture_options
 @dialect_options
+@api_option
 @list_malformed_option
 @canonical_option
 @policy_options
@@ -130,6 +133,14 @@ def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Itera
         yield from rejected_rows(rejected)
 
 
+def _scanned(
+    source: RereadableFile, on_bytes: Callable[[int], object], resolver: Resolver, spelling: Spelling
+) -> Iterator[Piece]:
+    return scan(
+        source.path, name=source.name, on_bytes=on_bytes, api=resolver.policy.api, **spelling.arguments
+    )
+
+
 def _resolved(
     files: Sequence[str],
     sources: Sequence[RereadableFile],
@@ -140,7 +151,7 @@ def _resolved(
     """Apply every link to ``resolver``: the first pass, which finds the members."""
     with progress("first pass", total_size(files)) as bar:
         for source in sources:
-            for piece in scan(source.path, name=source.name, on_bytes=bar.advance, **spelling.arguments):
+            for piece in _scanned(source, bar.advance, resolver, spelling):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                 else:
@@ -159,7 +170,7 @@ def _touching(
     touching: list[JudgedLink] = []
     with progress("second pass", total_size(files)) as bar:
         for source in sources:
-            for piece in scan(source.path, name=source.name, on_bytes=bar.advance, **spelling.arguments):
+            for piece in _scanned(source, bar.advance, resolver, spelling):
                 links = piece.judged(piece.apply_to(resolver))
                 touching += (link for link in links if link.first in members or link.second in members)
     return touching

@@ -43,7 +43,7 @@ def test_the_mapping_of_the_past_is_that_of_its_position() -> None:
     result = run("mapping", IDS, "--as-of", 2, "-o", "then.parquet")
     assert result.stdout == ""
     assert set(parquet.read_table("then.parquet")["cluster_size"].to_pylist()) == {2}
-    assert result.stderr == "written     4 rows to then.parquet\n4 IDs as of position 2\n"
+    assert result.stderr == "4 IDs as of position 2\nwritten     4 rows to then.parquet\n"
 
 
 def test_changes_are_those_since_a_position_and_say_where_to_go_on() -> None:

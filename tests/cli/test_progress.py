@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,16 @@ import pytest
 
 from command_line import ndjson
 from idmerge import DurableResolver
+from idmerge._formatting import display_width
 from idmerge.cli import progress as module
+from idmerge.cli.messages import tell
 from idmerge.cli.progress import Progress, numbers_of, progress, without_display, working
 from idmerge.testing import events
 from terminal import on_a_terminal
 
 pytest.importorskip("rich")
+
+from rich.console import Console
 
 
 def work(
@@ -96,6 +102,85 @@ def test_nothing_is_shown_while_data_go_to_the_terminal(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("name", ["x[/x].store", "ids[old].idmerge", ":smile:", "a[bold]b"])
+@pytest.mark.parametrize("total", [None, 10])
+def test_a_name_in_a_description_is_shown_as_it_is(name: str, total: int | None) -> None:
+    written = StringIO()
+    console = Console(file=written, width=80)
+    console.print(module._drawn(work(f"opening {name}", total, "things"), console))
+    assert f"opening {name} " in written.getvalue()
+
+
+@pytest.mark.parametrize("description", ["f" * 300, "東京" * 80, "f"])
+@pytest.mark.parametrize("total", [None, 10**9])
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_description_is_cut_to_fit_the_terminal(description: str, total: int | None, width: int) -> None:
+    written = StringIO()
+    console = Console(file=written, width=width)
+    console.print(module._drawn(work(description, total), console))
+    (line,) = written.getvalue().splitlines()
+    assert display_width(line) <= width
+    assert ("…" in line) == (len(description) > 1)
+
+
+def test_messages_are_printed_together_in_their_order(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_made_up_terminal(monkeypatch)
+    many = 2_000
+    with working("outer"):
+        time.sleep(0.5)
+        assert "outer" in capsys.readouterr().err
+        for number in range(many):
+            tell(f"[{number}]")
+    shown = capsys.readouterr().err
+    printed = re.findall(r"^\s*\[(\d+)\]$", plain(shown), flags=re.MULTILINE)
+    assert printed == [str(number) for number in range(many)]
+    frames = shown.count("outer")
+    assert 0 < frames < many / 10
+
+
+def test_a_second_message_comes_while_the_work_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_made_up_terminal(monkeypatch)
+    with working("outer"):
+        time.sleep(0.5)
+        tell("first")
+        time.sleep(0.5)
+        assert "first\n" in plain(capsys.readouterr().err)
+
+
+def test_an_interrupt_while_the_display_begins_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_made_up_terminal(monkeypatch)
+    begun: list[bool] = []
+    made = module._live
+
+    def slowly(work: Progress) -> Any:
+        time.sleep(0.3)
+        live = made(work)
+        monkeypatch.setattr(live, "start", lambda **_: begun.append(True))
+        return live
+
+    monkeypatch.setattr(module, "_live", slowly)
+    display = module._Display(work())
+    display.start()
+    time.sleep(0.1)
+    join, calls = display._thread.join, []
+
+    def interrupted() -> None:
+        calls.append(True)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        join()
+
+    monkeypatch.setattr(display._thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        display.stop()
+    assert not display._thread.is_alive()
+    assert begun == []
+
+
 def test_an_interrupt_takes_the_display_away_and_gives_the_cursor_back(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,9 +237,13 @@ def test_a_terminal_shows_a_bar_by_bytes_and_the_notes_whole() -> None:
 
 def test_short_work_shows_no_bar_and_loads_no_rich() -> None:
     Path("f.ndjson").write_bytes(ndjson(events(100)))
-    shown = on_a_terminal("resolve", "f.ndjson", delay=60)
-    assert "reading" not in shown
+    imports = {"PYTHONPROFILEIMPORTTIME": "1"}  # Python lists them on standard error.
+    shown = on_a_terminal("resolve", "f.ndjson", delay=60, environment=imports)
+    assert "reading " not in shown
     assert "\x1b[?25l" not in shown  # A display hides the cursor.
+    loaded = {line.rpartition("|")[2].strip() for line in shown.splitlines() if "import time:" in line}
+    assert {"click", "idmerge.cli.progress"} <= loaded
+    assert not any(name.split(".")[0] == "rich" for name in loaded)
 
 
 def test_a_terminal_shows_how_far_a_journal_is_checked() -> None:
@@ -182,6 +271,8 @@ def test_a_terminal_shows_how_far_a_journal_is_checked() -> None:
         (["doctor", "f.ndjson"], "reading twice|examining"),
         (["profiles", "u.ndjson", "--events", "f.ndjson"], "starting|reading|making the table"),
         (["show", "user-1013", "f.ndjson"], "first pass|second pass"),
+        (["show", "user-0", "ids", "--svg", "x.svg"], "drawing"),
+        (["why", "user-0", "user-1", "ids", "--html", "x.html"], "drawing"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -203,9 +294,29 @@ def test_colours_are_left_out_where_they_are_not_wanted() -> None:
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", without)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [["mapping", "ids"], ["mapping", "ids", "--format", "ndjson"], ["generate", "--events", "100000"],
+     ["stitch", "f.ndjson", "-o", "-"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_bar_is_drawn_over_a_pager(call: list[str]) -> None:
+    journal(20)
+    Path("f.ndjson").write_bytes(ndjson(events(40_000)))
+    pager = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert pager.stdin is not None
+    try:
+        assert "writing" not in plain(on_a_terminal(*call, stdout=pager.stdin.fileno()))
+    finally:
+        pager.stdin.close()
+        pager.wait()
+    with Path("out").open("wb") as file:
+        assert re.search(r"writing ", plain(on_a_terminal(*call, stdout=file.fileno())))
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_bar_fits_the_terminal(width: int) -> None:
-    Path("f" * 40).write_bytes(ndjson(events(40_000)))
-    for call in (["resolve", "f" * 40], ["doctor", "f" * 40]):
+    Path("f").write_bytes(ndjson(events(40_000)))
+    for call in (["resolve", "f"], ["doctor", "f"]):
         for line in re.split(r"[\r\n]", plain(on_a_terminal(*call, width=width))):
             assert len(line) <= width

@@ -14,26 +14,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PROGRAM = (
-    "import sys; from idmerge.cli import main, progress; progress.DELAY = float(sys.argv.pop(1));"
-    "progress.FRAMES_A_SECOND = 50;"
-    "sys.argv[0] = 'idmerge'; progress.DELAY or __import__('rich.live', fromlist=['*']);"
-    "main()"
-)
+PROGRAM = """
+import sys, time
+from idmerge.cli import main, progress
+progress.DELAY = float(sys.argv.pop(1))
+progress.FRAMES_A_SECOND = 50
+sys.argv[0] = "idmerge"
+if not progress.DELAY:
+    begin = progress._Display.start
+    def start(display):
+        begin(display)
+        while display._thread.is_alive() and not display._is_shown:  # However short the work is.
+            time.sleep(0.001)
+    progress._Display.start = start
+main()
+"""
 
 
 def on_a_terminal(
     *arguments: object,
     width: int = 120,
     delay: float = 0,
-    stdout: bool = False,
+    stdout: bool | int = False,
     environment: Mapping[str, str] | None = None,
     code: int | None = 0,
 ) -> str:
     """Return what ``idmerge ARGUMENTS`` writes to a terminal of so many columns.
 
-    Standard error goes there, standard output only if ``stdout``. A progress is shown after
-    ``delay`` seconds. The exit code must be ``code``, unless that is None.
+    Standard error goes there, standard output only if ``stdout`` is true; it may be the number of
+    another file. A progress is shown after ``delay`` seconds. The exit code must be ``code``,
+    unless that is None.
     """
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
@@ -41,7 +51,7 @@ def on_a_terminal(
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(delay), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
-        stdout=terminal if stdout else subprocess.DEVNULL,
+        stdout=terminal if stdout is True else stdout or subprocess.DEVNULL,
         stderr=terminal,
         env={**inherited, "TERM": "xterm-256color", **(environment or {})},
     ) as running:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -17,8 +18,9 @@ import click
 from idmerge._formatting import counted, printable
 from idmerge._naming import named, visible
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import tell_note, tell_written
+from idmerge.cli.messages import tell, tell_note, tell_written
 from idmerge.cli.progress import progress, without_display, working
+from idmerge.cli.wrapping import is_terminal
 from idmerge.errors import MissingExtraError
 from idmerge.files import STDIN, check_replaceable, replacing
 from idmerge.files.arrow import is_text
@@ -71,15 +73,32 @@ def check_csv_safe(*suffixes: str, csv_safe: bool) -> None:
 
 @contextmanager
 def standard_output() -> Iterator[BinaryIO]:
-    """Open standard output for bytes; what it cannot take is an error within the block."""
+    """Open standard output for bytes; what it cannot take is an error within the block.
+
+    No bar is shown meanwhile on a terminal, or over a pager, which a pipe may lead to.
+
+    Raises:
+        OSError: Standard output is closed or full.
+    """
+    if sys.stdout is None:
+        raise OSError("standard output is closed; name a file by -o")
     sys.stdout.flush()
     try:
-        with without_display() if sys.stdout.isatty() else nullcontext():
+        with without_display() if _may_be_looked_at() else nullcontext():
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
     except OSError:
         _discard_unwritten()
         raise
+
+
+def _may_be_looked_at() -> bool:
+    """Return whether standard output is a terminal or a pipe."""
+    try:
+        mode = os.fstat(sys.stdout.fileno()).st_mode
+    except OSError:  # A stream of Python's own has no number.
+        return False
+    return is_terminal(sys.stdout) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _discard_unwritten() -> None:
@@ -96,7 +115,7 @@ def print_table(table: pa.Table, *, csv_safe: bool, suffix: str = ".csv") -> Non
 
 def shown_table(table: pa.Table) -> pa.Table:
     """Return ``table`` as standard output gets it: with escapes if that is a terminal."""
-    return _visible(table) if sys.stdout.isatty() else table
+    return _visible(table) if is_terminal(sys.stdout) else table
 
 
 def _visible(table: pa.Table) -> pa.Table:
@@ -268,14 +287,20 @@ def suffix_of(output: str | None) -> str:
 table_option = output_option("here instead of standard output")
 
 
-def write_or_print(table: pa.Table, output: str | None, *, csv_safe: bool) -> None:
-    """Write ``table`` to the file ``output``, or to standard output."""
-    if output is None or output == STDOUT:
+def write_or_print(
+    table: pa.Table, output: str | None, *, csv_safe: bool, summary: str | None = None
+) -> None:
+    """Write ``table`` to the file ``output``, or to standard output; then print the ``summary``."""
+    to_file = None if output is None or output == STDOUT else output
+    if to_file is None:
         print_table(table, csv_safe=csv_safe, suffix=suffix_of(output))
-        return
-    with replacing(output) as stream:
-        write_table(table, suffix_of(output), stream, csv_safe=csv_safe)
-    tell_written(counted(table.num_rows, "row"), output)
+    else:
+        with replacing(to_file) as stream:
+            write_table(table, suffix_of(output), stream, csv_safe=csv_safe)
+    if summary is not None:
+        tell(summary)
+    if to_file is not None:
+        tell_written(counted(table.num_rows, "row"), to_file)
 
 
 def check_outputs(read: Iterable[str], outputs: Mapping[str, str | None]) -> None:
@@ -306,7 +331,7 @@ def check_table_output(read: Iterable[str], output: str | None, *, csv_safe: boo
 
 def check_printed(suffix: str) -> None:
     """Raise a usage error if standard output is a terminal and the format is no text."""
-    if suffix in BINARY and sys.stdout.isatty():
+    if suffix in BINARY and is_terminal(sys.stdout):
         raise click.UsageError(
             f"{suffix.removeprefix('.')} is no text, and standard output is a terminal; name a file by -o"
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from idmerge.cli.messages import tell_written
 from idmerge.cli.output import check_outputs, file_option
+from idmerge.cli.progress import working
 from idmerge.cli.rules import RULES
 from idmerge.files import replacing
 from idmerge.pages import clusters, diagram
@@ -44,11 +45,12 @@ def draw(make: Callable[[], Graph], svg_file: str | None, html_file: str | None)
     """Draw the graph that ``make`` returns to the files that are given."""
     if not svg_file and not html_file:
         return
-    graph = make()
-    if svg_file:
-        _write(diagram.svg(graph), svg_file)
-    if html_file:
-        _write(clusters.page(graph, RULES), html_file)
+    with working("drawing"):
+        graph = make()
+        if svg_file:
+            _write(diagram.svg(graph), svg_file)
+        if html_file:
+            _write(clusters.page(graph, RULES), html_file)
 
 
 def _write(content: bytes, path: str) -> None:

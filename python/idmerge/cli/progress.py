@@ -1,11 +1,11 @@
 """Progress on a terminal: a bar where the total is known, else a spinner; nothing elsewhere.
 
 1. A bar or a spinner is there after `DELAY` seconds: short work shows neither, and loads no rich.
-2. Threads show it, which read the numbers of a `Progress` whenever they draw. So the work never
-   waits for them, and a signal finds nothing half done.
-3. Messages go above it (`idmerge.cli.messages`), and it leaves no trace.
-4. There is one at a time: work within other work is shown in the place of that. There is none while
-   data go to a terminal (`without_display`).
+2. A thread shows it, which reads the numbers of a `Progress` whenever it draws. So the work never
+   waits for it, and a signal finds nothing half done.
+3. Messages go above it (`idmerge.cli.messages`), together in the next frame. It leaves no trace.
+4. There is one at a time: work within other work is shown in the place of the outer work. There is
+   none while data go to a terminal or into a pipe (`without_display`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import stat
 import sys
 import threading
+from collections import deque
 from contextlib import contextmanager
 from importlib.util import find_spec
 from time import monotonic
@@ -23,7 +24,7 @@ import click
 
 from idmerge._formatting import display_width, middle_cut
 from idmerge.cli.messages import printed_above, shown
-from idmerge.cli.wrapping import width_of
+from idmerge.cli.wrapping import is_terminal, width_of
 from idmerge.files import STDIN, RereadableFile, sorted_by_processing_time
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def progress(
         work.begin(before)
         return
     work = Progress(description, total, unit, then)
-    if _displays or not sys.stderr.isatty() or find_spec("rich") is None:
+    if _displays or not is_terminal(sys.stderr) or find_spec("rich") is None:
         yield work
         return
     display = _Display(work)
@@ -126,51 +127,84 @@ class _Display:
 
     def __init__(self, work: Progress) -> None:
         self.work = work
-        self._live: Live | None = None
-        self._timer = threading.Timer(DELAY, self._show)
-        self._timer.daemon = True
+        self._is_shown = False
+        self._lines: deque[str] = deque()
+        """Messages that the next frame prints."""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._show, daemon=True)
 
     def start(self) -> None:
-        self._timer.start()
+        self._thread.start()
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._stopped.set()
         try:
-            self._timer.join()
+            self._join()
         finally:
-            live, self._live = self._live, None
-            if live is not None:
-                live.stop()
+            self._join()  # Of which a signal may have ended the first.
+            self._is_shown = False
+            if self._lines:
+                click.echo(self._waiting(), err=True)
+
+    def _join(self) -> None:
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def print(self, line: str) -> None:
         """Print a line, which may be styled, above the bar."""
-        if self._live is None:
+        if self._is_shown:
+            self._lines.append(line)
+        else:
             click.echo(line, err=True)
-            return
-        from rich.text import Text  # noqa: PLC0415
 
-        self._live.console.print(Text.from_ansi(line), soft_wrap=True)
+    def _waiting(self) -> str:
+        """Take the lines that wait: together, as each time that lines are printed is a frame."""
+        return "\n".join(self._lines.popleft() for _ in range(len(self._lines)))
 
     def _show(self) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
-
-        console = Console(stderr=True, width=width_of(sys.stderr))
-        live = Live(
-            console=console,
-            transient=True,
-            refresh_per_second=FRAMES_A_SECOND,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            get_renderable=lambda: _drawn(self.work, console),
-        )
-        self._live = live  # From here on messages go through its lock.
+        """Draw frames until the work is done."""
+        if self._stopped.wait(DELAY):
+            return
+        live = _live(self.work)
+        if self._stopped.is_set():  # While rich was loaded.
+            return
+        self._is_shown = True
         live.start(refresh=True)
+        try:
+            while not self._stopped.wait(1 / FRAMES_A_SECOND):
+                self._print_waiting(live.console)
+                live.refresh()
+            self._print_waiting(live.console)
+        finally:
+            live.stop()
+
+    def _print_waiting(self, console: Console) -> None:
+        from rich.segment import Segment, Segments  # noqa: PLC0415
+
+        if self._lines:
+            # As they are: each has been wrapped and coloured.
+            console.print(Segments([Segment(f"{self._waiting()}\n")]), soft_wrap=True, end="")
+
+
+def _live(work: Progress) -> Live:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    console = Console(stderr=True, width=width_of(sys.stderr))
+    return Live(
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        get_renderable=lambda: _drawn(work, console),
+    )
 
 
 def _drawn(work: Progress, console: Console) -> RenderableType:
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     seconds, width = monotonic() - work.started, console.width
     numbers = numbers_of(work, seconds, is_wide=width >= WIDE)
@@ -183,10 +217,10 @@ def _drawn(work: Progress, console: Console) -> RenderableType:
     description = middle_cut(shown(work.description), room)
     line = Table.grid(padding=(0, 1))
     if work.total is None:
-        line.add_row(f"{before}{description}", numbers)
+        line.add_row(Text(f"{before}{description}"), numbers)
         return line
     longest = min(LONGEST_BAR, width - display_width(description) - len(numbers) - 2)
-    line.add_row(description, ProgressBar(work.total, work.count, longest), numbers)
+    line.add_row(Text(description), ProgressBar(work.total, work.count, longest), numbers)
     return line
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from idmerge._naming import visible
 from idmerge.cli.output import arrow_table, print_table, standard_output, write_table
+from idmerge.cli.wrapping import is_terminal
 from idmerge.files.csvtext import write_few
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Mapping:
             print_table(self._table, csv_safe=csv_safe, suffix=suffix)
             return
         columns = self._columns
-        if sys.stdout.isatty():
+        if is_terminal(sys.stdout):
             columns = {name: [_visible(cell) for cell in cells] for name, cells in columns.items()}
         with standard_output() as stream:
             write_few(columns, stream, csv_safe=csv_safe)

@@ -24,16 +24,21 @@ LABEL = 12
 """Columns of the label of an answer's line, with its blanks."""
 
 _WORD = re.compile(r"\s*\S+")
-_LABELLED = re.compile(rf"\S[^:]{{{LABEL - 3}}}  (?=\S)")
+_LABELLED = re.compile(rf"\S[^:]{{{LABEL - 3}}}  (?: *[\d,.]+  )?(?=\S)")
 _INDENTED = re.compile(r" +(?P<number>[\d,.]+  )?")
 
 
-def width_of(stream: IO[Any]) -> int | None:
+def is_terminal(stream: IO[Any] | None) -> bool:
+    """Return whether ``stream`` is a terminal; None is a standard stream that was closed."""
+    return stream is not None and stream.isatty()
+
+
+def width_of(stream: IO[Any] | None) -> int | None:
     """Return the columns of the terminal that ``stream`` writes to; None if it is no terminal.
 
     ``COLUMNS`` counts before what the terminal states.
     """
-    if not stream.isatty():
+    if stream is None or not is_terminal(stream):
         return None
     stated = os.environ.get("COLUMNS", "")
     if stated.isdecimal() and int(stated):
@@ -68,8 +73,9 @@ def wrapped(line: str, width: int | None) -> Iterator[str]:
 
 def _hang(plain: str) -> int:
     """Return the column in which the text of a line is continued."""
-    if _LABELLED.match(plain):
-        return LABEL
+    labelled = _LABELLED.match(plain)
+    if labelled is not None:
+        return labelled.end()
     indented = _INDENTED.match(plain)
     if indented is None:
         return 2

@@ -102,7 +102,7 @@ def _bars(rows: list[dict[str, Any]], width: int) -> Iterator[str]:
 def _mark() -> str:
     """Return a full block, or what the terminal's encoding has instead."""
     try:
-        "█".encode(sys.stdout.encoding or "ascii")
+        "█".encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return "#"
     return "█"

@@ -6,7 +6,6 @@ import click
 
 from idmerge._formatting import counted
 from idmerge.cli.journals import opened_to_read
-from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import (
     arrow_table,
@@ -45,5 +44,6 @@ def changes(*, path: str, since: int, output: str | None, csv_safe: bool) -> Non
     with working("opening") as work, opened_to_read(path) as resolver:
         work.begin("looking for changes")
         table, position = arrow_table(resolver.changes(since)), resolver.position
-    write_or_print(table, output, csv_safe=csv_safe)
-    tell(f"{counted(table.num_rows, 'canonical ID')} changed since {since:,}; ask since {position:,} next")
+    changed = counted(table.num_rows, "canonical ID")
+    summary = f"{changed} changed since {since:,}; ask since {position:,} next"
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary)

@@ -60,7 +60,7 @@ def generate(*, count: int, seed: int, identity_share: float, output: str | None
     """Write a workload; the help says more."""
     if math.isnan(identity_share):  # Which no range excludes.
         raise click.BadParameter("nan is no share", param_hint="--identity-share")
-    with progress("writing", count, unit="things") as bar, _opened(output) as stream:
+    with _opened(output) as stream, progress("writing", count, unit="things") as bar:
         for event in workload_events(count, seed=seed, identity_share=identity_share):
             stream.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
             bar.advance()

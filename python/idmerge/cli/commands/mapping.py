@@ -8,7 +8,6 @@ import click
 
 from idmerge._formatting import counted
 from idmerge.cli.journals import Moment, opened_to_read
-from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import (
     arrow_table,
@@ -53,5 +52,5 @@ def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_
     with working("opening") as work, opened_to_read(path, as_of) as resolver:
         work.begin("making the mapping")
         table, position = arrow_table(resolver.mapping()), resolver.position
-    write_or_print(table, output, csv_safe=csv_safe)
-    tell(f"{counted(table.num_rows, 'ID')} as of position {position:,}")
+    summary = f"{counted(table.num_rows, 'ID')} as of position {position:,}"
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary)

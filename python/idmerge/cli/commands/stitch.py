@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import numpy as np
@@ -166,9 +167,13 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     _tell_missing(properties, events)
     tell_renamed(events.renamed)
     run.events, run.outcomes = events.events, events.outcomes
-    with progress("writing", total, then="writing the rest") as bar:
-        if is_stdout:
-            count = _print(events, suffix, bar.advance, csv_safe=csv_safe)
+    # Standard output first: while it is a terminal or a pipe, no bar is drawn.
+    with (
+        standard_output() if is_stdout else nullcontext() as stream,
+        progress("writing", total, then="writing the rest") as bar,
+    ):
+        if stream is not None:
+            count = _print(events, suffix, stream, bar.advance, csv_safe=csv_safe)
         else:
             count = events.write(output, partition_by=partition_by, csv_safe=csv_safe, on_bytes=bar.advance)
     run.seconds = perf_counter() - started
@@ -195,15 +200,21 @@ def _checked_suffix(output: str, partition_by: str | None) -> str:
     return suffix or ".csv"
 
 
-def _print(events: StitchedEvents, suffix: str, on_bytes: Callable[[int], object], *, csv_safe: bool) -> int:
-    """Write the events to standard output and return how many there are."""
+def _print(
+    events: StitchedEvents,
+    suffix: str,
+    stream: BinaryIO,
+    on_bytes: Callable[[int], object],
+    *,
+    csv_safe: bool,
+) -> int:
+    """Write the events to ``stream``, standard output, and return how many there are."""
     import pyarrow as pa  # noqa: PLC0415
 
     schema = shown_table(events.schema.empty_table()).schema
     tables = (shown_table(pa.Table.from_batches([batch])) for batch in events.batches(on_bytes))
     batches = (batch for table in tables for batch in table.to_batches())
-    with standard_output() as stream:
-        return write_to_stream(stream, suffix, schema, batches, csv_safe=csv_safe)
+    return write_to_stream(stream, suffix, schema, batches, csv_safe=csv_safe)
 
 
 def _tell(piece: Any, report: Any, run: Run, links: RejectedLinks) -> None:

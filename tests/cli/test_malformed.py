@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from command_line import ndjson, run
@@ -103,10 +104,38 @@ def test_many_kinds_list_ten_lines_and_name_the_most_frequent(monkeypatch: pytes
     kinds += ndjson(rows).splitlines(keepends=True)
     kinds.append(NO_JSON)
     listed, after = told(COMMANDS["resolve"], [LINK, *[kind for kind in kinds for _ in range(9)]])
-    assert len(listed) <= malformed.SHOWN
+    assert len(listed) <= malformed.SHOWN + len(kinds)
     counts = [int(line.split()[0].replace(",", "")) for line in block(after)[1:]]
     assert sum(counts) == 9 * len(kinds)
     assert len(counts) <= malformed.KINDS + 1
+
+
+def test_the_first_line_of_each_kind_is_listed_up_to_twenty_kinds() -> None:
+    with click.Context(click.Command("resolve")):
+        lines = malformed.MalformedLines()
+        for number in range(3 * 25):
+            lines.add("bad", number + 1, f"kind {number // 3}: such")
+        told = [*lines.lines()]
+    assert lines.count == 75
+    hidden = 75 - (3 * 3 + 1 + 16)
+    assert f"{hidden} of them not listed" in told[0]
+
+
+def test_a_kind_that_comes_late_keeps_its_file_and_line() -> None:
+    kinds = [ndjson([row]) for row in ([1], "text", 7, None)]
+    assert len(kinds) == 4
+    names = ("$identify", "$create_alias", "$merge")
+    kinds += [ndjson([{"event": name, "properties": {}}]) for name in names]
+    lines = [kind for kind in [NO_JSON, *kinds] for _ in range(5)]
+    listed, after = told(COMMANDS["resolve"], [LINK, *lines])
+    counted = [int(line.split()[0].replace(",", "")) for line in block(after)[1:]]
+    assert sum(counted) == len(lines)
+    messages = {
+        line.split(":", 3)[3].split(",")[0]
+        for line in run("resolve", "bad", "--list-malformed").stderr.splitlines()
+        if line.startswith("malformed: ")
+    }
+    assert {line.split(":", 3)[3].split(",")[0] for line in listed} == messages
 
 
 def test_the_summary_is_the_last_thing_and_its_last_line_the_output() -> None:

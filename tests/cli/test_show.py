@@ -154,3 +154,12 @@ def test_a_directory_stands_for_the_files_in_it(tmp_path: Path) -> None:
     result = CliRunner().invoke(commands, ["resolve", str(tmp_path / "empty")])
     assert result.exit_code == 1
     assert "the directory holds no events: .ndjson" in result.output
+
+
+def test_malformed_lines_are_counted_before_an_id_that_is_not_known() -> None:
+    Path("bad").write_bytes(ndjson(STORY) + b"{\n" * 5)
+    Path("empty").touch()
+    lines = run("nobody", "bad", "empty", code=1).stderr.splitlines()
+    assert "malformed   5 lines passed over, 2 of them not listed (--list-malformed lists all)" in lines
+    assert "note        empty is empty: there is no event in it" in lines
+    assert lines[-1].startswith("idmerge: error: 'nobody' is not known")

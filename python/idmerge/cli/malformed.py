@@ -1,4 +1,4 @@
-"""Malformed lines: the first of each kind are printed as they come, all are counted by kind.
+"""Malformed lines: the first of each kind is printed as it comes, all are counted by kind.
 
 Under ``--strict`` the first one ends the run, under ``--list-malformed`` each one is printed.
 """
@@ -19,10 +19,10 @@ from idmerge.errors import FileFormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OF_A_KIND = 3
-"""Lines of one kind that are printed."""
-SHOWN = 10
-"""Lines of all kinds that are printed."""
+KINDS_LISTED = 20
+"""Kinds of which the first line is printed."""
+OF_A_KIND, SHOWN = 3, 10
+"""Lines of one kind that are printed while fewer than so many lines of all kinds are."""
 KINDS = 5
 """Kinds that a summary names."""
 MOST_KINDS = 1000
@@ -42,12 +42,12 @@ list_malformed_option = click.option(
     is_flag=True,
     expose_value=False,
     callback=_remember,
-    help=f"List every malformed line, not only the first {OF_A_KIND} of each kind.",
+    help="List every malformed line, not only the first ones of each kind.",
 )
 
 
 class MalformedLines:
-    """Counts malformed lines by kind and prints the first of each; the first ends a strict run."""
+    """Counts malformed lines by kind and prints the first of each; any ends a strict run."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
@@ -73,9 +73,15 @@ class MalformedLines:
         if len(self._kinds) >= MOST_KINDS and kind not in self._kinds:
             kind = OTHER
         self._kinds[kind] += 1
-        if self._lists_all or (self._kinds[kind] <= OF_A_KIND and self._printed < SHOWN):
+        if self._lists_all or self._is_listed(self._kinds[kind]):
             self._printed += 1
             print_lines([f"{coloured('malformed:', 'warning')} {shown(text)}"], err=True)
+
+    def _is_listed(self, number: int) -> bool:
+        """Return whether the line with this ``number`` of its kind is printed."""
+        if number == 1:
+            return len(self._kinds) <= KINDS_LISTED
+        return number <= OF_A_KIND and self._printed < SHOWN
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of a summary: how many, of which kinds, and how to see all."""

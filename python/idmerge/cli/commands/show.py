@@ -95,12 +95,12 @@ def show(  # noqa: PLR0913 - click hands over each option
     sources = [rereadable(path) for path in files]
     malformed = MalformedLines()
     resolver = _resolved(files, sources, Resolver(policy, canonical), spelling, malformed)
+    spelling.tell()
+    print_lines(malformed.lines(), err=True)
     if distinct_id not in resolver:
         raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
     members = resolver.members(distinct_id)
     links = _touching(frozenset(members), files, sources, Resolver(policy, canonical), spelling)
-    spelling.tell()
-    print_lines(malformed.lines(), err=True)
     print_lines(_answer(resolver.resolve(distinct_id), members, links))
 
 

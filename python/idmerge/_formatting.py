@@ -105,7 +105,7 @@ def aligned(
         first_ragged = len(row) - ragged
         for number, places in enumerate(lines):
             cells = [
-                _padded(row[place], 0 if place >= first_ragged else widths[place], on_left=place in right)
+                padded(row[place], 0 if place >= first_ragged else widths[place], on_left=place in right)
                 for place in places
             ]
             line = f"{BROKEN_INDENT if number else GAP}{GAP.join(cells)}".rstrip()
@@ -126,7 +126,8 @@ def _broken(widths: Sequence[int], width: int | None) -> Iterator[list[int]]:
     yield places
 
 
-def _padded(text: str, width: int, *, on_left: bool) -> str:
+def padded(text: str, width: int, *, on_left: bool) -> str:
+    """Return ``text`` with blanks, so that it takes ``width`` columns."""
     blanks = " " * (width - display_width(text))
     return f"{blanks}{text}" if on_left else f"{text}{blanks}"
 
@@ -139,11 +140,23 @@ def beginning(text: str | None) -> str:
 
 
 def middle_cut(text: str, longest: int) -> str:
-    """Return ``text``, or the beginning and the end of one of more than ``longest`` characters."""
-    if len(text) <= longest:
+    """Return ``text``, or the beginning and the end of one of more than ``longest`` columns."""
+    if display_width(text) <= longest:
         return text
+    if longest < 1:
+        return ""
     tail = longest // 3
-    return f"{text[: longest - tail - 1]}…{text[-tail:]}"
+    return f"{_fitting(text, longest - tail - 1)}…{_fitting(text[::-1], tail)[::-1]}"
+
+
+def _fitting(text: str, columns: int) -> str:
+    """Return the longest beginning of ``text`` that takes so many columns at most."""
+    taken = 0
+    for place, one in enumerate(text):
+        taken += display_width(one)
+        if taken > columns:
+            return text[:place]
+    return text
 
 
 def full(text: str | None) -> str:

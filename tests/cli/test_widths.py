@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from command_line import ndjson, run
-from idmerge._formatting import aligned, display_width
+from idmerge._formatting import aligned, display_width, middle_cut
 from idmerge.cli.messages import COLOURS, labelled
 from idmerge.cli.wrapping import wrapped
+from idmerge.questions.tables import text_lines
 from idmerge.testing import events
 from terminal import on_a_terminal
 
@@ -47,6 +48,8 @@ def test_a_line_is_continued_under_its_text() -> None:
         (labelled("links", text), 12),
         (labelled("", text), 12),
         (f"{'':12}{7:>7,}  {text}", 21),
+        (f"{labelled('largest', f'{21:>7,}')}  {text}", 21),
+        (labelled("read", f"600 events {text}"), 12),
         (f"    f.ndjson:7  {text}", 6),
         (f"idmerge: error: {text}", 2),
     ]:
@@ -79,6 +82,39 @@ def test_rows_are_broken_before_the_same_cell_if_one_does_not_fit() -> None:
 def test_columns_of_wide_characters_stay_aligned() -> None:
     first, second = aligned([("東京", "x"), ("ab", "y")])
     assert first.index("x") + 2 == second.index("y")
+
+
+@pytest.mark.parametrize("width", [None, 60])
+def test_the_rows_of_an_answer_with_wide_characters_stay_aligned(width: int | None) -> None:
+    names = ["spring", "東京" * 40, "夏", "e\u0301te\u0301", ""]
+    cells = [[name, *map(str, range(4))] for name in names]
+    headings = ["campaign", *["people", "rate"] * 2]
+    lines = [*text_lines(headings, cells, has_key=True, width=width)]
+    tables = "\n".join(lines).split("\n\n")  # One of each version, if both do not fit side by side.
+    assert len(tables) == (1 if width is None else 2)
+    for table in tables:
+        _, *rows = table.splitlines()
+        assert len({*map(display_width, rows)}) == 1
+    if width is not None:
+        assert max(map(display_width, lines)) <= width
+
+
+@given(st.text(st.sampled_from("ab東e\u0301"), max_size=30), st.integers(-3, 30))
+def test_a_text_that_is_cut_in_the_middle_fits_and_keeps_both_ends(text: str, longest: int) -> None:
+    short = middle_cut(text, longest)
+    assert display_width(short) <= max(longest, 0)
+    if display_width(text) <= longest:
+        assert short == text
+    elif longest > 0:
+        begin, mark, end = short.partition("…")
+        assert mark
+        assert text.startswith(begin)
+        assert text.endswith(end)
+
+
+def test_a_measurement_fits_the_terminal() -> None:
+    lines = STYLES.sub("", on_a_terminal("bench", "--ids", "200", width=60, delay=60, stdout=True))
+    assert max(map(len, lines.splitlines())) <= 60
 
 
 # Commands
@@ -114,7 +150,6 @@ CALLS: list[Sequence[str]] = [
     ["why", "user-1013", "user-1005", "ids"],
     ["journal", "ids"],
     ["verify", "ids"],
-    ["bench", "--ids", "200"],
     ["resolve", f"{'no-such-file/' * 3}f.ndjson"],
     ["resolve", "f.ndjson", "-o", "mapping.xls"],
     ["forget", "user-1013", "ids"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmerge._formatting import counted, cut, display_width, middle_cut
+from idmerge._formatting import counted, cut, display_width, middle_cut, padded
 from idmerge._html import cell, row, table
 from idmerge.pages.tables import MOST_ROWS, count_line
 from idmerge.questions.columns import VERSIONS
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 GAP = "  "
 LONGEST, SHORTEST = 60, 12
-"""Characters of a name in a table of text, and of one that is cut further to fit a terminal."""
+"""Columns of a name in a table of text, and of one that is cut further to fit a terminal."""
 
 
 def text_lines(
@@ -40,7 +40,8 @@ def text_lines(
         names = [headings[place] for place in places]
         rows = [[of[place] for place in places] for of in cells]
         needed = sum(
-            len(GAP) + max(len(headings[place]), *(len(of[place]) for of in cells), 0) for place in measures
+            len(GAP) + max(map(display_width, [headings[place], *(of[place] for of in cells)]))
+            for place in measures
         )
         room = width - max(needed, len(GAP) + len(label)) - len(GAP)
         if number:
@@ -58,7 +59,7 @@ def _side_by_side(  # noqa: PLR0913, PLR0917 - a table and its layout
 ) -> Iterator[str]:
     """Yield the table of some ``versions``, each of ``many`` columns from ``first`` on."""
     cells = [[*(middle_cut(text, longest) for text in of[:first]), *of[first:]] for of in cells]
-    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    widths = [max(map(display_width, column)) for column in zip(headings, *cells, strict=True)]
     above = [" " * width for width in widths[:first]]
     for number, label in enumerate(VERSIONS[version][1] for version in versions):
         start, end = first + number * many, first + (number + 1) * many
@@ -68,7 +69,7 @@ def _side_by_side(  # noqa: PLR0913, PLR0917 - a table and its layout
     yield f"{GAP}{GAP.join(above)}".rstrip()
     for texts in (headings, *cells):
         line = [
-            text.ljust(width) if place < first else text.rjust(width)
+            padded(text, width, on_left=place >= first)
             for place, (text, width) in enumerate(zip(texts, widths, strict=True))
         ]
         yield f"{GAP}{GAP.join(line)}".rstrip()

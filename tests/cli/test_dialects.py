@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -254,3 +255,11 @@ def test_a_directory_of_csv_alone_is_read_by_every_command(
     result = run(*command.split())
     assert "passed over in csv: notes.txt" in result.stderr
     assert "2 events" in result.stderr + result.stdout or "         2         2  100.0%" in result.stdout
+
+
+def test_a_shell_reads_the_option_that_a_refusal_names(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_text("event,time,$anon id\nA,1,x\n", encoding="utf-8")
+    message = run("resolve", tmp_path / "e.csv", code=1).stderr
+    options = shlex.split(message[message.rindex("or --column") :])[1:]
+    assert options == ["--column", "distinct_id=$anon id"]
+    assert run("resolve", tmp_path / "e.csv", *options).stdout.splitlines()[1:] == ["x,x,1"]

@@ -255,6 +255,10 @@ NO_IDS = {
         [{"event": "A", "properties": {"user_id": "u"}}] * 2,
         "; if it is in user_id: --column distinct_id=user_id",
     ),
+    "spaced.ndjson": (
+        [{"event": "A", "properties": {"user id": "u"}}] * 2,
+        "; if it is in user id: --column 'distinct_id=user id'",
+    ),
     "flat.ndjson": ([{"event": "Cron ran", "time": 5}] * 2, ""),
     "table.parquet": ([{"event": "A", "distinct_id": None, "time": "5"}] * 2, ""),
     "nested.parquet": ([{"event": "A", "properties": "{}"}] * 2, ""),

@@ -45,7 +45,8 @@ def commands(events: str) -> list[tuple[str, ...]]:
 def test_every_command_says_in_one_line_that_events_look_simplified(command: tuple[str, ...]) -> None:
     lines = run(*command).stderr.splitlines()
     (said,) = [line for line in lines if SIGN in line]
-    assert "identify,$device:DEVICE,USER" in said
+    assert "--api simplified" in said
+    assert "docs/doctor.md" in said
     assert not any(NO_LINK in line for line in lines)
 
 

@@ -7,6 +7,7 @@ which links pass *this check*; what the later checks say of them is not known.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -157,5 +158,6 @@ def without_ids(events: int, sample: Sample) -> str:
     else:
         what, place = f"none of {events:,} events has an ID", f"; the first is {sample.first}"
     likely = sample.likely_id
-    option = f"; if it is in {printable(likely)}: --column distinct_id={printable(likely)}" if likely else ""
+    given = shlex.quote(f"distinct_id={likely}")
+    option = f"; if it is in {printable(likely)}: --column {given}" if likely else ""
     return f"{what} (distinct_id){place if sample.first else ''}{option}"

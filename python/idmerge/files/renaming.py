@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge.errors import ColumnError, DialectError
@@ -105,7 +106,7 @@ def unread(names: Sequence[str], missing: Sequence[str], what: str = "events") -
     for role in missing:
         guessed[role] = _guess(names, role, [*guessed.values()])
     option = json.dumps(guessed, ensure_ascii=False)
-    options = " ".join(f"--column {role}={name}" for role, name in guessed.items())
+    options = " ".join(f"--column {shlex.quote(f'{role}={name}')}" for role, name in guessed.items())
     needs = [f"{ID} or {PROPERTIES}" if role == ID else role for role in missing]
     return DialectError(
         f"{what} need the column{'s' * (len(needs) > 1)} {', and '.join(needs)}; there are {listed(names)}. "

@@ -1,4 +1,5 @@
-// What axe misses in the theme's pages: a name of the search, and the keyboard's way to what scrolls.
+// Mends what axe reports on the theme's pages: the search has no name, and the keyboard does not
+// reach what scrolls.
 window.addEventListener("load", () => {
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
   const reachable = new ResizeObserver((entries) => {

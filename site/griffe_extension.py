@@ -15,6 +15,8 @@ class Docstrings(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Give each module the names of all errors, so that those in its docstrings are found."""
+        if "errors" not in pkg.members:  # Another package, of which ours inherits.
+            return
         errors = pkg["errors"]
         for module in _modules(pkg):
             for name in errors.classes:

@@ -71,15 +71,22 @@ def test_each_command_of_the_page_on_stitching_does_something(
         assert Path(arguments[arguments.index("-o") + 1]).exists()
 
 
-def test_the_first_command_prints_what_the_readme_shows() -> None:
+def test_the_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     install, command = blocks("sh")[0].splitlines()[0].split(" && ")
     assert install == "pip install '.[cli]'"
     name, *arguments = shlex.split(command)
     assert name == "idmerge"
     run = subprocess.run(
-        [sys.executable, "-m", "idmerge", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "idmerge", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert run.stdout.startswith("distinct_id,canonical_id,cluster_size\n")
+    assert run.stdout == ""
+    written = (tmp_path / arguments[-1]).read_text(encoding="utf-8")
+    assert written.startswith("distinct_id,canonical_id,cluster_size\n")
     # The number of seconds is the machine's.
     printed = re.sub(r"[\d.]+ s\b", "# s", run.stderr).splitlines()
     shown = re.sub(r"[\d.]+ s\b", "# s", blocks("text")[0]).splitlines()

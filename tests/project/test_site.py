@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -111,3 +112,18 @@ def test_the_site_is_built_without_a_warning(site: Any, tmp_path: Path) -> None:
     names += [f"idmerge.{module}.{name}" for module in site.MODULES for name in site._members(module)]
     assert [name for name in names if f'id="{name}"' not in built] == []
     assert len(names) > 90
+
+
+def test_a_package_without_errors_passes_the_extension_of_griffe() -> None:
+    griffe = pytest.importorskip("griffe")
+    extension = runpy.run_path(str(ROOT / "site" / "griffe_extension.py"))["Docstrings"]()
+    other = griffe.Module("other")
+    extension.on_package(pkg=other)
+    assert not other.members
+    collection = griffe.ModulesCollection()
+    ours, errors = griffe.Module("ours", modules_collection=collection), griffe.Module("errors")
+    collection["ours"] = ours
+    ours.set_member("errors", errors)
+    errors.set_member("PolicyError", griffe.Class("PolicyError"))
+    extension.on_package(pkg=ours)
+    assert ours.members["PolicyError"].target_path == "ours.errors.PolicyError"

@@ -266,8 +266,8 @@ impl Rules {
         })
     }
 
-    /// Returns Mixpanel's reason for refusing an event, empty if it has none; None if the caller words
-    /// it.
+    /// Returns Mixpanel's reason for refusing an event, empty if it has none; None if the caller
+    /// words it.
     fn reason<'a>(&self, values: &[Value<'a>], text: impl Fn(&OperandId<'a>) -> &'a str) -> Option<&'a str> {
         let is_reason = |value: &&Value<'a>| match value {
             Value::Absent | Value::Null => false,

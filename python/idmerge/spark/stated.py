@@ -125,7 +125,8 @@ def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
             kinds = np.where(is_nothing, np.uint8(Kind.MERGE), kinds)
             second = pc.if_else(pa.array(is_nothing), first, second)
         plain = [order, pa.array(kinds.astype(np.int8)), first, second]
-        counts = pa.array(_can_be_ids(policy, first, second))
+        # Links that the API has not are as if never sent.
+        counts = pa.array(_can_be_ids(policy, first, second) & (kinds != Kind.ASSOCIATION))
         yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(counts)
 
 

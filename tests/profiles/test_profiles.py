@@ -120,7 +120,7 @@ def test_many_updates_are_one_after_another(sent: list[Any]) -> None:
 def test_an_update_belongs_to_nobody_exactly_when_a_link_would(own: str, policy: Policy) -> None:
     profiles = Profiles(Resolver(policy))
     outcome = profiles.update({"$distinct_id": own, "$set": {"a": 1}})
-    refused = Resolver(policy).link(Kind.MERGE, own, "7" if policy.max_id_length == 1 else "other")
+    refused = Resolver(policy).link(Kind.MAPPING, own, "7" if policy.max_id_length == 1 else "other")
     assert (outcome is UpdateOutcome.INVALID_ID) == (refused is Outcome.INVALID_ID)
     assert len(profiles) == (outcome is not UpdateOutcome.INVALID_ID)
 

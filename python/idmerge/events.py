@@ -97,7 +97,7 @@ MALFORMED: Mapping[Api, Kind] = {
 IDENTITY_EVENTS = tuple(_KINDS)
 """The names of the events that state links."""
 DEVICE, USER = "$device_id", "$user_id"
-"""The properties by which events of Simplified ID Merge name their device and their user."""
+"""The device and the user, which SDKs send beside the ID, and which link in Simplified ID Merge."""
 SENT_ID = "$distinct_id_before_identity"
 """The ID as it was sent, in events whose ``distinct_id`` was rewritten to the canonical one."""
 VERDICTS = ("$failure_reason", "$identity_failure_reason")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted
+from idmerge.events import DEVICE, USER
 from idmerge.files.ids import odd_ids_in_words
 from idmerge.files.localtimes import LATE_TOO, zone_of
-from idmerge.files.names import DEVICE, PROCESSED, RECEIVED, USER
+from idmerge.files.names import PROCESSED, RECEIVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,9 +20,9 @@ from idmerge.doctor.clocks import EPOCH, Clocks
 from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
-from idmerge.events import IDENTITY_EVENTS
+from idmerge.events import DEVICE, IDENTITY_EVENTS, USER
 from idmerge.files.duplicates import Duplicates
-from idmerge.files.names import BEFORE, DEVICE, EVENT, INSERT_ID, PROCESSED, RECEIVED, TIME, USER
+from idmerge.files.names import BEFORE, EVENT, INSERT_ID, PROCESSED, RECEIVED, TIME
 from idmerge.files.opening import import_pyarrow
 from idmerge.policy import DEVICE_PREFIX
 

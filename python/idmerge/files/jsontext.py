@@ -20,7 +20,7 @@ from idmerge.files.choosing import ANY, Choice
 from idmerge.files.containers import CHUNK, PASSED_ON, TOO_LONG, ItemLines, PassedOn, RawLines, Rejoined
 from idmerge.files.dialects import MIXPANEL, NOT_EVENTS, RESOLVED, Dialect, listed
 from idmerge.files.ids import NeededIds
-from idmerge.files.items import Array
+from idmerge.files.items import BLANK, Array
 from idmerge.files.mappings import mapping_batches
 from idmerge.files.names import ID
 from idmerge.files.opening import BUFFER
@@ -47,7 +47,6 @@ Read = tuple[int, dict[str, Any], int]
 """The number of a line, its content, and its length."""
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-BLANK = b" \t\r\n"
 BLANK_TEXT = re.compile(rb"\s*")
 NO_LIST = b"\x03"
 """The first byte of a line with the keys of an object among pages that has no list."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge.errors import FileFormatError, MalformedEventError
-from idmerge.events import Kind, Link, original_of, parse
-from idmerge.files.kinds import kind_named
+from idmerge.errors import MalformedEventError
+from idmerge.events import Kind, Link, parse, verb_of
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def judged_event(
     try:
         return judged_link(path, line, parse(event, api=api), outcome)
     except MalformedEventError as error:
-        return JudgedLink(path, line, _kind_of(event), *error.operands, outcome, str(error))
+        return JudgedLink(path, line, verb_of(event), *error.operands, outcome, str(error))
 
 
 def judged_link(path: str, line: int, link: Link | None, outcome: Outcome) -> JudgedLink:
@@ -69,10 +68,3 @@ def judged_link(path: str, line: int, link: Link | None, outcome: Outcome) -> Ju
     if link is None:
         raise AssertionError(f"{path}:{line}: an ordinary event has no outcome")
     return JudgedLink(path, line, link.kind, link.first, link.second, outcome, None, link.refused)
-
-
-def _kind_of(event: Mapping[str, Any]) -> Kind:
-    kind = kind_named(original_of(event)["event"])
-    if kind is None:
-        raise FileFormatError(f"{event['event']!r} is no identity event")
-    return kind

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from idmerge.errors import IdmergeError, MissingExtraError
-from idmerge.events import IDENTITY_EVENTS
+from idmerge.events import DEVICE, IDENTITY_EVENTS, USER
 from idmerge.files.choosing import choice_of
 from idmerge.files.copies import RereadableFile
 from idmerge.files.dialects import FLAT
 from idmerge.files.jsontext import numbered_lines, text_of
 from idmerge.files.localtimes import Offsets, zone_of
-from idmerge.files.names import DEVICE, EVENT, ID, PROCESSED, PROPERTIES, RECEIVED, TIME, USER
+from idmerge.files.names import EVENT, ID, PROCESSED, PROPERTIES, RECEIVED, TIME
 from idmerge.files.opening import CountedBytes, import_pyarrow, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import Order, moment_of

@@ -202,8 +202,7 @@ impl Rules {
                         _ => return None,
                     },
                 };
-                let reason = Some(self.reason(values, text)?).filter(|reason| !reason.is_empty());
-                let code = if reason.is_some() { refused(rule.code) } else { rule.code };
+                let (code, reason) = self.with_verdict(rule.code, values, text)?;
                 (code, Some(first), Some(second), reason)
             }
             None if let Some(places) = self.device_and_user => {
@@ -238,9 +237,7 @@ impl Rules {
         let [device, user] = places.map(id);
         let named = Named::of(device?, user?);
         if let Some((device, user)) = named.both() {
-            let reason = Some(self.reason(values, &text)?).filter(|reason| !reason.is_empty());
-            let code = Kind::Association as u8;
-            let code = if reason.is_some() { refused(code) } else { code };
+            let (code, reason) = self.with_verdict(Kind::Association as u8, values, &text)?;
             return Some((code, Some(device), Some(user), reason));
         }
         let [own, sent] = [&values[self.distinct_id], &values[self.sent]];
@@ -266,17 +263,22 @@ impl Rules {
         })
     }
 
-    /// Returns Mixpanel's reason for refusing an event, empty if it has none; None if the caller
-    /// words it.
-    fn reason<'a>(&self, values: &[Value<'a>], text: impl Fn(&OperandId<'a>) -> &'a str) -> Option<&'a str> {
+    /// Returns the code of a link, that of a refused one if Mixpanel refused it, and the reason;
+    /// None if the caller words that.
+    fn with_verdict<'a>(
+        &self,
+        code: u8,
+        values: &[Value<'a>],
+        text: impl Fn(&OperandId<'a>) -> &'a str,
+    ) -> Option<(u8, Option<&'a str>)> {
         let is_reason = |value: &&Value<'a>| match value {
             Value::Absent | Value::Null => false,
             Value::Id(reason) => !text(reason).is_empty(),
             Value::NoId | Value::Number | Value::Pair(..) => true,
         };
         match self.verdicts.iter().map(|&place| &values[place]).find(is_reason) {
-            None => Some(""),
-            Some(Value::Id(reason)) => Some(text(reason)),
+            None => Some((code, None)),
+            Some(Value::Id(reason)) => Some((refused(code), Some(text(reason)))),
             Some(_) => None,
         }
     }

@@ -8,7 +8,8 @@ within a round count. Each reads the file from the page cache:
 
 - *idmerge*: `idmerge.files.scan` into a `Resolver`;
   *resolve*: the process ``idmerge resolve FILE -o``, its modules compiled before.
-- *DuckDB*: `read_json` told the few fields that matter, which it counts. It resolves nothing.
+- *DuckDB*: `read_json` told the few fields that matter, which it counts. It resolves nothing;
+  *DuckDB's process*: a process that does so, and counts the distinct IDs.
 - *Python*: `orjson.loads` of each line into `idmerge.reference.Resolver`, on the first lines only,
   and so is compared by bytes a second.
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 LOOPED = 50_000
 """Events that the Python loop takes."""
+KEYS = {key for _, _, groups in operand_keys() for group in groups for key in group}
+"""The properties that make links."""
 WEB = {
     "$browser": "Chrome",
     "$browser_version": 126,
@@ -84,16 +87,28 @@ def process(path: Path) -> str:
 
 def read_by_duckdb(path: Path) -> tuple[Any, ...]:
     """Return how many events DuckDB reads, and how many of each field that matters."""
-    keys = {key for _, _, groups in operand_keys() for group in groups for key in group}
+    counts = ", ".join(f'count(properties."{key}")' for key in sorted(KEYS))
+    (row,) = duckdb.execute(query(f"count(event), {counts}"), [str(path)]).fetchall()
+    return tuple(row)
+
+
+def query(counted: str) -> str:
+    """Return the query of DuckDB's that counts a file's events, and what is ``counted``."""
     fields = ", ".join(
-        f'"{key}" JSON' if key == "$distinct_ids" else f'"{key}" VARCHAR' for key in sorted(keys)
+        f'"{key}" JSON' if key == "$distinct_ids" else f'"{key}" VARCHAR' for key in sorted(KEYS)
     )
-    counts = ", ".join(f'count(properties."{key}")' for key in sorted(keys))
     columns = f"{{event: 'VARCHAR', properties: 'STRUCT({fields})'}}"
     source = f"read_json(?, format='newline_delimited', columns={columns})"
-    query = f"SELECT count(*), count(event), {counts} FROM {source}"  # noqa: S608
-    (row,) = duckdb.execute(query, [str(path)]).fetchall()
-    return tuple(row)
+    return f"SELECT count(*), {counted} FROM {source}"  # noqa: S608
+
+
+def process_of_duckdb(path: Path) -> int:
+    """Return how many events a process of DuckDB's reads, which counts the distinct IDs too."""
+    program = "import duckdb, sys; print(*duckdb.execute(sys.argv[1], [sys.argv[2]]).fetchone())"
+    counting = query("count(DISTINCT properties.distinct_id)")
+    command = [sys.executable, "-c", program, counting, str(path)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, env=compiling()).stdout
+    return int(answer.split()[0])
 
 
 def looped(path: Path) -> tuple[reference.Resolver, int]:
@@ -116,9 +131,9 @@ def timed(work: Callable[[Path], Any], path: Path) -> tuple[float, Any]:
 
 
 def check(path: Path, count: int, read: tuple[Any, ...], loop: reference.Resolver) -> None:
-    """Exit unless all agree."""
-    if read[:2] != (count, count):
-        sys.exit(f"DuckDB reads {read[:2]} events, idmerge {count}")
+    """Exit unless all agree; ``read`` begins with the events of DuckDB and of its process."""
+    if read[:3] != (count, count, count):
+        sys.exit(f"DuckDB reads {read[:3]} events, idmerge {count}")
     prefix = path.with_name("prefix.ndjson")
     with path.open("rb") as file:
         prefix.write_bytes(b"".join(islice(file, LOOPED)))
@@ -140,25 +155,27 @@ def main(events: int, rounds: int) -> None:
             seconds, (_, count) = timed(ours, path)
             whole, _ = timed(process, path)
             duck, read = timed(read_by_duckdb, path)
+            whole_of_duckdb, count_of_process = timed(process_of_duckdb, path)
             loop, (looping, length) = timed(looped, path)
             if number == 0:  # The first round fills the page cache, and is for the answers.
-                check(path, count, read, looping)
+                check(path, count, (count_of_process, *read), looping)
                 continue
             this_round = {
                 "idmerge": size / seconds / 1e6,
                 "resolve": size / whole / 1e6,
                 "DuckDB": size / duck / 1e6,
+                "DuckDB's process": size / whole_of_duckdb / 1e6,
                 "Python": length / loop / 1e6,
             }
             for name, rate in this_round.items():
                 rates.setdefault(name, []).append(rate)
             print("  ".join(f"{name} {rate:,.0f}" for name, rate in this_round.items()))
         print("medians: " + "  ".join(f"{name} {statistics.median(rates[name]):,.0f}" for name in rates))
-        for ours_name in ("idmerge", "resolve"):
-            for name in ("DuckDB", "Python"):
-                ratios = [a / b for a, b in zip(rates[ours_name], rates[name], strict=True)]
-                middle, least, most = statistics.median(ratios), min(ratios), max(ratios)
-                print(f"{ours_name} / {name}: median {middle:.2f} ({least:.2f} to {most:.2f})")
+        pairs = [(name, peer) for name in ("idmerge", "resolve") for peer in ("DuckDB", "Python")]
+        for name, peer in [*pairs, ("resolve", "DuckDB's process")]:
+            ratios = [a / b for a, b in zip(rates[name], rates[peer], strict=True)]
+            middle, least, most = statistics.median(ratios), min(ratios), max(ratios)
+            print(f"{name} / {peer}: median {middle:.2f} ({least:.2f} to {most:.2f})")
 
 
 if __name__ == "__main__":

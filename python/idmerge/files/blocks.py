@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from idmerge._memory import keep_freed_memory
 from idmerge._threads import Pool, threads_allowed
 from idmerge.errors import FileFormatError
 from idmerge.files.pieces import MAX_LINE
@@ -178,6 +179,7 @@ def in_order(
     if is_short or threads == 1:
         yield from map(work, items)
         return
+    keep_freed_memory()
     with Pool(threads, "idmerge-scan") as pool:
         answers: deque[Future[T]] = deque()
         damage = None

@@ -386,6 +386,22 @@ class MissingExtraError(IdmergeError, ImportError):
     """
 
 
+class BusyError(IdmergeError, RuntimeError):
+    """A server's log takes no more records now: too many wait for the disk, or it is closing.
+
+    Examples:
+        >>> from idmerge.errors import BusyError
+        >>> from idmerge.server.log import Log
+        >>> log = Log("log")
+        >>> log.close()
+        >>> try:
+        ...     log.append_now([])
+        ... except BusyError as error:
+        ...     print(error)
+        log: the log is closed
+    """
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was passed over; the message says why. The journal was read back instead.
 

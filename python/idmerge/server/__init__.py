@@ -1,0 +1,5 @@
+"""A server that unmodified Mixpanel SDKs talk to."""
+
+from idmerge.server.requests import Request
+
+__all__ = ["Request"]

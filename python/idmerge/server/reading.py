@@ -1,0 +1,96 @@
+"""Requests that read: a cluster with its links, and the state of the server.
+
+Reading takes the project's secret, or a service account, as the user of Basic authorization; only
+``/health`` takes none, and names nothing but whether the server works.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from idmerge.server import answers
+from idmerge.server.handling import project_of_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from idmerge.journal.durable import DurableResolver
+    from idmerge.recorded import RecordedLink
+    from idmerge.server.answers import Answer
+    from idmerge.server.handling import Project
+    from idmerge.server.requests import Request
+
+IDS = "api/ids/"
+HEALTH = "health"
+MOST_MEMBERS = 1000
+"""IDs, and links, of a cluster that an answer lists; the whole number is always stated."""
+_UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
+
+
+class State(Protocol):
+    """What requests read."""
+
+    @property
+    def projects(self) -> Sequence[Project]:
+        """The projects."""
+
+    def resolver(self, project: str) -> DurableResolver:
+        """Return the resolver of the project with this name."""
+
+    def fault(self) -> str | None:
+        """Return why the server does not work as it should; None if it does."""
+
+    def lag(self) -> int:
+        """Return the bytes of the log that are not applied yet."""
+
+
+def read(request: Request, state: State) -> Answer | None:
+    """Return the answer to a request that reads; None for one that does not."""
+    route = request.path.lstrip("/")
+    if route.rstrip("/") == HEALTH:
+        return _health(state)
+    if not route.startswith(IDS):
+        return None
+    if request.method != "GET":
+        return answers.failed(405, f"the method {request.method} is not supported")
+    project = project_of_secret(request, state.projects)
+    if project is None:
+        wrong = "the project's secret is needed, as the user of Basic authorization"
+        return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
+    return _cluster(state.resolver(project.name), route.removeprefix(IDS))
+
+
+def _health(state: State) -> Answer:
+    fault = state.fault()
+    content: dict[str, Any] = {"status": "ok" if fault is None else "failing", "lag_bytes": state.lag()}
+    if fault is not None:
+        content["error"] = fault
+    return answers.in_json(content, 200 if fault is None else 503)
+
+
+def _cluster(resolver: DurableResolver, distinct_id: str) -> Answer:
+    is_known = distinct_id in resolver
+    members = resolver.members(distinct_id) if is_known else [distinct_id]
+    links = (resolver.explain(distinct_id) or []) if is_known else []
+    return answers.in_json(
+        {
+            "distinct_id": distinct_id,
+            "known": is_known,
+            "canonical_id": resolver.resolve(distinct_id),
+            "size": len(members),
+            "distinct_ids": members[:MOST_MEMBERS],
+            "links": [_shown(link) for link in links[:MOST_MEMBERS]],
+        }
+    )
+
+
+def _shown(link: RecordedLink) -> dict[str, Any]:
+    return {
+        "position": link.position,
+        "kind": str(link.kind),
+        "first": link.first,
+        "second": link.second,
+        "outcome": link.outcome.name,
+        "source": link.source,
+        "committed": None if link.time is None else link.time.isoformat(),
+    }

@@ -16,6 +16,7 @@ from idmerge.errors import BusyError
 from idmerge.server.admission import MAX_ITEMS
 from idmerge.server.app import application
 from idmerge.server.handling import handled
+from idmerge.server.rates import BURST_SECONDS, Rates
 from idmerge.server.requests import MAX_BYTES, Request
 
 if TYPE_CHECKING:
@@ -230,11 +231,16 @@ def test_damaged_requests_have_an_answer_and_nothing_that_is_no_item_is_kept(dat
 class Host:
     """A server that keeps what it is given, and fails as it is told to."""
 
-    def __init__(self, fault: Exception | None = None) -> None:
+    def __init__(self, fault: Exception | None = None, limits: dict[str, float] | None = None) -> None:
+        self.rates = Rates(limits or {})
         self.projects = BOTH
         self.draining = False
         self.kept: list[Record] = []
         self.fault = fault
+
+    def admits(self, records: Sequence[Record]) -> bool:
+        counts = [(record.project, record.lines.count(b"\n")) for record in records]
+        return all(self.rates.admits(project, count, 0.0) for project, count in counts)
 
     async def append(self, records: Sequence[Record]) -> None:
         if self.fault is not None:
@@ -313,3 +319,20 @@ def test_browsers_send_credentials_so_the_origin_is_echoed() -> None:
         assert headers[b"access-control-allow-origin"] == b"https://shop.example"
         assert headers[b"access-control-allow-credentials"] == b"true"
     assert headers[b"access-control-allow-headers"] == b"authorization"
+
+
+def test_a_project_that_sends_too_much_is_told_to_wait() -> None:
+    host = Host(limits={"shop": 2 / BURST_SECONDS})
+    assert asked(host, part(BODY))[0] == 200
+    status, headers, body = asked(host, part(BODY))
+    assert (status, headers[b"retry-after"], json.loads(body)["code"]) == (429, b"1", 429)
+    assert len(host.kept) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.floats(0, 30))))
+def test_no_more_than_the_rate_and_a_burst_are_admitted(sends: list[tuple[int, float]]) -> None:
+    rates, now, admitted = Rates({"shop": 1.0}), 0.0, 0
+    for count, pause in sends:
+        now += pause
+        admitted += count if rates.admits("shop", count, now) else 0
+    assert admitted <= BURST_SECONDS + now + 1e-6

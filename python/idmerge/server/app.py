@@ -41,7 +41,10 @@ class Host(Protocol):
     def draining(self) -> bool:
         """Whether no more requests are taken."""
 
-    async def append(self, records: Sequence[Record]) -> None:
+    def admits(self, records: Sequence[Record]) -> bool:
+        """Return whether the projects may write these records at this moment."""
+
+    async def append(self, records: Sequence[Record]) -> object:
         """Return when the records are on disk.
 
         Raises:
@@ -100,6 +103,10 @@ async def _answer(  # noqa: PLR0911 - an answer a reason
     if read is not None:
         return read
     done = handle(request)
+    if not host.admits(done.records):
+        return answers.failed(429, "the project sends more events than it may")._replace(
+            headers=[RETRY_AFTER]
+        )
     if done.records:
         try:
             await host.append(done.records)

@@ -251,7 +251,7 @@ def stitched_table(events: Any, wanted: Wanted) -> tuple[Any, StitchReport]:
 
     Raises:
         TypeError: It is no table of pyarrow, polars, pandas or DuckDB, or its IDs are none.
-        DialectError: Its columns are those of another product, or none is known to be needed.
+        DialectError: No column is known to be what events need.
         ColumnError: A column is there twice or cannot be read, the table is damaged, or a stream
             that was read already.
     """

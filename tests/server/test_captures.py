@@ -10,19 +10,21 @@ import base64
 import gzip
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 import pytest
 
+from idmerge import Policy, Resolver
 from idmerge.server.answers import PIXEL
 from idmerge.server.handling import ROUTES, Handled, handled
 from idmerge.server.requests import Request
 
+if TYPE_CHECKING:
+    from idmerge.policy import Api
+
 WIRE = Path(__file__).parents[1] / "data" / "wire" / "requests"
 DAY = 24 * 3600 * 1000
-NOT_YET = ("v1/", "api/")
-"""Routes that the tests of other rooms look at, or that are not there yet."""
 
 
 class Shop(NamedTuple):
@@ -32,6 +34,7 @@ class Shop(NamedTuple):
     token: str = "TOKEN"  # noqa: S105 - of a test
     secret: str = "SECRET"  # noqa: S105 - of a test
     accounts: tuple[str, ...] = ("sa.user:sa-secret",)
+    api: Api = "original"
 
 
 def requests() -> list[tuple[str, dict[str, Any]]]:
@@ -151,3 +154,25 @@ def test_what_is_answered_and_not_kept(sent: dict[str, Any]) -> None:
 def test_an_import_without_credentials_is_refused(sent: dict[str, Any]) -> None:
     done = answered(sent)
     assert (done.answer.status, done.records) == (401, ())
+
+
+CALLS = [pytest.param(sent, id=name) for name, sent in requests() if request_of(sent).route.startswith("v1/")]
+
+
+@pytest.mark.parametrize("api", ["original", "simplified"])
+@pytest.mark.parametrize("sent", CALLS)
+def test_calls_of_segment_and_rudderstack_join_whom_they_name(sent: dict[str, Any], api: Api) -> None:
+    done = handled(request_of(sent), [Shop(api=api)], DAY)
+    assert (done.answer.status, json.loads(done.answer.body)) == (200, {"success": True})
+    [record] = done.records
+    [content] = held(sent)
+    assert len(record.lines.splitlines()) == len(content["batch"])
+    resolver = Resolver(Policy.simplified() if api == "simplified" else None)
+    resolver.apply_body(record.lines, "application/x-ndjson", record.source)
+    calls = [call for call in content["batch"] if call["type"] == "identify"]
+    assert all(call["userId"] in resolver for call in content["batch"] if call.get("userId"))
+    for call in calls:
+        device = call.get("anonymousId")
+        if device and call.get("userId"):
+            device = f"$device:{device}" if api == "simplified" else device
+            assert resolver.same(device, call["userId"])

@@ -22,6 +22,7 @@ from idmerge.server.requests import MAX_BYTES, Request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from idmerge.policy import Api
     from idmerge.server.answers import Answer
     from idmerge.server.records import Record
 
@@ -34,6 +35,7 @@ class Project(NamedTuple):
     token: str
     secret: str
     accounts: tuple[str, ...] = ()
+    api: Api = "original"
 
 
 SHOP = Project("shop", "TOKEN", "SECRET", ("sa.user:sa-secret",))
@@ -336,3 +338,29 @@ def test_no_more_than_the_rate_and_a_burst_are_admitted(sends: list[tuple[int, f
         now += pause
         admitted += count if rates.admits("shop", count, now) else 0
     assert admitted <= BURST_SECONDS + now + 1e-6
+
+
+CALL = {"type": "track", "event": "Paid", "userId": "ana", "anonymousId": "d1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/track", CALL), ("/v1/t/", CALL), ("/v1/batch", {"batch": [CALL]})]
+)
+def test_a_call_is_an_event(path: str, body: Any) -> None:
+    done = handled(sent(path, body, headers=basic(SHOP.token)), BOTH, NOW)
+    [(project, [item])] = kept(done.records)
+    assert (project, item["event"], item["properties"]["distinct_id"]) == ("shop", "Paid", "ana")
+
+
+@pytest.mark.parametrize(
+    ("body", "user", "status"),
+    [
+        ([CALL], "TOKEN", 400),
+        ({"batch": 5}, "TOKEN", 400),
+        ({"batch": [5]}, "TOKEN", 400),
+        (CALL, "OTHER", 401),
+    ],
+)
+def test_calls_that_are_none(body: Any, user: str, status: int) -> None:
+    done = handled(sent("/v1/batch", body, headers=basic(user)), BOTH, NOW)
+    assert (done.answer.status, done.records) == (status, ())

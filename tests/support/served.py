@@ -35,7 +35,8 @@ class Served(NamedTuple):
         """Return the JSON that the server answers to one who has the secret."""
         credentials = base64.b64encode(f"{self.secret}:".encode()).decode()
         request = Request(  # noqa: S310 - as above
-            f"{self.address}{path}", headers={"Authorization": f"Basic {credentials}"})
+            f"{self.address}{path}", headers={"Authorization": f"Basic {credentials}"}
+        )
         with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - of this machine
             return json.load(answer)
 

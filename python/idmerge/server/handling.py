@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hmac
 import itertools
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from idmerge.errors import MalformedEventError
 from idmerge.server import answers
 from idmerge.server.admission import MAX_ITEMS, admitted_events, admitted_updates, in_order_of_time
+from idmerge.server.calls import events_of_calls, is_call
 from idmerge.server.records import Record
 from idmerge.server.requests import TooLongError
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from idmerge.events import Source
+    from idmerge.policy import Api
     from idmerge.server.admission import Admitted, Item
     from idmerge.server.answers import Answer
+    from idmerge.server.records import Stream
     from idmerge.server.requests import Request
 
 ROUTES = {
@@ -35,7 +38,15 @@ ROUTES = {
     "record": "record",
 }
 """What each route is; SDKs can be told other routes, which map to these."""
-WRITE_ROUTES = frozenset({"track", "import", "engage", "groups"})
+STREAMS: Mapping[str, Stream] = {"track": "events", "engage": "updates", "groups": "groups"}
+"""What SDKs write by each route."""
+NOT_KEPT: Mapping[str, Any] = {
+    "flags": {"flags": {}},
+    "settings": {},
+    "decide": {"notifications": [], "config": {"enable_collect_everything": False}},
+    "record": {"code": 200, "status": "OK"},
+}
+"""The answers of the routes of which nothing is kept."""
 MAX_SHOWN = 10
 """Failures that an answer to an SDK names."""
 
@@ -56,6 +67,10 @@ class Project(Protocol):
         """The secret, which may import and read."""
 
     @property
+    def api(self) -> Api:
+        """The API whose links its events state."""
+
+    @property
     def accounts(self) -> Sequence[str]:
         """Service accounts that may too, each as ``user:secret``."""
 
@@ -68,7 +83,7 @@ class Handled(NamedTuple):
     records: Sequence[Record] = ()
 
 
-def handled(  # noqa: PLR0911 - an answer a route
+def handled(
     request: Request, projects: Sequence[Project], received: int, routes: Mapping[str, str] = ROUTES
 ) -> Handled:
     """Return the answer to a request of a client that writes, and what it wrote.
@@ -81,25 +96,15 @@ def handled(  # noqa: PLR0911 - an answer a route
     """
     if request.method not in {"GET", "POST"}:
         return Handled(answers.failed(405, f"the method {request.method} is not supported"))
-    match routes.get(request.route):
-        case "track":
-            return _written(request, projects, received, "events")
-        case "engage":
-            return _written(request, projects, received, "updates")
-        case "groups":
-            return _written(request, projects, received, "groups")
-        case "import":
-            return _imported(request, projects, received)
-        case "flags":
-            return Handled(answers.in_json({"flags": {}}))
-        case "settings":
-            return Handled(answers.in_json({}))
-        case "decide":
-            return Handled(
-                answers.in_json({"notifications": [], "config": {"enable_collect_everything": False}})
-            )
-        case "record":
-            return Handled(answers.in_json({"code": 200, "status": "OK"}))
+    if is_call(request.route):
+        return _called(request, projects, received)
+    route = routes.get(request.route, "")
+    if route == "import":
+        return _imported(request, projects, received)
+    if route in STREAMS:
+        return _written(request, projects, received, STREAMS[route])
+    if route in NOT_KEPT:
+        return Handled(answers.in_json(NOT_KEPT[route]))
     return Handled(answers.failed(404, f"there is nothing at /{request.route[:100]}"))
 
 
@@ -145,7 +150,7 @@ def _written(
     request: Request,
     projects: Sequence[Project],
     received: int,
-    stream: Literal["events", "updates", "groups"],
+    stream: Stream,
 ) -> Handled:
     """Take what an SDK sends; each item names its project by a token."""
     verbose = request.is_set("verbose")
@@ -237,3 +242,24 @@ def _imported(request: Request, projects: Sequence[Project], received: int) -> H
             return Handled(answers.not_taken(wrong, 200 if count else 400, verbose=verbose), records)
         return Handled(answers.partly_imported(count, admitted.failures), records)
     return Handled(answers.taken(verbose=verbose) if is_form else answers.imported(count), records)
+
+
+def _called(request: Request, projects: Sequence[Project], received: int) -> Handled:
+    """Take the calls of a library of Segment's, whose authorization has the token as its user."""
+    token, _ = request.credentials() or ("", "")
+    project = next((project for project in projects if token and project.token == token), None)
+    if project is None:
+        wrong = "the project's token is needed, as the user of Basic authorization"
+        return Handled(answers.failed(401, wrong))
+    try:
+        lines = events_of_calls(_lines(request), request.route, project.api)
+    except MalformedEventError as error:
+        return Handled(answers.failed(400, str(error)))
+    except TooLongError as error:
+        return Handled(answers.failed(413, str(error)))
+    admitted = admitted_events(lines, "import", received)
+    if not admitted.items and admitted.failures:
+        return Handled(answers.failed(400, "; ".join(map(str, admitted.failures[:MAX_SHOWN]))))
+    text = _text(admitted.items, "events")
+    records = [Record(project.name, "events", "track", received, text)] if text else []
+    return Handled(answers.in_json({"success": True}), records)

@@ -204,7 +204,7 @@ def _project(place: str, stated: object, directory: Path, *, is_first: bool) -> 
 
 def _policy(place: str, stated: Mapping[str, Any]) -> Policy:
     api = stated.get("api", "original")
-    if api not in PRESETS:
+    if not isinstance(api, str) or api not in PRESETS:
         raise SettingError(f"{place}: api must be one of {', '.join(map(repr, PRESETS))}, got {api!r:.100}")
     given = {_RULES[key]: value for key, value in stated.items() if key in _RULES and key != "api"}
     for limit in _LIMITS:

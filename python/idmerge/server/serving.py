@@ -8,6 +8,7 @@ acknowledged is applied and committed, open requests are finished and the port i
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -56,7 +57,9 @@ def bound(host: str, port: int) -> socket.socket:
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
         )
     except OSError as error:
-        raise OSError(error.errno or 0, error.strerror or str(error), place) from error
+        # Python's own text repeats the address; that of a name's look-up has no number of errno.
+        text = str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise OSError(error.errno or 0, text, place) from error
 
 
 def handed_in(descriptor: int) -> socket.socket:

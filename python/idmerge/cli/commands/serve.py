@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -67,9 +68,9 @@ def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float)
     serving.check_installed()
     listener = serving.bound(host, port) if fd is None else serving.handed_in(fd)
     url = serving.url_of(listener)
-    with working("opening"):
-        server = Opened(directory)
-    with server:
+    with listener, ExitStack() as stack:
+        with working("opening"):
+            server = stack.enter_context(Opened(directory))
         _tell_state(server, url)
         is_applied = serving.serve(
             server, app(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")

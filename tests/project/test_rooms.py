@@ -19,6 +19,7 @@ ROOMS = {
     "questions",
     "doctor",
     "spark",
+    "server",
     "cli",
     "project",
 }

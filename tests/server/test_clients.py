@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from served import PATIENCE, Served, serving
+from live_server import PATIENCE, Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

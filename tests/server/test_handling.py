@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from idmerge.errors import BusyError
 from idmerge.server.admission import MAX_ITEMS
-from idmerge.server.app import application
+from idmerge.server.app import app
 from idmerge.server.handling import handled
+from idmerge.server.pipeline import Lag
 from idmerge.server.rates import BURST_SECONDS, Rates
 from idmerge.server.requests import MAX_BYTES, Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from idmerge.journal import DurableResolver
     from idmerge.policy import Api
     from idmerge.server.answers import Answer
     from idmerge.server.records import Record
@@ -249,8 +251,14 @@ class Host:
             raise self.fault
         self.kept.extend(records)
 
-    def read(self, _request: Request) -> Answer | None:
+    def resolver(self, project: str) -> DurableResolver:
+        raise AssertionError(project)
+
+    def problem(self) -> str | None:
         return None
+
+    def lag(self) -> Lag:
+        return Lag(0, 0.0)
 
 
 def asked(
@@ -267,7 +275,7 @@ def asked(
         answers.append(message)
 
     scope = {"type": "http", "method": method, "path": "/track", "query_string": b"", "headers": [*headers]}
-    asyncio.run(application(host, clock=lambda: NOW / 1000)(scope, receive, send))
+    asyncio.run(app(host, clock=lambda: NOW / 1000)(scope, receive, send))
     if not answers:
         return 0, {}, b""
     return answers[0]["status"], dict(answers[0]["headers"]), answers[1]["body"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -9,19 +10,20 @@ from idmerge.errors import BusyError
 from idmerge.server import answers
 from idmerge.server.answers import Answer
 from idmerge.server.handling import ROUTES, Handled, handled
+from idmerge.server.reading import State, is_read, read
 from idmerge.server.requests import MAX_BYTES, Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from idmerge.server.handling import Project
     from idmerge.server.records import Record
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
-    Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+    App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 RETRY_AFTER = ("Retry-After", "1")
+"""Clients that heed it come again after a second."""
 _REQUESTED = b"access-control-request-headers"
 _PREFLIGHT_SECONDS = "7200"
 
@@ -30,16 +32,11 @@ class DisconnectedError(Exception):
     """The client went away before its request had come."""
 
 
-class Host(Protocol):
+class Host(State, Protocol):
     """What an application needs of the server that it is a part of."""
 
-    @property
-    def projects(self) -> Sequence[Project]:
-        """The projects."""
-
-    @property
-    def draining(self) -> bool:
-        """Whether no more requests are taken."""
+    draining: bool
+    """Whether no more requests are taken."""
 
     def admits(self, records: Sequence[Record]) -> bool:
         """Return whether the projects may write these records at this moment."""
@@ -52,14 +49,9 @@ class Host(Protocol):
             BusyError: Too much is waiting to be written.
         """
 
-    def read(self, request: Request) -> Answer | None:
-        """Return the answer to a request that reads; None for one that does not."""
 
-
-def application(
-    host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time
-) -> Application:
-    """Return the application of a server."""
+def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time) -> App:
+    """Return the ASGI application of a server."""
 
     def handle(request: Request) -> Handled:
         return handled(request, host.projects, round(clock() * 1000), routes)
@@ -99,9 +91,9 @@ async def _answer(  # noqa: PLR0911 - an answer a reason
     if body is None:
         return answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes")
     request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-    read = host.read(request)
-    if read is not None:
-        return read
+    if is_read(request):
+        # A long step of the pipeline may keep the reader waiting, but no other client.
+        return await asyncio.to_thread(read, request, host)
     done = handle(request)
     if not host.admits(done.records):
         return answers.failed(429, "the project sends more events than it may")._replace(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from idmerge.recorded import RecordedLink
     from idmerge.server.answers import Answer
     from idmerge.server.handling import Project
+    from idmerge.server.pipeline import Lag
     from idmerge.server.requests import Request
 
 IDS = "api/ids/"
@@ -37,20 +38,24 @@ class State(Protocol):
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of the project with this name."""
 
-    def fault(self) -> str | None:
+    def problem(self) -> str | None:
         """Return why the server does not work as it should; None if it does."""
 
-    def lag(self) -> int:
-        """Return the bytes of the log that are not applied yet."""
+    def lag(self) -> Lag:
+        """Return how far the journals are behind the log."""
 
 
-def read(request: Request, state: State) -> Answer | None:
-    """Return the answer to a request that reads; None for one that does not."""
+def is_read(request: Request) -> bool:
+    """Return whether a request reads."""
     route = request.path.lstrip("/")
-    if route.rstrip("/") == HEALTH:
-        return _health(state)
+    return route.startswith(IDS) or route.rstrip("/") == HEALTH
+
+
+def read(request: Request, state: State) -> Answer:
+    """Return the answer to a request that reads."""
+    route = request.path.lstrip("/")
     if not route.startswith(IDS):
-        return None
+        return _health(state)
     if request.method != "GET":
         return answers.failed(405, f"the method {request.method} is not supported")
     project = project_of_secret(request, state.projects)
@@ -61,11 +66,15 @@ def read(request: Request, state: State) -> Answer | None:
 
 
 def _health(state: State) -> Answer:
-    fault = state.fault()
-    content: dict[str, Any] = {"status": "ok" if fault is None else "failing", "lag_bytes": state.lag()}
-    if fault is not None:
-        content["error"] = fault
-    return answers.in_json(content, 200 if fault is None else 503)
+    problem, lag = state.problem(), state.lag()
+    content: dict[str, Any] = {
+        "status": "ok" if problem is None else "failing",
+        "lag_bytes": lag.bytes,
+        "lag_seconds": lag.seconds,
+    }
+    if problem is not None:
+        content["reason"] = problem
+    return answers.in_json(content, 200 if problem is None else 503)
 
 
 def _cluster(resolver: DurableResolver, distinct_id: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Records of the log: what a request wrote."""
+"""The record that an accepted request leaves in the log."""
 
 from __future__ import annotations
 
@@ -8,18 +8,26 @@ if TYPE_CHECKING:
     from idmerge.events import Source
 
 Stream = Literal["events", "updates", "groups"]
-"""The kind of what was written."""
 
 
 class Record(NamedTuple):
-    """The items that a request wrote into a project."""
+    r"""Some JSON objects that one request sent to one project.
+
+    Examples:
+        >>> from idmerge.server.records import Record
+        >>> lines = b'{"event": "Log In", "properties": {"distinct_id": "ana"}}\n'
+        >>> record = Record("main", "events", "track", 1_700_000_000_000, lines)
+        >>> record.project, record.stream, record.lines == lines
+        ('main', 'events', True)
+    """
 
     project: str
-    """The name of the project."""
+    """The project's name."""
     stream: Stream
+    """What the objects are: events, updates of profiles, or updates of groups."""
     source: Source
-    """The route of events."""
+    """The route by which they came; ``"import"`` allows ``$merge``."""
     received: int
-    """The moment of receipt in milliseconds since 1970."""
+    """The time at which they came, by the server's clock: milliseconds since 1970 in UTC."""
     lines: bytes
-    """JSON objects, one a line, each with its newline, in the order in which they are judged."""
+    """The objects as JSON, each ending in a newline, in the order in which they are judged."""

@@ -113,7 +113,7 @@ def page_of(node_modules: Path, folder: Path) -> Iterator[str]:
     ][:1]
     shutil.copy(script, folder / "mixpanel.js")
     (folder / "index.html").write_text(
-        '<!doctype html><title>Shop</title><script src="mixpanel.js"></script>'
+        '<!doctype html><title>Shop</title><link rel="icon" href="data:,"><script src="mixpanel.js"></script>'
     )
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as pages:

@@ -83,7 +83,10 @@ max-id-length = 40
         ("project = [1]", "project 1: keys are expected, below a line [[project]]"),
         ("[[projects]]\n" + GOOD, "there is no key 'projects'. Did you mean 'project'?"),
         (f"[[project]]\n{GOOD}max-cluster-sise = 5", "there is no key 'max-cluster-sise'. Did you mean"),
-        (f"[[project]]\n{GOOD}colour = 5", "there is no key 'colour'. Known are name, token, secret, api, "),
+        (
+            f"[[project]]\n{GOOD}colour = 5",
+            "there is no key 'colour'. Known are name, token, secret, accounts, api, ",
+        ),
         ("[[project]]\n" + GOOD.replace("main", "../x"), "project 1: name must be 1 to 64 ASCII letters"),
         ("[[project]]\n" + GOOD.replace('"main"', "5"), "a letter or digit first, got 5"),
         ("[[project]]\n" + GOOD.replace("token", "api", 1), "(main): token must be a text of 1 to 255 ASCII"),
@@ -119,7 +122,7 @@ def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
         opened(tmp_path, text)
     assert str(raised.value).startswith(str(tmp_path / "idmerge.toml: ").removesuffix(": "))
     assert "secret" not in str(raised.value).replace("secret must", "").replace("the secret", "").replace(
-        "token, secret, api", ""
+        "token, secret, accounts, api", ""
     )
     assert "public" not in str(raised.value)
 

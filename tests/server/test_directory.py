@@ -37,6 +37,7 @@ def test_a_first_start_makes_a_project_with_keys_that_others_cannot_read(tmp_pat
     assert {len(key) for key in keys} == {32}
     assert stat.S_IMODE(first.settings.stat().st_mode) == 0o600
     assert not first.others_can_read
+    assert stat.S_IMODE(first.path.stat().st_mode) == 0o700
     again = Directory.open(tmp_path / "a")
     assert (again.is_new, again.projects) == (False, first.projects)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["idmerge.toml"]
@@ -125,6 +126,16 @@ def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
         "token, secret, accounts, api", ""
     )
     assert "public" not in str(raised.value)
+
+
+def test_a_url_is_no_directory_and_its_password_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="a directory's path is needed") as raised:
+        Directory.open("postgresql://user:hidden@127.0.0.1/db")
+    assert "hidden" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_that_are_no_text_are_named(tmp_path: Path) -> None:

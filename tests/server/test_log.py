@@ -136,6 +136,7 @@ def test_a_group_of_which_any_part_is_missing_on_disk_is_cut_off(
         with closing(Log(directory)) as log:
             assert kept(log) == [record()] + [] * is_torn + torn * (not is_torn)
             assert log.cut == len(tail) * is_torn
+            assert segments(directory)[-1].stat().st_size == log.end
 
 
 # Appending

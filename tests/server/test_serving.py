@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import served
 from command_line import error_of
 from idmerge import DurableResolver, Resolver
 from idmerge.server.log import Log
@@ -63,7 +64,7 @@ def asked(connection: HTTPConnection, path: str, body: bytes | None) -> tuple[in
 
 
 @contextmanager
-def running(*arguments: object, module: str = "served", **options: Any) -> Iterator[Running]:
+def running(*arguments: object, module: str = served.__name__, **options: Any) -> Iterator[Running]:
     command = [sys.executable, "-m", *module.split(), *map(str, arguments), "--port", "0"]
     if "pass_fds" in options:
         command = command[:-2]
@@ -119,7 +120,7 @@ def test_while_the_server_drains_its_port_answers_503_and_an_end_in_time_is_not_
     (tmp_path / "ids.idmerge").mkdir()
     assert "ids.idmerge" in error_of("serve", tmp_path, "--port", "0")
     (tmp_path / "ids.idmerge").rmdir()
-    with running(tmp_path, "--grace", "1.5", module="served full") as server:
+    with running(tmp_path, "--grace", "1.5", module=f"{served.__name__} full") as server:
         assert server.ask(body=merge("ana", "crm-17"))[0] == 200
         server.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + PATIENCE

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from idmerge._formatting import did_you_mean
-from idmerge._naming import named
+from idmerge._naming import check_local, named
 from idmerge.canonical import STRATEGIES, Strategy
 from idmerge.errors import PolicyError, SettingError
 from idmerge.files import check_zone
@@ -110,7 +110,9 @@ class Directory:
         Raises:
             SettingError: The settings cannot be used; the message names file, project and key.
             OSError: They cannot be read or made.
+            FileNotFoundError: ``path`` is a URL.
         """
+        check_local(path, "a directory's path is needed")
         directory = Path(path)
         settings = directory / SETTINGS
         is_new = not settings.exists()
@@ -136,7 +138,7 @@ class Directory:
 
 def _make(settings: Path) -> None:
     """Write the settings of one project, with new keys, which no other user can read."""
-    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = _FIRST.format(token=secrets.token_hex(16), secret=secrets.token_hex(16))
     descriptor, made = tempfile.mkstemp(prefix=f".{SETTINGS}-", dir=settings.parent)  # Of mode 0600.
     try:

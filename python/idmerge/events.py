@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge._codes import Code
-from idmerge._ids import as_id, is_missing
+from idmerge._ids import AnyId, as_id, id_text, is_missing
 from idmerge._json_decoding import decoded, decoded_object
 from idmerge.errors import MalformedEventError
 from idmerge.policy import DEVICE_PREFIX, Api, check_api
@@ -209,8 +209,21 @@ def _association(event: Mapping[str, Any], source: Source) -> Link | None:
 
 def device_of(properties: Mapping[str, Any]) -> str | None:
     """Return the ID of the device that ``properties`` name, which has the prefix of devices."""
-    device = (as_id(properties.get(DEVICE)) or "").removeprefix(DEVICE_PREFIX)
-    return DEVICE_PREFIX + device if device else None
+    return _prefixed(as_id(properties.get(DEVICE)) or "") or None
+
+
+def device_id(device: AnyId) -> str:
+    """Return the ID of ``device``, which has the prefix of devices; empty if it names no device.
+
+    Raises:
+        TypeError: The value can be no ID.
+    """
+    return _prefixed(id_text(device))
+
+
+def _prefixed(device: str) -> str:
+    device = device.removeprefix(DEVICE_PREFIX)
+    return DEVICE_PREFIX + device if device else ""
 
 
 def user_of(properties: Mapping[str, Any]) -> str | None:

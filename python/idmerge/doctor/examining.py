@@ -35,7 +35,6 @@ from idmerge.files.tables import record_batch
 from idmerge.files.zones import check_zone
 from idmerge.journal import DurableResolver
 from idmerge.outcome import Outcome
-from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from idmerge.doctor.findings import Finding
     from idmerge.files import Piece
     from idmerge.files.dialects import Dialect
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
 
 Path = str | os.PathLike[str]
 
@@ -105,6 +104,7 @@ def examine(  # noqa: PLR0913 - each by its name
     paths: Path | Iterable[Path | RereadableFile],
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     profiles: Path | None = None,
     limits: Limits | None = None,
@@ -121,6 +121,7 @@ def examine(  # noqa: PLR0913 - each by its name
         paths: The files in their order, ``"-"`` for standard input, or directories of them; what
             comes through a pipe is kept in a temporary file meanwhile.
         policy: The rules by which links are judged; Mixpanel's by default.
+        api: The API whose links are taken, as for `Resolver`.
         canonical: The strategy for canonical IDs, as for `Resolver`.
         profiles: A file of profile updates: one JSON object a line or in an array, with
             ``$distinct_id``.
@@ -138,6 +139,7 @@ def examine(  # noqa: PLR0913 - each by its name
         FileFormatError: A file is damaged, or lacks what its format promises.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
         ValueError: No time zone is called ``timezone``.
 
     Examples:
@@ -153,11 +155,10 @@ def examine(  # noqa: PLR0913 - each by its name
     import_pyarrow("counting events")
     given: list[Path | RereadableFile] = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     limits = limits or Limits()
-    resolver, ids = Resolver(policy, canonical), Ids()
-    check_original(resolver.policy, "doctor")
+    resolver, ids = Resolver(policy, canonical, api=api), Ids()
     sources = [rereadable(path) for path in expanded(given)]
     shape = Shape(LOOKED_AT)
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, resolver.policy.api)
     reading = partial(scan, on_bytes=on_bytes, shape=shape, on_dialect=on_dialect, **choice.arguments)
     ledger, bad, stated = _linked(sources, resolver, ids, reading)
     updates = None if profiles is None else _updates(profiles, ids)
@@ -216,7 +217,6 @@ def examine_journal(
     ids = Ids()
     ledger = Ledger(ids)
     with DurableResolver.open(path, read_only=True, history=False) as resolver:
-        check_original(resolver.policy, "doctor")
         for link in recorded_links(path, resolver):
             ledger.add_recorded(*link)
         cluster_ids, canonical_ids = _mapping(resolver, ids)
@@ -273,7 +273,7 @@ def _record_batches(
     timezone: str | None,
 ) -> Iterator[pa.RecordBatch]:
     """Read the files once more and yield their events in order; what is no event is passed over."""
-    flattening = Flattening(flattener_of(shape), record_batch).of_zone(timezone, shape)
+    flattening = Flattening(flattener_of(shape, choice.api), record_batch).of_zone(timezone, shape)
     for source in sources:
         for piece in flatten(
             source.path, flattening, name=source.name, on_bytes=on_bytes, **choice.arguments

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.files.dialects import Dialect
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
 
 __all__ = ["StitchReport", "StitchedEvents", "stitch"]
 
@@ -75,6 +75,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -95,6 +96,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -111,6 +113,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -127,6 +130,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -142,6 +146,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -174,6 +179,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         resolver: A resolver that has the links already, as it is. By default those in ``events``
             count.
         policy: The rules, where no resolver is given.
+        api: The API whose links are taken, as for `Resolver`.
         canonical: Who names a cluster, where no resolver is given.
         dialect: The name of the dialect in which the events are; by default it is found by their
             keys or columns. SPEC 11 lists them.
@@ -212,6 +218,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened, or ``output`` cannot be written.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
 
     Examples:
         >>> import idmerge
@@ -226,11 +233,11 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         >>> idmerge.stitch("examples/shop.ndjson", output="stitched.parquet")
         StitchedEvents(600 events, 17 columns)
     """
-    if resolver is not None and (policy is not None or canonical != "stable"):
+    if resolver is not None and (policy is not None or api is not None or canonical != "stable"):
         raise ValueError("a resolver has a policy and a canonical strategy; give these or the resolver")
     if resolver is not None and as_known:
         raise ValueError("as_known needs the links in the order of the events; leave the resolver out")
-    known = Resolver(policy, canonical) if resolver is None else resolver
+    known = Resolver(policy, canonical, api=api) if resolver is None else resolver
     paths = _paths(events)
     if paths is None:
         if properties is not None:

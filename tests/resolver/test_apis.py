@@ -392,6 +392,25 @@ def test_events_are_stitched_under_their_user_or_device(tmp_path: Path) -> None:
     assert asked.exit_code == 0, asked.output
 
 
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+@pytest.mark.parametrize("sort", [[], ["--sort"]])
+def test_profiles_are_shown_by_the_links_of_an_api(form: str, sort: list[str], tmp_path: Path) -> None:
+    path, updates = tmp_path / f"e.{form}", tmp_path / "u.ndjson"
+    rows = [("View", "d", ""), ("Log In", "d", "ana")]
+    if form == "csv":
+        path.write_text("\n".join(["event,device_id,user_id", *map(",".join, rows)]))
+    else:
+        named = [event(name, __device_id=device, __user_id=user) for name, device, user in rows]
+        path.write_text("\n".join(map(json.dumps, named)))
+    sets = [{"$distinct_id": "$device:d", "$set": {"a": 1}}, {"$distinct_id": "ana", "$set": {"b": 2}}]
+    updates.write_text("\n".join(map(json.dumps, sets)))
+    run = partial(CliRunner().invoke, commands)
+    command = ["profiles", str(updates), "--events", str(path), "--api", "simplified", *sort, "-o", "-"]
+    shown = run(command)
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.splitlines() == ["distinct_id,a,b", "ana,1,2"]
+
+
 @both
 @pytest.mark.rule("2.1", "2.verbs")
 @pytest.mark.parametrize("api", ["original", *APIS])

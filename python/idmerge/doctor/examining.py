@@ -19,9 +19,10 @@ from idmerge.doctor.ids import NOBODY, Ids
 from idmerge.doctor.journals import recorded_links
 from idmerge.doctor.limits import Limits
 from idmerge.doctor.links import EXAMPLES, Ledger
-from idmerge.doctor.traffic import LOOKED_AT, tallied
+from idmerge.doctor.traffic import LOOKED_AT, Tally, tallied
 from idmerge.doctor.unread import unread_values
 from idmerge.errors import FileFormatError
+from idmerge.events import Kind
 from idmerge.files import BadLine, RereadableFile, read_updates, rereadable, scan
 from idmerge.files.choosing import Choice, choice_of
 from idmerge.files.flattening import Flattening, flattener_of
@@ -73,6 +74,7 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     calls.swapped_identifies,
     calls.aliases_for_identify,
     calls.merges_for_identify,
+    calls.refused_verbs,
     calls.merges_by_track,
     calls.taken_aliases,
     calls.same_ids,
@@ -164,15 +166,16 @@ def examine(  # noqa: PLR0913 - each by its name
     updates = None if profiles is None else _updates(profiles, ids)
     cluster_ids, canonical_ids = _mapping(resolver, ids)
     batches = _record_batches(sources, shape, on_bytes, choice, timezone)
-    traffic = tallied(batches, ids, limits.events_a_day, is_zoned=timezone is not None)
-    events, identity_events = stated
-    if (traffic.events, len(traffic.identity_times)) != (events, identity_events):
+    events, linking, verbs = stated
+    tally = Tally(ids, linking, resolver.policy.api, is_zoned=timezone is not None)
+    traffic = tallied(batches, tally, limits.events_a_day)
+    if (traffic.events, traffic.verbs) != (events, verbs):
         raise FileFormatError(
             f"{', '.join(source.name for source in sources)}: changed while it was read; try again"
         )
     evidence = Evidence(
         ids=ids,
-        links=ledger.finish(traffic.identity_times),
+        links=ledger.finish(traffic.link_times),
         policy=resolver.policy,
         limits=limits,
         resolver=resolver,
@@ -243,12 +246,16 @@ def _linked(
     resolver: Resolver,
     ids: Ids,
     reading: Callable[..., Iterator[Piece | BadLine]],
-) -> tuple[Ledger, BadLines, tuple[int, int]]:
-    """Judge every link; return them, the bad lines, and counts of events and identity events."""
+) -> tuple[Ledger, BadLines, tuple[int, NDArray[np.int64], int]]:
+    """Judge every link; return them, the bad lines, and what is known of the events.
+
+    That is their number, the numbers of those that link, and how many do so by their names.
+    """
     ledger = Ledger(ids)
     bad = 0
     first: list[BadLine] = []
-    events, identity_events = 0, 0
+    events, verbs = 0, 0
+    linking: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
     for source in sources:
         ledger.begin(source.name)
         for piece in reading(source.path, name=source.name):
@@ -258,11 +265,13 @@ def _linked(
                 continue
             report = piece.apply_to(resolver)
             is_event = len(piece) > 0
+            if is_event:
+                linking.append(np.asarray(report.rows, np.int64) + events)
             events += len(piece)
-            identity_events += len(report) if is_event else 0
             for link in piece.judged(report):
                 ledger.add(link, is_event=is_event)
-    return ledger, BadLines(count=bad, first=tuple(first)), (events, identity_events)
+                verbs += is_event and link.kind is not Kind.ASSOCIATION
+    return ledger, BadLines(count=bad, first=tuple(first)), (events, np.concatenate(linking), verbs)
 
 
 def _record_batches(

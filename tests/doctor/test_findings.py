@@ -6,71 +6,20 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from idmerge import DurableResolver, Outcome, Policy, files, reference
-from idmerge.doctor import CATALOGUE, Diagnosis, Finding, Limits, Severity, examine, examine_journal
+from idmerge.doctor import CATALOGUE, Diagnosis, Limits, Severity, examine, examine_journal
 from idmerge.errors import FileFormatError
 from idmerge.events import distinct_id_of, link_of
 from idmerge.testing import events
 from paths import DOCS
-from strategies import events as any_events
+from sent_events import D1, D2, D3, Event, by_code, device, examined, send, signup
 
 DOCUMENT = DOCS / "doctor.md"
-Event = dict[str, Any]
-
-
-def device(number: int) -> str:
-    return f"00000000-0000-4000-8000-{number:012d}"
-
-
-D1, D2, D3 = device(1), device(2), device(3)
-
-
-class Sender:
-    """Events as an implementation sends them, a minute apart and each with an insert ID."""
-
-    def __init__(self) -> None:
-        self.made = 0
-
-    def __call__(self, name: str, **properties: Any) -> Event:
-        self.made += 1
-        own = {"time": 1_704_067_200 + 60 * self.made, "$insert_id": f"insert-{self.made}"}
-        told = {key.replace("__", "$"): value for key, value in properties.items()}
-        return {"event": name, "properties": {**own, **told}}
-
-    def view(self, sent: str) -> Event:
-        return self("Page View", distinct_id=sent)
-
-    def identify(self, anonymous: Any, user: Any) -> Event:
-        return self("$identify", distinct_id=user, __anon_distinct_id=anonymous)
-
-    def alias(self, alias: str, user: str) -> Event:
-        return self("$create_alias", distinct_id=user, alias=alias)
-
-    def merge(self, first: str, second: str) -> Event:
-        return self("$merge", __distinct_ids=[first, second])
-
-
-send = Sender()
-
-
-def signup(anonymous: str, user: str) -> list[Event]:
-    """Return what a sound implementation sends for a visitor who signs up."""
-    return [send.view(anonymous), send.identify(anonymous, user), send.view(user)]
-
-
-def examined(path: Path, stated: list[Event], **options: Any) -> Diagnosis:
-    path.write_text("".join(json.dumps(event) + "\n" for event in stated), encoding="utf-8")
-    return examine(path, **options)
-
-
-def by_code(diagnosis: Diagnosis) -> dict[str, Finding]:
-    return {finding.code: finding for finding in diagnosis.findings}
 
 
 def untimed(event: Event) -> Event:
@@ -583,92 +532,6 @@ def test_every_finding_of_the_catalogue_has_a_case() -> None:
         "verb-not-allowed",
     }
     assert set(CASES) | elsewhere == set(CATALOGUE)
-
-
-# Other APIs
-
-
-def both(user: str, device_id: str, **properties: Any) -> Event:
-    return send("Log In", __user_id=user, __device_id=device_id, **properties)
-
-
-SIMPLIFIED = [send("View", __device_id="d"), both("ana", "d"), send("View", __user_id="ana")]
-
-
-def codes(diagnosis: Diagnosis) -> set[str]:
-    return set(by_code(diagnosis))
-
-
-def test_a_sound_project_on_simplified_id_merge_has_no_finding(tmp_path: Path) -> None:
-    diagnosis = examined(tmp_path / "e.ndjson", SIMPLIFIED, api="simplified")
-    assert diagnosis.findings == ()
-    assert (diagnosis.overview.links, diagnosis.overview.clusters) == (1, 1)
-    assert "simplified" in codes(examined(tmp_path / "e.ndjson", SIMPLIFIED))
-
-
-def test_a_verb_under_simplified_id_merge_is_found_alone(tmp_path: Path) -> None:
-    verbs = [send.identify(D1, "ana"), send.merge("ana", "ben"), send.alias("crm", "ana"), send("$identify")]
-    diagnosis = examined(tmp_path / "e.ndjson", [*SIMPLIFIED, *verbs], api="simplified")
-    assert codes(diagnosis) == {"verb-not-allowed"}
-    (finding,) = diagnosis.findings
-    assert (finding.severity, finding.count, finding.links) == (Severity.ERROR, 4, 4)
-    assert "alias 1, identify 2, merge 1" in finding.title
-    assert "$device_id" in finding.change
-
-
-def test_devices_of_several_users_are_found_under_simplified_id_merge(tmp_path: Path) -> None:
-    storm = [both("zoe", f"z{number}") for number in range(25)]
-    stated = [*SIMPLIFIED, both("ben", "d"), send("View", __user_id="eva"), *storm]
-    found = by_code(examined(tmp_path / "e.ndjson", stated, api="simplified"))
-    assert set(found) == {"shared-device", "no-anonymous-history", "reset-storm"}
-    assert found["shared-device"].examples[0].ids == ("$device:d", "ben")
-    assert "1 event of a device and a user of 1 further user" in found["shared-device"].examples[0].note
-    assert found["no-anonymous-history"].count == 2
-    assert found["reset-storm"].examples[0].ids == ("zoe",)
-
-
-def test_an_event_of_a_user_lacks_no_distinct_id_under_simplified_id_merge(tmp_path: Path) -> None:
-    stated = [
-        *SIMPLIFIED,
-        send("View", __user_id="ana", distinct_id=True),
-        send("View", distinct_id=[1]),
-        send("View"),
-    ]
-    found = by_code(examined(tmp_path / "e.ndjson", stated, api="simplified"))
-    assert (found["odd-id"].count, found["no-distinct-id"].count) == (1, 1)
-
-
-def test_aliases_alone_link_under_legacy(tmp_path: Path) -> None:
-    stated = [send.view("ana"), send.alias("crm", "ana"), send.alias("crm", "ben"), send.identify(D1, "ana")]
-    diagnosis = examined(tmp_path / "e.ndjson", stated, api="legacy")
-    assert (diagnosis.overview.links, "alias-taken" in codes(diagnosis)) == (2, True)
-
-
-@pytest.mark.parametrize("api", ["simplified", "legacy"])
-@given(stated=st.lists(any_events, max_size=12))
-@settings(max_examples=40)
-def test_the_overview_under_each_api_is_the_reference_s(
-    api: Any, tmp_path_factory: pytest.TempPathFactory, stated: list[Event]
-) -> None:
-    expected = reference.Resolver(api=api)
-    expected.apply_events(stated)
-    diagnosis = examined(tmp_path_factory.mktemp("doctor") / "e.ndjson", stated, api=api, dialect="mixpanel")
-    stats = expected.stats()
-    assert diagnosis.overview.cluster_sizes == stats.cluster_sizes
-    assert diagnosis.overview.outcomes == {one.name: count for one, count in stats.outcomes.items() if count}
-
-
-def test_a_journal_and_a_table_are_examined_by_their_api(tmp_path: Path) -> None:
-    with DurableResolver.open(tmp_path / "j.idmerge", api="simplified") as r:
-        r.apply_events([*SIMPLIFIED, both("ben", "d"), send.merge("a", "b")])
-        r.commit()
-    found = by_code(examine_journal(tmp_path / "j.idmerge"))
-    assert {"shared-device", "verb-not-allowed"} <= set(found)
-    table = tmp_path / "e.csv"
-    table.write_text(
-        "event,time,insert_id,user_id,device_id\nView,1,a,,d\nLog In,2,b,ana,d\nLog In,3,c,ben,d\n"
-    )
-    assert codes(examine(table, api="simplified")) == {"shared-device", "no-anonymous-history"}
 
 
 def test_a_limit_below_one_is_refused() -> None:

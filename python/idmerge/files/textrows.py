@@ -58,7 +58,8 @@ def rows_of(
 def _are_texts(schema: pa.Schema, api: Api) -> bool:
     """Return whether properties are JSON text, and all that may be IDs beside them is text too.
 
-    Under Simplified ID Merge there may be no such properties, and IDs that become text.
+    Under Simplified ID Merge there may be no such properties, or those of a struct, and IDs that
+    become text.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -68,6 +69,14 @@ def _are_texts(schema: pa.Schema, api: Api) -> bool:
         return is_simplified and not any(map(is_bytes, beside))
     kind = schema.field(PROPERTIES).type
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if is_simplified and pa.types.is_struct(kind):
+        inner = [field for field in kind if field.name in _names_of_ids(api)]
+        are_apart = len({field.name for field in inner}) == len(inner)
+        become_text = all(
+            is_text(field.type) or pa.types.is_integer(field.type) or pa.types.is_null(field.type)
+            for field in inner
+        )
+        return are_apart and become_text and not any(map(is_bytes, beside))
     if not is_text(value) and not is_bytes(value):
         return False
     if is_simplified:
@@ -150,7 +159,7 @@ class Block(NamedTuple):
 
 
 class TextRows(Rows):
-    """A piece of a table of events whose properties are JSON text, or texts in columns.
+    """A piece of a table of events whose properties are JSON text, or texts in columns or a struct.
 
     Args:
         table: As for `Rows`; columns that may hold IDs are text, or become it.
@@ -170,8 +179,10 @@ class TextRows(Rows):
     ) -> None:
         super().__init__(table, path, lines, api)
         names = self._table.column_names
-        self._beside = [name for name in _names_of_ids(api) if name in names]
-        self._wanted = [name for name in values if name not in names and self._nested is not None]
+        self._inner = _names_in_struct(self._table.schema)
+        self._beside = [name for name in _names_of_ids(api) if name in names or name in self._inner]
+        has_texts = self._nested is not None and not self._inner
+        self._wanted = [name for name in values if name not in names and has_texts]
         self._reader = _core.RowReader(
             operand_keys(api), MAX_LINE, self._beside, self._wanted, api == "simplified"
         )
@@ -329,16 +340,39 @@ class TextRows(Rows):
 
     def _with_texts(self, start: int, table: pa.Table) -> pa.Table:
         """Return the rows from ``start`` on with the texts of all that may be IDs."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
         lines = self._lines[start : start + table.num_rows]
         try:
             for name in self._beside:
-                texts = as_text(name, table.column(name), lines)
-                table = table.set_column(table.column_names.index(name), name, texts)
+                columns = [as_text(name, table.column(name), lines)] if name in table.column_names else []
+                if name in self._inner:
+                    columns.append(as_text(name, pc.struct_field(table.column(PROPERTIES), name), lines))
+                texts = columns[0] if len(columns) == 1 else pc.coalesce(*map(_large, columns))
+                place = table.schema.get_field_index(name)
+                if place < 0:
+                    table = table.append_column(name, texts)
+                else:
+                    table = table.set_column(place, name, texts)
         except TypeError as error:
             if not self.path:
                 raise
             raise FileFormatError(f"{self.path}: {error}") from error
         return table
+
+
+def _names_in_struct(schema: pa.Schema) -> list[str]:
+    """Return the names of the properties if these are a struct."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    kind = schema.field(PROPERTIES).type if PROPERTIES in schema.names else None
+    return [field.name for field in kind] if isinstance(kind, pa.StructType) else []
+
+
+def _large(column: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return column.cast(pa.large_string())
 
 
 def _bytes_of(table: pa.Table, name: str) -> Any:

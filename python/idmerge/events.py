@@ -212,13 +212,14 @@ def device_of(properties: Mapping[str, Any]) -> str | None:
     return _prefixed(as_id(properties.get(DEVICE)) or "") or None
 
 
-def device_id(device: AnyId) -> str:
-    """Return the ID of ``device``, which has the prefix of devices; empty if it names no device.
+def associated(device: AnyId, user: AnyId) -> tuple[str, str]:
+    """Return the IDs of a `$device_id` and a `$user_id`; empty of what names no device or no user.
 
     Raises:
-        TypeError: The value can be no ID.
+        TypeError: A value can be no ID.
     """
-    return _prefixed(id_text(device))
+    own, text = _prefixed(id_text(device)), id_text(user)
+    return own, "" if text.startswith(DEVICE_PREFIX) else text
 
 
 def _prefixed(device: str) -> str:

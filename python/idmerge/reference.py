@@ -21,8 +21,8 @@ from idmerge.events import (
     Event,
     Kind,
     Source,
+    associated,
     check_source,
-    device_id,
     event_mapping,
     ids_of,
     link_of,
@@ -93,7 +93,7 @@ class Resolver:
         return self.link(Kind.MERGE, first, second)
 
     def associate(self, device: AnyId, user: AnyId) -> Outcome:
-        return self.link(Kind.ASSOCIATION, device_id(device), user)
+        return self.link(Kind.ASSOCIATION, *associated(device, user))
 
     def link(
         self, kind: Kind, first: AnyId, second: AnyId, source: Source = "import", refused: str | None = None

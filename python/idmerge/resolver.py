@@ -18,7 +18,16 @@ from idmerge._columns import IdColumn, KindColumn, in_family_of
 from idmerge._steps import code_of, coded_rules, step_of, step_of_any
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.events import MALFORMED, Event, Kind, Source, check_source, device_id, event_mapping, many_events
+from idmerge.events import (
+    MALFORMED,
+    Event,
+    Kind,
+    Source,
+    associated,
+    check_source,
+    event_mapping,
+    many_events,
+)
 from idmerge.outcome import Outcome, Report, Stats
 from idmerge.policy import Api, Policy, policy_of
 from idmerge.recorded import RecordedLink, recorded
@@ -149,7 +158,8 @@ class Resolver(_core.Resolver):
     def associate(self, device: AnyId, user: AnyId) -> Outcome:
         """Judge an association, as an event of this ``$device_id`` and ``$user_id`` states it.
 
-        The device's ID has the prefix ``$device:``, which is added where it is missing (SPEC 3).
+        The device's ID has the prefix ``$device:``, which is added where it is missing; a user's
+        that has it is none (SPEC 3).
 
         Raises:
             TypeError: A value can be no ID (SPEC 3).
@@ -161,7 +171,7 @@ class Resolver(_core.Resolver):
             >>> r.associate("d1", "ana"), r.associate("$device:d1", "ben"), r.resolve("$device:d1")
             (<Outcome.MERGED: 0>, <Outcome.ANON_CLAIMED: 4>, 'ana')
         """
-        return self._link_coded(Kind.ASSOCIATION, device_id(device), user)
+        return self._link_coded(Kind.ASSOCIATION, *associated(device, user))
 
     def link_many(self, kind: KindColumn, first: IdColumn, second: IdColumn) -> Report:
         """Judge many links, in order, and report an outcome for each.

@@ -241,6 +241,7 @@ def test_an_association_by_call_is_that_of_an_event(make: Any) -> None:
     assert [called.associate(device, "ana") for device in ("", "$device:", "a" * 250)] == [
         Outcome.INVALID_ID
     ] * 3
+    assert [called.associate("d", user) for user in ("", "$device:e")] == [Outcome.INVALID_ID] * 2
     assert make().associate("d", "ana") is Outcome.VERB_NOT_ALLOWED
     with pytest.raises(TypeError):
         called.associate(1.5, "ana")

@@ -17,7 +17,7 @@ from idmerge.cli.messages import tell_note
 from idmerge.errors import PolicyError
 from idmerge.files import check_zone
 from idmerge.files.sources import expanded
-from idmerge.policy import AnonFormat, AnonGuard, Verdicts
+from idmerge.policy import AnonFormat, AnonGuard, Api, Verdicts, preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -196,7 +196,7 @@ POLICY_OPTIONS = (
 )
 
 
-PRESETS = {"original": Policy(), "simplified": Policy.simplified(), "legacy": Policy.legacy()}
+PRESETS = {api: preset(api) for api in get_args(Api)}
 """The policies whose fields count where an option is left out, by their API."""
 api_option = click.option(
     "--api",
@@ -205,7 +205,7 @@ api_option = click.option(
     show_default=True,
     help="Mixpanel's API: Original ID Merge, Simplified ID Merge (events with $device_id and $user_id), or "
     "no ID Merge (aliases). The last two have clusters of any size, and simplified devices any format, "
-    "unless the options below say otherwise; their events are read from JSON.",
+    "unless the options below say otherwise.",
 )
 
 POLICY_FIELDS = tuple(field.name for field in fields(Policy))

@@ -614,11 +614,12 @@ class RowReader:
         longest: int,
         columns: list[str],
         values: list[str],
+        simplified: bool = False,
     ) -> Self:
         """Take each identity event's name, kind and operands' keys, and the longest text in bytes.
 
         ``columns`` are the properties that have columns of their own, ``values`` those that are wanted as
-        columns.
+        columns. Events may be those of Simplified ID Merge.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, there are too many keys, or a column

@@ -232,10 +232,10 @@ def operand_keys(api: Api = "original") -> list[tuple[str, int, list[Sequence[st
     return [*stated, (HOT_SHARD, Kind.IDENTIFY.value, [(), ()])]
 
 
-def operand_names() -> list[str]:
-    """Return the names of all properties that state links."""
-    operands = {key for _, _, operands in operand_keys() for keys in operands for key in keys}
-    return sorted(operands | set(VERDICTS))
+def operand_names(api: Api = "original") -> list[str]:
+    """Return the names of all properties that state links under ``api``."""
+    operands = {key for _, _, operands in operand_keys(api) for keys in operands for key in keys}
+    return sorted(operands.union(VERDICTS, (DEVICE, USER) if api == "simplified" else ()))
 
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import idmerge
 from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver, doctor, parse, reference
 from idmerge.cli.group import commands
-from idmerge.errors import FileFormatError, PolicyError
+from idmerge.errors import PolicyError
 from idmerge.files import read, scan
 from idmerge.pages.diagram import LINES
 from resolver_state import state
@@ -276,11 +276,6 @@ def test_a_piece_of_another_api_is_refused() -> None:
             piece.apply_to(Resolver(Policy.simplified()))
 
 
-def test_a_table_of_events_says_what_to_do() -> None:
-    with pytest.raises(FileFormatError, match="write them as lines of JSON"):
-        list(read(io.BytesIO(b"event,distinct_id,time\nA,b,1\n"), name="f.csv", api="simplified"))
-
-
 def test_an_unknown_api_is_named() -> None:
     for wrong in (lambda: Policy(api="new"), lambda: list(read(io.BytesIO(b""), name="f", api="new"))):  # type: ignore[arg-type]
         with pytest.raises(PolicyError, match=r"api must be one of 'original', 'simplified', 'legacy'"):
@@ -296,7 +291,6 @@ def test_what_reads_the_original_api_alone_says_so(api: str, tmp_path: Path) -> 
         resolver.apply(event("$create_alias", alias="b", distinct_id="a"))
         resolver.commit()
     for read_original in (
-        lambda: idmerge.stitch(pa.table({"event": ["A"], "distinct_id": ["b"]}), policy=policy),
         lambda: doctor.examine([path], policy=policy),
         lambda: doctor.examine_journal(tmp_path / "j.idmerge"),
     ):

@@ -113,6 +113,9 @@ class Dialect:
     columns: tuple[tuple[str, str], ...] = ()
     """Keys and their raw names, beside and before `SPELLINGS`."""
 
+    own_id: tuple[str, ...] = ()
+    """The raw names of the fields that are an event's ID, the first that it has, where no other is
+    beside them."""
     reaches: bool = False
     """Whether a key among `columns` that is not beside the name is looked up in the properties."""
 
@@ -152,11 +155,6 @@ class Dialect:
     @staticmethod
     def _first(wanted: tuple[str, ...], there: Collection[str]) -> str | None:
         return next((key for key in wanted if key in there), None)
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """The raw names of which events with a place for an ID have one."""
-        return frozenset({ID, PROPERTIES})
 
     def is_event(self, keys: Collection[str]) -> bool:
         """Return whether a row with ``keys`` is an event: whether it has a name."""

@@ -59,9 +59,6 @@ class VendorDialect(Dialect):
 
     fields: Ranked = ()
     """The raw name of each field and its keys, of which the first that a row has counts."""
-    own_id: tuple[str, ...] = ()
-    """The raw names of the fields that are an event's ID, the first that it has, where no other
-    is beside them."""
     call_key: str = EVENT
     """The key whose value is that of a `Call`."""
     calls: tuple[Call, ...] = ()
@@ -99,11 +96,6 @@ class VendorDialect(Dialect):
         if has_verbs and usual is not None and self.own_id:
             identify = usual.value, usual.first[0], usual.second[0]
         return self.ranked, self.own_id, sorted(VERBS), (self.call_key, calls), identify
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """The raw names of which events with a place for an ID have one."""
-        return super().ids | {*self.own_id}
 
     def property_of(self, key: str) -> str:
         """Return the raw name of the property that stands beside an event's name under ``key``."""

@@ -15,7 +15,6 @@ from idmerge.files.sampling import sampled
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
 from idmerge.files.zones import check_zone
-from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
@@ -234,7 +233,6 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     known = Resolver(policy, canonical) if resolver is None else resolver
     paths = _paths(events)
     if paths is None:
-        check_original(known.policy, "stitch of a table")
         if properties is not None:
             raise ValueError("a table keeps its columns; choose them there, and leave properties out")
         if output is not None:
@@ -244,7 +242,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             raise ValueError("a table keeps its order; sort it there, and leave sort out")
         import_pyarrow()
         zone = check_zone(timezone)
-        choice = choice_of(dialect, columns)
+        choice = choice_of(dialect, columns, known.policy.api)
         wanted = Wanted(known, resolver is None, as_known, dedupe, choice, timezone=zone)
         answer, report = stitched_table(events, wanted)
     else:
@@ -253,8 +251,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             check_output(os.fspath(output), partition_by)  # Before a sorted copy is made.
         zone = check_zone(timezone)
         sample = sampled(paths, dialect=dialect, columns=columns, reads_times=True, timezone=zone)
+        api = known.policy.api
         answer = StitchedEvents(
-            sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
+            sorted_by_processing_time(paths, dialect=dialect, columns=columns, api=api) if sort else paths,
             known,
             apply=resolver is None,
             as_known=as_known,

@@ -12,7 +12,17 @@ from idmerge.files.choosing import ANY, Choice
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.frames import pandas_columns, polars_columns, read_once, repeated_column
 from idmerge.files.hotshards import unsharded
-from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROCESSED, PROPERTIES, RECEIVED, TIME
+from idmerge.files.names import (
+    BEFORE,
+    EVENT,
+    ID,
+    INSERT_ID,
+    PROCESSED,
+    PROPERTIES,
+    RECEIVED,
+    TIME,
+    places_of_ids,
+)
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns, plain
@@ -59,7 +69,9 @@ class Wanted(NamedTuple):
     @property
     def column_names(self) -> list[str]:
         """The names of the columns that may be looked at."""
-        links = link_columns() if self.apply or self.as_known else [EVENT, PROPERTIES, *ORIGINALS]
+        api = self.choice.api
+        own = [EVENT, PROPERTIES, *places_of_ids(api), *ORIGINALS]
+        links = link_columns(api) if self.apply or self.as_known else own
         duplicates = [EVENT, INSERT_ID] if self.dedupe else []
         return list(dict.fromkeys([ID, BEFORE, TIME, *links, *duplicates]))
 
@@ -127,7 +139,7 @@ class Stitcher:
             if table.column_names.count(name) > 1:
                 raise repeated_column(name)
         values = (TIME, INSERT_ID) if self.wanted.dedupe else (TIME,)
-        return rows_of(table.select(names), path, lines, values)
+        return rows_of(table.select(names), path, lines, values, self.wanted.choice.api)
 
     def learn(self, table: pa.Table) -> None:
         """Apply the links of ``table`` to the resolver, if they count; look at its first times."""

@@ -116,6 +116,8 @@ class Dialect:
     own_id: tuple[str, ...] = ()
     """The raw names of the fields that are an event's ID, the first that it has, where no other is
     beside them."""
+    names_link: bool = True
+    """Whether the names of events in columns state links."""
     reaches: bool = False
     """Whether a key among `columns` that is not beside the name is looked up in the properties."""
 
@@ -159,6 +161,9 @@ class Dialect:
     def is_event(self, keys: Collection[str]) -> bool:
         """Return whether a row with ``keys`` is an event: whether it has a name."""
         return self._first(self.event, keys) is not None
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Raise DialectError if tables whose columns have the raw ``names`` cannot be read."""
 
     def under(self, api: Api) -> Dialect:  # noqa: ARG002 - other products' calls depend on it
         """Return the dialect of rows whose links are those of ``api``."""

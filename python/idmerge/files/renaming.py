@@ -85,6 +85,7 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
     given = Renamed(dialect, [raw[name] for name in names])
     if dialect.content == "people":
         raise DialectError(f"{NOT_EVENTS} (there are {listed(names)})")
+    dialect.check_columns(given.names)
     what = "events"
     if dialect.content == "mappings":
         missing = [name for name in (ID, RESOLVED) if name not in given.names]

@@ -13,6 +13,7 @@ from dataclasses import replace as replaced
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from idmerge.errors import DialectError
 from idmerge.events import DEVICE, HOT_SHARD, IDENTITY_EVENTS, USER
 from idmerge.files.dialects import Dialect
 from idmerge.files.names import EVENT, ID, INSERT_ID, PROPERTIES, TIME
@@ -61,6 +62,8 @@ class VendorDialect(Dialect):
     """The raw name of each field and its keys, of which the first that a row has counts."""
     call_key: str = EVENT
     """The key whose value is that of a `Call`."""
+    names_link: bool = False
+    """Whether the names of events in columns state links."""
     calls: tuple[Call, ...] = ()
     """The calls that state links."""
     nameless: tuple[str, ...] = ()
@@ -100,6 +103,23 @@ class VendorDialect(Dialect):
     def property_of(self, key: str) -> str:
         """Return the raw name of the property that stands beside an event's name under ``key``."""
         return self.names.get(key, key)
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Raise DialectError if tables whose columns have the raw ``names`` cannot be read.
+
+        They have no calls, so their events link by a device and a user alone.
+        """
+        if not self.own_id:
+            raise DialectError(
+                f"events of {self.title} are read from lines of JSON, not from columns, where their calls "
+                "are not known; export them as JSON, or read them as they are (--dialect flat)"
+            )
+        if self.api != "simplified" and ID not in names:
+            raise DialectError(
+                f"rows of {self.title} in columns have no calls that state links, and no {ID}: give "
+                "--api simplified, which joins the device and the user of a row (in Python a resolver with "
+                f"Policy.simplified()), or say which column is the ID (--column {ID}=…)"
+            )
 
     def under(self, api: Api) -> Dialect:
         """Return the dialect of rows whose links are those of ``api``."""

@@ -124,6 +124,8 @@ class Stitcher:
             Resolver(wanted.resolver.policy, wanted.resolver.canonical) if wanted.as_known else None
         )
 
+        self.names_link = True
+        """Whether the names of the events in the next table state links."""
         self._kept: pa.Table | None = None
         self._read: list[list[Block] | None] = []
 
@@ -139,7 +141,8 @@ class Stitcher:
             if table.column_names.count(name) > 1:
                 raise repeated_column(name)
         values = (TIME, INSERT_ID) if self.wanted.dedupe else (TIME,)
-        return rows_of(table.select(names), path, lines, values, self.wanted.choice.api)
+        api, names_link = self.wanted.choice.api, self.names_link
+        return rows_of(table.select(names), path, lines, values, api, names_link=names_link)
 
     def learn(self, table: pa.Table) -> None:
         """Apply the links of ``table`` to the resolver, if they count; look at its first times."""
@@ -308,6 +311,7 @@ def _raw_names(names: Sequence[Any], stitcher: Stitcher) -> list[Any]:
     if given.dialect.content == "mappings":
         raise DialectError("these are identity mappings, not events; give them to Resolver.link_many")
     stitcher.report.dialect = given.dialect.title
+    stitcher.names_link = given.dialect.names_link
     raw = dict(zip(texts, given.names, strict=True))
     return [raw.get(name, name) if isinstance(name, str) else name for name in names]
 

@@ -94,6 +94,9 @@ class Dialect:
         ('crm-17', 'ana')
         >>> "insert_id" in pipeline.names
         True
+        >>> pipeline.is_event(["event_name"]), pipeline.under("simplified") is pipeline
+        (True, True)
+        >>> BUILT_IN["segment"].under("simplified").check_columns(["$device_id", "$user_id"])
     """
 
     name: str

@@ -498,8 +498,21 @@ class Transcoder:
         names: Sequence[tuple[str, str]],
         prefix: str,
         longest: int,
+        vendor: tuple[
+            Sequence[tuple[str, Sequence[str]]],
+            Sequence[str],
+            Sequence[str],
+            tuple[str, Sequence[str]],
+            tuple[str, str, str] | None,
+        ]
+        | None = None,
     ) -> Self:
-        """Take a dialect's keys, other spellings of properties, and the longest line."""
+        """Take a dialect's keys, other spellings of properties, and the longest line.
+
+        Of another product's rows take the ``vendor``'s fields with their keys, those of an event's
+        ID, the names of events that are left to Python, the key of a call with the values that are
+        left, and the value that links two fields, with these.
+        """
 
     def cut(self, text: bytes) -> bytes:
         """Transcode the lines that end in the next piece of text; an empty one ends the last line.

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from idmerge.errors import DialectError, MalformedEventError
-from idmerge.files import dialects
+from idmerge.files import BUILT_IN, dialects
+from idmerge.files.catalogue import found
 from paths import DOCS, ROOT
 
 FIELD = Path(__file__).parents[1] / "data" / "field"
@@ -49,7 +50,7 @@ SPELT = {
 @pytest.mark.parametrize("name", SPELT)
 def test_a_spelling_is_recognised_and_becomes_the_raw_shape(name: str) -> None:
     row = SPELT[name]
-    dialect = dialects.found(row, row.get)
+    dialect = found(row, row.get)
     assert dialect is not None
     assert dialect.name == name
     event = dialect.event_of(row["record"] if dialect.record else row)
@@ -86,21 +87,6 @@ def test_an_object_without_the_name_of_an_event_is_refused_with_its_keys() -> No
         dialects.PIPELINE.event_of({"action": "A"})
 
 
-@pytest.mark.parametrize(
-    ("keys", "product"),
-    [
-        (("anonymousId", "userId", "messageId", "type", "event"), "Segment"),
-        (("anonymousId", "channel", "event", "type", "rudderId"), "RudderStack"),
-        (("uuid", "event", "distinct_id", "properties", "timestamp"), "PostHog"),
-        (("event_type", "user_id", "device_id"), "Amplitude"),
-        (("app_id", "collector_tstamp", "domain_userid"), "Snowplow"),
-    ],
-)
-def test_events_of_another_product_are_refused_by_its_name(keys: tuple[str, ...], product: str) -> None:
-    with pytest.raises(DialectError, match=f"{product}.*--column event="):
-        dialects.found(keys)
-
-
 def test_roles_given_by_the_caller_count_before_the_known_spellings() -> None:
     columns = {"event": "action", "distinct_id": "user_id", "time": "at"}
     dialect = dialects.FLAT.with_columns(columns)
@@ -111,19 +97,19 @@ def test_roles_given_by_the_caller_count_before_the_known_spellings() -> None:
 
 
 def test_keys_of_no_dialect_are_none() -> None:
-    assert dialects.found(("anonymous_id", "user_id")) is None
-    assert dialects.found(()) is None
+    assert found(("anonymous_id", "user_id")) is None
+    assert found(()) is None
 
 
 def test_mappings_and_people_are_told_from_events() -> None:
-    assert dialects.found(("distinct_id", "resolved_distinct_id")) is dialects.MAPPINGS
+    assert found(("distinct_id", "resolved_distinct_id")) is dialects.MAPPINGS
     for name in ("engage.ndjson", "mp_people_data.ndjson"):
         row = json.loads((FIELD / name).read_text().splitlines()[0])
-        assert dialects.found(row, row.get) is dialects.PEOPLE
-    assert dialects.found((FIELD / "people.csv").read_text().splitlines()[0].split(",")) is dialects.PEOPLE
-    assert dialects.found(("DISTINCT_ID", "PROPERTIES")) is dialects.PEOPLE
-    assert dialects.found(("DISTINCT_ID", "RESOLVED_DISTINCT_ID")) is dialects.MAPPINGS
-    assert dialects.found(("DISTINCT_ID", "PROPERTIES", "EVENT_NAME", "TIME")) is dialects.WAREHOUSE
+        assert found(row, row.get) is dialects.PEOPLE
+    assert found((FIELD / "people.csv").read_text().splitlines()[0].split(",")) is dialects.PEOPLE
+    assert found(("DISTINCT_ID", "PROPERTIES")) is dialects.PEOPLE
+    assert found(("DISTINCT_ID", "RESOLVED_DISTINCT_ID")) is dialects.MAPPINGS
+    assert found(("DISTINCT_ID", "PROPERTIES", "EVENT_NAME", "TIME")) is dialects.WAREHOUSE
 
 
 @pytest.mark.parametrize(
@@ -138,14 +124,14 @@ def test_mappings_and_people_are_told_from_events() -> None:
 )
 def test_files_of_the_field_are_recognised(file: str, name: str) -> None:
     row = json.loads((FIELD / file).read_text().splitlines()[0])
-    dialect = dialects.found(row, row.get)
+    dialect = found(row, row.get)
     assert dialect is not None
     assert dialect.name == name
 
 
 def test_the_specification_lists_every_dialect() -> None:
     section = (DOCS / "SPEC.md").read_text("utf-8").partition("## 11. ")[2]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(dialects.BUILT_IN)
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(BUILT_IN)
 
 
 def test_each_shape_of_the_page_on_data_has_its_test() -> None:

@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 from idmerge._json_decoding import decoded
 from idmerge.errors import DialectError, FileFormatError, MalformedEventError
 from idmerge.events import distinct_id_of, parse
-from idmerge.files import BadLine, EventBatch, StepBatch, read, scan
+from idmerge.files import BUILT_IN, BadLine, EventBatch, StepBatch, read, scan
 from idmerge.files.containers import RawLines
-from idmerge.files.dialects import BUILT_IN, MIXPANEL, SPELLINGS, Dialect
+from idmerge.files.dialects import MIXPANEL, SPELLINGS, Dialect
 from idmerge.files.jsontext import PASSED_ON, LineReader
+from idmerge.files.vendors import VENDORS
 
 DIALECTS = {
-    **{name: dialect for name, dialect in BUILT_IN.items() if dialect.content == "events"},
+    **{
+        name: dialect
+        for name, dialect in BUILT_IN.items()
+        if dialect.content == "events" and dialect not in VENDORS
+    },
     "raw in messages": Dialect(name="singer", title="", is_flat=False, record="record"),
     "columns": BUILT_IN["flat"].with_columns({"event": "action", "distinct_id": "uid", "time": "at"}),
 }
@@ -239,10 +244,6 @@ def test_keys_of_no_dialect_are_an_error_that_names_them_and_the_option() -> Non
     message = error_of(b'{"anonymous_id": "a", "action": "A"}\n' * 3)
     assert "'anonymous_id', 'action'" in message
     assert "--column event=" in message
-
-
-def test_events_of_another_product_are_refused_by_its_name() -> None:
-    assert "Segment" in error_of(b'{"anonymousId": "a", "type": "track", "messageId": "m"}\n')
 
 
 def test_a_chosen_dialect_that_no_row_has_is_an_error_that_names_the_keys() -> None:

@@ -15,16 +15,24 @@ SIMPLIFIED = (
     "joins these without links; do so with --api simplified (docs/doctor.md says more)"
 )
 
+OF_PRODUCT = (
+    "no event of {} states a link by itself, but some have a device and a user: --api simplified joins "
+    "these (resolve, stitch, ask and show take it); docs/your-data.md says what links under which API"
+)
 
-def tell_simplified() -> None:
-    """Print that events look like those of a project on Simplified ID Merge."""
-    tell_note(SIMPLIFIED)
+
+def tell_simplified(product: str | None = None) -> None:
+    """Print that events look like those of a project on Simplified ID Merge.
+
+    Of another ``product``'s events print what joins their devices and users.
+    """
+    tell_note(SIMPLIFIED if product is None else OF_PRODUCT.format(product))
 
 
 def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False, timezone: str | None = None) -> None:
     """Print the signs in a ``sample`` of events, of which all state so many ``links``."""
     if sample.is_simplified and not links:
-        tell_simplified()
+        tell_simplified(sample.product)
     if sample.backward is not None and not is_sorted:
         tell_note(
             f"{sample.backward}: processed before an event in front of it (mp_processing_time_ms), so "

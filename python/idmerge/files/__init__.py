@@ -23,9 +23,10 @@ a `Piece`.
 Lines count from 1. In a JSON array the items count, in Parquet and Arrow files the rows.
 """
 
+from idmerge.files.catalogue import BUILT_IN
 from idmerge.files.choosing import choice_of
 from idmerge.files.copies import RereadableFile, rereadable
-from idmerge.files.dialects import BUILT_IN, MIXPANEL, Dialect, listed
+from idmerge.files.dialects import MIXPANEL, Dialect, listed
 from idmerge.files.ids import odd_ids_in_words
 from idmerge.files.judging import JudgedLink
 from idmerge.files.kinds import kind_named

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge.errors import DialectError
-from idmerge.files.dialects import FLAT, Dialect, found, named
+from idmerge.files.catalogue import found, named
+from idmerge.files.dialects import FLAT, Dialect
 from idmerge.policy import check_api
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ class Choice(NamedTuple):
         return {"dialect": self.dialect, "columns": dict(self.columns), "api": self.api}
 
     def of(self, keys: Collection[str], value_of: Callable[[str], Any] = lambda _key: None) -> Dialect | None:
-        """Return the dialect of rows that have ``keys``, or None where none is known.
+        """Return the dialect of rows that have ``keys``, or None where none is known."""
+        dialect = self._of(keys, value_of)
+        return None if dialect is None else dialect.under(self.api)
 
-        Raises:
-            DialectError: The keys are those of another product's events, and nothing is chosen.
-        """
+    def _of(self, keys: Collection[str], value_of: Callable[[str], Any]) -> Dialect | None:
         columns = dict(self.columns)
         if self.dialect is not None:
             return self.dialect.with_columns(columns) if columns else self.dialect
@@ -43,10 +43,7 @@ class Choice(NamedTuple):
         given = FLAT.with_columns(columns)
         spelt = {given.property_of(key) for key in keys if key not in {*given.event, *given.properties}}
         spelt |= {role for role in ("event", "properties") if role in columns}
-        try:
-            base = found(spelt | ({*keys} - {*columns.values()}), value_of)
-        except DialectError:
-            base = None
+        base = found(spelt | ({*keys} - {*columns.values()}), value_of)
         return (base or FLAT).with_columns(columns)
 
 

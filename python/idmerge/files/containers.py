@@ -10,6 +10,7 @@ from idmerge import _core
 from idmerge.errors import FileFormatError
 from idmerge.files.dialects import RESERVED_PREFIX
 from idmerge.files.pieces import MAX_LINE
+from idmerge.files.vendors import VendorDialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +107,7 @@ class RawLines(_Converted):
     def __init__(self, head: bytes, stream: io.BufferedReader, dialect: Dialect) -> None:
         super().__init__(head, stream)
         names = list(dialect.names.items())
+        vendor = dialect.for_core if isinstance(dialect, VendorDialect) else None
         self._cut: Callable[[bytes], bytes] = _core.Transcoder(
             dialect.event,
             dialect.properties,
@@ -114,6 +116,7 @@ class RawLines(_Converted):
             names,
             RESERVED_PREFIX,
             MAX_LINE,
+            vendor,
         ).cut
 
     def _made_of(self, text: bytes) -> tuple[bytes, str | None]:

@@ -1,9 +1,10 @@
 """Dialects: the names under which rows of events, mappings and profiles have their fields.
 
 A `Dialect` is data. It turns a row of its spelling into the raw shape of Mixpanel's export, an
-object with ``event`` and ``properties``, and everything behind it knows that shape alone.
-`BUILT_IN` has the spellings that Mixpanel's own exports, pipelines and connectors use; `found`
-recognises them by the keys of a row; `Dialect.with_columns` gives roles to any other names.
+object with ``event`` and ``properties``, and everything behind it knows that shape alone. This
+module has the spellings that Mixpanel's own exports, pipelines and connectors use, `vendors` those
+of other products; `catalogue` names them all and recognises them by the keys of a row;
+`Dialect.with_columns` gives roles to any other names.
 
 A key is a *field* if it is an ID, a time or a name that SPEC 3 or SPEC 9 asks for. Its raw name may
 be spelt without ``$``, with ``mp_`` or ``mp_reserved_`` in its place, or in upper case.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from idmerge._ids import is_missing
 from idmerge.errors import DialectError, MalformedEventError
@@ -22,7 +23,9 @@ from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
 from idmerge.files.properties import object_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
+
+    from idmerge.policy import Api
 
 Content = Literal["events", "mappings", "people"]
 """Rows of events; pairs of an ID and the canonical ID of its cluster; profiles of people."""
@@ -91,6 +94,9 @@ class Dialect:
         ('crm-17', 'ana')
         >>> "insert_id" in pipeline.names
         True
+        >>> pipeline.is_event(["event_name"]), pipeline.under("simplified") is pipeline
+        (True, True)
+        >>> BUILT_IN["segment"].under("simplified").check_columns(["$device_id", "$user_id"])
     """
 
     name: str
@@ -110,6 +116,11 @@ class Dialect:
     columns: tuple[tuple[str, str], ...] = ()
     """Keys and their raw names, beside and before `SPELLINGS`."""
 
+    own_id: tuple[str, ...] = ()
+    """The raw names of the fields that are an event's ID, the first that it has, where no other is
+    beside them."""
+    names_link: bool = True
+    """Whether the names of events in columns state links."""
     reaches: bool = False
     """Whether a key among `columns` that is not beside the name is looked up in the properties."""
 
@@ -150,6 +161,17 @@ class Dialect:
     def _first(wanted: tuple[str, ...], there: Collection[str]) -> str | None:
         return next((key for key in wanted if key in there), None)
 
+    def is_event(self, keys: Collection[str]) -> bool:
+        """Return whether a row with ``keys`` is an event: whether it has a name."""
+        return self._first(self.event, keys) is not None
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Raise DialectError if tables whose columns have the raw ``names`` cannot be read."""
+
+    def under(self, api: Api) -> Dialect:  # noqa: ARG002 - other products' calls depend on it
+        """Return the dialect of rows whose links are those of ``api``."""
+        return self
+
     def event_of(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return ``row`` as an event of the raw shape.
 
@@ -164,18 +186,36 @@ class Dialect:
             return row if not isinstance(properties, str) else {**row, PROPERTIES: object_in(properties)}
         event, nested = self._first(self.event, row), self._first(self.properties, row)
         if event is None:
-            raise MalformedEventError(
-                f"the object has no name of an event ({' or '.join(self.event)}); it has {listed(row)}"
-            )
+            raise self._nameless(row)
+        inside, beside = self._gathered(row, self.raw_names(row), (event, nested))
+        return {EVENT: row[event], PROPERTIES: {**inside, **beside}}
+
+    def _gathered(
+        self, row: Mapping[str, Any], names: Mapping[str, str], taken: tuple[str | None, str | None]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the properties of ``row``, and those beside the name that have their raw name.
+
+        Args:
+            row: The row.
+            names: The raw names of its keys.
+            taken: The keys of the event's name and of the object of properties.
+        """
+        nested = taken[1]
         properties = dict(object_in(row[nested])) if nested is not None else {}
         exact: dict[str, Any] = {}
-        for key, raw in self.raw_names(row).items():
-            if key not in {event, nested} and row[key] is not None:
+        for key, raw in names.items():
+            if key not in taken and row[key] is not None:
                 (exact if raw == key else properties)[raw] = row[key]
         for key, raw in self.columns if self.reaches else ():
             if raw not in exact and is_missing(properties.get(raw)) and key in properties:
                 properties[raw] = properties.pop(key)
-        return {EVENT: row[event], PROPERTIES: {**properties, **exact}}
+        return properties, exact
+
+    def _nameless(self, row: Mapping[str, Any]) -> MalformedEventError:
+        """Return the error of a row that is no event."""
+        return MalformedEventError(
+            f"the object has no name of an event ({' or '.join(self.event)}); it has {listed(row)}"
+        )
 
     def row_of(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the row in ``message``, which is the row itself but in dialects with a `record`.
@@ -285,122 +325,6 @@ PEOPLE = Dialect(
     name="people", title="people export", content="people", event=(), properties=("$properties", PROPERTIES)
 )
 
-BUILT_IN = {
-    dialect.name: dialect
-    for dialect in (MIXPANEL, PIPELINE, CONNECTOR, FLAT, WAREHOUSE, SINGER, MAPPINGS, PEOPLE)
-}
-"""The dialects that have names.
-
-Examples:
-    >>> from idmerge.files import BUILT_IN
-    >>> sorted(BUILT_IN)
-    ['connector', 'flat', 'mappings', 'mixpanel', 'people', 'pipeline', 'singer',
-    'warehouse']
-"""
-
-
-class _Product(NamedTuple):
-    """Another product's events, told by keys that all of its rows have."""
-
-    name: str
-    needs: frozenset[str]
-    one_of: frozenset[str] = frozenset()
-    none_of: frozenset[str] = frozenset()
-
-
-_PRODUCTS = (
-    _Product(
-        "Segment",
-        frozenset({"anonymousId", "type"}),
-        frozenset({"messageId", "userId"}),
-        frozenset({"rudderId"}),
-    ),
-    _Product(
-        "Segment", frozenset({"userId", "messageId", "type"}), none_of=frozenset({"rudderId", "channel"})
-    ),
-    _Product(
-        "Segment", frozenset({"anonymous_id", "received_at"}), frozenset({"sent_at", "original_timestamp"})
-    ),
-    _Product("RudderStack", frozenset({"anonymousId"}), frozenset({"rudderId", "channel"})),
-    _Product("RudderStack", frozenset({"userId", "messageId", "channel"})),
-    _Product(
-        "PostHog",
-        frozenset({"event", "distinct_id", "timestamp"}),
-        frozenset({"uuid", "team_id", "person_id", "elements_chain", "properties"}),
-        frozenset({"time"}),
-    ),
-    _Product(
-        "Amplitude",
-        frozenset({"event_type"}),
-        frozenset({"amplitude_id", "device_id", "user_id", "event_time"}),
-    ),
-    _Product("Snowplow", frozenset({"domain_userid"}), frozenset({"collector_tstamp", "event_id", "app_id"})),
-)
-
-
-def found(keys: Iterable[str], value_of: Callable[[str], Any] = lambda _key: None) -> Dialect | None:
-    """Return the dialect of rows that have ``keys``, or None where no built-in one has them.
-
-    Args:
-        keys: The keys of an object, or the columns of a table.
-        value_of: The value under a key, where there is one; of tables none is needed.
-
-    Raises:
-        DialectError: The keys are those of another product's events.
-    """
-    known = set(keys)
-    record = value_of("record") if {"type", "record"} <= known else None
-    if isinstance(record, Mapping):
-        inner = found(record, record.get)
-        return (
-            None if inner is None else replace(inner, name="singer", title="Singer messages", record="record")
-        )
-    for product in _PRODUCTS:
-        if (
-            product.needs <= known
-            and not product.none_of & known
-            and (not product.one_of or product.one_of & known)
-        ):
-            raise DialectError(
-                f"these look like events of {product.name}, not of Mixpanel: {listed(known)}; say which "
-                "columns mean what (--column event=…, --column distinct_id=…; in Python columns=…)"
-            )
-    fields = {FLAT.property_of(key) for key in known}
-    if {ID, RESOLVED} <= {key.lower() for key in known} and not fields & {EVENT}:
-        return MAPPINGS
-    return _of_events(known, fields) or _of_people(known)
-
-
-def _of_events(known: set[str], fields: set[str]) -> Dialect | None:
-    identity = {ID, INSERT_ID, "$device_id", "$user_id", "$anon_id", "$anon_distinct_id"}
-    if EVENT in known:
-        has_fields = bool(fields & (identity | {TIME, "alias", "$distinct_ids"}))
-        return MIXPANEL if not has_fields and (PROPERTIES in known or known == {EVENT}) else FLAT
-    if "event_name" in known:
-        return PIPELINE
-    if known.intersection(WAREHOUSE.event):
-        return WAREHOUSE
-    return CONNECTOR if "name" in known and fields & identity and "$distinct_id" not in known else None
-
-
-def _of_people(known: set[str]) -> Dialect | None:
-    lower = {key.lower() for key in known}
-    if "$distinct_id" in lower or ({ID, PROPERTIES} <= lower and TIME not in lower):
-        return PEOPLE
-    return None
-
-
-def named(name: str) -> Dialect:
-    """Return the built-in dialect called ``name``.
-
-    Raises:
-        DialectError: There is none.
-    """
-    dialect = BUILT_IN.get(name)
-    if dialect is None:
-        raise DialectError(f"no dialect is called {name!r}; there are {', '.join(BUILT_IN)}")
-    return dialect
-
 
 def listed(keys: Iterable[str]) -> str:
     """Return ``keys`` in words, the first ones where there are many.
@@ -413,11 +337,3 @@ def listed(keys: Iterable[str]) -> str:
     names = [f"{key!r:.60}" for key in keys]
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return (", ".join(names[:_MANY]) + more) if names else "no keys"
-
-
-def unknown(keys: Iterable[str]) -> DialectError:
-    """Return the error of rows that have ``keys``, of which none is known to be an event's name."""
-    return DialectError(
-        f"no column or key is known to be the name of an event; there are {listed(keys)}. Say which means "
-        "what (--column event=…, --column distinct_id=…; in Python columns=…)"
-    )

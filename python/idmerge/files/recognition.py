@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import DialectError, FileFormatError
-from idmerge.files.dialects import FLAT, SINGER, Dialect, unknown
+from idmerge.errors import FileFormatError
+from idmerge.files.catalogue import unknown
+from idmerge.files.dialects import FLAT, SINGER, Dialect
 from idmerge.files.names import EVENT, ID, places_of_ids
 from idmerge.files.properties import object_in
 from idmerge.files.renaming import likely_id
@@ -26,35 +27,22 @@ def no_matter(_path: str, _dialect: Dialect | None) -> None:
 
 
 def dialect_of_row(row: Mapping[str, Any], choice: Choice) -> Dialect | None:
-    """Return the dialect of ``row``, None where it is not known or the row has no event's name.
-
-    Raises:
-        DialectError: The row is another product's event.
-    """
+    """Return the dialect of ``row``, None where it is not known or the row has no event's name."""
     dialect = choice.of(row, row.get)
     if dialect is None or dialect.content != "events":
         return dialect
     inner = row if dialect.record is None else row.get(dialect.record)
-    return dialect if isinstance(inner, Mapping) and {*dialect.event} & inner.keys() else None
+    return dialect if isinstance(inner, Mapping) and dialect.is_event(inner) else None
 
 
 def is_recognised(row: Mapping[str, Any], choice: Choice) -> bool:
-    """Return whether it is known to which dialect, or to which other product, ``row`` belongs."""
-    try:
-        return dialect_of_row(row, choice) is not None
-    except DialectError:
-        return True
+    """Return whether it is known to which dialect ``row`` belongs."""
+    return dialect_of_row(row, choice) is not None
 
 
 def is_telling(row: Mapping[str, Any], choice: Choice) -> bool:
-    """Return whether ``row`` shows its dialect and has a place for its ID.
-
-    A row of another product does too.
-    """
-    try:
-        dialect = dialect_of_row(row, choice)
-    except DialectError:
-        return True
+    """Return whether ``row`` shows its dialect and has a place for its ID."""
+    dialect = dialect_of_row(row, choice)
     return dialect is not None and _has_place_for_id(row, dialect, choice.api)
 
 
@@ -84,7 +72,8 @@ def settled(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> Dialect:
 def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect, api: Api) -> bool:
     if dialect.content != "events":
         return True
-    return not {*places_of_ids(api)}.isdisjoint(dialect.raw_names(_inner(row, dialect)).values())
+    places = {*places_of_ids(api), *dialect.own_id}
+    return not places.isdisjoint(dialect.raw_names(_inner(row, dialect)).values())
 
 
 def _inner(row: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:
@@ -106,11 +95,8 @@ def is_row(keys: Collection[str], item: Collection[str], choice: Choice) -> bool
 
 
 def _are_of_event(keys: Collection[str], choice: Choice) -> bool:
-    """Return whether an object with ``keys`` is an event, also one of another product."""
-    try:
-        dialect = dialect_of_row(dict.fromkeys(keys), choice)
-    except DialectError:
-        return True
+    """Return whether an object with ``keys`` is an event."""
+    dialect = dialect_of_row(dict.fromkeys(keys), choice)
     return dialect is not None and dialect.content == "events"
 
 
@@ -120,14 +106,11 @@ def dialect_of_rows(path: str, rows: Sequence[Mapping[str, Any]], choice: Choice
     The last row counts first if it is telling, and those that are a name alone count last.
 
     Raises:
-        FileFormatError: None of the rows has one, or the events are another product's.
+        FileFormatError: None of the rows has one.
     """
     telling = [row for row in rows[-1:] if is_telling(row, choice)]
     for row in [*telling, *(row for row in rows if row.keys() != {EVENT}), *rows]:
-        try:
-            dialect = dialect_of_row(row, choice)
-        except DialectError as error:
-            raise FileFormatError(f"{path}: {error}") from error
+        dialect = dialect_of_row(row, choice)
         if dialect is not None:
             return dialect
     keys = dict.fromkeys(key for row in rows for key in row)

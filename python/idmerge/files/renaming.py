@@ -58,10 +58,7 @@ def holds_events(names: Sequence[str], choice: Choice) -> bool:
     """Return whether a table with columns ``names`` holds neither links nor identity mappings."""
     if is_links(names):
         return False
-    try:
-        dialect = choice.of(dict.fromkeys(names))
-    except DialectError:
-        return True  # Opening it raises the same.
+    dialect = choice.of(dict.fromkeys(names))
     return dialect is None or dialect.content != "mappings"
 
 
@@ -75,7 +72,7 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
 
     Raises:
         ColumnError: A column that the caller names is not there.
-        DialectError: The table is of another product, or no column is known to be what rows need.
+        DialectError: No column is known to be what rows need.
     """
     for role, column in choice.columns:
         if column not in names:
@@ -88,12 +85,13 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
     given = Renamed(dialect, [raw[name] for name in names])
     if dialect.content == "people":
         raise DialectError(f"{NOT_EVENTS} (there are {listed(names)})")
+    dialect.check_columns(given.names)
     what = "events"
     if dialect.content == "mappings":
         missing = [name for name in (ID, RESOLVED) if name not in given.names]
         what = "identity mappings"
     else:
-        missing = [EVENT] if needs_event and EVENT not in given.names else []
+        missing = [EVENT] if needs_event and not dialect.is_event(names) else []
         missing += [ID] if not {*places_of_ids(choice.api)} & {*given.names} else []
     if missing:
         raise unread(names, missing, what, choice.api)

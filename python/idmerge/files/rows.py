@@ -60,6 +60,7 @@ class Rows:
         lines: The line or the number of each row; from 1 on if they are not given.
         api: The API whose links the rows state. Under Simplified ID Merge a row is read as the
             event that it is, and a null in a column is a field that is not there (SPEC 11).
+        names_link: Whether the names of the events state links.
     """
 
     def __init__(
@@ -68,9 +69,12 @@ class Rows:
         path: str = "",
         lines: Sequence[int] | None = None,
         api: Api = "original",
+        *,
+        names_link: bool = True,
     ) -> None:
         self.path = path
         self.api = api
+        self._names_link = names_link
         self._lines = range(1, table.num_rows + 1) if lines is None else lines
         self._table = unsharded(plain(table)).combine_chunks()
         names = table.column_names
@@ -248,6 +252,8 @@ class Rows:
                     yield name, _kind_of_values(kind), 0
 
     def _check(self, name: str) -> None:
+        if name == EVENT and self.api == "simplified":
+            return  # Any row may link there; whether one needs a name, its dialect says (SPEC 11).
         if name not in self._table.column_names and (self._nested is None or name == EVENT):
             raise ValueError(f"events need the column {name}, got {', '.join(self._table.column_names)}")
 
@@ -289,6 +295,8 @@ class Rows:
         import pyarrow as pa  # noqa: PLC0415
 
         self._check(EVENT)
+        if EVENT not in self._table.column_names:
+            return pa.nulls(len(self), pa.large_string())
         names = self._column(EVENT)
         kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
         return names.cast(pa.large_string()) if is_text(kind) else pa.nulls(len(self), pa.large_string())
@@ -309,6 +317,8 @@ class Rows:
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
+        if not self._names_link:
+            return {}
         verbs = [name for name in IDENTITY_EVENTS if is_verb({EVENT: name}, self.api)]
         is_link = pc.is_in(self._names(), pa.array(verbs, pa.large_string()))
         places = pc.indices_nonzero(is_link).to_pylist()
@@ -322,7 +332,10 @@ class Rows:
         if len(places) < len(self):
             table = table.take(np.array(places, np.int64))
         rows = self._with_ids(table, [self._lines[place] for place in places]).to_pylist()
-        return [{EVENT: row.get(EVENT), PROPERTIES: self._properties_of(row)} for row in rows]
+        return [
+            {EVENT: row.get(EVENT) if self._names_link else None, PROPERTIES: self._properties_of(row)}
+            for row in rows
+        ]
 
     @cached_property
     def _events(self) -> list[dict[str, Any]]:

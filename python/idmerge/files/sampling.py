@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from idmerge.errors import IdmergeError, MissingExtraError
-from idmerge.events import DEVICE, IDENTITY_EVENTS, USER
+from idmerge.events import IDENTITY_EVENTS, device_of, user_of
 from idmerge.files.choosing import choice_of
 from idmerge.files.copies import RereadableFile
 from idmerge.files.dialects import FLAT
@@ -29,11 +29,13 @@ from idmerge.files.opening import CountedBytes, import_pyarrow, unpacked
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import Order, moment_of
 from idmerge.files.reading import STDIN, name_of
+from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import likely_id
 from idmerge.files.rows import plain
 from idmerge.files.tablefiles import format_of, names_of, table_pieces
 from idmerge.files.textrows import lacks
 from idmerge.files.times import in_utc, milliseconds
+from idmerge.files.vendors import VendorDialect
 from idmerge.files.zones import names_zone, time_of
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Sample(NamedTuple):
         >>> from idmerge.files import sampled
         >>> sampled(["examples/shop.ndjson"])
         Sample(is_simplified=False, backward=None, offset=None,
-        first='examples/shop.ndjson:1', likely_id=None)
+        first='examples/shop.ndjson:1', likely_id=None, product=None)
     """
 
     is_simplified: bool = False
@@ -76,6 +78,8 @@ class Sample(NamedTuple):
     """The first event, as ``file:line``."""
     likely_id: str | None = None
     """The property that is the likeliest to hold the ID of an event under another name."""
+    product: str | None = None
+    """The other product whose events these are, the first if there are several."""
 
 
 def sampled(
@@ -105,12 +109,17 @@ def sampled(
     receipts: list[Receipt] = []
     first: str | None = None
     names: dict[str, None] = {}
+    products: list[str] = []
+
+    def note(_path: str, read_as: Dialect | None) -> None:
+        products.extend([read_as.title] if isinstance(read_as, VendorDialect) else [])
+
     for source in sources[:FILES]:
         if isinstance(source, RereadableFile):
             path, name = source.path, source.name
         else:
             path, name = os.fspath(source), name_of(source)
-        for line, event in _first_events(path, name, choice):
+        for line, event in _first_events(path, name, choice, note):
             event_name, properties = event.get(EVENT), event.get(PROPERTIES)
             is_link = isinstance(event_name, str) and event_name in IDENTITY_EVENTS
             has_links |= is_link
@@ -118,13 +127,14 @@ def sampled(
             if isinstance(properties, dict):
                 names.update(dict.fromkeys(properties))
             if not is_link and isinstance(properties, dict):
-                has_both |= properties.get(DEVICE) is not None and properties.get(USER) is not None
+                has_both |= device_of(properties) is not None and user_of(properties) is not None
             if order.is_backward(event) and backward is None:
                 backward = f"{name}:{line}"
             if reads_times and (receipt := _receipt_of(event)) is not None:
                 receipts.append(receipt)
     likely = likely_id([key for key in names if key != ID and not key.startswith("$")])
-    return Sample(has_both and not has_links, backward, offset_of(receipts, timezone), first, likely)
+    is_simplified, offset = has_both and not has_links, offset_of(receipts, timezone)
+    return Sample(is_simplified, backward, offset, first, likely, next(iter(products), None))
 
 
 def _receipt_of(event: Mapping[str, Any]) -> Receipt | None:
@@ -201,18 +211,20 @@ def _text_of_time(time: object) -> str | None:
     return str(time)
 
 
-def _first_events(path: str, name: str, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _first_events(
+    path: str, name: str, choice: Choice, on_dialect: OnDialect = no_matter
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the first events of a file with their lines; none where it is no regular file."""
     try:
         if path == STDIN:
-            yield from _of_text(name, io.BytesIO(_at_hand()), choice)
+            yield from _of_text(name, io.BytesIO(_at_hand()), choice, on_dialect)
         elif not os.path.isfile(path):  # noqa: PTH113 - as for a path
             return
         elif format_of(RereadableFile(path, name)) is not None:
-            yield from _of_table(RereadableFile(path, name), choice)
+            yield from _of_table(RereadableFile(path, name), choice, on_dialect)
         else:
             with open(path, "rb") as stream:  # noqa: PTH123
-                yield from _of_text(name, stream, choice)
+                yield from _of_text(name, stream, choice, on_dialect)
     except (IdmergeError, OSError, ValueError, OverflowError):  # Whoever reads the file says so.
         return
 
@@ -230,10 +242,12 @@ def _at_hand() -> bytes:
     return bytes(stream.peek(AT_HAND)) if hasattr(stream, "peek") else b""
 
 
-def _of_text(name: str, stream: Any, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _of_text(
+    name: str, stream: Any, choice: Choice, on_dialect: OnDialect
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with ExitStack() as stack:
         packed = CountedBytes(stream, lambda _count: None)
-        text = text_of(name, stack.enter_context(unpacked(packed)), choice, as_raw=False)
+        text = text_of(name, stack.enter_context(unpacked(packed)), choice, on_dialect, as_raw=False)
         if text.dialect.content != "events":
             return
         size = 0
@@ -246,12 +260,15 @@ def _of_text(name: str, stream: Any, choice: Choice) -> Iterator[tuple[int, Mapp
                 yield line, item[1]
 
 
-def _of_table(file: RereadableFile, choice: Choice) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _of_table(
+    file: RereadableFile, choice: Choice, on_dialect: OnDialect
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     names = names_of(file)
     piece = next(iter(table_pieces(file, names, 0, lambda _count: None)), None)
     if piece is None or isinstance(piece, BadLine) or len(set(names)) < len(names):
         return
     dialect = choice.of(names)
+    on_dialect(file.name, dialect)
     if dialect is not None and dialect.content == "events":
         for line, row in zip(piece.lines[:ROWS], piece.batch.slice(0, ROWS).to_pylist(), strict=True):
             yield line, dialect.event_of(_without_pairs(row))

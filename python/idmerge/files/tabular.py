@@ -87,7 +87,9 @@ class TableReader(NamedTuple):
                 if is_mapping:
                     yield _mapping(self.path, table, piece.lines)
                 else:
-                    yield rows_of(table, self.path, piece.lines, api=self.choice.api)
+                    yield rows_of(
+                        table, self.path, piece.lines, api=self.choice.api, names_link=dialect.names_link
+                    )
 
         yield from read_ahead(each(), lambda piece: [piece])
 

@@ -39,20 +39,22 @@ MOST_ROWS = 2**16
 """Rows of a block, at most."""
 
 
-def rows_of(
+def rows_of(  # noqa: PLR0913 - each says what the rows are
     table: pa.Table,
     path: str = "",
     lines: Sequence[int] | None = None,
     values: Sequence[str] = (),
     api: Api = "original",
+    *,
+    names_link: bool = True,
 ) -> Rows:
     """Return the rows of ``table``; the rest: see `Rows`.
 
     ``values`` are the properties that will be asked for beside the IDs and the links.
     """
     if not _are_texts(table.schema, api):
-        return Rows(table, path, lines, api)
-    return TextRows(table, path, lines, values, api)
+        return Rows(table, path, lines, api, names_link=names_link)
+    return TextRows(table, path, lines, values, api, names_link=names_link)
 
 
 def _are_texts(schema: pa.Schema, api: Api) -> bool:
@@ -167,17 +169,20 @@ class TextRows(Rows):
         lines: As for `Rows`.
         values: The properties that will be asked for beside the IDs and the links.
         api: As for `Rows`.
+        names_link: As for `Rows`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says what the rows are
         self,
         table: pa.Table,
         path: str,
         lines: Sequence[int] | None,
         values: Sequence[str],
         api: Api = "original",
+        *,
+        names_link: bool = True,
     ) -> None:
-        super().__init__(table, path, lines, api)
+        super().__init__(table, path, lines, api, names_link=names_link)
         names = self._table.column_names
         self._inner = _names_in_struct(self._table.schema)
         self._beside = [name for name in _names_of_ids(api) if name in names or name in self._inner]
@@ -309,7 +314,8 @@ class TextRows(Rows):
         if not places:
             return None
         rows = np.array(places, np.int64) + start
-        return Rows(self._table.take(rows), self.path, [self._lines[row] for row in rows], self.api)
+        lines = [self._lines[row] for row in rows]
+        return Rows(self._table.take(rows), self.path, lines, self.api, names_link=self._names_link)
 
     def _size(self) -> int:
         """Return the bytes of the rows, or more."""
@@ -331,7 +337,7 @@ class TextRows(Rows):
         start, table = piece
         names, properties = (
             _bytes_of(table, name) if name in table.column_names else _no_texts(table.num_rows)
-            for name in (EVENT, PROPERTIES)
+            for name in (EVENT if self._names_link else "", PROPERTIES)
         )
         if self.api == "simplified":
             table = self._with_texts(start, table)

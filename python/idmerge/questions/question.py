@@ -74,7 +74,7 @@ class Question(ABC):
         Raises:
             ColumnError: The events lack a column, their times are no timestamps, or they are a
                 stream that was read already.
-            DialectError: There is no such dialect or role, or the events are of another product.
+            DialectError: There is no such dialect or role.
             FileFormatError: A file is no Parquet.
             MissingExtraError: DuckDB or pyarrow is not installed.
         """

@@ -60,7 +60,6 @@ def opened(
     Raises:
         ColumnError: The events lack one of them, their times are no timestamps, the stream was read
             already, or it or DuckDB fails.
-        DialectError: The events are those of another product, and no dialect is chosen.
         FileFormatError: A file is no Parquet, or DuckDB cannot read it.
         MemoryError: They need more memory than DuckDB may take.
         MissingExtraError: DuckDB or pyarrow is not installed.
@@ -392,7 +391,6 @@ def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> di
 
     Raises:
         ColumnError: One is not there.
-        DialectError: The columns are those of another product, and one is not there.
     """
     raw: Sequence[str] = names
     if choice != ANY or any(name not in names for name in wanted):

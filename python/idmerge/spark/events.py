@@ -86,7 +86,7 @@ def links(
 
     Raises:
         ColumnError: A column is missing.
-        DialectError: There is no such dialect or role, or the events are of another product.
+        DialectError: There is no such dialect or role.
 
     Examples:
         >>> from pyspark.sql import SparkSession
@@ -113,12 +113,10 @@ def raw_columns(events: DataFrame, choice: Choice, *, needs_event: bool = True) 
 
     Raises:
         ColumnError: They are in none of the three shapes.
-        DialectError: They are of another product.
     """
     names = events.columns
     if EVENT not in names and LINE in names:
         return {LINE: LINE}
-    choice.of(names)  # The columns of another product are an error of their own.
     try:
         given, raw = renamed(names, choice, needs_event=needs_event)
     except DialectError as error:

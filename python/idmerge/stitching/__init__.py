@@ -207,8 +207,8 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
 
     Raises:
         TypeError: ``events`` is none of these, or a value can be no ID.
-        DialectError: The columns are those of another product, no column is known to be what the
-            events need, or there is no such dialect or role.
+        DialectError: No column is known to be what the events need, or there is no such dialect or
+            role.
         ValueError: A column is missing, ``resolver`` is given together with options of one or
             with ``as_known``; ``properties``, ``output`` or ``sort`` together with a table; or
             ``partition_by`` is none of these, or has no output.

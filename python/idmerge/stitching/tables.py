@@ -124,6 +124,8 @@ class Stitcher:
             Resolver(wanted.resolver.policy, wanted.resolver.canonical) if wanted.as_known else None
         )
 
+        self.names_link = True
+        """Whether the names of the events in the next table state links."""
         self._kept: pa.Table | None = None
         self._read: list[list[Block] | None] = []
 
@@ -139,7 +141,8 @@ class Stitcher:
             if table.column_names.count(name) > 1:
                 raise repeated_column(name)
         values = (TIME, INSERT_ID) if self.wanted.dedupe else (TIME,)
-        return rows_of(table.select(names), path, lines, values, self.wanted.choice.api)
+        api, names_link = self.wanted.choice.api, self.names_link
+        return rows_of(table.select(names), path, lines, values, api, names_link=names_link)
 
     def learn(self, table: pa.Table) -> None:
         """Apply the links of ``table`` to the resolver, if they count; look at its first times."""
@@ -263,7 +266,7 @@ def stitched_table(events: Any, wanted: Wanted) -> tuple[Any, StitchReport]:
 
     Raises:
         TypeError: It is no table of pyarrow, polars, pandas or DuckDB, or its IDs are none.
-        DialectError: Its columns are those of another product, or none is known to be needed.
+        DialectError: No column is known to be what events need.
         ColumnError: A column is there twice or cannot be read, the table is damaged, or a stream
             that was read already.
     """
@@ -308,6 +311,7 @@ def _raw_names(names: Sequence[Any], stitcher: Stitcher) -> list[Any]:
     if given.dialect.content == "mappings":
         raise DialectError("these are identity mappings, not events; give them to Resolver.link_many")
     stitcher.report.dialect = given.dialect.title
+    stitcher.names_link = given.dialect.names_link
     raw = dict(zip(texts, given.names, strict=True))
     return [raw.get(name, name) if isinstance(name, str) else name for name in names]
 

@@ -25,7 +25,7 @@ pub type Keys = &'static [&'static str];
 /// Objects and lists within each other, beyond which nothing is looked at.
 const DEEPEST: usize = 500;
 /// The lists that pages have.
-pub const LISTS: [Keys; 4] = [&["results"], &["results", "events"], &["events"], &["data"]];
+pub const LISTS: [Keys; 5] = [&["results"], &["results", "events"], &["events"], &["data"], &["batch"]];
 /// The longest key that is looked at.
 const LONGEST_KEY: usize = 16;
 

@@ -2,7 +2,7 @@
 //! lists' items.
 //!
 //! The answers of query APIs are such pages: `{"status": "ok", "results": [{…}, {…}]}`, or with
-//! `{"events": […]}` as `results`. What stands beside the list is passed over. A page without a
+//! `{"events": […]}` as `results`; so are the batches of other products. What stands beside the list is passed over. A page without a
 //! list becomes the byte [`NO_LIST`] and its first keys, `["error"]`: no JSON, so that it is not
 //! taken for an event, and its reader can say what it has. Memory is that of the text of one call.
 

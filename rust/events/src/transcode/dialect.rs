@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::transcode::vendor::Vendor;
+
 /// The keys under which the rows of a dialect have their fields (SPEC 11).
 pub struct Dialect {
     /// The keys of an event's name; the first that a row has counts.
@@ -19,6 +21,8 @@ pub struct Dialect {
     names: HashMap<String, String, RandomState>,
     /// The prefix that stands for `$`, in lower and in upper case.
     prefixes: [String; 2],
+    /// What rows of another product have besides.
+    pub(super) vendor: Option<Vendor>,
 }
 
 impl Dialect {
@@ -34,7 +38,13 @@ impl Dialect {
     ) -> Self {
         let names = names.into_iter().collect();
         let prefixes = [prefix.to_owned(), prefix.to_uppercase()];
-        Self { events, properties, is_flat, record, names, prefixes }
+        Self { events, properties, is_flat, record, names, prefixes, vendor: None }
+    }
+
+    /// Returns the dialect of rows of another product, whose fields have no other spellings.
+    #[must_use]
+    pub fn of_vendor(self, vendor: Vendor) -> Self {
+        Self { vendor: Some(vendor), ..self }
     }
 
     /// Returns the raw name of the property under `key` beside an event's name, or None where it is

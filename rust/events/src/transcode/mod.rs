@@ -1,6 +1,7 @@
 //! Lines of events of any dialect as lines of the raw shape.
 //!
-//! A [`Dialect`] names the keys of an event's fields. A [`Transcoder`] copies the values of a line
+//! A [`Dialect`] names the keys of an event's fields, and a [`Vendor`] what is more of it in rows of
+//! another product. A [`Transcoder`] copies the values of a line
 //! as they stand under their raw names, `{"event": …, "properties": {…}}`, which the scanner reads.
 //!
 //! # Invariants
@@ -15,9 +16,12 @@
 //! Memory and time are linear in the text of one call and one line.
 
 mod dialect;
+mod fields;
 mod line;
+mod vendor;
 
 pub use dialect::Dialect;
+pub use vendor::Vendor;
 
 use memchr::{memchr, memchr_iter};
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use idmerge_events::array::ArrayLines;
 use idmerge_events::beginning::{self, Form, LISTS};
 use idmerge_events::pages::PageLines;
-use idmerge_events::transcode::{self, Dialect};
+use idmerge_events::transcode::{self, Dialect, Vendor};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -93,15 +93,28 @@ impl Beginning {
     }
 }
 
+/// The fields of another product's rows with their keys, those of an event's ID, the names of events
+/// that are left to the caller, the key of a call with those that are left, and the value of the
+/// call that links two fields, with these.
+type VendorFacts = (
+    Vec<(String, Vec<String>)>,
+    Vec<String>,
+    Vec<String>,
+    (String, Vec<String>),
+    Option<(String, String, String)>,
+);
+
 /// Turns lines of a dialect into lines of the raw shape.
 #[pyclass(frozen, module = "idmerge._core")]
 pub struct Transcoder(Mutex<transcode::Transcoder>);
 
 #[pymethods]
 impl Transcoder {
-    /// Take a dialect's keys, other spellings of properties, and the longest line.
+    /// Take a dialect's keys, other spellings of properties, the longest line, and what rows of
+    /// another product have besides.
     #[new]
-    #[pyo3(signature = (events, properties, is_flat, record, names, prefix, longest))]
+    #[pyo3(signature = (events, properties, is_flat, record, names, prefix, longest, vendor=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own about a dialect")]
     fn new(
         events: Vec<String>,
         properties: Vec<String>,
@@ -110,8 +123,19 @@ impl Transcoder {
         names: Vec<(String, String)>,
         prefix: &str,
         longest: usize,
+        vendor: Option<VendorFacts>,
     ) -> Self {
         let dialect = Dialect::new(events, properties, is_flat, record, names, prefix);
+        let dialect = match vendor {
+            None => dialect,
+            Some((fields, own_id, left_names, calls, identify)) => {
+                let vendor = Vendor::new(fields, own_id, left_names, calls);
+                dialect.of_vendor(match identify {
+                    None => vendor,
+                    Some((value, first, second)) => vendor.with_identify(&value, [first, second]),
+                })
+            }
+        };
         Self(Mutex::new(transcode::Transcoder::new(dialect, longest)))
     }
 

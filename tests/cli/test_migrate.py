@@ -208,8 +208,10 @@ def test_bad_lines_are_named_with_file_and_line() -> None:
         file.write(b'{\n{"event": "$identify", "properties": {"distinct_id": "ana"}}\n')
     result = run("migrate", "e.ndjson", "-o", "new")
     assert [line for line in result.stderr.splitlines() if line.startswith("malformed: ")] == [
-        "malformed: e.ndjson:5: the event is no JSON: "
-        "Expecting property name enclosed in double quotes (column 2)",
+        (
+            "malformed: e.ndjson:5: the event is no JSON: Expecting property name enclosed in double "
+            "quotes (column 2)"
+        ),
         "malformed: e.ndjson:6: $identify has no $anon_id or $anon_distinct_id",
     ]
     assert "malformed   2 lines passed over" in result.stderr

@@ -40,16 +40,14 @@ class Difference(NamedTuple):
     """An ID whose person in Simplified is another one than planned.
 
     Examples:
-        >>> import json
         >>> from pathlib import Path
         >>> from idmerge import migration
         >>> migration.plan("examples/flow-1-new-user.ndjson").write("new")
-        >>> Path("new/associations.ndjson").write_text("")
-        0
-        >>> verdict = migration.verify("new")
-        >>> difference = verdict.differences[0]
-        >>> difference.migrated_id[:16], difference.planned, difference.found[:16]
-        ('$device:5f0c1e2a', 'ada@example.com', '$device:5f0c1e2a')
+        >>> with Path("new/events.ndjson").open("a") as events:
+        ...     _ = events.write('{"event": "Buy", "properties": {"$user_id": "eve"}}')
+        >>> [difference] = migration.verify("new").differences
+        >>> difference
+        Difference(migrated_id='eve', planned=None, found='eve')
     """
 
     migrated_id: str

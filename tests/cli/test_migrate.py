@@ -164,6 +164,18 @@ def test_a_difference_is_found(change: Any, line: str) -> None:
     assert result.stderr == "idmerge: error: new: the events do not show the people of the plan\n"
 
 
+def test_an_event_that_is_missing_is_found() -> None:
+    run("migrate", "e.ndjson", "-o", "new")
+    place = Path("new/events.ndjson")
+    place.write_text(
+        "".join(place.read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8"
+    )
+    assert run("migrate", "--verify", "new", code=1).stdout.splitlines() == [
+        "read        3 events, 3 IDs and 2 people of the plan",
+        "planned     4 events",
+    ]
+
+
 def test_what_is_no_migration_is_not_verified() -> None:
     assert "plan.json is missing" in error_of("migrate", "--verify", ".")
     assert "plan.json is missing" in error_of("migrate", "--verify", "no-such-place")
@@ -172,6 +184,8 @@ def test_what_is_no_migration_is_not_verified() -> None:
     assert error_of("migrate", "--verify", "new") == (
         "new/mapping.ndjson:1: the line is no row of a planned mapping"
     )
+    Path("new/plan.json").write_text('{"format": 1}', encoding="utf-8")
+    assert "the report lacks events" in error_of("migrate", "--verify", "new")
     Path("new/plan.json").write_text('{"format": 9}', encoding="utf-8")
     assert "format 9, and this version reads 1" in error_of("migrate", "--verify", "new")
 

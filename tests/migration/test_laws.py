@@ -152,6 +152,21 @@ def test_original_is_parted_only_where_simplified_cannot_join(
         assert report.recovery == report.recovery_of_ids == 1
 
 
+@settings(deadline=None, max_examples=200)
+@given(events=histories, policy=original)
+def test_a_cluster_of_original_with_one_user_is_never_parted(
+    events: list[dict[str, Any]], policy: Policy
+) -> None:
+    migrated = planned(events, policy=policy, user_id="ana|ben|cem")
+    before = Resolver(policy)
+    before.apply_events(events)
+    rows = {row.distinct_id: row for row in migrated.mapping() if row.migrated_id is not None}
+    for _, members in before.clusters():
+        users = {"ana", "ben", "cem"} & {*members}
+        if len(users) == 1 and not migrated.report.taken_ids:
+            assert {rows[each].person for each in members if each in rows} == users
+
+
 @settings(deadline=None, max_examples=100)
 @given(events=histories)
 def test_a_directory_holds_what_was_planned(events: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from command_line import ndjson
 from idmerge import Policy, migration
-from idmerge.errors import FileFormatError, MigrationError, PolicyError
+from idmerge.errors import FileFormatError, MigrationError, MissingExtraError, PolicyError
 from strategies import D1, D2, D3
 
 OLD, NEW = D1, f"$device:{D1}"
@@ -211,6 +212,14 @@ def test_a_claim_counts_before_the_other_links_of_a_device() -> None:
     assert people(planned(*events)) == {D2: "ben", "ben": "ben", D1: "ana", "ana": "ana"}
 
 
+def test_a_refused_claim_parts_no_cluster_of_original() -> None:
+    refused = identify("ben", D1, __failure_reason="errManyIDs")
+    for first in (merge("ana", D1), view("ana", __distinct_id_before_identity=D1)):
+        migrated = planned(first, refused, view("ben"), user_id="ana|ben")
+        assert people(migrated) == {"ana": "ana", D1: "ana", "ben": "ben"}
+        assert migrated.report.ambiguous == 1
+
+
 def test_what_nobody_claimed_follows_the_first_link_that_reaches_a_user() -> None:
     events = [identify("ana", D1), identify("ben", D2), merge(D3, D2), merge(D3, D1)]
     assert people(planned(*events))[D3] == "ben"
@@ -304,6 +313,14 @@ def test_a_table_of_events_is_refused_with_a_way_out() -> None:
         FileFormatError, match=r"^e.csv: a migration reads events of JSON, .*export them as JSON"
     ):
         migration.plan("e.csv")
+
+
+def test_without_pyarrow_a_floor_in_milliseconds_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match="unless a floor in milliseconds gives it, needs pyarrow"):
+        planned(identify("ana", D1, time=1))
+    [association] = planned(identify("ana", D1, time=1), floor=1_700_000_000_000).associations()
+    assert association["properties"]["time"] == 1_700_000_000_000
 
 
 def test_a_file_of_links_counts() -> None:

@@ -38,8 +38,7 @@ class Closure:
         self._users = users
         self._parent: dict[str, str] = {}
         self.original = reading.original
-        self.claims = dict(reading.claims)
-        """The user of each anonymous ID that a link claimed, accepted or refused for a limit."""
+        self._claims = dict(reading.claims)
         self._devices: list[str] = []
         """Devices that are no ID of Original's."""
         self.joins: list[Join] = []
@@ -72,7 +71,7 @@ class Closure:
     def _holds(self, link: RefusedLink) -> bool:
         """Return whether a link that a limit refused joins its IDs, and keep its claim."""
         if link.kind is Kind.IDENTIFY:
-            is_free = self.claims.setdefault(link.first, link.second) == link.second
+            is_free = self._claims.setdefault(link.first, link.second) == link.second
             return is_free and not self._users.is_user(link.first)
         if link.kind is Kind.ALIAS:
             return self._reading.aliases.setdefault(link.first, link.second) == link.second

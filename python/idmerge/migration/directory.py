@@ -32,6 +32,7 @@ FORMAT = 1
 ASSOCIATIONS, EVENTS, PROFILES = "associations.ndjson", "events.ndjson", "profiles.ndjson"
 MAPPING, PLAN, PAGE = "mapping.ndjson", "plan.json", "report.html"
 NAMES = {ASSOCIATIONS, EVENTS, PROFILES, MAPPING, PLAN, PAGE}
+_COUNTS = ("events", "identity_events", "associations")
 MOST_DIFFERENCES = 20
 """Differences that are listed; all are counted."""
 
@@ -68,12 +69,14 @@ class Verdict:
         >>> verdict = migration.verify("new")
         >>> bool(verdict), verdict.ids, verdict.people, verdict.differing, verdict.differences
         (True, 160, 75, 0, ())
-        >>> verdict.events, verdict.refused
-        (596, 0)
+        >>> verdict.events, verdict.planned_events, verdict.refused
+        (596, 596, 0)
     """
 
     events: int
     """Events that were read, associations among them."""
+    planned_events: int
+    """Events of the plan."""
     ids: int
     """IDs of the plan."""
     people: int
@@ -86,8 +89,8 @@ class Verdict:
     """The first of them."""
 
     def __bool__(self) -> bool:
-        """Return whether nothing differs and nothing is refused."""
-        return not self.differing and not self.refused
+        """Return whether nothing differs, is missing or is refused."""
+        return not self.differing and not self.refused and self.events == self.planned_events
 
 
 def check_directory(path: str) -> None:
@@ -151,7 +154,7 @@ def verify(path: str, on_bytes: Callable[[int], object] = lambda _count: None) -
         True
     """
     directory = Path(path)
-    _check_format(directory)
+    planned_events = _planned_events(directory)
     resolver = Resolver(Policy.simplified(), "identified")
     events = refused = 0
     for name in (ASSOCIATIONS, EVENTS):
@@ -166,6 +169,7 @@ def verify(path: str, on_bytes: Callable[[int], object] = lambda _count: None) -
     first = tuple(islice(differences, MOST_DIFFERENCES))
     return Verdict(
         events=events,
+        planned_events=planned_events,
         ids=len(planned),
         people=len({*planned.values()}),
         refused=refused,
@@ -208,7 +212,12 @@ def _planned(path: Path, on_bytes: Callable[[int], object]) -> Iterator[tuple[st
                 yield row["migrated_id"], row["person"]
 
 
-def _check_format(directory: Path) -> None:
+def _planned_events(directory: Path) -> int:
+    """Return the number of events that a migration wrote.
+
+    Raises:
+        MigrationError: The directory is none of a migration, or of another format.
+    """
     if not (directory / PLAN).is_file():
         raise MigrationError(f"{directory}: the directory holds no migration ({PLAN} is missing)")
     plan = decoded_or_none((directory / PLAN).read_bytes())
@@ -217,6 +226,12 @@ def _check_format(directory: Path) -> None:
         raise MigrationError(
             f"{directory / PLAN}: the migration has format {found!r:.20}, and this version reads {FORMAT}"
         )
+    report = plan.get("report")
+    counts: list[Any] = [report.get(name) if isinstance(report, dict) else None for name in _COUNTS]
+    if not all(isinstance(count, int) for count in counts):
+        raise MigrationError(f"{directory / PLAN}: the report lacks {', '.join(_COUNTS)}")
+    events, identity_events, associations = counts
+    return int(events - identity_events + associations)
 
 
 def _check_own(target: Path) -> None:

@@ -9,9 +9,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import FileFormatError
-from idmerge.events import DEVICE, USER, Kind, device_of, ids_of, is_verb, original_of, user_of
+from idmerge.events import DEVICE, SENT_ID, USER, Kind, device_of, ids_of, is_verb, original_of, user_of
 from idmerge.files import BadLine, EventBatch, LinkBatch, read
-from idmerge.files.names import PROPERTIES, TIME
+from idmerge.files.names import ID, PROPERTIES, TIME
 from idmerge.migration.moments import moments_of
 from idmerge.outcome import Outcome
 from idmerge.policy import DEVICE_PREFIX, can_be_id
@@ -93,6 +93,10 @@ class FirstReading:
 
     def sender(self, event: Mapping[str, Any]) -> str | None:
         """Return the ID under which the ordinary ``event`` was sent; None if it is nobody's."""
+        stated = event.get(PROPERTIES)
+        if isinstance(stated, dict) and SENT_ID not in stated and type(stated.get(ID)) is str:
+            own: str = stated[ID]  # Nearly every event.
+            return own if self._can_be(own) else None
         distinct_id, sent = ids_of(event)
         if distinct_id is None or not self._can_be(distinct_id):
             return None

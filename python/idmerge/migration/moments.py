@@ -17,7 +17,7 @@ def moments_of(times: Sequence[object]) -> list[int | None]:
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    arrow = import_pyarrow("times (or give a floor, which is the time of every association)")
+    arrow = import_pyarrow("the time of an association, unless a floor in milliseconds gives it,")
     texts = [
         str(time) if isinstance(time, (str, int, float)) and not isinstance(time, bool) else None
         for time in times

@@ -130,7 +130,7 @@ class Plan:
                 "most-events)"
             )
         if self._ambiguous == "split":
-            return split(members, users, links_of(members, self.closure, self._joins))
+            return split(members, users, links_of(members, self.reading, self._joins))
         return dict.fromkeys(members, chosen_user(self._ambiguous, users, self.reading.events_of))
 
 

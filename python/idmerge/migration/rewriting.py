@@ -82,7 +82,8 @@ def written(plan: Plan, given: Mapping[str, Any], number: int) -> Written | None
     properties = {key: value for key, value in stated.items() if key not in left_out}
     sent = plan.reading.sender(event)
     target = None if sent is None else plan.target(sent)
-    named_device, named_user = device_of(stated), user_of(stated)
+    named_device = device_of(stated) if DEVICE in stated else None
+    named_user = user_of(stated) if USER in stated else None
     if sent is None:
         device = user = None
         properties[ID] = ""

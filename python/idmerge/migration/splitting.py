@@ -5,10 +5,13 @@ each joins nothing. So each user keeps the ID of its own, and a device goes to t
 reached it first: directly, or by way of other devices. Each part has exactly one user in the end,
 for a side without a user is never refused. The order of the links:
 
-1. the claims of `$identify`: a device goes to the user for whom it was claimed;
-2. the other links that Original accepted, by position, and then those that it refused for a limit;
-3. the devices that events name beside a user;
-4. mappings and rewritten events, which show how a cluster ended and not how it came about.
+1. the claims of `$identify` that Original accepted: a device goes to the user for whom it was
+   claimed;
+2. the other links that Original accepted, by position; mappings and rewritten events behind them,
+   for these show how a cluster ended and not how it came about;
+3. the links that Original refused for a limit, and the devices that events name beside a user.
+
+So a cluster of Original with one user is never parted.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from idmerge.events import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from idmerge.migration.closure import Closure, Join
+    from idmerge.migration.closure import Join
+    from idmerge.migration.first_reading import FirstReading
 
 Ambiguous = Literal["split", "first", "last", "most-events", "error"]
 """What becomes of a cluster with several users."""
@@ -62,27 +66,22 @@ def split(members: Sequence[str], users: Iterable[str], links: Iterable[tuple[st
 
 
 def links_of(
-    members: Sequence[str], closure: Closure, joins: Mapping[str, Sequence[tuple[int, Join]]]
+    members: Sequence[str], reading: FirstReading, joins: Mapping[str, Sequence[tuple[int, Join]]]
 ) -> Iterator[tuple[str, str]]:
     """Yield the links that built a cluster of the closure, in the order above.
 
     Args:
         members: The members of the cluster.
-        closure: The closure, whose resolver remembers the links that joined Original's clusters.
+        reading: The first reading, whose resolver remembers the links of Original's clusters.
         joins: The links behind those, with their order, by their first operand.
     """
-    original, inside = closure.original, {*members}
+    original, inside = reading.original, {*members}
     for each in members:
-        if closure.claims.get(each) in inside:
-            yield each, closure.claims[each]
+        if reading.claims.get(each) in inside:
+            yield each, reading.claims[each]
     parts = {original.resolve(each): each for each in members if each in original}
     accepted = [link for each in parts.values() for link in original.explain(each) or ()]
-    accepted.sort(key=lambda link: (link.kind is Kind.MAPPING, link.position))
-    behind = sorted(join for each in members for join in joins.get(each, ()))
-    stated = [link for link in accepted if link.kind is not Kind.MAPPING]
-    for link in stated:
+    for link in sorted(accepted, key=lambda link: (link.kind is Kind.MAPPING, link.position)):
         yield str(link.first), str(link.second)
-    for _, join in behind:
+    for _, join in sorted(join for each in members for join in joins.get(each, ())):
         yield join
-    for link in accepted[len(stated) :]:
-        yield str(link.first), str(link.second)

@@ -287,6 +287,8 @@ def _answer(verdict: Verdict) -> Iterator[str]:
         yield labelled("verified", f"{read}: each ID is its person's")
         return
     yield labelled("read", read)
+    if verdict.events != verdict.planned_events:
+        yield labelled("planned", f"{counted(verdict.planned_events, 'event')}")
     if verdict.refused:
         yield labelled("refused", f"{counted(verdict.refused, 'identity event')}, with the whole batch")
     for place, (each, planned, found) in enumerate(verdict.differences):

@@ -201,6 +201,13 @@ def test_what_becomes_of_several_users(ambiguous: Any, expected: list[str]) -> N
     assert (migrated.report.recovery == 1) == (ambiguous != "split")
 
 
+@pytest.mark.parametrize("busy", ["ana", "ben"])
+def test_the_part_with_most_events_keeps_the_person(busy: str) -> None:
+    report = planned(*TWO[:2], *[view(busy)] * 4, view("ana"), view("ben"), view("cem"), TWO[-1]).report
+    assert (report.recovery, report.recovery_by_original) == (6 / 7, 1)
+    assert (report.recovery_of_ids, report.changed_events, report.changed) == (3 / 5, 1, 1 / 7)
+
+
 def test_several_users_can_be_an_error() -> None:
     with pytest.raises(MigrationError, match="of 4 IDs has 2 users .*ana.*, and Simplified joins no users"):
         planned(*TWO, ambiguous="error")

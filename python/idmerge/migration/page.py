@@ -47,13 +47,14 @@ def _main(report: Facts) -> Iterator[str]:
         Bar("several users", report.ambiguous, is_bad=True),
         Bar("anonymous only", report.anonymous_only, is_bad=True),
     ]
+    bars = [bar for bar in bars if bar.count]
     yield from bar_chart("Clusters by class", bars, "no clusters of two IDs or more")
     refused = [
         bar
         for each in report.refused
         for bar in (
             Bar(f"{each.reason}, recovered", each.recovered, is_bad=False),
-            Bar(f"{each.reason}, not", each.links - each.recovered, is_bad=True),
+            Bar(f"{each.reason}, not recovered", each.links - each.recovered, is_bad=True),
         )
         if bar.count
     ]
@@ -82,12 +83,12 @@ def _shares(report: Facts) -> Iterator[str]:
         "Original's own clusters",
         [share_bar(report.recovery)],
     )
-    changed = counted(report.changed_events, "event changes", "events change")
+    changed = counted(report.changed_events, "event has", "events have")
     yield from _article(
         pill("note", "changed"),
-        f"{changed} person, against what Original showed",
+        f"{changed} another person than Original showed",
         f"{percent(report.changed)} of events with an ID",
-        [share_bar(report.changed)],
+        [share_bar(report.changed)] if report.changed_events else [],
     )
 
 

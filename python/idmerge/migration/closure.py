@@ -34,11 +34,10 @@ class Closure:
     """Clusters of Original's IDs, and of devices that only a `$device_id` names."""
 
     def __init__(self, reading: FirstReading, users: Users) -> None:
-        self._reading = reading
         self._users = users
         self._parent: dict[str, str] = {}
         self.original = reading.original
-        self._claims = dict(reading.claims)
+        self._claims, self._aliases = dict(reading.claims), dict(reading.aliases)
         self._devices: list[str] = []
         """Devices that are no ID of Original's."""
         self.joins: list[Join] = []
@@ -74,7 +73,7 @@ class Closure:
             is_free = self._claims.setdefault(link.first, link.second) == link.second
             return is_free and not self._users.is_user(link.first)
         if link.kind is Kind.ALIAS:
-            return self._reading.aliases.setdefault(link.first, link.second) == link.second
+            return self._aliases.setdefault(link.first, link.second) == link.second
         return True
 
     def _take_pair(self, device: str, user: str) -> None:

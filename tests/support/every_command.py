@@ -28,6 +28,7 @@ BESIDE = {
     "bench": ["--ids", "100"],
     "forget": ["--confirm"],
     "generate": ["--events", "3"],
+    "migrate": ["--dry-run"],
     "profiles": ["--events", "e.ndjson"],
 }
 """Options without which a call means nothing, or takes long."""

@@ -55,6 +55,7 @@ MODULES = {
     "errors": "Errors",
     "files": "Files",
     "journal": "Journals",
+    "migration": "Migration",
     "questions": "Questions",
     "reference": "The reference",
     "spark": "Spark",

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from idmerge import compat, doctor, errors, questions, reference, stitching
+    from idmerge import compat, doctor, errors, migration, questions, reference, stitching
     from idmerge import files as files
     from idmerge import spark as spark
     from idmerge import testing as testing
@@ -47,6 +47,7 @@ __all__ = [
     "connected_components",
     "doctor",
     "errors",
+    "migration",
     "parse",
     "questions",
     "reference",
@@ -60,6 +61,7 @@ _MODULES = {
     "doctor",
     "errors",
     "files",
+    "migration",
     "questions",
     "reference",
     "spark",

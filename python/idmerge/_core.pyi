@@ -499,13 +499,20 @@ class Transcoder:
         names: Sequence[tuple[str, str]],
         prefix: str,
         longest: int,
-        vendor: tuple[Sequence[tuple[str, Sequence[str]]], Sequence[str], Sequence[str], str, Sequence[str]]
+        vendor: tuple[
+            Sequence[tuple[str, Sequence[str]]],
+            Sequence[str],
+            Sequence[str],
+            tuple[str, Sequence[str]],
+            tuple[str, str, str] | None,
+        ]
         | None = None,
     ) -> Self:
         """Take a dialect's keys, other spellings of properties, and the longest line.
 
         Of another product's rows take the ``vendor``'s fields with their keys, those of an event's
-        ID, the names of events that are left to Python, the key of a call, and the calls left.
+        ID, the names of events that are left to Python, the key of a call with the values that are
+        left, and the value that links two fields, with these.
         """
 
     def cut(self, text: bytes) -> bytes:
@@ -608,11 +615,12 @@ class RowReader:
         longest: int,
         columns: list[str],
         values: list[str],
+        simplified: bool = False,
     ) -> Self:
         """Take each identity event's name, kind and operands' keys, and the longest text in bytes.
 
         ``columns`` are the properties that have columns of their own, ``values`` those that are wanted as
-        columns.
+        columns. Events may be those of Simplified ID Merge.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, there are too many keys, or a column

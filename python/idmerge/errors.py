@@ -420,6 +420,20 @@ class BusyError(IdmergeError, RuntimeError):
     """
 
 
+class MigrationError(IdmergeError, ValueError):
+    """A migration is refused, or its directory is none; the message has the reason.
+
+    Examples:
+        >>> from idmerge import migration
+        >>> from idmerge.errors import MigrationError
+        >>> try:
+        ...     migration.verify("examples")
+        ... except MigrationError as error:
+        ...     print(error)
+        examples: the directory holds no migration (plan.json is missing)
+    """
+
+
 class CheckpointWarning(UserWarning):
     """A checkpoint was passed over; the message says why. The journal was read back instead.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from idmerge._codes import Code
-from idmerge._ids import as_id, is_missing
+from idmerge._ids import AnyId, as_id, id_text, is_missing
 from idmerge._json_decoding import decoded, decoded_object
 from idmerge.errors import MalformedEventError
 from idmerge.policy import DEVICE_PREFIX, Api, check_api
@@ -209,8 +209,22 @@ def _association(event: Mapping[str, Any], source: Source) -> Link | None:
 
 def device_of(properties: Mapping[str, Any]) -> str | None:
     """Return the ID of the device that ``properties`` name, which has the prefix of devices."""
-    device = (as_id(properties.get(DEVICE)) or "").removeprefix(DEVICE_PREFIX)
-    return DEVICE_PREFIX + device if device else None
+    return _prefixed(as_id(properties.get(DEVICE)) or "") or None
+
+
+def associated(device: AnyId, user: AnyId) -> tuple[str, str]:
+    """Return the IDs of a `$device_id` and a `$user_id`; empty of what names no device or no user.
+
+    Raises:
+        TypeError: A value can be no ID.
+    """
+    own, text = _prefixed(id_text(device)), id_text(user)
+    return own, "" if text.startswith(DEVICE_PREFIX) else text
+
+
+def _prefixed(device: str) -> str:
+    device = device.removeprefix(DEVICE_PREFIX)
+    return DEVICE_PREFIX + device if device else ""
 
 
 def user_of(properties: Mapping[str, Any]) -> str | None:
@@ -232,10 +246,10 @@ def operand_keys(api: Api = "original") -> list[tuple[str, int, list[Sequence[st
     return [*stated, (HOT_SHARD, Kind.IDENTIFY.value, [(), ()])]
 
 
-def operand_names() -> list[str]:
-    """Return the names of all properties that state links."""
-    operands = {key for _, _, operands in operand_keys() for keys in operands for key in keys}
-    return sorted(operands | set(VERDICTS))
+def operand_names(api: Api = "original") -> list[str]:
+    """Return the names of all properties that state links under ``api``."""
+    operands = {key for _, _, operands in operand_keys(api) for keys in operands for key in keys}
+    return sorted(operands.union(VERDICTS, (DEVICE, USER) if api == "simplified" else ()))
 
 
 def distinct_id_of(event: Mapping[str, Any]) -> str | None:

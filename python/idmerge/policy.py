@@ -170,6 +170,33 @@ class Policy:
         )
 
 
+def preset(api: Api) -> Policy:
+    """Return the rules of ``api`` as Mixpanel has them.
+
+    Raises:
+        PolicyError: There is no such API.
+    """
+    return PRESETS[check_api(api)]
+
+
+def policy_of(policy: Policy | None, api: Api | None) -> Policy:
+    """Return the rules that a caller gives by ``policy``, by ``api`` or by neither.
+
+    Raises:
+        PolicyError: There is no such API, or ``policy`` has another one.
+        TypeError: ``policy`` is no `Policy`.
+    """
+    if not isinstance(policy, Policy | None):
+        raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
+    if api is not None:
+        check_api(api)
+    if policy is None:
+        return preset(api or "original")
+    if api not in {None, policy.api}:
+        raise PolicyError(f"api is {api!r}, and the policy's is {policy.api!r}: leave one of them out")
+    return policy
+
+
 def can_be_id(text: str, policy: Policy) -> bool:
     """Return whether ``text`` can be an ID at all under ``policy`` (SPEC 2, step 2, and SPEC 4)."""
     if not text or not is_unicode(text) or len(text) > (policy.max_id_length or inf):
@@ -186,15 +213,6 @@ def check_api(api: Api) -> Api:
     """
     _check_one_of("api", api, get_args(Api))
     return api
-
-
-def check_original(policy: Policy, what: str) -> None:
-    """Raise PolicyError unless the API of ``policy`` is the original one, which ``what`` reads."""
-    if policy.api != "original":
-        raise PolicyError(
-            f"{what} reads the Original API alone, not yet api={policy.api!r}; for a mapping of events "
-            "of JSON use idmerge resolve --api, or Resolver.apply_events"
-        )
 
 
 def _check_at_least(field: str, value: object, least: int) -> None:

@@ -21,6 +21,7 @@ from idmerge.events import (
     Event,
     Kind,
     Source,
+    associated,
     check_source,
     event_mapping,
     ids_of,
@@ -30,7 +31,7 @@ from idmerge.events import (
     verb_of,
 )
 from idmerge.outcome import Outcome, Report, Stats
-from idmerge.policy import ANON_FORMATS, Policy, can_be_id
+from idmerge.policy import ANON_FORMATS, Api, Policy, can_be_id, policy_of
 
 __all__ = ["Resolver"]
 
@@ -67,9 +68,11 @@ class Resolver:
         (None, False)
     """
 
-    def __init__(self, policy: Policy | None = None, canonical: Strategy | Chooser = "stable") -> None:
+    def __init__(
+        self, policy: Policy | None = None, canonical: Strategy | Chooser = "stable", api: Api | None = None
+    ) -> None:
         check_canonical(canonical)
-        self.policy, self.canonical = policy or Policy(), canonical
+        self.policy, self.canonical = policy_of(policy, api), canonical
         self._clusters: dict[str, Cluster] = {}  # Each known ID's, in the order in which they became known.
         self._known_at: dict[Member, int] = {}
         self._claimed: set[str] = set()
@@ -88,6 +91,9 @@ class Resolver:
 
     def merge(self, first: AnyId, second: AnyId) -> Outcome:
         return self.link(Kind.MERGE, first, second)
+
+    def associate(self, device: AnyId, user: AnyId) -> Outcome:
+        return self.link(Kind.ASSOCIATION, *associated(device, user))
 
     def link(
         self, kind: Kind, first: AnyId, second: AnyId, source: Source = "import", refused: str | None = None

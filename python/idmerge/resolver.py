@@ -18,9 +18,18 @@ from idmerge._columns import IdColumn, KindColumn, in_family_of
 from idmerge._steps import code_of, coded_rules, step_of, step_of_any
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
-from idmerge.events import MALFORMED, Event, Kind, Source, check_source, event_mapping, many_events
+from idmerge.events import (
+    MALFORMED,
+    Event,
+    Kind,
+    Source,
+    associated,
+    check_source,
+    event_mapping,
+    many_events,
+)
 from idmerge.outcome import Outcome, Report, Stats
-from idmerge.policy import Api, Policy
+from idmerge.policy import Api, Policy, policy_of
 from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
@@ -54,9 +63,12 @@ class Resolver(_core.Resolver):
             default that of the environment variable ``IDMERGE_THREADS``, else one a processor. No
             answer depends on it.
         history: Keep which link joined which clusters, for `explain` (20 bytes an ID).
+        api: The API whose links are taken, in place of a policy: ``"simplified"`` is
+            `Policy.simplified()`, and ``"legacy"`` `Policy.legacy()`.
 
     Raises:
         CanonicalError: ``canonical`` is neither a strategy's name nor a callable.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
         ValueError: ``capacity`` is negative, or ``threads`` is no positive integer.
         SettingError: ``IDMERGE_THREADS`` is no positive integer.
 
@@ -78,7 +90,7 @@ class Resolver(_core.Resolver):
     _canonical: Strategy | Chooser
     _policy: Policy
 
-    def __new__(
+    def __new__(  # noqa: PLR0913 - each by its name
         cls,
         policy: Policy | None = None,
         canonical: Strategy | Chooser = "stable",
@@ -86,12 +98,11 @@ class Resolver(_core.Resolver):
         capacity: int = 0,
         threads: int | None = None,
         history: bool = False,
+        api: Api | None = None,
     ) -> Self:
         """Make an empty resolver."""
         check_canonical(canonical)
-        policy = Policy() if policy is None else policy
-        if not isinstance(policy, Policy):
-            raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
+        policy = policy_of(policy, api)
         chooser = canonical if isinstance(canonical, str) else partial(choose, canonical)
         if capacity < 0:
             raise ValueError(f"capacity must be at least 0, got {capacity}")
@@ -143,6 +154,24 @@ class Resolver(_core.Resolver):
         """
         check_source(source)
         return self._link_coded(code_of(Kind(kind), source, refused), first, second)
+
+    def associate(self, device: AnyId, user: AnyId) -> Outcome:
+        """Judge an association, as an event of this ``$device_id`` and ``$user_id`` states it.
+
+        The device's ID has the prefix ``$device:``, which is added where it is missing; a user's
+        that has it is none (SPEC 3).
+
+        Raises:
+            TypeError: A value can be no ID (SPEC 3).
+            CapacityError: The resolver is full; nothing is changed.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> r = Resolver(api="simplified")
+            >>> r.associate("d1", "ana"), r.associate("$device:d1", "ben"), r.resolve("$device:d1")
+            (<Outcome.MERGED: 0>, <Outcome.ANON_CLAIMED: 4>, 'ana')
+        """
+        return self._link_coded(Kind.ASSOCIATION, *associated(device, user))
 
     def link_many(self, kind: KindColumn, first: IdColumn, second: IdColumn) -> Report:
         """Judge many links, in order, and report an outcome for each.

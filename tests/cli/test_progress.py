@@ -269,6 +269,7 @@ def test_a_terminal_shows_how_far_a_journal_is_checked() -> None:
         (["stitch", "f.ndjson", "-o", "out.parquet"], "reading|encoding|writing"),
         (["ask", "signup-rate", "f.ndjson"], "reading|answering"),
         (["doctor", "f.ndjson"], "reading twice|examining"),
+        (["migrate", "f.ndjson", "-o", "new"], "reading|planning|writing"),
         (["profiles", "u.ndjson", "--events", "f.ndjson"], "starting|reading|making the table"),
         (["show", "user-1013", "f.ndjson"], "first pass|second pass"),
         (["show", "user-0", "ids", "--svg", "x.svg"], "drawing"),

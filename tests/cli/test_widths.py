@@ -141,6 +141,8 @@ CALLS: list[Sequence[str]] = [
     ["stitch", "f.ndjson", "-o", "out.parquet"],
     ["profiles", "u.ndjson", "--events", "f.ndjson", "-o", "people.csv"],
     ["doctor", "f.ndjson"],
+    ["migrate", "f.ndjson", "--dry-run"],
+    ["migrate", "f.ndjson", "-o", "f.ndjson"],
     ["doctor", "ids"],
     ["ask", "signup-rate", "f.ndjson", "--by", "week"],
     ["ask", "attribution", "f.ndjson"],

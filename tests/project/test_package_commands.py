@@ -18,13 +18,14 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 
-ADD_ONS = ("doctor", "questions", "profiles", "stitching", "spark")
+ADD_ONS = ("doctor", "questions", "profiles", "stitching", "migration", "spark")
 USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
 USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".protocol", ".verify")}
 USED |= {"idmerge.profiles.store", "idmerge.stitching.writing"}
 USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".serving")}
+USED |= {f"idmerge.migration{name}" for name in ("", ".directory", ".splitting", ".text")}
 USED |= {
     "idmerge._benchmark.measuring",
     "idmerge.pages.clusters",

@@ -19,6 +19,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 LONG = ("x" * 250, "y" * 250)  # What no space breaks.
 PAGES = {
     "doctor": ["doctor", "f.ndjson", "--format", "html", "-o", "page.html"],
+    "migration": ["migrate", "f.ndjson", "--dry-run", "--anon-format", "any", "--report", "page.html"],
     "cluster": ["show", LONG[1], "ids.idmerge", "--html", "page.html"],
     "answer": ["ask", "attribution", "f.ndjson", "--campaign", "campaign", "--chart", "page.html"],
 }

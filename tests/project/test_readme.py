@@ -40,6 +40,22 @@ def test_a_page_does_what_it_shows(
     assert len(shown) >= 6
 
 
+def test_the_page_on_migration_does_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    page = re.sub(r"^ {3}(?=\S)", "", page, flags=re.MULTILINE)  # Blocks within the list of steps.
+    calls = [shlex.split(line)[1:] for block in blocks("sh", page) for line in block.splitlines()]
+    shown = [CliRunner().invoke(commands, call) for call in calls]
+    assert [result.exit_code for result in shown] == [0, 0, 0, 0]
+    assert [shown[1].stdout, shown[3].stdout] == blocks("text", page)
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks("python", page)):
+        exec(compile(block, f"migration.md, block {number}", "exec"), names)  # noqa: S102
+        assert capsys.readouterr().out.splitlines() == promised_by(block), block
+
+
 def test_the_page_on_questions_does_what_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ ROOMS = {
     "profiles",
     "questions",
     "doctor",
+    "migration",
     "spark",
     "server",
     "cli",

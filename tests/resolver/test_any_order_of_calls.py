@@ -36,6 +36,10 @@ class BothResolvers(RuleBasedStateMachine):
     def link(self, kind: Kind, first: str, second: str) -> None:
         self.both("link", kind, first, second)
 
+    @rule(device=any_ids, user=any_ids)
+    def associate(self, device: str, user: str) -> None:
+        self.both("associate", device, user)
+
     @rule(links=many_links)
     def link_many(self, links: Any) -> None:
         kinds_, left, right, *_ = zip(*links, strict=True) if links else ((), (), ())

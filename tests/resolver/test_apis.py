@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import idmerge
 from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver, doctor, parse, reference
 from idmerge.cli.group import commands
-from idmerge.errors import FileFormatError, PolicyError
+from idmerge.errors import JournalError, PolicyError
 from idmerge.files import read, scan
 from idmerge.pages.diagram import LINES
 from resolver_state import state
@@ -225,6 +226,73 @@ def test_other_identity_events_are_ordinary_ones(make: Any) -> None:
     assert [text in r for text in ("ana", "ben", D1)] == [True, True, False]
 
 
+# Calls
+
+
+@both
+@pytest.mark.rule("2.association.6", "3.simplified id merge")
+def test_an_association_by_call_is_that_of_an_event(make: Any) -> None:
+    called, applied = make(api="simplified"), make(api="simplified")
+    for device, user in (("d", "ana"), ("$device:d", "ben"), ("$device:$device:e", "ana"), (7, 42)):
+        told = called.associate(device, user)
+        assert told == applied.apply(event(__device_id=device, __user_id=user))
+    assert called.resolve("$device:d") == "ana"
+    assert "d" not in called
+    assert [called.associate(device, "ana") for device in ("", "$device:", "a" * 250)] == [
+        Outcome.INVALID_ID
+    ] * 3
+    assert [called.associate("d", user) for user in ("", "$device:e")] == [Outcome.INVALID_ID] * 2
+    assert make().associate("d", "ana") is Outcome.VERB_NOT_ALLOWED
+    with pytest.raises(TypeError):
+        called.associate(1.5, "ana")
+
+
+def test_a_journal_keeps_associations_by_call(tmp_path: Path) -> None:
+    with DurableResolver.open(tmp_path / "j.idmerge", api="simplified") as r:
+        assert r.associate("d", "ana") is Outcome.MERGED
+        r.commit()
+    with DurableResolver.open(tmp_path / "j.idmerge", api="simplified") as r:
+        assert (r.policy, r.resolve("$device:d")) == (Policy.simplified(), "ana")
+    with pytest.raises(JournalError, match="api is 'simplified', not 'legacy'"):
+        DurableResolver.open(tmp_path / "j.idmerge", api="legacy")
+
+
+@pytest.mark.parametrize("api", ["original", *APIS])
+def test_an_api_stands_for_its_policy(api: Any, tmp_path: Path) -> None:
+    policy = {"original": Policy(), **APIS}[api]
+    table = pa.table({"event": ["View"], "distinct_id": ["ana"]})
+    other = "legacy" if api != "legacy" else "original"
+    doors: dict[str, Any] = {
+        "resolver": Resolver,
+        "reference": reference.Resolver,
+        "journal": lambda policy=None, api=None: DurableResolver.open(":memory:", policy, api=api),
+    }
+    for name, door in doors.items():
+        assert door(api=api).policy == door(policy, api=api).policy == policy, name
+        strict = replace(policy, max_id_length=5)
+        assert door(strict, api=api).policy == strict, name
+    path = tmp_path / "e.ndjson"
+    path.write_text(json.dumps(event(distinct_id="ana")))
+    doors |= {
+        "stitch": partial(idmerge.stitch, table),
+        "files": partial(idmerge.stitch, path),
+        "doctor": partial(doctor.examine, path),
+    }
+    for name, door in doors.items():
+        door(api=api)
+        with pytest.raises(PolicyError, match=f"api is '{other}', and the policy's is '{api}'"):
+            door(policy=policy, api=other)
+        with pytest.raises(PolicyError, match="api must be one of"):
+            door(api="new")
+        assert name
+
+
+def test_a_resolver_that_is_given_has_an_api() -> None:
+    table = pa.table({"event": ["View"], "distinct_id": ["ana"]})
+    with pytest.raises(ValueError, match="give these or the resolver"):
+        idmerge.stitch(table, Resolver(), api="legacy")
+
+
 # Every way in
 
 
@@ -276,32 +344,10 @@ def test_a_piece_of_another_api_is_refused() -> None:
             piece.apply_to(Resolver(Policy.simplified()))
 
 
-def test_a_table_of_events_says_what_to_do() -> None:
-    with pytest.raises(FileFormatError, match="write them as lines of JSON"):
-        list(read(io.BytesIO(b"event,distinct_id,time\nA,b,1\n"), name="f.csv", api="simplified"))
-
-
 def test_an_unknown_api_is_named() -> None:
     for wrong in (lambda: Policy(api="new"), lambda: list(read(io.BytesIO(b""), name="f", api="new"))):  # type: ignore[arg-type]
         with pytest.raises(PolicyError, match=r"api must be one of 'original', 'simplified', 'legacy'"):
             wrong()
-
-
-@pytest.mark.parametrize("api", APIS)
-def test_what_reads_the_original_api_alone_says_so(api: str, tmp_path: Path) -> None:
-    path = tmp_path / "e.ndjson"
-    path.write_text(json.dumps(event(__device_id=D1, __user_id="ana", distinct_id="ana")))
-    policy = APIS[api]
-    with DurableResolver.open(tmp_path / "j.idmerge", policy) as resolver:
-        resolver.apply(event("$create_alias", alias="b", distinct_id="a"))
-        resolver.commit()
-    for read_original in (
-        lambda: idmerge.stitch(pa.table({"event": ["A"], "distinct_id": ["b"]}), policy=policy),
-        lambda: doctor.examine([path], policy=policy),
-        lambda: doctor.examine_journal(tmp_path / "j.idmerge"),
-    ):
-        with pytest.raises(PolicyError, match="reads the Original API alone"):
-            read_original()
 
 
 def test_the_command_joins_devices_and_users(tmp_path: Path) -> None:
@@ -345,6 +391,25 @@ def test_events_are_stitched_under_their_user_or_device(tmp_path: Path) -> None:
         commands, ["ask", "signup-rate", str(path), "--api", "simplified", "--signup", "Log In"]
     )
     assert asked.exit_code == 0, asked.output
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+@pytest.mark.parametrize("sort", [[], ["--sort"]])
+def test_profiles_are_shown_by_the_links_of_an_api(form: str, sort: list[str], tmp_path: Path) -> None:
+    path, updates = tmp_path / f"e.{form}", tmp_path / "u.ndjson"
+    rows = [("View", "d", ""), ("Log In", "d", "ana")]
+    if form == "csv":
+        path.write_text("\n".join(["event,device_id,user_id", *map(",".join, rows)]))
+    else:
+        named = [event(name, __device_id=device, __user_id=user) for name, device, user in rows]
+        path.write_text("\n".join(map(json.dumps, named)))
+    sets = [{"$distinct_id": "$device:d", "$set": {"a": 1}}, {"$distinct_id": "ana", "$set": {"b": 2}}]
+    updates.write_text("\n".join(map(json.dumps, sets)))
+    run = partial(CliRunner().invoke, commands)
+    command = ["profiles", str(updates), "--events", str(path), "--api", "simplified", *sort, "-o", "-"]
+    shown = run(command)
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.splitlines() == ["distinct_id,a,b", "ana,1,2"]
 
 
 @both

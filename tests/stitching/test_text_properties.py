@@ -87,9 +87,15 @@ def table_of(stated: list[tuple[Any, Any]], layout: str = "string", **columns: A
     return pa.table({"event": pa.array(names, pa.string()), "properties": LAYOUTS[layout](texts), **others})
 
 
-def by_python(table: Any, path: str = "", lines: Any = None, values: Any = ()) -> Rows:  # noqa: ARG001
+def by_python(
+    table: Any,
+    path: str = "",
+    lines: Any = None,
+    values: Any = (),  # noqa: ARG001
+    api: Any = "original",
+) -> Rows:
     """Return rows that Python reads one by one, which are the judge of those that the core reads."""
-    return Rows(table, path, lines)
+    return Rows(table, path, lines, api)
 
 
 def read_by_python(patch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ BESIDE = {
     "bench": ["--ids", "100"],
     "forget": ["--confirm"],
     "generate": ["--events", "3"],
+    "migrate": ["--dry-run"],
     "profiles": ["--events", "e.ndjson"],
     "serve": ["--fd", "0"],  # Which is no socket: it ends before it listens.
 }

@@ -23,6 +23,8 @@ from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of, listed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from idmerge.policy import Api
+
 CONFIG = "idmerge.toml"
 """The file beside the data that says how they are spelt."""
 _KEYS = ("dialect", "columns")
@@ -47,6 +49,10 @@ class Spelling:
     def arguments(self) -> dict[str, Any]:
         """The arguments of `idmerge.files.scan`, which tell this which dialects were read."""
         return {**self.choice, "on_dialect": self.note}
+
+    def with_api(self, api: Api) -> dict[str, Any]:
+        """Return `arguments` and the API whose links the events state."""
+        return {**self.arguments, "api": api}
 
     def note(self, path: str, dialect: Dialect | None) -> None:
         """Keep the dialect of a file; None is an empty file's."""

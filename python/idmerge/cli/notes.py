@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 SIMPLIFIED = (
     "no identity event, but events with $device_id and $user_id: this looks like Simplified ID Merge, which "
-    "joins these without links; resolve, stitch, ask and show do so with --api simplified; for another "
-    "command make a file of links from the events and read it beside them (docs/doctor.md shows how)"
+    "joins these without links; do so with --api simplified (docs/doctor.md says more)"
 )
 
 OF_PRODUCT = (

@@ -203,7 +203,7 @@ api_option = click.option(
     show_default=True,
     help="Mixpanel's API: Original ID Merge, Simplified ID Merge (events with $device_id and $user_id), or "
     "no ID Merge (aliases). The last two have clusters of any size, and simplified devices any format, "
-    "unless the options below say otherwise; their events are read from JSON.",
+    "unless the options below say otherwise.",
 )
 
 POLICY_FIELDS = tuple(field.name for field in fields(Policy))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OWN = "Options"
 SECTIONS = {
     "output": "Output",
+    "report": "Output",
     "table_format": "Output",
     "format_name": "Output",
     "sql": "Output",

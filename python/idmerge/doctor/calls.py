@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -159,6 +160,20 @@ def _claimed_before(evidence: Evidence, rows: NDArray[np.int64]) -> NDArray[np.b
     anonymous = np.where(evidence.looks_anonymous[links.first[rows]], links.first[rows], links.second[rows])
     before: NDArray[np.bool_] = first[anonymous] < rows
     return before
+
+
+def refused_verbs(evidence: Evidence) -> Iterator[Finding]:
+    """Find links that the API has not."""
+    api, rows = evidence.policy.api, evidence.links.where(Outcome.VERB_NOT_ALLOWED)
+    kinds = Counter(Kind(kind).name.lower() for kind in evidence.links.kinds[rows].tolist())
+    by = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
+    yield from _each(
+        evidence,
+        "verb-not-allowed",
+        rows,
+        f'{{}} of a kind that api="{api}" has not ({by})',
+        nouns=("link is", "links are"),
+    )
 
 
 def merges_by_track(evidence: Evidence) -> Iterator[Finding]:

@@ -131,6 +131,12 @@ CATALOGUE: dict[str, Entry] = {
         "Send $identify: it would do the same, and guard the anonymous ID against a second user. $merge is "
         "for two users that turn out to be one person.",
     ),
+    "verb-not-allowed": Entry(
+        ERROR,
+        "Send $device_id and $user_id with the first event after a login: Simplified ID Merge refuses "
+        "$identify, $create_alias and $merge, and with one of them the whole request. If the project has "
+        "another API, examine it by that (--api).",
+    ),
     "merge-by-track": Entry(
         ERROR,
         "Send $merge to the import API with the project's secret; by /track it is refused.",
@@ -196,8 +202,7 @@ CATALOGUE: dict[str, Entry] = {
     "simplified": Entry(
         WARNING,
         "Nobody is joined here, for Simplified ID Merge joins the device and the user of an event without "
-        "links. State them: a file of links with a row identify,$device:DEVICE,USER for each pair, read "
-        "beside the events.",
+        "links. Examine them by its rules (--api simplified).",
     ),
 }
 """Each finding by its code.
@@ -205,5 +210,5 @@ CATALOGUE: dict[str, Entry] = {
 Examples:
     >>> from idmerge.doctor import CATALOGUE
     >>> CATALOGUE["same-ids"].severity, len(CATALOGUE)
-    (<Severity.NOTE: 2>, 36)
+    (<Severity.NOTE: 2>, 37)
 """

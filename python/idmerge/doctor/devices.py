@@ -11,7 +11,6 @@ from idmerge.doctor.evidence import groups
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
 from idmerge.doctor.traffic import DAY
-from idmerge.events import Kind
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ def shared_devices(evidence: Evidence) -> Iterator[Finding]:
     examples = []
     for device, rows in devices[:EXAMPLES]:
         users = np.unique(links.second[rows])
-        note = (
-            f"{counted(len(rows), 'identify', 'identifies')} of {counted(len(users), 'further user')} refused"
-        )
+        note = f"{evidence.claims_in_words(len(rows))} of {counted(len(users), 'further user')} refused"
         ids = evidence.texts([device, *dict.fromkeys(links.second[rows].tolist())])
         examples.append(links.example(int(rows[0]), ids, note))
     yield evidence.finding(
@@ -54,7 +51,7 @@ def shared_devices(evidence: Evidence) -> Iterator[Finding]:
 def reset_storms(evidence: Evidence) -> Iterator[Finding]:
     """Find users with many anonymous IDs in a short time."""
     links, limit = evidence.links, evidence.limits.anon_ids_a_day
-    rows = np.flatnonzero(links.of_kind(Kind.IDENTIFY) & links.counted & (links.times != UNKNOWN_TIME))
+    rows = np.flatnonzero(links.claiming & links.counted & (links.times != UNKNOWN_TIME))
     storms = []
     for user, of_user in groups(links.second, rows):
         if len(of_user) <= limit:

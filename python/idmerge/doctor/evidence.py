@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from idmerge._formatting import counted
 from idmerge.doctor.catalogue import CATALOGUE
 from idmerge.doctor.findings import Example, Finding
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES
-from idmerge.events import Kind
 from idmerge.outcome import Outcome
 from idmerge.policy import ANON_FORMATS, DEVICE_PREFIX
 
@@ -69,7 +69,14 @@ class Evidence:
 
     @cached_property
     def looks_anonymous(self) -> NDArray[np.bool_]:
-        """A mask of the IDs that look anonymous, by the policy's format or by their prefix."""
+        """A mask of the IDs that look anonymous, by the policy's format or by their prefix.
+
+        In Simplified ID Merge the prefix alone makes a device's ID (SPEC 3).
+        """
+        if self.policy.api == "simplified":
+            return np.fromiter(
+                (text.startswith(DEVICE_PREFIX) for text in self.ids.texts), np.bool_, len(self.ids)
+            )
         # Where any ID may be an anonymous one, only the formats of SDKs look anonymous.
         form = "sdk" if self.policy.anon_format == "sdk" else "mixpanel"
         matches = re.compile(ANON_FORMATS[form]).fullmatch
@@ -78,13 +85,13 @@ class Evidence:
 
     @cached_property
     def was_anonymous(self) -> NDArray[np.bool_]:
-        """A mask of the IDs that an identify of two IDs, accepted or not, named as anonymous."""
-        return self._named(self.links.first, self.links.of_kind(Kind.IDENTIFY) & self.links.counted)
+        """A mask of the IDs that a claim on two IDs, accepted or not, named as anonymous."""
+        return self._named(self.links.first, self.links.claiming & self.links.counted)
 
     @cached_property
     def identified(self) -> NDArray[np.bool_]:
-        """A mask of the identified IDs: those that an accepted identify named as the user's."""
-        return self._named(self.links.second, self.links.of_kind(Kind.IDENTIFY) & self.links.accepted)
+        """A mask of the identified IDs: those that an accepted claim named as the user's."""
+        return self._named(self.links.second, self.links.claiming & self.links.accepted)
 
     @cached_property
     def is_device(self) -> NDArray[np.bool_]:
@@ -96,9 +103,8 @@ class Evidence:
         prefixed = np.fromiter(
             (text.startswith(DEVICE_PREFIX) for text in self.ids.texts), np.bool_, len(self.ids)
         )
-        of_identify = self.links.of_kind(Kind.IDENTIFY)
-        as_user = self._named(self.links.second, of_identify & self.links.counted)
-        claimed = self._named(self.links.first, of_identify & self.links.accepted)
+        as_user = self._named(self.links.second, self.links.claiming & self.links.counted)
+        claimed = self._named(self.links.first, self.links.claiming & self.links.accepted)
         is_device = prefixed | claimed | (self.was_anonymous & ~as_user)
         if self.traffic is not None:
             is_device |= self._sized(self.traffic.as_device) & ~self._sized(self.traffic.as_user)
@@ -112,7 +118,7 @@ class Evidence:
     @cached_property
     def claimants(self) -> NDArray[np.int64]:
         """The first user whose identify claimed each ID; `NOBODY` for one that is not claimed."""
-        rows = np.flatnonzero(self.links.of_kind(Kind.IDENTIFY) & self.links.accepted & self.links.counted)
+        rows = np.flatnonzero(self.links.claiming & self.links.accepted & self.links.counted)
         claimants = np.full(len(self.ids), NOBODY, np.int64)
         claimants[self.links.first[rows[::-1]]] = self.links.second[rows[::-1]]
         return claimants
@@ -133,6 +139,12 @@ class Evidence:
     def is_simplified(self) -> bool:
         """Whether events name a device and a user, and none states a link."""
         return self.traffic is not None and self.traffic.with_device_and_user > 0 and not len(self.links)
+
+    def claims_in_words(self, count: int) -> str:
+        """Return in words so many links that claim devices."""
+        if self.policy.api == "simplified":
+            return counted(count, "event of a device and a user", "events of a device and a user")
+        return counted(count, "identify", "identifies")
 
     def _sized(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return ``flags``, also of IDs that came after they were taken: of none of them true."""

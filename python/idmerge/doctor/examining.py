@@ -19,9 +19,10 @@ from idmerge.doctor.ids import NOBODY, Ids
 from idmerge.doctor.journals import recorded_links
 from idmerge.doctor.limits import Limits
 from idmerge.doctor.links import EXAMPLES, Ledger
-from idmerge.doctor.traffic import LOOKED_AT, tallied
+from idmerge.doctor.traffic import LOOKED_AT, Tally, tallied
 from idmerge.doctor.unread import unread_values
 from idmerge.errors import FileFormatError
+from idmerge.events import Kind
 from idmerge.files import BadLine, RereadableFile, read_updates, rereadable, scan
 from idmerge.files.choosing import Choice, choice_of
 from idmerge.files.flattening import Flattening, flattener_of
@@ -35,7 +36,6 @@ from idmerge.files.tables import record_batch
 from idmerge.files.zones import check_zone
 from idmerge.journal import DurableResolver
 from idmerge.outcome import Outcome
-from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from idmerge.doctor.findings import Finding
     from idmerge.files import Piece
     from idmerge.files.dialects import Dialect
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
 
 Path = str | os.PathLike[str]
 
@@ -74,6 +74,7 @@ FINDERS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     calls.swapped_identifies,
     calls.aliases_for_identify,
     calls.merges_for_identify,
+    calls.refused_verbs,
     calls.merges_by_track,
     calls.taken_aliases,
     calls.same_ids,
@@ -105,6 +106,7 @@ def examine(  # noqa: PLR0913 - each by its name
     paths: Path | Iterable[Path | RereadableFile],
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     profiles: Path | None = None,
     limits: Limits | None = None,
@@ -121,6 +123,7 @@ def examine(  # noqa: PLR0913 - each by its name
         paths: The files in their order, ``"-"`` for standard input, or directories of them; what
             comes through a pipe is kept in a temporary file meanwhile.
         policy: The rules by which links are judged; Mixpanel's by default.
+        api: The API whose links are taken, as for `Resolver`.
         canonical: The strategy for canonical IDs, as for `Resolver`.
         profiles: A file of profile updates: one JSON object a line or in an array, with
             ``$distinct_id``.
@@ -138,6 +141,7 @@ def examine(  # noqa: PLR0913 - each by its name
         FileFormatError: A file is damaged, or lacks what its format promises.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
         ValueError: No time zone is called ``timezone``.
 
     Examples:
@@ -153,25 +157,25 @@ def examine(  # noqa: PLR0913 - each by its name
     import_pyarrow("counting events")
     given: list[Path | RereadableFile] = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     limits = limits or Limits()
-    resolver, ids = Resolver(policy, canonical), Ids()
-    check_original(resolver.policy, "doctor")
+    resolver, ids = Resolver(policy, canonical, api=api), Ids()
     sources = [rereadable(path) for path in expanded(given)]
     shape = Shape(LOOKED_AT)
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, resolver.policy.api)
     reading = partial(scan, on_bytes=on_bytes, shape=shape, on_dialect=on_dialect, **choice.arguments)
     ledger, bad, stated = _linked(sources, resolver, ids, reading)
     updates = None if profiles is None else _updates(profiles, ids)
     cluster_ids, canonical_ids = _mapping(resolver, ids)
     batches = _record_batches(sources, shape, on_bytes, choice, timezone)
-    traffic = tallied(batches, ids, limits.events_a_day, is_zoned=timezone is not None)
-    events, identity_events = stated
-    if (traffic.events, len(traffic.identity_times)) != (events, identity_events):
+    events, linking, verbs = stated
+    tally = Tally(ids, linking, resolver.policy.api, is_zoned=timezone is not None)
+    traffic = tallied(batches, tally, limits.events_a_day)
+    if (traffic.events, traffic.verbs) != (events, verbs):
         raise FileFormatError(
             f"{', '.join(source.name for source in sources)}: changed while it was read; try again"
         )
     evidence = Evidence(
         ids=ids,
-        links=ledger.finish(traffic.identity_times),
+        links=ledger.finish(traffic.link_times),
         policy=resolver.policy,
         limits=limits,
         resolver=resolver,
@@ -216,7 +220,6 @@ def examine_journal(
     ids = Ids()
     ledger = Ledger(ids)
     with DurableResolver.open(path, read_only=True, history=False) as resolver:
-        check_original(resolver.policy, "doctor")
         for link in recorded_links(path, resolver):
             ledger.add_recorded(*link)
         cluster_ids, canonical_ids = _mapping(resolver, ids)
@@ -243,12 +246,16 @@ def _linked(
     resolver: Resolver,
     ids: Ids,
     reading: Callable[..., Iterator[Piece | BadLine]],
-) -> tuple[Ledger, BadLines, tuple[int, int]]:
-    """Judge every link; return them, the bad lines, and counts of events and identity events."""
+) -> tuple[Ledger, BadLines, tuple[int, NDArray[np.int64], int]]:
+    """Judge every link; return them, the bad lines, and what is known of the events.
+
+    That is their number, the numbers of those that link, and how many do so by their names.
+    """
     ledger = Ledger(ids)
     bad = 0
     first: list[BadLine] = []
-    events, identity_events = 0, 0
+    events, verbs = 0, 0
+    linking: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
     for source in sources:
         ledger.begin(source.name)
         for piece in reading(source.path, name=source.name):
@@ -258,11 +265,13 @@ def _linked(
                 continue
             report = piece.apply_to(resolver)
             is_event = len(piece) > 0
+            if is_event:
+                linking.append(np.asarray(report.rows, np.int64) + events)
             events += len(piece)
-            identity_events += len(report) if is_event else 0
             for link in piece.judged(report):
                 ledger.add(link, is_event=is_event)
-    return ledger, BadLines(count=bad, first=tuple(first)), (events, identity_events)
+                verbs += is_event and link.kind is not Kind.ASSOCIATION
+    return ledger, BadLines(count=bad, first=tuple(first)), (events, np.concatenate(linking), verbs)
 
 
 def _record_batches(
@@ -273,7 +282,7 @@ def _record_batches(
     timezone: str | None,
 ) -> Iterator[pa.RecordBatch]:
     """Read the files once more and yield their events in order; what is no event is passed over."""
-    flattening = Flattening(flattener_of(shape), record_batch).of_zone(timezone, shape)
+    flattening = Flattening(flattener_of(shape, choice.api), record_batch).of_zone(timezone, shape)
     for source in sources:
         for piece in flatten(
             source.path, flattening, name=source.name, on_bytes=on_bytes, **choice.arguments

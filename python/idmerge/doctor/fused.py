@@ -70,7 +70,7 @@ def anonymous_claims(evidence: Evidence) -> Iterator[Finding]:
     examples = []
     for device, own in devices[:EXAMPLES]:
         ids = [device, int(claimants[device]), *dict.fromkeys(links.second[own].tolist())]
-        note = f"{counted(len(own), 'identify', 'identifies')} refused; one of the users is an anonymous ID"
+        note = f"{evidence.claims_in_words(len(own))} refused; one of the users is an anonymous ID"
         examples.append(links.example(int(own[0]), evidence.texts(dict.fromkeys(ids)), note))
     yield evidence.finding(
         "anonymous-claim",

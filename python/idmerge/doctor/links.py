@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from idmerge.doctor.findings import Example
+from idmerge.events import Kind
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from idmerge.doctor.ids import Ids
-    from idmerge.events import Kind
     from idmerge.files.judging import JudgedLink
 
 EXAMPLES = 3
 VERDICTS = 1000
 """Links of which Mixpanel's reason is kept."""
+CLAIMING = (Kind.IDENTIFY, Kind.ASSOCIATION)
 UNKNOWN_TIME = np.iinfo(np.int64).min
 
 
@@ -98,7 +99,7 @@ class Ledger:
         self._was_refused.append(False)
 
     def finish(self, event_times: NDArray[np.int64] | None) -> Links:
-        """Return the links; ``event_times`` are those of all identity events, in their order."""
+        """Return the links; ``event_times`` are those of all events that link, in their order."""
         is_event = np.array(self._is_event, np.bool_)
         times = np.full(len(is_event), UNKNOWN_TIME, np.int64)
         if event_times is not None:
@@ -150,13 +151,20 @@ class Links:
 
     @property
     def counted(self) -> NDArray[np.bool_]:
-        """True for each link between two different valid IDs, accepted or rejected."""
-        refused = np.isin(self.outcomes, (Outcome.MALFORMED, Outcome.INVALID_ID, Outcome.SAME_IDS))
+        """True for each link between two different valid IDs that its API has, also if rejected."""
+        nothing = (Outcome.MALFORMED, Outcome.INVALID_ID, Outcome.SAME_IDS, Outcome.VERB_NOT_ALLOWED)
+        refused = np.isin(self.outcomes, nothing)
         return ~refused & (self.first >= 0) & (self.second >= 0)
 
     def of_kind(self, kind: Kind) -> NDArray[np.bool_]:
         """Return whether each link is of ``kind``."""
         return np.equal(self.kinds, kind)
+
+    @property
+    def claiming(self) -> NDArray[np.bool_]:
+        """True for each link that claims a device for a user."""
+        is_allowed = np.not_equal(self.outcomes, Outcome.VERB_NOT_ALLOWED)
+        return np.logical_and(np.isin(self.kinds, CLAIMING), is_allowed)
 
     def where(self, outcome: Outcome) -> NDArray[np.int64]:
         """Return the links with ``outcome``."""

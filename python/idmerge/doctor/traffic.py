@@ -20,7 +20,7 @@ from idmerge.doctor.clocks import EPOCH, Clocks
 from idmerge.doctor.findings import Example
 from idmerge.doctor.ids import NOBODY
 from idmerge.doctor.links import EXAMPLES, UNKNOWN_TIME
-from idmerge.events import DEVICE, IDENTITY_EVENTS, USER
+from idmerge.events import DEVICE, IDENTITY_EVENTS, USER, is_verb
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.names import BEFORE, EVENT, INSERT_ID, PROCESSED, RECEIVED, TIME
 from idmerge.files.opening import import_pyarrow
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from idmerge.doctor.clocks import Clocked
     from idmerge.doctor.ids import Ids
+    from idmerge.policy import Api
 
 
 LOOKED_AT = (INSERT_ID, DEVICE, USER, PROCESSED, RECEIVED)
@@ -53,8 +54,10 @@ class Traffic:
     """The number of events that each ID sent, by the ID's number."""
     busy: tuple[tuple[int, int, int], ...]
     """ID, day since 1970 and events, for days with more than the limit; the busiest first."""
-    identity_times: NDArray[np.int64]
-    """The times of the identity events in their order."""
+    link_times: NDArray[np.int64]
+    """The times of the events that link, in their order."""
+    verbs: int
+    """Events that link by their names."""
     duplicates: int
     """Events that came before (`idmerge.files.duplicates.Duplicates`)."""
     without_insert_id: int
@@ -74,9 +77,19 @@ class Traffic:
 
 
 class Tally:
-    """Takes the events, batch by batch."""
+    """Takes the events, batch by batch.
 
-    def __init__(self, ids: Ids, *, is_zoned: bool) -> None:
+    Args:
+        ids: The IDs.
+        linking: The numbers of the events that link, counted from 0, in their order.
+        api: The API whose links they state.
+        is_zoned: Whether the times were read as those of a zone.
+    """
+
+    def __init__(self, ids: Ids, linking: NDArray[np.int64], api: Api, *, is_zoned: bool) -> None:
+        self._linking = linking
+        self._verbs = 0
+        self._names = [name for name in IDENTITY_EVENTS if is_verb({EVENT: name}, api)]
         self._pa = import_pyarrow("counting events")
         import pyarrow.compute as pc  # noqa: PLC0415 - pyarrow is there, or the line above has raised
 
@@ -99,27 +112,36 @@ class Tally:
         """Count the events of ``batch``."""
         if batch.num_rows == 0:
             return
+        is_link = self._are_links(batch.num_rows)
         self._events += batch.num_rows
         names, sent = self._texts(batch, EVENT), self._texts(batch, BEFORE)
         inserts, times = self._texts(batch, INSERT_ID), self._microseconds(batch)
         numbers = self._numbers(sent)
         self._count(numbers, times)
-        is_identity = self._mask(self._pc.is_in(names, self._pa.array(IDENTITY_EVENTS, names.type)))
-        self._times.append(times[is_identity])
+        is_verb_of_it = self._mask(self._pc.is_in(names, self._pa.array(self._names, names.type)))
+        self._verbs += int(np.count_nonzero(is_verb_of_it))
+        self._times.append(times[is_link])
         rows = _Rows(names, sent, inserts, times)
         has_insert_id = self._mask(inserts.is_valid())
         self._note("no-insert-id", np.flatnonzero(~has_insert_id), rows)
-        self._note("no-distinct-id", np.flatnonzero((numbers == NOBODY) & ~is_identity), rows)
+        self._note("no-distinct-id", np.flatnonzero((numbers == NOBODY) & ~is_link), rows)
         are_new = self._duplicates.are_new(names, self._pa.array(times), sent, inserts)
         self._note("duplicate-events", np.flatnonzero(~are_new), rows)
         self._without_time += int(np.count_nonzero(times == UNKNOWN_TIME))
         self._clocks.add(batch, times, rows.example)
         devices, users = self._texts(batch, DEVICE), self._texts(batch, USER)
         has_both = self._mask(self._pc.and_(devices.is_valid(), users.is_valid()))
-        self._note("simplified", np.flatnonzero(has_both & ~is_identity), rows)
+        self._note("simplified", np.flatnonzero(has_both & ~is_link), rows)
         for prefix in ("", DEVICE_PREFIX):
             self._devices.update(self._known(devices, prefix))
         self._users.update(self._known(users))
+
+    def _are_links(self, rows: int) -> NDArray[np.bool_]:
+        """Return whether each of the next ``rows`` events links."""
+        start, end = np.searchsorted(self._linking, (self._events, self._events + rows))
+        are_links = np.zeros(rows, np.bool_)
+        are_links[self._linking[start:end] - self._events] = True
+        return are_links
 
     def _known(self, column: Any, prefix: str = "") -> list[int]:
         """Return those values of ``column`` that are IDs already, behind the ``prefix``."""
@@ -149,7 +171,8 @@ class Tally:
                 for row in busy
                 if self._ids.texts[numbers[row]] != ""
             ),
-            identity_times=np.concatenate([np.empty(0, np.int64), *self._times]),
+            link_times=np.concatenate([np.empty(0, np.int64), *self._times]),
+            verbs=self._verbs,
             duplicates=self._totals["duplicate-events"],
             without_insert_id=self._totals["no-insert-id"],
             without_distinct_id=self._totals["no-distinct-id"],
@@ -240,9 +263,8 @@ def day_of(day: int) -> str:
         return f"day {day} since 1970"
 
 
-def tallied(batches: Any, ids: Ids, limit: int, *, is_zoned: bool) -> Traffic:
-    """Return the sums over ``batches``, whose times were read as a zone's if ``is_zoned``."""
-    tally = Tally(ids, is_zoned=is_zoned)
+def tallied(batches: Any, tally: Tally, limit: int) -> Traffic:
+    """Return the sums over ``batches``, which ``tally`` takes."""
     for batch in chain(batches):
         tally.add(batch)
     return tally.finish(limit)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from idmerge._ids import as_id
 from idmerge.doctor.findings import Example
 from idmerge.doctor.links import EXAMPLES
-from idmerge.events import IDENTITY_EVENTS, distinct_id_of, original_of, shown
+from idmerge.events import is_verb, original_of, sender_of, shown
 from idmerge.files import EventBatch, read
 from idmerge.files.flattening import flattener_of
 from idmerge.files.ids import is_odd
-from idmerge.files.names import EVENT, ID, PROPERTIES, TIME
+from idmerge.files.names import ID, PROPERTIES, TIME
 from idmerge.files.shape import INTEGER, LARGE, NULL, TEXT, Shape, line_of
 from idmerge.files.tables import record_batch
 
@@ -75,12 +74,12 @@ def unread_values(
             originals = [original_of(event) for event in piece.events]
             events = [_properties(event) for event in originals]
             for line, event, properties in zip(piece.lines, originals, events, strict=True):
-                value, name = properties.get(ID), event.get(EVENT)
+                value = properties.get(ID)
                 # Of an identity event, a wrong operand makes a malformed link.
-                if as_id(value) is None and not (isinstance(name, str) and name in IDENTITY_EVENTS):
+                if sender_of(event, choice.api) is None and not is_verb(event, choice.api):
                     (unread.ids if is_odd(value) else unread.missing).take(piece.path, line, ID, value)
             for row in _without_time(events):
-                sent = distinct_id_of(piece.events[row])
+                sent = sender_of(piece.events[row], choice.api)
                 unread.times.take(piece.path, piece.lines[row], TIME, events[row][TIME], sent)
     return unread
 

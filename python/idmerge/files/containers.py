@@ -107,7 +107,7 @@ class RawLines(_Converted):
     def __init__(self, head: bytes, stream: io.BufferedReader, dialect: Dialect) -> None:
         super().__init__(head, stream)
         names = list(dialect.names.items())
-        vendor = dialect.left if isinstance(dialect, VendorDialect) else None
+        vendor = dialect.for_core if isinstance(dialect, VendorDialect) else None
         self._cut: Callable[[bytes], bytes] = _core.Transcoder(
             dialect.event,
             dialect.properties,

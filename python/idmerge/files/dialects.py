@@ -94,6 +94,9 @@ class Dialect:
         ('crm-17', 'ana')
         >>> "insert_id" in pipeline.names
         True
+        >>> pipeline.is_event(["event_name"]), pipeline.under("simplified") is pipeline
+        (True, True)
+        >>> BUILT_IN["segment"].under("simplified").check_columns(["$device_id", "$user_id"])
     """
 
     name: str
@@ -113,6 +116,11 @@ class Dialect:
     columns: tuple[tuple[str, str], ...] = ()
     """Keys and their raw names, beside and before `SPELLINGS`."""
 
+    own_id: tuple[str, ...] = ()
+    """The raw names of the fields that are an event's ID, the first that it has, where no other is
+    beside them."""
+    names_link: bool = True
+    """Whether the names of events in columns state links."""
     reaches: bool = False
     """Whether a key among `columns` that is not beside the name is looked up in the properties."""
 
@@ -153,14 +161,12 @@ class Dialect:
     def _first(wanted: tuple[str, ...], there: Collection[str]) -> str | None:
         return next((key for key in wanted if key in there), None)
 
-    @property
-    def ids(self) -> frozenset[str]:
-        """The raw names of which events with a place for an ID have one."""
-        return frozenset({ID, PROPERTIES})
-
     def is_event(self, keys: Collection[str]) -> bool:
         """Return whether a row with ``keys`` is an event: whether it has a name."""
         return self._first(self.event, keys) is not None
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Raise DialectError if tables whose columns have the raw ``names`` cannot be read."""
 
     def under(self, api: Api) -> Dialect:  # noqa: ARG002 - other products' calls depend on it
         """Return the dialect of rows whose links are those of ``api``."""

@@ -56,7 +56,7 @@ def object_column(name: str, values: Any) -> Any:
             raise ColumnError(f"the column {name!r} cannot be read: {reason}") from error
     except UnicodeEncodeError as error:
         raise ColumnError(f"the column {name!r} cannot be read: {error}") from error
-    if name in {ID, BEFORE, *operand_names()} and name != "$distinct_ids":
+    if name in {ID, BEFORE, *operand_names("simplified")} and name != "$distinct_ids":
         ids = id_texts(values, f"the column {name}")
         texts = [text if isinstance(text, str) and is_unicode(text) else None for text in ids]
     else:
@@ -78,7 +78,7 @@ def _text_of(  # noqa: PLR0911 - a rule for each column
         return lambda value: value if isinstance(value, str) else _json(value)
     if name == "$distinct_ids":
         return _json
-    if name in {ID, BEFORE, *operand_names()}:
+    if name in {ID, BEFORE, *operand_names("simplified")}:
         return str  # Checked as IDs.
     return None
 

@@ -58,6 +58,8 @@ def _original(row: Mapping[str, Any]) -> tuple[str | None, str | None]:
 def _ids(table: pa.Table) -> list[str | None]:
     if ID in table.column_names:
         return [as_id(value) for value in table.column(ID).to_pylist()]
+    if PROPERTIES not in table.column_names:
+        return [None] * table.num_rows
     return [as_id(properties_in(value).get(ID)) for value in table.column(PROPERTIES).to_pylist()]
 
 

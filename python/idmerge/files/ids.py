@@ -59,10 +59,12 @@ class NeededIds:
         path: The file as messages name it.
         keys: The keys of its first events if none of these has a place for an ID, and one is likely
             to hold it under another name; else none, and nothing is asked.
+        api: The API by which events have IDs.
     """
 
-    def __init__(self, path: str, keys: Sequence[str]) -> None:
+    def __init__(self, path: str, keys: Sequence[str], api: Api = "original") -> None:
         self._path = path
+        self._api = api
         self._keys = keys
         self._is_read = False
         self._is_met = not keys
@@ -75,7 +77,7 @@ class NeededIds:
     def check(self) -> None:
         """Raise FileFormatError if there are events, and none has an ID."""
         if self._is_read and not self._is_met:
-            raise FileFormatError(f"{self._path}: {unread(self._keys, [ID])}")
+            raise FileFormatError(f"{self._path}: {unread(self._keys, [ID], api=self._api)}")
 
 
 def _value(event: Mapping[str, Any]) -> object:

@@ -159,7 +159,7 @@ class Text(NamedTuple):
     @property
     def needed_ids(self) -> NeededIds:
         """Make sure that some event has an ID."""
-        return NeededIds(self.reader.path, self.keys)
+        return NeededIds(self.reader.path, self.keys, self.reader.api)
 
     @property
     def dialect(self) -> Dialect:

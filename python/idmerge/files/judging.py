@@ -60,7 +60,8 @@ def judged_event(
     try:
         return judged_link(path, line, parse(event, api=api), outcome)
     except MalformedEventError as error:
-        return JudgedLink(path, line, verb_of(event), *error.operands, outcome, str(error))
+        message = str(error) if outcome is Outcome.MALFORMED else None
+        return JudgedLink(path, line, verb_of(event), *error.operands, outcome, message)
 
 
 def judged_link(path: str, line: int, link: Link | None, outcome: Outcome) -> JudgedLink:

@@ -78,8 +78,7 @@ def read(  # noqa: PLR0913 - each says what is wanted
         columns: The key or column of each role that has another name: ``{"event": "action"}``.
         on_dialect: Called with the file's name and the dialect that was read; None for an empty
             file.
-        api: The API whose links the events state; that of the resolver's policy. Tables of events
-            are read for ``"original"`` alone.
+        api: The API whose links the events state; that of the resolver's policy.
 
     Raises:
         DialectError: No dialect or role has such a name.

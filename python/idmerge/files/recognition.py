@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from idmerge.errors import FileFormatError
 from idmerge.files.catalogue import unknown
 from idmerge.files.dialects import FLAT, SINGER, Dialect
-from idmerge.files.names import EVENT, ID
+from idmerge.files.names import EVENT, ID, places_of_ids
 from idmerge.files.properties import object_in
 from idmerge.files.renaming import likely_id
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from idmerge.files.choosing import Choice
+    from idmerge.policy import Api
 
 OnDialect = Callable[[str, Dialect | None], object]
 """Called once a file with its name and its dialect; None where the file is empty."""
@@ -42,7 +43,7 @@ def is_recognised(row: Mapping[str, Any], choice: Choice) -> bool:
 def is_telling(row: Mapping[str, Any], choice: Choice) -> bool:
     """Return whether ``row`` shows its dialect and has a place for its ID."""
     dialect = dialect_of_row(row, choice)
-    return dialect is not None and _has_place_for_id(row, dialect)
+    return dialect is not None and _has_place_for_id(row, dialect, choice.api)
 
 
 def keys_without_ids(rows: Sequence[Mapping[str, Any]], choice: Choice) -> tuple[str, ...]:
@@ -68,10 +69,11 @@ def settled(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> Dialect:
     return dialect.settled({key for row in events for key in row}, inside)
 
 
-def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect) -> bool:
+def _has_place_for_id(row: Mapping[str, Any], dialect: Dialect, api: Api) -> bool:
     if dialect.content != "events":
         return True
-    return not dialect.ids.isdisjoint(dialect.raw_names(_inner(row, dialect)).values())
+    places = {*places_of_ids(api), *dialect.own_id}
+    return not places.isdisjoint(dialect.raw_names(_inner(row, dialect)).values())
 
 
 def _inner(row: Mapping[str, Any], dialect: Dialect) -> Mapping[str, Any]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge.errors import ColumnError, DialectError
 from idmerge.files.dialects import FLAT, MIXPANEL, NOT_EVENTS, RESOLVED, Dialect, listed
-from idmerge.files.names import EVENT, ID, PROPERTIES
+from idmerge.files.names import EVENT, ID, places_of_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from idmerge.files.choosing import Choice
+    from idmerge.policy import Api
 
 LINKS = ("kind", "first", "second")
 """The columns of a table of links."""
@@ -84,27 +85,30 @@ def renamed(names: Sequence[str], choice: Choice, *, needs_event: bool = True) -
     given = Renamed(dialect, [raw[name] for name in names])
     if dialect.content == "people":
         raise DialectError(f"{NOT_EVENTS} (there are {listed(names)})")
+    dialect.check_columns(given.names)
     what = "events"
     if dialect.content == "mappings":
         missing = [name for name in (ID, RESOLVED) if name not in given.names]
         what = "identity mappings"
     else:
         missing = [EVENT] if needs_event and not dialect.is_event(names) else []
-        missing += [ID] if dialect.ids.isdisjoint(given.names) else []
+        missing += [ID] if not {*places_of_ids(choice.api)} & {*given.names} else []
     if missing:
-        raise unread(names, missing, what)
+        raise unread(names, missing, what, choice.api)
     is_raw = given.names == list(names) and dialect.content == "events" and not choice.columns
     return given._replace(dialect=MIXPANEL) if is_raw else given
 
 
-def unread(names: Sequence[str], missing: Sequence[str], what: str = "events") -> DialectError:
+def unread(
+    names: Sequence[str], missing: Sequence[str], what: str = "events", api: Api = "original"
+) -> DialectError:
     """Return the error of a table of ``what`` with ``names`` that lacks the roles ``missing``."""
     guessed: dict[str, str] = {}
     for role in missing:
         guessed[role] = _guess(names, role, [*guessed.values()])
     option = json.dumps(guessed, ensure_ascii=False)
     options = " ".join(f"--column {shlex.quote(f'{role}={name}')}" for role, name in guessed.items())
-    needs = [f"{ID} or {PROPERTIES}" if role == ID else role for role in missing]
+    needs = [" or ".join(places_of_ids(api)) if role == ID else role for role in missing]
     return DialectError(
         f"{what} need the column{'s' * (len(needs) > 1)} {', and '.join(needs)}; there are {listed(names)}. "
         f"Say which it is: columns={option}, or {options}"

@@ -11,18 +11,20 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from idmerge._core import _utf8_of_ids
 from idmerge._ids import as_id, id_texts
 from idmerge._json_columns import json_column, unicode_text
 from idmerge._json_decoding import decoded_or_none
-from idmerge._steps import EVIDENCE, OBSERVE, states_link, step_of
+from idmerge._steps import EVIDENCE, OBSERVE, step_columns, step_of
 from idmerge.errors import FileFormatError
-from idmerge.events import IDENTITY_EVENTS, ORIGINALS, operand_names
+from idmerge.events import IDENTITY_EVENTS, ORIGINALS, is_verb, operand_names, sender_of
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.hotshards import unsharded
-from idmerge.files.ids import is_odd
+from idmerge.files.ids import has_odd_id, is_odd
 from idmerge.files.judging import judged_event, outcomes_by_row
-from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME
+from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROPERTIES, TIME, places_of_ids
 from idmerge.files.pieces import check_same_api
 from idmerge.files.properties import properties_in
 from idmerge.files.shape import BOOL, FLOAT, INTEGER, TEXT
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from idmerge._steps import StepColumns
     from idmerge.files.judging import JudgedLink
+    from idmerge.policy import Api
     from idmerge.resolver import Resolver
 
 
@@ -43,9 +46,9 @@ PAIR = "$distinct_ids"
 """The column with a list of both operands of a `$merge`."""
 
 
-def link_columns() -> list[str]:
+def link_columns(api: Api = "original") -> list[str]:
     """Return the names of the columns that say which IDs rows have, and which links they state."""
-    return list(dict.fromkeys([EVENT, ID, BEFORE, PROPERTIES, *ORIGINALS, *operand_names()]))
+    return list(dict.fromkeys([EVENT, ID, BEFORE, PROPERTIES, *ORIGINALS, *operand_names(api)]))
 
 
 class Rows:
@@ -55,19 +58,31 @@ class Rows:
         table: The columns that may matter, in one chunk each.
         path: The file as messages name it; empty for a table in memory.
         lines: The line or the number of each row; from 1 on if they are not given.
+        api: The API whose links the rows state. Under Simplified ID Merge a row is read as the
+            event that it is, and a null in a column is a field that is not there (SPEC 11).
+        names_link: Whether the names of the events state links.
     """
 
-    def __init__(self, table: pa.Table, path: str = "", lines: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        path: str = "",
+        lines: Sequence[int] | None = None,
+        api: Api = "original",
+        *,
+        names_link: bool = True,
+    ) -> None:
         self.path = path
+        self.api = api
+        self._names_link = names_link
         self._lines = range(1, table.num_rows + 1) if lines is None else lines
         self._table = unsharded(plain(table)).combine_chunks()
         names = table.column_names
         self._nested = PROPERTIES if PROPERTIES in names else None
-        self._operands = [name for name in operand_names() if name in names]
-        if ID not in names and self._nested is None:
-            raise ValueError(
-                f"events need the column {ID} or {PROPERTIES}, got {', '.join(names) or 'neither'}"
-            )
+        self._operands = [name for name in operand_names(api) if name in names]
+        if not {*places_of_ids(api)} & {*names}:
+            wanted = " or ".join(places_of_ids(api))
+            raise ValueError(f"events need the column {wanted}, got {', '.join(names) or 'neither'}")
         if self._nested is not None:
             _check_properties(table.schema.field(PROPERTIES).type, self._table.schema.field(PROPERTIES).type)
 
@@ -87,25 +102,28 @@ class Rows:
                 applied.
             FileFormatError: A column of a file lacks, or holds no IDs.
         """
-        check_same_api("original", resolver)
+        check_same_api(self.api, resolver)
         try:
             codes, first, second = self.steps()
         except (TypeError, ValueError) as error:
             if not self.path or isinstance(error, FileFormatError):
                 raise
             raise FileFormatError(f"{self.path}: {error}") from error
-        stated = [row for row in self.links if states_link(codes[row])]
+        stated = np.flatnonzero(~np.isin(np.frombuffer(codes, np.uint8), (OBSERVE, EVIDENCE)))
         return Report(resolver._take_steps(codes, first, second, 0), stated)
 
     def steps(self) -> StepColumns:
         """Return the step that each row states; a malformed identity event has no operands."""
+        if self.api == "simplified":
+            self._check(EVENT)
+            return step_columns(self._events, self.api)
         first: list[str | None] = self.sent().to_pylist()
         second: list[str | None] = [None] * len(first)
         codes = bytearray([OBSERVE]) * len(first)
         for row, sent in self._rewritten(first):
             codes[row], second[row] = EVIDENCE, sent
         for row, event in self.links.items():
-            codes[row], first[row], second[row] = step_of(event, "import")
+            codes[row], first[row], second[row] = step_of(event, "import", self.api)
         return bytes(codes), first, second
 
     def has_ids(self) -> bool:
@@ -120,20 +138,28 @@ class Rows:
         """
         if not self._is_nested(ID):
             return []
-        odd = (row for row, properties in enumerate(self._properties) if is_odd(properties.get(ID)))
-        return [self._lines[row] for row in odd if row not in self.links]
+        odd = [row for row, properties in enumerate(self._properties) if is_odd(properties.get(ID))]
+        events = zip(odd, self._events_at(odd), strict=True)
+        return [self._lines[row] for row, event in events if has_odd_id(event, self.api)]
 
     def judged(self, report: Report, links: Iterable[int] | None = None) -> Iterator[JudgedLink]:
         """Yield links of the ``report`` (`Piece.judged`)."""
-        for row, outcome in outcomes_by_row(report, links):
-            yield judged_event(self.path, self._lines[row], self.links[row], outcome)
+        outcomes = list(outcomes_by_row(report, links))
+        events = self._events_at([row for row, _ in outcomes])
+        for (row, outcome), event in zip(outcomes, events, strict=True):
+            yield judged_event(self.path, self._lines[row], event, outcome, self.api)
 
     # IDs
 
     def sent(self) -> Any:
-        """Return the `distinct_id` of each row as utf8; text that is no Unicode is null."""
+        """Return the ID that each row is stitched under as utf8; what is no Unicode is null."""
         import pyarrow as pa  # noqa: PLC0415
 
+        if self.api == "simplified":
+            return pa.array(
+                [own if own is None or unicode_text(own) == own else None for own in self._senders],
+                pa.string(),
+            )
         if not self._is_nested(ID):
             return as_text(ID, self._column(ID), self._lines)
         return pa.array(
@@ -145,6 +171,11 @@ class Rows:
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
+        if self.api == "simplified":
+            events = zip(self._events, self._senders, strict=True)
+            given = ((as_id(event[PROPERTIES].get(BEFORE)), own) for event, own in events)
+            ids = [own if before is None else before for before, own in given]
+            return pa.array([None if one is None else unicode_text(one) for one in ids], pa.string())
         if BEFORE in self._table.column_names:
             return pc.coalesce(as_text(BEFORE, self._column(BEFORE), self._lines), sent)
         if self._nested is None:
@@ -221,6 +252,8 @@ class Rows:
                     yield name, _kind_of_values(kind), 0
 
     def _check(self, name: str) -> None:
+        if name == EVENT and self.api == "simplified":
+            return  # Any row may link there; whether one needs a name, its dialect says (SPEC 11).
         if name not in self._table.column_names and (self._nested is None or name == EVENT):
             raise ValueError(f"events need the column {name}, got {', '.join(self._table.column_names)}")
 
@@ -262,6 +295,8 @@ class Rows:
         import pyarrow as pa  # noqa: PLC0415
 
         self._check(EVENT)
+        if EVENT not in self._table.column_names:
+            return pa.nulls(len(self), pa.large_string())
         names = self._column(EVENT)
         kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
         return names.cast(pa.large_string()) if is_text(kind) else pa.nulls(len(self), pa.large_string())
@@ -278,20 +313,37 @@ class Rows:
 
     @cached_property
     def links(self) -> dict[int, dict[str, Any]]:
-        """The events that may state links, by row."""
+        """The events that may state links by their names, by row."""
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
-        is_link = pc.is_in(self._names(), pa.array(IDENTITY_EVENTS, pa.large_string()))
-        places = pc.indices_nonzero(is_link)
-        lines = [self._lines[place] for place in places.to_pylist()]
+        if not self._names_link:
+            return {}
+        verbs = [name for name in IDENTITY_EVENTS if is_verb({EVENT: name}, self.api)]
+        is_link = pc.is_in(self._names(), pa.array(verbs, pa.large_string()))
+        places = pc.indices_nonzero(is_link).to_pylist()
+        return dict(zip(places, self._events_at(places), strict=True))
+
+    def _events_at(self, places: Sequence[int]) -> list[dict[str, Any]]:
+        """Return rows as events, with the properties that say which IDs they have and link."""
         # Of the other columns Python cannot hold every value, such as a time beyond the year 9999.
-        counting = [name for name in link_columns() if name in self._table.column_names]
-        rows = self._with_ids(self._table.select(counting).take(places), lines).to_pylist()
-        return {
-            place: {"event": row[EVENT], "properties": self._properties_of(row)}
-            for place, row in zip(places.to_pylist(), rows, strict=True)
-        }
+        counting = [name for name in link_columns(self.api) if name in self._table.column_names]
+        table = self._table.select(counting)
+        if len(places) < len(self):
+            table = table.take(np.array(places, np.int64))
+        rows = self._with_ids(table, [self._lines[place] for place in places]).to_pylist()
+        return [
+            {EVENT: row.get(EVENT) if self._names_link else None, PROPERTIES: self._properties_of(row)}
+            for row in rows
+        ]
+
+    @cached_property
+    def _events(self) -> list[dict[str, Any]]:
+        return self._events_at(range(len(self)))
+
+    @cached_property
+    def _senders(self) -> list[str | None]:
+        return [sender_of(event, self.api) for event in self._events]
 
     def follow(self, resolver: Resolver, sent: Any) -> Any:
         """Apply the rows to ``resolver``; return the senders as known when each came (SPEC 6).
@@ -301,7 +353,13 @@ class Rows:
         """
         import pyarrow as pa  # noqa: PLC0415
 
-        known, links, before = [], self.links, self._named_before()
+        known: list[str | None] = []
+        if self.api == "simplified":
+            for event, own in zip(self._events, sent.to_pylist(), strict=True):
+                known.append(None if own is None else resolver.resolve(own))
+                resolver.apply(event)
+            return pa.array(known, pa.string())
+        links, before = self.links, self._named_before()
         for row, own in enumerate(sent.to_pylist()):
             known.append(None if own is None else resolver.resolve(own))
             resolver.apply(links.get(row) or {"event": None, "properties": {ID: own, BEFORE: before[row]}})
@@ -336,7 +394,10 @@ class Rows:
         Raises:
             TypeError: An operand can be no ID; the message names column, row and type.
         """
-        for name in self._operands:
+        is_simplified = self.api == "simplified"
+        for name in [*([ID, BEFORE] if is_simplified else []), *self._operands]:
+            if name not in links.column_names:
+                continue
             column = links.column(name).combine_chunks()
             if name != PAIR and not is_bytes(column.type):  # Bytes may be no Unicode: an invalid ID.
                 links = links.set_column(links.column_names.index(name), name, as_text(name, column, lines))

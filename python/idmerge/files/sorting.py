@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from idmerge.files.dialects import Dialect
     from idmerge.files.reading import Source
     from idmerge.files.recognition import OnDialect
+    from idmerge.policy import Api
 
 RUN_BYTES = 64 * 2**20
 """Text that is sorted at once."""
@@ -50,13 +51,14 @@ Line = tuple[int, bytes]
 """A moment and a line."""
 
 
-def sorted_by_processing_time(
+def sorted_by_processing_time(  # noqa: PLR0913 - each says what is read
     sources: Sequence[Source | RereadableFile],
     *,
     on_bytes: Callable[[int], object] = lambda _count: None,
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
+    api: Api = "original",
 ) -> list[RereadableFile]:
     r"""Return ``sources`` with their events in one file, by `mp_processing_time_ms`.
 
@@ -78,7 +80,7 @@ def sorted_by_processing_time(
         ['E1', 'E2']
     """
     files = [file if isinstance(file, RereadableFile) else rereadable(file) for file in sources]
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, api)
     events = [file for file in files if not _has_columns(file, choice)]
     if not events:
         return files

@@ -73,12 +73,7 @@ class TableReader(NamedTuple):
         dialect, raw = renamed_in(self.path, names, self.choice)
         self.on_dialect(self.path, dialect)
         is_mapping = dialect.content == "mappings"
-        if self.choice.api != "original" and not is_mapping:
-            raise FileFormatError(
-                f"{self.path}: tables of events are read for api='original' alone, not yet for "
-                f"{self.choice.api!r}; write them as lines of JSON"
-            )
-        wanted = {ID, RESOLVED} if is_mapping else {*link_columns(), *self.columns}
+        wanted = {ID, RESOLVED} if is_mapping else {*link_columns(self.choice.api), *self.columns}
         chosen = [(own, name) for own, name in zip(names, raw, strict=True) if name in wanted]
         check_names(self.path, [name for _, name in chosen])
         pa = import_pyarrow("tables of events")
@@ -92,7 +87,9 @@ class TableReader(NamedTuple):
                 if is_mapping:
                     yield _mapping(self.path, table, piece.lines)
                 else:
-                    yield rows_of(table, self.path, piece.lines)
+                    yield rows_of(
+                        table, self.path, piece.lines, api=self.choice.api, names_link=dialect.names_link
+                    )
 
         yield from read_ahead(each(), lambda piece: [piece])
 

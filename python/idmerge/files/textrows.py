@@ -1,5 +1,7 @@
 """Rows of a table whose properties are JSON text, read by the core as lines of files are.
 
+Under Simplified ID Merge, where nearly every row may link, it reads those in columns too.
+
 The core reads blocks of rows on several threads, without a Python object a row. The rows of which
 it is not certain are read by `Rows`, whose answers it has to give.
 """
@@ -18,7 +20,7 @@ from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.blocks import BLOCK, in_order
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
 from idmerge.files.pieces import MAX_LINE, check_same_api
-from idmerge.files.rows import PAIR, Rows
+from idmerge.files.rows import PAIR, Rows, as_text
 from idmerge.files.tables import ROWS, record_batch
 from idmerge.outcome import Report
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge._steps import StepColumns
+    from idmerge.policy import Api
     from idmerge.resolver import Resolver
 
 P = TypeVar("P")
@@ -36,33 +39,56 @@ MOST_ROWS = 2**16
 """Rows of a block, at most."""
 
 
-def rows_of(
-    table: pa.Table, path: str = "", lines: Sequence[int] | None = None, values: Sequence[str] = ()
+def rows_of(  # noqa: PLR0913 - each says what the rows are
+    table: pa.Table,
+    path: str = "",
+    lines: Sequence[int] | None = None,
+    values: Sequence[str] = (),
+    api: Api = "original",
+    *,
+    names_link: bool = True,
 ) -> Rows:
     """Return the rows of ``table``; the rest: see `Rows`.
 
     ``values`` are the properties that will be asked for beside the IDs and the links.
     """
-    if not _are_texts(table.schema):
-        return Rows(table, path, lines)
-    return TextRows(table, path, lines, values)
+    if not _are_texts(table.schema, api):
+        return Rows(table, path, lines, api, names_link=names_link)
+    return TextRows(table, path, lines, values, api, names_link=names_link)
 
 
-def _are_texts(schema: pa.Schema) -> bool:
-    """Return whether properties are JSON text, and all that may be IDs beside them is text too."""
+def _are_texts(schema: pa.Schema, api: Api) -> bool:
+    """Return whether properties are JSON text, and all that may be IDs beside them is text too.
+
+    Under Simplified ID Merge there may be no such properties, or those of a struct, and IDs that
+    become text.
+    """
     import pyarrow as pa  # noqa: PLC0415
 
-    if PROPERTIES not in schema.names or PAIR in schema.names:
-        return False
+    beside = [schema.field(name).type for name in _names_of_ids(api) if name in schema.names]
+    is_simplified = api == "simplified"
+    if PROPERTIES not in schema.names:
+        return is_simplified and not any(map(is_bytes, beside))
     kind = schema.field(PROPERTIES).type
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    beside = [name for name in _names_of_ids() if name in schema.names]
-    return (is_text(value) or is_bytes(value)) and all(is_text(schema.field(name).type) for name in beside)
+    if is_simplified and pa.types.is_struct(kind):
+        inner = [field for field in kind if field.name in _names_of_ids(api)]
+        are_apart = len({field.name for field in inner}) == len(inner)
+        become_text = all(
+            is_text(field.type) or pa.types.is_integer(field.type) or pa.types.is_null(field.type)
+            for field in inner
+        )
+        return are_apart and become_text and not any(map(is_bytes, beside))
+    if not is_text(value) and not is_bytes(value):
+        return False
+    if is_simplified:
+        return not any(map(is_bytes, beside))
+    return PAIR not in schema.names and all(map(is_text, beside))
 
 
 def lacks(table: pa.Table, names: Sequence[str]) -> bool:
     """Return whether certainly no row of ``table`` has one of the properties ``names``."""
-    if not _are_texts(table.schema) or any(name in table.column_names for name in names):
+    if not _are_texts(table.schema, "original") or any(name in table.column_names for name in names):
         return False
     rows = TextRows(table, "", None, names)
     rows.read_alone()
@@ -72,8 +98,9 @@ def lacks(table: pa.Table, names: Sequence[str]) -> bool:
     )
 
 
-def _names_of_ids() -> list[str]:
-    return list(dict.fromkeys([ID, BEFORE, *operand_names()]))
+def _names_of_ids(api: Api) -> list[str]:
+    names = dict.fromkeys([ID, BEFORE, *operand_names(api)])
+    return [name for name in names if name != PAIR or api != "simplified"]
 
 
 def read_ahead(pieces: Iterator[P], rows_in: Callable[[P], Iterable[object]]) -> Generator[P]:
@@ -134,30 +161,43 @@ class Block(NamedTuple):
 
 
 class TextRows(Rows):
-    """A piece of a table of events whose properties are JSON text.
+    """A piece of a table of events whose properties are JSON text, or texts in columns or a struct.
 
     Args:
-        table: As for `Rows`; columns that may hold IDs are text.
+        table: As for `Rows`; columns that may hold IDs are text, or become it.
         path: As for `Rows`.
         lines: As for `Rows`.
         values: The properties that will be asked for beside the IDs and the links.
+        api: As for `Rows`.
+        names_link: As for `Rows`.
     """
 
-    def __init__(
-        self, table: pa.Table, path: str, lines: Sequence[int] | None, values: Sequence[str]
+    def __init__(  # noqa: PLR0913 - each says what the rows are
+        self,
+        table: pa.Table,
+        path: str,
+        lines: Sequence[int] | None,
+        values: Sequence[str],
+        api: Api = "original",
+        *,
+        names_link: bool = True,
     ) -> None:
-        super().__init__(table, path, lines)
+        super().__init__(table, path, lines, api, names_link=names_link)
         names = self._table.column_names
-        self._beside = [name for name in _names_of_ids() if name in names]
-        self._wanted = [name for name in values if name not in names]
-        self._reader = _core.RowReader(operand_keys(), MAX_LINE, self._beside, self._wanted)
+        self._inner = _names_in_struct(self._table.schema)
+        self._beside = [name for name in _names_of_ids(api) if name in names or name in self._inner]
+        has_texts = self._nested is not None and not self._inner
+        self._wanted = [name for name in values if name not in names and has_texts]
+        self._reader = _core.RowReader(
+            operand_keys(api), MAX_LINE, self._beside, self._wanted, api == "simplified"
+        )
         self._columns: dict[str, Any] = {}
         self.read: list[Block] | None = None
         """The rows as the core has read them; None if it has not read all of them."""
 
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the rows to ``resolver`` (`Rows.apply_to`)."""
-        check_same_api("original", resolver)
+        check_same_api(self.api, resolver)
         try:
             self._check(EVENT)
         except ValueError as error:
@@ -185,8 +225,8 @@ class TextRows(Rows):
         return pa.concat_arrays(known) if known else sent
 
     def sent(self) -> Any:
-        """Return the `distinct_id` of each row (`Rows.sent`)."""
-        if not self._is_nested(ID):
+        """Return the ID that each row is stitched under (`Rows.sent`)."""
+        if not self._is_nested(ID) and self.api != "simplified":
             return super().sent()
         return self._joined(lambda block: block.filled(block.properties.column(ID), lambda rows: rows.sent()))
 
@@ -194,7 +234,7 @@ class TextRows(Rows):
         """Return the ID of each row before any stitching."""
         import pyarrow.compute as pc  # noqa: PLC0415
 
-        if not self._is_nested(BEFORE):
+        if not self._is_nested(BEFORE) and self.api != "simplified":
             return super().before(sent)
 
         def of_block(block: Block) -> Any:
@@ -274,13 +314,16 @@ class TextRows(Rows):
         if not places:
             return None
         rows = np.array(places, np.int64) + start
-        return Rows(self._table.take(rows), self.path, [self._lines[row] for row in rows])
+        lines = [self._lines[row] for row in rows]
+        return Rows(self._table.take(rows), self.path, lines, self.api, names_link=self._names_link)
 
     def _size(self) -> int:
         """Return the bytes of the rows, or more."""
         import pyarrow as pa  # noqa: PLC0415
         import pyarrow.compute as pc  # noqa: PLC0415
 
+        if self._nested is None:
+            return int(sum(self._table.column(name).nbytes for name in self._beside))
         properties: Any = self._table.column(PROPERTIES)
         if not pa.types.is_dictionary(properties.type):
             return int(properties.nbytes)
@@ -292,9 +335,50 @@ class TextRows(Rows):
     ) -> tuple[int, tuple[_core.Scan, _core.Table, list[str], list[int], list[int]]]:
         """Return the number of the first row, and what the core makes of the rows."""
         start, table = piece
-        names = _bytes_of(table, EVENT) if EVENT in table.column_names else _no_texts(table.num_rows)
+        names, properties = (
+            _bytes_of(table, name) if name in table.column_names else _no_texts(table.num_rows)
+            for name in (EVENT if self._names_link else "", PROPERTIES)
+        )
+        if self.api == "simplified":
+            table = self._with_texts(start, table)
         beside = [_bytes_of(table, name) for name in self._beside]
-        return start, self._reader.read(names, _bytes_of(table, PROPERTIES), beside)
+        return start, self._reader.read(names, properties, beside)
+
+    def _with_texts(self, start: int, table: pa.Table) -> pa.Table:
+        """Return the rows from ``start`` on with the texts of all that may be IDs."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        lines = self._lines[start : start + table.num_rows]
+        try:
+            for name in self._beside:
+                columns = [as_text(name, table.column(name), lines)] if name in table.column_names else []
+                if name in self._inner:
+                    columns.append(as_text(name, pc.struct_field(table.column(PROPERTIES), name), lines))
+                texts = columns[0] if len(columns) == 1 else pc.coalesce(*map(_large, columns))
+                place = table.schema.get_field_index(name)
+                if place < 0:
+                    table = table.append_column(name, texts)
+                else:
+                    table = table.set_column(place, name, texts)
+        except TypeError as error:
+            if not self.path:
+                raise
+            raise FileFormatError(f"{self.path}: {error}") from error
+        return table
+
+
+def _names_in_struct(schema: pa.Schema) -> list[str]:
+    """Return the names of the properties if these are a struct."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    kind = schema.field(PROPERTIES).type if PROPERTIES in schema.names else None
+    return [field.name for field in kind] if isinstance(kind, pa.StructType) else []
+
+
+def _large(column: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415
+
+    return column.cast(pa.large_string())
 
 
 def _bytes_of(table: pa.Table, name: str) -> Any:

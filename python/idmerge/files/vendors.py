@@ -13,15 +13,19 @@ from dataclasses import replace as replaced
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from idmerge.errors import DialectError
 from idmerge.events import DEVICE, HOT_SHARD, IDENTITY_EVENTS, USER
 from idmerge.files.dialects import Dialect
 from idmerge.files.names import EVENT, ID, INSERT_ID, PROPERTIES, TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from idmerge.policy import Api
 
+Ranked = tuple[tuple[str, tuple[str, ...]], ...]
+"""The raw name of each field and its keys, the preferred first."""
+_ForCore = tuple[Ranked, tuple[str, ...], list[str], tuple[str, list[str]], tuple[str, str, str] | None]
 VERBS = frozenset({*IDENTITY_EVENTS, HOT_SHARD})
 """Names that mean a link, or another event, to Mixpanel; of another product's event they do not."""
 
@@ -54,13 +58,12 @@ class VendorDialect(Dialect):
         {'$device_id': 'd1', '$user_id': 'ana', 'type': 'track', 'distinct_id': 'ana'}
     """
 
-    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    fields: Ranked = ()
     """The raw name of each field and its keys, of which the first that a row has counts."""
-    own_id: tuple[str, ...] = ()
-    """The raw names of the fields that are an event's ID, the first that it has, where no other
-    is beside them."""
     call_key: str = EVENT
     """The key whose value is that of a `Call`."""
+    names_link: bool = False
+    """Whether the names of events in columns state links."""
     calls: tuple[Call, ...] = ()
     """The calls that state links."""
     nameless: tuple[str, ...] = ()
@@ -69,7 +72,7 @@ class VendorDialect(Dialect):
     """The API whose links the events state."""
 
     @cached_property
-    def ranked(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def ranked(self) -> Ranked:
         """The raw name of each field and its keys, the caller's in front of the product's."""
         given = {raw: (key,) for key, raw in self.columns}
         taken = {key for key, _ in self.columns}
@@ -87,21 +90,36 @@ class VendorDialect(Dialect):
         return {call.value: call for call in self.calls}
 
     @property
-    def left(
-        self,
-    ) -> tuple[Sequence[tuple[str, Sequence[str]]], Sequence[str], Sequence[str], str, Sequence[str]]:
-        """What the core knows of the product, which leaves calls and names of links to Python."""
-        calls = [] if self.api == "simplified" and self.call_key != EVENT else [*self.calls_by_value]
-        return self.ranked, self.own_id, sorted(VERBS), self.call_key, calls
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """The raw names of which events with a place for an ID have one."""
-        return super().ids | {*self.own_id}
+    def for_core(self) -> _ForCore:
+        """What the core knows of the product; it leaves other calls, and names of links, alone."""
+        has_verbs = self.api != "simplified"
+        calls = [*self.calls_by_value] if has_verbs or self.call_key == EVENT else []
+        usual = next((call for call in self.calls if call.verb == "$identify"), None)
+        identify = None
+        if has_verbs and usual is not None and self.own_id:
+            identify = usual.value, usual.first[0], usual.second[0]
+        return self.ranked, self.own_id, sorted(VERBS), (self.call_key, calls), identify
 
     def property_of(self, key: str) -> str:
         """Return the raw name of the property that stands beside an event's name under ``key``."""
         return self.names.get(key, key)
+
+    def check_columns(self, names: Collection[str]) -> None:
+        """Raise DialectError if tables whose columns have the raw ``names`` cannot be read.
+
+        They have no calls, so their events link by a device and a user alone.
+        """
+        if not self.own_id:
+            raise DialectError(
+                f"events of {self.title} are read from lines of JSON, not from columns, where their calls "
+                "are not known; export them as JSON, or read them as they are (--dialect flat)"
+            )
+        if self.api != "simplified" and ID not in names:
+            raise DialectError(
+                f"rows of {self.title} in columns have no calls that state links, and no {ID}: give "
+                "--api simplified, which joins the device and the user of a row (in Python a resolver with "
+                f"Policy.simplified()), or say which column is the ID (--column {ID}=…)"
+            )
 
     def under(self, api: Api) -> Dialect:
         """Return the dialect of rows whose links are those of ``api``."""
@@ -151,6 +169,7 @@ class VendorDialect(Dialect):
         inside, beside = self._gathered(there, names, (event, nested))
         properties = {**inside, **beside}
         fields = {raw for key, raw in names.items() if key not in {event, nested}}
+        fields |= {raw for _, raw in self.columns if self.reaches and raw in properties}
         if ID not in fields:
             own = next(
                 (raw for raw in self.own_id if raw in fields and not _is_absent(properties[raw])), None
@@ -160,34 +179,36 @@ class VendorDialect(Dialect):
         name = None if event is None else there[event]
         call = self._call_of(there)
         if call is not None:
-            return self._event_of_call(call, name, properties)
+            return self._event_of_call(call, name, properties, fields if self.own_id else properties)
         return {EVENT: _ordinary(name), PROPERTIES: properties}
 
     def _call_of(self, row: Mapping[str, Any]) -> Call | None:
         value = row.get(self.call_key)
         return self.calls_by_value.get(value) if isinstance(value, str) else None
 
-    def _event_of_call(self, call: Call, name: Any, properties: dict[str, Any]) -> Mapping[str, Any]:
-        """Return the event of a call: the identity event, where the API has it."""
+    def _event_of_call(
+        self, call: Call, name: Any, properties: dict[str, Any], there: Collection[str]
+    ) -> Mapping[str, Any]:
+        """Return the event of a call: the identity event, where the API has it.
+
+        Its operands are among the properties that are ``there``.
+        """
         first, second = (
-            next((properties[raw] for raw in raws if not _is_absent(properties.get(raw))), None)
+            next((properties[raw] for raw in raws if raw in there and not _is_absent(properties[raw])), None)
             for raws in (call.first, call.second)
         )
-        has_both = first is not None and second is not None
-        if call.verb == "$identify":
-            if not has_both:
-                return {EVENT: _ordinary(name), PROPERTIES: properties}
-            if self.api == "simplified":
-                both = {DEVICE: first, USER: second}
-                properties |= {raw: own for raw, own in both.items() if _is_absent(properties.get(raw))}
-        if self.api == "simplified":
+        is_ordinary = call.verb == "$identify" and (first is None or second is None)
+        if self.api == "simplified" and call.verb == "$identify" and not is_ordinary:
+            both = {DEVICE: first, USER: second}
+            properties |= {raw: own for raw, own in both.items() if _is_absent(properties.get(raw))}
+        if is_ordinary or self.api == "simplified":
             return {EVENT: _ordinary(name), PROPERTIES: properties}
         if call.verb == "$merge":
             return {EVENT: call.verb, PROPERTIES: properties | {_PAIR: [first, second]}}
-        operands = zip(_OPERANDS[call.verb], (first, second), strict=True)
-        for raw, operand in operands:
-            properties.pop(raw, None)
-            if operand is not None:
+        for raw, operand in zip(_OPERANDS[call.verb], (first, second), strict=True):
+            if operand is None:
+                properties.pop(raw, None)
+            else:
                 properties[raw] = operand
         return {EVENT: call.verb, PROPERTIES: properties}
 

@@ -35,7 +35,7 @@ from idmerge.journal.losses import losses
 from idmerge.journal.opening import open_journal, settled_facts
 from idmerge.journal.outline import Outline, Times
 from idmerge.journal.protocol import MEMORY, Journal
-from idmerge.policy import Policy
+from idmerge.policy import Api, Policy, policy_of
 from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ class DurableResolver(CommittingResolver):
         as_of: int | datetime | None = None,
         history: bool = True,
         threads: int | None = None,
+        api: Api | None = None,
     ) -> Self:
         """Open a resolver whose journal is at ``path``.
 
@@ -146,6 +147,8 @@ class DurableResolver(CommittingResolver):
             history: Keep in memory which link joined which clusters (20 bytes an ID); without it
                 `explain` reads the journal.
             threads: As for `Resolver`.
+            api: The API whose links are taken: a shorthand for a policy, as for `Resolver`; of a
+                journal that is there, it has to be this one.
 
         Raises:
             FileNotFoundError: There is no journal, and none is to be made.
@@ -154,6 +157,7 @@ class DurableResolver(CommittingResolver):
                 reached.
             CanonicalError: ``canonical`` is no strategy's name.
             MissingExtraError: The library for such a URL is not installed.
+            PolicyError: ``policy`` has another API than ``api``, or there is no such API.
             PositionError: ``as_of`` is no position of the journal.
             SettingError: The environment variable ``IDMERGE_THREADS`` is no positive integer.
             TypeError: ``policy`` is no `Policy`, or ``as_of`` neither a position nor a datetime.
@@ -172,8 +176,7 @@ class DurableResolver(CommittingResolver):
             raise ValueError("as_of looks back at a journal, which read_only=True must allow")
         if not isinstance(as_of, int | datetime | None) or isinstance(as_of, bool):
             raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
-        if not isinstance(policy, Policy | None):
-            raise TypeError(f"policy must be a Policy, got {type(policy).__name__}")
+        policy_of(policy, api)
         if canonical is not None:
             check_canonical(canonical)
             if not isinstance(canonical, str):
@@ -182,7 +185,7 @@ class DurableResolver(CommittingResolver):
                 )
         journal = open_journal(path, create=create, read_only=read_only)
         try:
-            facts = settled_facts(journal, policy, canonical, read_only=read_only)
+            facts = settled_facts(journal, policy, canonical, api, read_only=read_only)
             resolver = cls(journal, facts, history=history, threads=threads, read_only=read_only)
             resolver._read_back(as_of)
         except BaseException:

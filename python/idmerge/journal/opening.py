@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from idmerge._naming import check_local, is_journal_url
 from idmerge.errors import JournalError
 from idmerge.journal.facts import Facts, asked_of
-from idmerge.policy import Policy
+from idmerge.policy import Policy, preset
 
 if TYPE_CHECKING:
     import os
 
     from idmerge.journal.protocol import Journal
+    from idmerge.policy import Api
 
 
 def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool) -> Journal:
@@ -46,7 +48,7 @@ def open_journal(path: str | os.PathLike[str], *, create: bool, read_only: bool)
 
 
 def settled_facts(
-    journal: Journal, policy: Policy | None, canonical: str | None, *, read_only: bool
+    journal: Journal, policy: Policy | None, canonical: str | None, api: Api | None, *, read_only: bool
 ) -> Facts:
     """Return what the journal states, after stating it if the journal is new.
 
@@ -60,8 +62,14 @@ def settled_facts(
             f"{journal.name} is not finished yet by the process that makes it; open it again later"
         )
     if facts is None:
-        facts = Facts(policy=policy or Policy(), canonical=canonical or "stable", format=journal.version)
+        facts = Facts(
+            policy=policy or preset(api or "original"),
+            canonical=canonical or "stable",
+            format=journal.version,
+        )
         journal.state(facts)
+    if api is not None and policy is None:
+        policy = replace(facts.policy, api=api)
     _check_facts(journal.name, facts, policy, canonical)
     return facts
 

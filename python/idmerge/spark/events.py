@@ -18,13 +18,13 @@ from pyspark.sql.pandas.functions import arrow_udf
 
 from idmerge._steps import EVIDENCE, OBSERVE, step_of
 from idmerge.errors import ColumnError, DialectError, MalformedEventError
-from idmerge.events import Kind, distinct_id_of, event_mapping
+from idmerge.events import distinct_id_of, event_mapping, sender_of
 from idmerge.files.choosing import choice_of
-from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
+from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES, places_of_ids
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns
 from idmerge.policy import is_unicode
-from idmerge.spark.stated import column, order_columns
+from idmerge.spark.stated import column, observation_of, order_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from idmerge.files.choosing import Choice
     from idmerge.files.dialects import Dialect
+    from idmerge.policy import Api
 
 LINE = "value"
 """The column that holds lines of JSON."""
@@ -45,7 +46,7 @@ _LINK = [
 
 
 class Step(NamedTuple):
-    """A link, evidence, or an observation, which is stated as a merge of an ID with itself."""
+    """A link, evidence, or an observation, which is stated as a link of an ID with itself."""
 
     kind: int
     """The code of the step: of a link the number of its `Kind`, or another one if Mixpanel refused
@@ -60,14 +61,15 @@ def links(
     order: str | Sequence[str],
     dialect: str | Dialect | None = None,
     columns: Mapping[str, str] | None = None,
+    api: Api = "original",
 ) -> DataFrame:
     """Return the links that ``events`` state, and the IDs that ordinary ones make known (SPEC 3).
 
-    An ordinary event comes as a `$merge` of its ``distinct_id`` with itself, which makes that known
-    and does nothing else. One that was sent under another ID, and links that Mixpanel refused
-    itself, come under numbers of their own, which `resolve` takes as its policy says. All events
-    count as imported. Malformed identity events, and lines that are no JSON object, are left out:
-    they are as if never sent.
+    An ordinary event comes as a `$merge` of its ``distinct_id`` with itself (a mapping under
+    another API), which makes that known and does nothing else. One that was sent under another ID,
+    and links that Mixpanel refused itself, come under numbers of their own, which `resolve` takes
+    as its policy says. All events count as imported. Malformed identity events, and lines that are
+    no JSON object, are left out: they are as if never sent.
 
     Args:
         events: A column ``value`` of JSON lines; or ``event`` with ``properties`` (a struct, a map
@@ -76,10 +78,11 @@ def links(
         dialect: The name of the dialect in which the events are; by default it is found by their
             columns, of lines by their keys. SPEC 11 lists them.
         columns: The column or key of each role that has another name: ``{"distinct_id": "uid"}``.
+        api: The API whose links the events state; that of the policy by which they are resolved.
 
     Returns:
-        The order columns, ``kind`` (a `Kind`; 9 to 11 for one of the first three that Mixpanel
-        refused, 12 for an event that was sent under ``second``), ``first`` and ``second``.
+        The order columns, ``kind`` (a `Kind`; 9 to 11, and 14 for an association, for one that
+        Mixpanel refused, 12 for an event that was sent under ``second``), ``first`` and ``second``.
 
     Raises:
         ColumnError: A column is missing.
@@ -95,10 +98,10 @@ def links(
         [Row(sent=0, kind=2, first='ana', second='crm-17')]
     """
     orders = order_columns(events, order)
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, api)
     places = [place.alias(f"order {number}") for number, place in enumerate(orders)]
     named = {raw: own for own, raw in raw_columns(events, choice).items()}
-    wanted = [name for name in (LINE, *link_columns()) if name in named]
+    wanted = [name for name in (LINE, *link_columns(api)) if name in named]
     plain = events.select(*places, *(column(named[name]).alias(name) for name in wanted))
     schema = T.StructType([*plain.schema.fields[: len(orders)], *_LINK])
     stated = plain.mapInArrow(partial(_stated, len(orders), choice), schema)
@@ -145,16 +148,16 @@ def _steps(columns: Mapping[str, pa.Array[Any]], choice: Choice) -> Iterator[Ste
     """Yield what each event states: None for nothing."""
     if LINE in columns:
         for event in _events(columns[LINE], choice):
-            yield None if event is None else _step(*step_of(event, "import"))
+            yield None if event is None else _step(choice.api, *step_of(event, "import", choice.api))
         return
-    for code, first, second in zip(*_rows(columns).steps(), strict=True):
-        yield _step(code, first, second)
+    for code, first, second in zip(*_rows(columns, choice.api).steps(), strict=True):
+        yield _step(choice.api, code, first, second)
 
 
-def _rows(columns: Mapping[str, pa.Array[Any]]) -> Rows:
+def _rows(columns: Mapping[str, pa.Array[Any]], api: Api) -> Rows:
     import pyarrow as pa  # noqa: PLC0415
 
-    return Rows(pa.table(dict(columns)))
+    return Rows(pa.table(dict(columns)), api=api)
 
 
 def _events(lines: pa.Array[Any], choice: Choice) -> Iterator[Mapping[str, Any] | None]:
@@ -182,12 +185,12 @@ def _raw_event(
     return dialect.event_of(record) if isinstance(record, Mapping) else None
 
 
-def _step(code: int, first: str | None, second: str | None) -> Step | None:
+def _step(api: Api, code: int, first: str | None, second: str | None) -> Step | None:
     """Return the step with this code and operands, None if it is as if never sent."""
     if code == EVIDENCE and second is not None and not is_unicode(second):
         code = OBSERVE
     if code == OBSERVE:
-        code, second = Kind.MERGE, first
+        code, second = observation_of(api), first
     if first is None or second is None or not is_unicode(first) or not is_unicode(second):
         return None  # No policy takes what is no Unicode text.
     return Step(code, first, second)
@@ -200,7 +203,7 @@ def sender(events: DataFrame, choice: Choice) -> Column:
     """
     names = [LINE]
     if EVENT in events.columns or LINE not in events.columns:
-        names = [name for name in (ID, BEFORE, PROPERTIES) if name in events.columns]
+        names = [name for name in (BEFORE, *places_of_ids(choice.api)) if name in events.columns]
     scalar: Any = arrow_udf  # Its overloads know no function of several columns that has no name.
     ids: Column = scalar(lambda *held: _senders(names, choice, *held), "sent string, before string")(
         *map(column, names)
@@ -212,16 +215,18 @@ def _senders(names: Sequence[str], choice: Choice, *columns: pa.Array[Any]) -> p
     import pyarrow as pa  # noqa: PLC0415
 
     if LINE in names:
-        properties = [json.dumps(_properties(event)) for event in _events(columns[0], choice)]
+        events = _events(columns[0], choice)
+        properties = [json.dumps(_properties(event, choice.api)) for event in events]
         names, columns = [PROPERTIES], (pa.array(properties, pa.string()),)
-    rows = _rows(dict(zip(names, columns, strict=True)))
+        choice = choice._replace(api="original")  # These are the IDs that count.
+    rows = _rows(dict(zip(names, columns, strict=True)), choice.api)
     sent = rows.sent()
     return pa.StructArray.from_arrays([sent, rows.before(sent)], names=["sent", "before"])
 
 
-def _properties(event: Mapping[str, Any] | None) -> dict[str, str | None]:
+def _properties(event: Mapping[str, Any] | None, api: Api) -> dict[str, str | None]:
     """Return the two IDs that an event may have, where they are text."""
-    ids = {} if event is None else {ID: distinct_id_of(event), BEFORE: _before(event)}
+    ids = {} if event is None else {ID: sender_of(event, api), BEFORE: _before(event)}
     return {name: own for name, own in ids.items() if own is not None and is_unicode(own)}
 
 

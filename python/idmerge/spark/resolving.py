@@ -11,7 +11,7 @@ from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from idmerge.canonical import check_canonical
-from idmerge.policy import check_original
+from idmerge.policy import policy_of
 from idmerge.resolver import Resolver
 from idmerge.spark.components import check_finder, finder_named, kept
 from idmerge.spark.requirements import check_session
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from idmerge.canonical import Chooser, Strategy
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
     from idmerge.spark.components import Finder
     from idmerge.spark.saved import Saved
 
@@ -43,6 +43,7 @@ def resolve(  # noqa: PLR0913 - each by its name
     *,
     order: str | Sequence[str],
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser | None = None,
     previous: str | None = None,
     save: str | None = None,
@@ -59,6 +60,7 @@ def resolve(  # noqa: PLR0913 - each by its name
         order: The column, or the columns, by which links are ordered. Links that agree in it are
             ordered by kind, first and second, so the answer never depends on where they are stored.
         policy: The rules; those of ``previous``, or Mixpanel's.
+        api: The API whose links are taken, as for `Resolver`.
         canonical: The strategy for canonical IDs: that of ``previous``, or ``"stable"``.
         previous: The directory that an earlier call saved. Its links count too, and only those of
             components that ``links`` touch are read and judged again; ``links`` may come before
@@ -81,6 +83,7 @@ def resolve(  # noqa: PLR0913 - each by its name
         FileFormatError: ``previous`` is damaged: a file is missing, extra, or not what was written.
         FullRunError: ``previous`` does not allow an exact answer; the message says why.
         MissingExtraError: The session lacks GraphFrames.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
         OSError: The file system of ``save`` or ``previous`` cannot be reached.
         SparkSessionError: The session is one of Spark Connect.
 
@@ -100,8 +103,10 @@ def resolve(  # noqa: PLR0913 - each by its name
     if links_a_task < 1:
         raise ValueError(f"links_a_task must be at least 1, got {links_a_task}")
     before = None if previous is None else opened(spark, previous)
-    settings = Settings.chosen(before, policy, canonical)
-    check_original(settings.policy, "Spark")
+    asked = policy if api is None else policy_of(policy, api)
+    if policy is None and api is not None and before is not None:
+        asked = replace(before.settings.policy, api=api)
+    settings = Settings.chosen(before, asked, canonical)
     check_canonical(settings.canonical)
     if save is not None:
         settings.check_savable()

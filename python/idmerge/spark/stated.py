@@ -9,9 +9,9 @@ import numpy as np
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from idmerge._steps import EVIDENCE, REFUSED
+from idmerge._steps import EVIDENCE, REFUSED, REFUSED_ASSOCIATION, kind_of
 from idmerge.errors import ColumnError
-from idmerge.events import Kind
+from idmerge.events import KINDS, Kind
 from idmerge.files.kinds import kind_named
 from idmerge.files.rows import as_text
 from idmerge.outcome import Outcome
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import Column, DataFrame
 
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
 
 IN_ORDER = ["order", "kind", "first", "second"]
 """The columns of links, in the order in which they sort links."""
@@ -122,23 +122,32 @@ def _sent(policy: Policy, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Reco
         is_evidence = kinds == EVIDENCE
         if is_evidence.any():
             is_nothing = is_evidence & ~_can_be_ids(policy, second) if policy.evidence else is_evidence
-            kinds = np.where(is_nothing, np.uint8(Kind.MERGE), kinds)
+            kinds = np.where(is_nothing, np.uint8(observation_of(policy.api)), kinds)
             second = pc.if_else(pa.array(is_nothing), first, second)
         plain = [order, pa.array(kinds.astype(np.int8)), first, second]
         # Links that the API has not are as if never sent.
-        counts = pa.array(_can_be_ids(policy, first, second) & (kinds != Kind.ASSOCIATION))
+        has = [code for code in np.unique(kinds).tolist() if kind_of(code)[0] in KINDS[policy.api]]
+        counts = pa.array(_can_be_ids(policy, first, second) & np.isin(kinds, has))
         yield pa.RecordBatch.from_arrays(plain, names=IN_ORDER).filter(counts)
+
+
+def observation_of(api: Api) -> Kind:
+    """Return the kind of the link of an ID with itself that stands for an observation.
+
+    Every API takes mappings; that of the Original API is a `$merge`, as callers know it.
+    """
+    return Kind.MERGE if api == "original" else Kind.MAPPING
 
 
 def _can_be_ids(policy: Policy, *ends: Any) -> NDArray[np.bool_]:
     """Return whether all values of each row can be IDs; there are one or two columns of them."""
-    outcomes = Resolver(policy, threads=1).link_many(Kind.MERGE, ends[0], ends[-1]).outcomes
+    outcomes = Resolver(policy, threads=1).link_many(Kind.MAPPING, ends[0], ends[-1]).outcomes
     return ~np.isin(outcomes, _NEVER_SENT)
 
 
 def _code(name: object) -> int | None:
     """Return the code of a step: that of a `Kind`, or one that `idmerge.spark.links` states."""
-    if isinstance(name, int) and REFUSED <= name <= EVIDENCE:
+    if isinstance(name, int) and (REFUSED <= name <= EVIDENCE or name == REFUSED_ASSOCIATION):
         return name
     return kind_named(name)
 
@@ -149,7 +158,10 @@ def _kind_numbers(kinds: pa.Array[Any]) -> NDArray[np.uint8]:
     numbers = [_code(name) for name in encoded.dictionary.to_pylist()]
     if encoded.null_count or None in numbers:
         unknown = None if encoded.null_count else encoded.dictionary[numbers.index(None)].as_py()
-        raise ColumnError(f"kind must be 0, 1, 2, 8 or identify, alias, merge, mapping, got {unknown!r:.100}")
+        raise ColumnError(
+            "kind must be 0, 1, 2, 8, 13 or identify, alias, merge, mapping, association, "
+            f"got {unknown!r:.100}"
+        )
     if not numbers:
         return np.empty(0, np.uint8)
     of_rows: NDArray[np.uint8] = np.array(numbers, np.uint8)[encoded.indices.to_numpy()]

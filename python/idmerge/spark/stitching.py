@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from idmerge.files.choosing import choice_of
 from idmerge.files.names import BEFORE, ID
+from idmerge.policy import policy_of
 from idmerge.spark.events import links, raw_columns, sender
 from idmerge.spark.resolving import resolve
 from idmerge.spark.stated import column, require
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.files.dialects import Dialect
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
     from idmerge.spark.components import Finder
 
 _SENDER, _CANONICAL = "sender of idmerge", "canonical ID of idmerge"
@@ -31,6 +32,7 @@ def stitch(  # noqa: PLR0913 - each option of a call
     *,
     order: str | Sequence[str] | None = None,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     components: Finder = "auto",
     dialect: str | Dialect | None = None,
@@ -48,6 +50,8 @@ def stitch(  # noqa: PLR0913 - each option of a call
         mapping: The answer of `resolve`; by default that to the links in ``events``.
         order: By which columns the events are ordered, where no mapping is given.
         policy: The rules, where no mapping is given.
+        api: The API whose links the events state, and by which each has its ID: that of the policy,
+            or ``"original"``; also where a mapping is given.
         canonical: Who names a cluster, where no mapping is given.
         components: How components are found, where no mapping is given.
         dialect: The dialect of the events, as for `links`; fields get their raw names.
@@ -56,6 +60,7 @@ def stitch(  # noqa: PLR0913 - each option of a call
     Raises:
         ColumnError: A column is missing.
         MissingExtraError: The session lacks GraphFrames.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
         ValueError: Neither ``mapping`` nor ``order`` is given.
 
     Examples:
@@ -69,15 +74,16 @@ def stitch(  # noqa: PLR0913 - each option of a call
         >>> sorted(row.distinct_id for row in on_spark.stitch(events, mapping).collect())
         ['ana', 'ben']
     """
+    own = policy_of(policy, api)
     if mapping is None:
         if order is None:
             raise ValueError("stitch needs a mapping, or the order of the events whose links make one")
-        stated = links(events, order=order, dialect=dialect, columns=columns)
-        mapping = resolve(stated, order=order, policy=policy, canonical=canonical, components=components)
+        stated = links(events, order=order, dialect=dialect, columns=columns, api=own.api)
+        mapping = resolve(stated, order=order, policy=own, canonical=canonical, components=components)
     require(mapping, ID, "canonical_id")
     moved = mapping.where(F.col(ID) != F.col("canonical_id"))
     moved = moved.select(F.col(ID).alias("sent by"), F.col("canonical_id").alias(_CANONICAL))
-    choice = choice_of(dialect, columns)
+    choice = choice_of(dialect, columns, own.api)
     raw = raw_columns(events, choice, needs_event=False)
     events = events.toDF(*(raw.get(name, name) for name in events.columns))
     marked = events.withColumn(_SENDER, sender(events, choice))

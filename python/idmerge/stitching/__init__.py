@@ -15,7 +15,6 @@ from idmerge.files.sampling import sampled
 from idmerge.files.sorting import sorted_by_processing_time
 from idmerge.files.sources import expanded
 from idmerge.files.zones import check_zone
-from idmerge.policy import check_original
 from idmerge.resolver import Resolver
 from idmerge.stitching.columns import import_pyarrow
 from idmerge.stitching.paths import StitchedEvents
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from idmerge.canonical import Chooser, Strategy
     from idmerge.files.dialects import Dialect
-    from idmerge.policy import Policy
+    from idmerge.policy import Api, Policy
 
 __all__ = ["StitchReport", "StitchedEvents", "stitch"]
 
@@ -76,6 +75,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -96,6 +96,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -112,6 +113,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -128,6 +130,7 @@ def stitch(
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -143,6 +146,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
     resolver: Resolver | None = None,
     *,
     policy: Policy | None = None,
+    api: Api | None = None,
     canonical: Strategy | Chooser = "stable",
     as_known: bool = False,
     dedupe: bool = False,
@@ -175,6 +179,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         resolver: A resolver that has the links already, as it is. By default those in ``events``
             count.
         policy: The rules, where no resolver is given.
+        api: The API whose links are taken, as for `Resolver`.
         canonical: Who names a cluster, where no resolver is given.
         dialect: The name of the dialect in which the events are; by default it is found by their
             keys or columns. SPEC 11 lists them.
@@ -213,6 +218,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         FileFormatError: A file is damaged, or has more properties than a table can have.
         MissingExtraError: pyarrow is not installed.
         OSError: A file cannot be opened, or ``output`` cannot be written.
+        PolicyError: ``policy`` has another API than ``api``, or there is no such API.
 
     Examples:
         >>> import idmerge
@@ -227,14 +233,13 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
         >>> idmerge.stitch("examples/shop.ndjson", output="stitched.parquet")
         StitchedEvents(600 events, 17 columns)
     """
-    if resolver is not None and (policy is not None or canonical != "stable"):
+    if resolver is not None and (policy is not None or api is not None or canonical != "stable"):
         raise ValueError("a resolver has a policy and a canonical strategy; give these or the resolver")
     if resolver is not None and as_known:
         raise ValueError("as_known needs the links in the order of the events; leave the resolver out")
-    known = Resolver(policy, canonical) if resolver is None else resolver
+    known = Resolver(policy, canonical, api=api) if resolver is None else resolver
     paths = _paths(events)
     if paths is None:
-        check_original(known.policy, "stitch of a table")
         if properties is not None:
             raise ValueError("a table keeps its columns; choose them there, and leave properties out")
         if output is not None:
@@ -244,7 +249,7 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             raise ValueError("a table keeps its order; sort it there, and leave sort out")
         import_pyarrow()
         zone = check_zone(timezone)
-        choice = choice_of(dialect, columns)
+        choice = choice_of(dialect, columns, known.policy.api)
         wanted = Wanted(known, resolver is None, as_known, dedupe, choice, timezone=zone)
         answer, report = stitched_table(events, wanted)
     else:
@@ -253,8 +258,9 @@ def stitch(  # noqa: PLR0913 - each says what is wanted
             check_output(os.fspath(output), partition_by)  # Before a sorted copy is made.
         zone = check_zone(timezone)
         sample = sampled(paths, dialect=dialect, columns=columns, reads_times=True, timezone=zone)
+        api = known.policy.api
         answer = StitchedEvents(
-            sorted_by_processing_time(paths, dialect=dialect, columns=columns) if sort else paths,
+            sorted_by_processing_time(paths, dialect=dialect, columns=columns, api=api) if sort else paths,
             known,
             apply=resolver is None,
             as_known=as_known,

@@ -57,6 +57,8 @@ class Columns:
         """The columns of each file of events, under raw names."""
         self._own_names: dict[str, dict[str, str]] = {}
         """The name of each of these columns in the file."""
+        self._names_link: dict[str, bool] = {}
+        """Whether the names of a file's events state links."""
         for file in files:
             if has_columns_of_events(file, wanted.choice):
                 schema = schema_of(file)
@@ -65,6 +67,7 @@ class Columns:
                 wanted.on_dialect(file.name, dialect)
                 check_names(file.name, raw)
                 self._own_names[file.path] = dict(zip(raw, schema.names, strict=True))
+                self._names_link[file.path] = dialect.names_link
                 self._schemas[file.path] = _with_types(schema, raw, wanted.timezone)
                 _told(file, self._check_columns, self._schemas[file.path])
             elif format_of(file) is None:
@@ -91,6 +94,7 @@ class Columns:
                 for piece in self._links(file, on_bytes):
                     yield piece, piece.apply_to(self._wanted.resolver) if self._wanted.apply else None
             else:
+                stitcher.names_link = self._names_link[file.path]
                 resolver = self._wanted.resolver if self._wanted.apply else None
                 tables = self._tables(file, self._looked_at, on_bytes)
                 rows = (
@@ -137,6 +141,7 @@ class Columns:
                 for piece in self._marks.checked(file, self._links(file, on_bytes)):
                     stitcher.follow(piece)
                 continue
+            stitcher.names_link = self._names_link[file.path]
             tables = self._marks.checked(file, self._tables(file, self._read, on_bytes))
             pieces = (
                 (table, [rows for _, rows in _told(file, list, stitcher.pieces(table))])

@@ -12,7 +12,17 @@ from idmerge.files.choosing import ANY, Choice
 from idmerge.files.duplicates import Duplicates
 from idmerge.files.frames import pandas_columns, polars_columns, read_once, repeated_column
 from idmerge.files.hotshards import unsharded
-from idmerge.files.names import BEFORE, EVENT, ID, INSERT_ID, PROCESSED, PROPERTIES, RECEIVED, TIME
+from idmerge.files.names import (
+    BEFORE,
+    EVENT,
+    ID,
+    INSERT_ID,
+    PROCESSED,
+    PROPERTIES,
+    RECEIVED,
+    TIME,
+    places_of_ids,
+)
 from idmerge.files.recognition import OnDialect, no_matter
 from idmerge.files.renaming import renamed
 from idmerge.files.rows import Rows, link_columns, plain
@@ -59,7 +69,9 @@ class Wanted(NamedTuple):
     @property
     def column_names(self) -> list[str]:
         """The names of the columns that may be looked at."""
-        links = link_columns() if self.apply or self.as_known else [EVENT, PROPERTIES, *ORIGINALS]
+        api = self.choice.api
+        own = [EVENT, PROPERTIES, *places_of_ids(api), *ORIGINALS]
+        links = link_columns(api) if self.apply or self.as_known else own
         duplicates = [EVENT, INSERT_ID] if self.dedupe else []
         return list(dict.fromkeys([ID, BEFORE, TIME, *links, *duplicates]))
 
@@ -112,6 +124,8 @@ class Stitcher:
             Resolver(wanted.resolver.policy, wanted.resolver.canonical) if wanted.as_known else None
         )
 
+        self.names_link = True
+        """Whether the names of the events in the next table state links."""
         self._kept: pa.Table | None = None
         self._read: list[list[Block] | None] = []
 
@@ -127,7 +141,8 @@ class Stitcher:
             if table.column_names.count(name) > 1:
                 raise repeated_column(name)
         values = (TIME, INSERT_ID) if self.wanted.dedupe else (TIME,)
-        return rows_of(table.select(names), path, lines, values)
+        api, names_link = self.wanted.choice.api, self.names_link
+        return rows_of(table.select(names), path, lines, values, api, names_link=names_link)
 
     def learn(self, table: pa.Table) -> None:
         """Apply the links of ``table`` to the resolver, if they count; look at its first times."""
@@ -296,6 +311,7 @@ def _raw_names(names: Sequence[Any], stitcher: Stitcher) -> list[Any]:
     if given.dialect.content == "mappings":
         raise DialectError("these are identity mappings, not events; give them to Resolver.link_many")
     stitcher.report.dialect = given.dialect.title
+    stitcher.names_link = given.dialect.names_link
     raw = dict(zip(texts, given.names, strict=True))
     return [raw.get(name, name) if isinstance(name, str) else name for name in names]
 

@@ -1,4 +1,4 @@
-//! Rows of a table whose properties are JSON text, read as lines of events are.
+//! Rows of a table whose properties are JSON text or texts in columns, read as lines of events are.
 //!
 //! A row has the name of its event, the text, and perhaps properties in columns of their own, which
 //! count before those in the text (SPEC 3). Beside the steps come the IDs and the values of a few
@@ -8,6 +8,7 @@
 //!
 //! Memory and time are linear in the length of the texts.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
@@ -19,7 +20,7 @@ use crate::columns::ColumnBuilder;
 use crate::error::Error;
 use crate::ids;
 use crate::json::cells::{Cell, Cells, Spare};
-use crate::links::Rules;
+use crate::links::{Named, Rules};
 use crate::scan::Scan;
 use crate::schema::{Names, kind};
 
@@ -46,7 +47,8 @@ pub struct RowsRead {
     /// Those of them that are null in the columns too: their texts are not read.
     pub unread: Vec<usize>,
     /// The properties `distinct_id` and `$distinct_id_before_identity` of the texts, as IDs, and
-    /// the wanted values; of type null where there are none.
+    /// the wanted values; of type null where there are none. Of events of Simplified ID Merge the
+    /// first is the ID that they are stitched under, and both are those of columns too.
     pub properties: RecordBatch,
     /// The wanted properties whose values have no column here: they differ in type, are nested, or
     /// are numbers that Python has in another type.
@@ -109,7 +111,7 @@ impl RowReader {
             if cells.is_none() {
                 unread.push(row);
             }
-            properties.add(cells.as_ref(), &buffer);
+            properties.add(cells.as_ref(), &own, &buffer);
             scan.push_event(stated);
             if let Some(cells) = cells {
                 spare.take_back(cells);
@@ -143,9 +145,13 @@ fn set<'a>(text: &mut Option<&'a str>, column: &'a LargeBinaryArray, row: usize)
 
 /// Returns whether an ID may be an integer beyond 64 bits, whose digits the parser does not keep.
 fn has_long_id(cells: &Cells<'_>, rules: &Rules) -> bool {
+    let is_id = |place: &usize| {
+        *place == rules.distinct_id
+            || *place == rules.sent
+            || rules.device_and_user.is_some_and(|places| places.contains(place))
+    };
     cells.properties.iter().any(|(place, cell)| {
-        (*place == rules.distinct_id || *place == rules.sent)
-            && matches!(cell, Cell::Float(number) if ids::is_beyond_integers(*number))
+        is_id(place) && matches!(cell, Cell::Float(number) if ids::is_beyond_integers(*number))
     })
 }
 
@@ -153,6 +159,8 @@ fn has_long_id(cells: &Cells<'_>, rules: &Rules) -> bool {
 struct Wanted {
     /// The places and the columns of the two IDs.
     ids: [(usize, &'static str, StringBuilder); 2],
+    /// The places of an event's device and user, in Simplified ID Merge.
+    device_and_user: Option<[usize; 2]>,
     values: Vec<Values>,
     /// The cell of the row for each place that counts.
     row: Vec<Option<usize>>,
@@ -182,22 +190,36 @@ impl Wanted {
                 id(reader.rules.distinct_id, "distinct_id"),
                 id(reader.rules.sent, "$distinct_id_before_identity"),
             ],
+            device_and_user: reader.rules.device_and_user,
             values,
             row: vec![None; keys.count()],
             rows: 0,
         }
     }
 
-    /// Adds the properties of a row, nulls if it is not read; of equal keys the last counts.
-    fn add(&mut self, cells: Option<&Cells<'_>>, buffer: &str) {
+    /// Adds the properties of a row, nulls if it is not read; of equal keys the last counts. Those
+    /// that have `columns` of their own are asked for in Simplified ID Merge.
+    fn add(&mut self, cells: Option<&Cells<'_>>, columns: &[(usize, Option<&str>)], buffer: &str) {
+        let is_read = cells.is_some();
         self.row.fill(None);
         let cells = cells.map_or(&[][..], |cells| &cells.properties);
         for (number, (place, _)) in cells.iter().enumerate() {
             self.row[*place] = Some(number);
         }
         let cell = |place: usize| self.row[place].map(|number| &cells[number].1);
-        for (place, _, column) in &mut self.ids {
-            column.append_option(cell(*place).and_then(|cell| cell.id(buffer)));
+        let id = |place: usize| cell(place).and_then(|cell| cell.id(buffer));
+        let [(own, _, owns), (before, _, befores)] = &mut self.ids;
+        if let Some(places) = self.device_and_user.filter(|_| is_read) {
+            let of_column = |place| columns.iter().find(|(at, _)| *at == place).and_then(|(_, text)| *text);
+            let id = |place| of_column(place).map(Cow::Borrowed).or_else(|| id(place));
+            let [device, user] = places.map(id);
+            let before = id(*before);
+            let event = Named::of(device.as_deref(), user.as_deref());
+            owns.append_option(event.event(id(*own).as_deref(), before.as_deref()).sender());
+            befores.append_option(before);
+        } else {
+            owns.append_option(id(*own));
+            befores.append_option(id(*before));
         }
         for values in &mut self.values {
             if let Some(cell) = cell(values.place) {

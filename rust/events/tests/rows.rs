@@ -163,6 +163,34 @@ fn columns_that_state_nothing_or_differ_in_length_are_refused() {
     assert!(reader(&["alias"]).read(&row, &row, &[rows]).is_err());
 }
 
+fn simplified(columns: &[&str]) -> RowReader {
+    let columns: Vec<_> = columns.iter().map(|name| (*name).to_owned()).collect();
+    let rules = rules().simplified().expect("few keys");
+    RowReader::new(rules, LONGEST, &columns, Vec::new()).expect("known columns")
+}
+
+#[test]
+fn a_device_and_a_user_link_wherever_they_stand() {
+    let names = column(&[Some("x"); 5]);
+    let texts = column(&[
+        Some(r#"{"$device_id":"d","distinct_id":"x"}"#),
+        Some(r#"{"$device_id":"d"}"#),
+        None,
+        Some(r#"{"distinct_id":"x","$distinct_id_before_identity":"y"}"#),
+        Some(r#"{"$device_id":1e30}"#),
+    ]);
+    let users = column(&[None, Some("u"), Some("u"), None, Some("u")]);
+    let read = simplified(&["$user_id"]).read(&names, &texts, &[users]).expect("columns");
+    let observed = |ids: &[&str]| Some((None, ids.iter().map(|id| (*id).to_owned()).collect()));
+    let evidence = link(Kind::Evidence, "x", "y");
+    let association = link(Kind::Association, "$device:d", "u");
+    assert_eq!(stated(&read), [observed(&["$device:d"]), association, observed(&["u"]), evidence, None]);
+    let texts = |ids: [Option<&str>; 5]| ids.map(|id| id.map(str::to_owned)).to_vec();
+    let senders = texts([Some("$device:d"), Some("u"), Some("u"), Some("x"), None]);
+    assert_eq!(ids(&read), [senders, texts([None, None, None, Some("y"), None])]);
+    assert_eq!((read.declined, read.unread), (vec![4], vec![4]), "digits that the caller knows");
+}
+
 fn value() -> impl Strategy<Value = String> {
     let known = [
         "\"a\"",

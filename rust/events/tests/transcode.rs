@@ -1,6 +1,6 @@
 //! Lines of dialects as lines of the raw shape.
 
-use idmerge_events::transcode::{Dialect, Transcoder};
+use idmerge_events::transcode::{Dialect, Transcoder, Vendor};
 use proptest::prelude::*;
 
 const LONGEST: usize = 200;
@@ -170,5 +170,68 @@ fn a_line_that_is_nested_without_end_is_left_to_the_caller() {
         let mut lines = Vec::new();
         Transcoder::new(dialect(None, true), 10_000_000).cut(line(&deep).as_bytes(), &mut lines);
         assert_eq!(lines.first(), Some(&1), "it goes on behind a byte that no JSON has");
+    }
+}
+
+fn product() -> Dialect {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let field = |raw: &str, keys: &[&str]| (raw.to_owned(), owned(keys));
+    let fields =
+        vec![field("$device_id", &["device"]), field("$user_id", &["user"]), field("time", &["at", "sent"])];
+    let (names, left) = (owned(&["event", "type"]), owned(&["$merge"]));
+    let calls = ("type".to_owned(), owned(&["identify", "alias"]));
+    let vendor = Vendor::new(fields, owned(&["$user_id", "$device_id"]), left, calls);
+    Dialect::new(names, owned(&["traits"]), true, None, [], "mp_reserved_")
+        .of_vendor(vendor.with_identify("identify", ["$device_id".to_owned(), "$user_id".to_owned()]))
+}
+
+fn of_product(text: &str) -> String {
+    let lines = cut(Transcoder::new(product(), LONGEST), text.as_bytes(), usize::MAX);
+    String::from_utf8(lines).expect("UTF-8 stays UTF-8")
+}
+
+#[test]
+fn the_id_of_a_products_event_is_its_user_or_else_its_device() {
+    let row = r#"{"event":"A","device":"d","user":"u","traits":{"distinct_id":"n"}}"#;
+    let raw =
+        r#"{"event":"A","properties":{"distinct_id":"n","$device_id":"d","$user_id":"u","distinct_id":"u"}}"#;
+    assert_eq!(of_product(row), raw);
+    for user in ["null", "\"\""] {
+        let made = of_product(&format!(r#"{{"event":"A","device":"d","user":{user}}}"#));
+        assert!(made.ends_with(r#""distinct_id":"d"}}"#), "{made}");
+    }
+    let own = of_product(r#"{"event":"A","device":"d","distinct_id":"x"}"#);
+    assert_eq!(own, r#"{"event":"A","properties":{"$device_id":"d","distinct_id":"x"}}"#);
+}
+
+#[test]
+fn of_the_keys_of_a_products_field_the_first_counts_that_is_not_null() {
+    let made = of_product(r#"{"sent":2,"at":1,"event":"A"}"#);
+    assert_eq!(made, r#"{"event":"A","properties":{"time":1,"sent":2}}"#);
+    assert_eq!(of_product(r#"{"sent":2,"at":null,"event":"A"}"#), r#"{"event":"A","properties":{"time":2}}"#);
+    assert_eq!(
+        of_product(r#"{"at":1,"time":3,"event":"A"}"#),
+        r#"{"event":"A","properties":{"at":1,"time":3}}"#
+    );
+}
+
+#[test]
+fn an_identify_call_of_both_is_the_event_and_other_calls_are_left() {
+    let row = r#"{"type":"identify","event":"","device":"d","user":7}"#;
+    let raw = concat!(
+        r#"{"event":"$identify","properties":{"$device_id":"d","$user_id":7,"event":"","#,
+        r#""distinct_id":7,"$anon_id":"d","$identified_id":7}}"#
+    );
+    assert_eq!(of_product(row), raw);
+    let half = of_product(r#"{"type":"identify","user":"u"}"#);
+    assert_eq!(half, r#"{"event":"identify","properties":{"$user_id":"u","distinct_id":"u"}}"#);
+    for left in [
+        r#"{"type":"alias","user":"u"}"#,
+        r#"{"type":"id\u0065ntify","user":"u"}"#,
+        r#"{"event":"$merge","user":"u"}"#,
+        r#"{"event":"\u0024merge","user":"u"}"#,
+        r#"{"event":null,"user":"u"}"#,
+    ] {
+        assert_eq!(of_product(left), format!("\u{1}{left}"));
     }
 }

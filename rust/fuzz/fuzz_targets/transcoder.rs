@@ -7,7 +7,7 @@ use idmerge_events::array::ArrayLines;
 use idmerge_events::beginning::{Beginning, Form, Keys, LISTS};
 use idmerge_events::columns::Flattener;
 use idmerge_events::pages::PageLines;
-use idmerge_events::transcode::{Dialect, PASSED_ON, TOO_LONG, Transcoder};
+use idmerge_events::transcode::{Dialect, PASSED_ON, TOO_LONG, Transcoder, Vendor};
 use libfuzzer_sys::fuzz_target;
 
 const LONGEST: usize = 4096;
@@ -17,7 +17,23 @@ fn dialect(choice: u8) -> Dialect {
     let record = (choice & 1 == 1).then(|| "record".to_owned());
     let names = [("insert_id".to_owned(), "$insert_id".to_owned())];
     let is_flat = choice & 2 == 0 || record.is_none();
-    Dialect::new(owned(&["event", "name"]), owned(&["properties"]), is_flat, record, names, "mp_reserved_")
+    let dialect = Dialect::new(
+        owned(&["event", "name"]),
+        owned(&["properties"]),
+        is_flat,
+        record,
+        names,
+        "mp_reserved_",
+    );
+    if choice & 4 == 0 {
+        return dialect;
+    }
+    let field = |raw: &str, keys: &[&str]| (raw.to_owned(), owned(keys));
+    let fields = vec![field("$device_id", &["device"]), field("$user_id", &["user"])];
+    let calls = ("name".to_owned(), owned(&["identify", "alias"]));
+    let vendor = Vendor::new(fields, owned(&["$user_id", "$device_id"]), owned(&["$merge"]), calls);
+    let operands = ["$device_id".to_owned(), "$user_id".to_owned()];
+    dialect.of_vendor(vendor.with_identify("identify", operands))
 }
 
 fn transcoded(choice: u8, text: &[u8], size: usize) -> Vec<u8> {

@@ -352,7 +352,7 @@ def _stitched(
 ) -> StitchedEvents:
     """Return the raw events of files, stitched, and say what was found in them."""
     sample = sampled(files, reads_times=True, timezone=timezone, **spelling.choice)
-    sources = in_order(files, spelling.arguments, is_sorted=sort)
+    sources = in_order(files, spelling.with_api(resolver.policy.api), is_sorted=sort)
     events = StitchedEvents(sources, resolver, timezone=timezone, **({} if sort else spelling.arguments))
     with progress("reading", total_size(files), then="judging") as bar:
         malformed, links = MalformedLines(), RejectedLinks(resolver.policy)

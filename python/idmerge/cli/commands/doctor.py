@@ -17,6 +17,7 @@ from idmerge.cli.messages import coloured, print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
     FILES_HELP,
+    api_option,
     canonical_option,
     check_rules_are_left_out,
     expanded_files,
@@ -95,6 +96,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 )
 @limit_option("--partners", Limits().partners, "Most other IDs that an ID may reasonably be linked with.")
 @dialect_options
+@api_option
 @sort_option
 @timezone_option
 @canonical_option
@@ -124,7 +126,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
             checking = partial(work.turn, "examining")
             diagnosis = examine_journal(paths[0], limits=limits, on_check=checking)
     else:
-        sources = in_order(paths, spelling.arguments, is_sorted=sort)
+        sources = in_order(paths, spelling.with_api(policy.api), is_sorted=sort)
         total = total_size([source if isinstance(source, str) else source.path for source in sources])
         with progress("reading twice", None if total is None else 2 * total, then="examining") as bar:
             diagnosis = examine(

@@ -21,6 +21,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import labelled, print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
+    api_option,
     canonical_option,
     check_rules_are_left_out,
     files_in_directories,
@@ -129,6 +130,7 @@ class Run:
     "or fill the gaps in the canonical ID's.",
 )
 @dialect_options
+@api_option
 @sort_option
 @csv_safe_option
 @strict_option
@@ -168,7 +170,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         else:
             people = Profiles(resolver, merge_profiles=merge_profiles)
         with nullcontext() if output is None or is_printed(output) else replacing(output) as table_file:
-            sources = in_order(events, spelling.arguments, is_sorted=sort)
+            sources = in_order(events, spelling.with_api(resolver.policy.api), is_sorted=sort)
             with progress("reading", total, then="applying") as bar:
                 links = RejectedLinks(resolver.policy)
                 for source in sources:
@@ -212,7 +214,8 @@ def _read_links(  # noqa: PLR0913, PLR0917 - the file, and what it changes
     spelling: Spelling,
 ) -> None:
     path, name = path_of(source)
-    arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
+    api = resolver.policy.api
+    arguments = spelling.with_api(api) if name is None else {"api": api}  # What is sorted is raw.
     for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
         if isinstance(piece, BadLine):
             run.malformed.add(piece.path, piece.line, piece.message)

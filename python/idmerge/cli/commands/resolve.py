@@ -132,7 +132,7 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         durable = stack.enter_context(_opened(journal, policy, canonical)) if journal else None
         resolver = Resolver(policy, canonical) if durable is None else durable
         sample = sampled(files, **spelling.choice)  # Reading begins here.
-        sources = in_order(files, spelling.arguments, is_sorted=sort)
+        sources = in_order(files, spelling.with_api(resolver.policy.api), is_sorted=sort)
         if sort:
             total = total_size([path_of(source)[0] for source in sources])
         links = RejectedLinks(resolver.policy, in_journal=journal is not None)
@@ -205,11 +205,12 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
 ) -> Iterator[None]:
     """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
     malformed = run.malformed = MalformedLines(strict=strict)
+    api = resolver.policy.api
     with progress("reading", total, then="judging") as bar:
         for path, name in map(path_of, sources):
-            arguments = spelling.arguments if name is None else {}  # What is sorted is raw.
-            api = resolver.policy.api
-            for piece in scan(path, name=name, on_bytes=bar.advance, api=api, **arguments):
+            # What is sorted is raw.
+            arguments = spelling.with_api(api) if name is None else {"api": api}
+            for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue

@@ -136,9 +136,8 @@ def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Itera
 def _scanned(
     source: RereadableFile, on_bytes: Callable[[int], object], resolver: Resolver, spelling: Spelling
 ) -> Iterator[Piece]:
-    return scan(
-        source.path, name=source.name, on_bytes=on_bytes, api=resolver.policy.api, **spelling.arguments
-    )
+    arguments = spelling.with_api(resolver.policy.api)
+    return scan(source.path, name=source.name, on_bytes=on_bytes, **arguments)
 
 
 def _resolved(

@@ -143,7 +143,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     with_resource = click.get_current_context().with_resource  # Until the command ends.
     resolver = with_resource(opened_to_read(journal)) if journal else Resolver(policy, canonical)
     sample = sampled(paths, reads_times=True, timezone=timezone, **spelling.choice)
-    sources = in_order(paths, spelling.arguments, is_sorted=sort)
+    sources = in_order(paths, spelling.with_api(resolver.policy.api), is_sorted=sort)
     events = StitchedEvents(
         sources,
         resolver,

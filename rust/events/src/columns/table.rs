@@ -15,7 +15,7 @@ use crate::columns::builder::{ColumnBuilder, arrow_type};
 use crate::columns::time::milliseconds;
 use crate::ids;
 use crate::json::cells::{Cell, Cells};
-use crate::links::{DEVICE_AND_USER, DEVICE_PREFIX, Event, Named, Sender};
+use crate::links::{DEVICE_AND_USER, Named};
 
 /// The bytes of a line with ten properties.
 const USUAL_LINE: usize = 200;
@@ -56,12 +56,8 @@ fn sender(
     buffer: &str,
 ) -> Option<String> {
     let [device, user] = named.map(|cell| cell.and_then(|cell| cell.id(buffer)));
-    match Named::of(device.as_deref(), user.as_deref()).event(id, sent) {
-        Event::Association { user, .. } => Some(user.to_owned()),
-        Event::Rewritten { id, .. } | Event::Sent(Sender::Id(id)) => Some(id.to_owned()),
-        Event::Sent(Sender::Device(device)) => Some(format!("{DEVICE_PREFIX}{device}")),
-        Event::Nobodys => None,
-    }
+    let event = Named::of(device.as_deref(), user.as_deref()).event(id, sent);
+    event.sender().map(Cow::into_owned)
 }
 
 /// The role of a property in an event.

@@ -14,4 +14,4 @@ pub use operand::{OperandId, Value};
 pub use plain::End;
 pub(crate) use rules::{DEVICE_AND_USER, DEVICE_EVIDENCE, OBSERVE_DEVICE};
 pub use rules::{MAX_KEYS, ODD_ID, Rules, Stated};
-pub(crate) use simplified::{DEVICE_PREFIX, Event, Named, Sender};
+pub(crate) use simplified::{DEVICE_PREFIX, Named};

@@ -67,7 +67,8 @@ impl Rules {
     /// [`Self::keys`] have the first places.
     ///
     /// Properties at the places of `columns` are in a table's columns of their own. These count
-    /// before the cells, which count for links alone, and only where the column has none.
+    /// before the cells, which count only where the column has none: for links, and for every event
+    /// of Simplified ID Merge.
     pub fn stated_by<'a>(
         &self,
         cells: &Cells<'a>,
@@ -87,7 +88,7 @@ impl Rules {
         for &(place, text) in columns {
             match text {
                 Some(text) => values[place] = Value::Id(OperandId::Borrowed(text)),
-                None if rule.is_none() => values[place] = Value::Absent,
+                None if rule.is_none() && !self.is_simplified() => values[place] = Value::Absent,
                 None => (),
             }
         }

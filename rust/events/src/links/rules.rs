@@ -41,7 +41,7 @@ pub struct Rules {
     /// The places of the reasons for refusing.
     verdicts: [usize; 2],
     /// The places of the keys of an event's device and user, in Simplified ID Merge.
-    device_and_user: Option<[usize; 2]>,
+    pub(crate) device_and_user: Option<[usize; 2]>,
     /// The places of the keys that count in an ordinary event.
     ordinary: Vec<usize>,
     /// Whether an object without the key of an event's name is an ordinary event; else it is

@@ -1,6 +1,8 @@
 //! Simplified ID Merge: the ID that an event has, or the link that it states, by the device and the
 //! user that it names (SPEC 3).
 
+use std::borrow::Cow;
+
 /// The prefix of the IDs of devices.
 pub const DEVICE_PREFIX: &str = "$device:";
 
@@ -70,6 +72,18 @@ impl<'a> Named<'a> {
                 if sent.is(id) { Event::Sent(Sender::Id(id)) } else { Event::Rewritten { id, sent } }
             }
             _ => own.or(id.map(Sender::Id)).map_or(Event::Nobodys, Event::Sent),
+        }
+    }
+}
+
+impl<'a> Event<'a> {
+    /// Returns the ID that the event is stitched under: of an association, that of the user.
+    pub fn sender(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Association { user, .. } => Some(Cow::Borrowed(user)),
+            Self::Rewritten { id, .. } | Self::Sent(Sender::Id(id)) => Some(Cow::Borrowed(id)),
+            Self::Sent(Sender::Device(device)) => Some(Cow::Owned(format!("{DEVICE_PREFIX}{device}"))),
+            Self::Nobodys => None,
         }
     }
 }

@@ -1,27 +1,63 @@
 //! Rows of another product as events: they have a user and a device where Mixpanel's have one ID,
-//! and calls that state links, which are left to the caller.
+//! and calls that state links, which are left to the caller but for the usual one.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 
 use crate::transcode::fields::{Fields, place, push, push_field, push_inner};
 
 const NULL: &str = "null";
 const EMPTY: &str = "\"\"";
+const ID: &str = "distinct_id";
+/// The event that an `identify` call becomes, and its operands.
+const IDENTIFY: &str = "\"$identify\"";
+const OPERANDS: [&str; 2] = ["$anon_id", "$identified_id"];
 
 /// What rows of another product have besides the keys of a dialect (SPEC 11).
-#[derive(Default)]
 pub struct Vendor {
-    /// The raw name of each field and its keys, of which the first that a row has counts.
-    pub fields: Vec<(String, Vec<String>)>,
+    /// The raw names of fields.
+    fields: Vec<String>,
+    /// The field of a key, and its place among the keys of that field, of which the first counts.
+    keys: HashMap<String, (usize, usize), RandomState>,
     /// The raw names of the fields that are an event's ID, the first that it has.
-    pub own_id: Vec<String>,
+    own_id: Vec<String>,
     /// The names of events that are left to the caller.
-    pub left_names: Vec<String>,
-    /// The key of a row's call.
-    pub call_key: String,
-    /// The calls that are left to the caller.
-    pub left_calls: Vec<String>,
+    left_names: Vec<String>,
+    /// The key of a row's call, and the values of it that are left to the caller.
+    calls: (String, Vec<String>),
+    /// The value of a call that links two fields, as it stands, and their raw names.
+    identify: Option<(String, [String; 2])>,
 }
 
+/// The places of the fields that a row has, each with its place among the keys of the field.
+type Named = Vec<Option<(usize, usize)>>;
+
 impl Vendor {
+    /// Takes the raw name of each field with its keys, the fields of an event's ID, the names of
+    /// events that are left to the caller, and the key of a call with the values that are left.
+    pub fn new(
+        fields: Vec<(String, Vec<String>)>,
+        own_id: Vec<String>,
+        left_names: Vec<String>,
+        calls: (String, Vec<String>),
+    ) -> Self {
+        let mut keys = HashMap::default();
+        for (field, (raw, spelt)) in fields.iter().enumerate() {
+            for (rank, key) in [raw].into_iter().chain(spelt).enumerate() {
+                keys.entry(key.clone()).or_insert((field, rank));
+            }
+        }
+        let fields = fields.into_iter().map(|(raw, _)| raw).collect();
+        Self { fields, keys, own_id, left_names, calls, identify: None }
+    }
+
+    /// Reads the call `value` as an `$identify` of two fields, if a row has both.
+    #[must_use]
+    pub fn with_identify(self, value: &str, operands: [String; 2]) -> Self {
+        Self { identify: Some((format!("\"{value}\""), operands)), ..self }
+    }
+
     /// Appends a row as an event of the raw shape to `out`, or returns None if it is to be read by
     /// the caller.
     ///
@@ -35,59 +71,89 @@ impl Vendor {
     ) -> Option<()> {
         let there = |wanted: &str| place(fields, wanted).filter(|place| fields[*place].1 != NULL);
         let event = names.iter().find_map(|key| there(key).filter(|place| fields[*place].1 != EMPTY))?;
-        let name = &fields[event].1;
-        let call = there(&self.call_key).map(|place| &*fields[place].1);
-        if may_be_among(name, &self.left_names)
-            || call.is_some_and(|call| may_be_among(call, &self.left_calls))
-        {
+        let nested = properties.iter().find_map(|key| there(key));
+        let is_beside = |place: usize| place != event && Some(place) != nested && fields[place].1 != NULL;
+        let named = self.named(fields, is_beside);
+        let operands = self.operands(there(&self.calls.0).map(|call| &*fields[call].1), fields, &named)?;
+        if may_be_among(&fields[event].1, &self.left_names) {
             return None;
         }
-        let nested = properties.iter().find_map(|key| there(key));
+
         out.extend_from_slice(b"{\"event\":");
-        push(out, name);
+        push(out, if operands.is_some() { IDENTIFY } else { &fields[event].1 });
         out.extend_from_slice(b",\"properties\":{");
         let start = out.len();
         if let Some(nested) = nested {
             push_inner(out, &fields[nested].1)?;
         }
-        let beside = |place: usize| place != event && Some(place) != nested;
-        let raws = self.raws(|key| there(key).filter(|place| beside(*place)));
-        let places = || (0..fields.len()).filter(|place| beside(*place) && fields[*place].1 != NULL);
-        let raw_of = |place: usize| raws.iter().find(|(_, named)| *named == place).map(|(raw, _)| *raw);
-        for place in places() {
-            if let Some(raw) = raw_of(place).filter(|raw| *raw != fields[place].0) {
-                push_field(out, start, raw, &fields[place].1);
+        let mut exact = Vec::new();
+        for place in (0..fields.len()).filter(|place| is_beside(*place)) {
+            match named.iter().position(|found| found.is_some_and(|(_, named)| named == place)) {
+                Some(field) if self.fields[field] != fields[place].0 => {
+                    push_field(out, start, &self.fields[field], &fields[place].1);
+                }
+                _ => exact.push(place),
             }
         }
-        for place in places().filter(|place| raw_of(*place).is_none_or(|raw| raw == fields[*place].0)) {
-            push_field(out, start, &fields[place].0, &fields[place].1);
+        for (key, value) in exact.iter().map(|place| &fields[*place]) {
+            push_field(out, start, key, value);
         }
-        if !self.own_id.is_empty() && there(ID).is_none_or(|place| !beside(place)) && !has(&raws, ID) {
-            let own = self.own_id.iter().find_map(|raw| {
-                let (_, place) = raws.iter().find(|(named, _)| named == raw)?;
-                Some(&fields[*place].1).filter(|value| *value != EMPTY)
-            });
-            if let Some(own) = own {
-                push_field(out, start, ID, own);
-            }
+        let has_id = self.value(ID, fields, &named).is_some() || place(fields, ID).is_some_and(is_beside);
+        if let Some(own) = self.own_id.iter().find_map(|raw| self.id(raw, fields, &named))
+            && !has_id
+        {
+            push_field(out, start, ID, own);
+        }
+        for (key, value) in operands.into_iter().flat_map(|operands| OPERANDS.into_iter().zip(operands)) {
+            push_field(out, start, key, value);
         }
         out.extend_from_slice(b"}}");
         Some(())
     }
 
-    /// Returns the raw name of each field that a row has, and the place of its value.
-    fn raws(&self, place: impl Fn(&str) -> Option<usize>) -> Vec<(&str, usize)> {
-        let field = |(raw, keys): &'_ (String, Vec<String>)| {
-            place(raw).or_else(|| keys.iter().find_map(|key| place(key)))
-        };
-        self.fields.iter().filter_map(|named| Some((&*named.0, field(named)?))).collect()
+    /// Returns the places of the fields among those beside the name.
+    fn named(&self, fields: &Fields<'_>, is_beside: impl Fn(usize) -> bool) -> Named {
+        let mut named: Named = vec![None; self.fields.len()];
+        for (place, (key, _)) in fields.iter().enumerate() {
+            if let Some((field, rank)) = self.keys.get(&**key)
+                && is_beside(place)
+                && named[*field].is_none_or(|(best, _)| *rank < best)
+            {
+                named[*field] = Some((*rank, place));
+            }
+        }
+        named
     }
-}
 
-const ID: &str = "distinct_id";
+    /// Returns the operands of a row's `call`, if it states a link that is read here; None if the
+    /// row is to be read by the caller.
+    #[expect(clippy::option_option, reason = "the outer one is the caller's")]
+    fn operands<'f>(
+        &self,
+        call: Option<&str>,
+        fields: &'f Fields<'_>,
+        named: &Named,
+    ) -> Option<Option<[&'f str; 2]>> {
+        let Some(call) = call else { return Some(None) };
+        match &self.identify {
+            Some((value, [first, second])) if value == call => {
+                Some(self.id(first, fields, named).zip(self.id(second, fields, named)).map(<[_; 2]>::from))
+            }
+            _ if may_be_among(call, &self.calls.1) => None,
+            _ => Some(None),
+        }
+    }
 
-fn has(raws: &[(&str, usize)], wanted: &str) -> bool {
-    raws.iter().any(|(raw, _)| *raw == wanted)
+    /// Returns the value of the field `raw`, if a row has it.
+    fn value<'f>(&self, raw: &str, fields: &'f Fields<'_>, named: &Named) -> Option<&'f str> {
+        let field = self.fields.iter().position(|field| field == raw)?;
+        named[field].map(|(_, place)| &*fields[place].1)
+    }
+
+    /// Returns the value of the field `raw`, if a row has one that is not empty.
+    fn id<'f>(&self, raw: &str, fields: &'f Fields<'_>, named: &Named) -> Option<&'f str> {
+        self.value(raw, fields, named).filter(|value| *value != EMPTY)
+    }
 }
 
 /// Returns whether a value is one of `texts`, or may be one that is spelt with an escape.

@@ -23,14 +23,16 @@ pub struct RowReader(rows::RowReader);
 #[pymethods]
 impl RowReader {
     #[new]
+    #[pyo3(signature = (events, longest, columns, values, simplified=false))]
     #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
     fn new(
         events: Vec<NamedRule>,
         longest: usize,
         columns: Vec<String>,
         values: Vec<String>,
+        simplified: bool,
     ) -> PyResult<Self> {
-        let reader = rows::RowReader::new(rules(events, false)?, longest, &columns, values);
+        let reader = rows::RowReader::new(rules(events, simplified)?, longest, &columns, values);
         reader.map(Self).ok_or_else(|| PyValueError::new_err("a column states nothing"))
     }
 

@@ -93,9 +93,16 @@ impl Beginning {
     }
 }
 
-/// The fields of another product's rows, those of an event's ID, the names of events that are left
-/// to the caller, the key of a call, and the calls that are left.
-type VendorFacts = (Vec<(String, Vec<String>)>, Vec<String>, Vec<String>, String, Vec<String>);
+/// The fields of another product's rows with their keys, those of an event's ID, the names of events
+/// that are left to the caller, the key of a call with those that are left, and the value of the
+/// call that links two fields, with these.
+type VendorFacts = (
+    Vec<(String, Vec<String>)>,
+    Vec<String>,
+    Vec<String>,
+    (String, Vec<String>),
+    Option<(String, String, String)>,
+);
 
 /// Turns lines of a dialect into lines of the raw shape.
 #[pyclass(frozen, module = "idmerge._core")]
@@ -103,9 +110,8 @@ pub struct Transcoder(Mutex<transcode::Transcoder>);
 
 #[pymethods]
 impl Transcoder {
-    /// Take a dialect's keys, other spellings of properties, and the longest line; of another
-    /// product's rows its fields, those of an event's ID, and the names and calls that are left to
-    /// the caller.
+    /// Take a dialect's keys, other spellings of properties, the longest line, and what rows of
+    /// another product have besides.
     #[new]
     #[pyo3(signature = (events, properties, is_flat, record, names, prefix, longest, vendor=None))]
     #[expect(clippy::too_many_arguments, reason = "each is a fact of its own about a dialect")]
@@ -122,8 +128,12 @@ impl Transcoder {
         let dialect = Dialect::new(events, properties, is_flat, record, names, prefix);
         let dialect = match vendor {
             None => dialect,
-            Some((fields, own_id, left_names, call_key, left_calls)) => {
-                dialect.of_vendor(Vendor { fields, own_id, left_names, call_key, left_calls })
+            Some((fields, own_id, left_names, calls, identify)) => {
+                let vendor = Vendor::new(fields, own_id, left_names, calls);
+                dialect.of_vendor(match identify {
+                    None => vendor,
+                    Some((value, first, second)) => vendor.with_identify(&value, [first, second]),
+                })
             }
         };
         Self(Mutex::new(transcode::Transcoder::new(dialect, longest)))

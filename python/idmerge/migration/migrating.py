@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from idmerge.errors import MigrationError
+from idmerge.errors import MigrationError, PolicyError
 from idmerge.files import BadLine, EventBatch, choice_of, read_updates, rereadable
 from idmerge.files.sources import expanded
 from idmerge.migration import directory
@@ -18,7 +18,7 @@ from idmerge.migration.rewriting import associations, written
 from idmerge.migration.splitting import check_ambiguous
 from idmerge.migration.text import percent
 from idmerge.migration.updates import Updates
-from idmerge.policy import Policy, check_original
+from idmerge.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -239,7 +239,8 @@ def plan(  # noqa: PLR0913 - each says what is wanted
         1
     """
     rules = Policy() if policy is None else policy
-    check_original(rules, "a migration")
+    if rules.api != "original":
+        raise PolicyError(f"a migration begins at the Original API, got a policy of {rules.api!r}")
     check_ambiguous(ambiguous)
     moment = floor_of(floor)
     choice_of(dialect, columns)

@@ -23,7 +23,8 @@ __all__ = [
     "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents", "EncodedFile",
     "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader",
     "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "WaitingEvents",
-    "__version__",     "_connected_components", "_utf8_of_ids", "float_text", "waiting_events",
+    "__version__",     "_connected_components", "_utf8_of_ids", "body_lines",
+    "float_text", "waiting_events",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -985,6 +986,13 @@ class UnionFind(Partition):
     def _parent(self, element: Hashable) -> Any: ...
     def _weight(self, element: Hashable) -> int: ...
     def _sets(self) -> list[set[Any]]: ...
+
+def body_lines(body: bytes, kind: str | None, most: int) -> bytes:
+    """Return the items that the body of a request holds as lines of JSON, blank ones perhaps among them.
+
+    Raises:
+        MalformedEventError: It holds none, or more than ``most`` bytes.
+    """
 
 def float_text(number: float) -> str:
     """Return a number in the shortest form that is read as the same one."""

@@ -43,7 +43,9 @@ class PolicyError(IdmergeError, ValueError):
 
 
 class SettingError(IdmergeError, ValueError):
-    """An environment variable holds what it cannot mean; the message names both.
+    """An environment variable, or a file of settings, holds what it cannot mean.
+
+    The message names the place, and what is expected there.
 
     Examples:
         >>> import os
@@ -383,6 +385,38 @@ class MissingExtraError(IdmergeError, ImportError):
         ... except ImportError as error:
         ...     print(error)
         stitching needs pyarrow: pip install pyarrow
+    """
+
+
+class LogError(IdmergeError, ValueError):
+    """A server's log is damaged or in use; the message names the file and the offset.
+
+    Examples:
+        >>> from idmerge.errors import LogError
+        >>> from idmerge.server.log import Log
+        >>> log = Log("log")
+        >>> try:
+        ...     next(log.read(17))
+        ... except LogError as error:
+        ...     print(error)
+        log: the log holds the offsets 0 to 0, and not 17
+        >>> log.close()
+    """
+
+
+class BusyError(IdmergeError, RuntimeError):
+    """A server's log takes no more records now: too many wait for the disk, or it is closing.
+
+    Examples:
+        >>> from idmerge.errors import BusyError
+        >>> from idmerge.server.log import Log
+        >>> log = Log("log")
+        >>> log.close()
+        >>> try:
+        ...     log.append_now([])
+        ... except BusyError as error:
+        ...     print(error)
+        log: the log is closed
     """
 
 

@@ -176,8 +176,7 @@ def preset(api: Api) -> Policy:
     Raises:
         PolicyError: There is no such API.
     """
-    makers = {"original": Policy, "simplified": Policy.simplified, "legacy": Policy.legacy}
-    return makers[check_api(api)]()
+    return PRESETS[check_api(api)]
 
 
 def policy_of(policy: Policy | None, api: Api | None) -> Policy:
@@ -247,3 +246,11 @@ def _blocked(values: object) -> frozenset[str]:
         if not is_unicode(value):
             raise PolicyError(f"blocked_ids must hold Unicode text, got {value!r}")
     return frozenset(ascii_lower(value) for value in blocked)
+
+
+PRESETS: dict[Api, Policy] = {
+    "original": Policy(),
+    "simplified": Policy.simplified(),
+    "legacy": Policy.legacy(),
+}
+"""The policies whose fields count where an option or a key is left out, by their API."""

@@ -28,9 +28,10 @@ MAY_IMPORT = {
     "journal": {RESOLVER, "files"},
     **dict.fromkeys(sorted(ADD_ONS), BELOW_ADD_ONS),
     **dict.fromkeys(("doctor", "questions", "migration"), BELOW_ADD_ONS | {"pages"}),
+    "server": BELOW_ADD_ONS | {"profiles"},
     FACADE: BELOW_ADD_ONS | ADD_ONS | {"testing"},
     "_benchmark": {RESOLVER, "files", "testing", FACADE},
-    "cli": BELOW_ADD_ONS | ADD_ONS | {FACADE, "pages", "testing", "_benchmark"},
+    "cli": BELOW_ADD_ONS | ADD_ONS | {"server", FACADE, "pages", "testing", "_benchmark"},
     "__main__": {"cli"},
 }
 """The rooms that each room may import, besides itself."""
@@ -104,6 +105,10 @@ def test_each_room_imports_only_those_below_it() -> None:
 def test_no_add_on_imports_another_one() -> None:
     assert {name for name in ADD_ONS if MAY_IMPORT[name] & ADD_ONS} == set()
     assert cycle({name: set(others) for name, others in MAY_IMPORT.items()}) == []
+
+
+def test_the_server_is_imported_by_the_command_line_alone() -> None:
+    assert {name for name, others in MAY_IMPORT.items() if "server" in others} == {"cli"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ ROOMS = {
     "doctor",
     "migration",
     "spark",
+    "server",
     "cli",
     "project",
 }

@@ -20,6 +20,7 @@ VALID = {
     "A": "a",
     "B": "b",
     "OUT": "out.csv",
+    "DIR": "served",
 }
 """A value for each required parameter, by its metavar; a new one is added here."""
 NO_PATHS = {"ID", "A", "B", "EVENT", "PROPERTY", "NAME", "LENGTH", "N|none", "POSITION|TIME", "POSITION..."}
@@ -30,6 +31,7 @@ BESIDE = {
     "generate": ["--events", "3"],
     "migrate": ["--dry-run"],
     "profiles": ["--events", "e.ndjson"],
+    "serve": ["--fd", "0"],  # Which is no socket: it ends before it listens.
 }
 """Options without which a call means nothing, or takes long."""
 

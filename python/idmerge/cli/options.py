@@ -17,7 +17,7 @@ from idmerge.cli.messages import tell_note
 from idmerge.errors import PolicyError
 from idmerge.files import check_zone
 from idmerge.files.sources import expanded
-from idmerge.policy import AnonFormat, AnonGuard, Api, Verdicts, preset
+from idmerge.policy import PRESETS, AnonFormat, AnonGuard, Api, Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -196,8 +196,6 @@ POLICY_OPTIONS = (
 )
 
 
-PRESETS = {api: preset(api) for api in get_args(Api)}
-"""The policies whose fields count where an option is left out, by their API."""
 api_option = click.option(
     "--api",
     type=click.Choice(list(PRESETS)),
@@ -247,7 +245,7 @@ def check_rules_are_left_out() -> None:
         )
 
 
-def _policy(*, api: str = "original", **options: Any) -> Policy:
+def _policy(*, api: Api = "original", **options: Any) -> Policy:
     """Return the policy of the API, with the options that were given in place of its own."""
     given = {name: value for name, value in options.items() if is_given(name)}
     for limit in {"max_cluster_size", "max_id_length"} & given.keys():

@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use crate::events::{
         Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener,
-        Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, float_text,
+        Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, body_lines, float_text,
         waiting_events,
     };
     #[pymodule_export]

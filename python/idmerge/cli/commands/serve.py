@@ -1,0 +1,103 @@
+"""``idmerge serve``: a server that takes events over HTTP and keeps who is who."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from idmerge._naming import named
+from idmerge.cli.messages import tell, tell_note
+from idmerge.cli.options import is_given
+from idmerge.cli.progress import working
+from idmerge.cli.sections import command
+
+if TYPE_CHECKING:
+    from idmerge.server.server import Server
+
+
+@command(
+    short_help="Take events over HTTP and keep who is who.",
+    help="""
+    Take events over HTTP, keep them in the directory DIR, and apply their links to a journal there.
+
+    A first start makes DIR with one project, whose token and secret are in DIR/idmerge.toml. What is
+    acknowledged is on disk. SIGTERM or Ctrl-C ends the server when all of it is applied; meanwhile
+    requests are answered with 503.
+
+    docs/serve.md says which requests are answered, and what DIR holds.
+
+    \b
+    Example:
+      idmerge serve shop
+      idmerge serve shop --port 0 --grace 10
+    """,
+)
+@click.argument("directory", type=click.Path(file_okay=False), metavar="DIR")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8123,
+    show_default=True,
+    help="The port to listen at; 0 takes a free one.",
+)
+@click.option(
+    "--fd",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Listen at the socket that was handed in as file descriptor N, in place of --host and --port.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Most seconds from a signal to the end.",
+)
+def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float) -> None:
+    """Answer requests until a signal comes; the help says more."""
+    from idmerge.server import serving  # noqa: PLC0415 - the help needs no server
+    from idmerge.server.app import app  # noqa: PLC0415
+    from idmerge.server.server import Server as Opened  # noqa: PLC0415
+
+    if fd is not None and (is_given("host") or is_given("port")):
+        raise click.UsageError("--fd hands in a socket that has its address; leave out --host and --port")
+    serving.check_installed()
+    listener = serving.bound(host, port) if fd is None else serving.handed_in(fd)
+    url = serving.url_of(listener)
+    with listener, ExitStack() as stack:
+        with working("opening"):
+            server = stack.enter_context(Opened(directory))
+        _tell_state(server, url)
+        is_applied = serving.serve(
+            server, app(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")
+        )
+        lag = server.pipeline.lag()
+    if not is_applied:
+        why = f": {server.pipeline.failure}" if server.pipeline.failure else ""
+        raise click.ClickException(
+            f"{lag.bytes:,} bytes of the log were not applied within {grace:g} seconds{why}; they are on "
+            "disk, and the next start applies them"
+        )
+
+
+def _tell_state(server: Server, url: str) -> None:
+    """Print how to use a new server, and what its owner must know."""
+    directory = server.directory
+    if directory.is_new:
+        tell(f"project {directory.projects[0].name} made in {named(directory.settings)}")
+        tell(f"SDKs send to {url} with the token {directory.projects[0].token}")
+        tell(f"reading needs its secret, which is in {named(directory.settings)}")
+    if directory.others_can_read:
+        tell(
+            f"other users can read the secrets in {named(directory.settings)}; make it yours alone: "
+            f"chmod 600 {named(directory.settings)}",
+            "warning",
+        )
+    if server.log.cut:
+        tell_note(
+            f"the log was torn by a crash: {server.log.cut:,} bytes, never acknowledged, are cut off its end"
+        )

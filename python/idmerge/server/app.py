@@ -1,0 +1,158 @@
+"""The application that a web server calls (ASGI), and the headers that browsers need."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from idmerge.errors import BusyError
+from idmerge.server import answers
+from idmerge.server.answers import Answer
+from idmerge.server.handling import ROUTES, Handled, handled
+from idmerge.server.reading import State, is_read, read
+from idmerge.server.requests import MAX_BYTES, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from idmerge.server.records import Record
+
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+RETRY_AFTER = ("Retry-After", "1")
+"""Clients that heed it come again after a second."""
+_REQUESTED = b"access-control-request-headers"
+_PREFLIGHT_SECONDS = "7200"
+
+
+class DisconnectedError(Exception):
+    """The client went away before its request had come."""
+
+
+class Host(State, Protocol):
+    """What an application needs of the server that it is a part of."""
+
+    draining: bool
+    """Whether no more requests are taken."""
+
+    def admits(self, records: Sequence[Record]) -> bool:
+        """Return whether the projects may write these records at this moment."""
+
+    async def append(self, records: Sequence[Record]) -> object:
+        """Return when the records are on disk.
+
+        Raises:
+            OSError: They could not be written.
+            BusyError: Too much is waiting to be written.
+        """
+
+
+def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time) -> App:
+    """Return the ASGI application of a server."""
+
+    def handle(request: Request) -> Handled:
+        return handled(request, host.projects, round(clock() * 1000), routes)
+
+    async def answered(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        try:
+            answer = await _answer(host, scope, headers, receive, handle)
+        except DisconnectedError:
+            return  # A part of a body is no request.
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": _headers(answer, headers),
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})
+
+    return answered
+
+
+async def _answer(  # noqa: PLR0911 - an answer a reason
+    host: Host,
+    scope: dict[str, Any],
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    handle: Callable[[Request], Handled],
+) -> Answer:
+    if scope["method"] == "OPTIONS":
+        return Answer(200)
+    if host.draining:
+        return answers.failed(503, "the server is about to stop")._replace(headers=[RETRY_AFTER])
+    body = await _body(headers, receive)
+    if body is None:
+        return answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes")
+    request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+    if is_read(request):
+        # A long step of the pipeline may keep the reader waiting, but no other client.
+        return await asyncio.to_thread(read, request, host)
+    done = handle(request)
+    if not host.admits(done.records):
+        return answers.failed(429, "the project sends more events than it may")._replace(
+            headers=[RETRY_AFTER]
+        )
+    if done.records:
+        try:
+            await host.append(done.records)
+        except BusyError:
+            return answers.failed(503, "too much is waiting to be written")._replace(headers=[RETRY_AFTER])
+        except OSError as error:
+            wrong = f"the events could not be written: {error.strerror}"
+            return answers.failed(503, wrong)._replace(headers=[RETRY_AFTER])
+    return done.answer
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
+    """Return the body of a request; None if it is too long, of which no more is read.
+
+    Raises:
+        DisconnectedError: The client went away.
+    """
+    stated = headers.get(b"content-length", b"0")
+    if stated.isdigit() and int(stated[:20]) > MAX_BYTES:
+        return None
+    pieces: list[bytes] = []
+    length, goes_on = 0, True
+    while goes_on:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        piece = message.get("body", b"")
+        length += len(piece)
+        if length > MAX_BYTES:
+            return None
+        pieces.append(piece)
+        goes_on = message.get("more_body", False)
+    return b"".join(pieces)
+
+
+def _headers(answer: Answer, request: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    origin = request.get(b"origin")
+    if origin:
+        # Browsers send credentials, for which they accept no "*".
+        headers += [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"Origin"),
+        ]
+        if _REQUESTED in request or b"access-control-request-method" in request:
+            headers += [
+                (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+                (b"access-control-allow-headers", request.get(_REQUESTED, b"*")),
+                (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
+            ]
+    return headers

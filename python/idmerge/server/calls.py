@@ -1,0 +1,56 @@
+"""Calls as the libraries of Segment and RudderStack send them, read by the dialect of Segment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from idmerge._json_decoding import decoded_or_none
+from idmerge.errors import MalformedEventError
+from idmerge.files import BUILT_IN
+
+if TYPE_CHECKING:
+    from idmerge.policy import Api
+
+PREFIX = "v1/"
+TYPES = {
+    **{name: name for name in ("track", "identify", "alias", "page", "screen", "group")},
+    **{name[0]: name for name in ("track", "identify", "alias", "page", "screen", "group")},
+}
+"""The type of the calls of each route behind `PREFIX`, of which single letters are short forms."""
+BATCHES = frozenset({"batch", "b", "import"})
+"""The routes of many calls, each of which states its type."""
+
+
+def is_call(route: str) -> bool:
+    """Return whether calls are sent to a route."""
+    name = route.removeprefix(PREFIX)
+    return route.startswith(PREFIX) and (name in TYPES or name in BATCHES)
+
+
+def events_of_calls(lines: bytes, route: str, api: Api) -> bytes:
+    """Return calls as events of Mixpanel's, each on a line, whose links are those of ``api``.
+
+    What is no call becomes an item without a name, which is not admitted.
+
+    Raises:
+        MalformedEventError: The request is no object with a call, or with a list ``batch`` of them.
+    """
+    request = decoded_or_none(lines)
+    if not isinstance(request, dict):
+        raise MalformedEventError("the request must be one JSON object")
+    name = route.removeprefix(PREFIX)
+    calls = request.get("batch") if name in BATCHES else [{"type": TYPES[name], **request}]
+    if not isinstance(calls, list):
+        raise MalformedEventError("the request has no list 'batch' of calls")
+    dialect = BUILT_IN["segment"].under(api)
+    return b"".join(
+        json.dumps(_event(dialect, call), separators=(",", ":")).encode() + b"\n" for call in calls
+    )
+
+
+def _event(dialect: Any, call: Any) -> Any:
+    try:
+        return dict(dialect.event_of(call)) if isinstance(call, dict) else None
+    except MalformedEventError:
+        return None

@@ -1,0 +1,265 @@
+"""Handling of requests: a pure function from a request to records for the log, and its answer.
+
+The answer is sent once the records are on disk. Tokens are public and can only write; the secret
+can import and read. Nothing here keeps state, and no credential becomes part of an answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from idmerge.errors import MalformedEventError
+from idmerge.server import answers
+from idmerge.server.admission import MAX_ITEMS, admitted_events, admitted_updates, in_order_of_time
+from idmerge.server.calls import events_of_calls, is_call
+from idmerge.server.records import Record
+from idmerge.server.requests import TooLongError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from idmerge.events import Source
+    from idmerge.policy import Api
+    from idmerge.server.admission import Admitted, Item
+    from idmerge.server.answers import Answer
+    from idmerge.server.records import Stream
+    from idmerge.server.requests import Request
+
+ROUTES = {
+    "track": "track",
+    "import": "import",
+    "engage": "engage",
+    "groups": "groups",
+    "flags": "flags",
+    "settings": "settings",
+    "decide": "decide",
+    "record": "record",
+}
+"""What each route is; SDKs can be told other routes, which map to these."""
+STREAMS: Mapping[str, Stream] = {"track": "events", "engage": "updates", "groups": "groups"}
+"""What SDKs write by each route."""
+NOT_KEPT: Mapping[str, Any] = {
+    "flags": {"flags": {}},
+    "settings": {},
+    "decide": {"notifications": [], "config": {"enable_collect_everything": False}},
+    "record": {"code": 200, "status": "OK"},
+}
+"""The answers of the routes of which nothing is kept."""
+MAX_SHOWN = 10
+"""Failures that an answer to an SDK names."""
+
+
+class Project(Protocol):
+    """A project, as far as requests concern it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the project in records."""
+
+    @property
+    def token(self) -> str:
+        """The token, which is public."""
+
+    @property
+    def secret(self) -> str:
+        """The secret, which may import and read."""
+
+    @property
+    def api(self) -> Api:
+        """The API whose links its events state."""
+
+    @property
+    def accounts(self) -> Sequence[str]:
+        """Service accounts that may too, each as ``user:secret``."""
+
+
+class Handled(NamedTuple):
+    """The outcome of a request."""
+
+    answer: Answer
+    """The answer, to be sent when the records are on disk."""
+    records: Sequence[Record] = ()
+
+
+def handled(
+    request: Request, projects: Sequence[Project], received: int, routes: Mapping[str, str] = ROUTES
+) -> Handled:
+    """Return the answer to a request of a client that writes, and what it wrote.
+
+    Args:
+        request: The request.
+        projects: The projects of this server.
+        received: The moment of receipt in milliseconds since 1970.
+        routes: The known route that each route of a request stands for.
+    """
+    if request.method not in {"GET", "POST"}:
+        return Handled(answers.failed(405, f"the method {request.method} is not supported"))
+    if is_call(request.route):
+        return _called(request, projects, received)
+    route = routes.get(request.route, "")
+    if route == "import":
+        return _imported(request, projects, received)
+    if route in STREAMS:
+        return _written(request, projects, received, STREAMS[route])
+    if route in NOT_KEPT:
+        return Handled(answers.in_json(NOT_KEPT[route]))
+    return Handled(answers.failed(404, f"there is nothing at /{request.route[:100]}"))
+
+
+def project_of_secret(request: Request, projects: Sequence[Project]) -> Project | None:
+    """Return the project whose secret, or service account, a request has; None without one.
+
+    A service account is of the first project that has it, unless the request names a project by
+    its name in the field ``project_id``.
+    """
+    found = request.credentials()
+    if found is None:
+        return None
+    wanted = request.field("project_id")
+    named = [project for project in projects if project.name == wanted] or projects
+    user, password = found
+    # Each comparison takes the same time whatever the credentials are, and none is left out.
+    by_secret = [project for project in projects if _is_same(user, project.secret) and not password]
+    whole = f"{user}:{password}"
+    by_account = [
+        project for project in named if sum(_is_same(whole, account) for account in project.accounts)
+    ]
+    return next(iter([*by_secret, *by_account]), None)
+
+
+def _is_same(given: str, known: str) -> bool:
+    return bool(known) and hmac.compare_digest(given.encode(), known.encode())
+
+
+def _importer(request: Request, projects: Sequence[Project]) -> Project | None:
+    """Return the project that a request may import into."""
+    by_secret = project_of_secret(request, projects)
+    if by_secret is not None:
+        return by_secret
+    credentials = request.credentials()
+    given = request.field("api_key") if credentials is None else credentials[0]
+    if not given:
+        return None
+    known = [project for project in projects if _is_same(given, project.secret) | (given == project.token)]
+    return next(iter(known), None)
+
+
+def _written(
+    request: Request,
+    projects: Sequence[Project],
+    received: int,
+    stream: Stream,
+) -> Handled:
+    """Take what an SDK sends; each item names its project by a token."""
+    verbose = request.is_set("verbose")
+    if request.is_set("img") and not request.body and b"data=" not in request.query:
+        return Handled(answers.taken(verbose=verbose, image=True))
+    try:
+        lines = _lines(request)
+    except MalformedEventError as error:
+        return Handled(answers.not_taken(str(error), verbose=verbose))
+    except TooLongError as error:
+        return Handled(answers.failed(413, str(error)))
+    if stream == "events":
+        admitted = admitted_events(lines, "track", received)
+    else:
+        admitted = admitted_updates(lines, of_groups=stream == "groups")
+    fallback = request.credentials()
+    token = fallback[0] if fallback else ""
+    by_token = {project.token: project.name for project in projects}
+    items, unknown = _by_project(admitted.items, lambda item: by_token.get(item.token or token))
+    records = [
+        Record(project, stream, "track", received, _text(of_project, stream))
+        for project, of_project in items.items()
+    ]
+    wrong = [str(failure) for failure in admitted.failures[:MAX_SHOWN]]
+    if unknown:
+        wrong.append(f"{unknown} of the items have no token of a project of this server")
+    if wrong:
+        return Handled(answers.not_taken("; ".join(wrong), 200 if records else 400, verbose=verbose), records)
+    return Handled(answers.taken(verbose=verbose, image=request.is_set("img")), records)
+
+
+def _by_project(
+    items: Sequence[Item], name_of: Callable[[Item], str | None]
+) -> tuple[dict[str, list[Item]], int]:
+    """Return the items of each project in their order, and the number of those of none."""
+    by_project: dict[str, list[Item]] = {}
+    unknown = 0
+    for name, group in itertools.groupby(items, name_of):
+        if name is None:
+            unknown += len(list(group))
+        else:
+            by_project.setdefault(name, []).extend(group)
+    return by_project, unknown
+
+
+def _text(items: Sequence[Item], stream: str) -> bytes:
+    ordered = in_order_of_time([*items]) if stream == "events" else items
+    return b"".join(item.text for item in ordered)
+
+
+def _lines(request: Request) -> bytes:
+    """Return the items of a request as lines.
+
+    Raises:
+        MalformedEventError: There are none.
+        TooLongError: They are too long, or too many.
+    """
+    lines = request.lines()
+    if lines.count(b"\n") > MAX_ITEMS and sum(1 for line in lines.split(b"\n") if line.strip()) > MAX_ITEMS:
+        raise TooLongError(f"request has more than {MAX_ITEMS} items")
+    return lines
+
+
+def _imported(request: Request, projects: Sequence[Project], received: int) -> Handled:
+    """Take the events of an import, all of which are of the project that the caller may write."""
+    project = _importer(request, projects)
+    is_form = not request.is_json
+    verbose = request.is_set("verbose")
+    if project is None:
+        wrong = (
+            "Basic authorization is needed: the project's secret or its token as user, or a service account"
+        )
+        return Handled(answers.failed(401, wrong))
+    try:
+        lines = _lines(request)
+    except MalformedEventError as error:
+        return Handled(answers.failed(400, str(error)))
+    except TooLongError as error:
+        return Handled(answers.failed(413, str(error)))
+    source: Source = "import"
+    admitted: Admitted = admitted_events(lines, source, received, strict=request.is_set("strict"))
+    count = len(admitted.items)
+    records = (
+        [Record(project.name, "events", source, received, _text(admitted.items, "events"))] if count else []
+    )
+    if admitted.failures:
+        if is_form:
+            wrong = "; ".join(map(str, admitted.failures[:MAX_SHOWN]))
+            return Handled(answers.not_taken(wrong, 200 if count else 400, verbose=verbose), records)
+        return Handled(answers.partly_imported(count, admitted.failures), records)
+    return Handled(answers.taken(verbose=verbose) if is_form else answers.imported(count), records)
+
+
+def _called(request: Request, projects: Sequence[Project], received: int) -> Handled:
+    """Take the calls of a library of Segment's, whose authorization has the token as its user."""
+    token, _ = request.credentials() or ("", "")
+    project = next((project for project in projects if token and project.token == token), None)
+    if project is None:
+        wrong = "the project's token is needed, as the user of Basic authorization"
+        return Handled(answers.failed(401, wrong))
+    try:
+        lines = events_of_calls(_lines(request), request.route, project.api)
+    except MalformedEventError as error:
+        return Handled(answers.failed(400, str(error)))
+    except TooLongError as error:
+        return Handled(answers.failed(413, str(error)))
+    admitted = admitted_events(lines, "import", received)
+    if not admitted.items and admitted.failures:
+        return Handled(answers.failed(400, "; ".join(map(str, admitted.failures[:MAX_SHOWN]))))
+    text = _text(admitted.items, "events")
+    records = [Record(project.name, "events", "track", received, text)] if text else []
+    return Handled(answers.in_json({"success": True}), records)

@@ -1,0 +1,302 @@
+"""The thread that applies a log's records to the journals of their projects.
+
+1. Records are applied in the order of the log, each once: a commit keeps the place in the log with
+   the steps, and after a crash the thread goes on there. What was applied and not committed is
+   applied again, to the state that was committed.
+2. Steps are committed within `COMMIT_SECONDS`. A place in the log alone, behind which no record has
+   changed anything, is committed every `PLACE_BYTES` and at the end: to read such records again
+   gives the same.
+3. What fails is tried again. A failed commit keeps its steps, and no more are applied until they
+   are on disk. After any other error the journal is opened anew, so that nothing is applied twice.
+
+Updates of profiles and of groups stay in the log; nothing applies them yet.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from idmerge.errors import JournalError, LogError, MalformedEventError
+from idmerge.journal import DurableResolver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from idmerge.events import Source
+    from idmerge.server.directory import Project
+    from idmerge.server.log import Log
+    from idmerge.server.records import Record
+
+COMMIT_SECONDS = 0.2
+"""Seconds from the first step that is applied to its commit."""
+COMMIT_STEPS = 100_000
+"""Steps that are committed at once."""
+PLACE_BYTES = 16 << 20
+"""Bytes of the log after which a place is committed that no step has to go with."""
+RETRY = 1.0
+"""Seconds after which what failed is tried again."""
+AT_ONCE = 1 << 20
+"""Bytes of one project's lines that are applied by one call."""
+SOURCE = "log"
+"""The name under which journals keep their place in the log."""
+
+
+class Lag(NamedTuple):
+    """How far the journals are behind the log."""
+
+    bytes: int
+    """Bytes of the log whose steps are not committed."""
+    seconds: float
+    """Seconds since the journals were last level with the log."""
+
+
+class _DroppedError(Exception):
+    """Ends the use of a resolver as an error does."""
+
+
+class _Follower:
+    """A project's journal, and how far it has come."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.open()
+
+    def open(self) -> None:
+        """Open the journal; what was applied and not committed is forgotten."""
+        project = self.project
+        project.journal.parent.mkdir(parents=True, exist_ok=True)
+        self.resolver = DurableResolver.open(project.journal, project.policy, project.canonical)
+        place = self.resolver.offsets.get(SOURCE, 0)
+        if not isinstance(place, int):
+            self.resolver.close()
+            raise JournalError(
+                f"{project.journal}: its place in the log is {place!r}, and a number is expected"
+            )
+        self.applied = self.committed = place
+
+    def drop(self) -> None:
+        """Let go of the journal, without what is not committed: that is in the log."""
+        with suppress(_DroppedError), self.resolver:
+            raise _DroppedError
+
+    def apply(self, lines: bytes, source: Source) -> None:
+        """Apply some events."""
+        with suppress(MalformedEventError):  # Nothing in it is an event; nothing was applied.
+            self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+
+    def commit(self) -> None:
+        """Commit what was applied, with its place in the log."""
+        self.resolver.commit(offsets={SOURCE: self.applied})
+        self.committed = self.applied
+
+
+class Pipeline:
+    r"""Applies a log to the journals of some projects, on a thread of its own.
+
+    Args:
+        projects: The projects; records of others are passed over, and stay in the log.
+
+    Raises:
+        JournalError: A journal cannot be opened.
+        OSError: Likewise.
+
+    Examples:
+        >>> from idmerge.server.directory import Directory
+        >>> from idmerge.server.log import Log
+        >>> from idmerge.server.pipeline import Pipeline
+        >>> from idmerge.server.records import Record
+        >>> directory = Directory.open("here")
+        >>> pipeline = Pipeline(directory.projects)
+        >>> log = Log(directory.log, at_least=pipeline.place)
+        >>> line = b'{"event": "$merge", "properties": {"$distinct_ids": ["ana", "crm-17"]}}\n'
+        >>> _ = log.append_now([Record("main", "events", "import", 0, line)])
+        >>> pipeline.start(log)
+        >>> pipeline.drain(timeout=10), pipeline.resolver("main").resolve("crm-17")
+        (True, 'ana')
+        >>> pipeline.lag(), pipeline.failure
+        (Lag(bytes=0, seconds=0.0), None)
+        >>> pipeline.close(), log.close()
+        (None, None)
+    """
+
+    def __init__(self, projects: Iterable[Project]) -> None:
+        self._followers: dict[str, _Follower] = {}
+        try:
+            for project in projects:
+                self._followers[project.name] = _Follower(project)
+        except BaseException:
+            self._close_journals()
+            raise
+        self._changed = threading.Condition()
+        self._log: Log | None = None
+        self._failure: str | None = None
+        self._broken: _Follower | None = None
+        self._unreadable: Exception | None = None
+        self._is_closing = False
+        self._is_draining = False
+        self._read = self._settled = min((one.applied for one in self._followers.values()), default=0)
+        self._level_at = monotonic()
+        self._first_step_at: float | None = None
+        self._thread = threading.Thread(target=self._work, name="idmerge-pipeline", daemon=True)
+
+    @property
+    def place(self) -> int:
+        """The offset that the log must reach: the farthest one that a journal has applied."""
+        return max((one.committed for one in self._followers.values()), default=0)
+
+    @property
+    def failure(self) -> str | None:
+        """The reason why the log cannot be applied now; None if it can. It is tried again."""
+        return self._failure
+
+    def resolver(self, project: str) -> DurableResolver:
+        """Return the resolver of a project, to ask it; after an error it may be another one."""
+        return self._followers[project].resolver
+
+    def start(self, log: Log) -> None:
+        """Begin to apply ``log``, from where the journals stand."""
+        self._log = log
+        self._thread.start()
+
+    def lag(self) -> Lag:
+        """Return how far the journals are behind the log."""
+        behind = max(0, (self._log.end if self._log else 0) - self._settled)
+        return Lag(behind, round(monotonic() - self._level_at, 3) if behind else 0.0)
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all that is in the log is applied and committed; return whether it is."""
+        with self._changed:
+            self._is_draining = True
+            self._changed.notify_all()
+            return self._changed.wait_for(self._is_drained, timeout)
+
+    def _is_drained(self) -> bool:
+        return self._log is not None and self._log.waiting == 0 and self._settled == self._log.end
+
+    def close(self) -> None:
+        """End the thread after its step, and close the journals; `drain` first to apply all."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._close_journals()
+
+    def _close_journals(self) -> None:
+        for one in self._followers.values():
+            if one.resolver.uncommitted:
+                one.drop()
+            else:
+                one.resolver.close()
+
+    # The thread.
+
+    def _work(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._is_closing
+            try:
+                self._mend()
+                is_level = self._step()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is shown and tried again
+                self._failure = str(error) or type(error).__name__
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_closing, RETRY)
+                continue
+            self._failure = None
+            if is_level and not is_last and self._log is not None:
+                self._log.wait_beyond(self._read, COMMIT_SECONDS / 4)
+
+    def _mend(self) -> None:
+        """Open the journal anew in which an error has left a part of a record."""
+        if self._broken is None:
+            return
+        self._broken.drop()
+        self._broken.open()
+        self._broken = None
+        self._read = min(one.applied for one in self._followers.values())
+
+    def _step(self) -> bool:
+        """Apply the log for a while and commit what is due; return whether that was all of it."""
+        log = self._log
+        assert log is not None  # noqa: S101 - `start` has set it
+        self._commit_if_due()  # First what failed before, so that it does not grow.
+        end = log.end
+        gathered: list[bytes] = []
+        of: tuple[_Follower, Source] | None = None
+        size, place = 0, self._read
+        deadline = monotonic() + COMMIT_SECONDS
+        for record, behind in self._records(log):
+            target = self._target(record, behind)
+            is_over = monotonic() > deadline
+            if is_over or target != of or size > AT_ONCE:
+                self._apply(of, gathered, place)
+                gathered, size = [], 0
+                if is_over or self._is_due():
+                    break
+            if target is not None:
+                gathered.append(record.lines)
+                size += len(record.lines)
+            of, place = target, behind
+        else:
+            self._apply(of, gathered, place)
+        self._commit_if_due()
+        if self._unreadable is not None:
+            raise self._unreadable
+        return self._read >= end
+
+    def _records(self, log: Log) -> Iterator[tuple[Record, int]]:
+        """Yield the records that are not read yet, up to the end or what cannot be read."""
+        self._unreadable = None
+        try:
+            yield from log.read(self._read)
+        except (LogError, OSError) as error:
+            self._unreadable = error  # What stands before it is applied first.
+
+    def _target(self, record: Record, behind: int) -> tuple[_Follower, Source] | None:
+        """Return what a record is to be applied to, if to anything, and if it is not yet."""
+        follower = self._followers.get(record.project)
+        if follower is None or record.stream != "events" or behind <= follower.applied:
+            return None
+        return follower, record.source
+
+    def _apply(self, of: tuple[_Follower, Source] | None, gathered: list[bytes], place: int) -> None:
+        """Apply what was gathered; all up to ``place`` is read then."""
+        if of is not None and gathered:
+            follower, source = of
+            try:
+                follower.apply(b"".join(gathered), source)
+            except BaseException:
+                self._broken = follower
+                raise
+            follower.applied = place
+            if self._first_step_at is None and follower.resolver.uncommitted:
+                self._first_step_at = monotonic()
+        self._read = place
+
+    def _is_due(self) -> bool:
+        if self._first_step_at is None:
+            return False
+        if self._is_draining or self._is_closing or monotonic() - self._first_step_at >= COMMIT_SECONDS:
+            return True
+        return sum(one.resolver.uncommitted for one in self._followers.values()) >= COMMIT_STEPS
+
+    def _commit_if_due(self) -> None:
+        is_due = self._is_due()
+        is_last = self._is_draining or self._is_closing
+        for one in self._followers.values():
+            one.applied = max(one.applied, self._read)
+            is_far = one.applied - one.committed >= (1 if is_last else PLACE_BYTES)
+            if is_far or (is_due and one.resolver.uncommitted):
+                one.commit()
+        if is_due:
+            self._first_step_at = None
+        if self._first_step_at is None:
+            with self._changed:
+                self._settled = self._read
+                if self._log is not None and self._settled >= self._log.end:
+                    self._level_at = monotonic()
+                self._changed.notify_all()

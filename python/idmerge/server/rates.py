@@ -1,0 +1,48 @@
+"""The rate at which a project takes items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BURST_SECONDS = 60
+"""Seconds of the rate that may come at once, after a pause as long."""
+
+
+class Rates:
+    """Limits of items a second, each project by itself.
+
+    A project that has sent nothing for `BURST_SECONDS` may send the items of as many seconds at
+    once; then it is held to its rate. Of requests that are too many nothing is counted.
+
+    Args:
+        limits: The most items a second of each project; one that is not there has no limit.
+
+    Examples:
+        >>> from idmerge.server.rates import Rates
+        >>> rates = Rates({"shop": 10})
+        >>> rates.admits("shop", 600, 0.0), rates.admits("shop", 1, 0.0)
+        (True, False)
+        >>> rates.admits("shop", 10, 1.0)
+        True
+        >>> rates.admits("news", 10**9, 0.0)
+        True
+    """
+
+    def __init__(self, limits: Mapping[str, float]) -> None:
+        self._limits = limits
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def admits(self, project: str, count: int, now: float) -> bool:
+        """Return whether a project may send some items at this second, and count them if so."""
+        limit = self._limits.get(project)
+        if limit is None:
+            return True
+        most = limit * BURST_SECONDS
+        left, since = self._left.get(project, (most, now))
+        left = min(most, left + max(0.0, now - since) * limit)
+        is_admitted = count <= left
+        self._left[project] = left - count if is_admitted else left, now
+        return is_admitted

@@ -1,0 +1,122 @@
+"""A server's directory, log and pipeline, opened and closed together."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from idmerge.server.directory import Directory
+from idmerge.server.log import Log
+from idmerge.server.pipeline import Pipeline
+from idmerge.server.rates import Rates
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from idmerge.journal import DurableResolver
+    from idmerge.server.directory import Project
+    from idmerge.server.pipeline import Lag
+    from idmerge.server.records import Record
+
+LAG_SECONDS = 60.0
+"""Seconds behind the log from which on a server is not healthy."""
+
+
+class Server:
+    r"""All that a server keeps, for the app that answers its requests.
+
+    Args:
+        path: Its directory; a new one gets a project.
+
+    Raises:
+        SettingError: Its settings cannot be used.
+        LogError: Its log is damaged, or another server runs there.
+        JournalError: A journal is damaged, in use, or has another policy than the settings.
+        OSError: A file cannot be read or written.
+
+    Examples:
+        >>> import asyncio
+        >>> from idmerge.server.records import Record
+        >>> from idmerge.server.server import Server
+        >>> line = b'{"event": "$merge", "properties": {"$distinct_ids": ["ana", "crm-17"]}}\n'
+        >>> with Server("here") as server:
+        ...     record = Record("main", "events", "import", 1_700_000_000_000, line)
+        ...     end = asyncio.run(server.log.append([record]))
+        ...     server.draining = True
+        ...     print(server.pipeline.drain(timeout=10), server.problem())
+        ...     print(server.pipeline.resolver("main").resolve("crm-17"))
+        True None
+        ana
+        >>> server.directory.projects[0].name
+        'main'
+    """
+
+    directory: Directory
+    log: Log
+    pipeline: Pipeline
+    draining: bool
+    """Whether no more requests are taken: each is answered with 503."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.draining = False
+        self.directory = Directory.open(path)
+        self._rates = Rates({project.name: project.max_rate for project in self.projects if project.max_rate})
+        self.pipeline = Pipeline(self.directory.projects)
+        try:
+            self.log = Log(self.directory.log, at_least=self.pipeline.place)
+        except BaseException:
+            self.pipeline.close()
+            raise
+        self.pipeline.start(self.log)
+
+    @property
+    def projects(self) -> Sequence[Project]:
+        """The projects."""
+        return self.directory.projects
+
+    def resolver(self, project: str) -> DurableResolver:
+        """Return the resolver of the project with this name, to ask it."""
+        return self.pipeline.resolver(project)
+
+    def lag(self) -> Lag:
+        """Return how far the journals are behind the log."""
+        return self.pipeline.lag()
+
+    def admits(self, records: Sequence[Record]) -> bool:
+        """Return whether the projects may write these records now, and count them if so."""
+        now = monotonic()
+        counts = [(record.project, record.lines.count(b"\n")) for record in records]
+        admitted = [self._rates.admits(project, count, now) for project, count in counts]
+        return all(admitted)
+
+    async def append(self, records: Sequence[Record]) -> int:
+        """Append records to the log; when this returns, they are on disk (`Log.append`)."""
+        return await self.log.append(records)
+
+    def problem(self) -> str | None:
+        """Return the reason why the server is not healthy, in one line without secrets, or None."""
+        if self.log.failure is not None:
+            return f"requests cannot be kept: {self.log.failure}"
+        if self.pipeline.failure is not None:
+            return f"the log cannot be applied: {self.pipeline.failure}"
+        lag = self.pipeline.lag()
+        if lag.seconds > LAG_SECONDS:
+            return f"the journals are {lag.seconds:.0f} seconds and {lag.bytes} bytes behind the log"
+        return None
+
+    def close(self) -> None:
+        """Write what waits, and close the files; what is not applied stays in the log."""
+        self.log.close()
+        self.pipeline.close()
+
+    def __enter__(self) -> Self:
+        """Return the server, which the ``with`` closes at its end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()

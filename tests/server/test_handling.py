@@ -1,0 +1,374 @@
+"""Requests that are wrong, too large or of nobody: one clear answer, and nothing of them is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idmerge.errors import BusyError
+from idmerge.server.admission import MAX_ITEMS
+from idmerge.server.app import app
+from idmerge.server.handling import handled
+from idmerge.server.pipeline import Lag
+from idmerge.server.rates import BURST_SECONDS, Rates
+from idmerge.server.requests import MAX_BYTES, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from idmerge.journal import DurableResolver
+    from idmerge.policy import Api
+    from idmerge.server.answers import Answer
+    from idmerge.server.records import Record
+
+NOW = 1_700_000_000_000
+DAY = 24 * 3600 * 1000
+
+
+class Project(NamedTuple):
+    name: str
+    token: str
+    secret: str
+    accounts: tuple[str, ...] = ()
+    api: Api = "original"
+
+
+SHOP = Project("shop", "TOKEN", "SECRET", ("sa.user:sa-secret",))
+NEWS = Project("news", "NEWS-TOKEN", "NEWS-SECRET")
+BOTH = [SHOP, NEWS]
+
+
+def event(name: str = "Log In", **properties: Any) -> dict[str, Any]:
+    return {"event": name, "properties": {"token": "TOKEN", "distinct_id": "ana", **properties}}
+
+
+def basic(user: str, password: str = "") -> dict[bytes, bytes]:
+    return {b"authorization": b"Basic " + base64.b64encode(f"{user}:{password}".encode())}
+
+
+def sent(path: str, items: Any, query: bytes = b"", headers: dict[bytes, bytes] | None = None) -> Request:
+    kind = {b"content-type": b"application/json"}
+    return Request("POST", path, query, kind | (headers or {}), json.dumps(items).encode())
+
+
+def content(answer: Answer) -> Any:
+    return json.loads(answer.body)
+
+
+def kept(records: Sequence[Record]) -> list[tuple[str, list[Any]]]:
+    return [(record.project, [json.loads(line) for line in record.lines.splitlines()]) for record in records]
+
+
+def test_items_go_to_the_project_of_their_token_in_the_order_of_their_times() -> None:
+    items = [event("C", time=3), event("B", time=2, token=NEWS.token), event("A", time=1)]
+    moment = 4000
+    done = handled(sent("/track", items), BOTH, moment)
+    assert done.answer.body == b"1"
+    assert [(name, [item["event"] for item in lines]) for name, lines in kept(done.records)] == [
+        ("shop", ["A", "C"]),
+        ("news", ["B"]),
+    ]
+
+
+def test_an_event_without_a_time_leaves_the_order_as_it_was_sent() -> None:
+    done = handled(sent("/track", [event("B", time=2), event("A"), event("C", time=1)]), BOTH, 4000)
+    assert [item["event"] for item in kept(done.records)[0][1]] == ["B", "A", "C"]
+
+
+@pytest.mark.parametrize("query", [b"", b"verbose=1"])
+def test_a_token_of_nobody_is_said_and_the_rest_is_kept(query: bytes) -> None:
+    done = handled(
+        sent("/track/", [event(), event() | {"event": "B", "properties": {"token": "OTHER"}}], query),
+        BOTH,
+        NOW,
+    )
+    assert len(kept(done.records)[0][1]) == 1
+    if query:
+        assert content(done.answer) == {
+            "status": 0,
+            "error": "1 of the items have no token of a project of this server",
+        }
+    else:
+        assert done.answer.body == b"0"
+    assert b"OTHER" not in done.answer.body
+
+
+WRONG = [
+    (5, "event", "the item is no JSON object"),
+    ({}, "event", "'event' is invalid: must be a text that is not empty"),
+    ({"event": ""}, "event", "'event' is invalid: must be a text that is not empty"),
+    ({"event": "A" * 256, "properties": {}}, "event", "'event' is invalid: must have at most 255 characters"),
+    ({"event": "A", "properties": []}, "properties", "'properties' is invalid: must be an object"),
+    (
+        {"event": "A", "properties": {str(number): 1 for number in range(256)}},
+        "properties",
+        "'properties' is invalid: must have at most 255 properties",
+    ),
+    (
+        event(insert=1),
+        "properties.time",
+        "'properties.time' is invalid: must be specified as seconds or milliseconds since epoch",
+    ),
+    (
+        event(time=NOW + 2 * 3600 * 1000),
+        "properties.time",
+        "'properties.time' is invalid: must be no earlier than 1971 and no later than an hour from now",
+    ),
+    (
+        event(time=NOW, **{"$insert_id": "no blanks"}),
+        "properties.$insert_id",
+        "'properties.$insert_id' is invalid: must be a text of 1 to 36 letters, digits and hyphens",
+    ),
+    (
+        event(time=NOW, distinct_id=None, **{"$insert_id": "i"}),
+        "properties.distinct_id",
+        "'properties.distinct_id' is invalid: must be a text",
+    ),
+]
+
+
+@pytest.mark.parametrize(("item", "field", "message"), WRONG)
+def test_a_strict_import_says_what_is_wrong_with_each_item(item: Any, field: str, message: str) -> None:
+    right = event(time=NOW, **{"$insert_id": "i1"})
+    done = handled(sent("/import", [right, item], b"strict=1", basic("SECRET")), BOTH, NOW)
+    assert done.answer.status == 400
+    [failure] = content(done.answer)["failed_records"]
+    assert (failure["index"], failure["field"], failure["message"]) == (1, field, message)
+    assert content(done.answer)["num_records_imported"] == 1
+    assert kept(done.records) == [("shop", [right])]
+
+
+def test_an_import_that_is_not_strict_takes_events_of_any_time() -> None:
+    done = handled(sent("/import", [event(), event(time=0)], headers=basic("SECRET")), BOTH, NOW)
+    assert content(done.answer) == {"code": 200, "num_records_imported": 2, "status": "OK"}
+
+
+def test_track_takes_no_event_older_than_five_days() -> None:
+    items = [event(time=NOW - 5 * DAY), event(time=NOW - 5 * DAY - 1)]
+    done = handled(sent("/track", items, b"verbose=1"), BOTH, NOW)
+    assert content(done.answer)["error"] == (
+        "item 1: 'properties.time' is invalid: /track takes no event older than five days; send it to /import"
+    )
+    assert len(kept(done.records)[0][1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "query", "project"),
+    [
+        ("SECRET", "", b"", "shop"),
+        ("TOKEN", "", b"", "shop"),
+        ("NEWS-SECRET", "", b"", "news"),
+        ("sa.user", "sa-secret", b"project_id=shop", "shop"),
+        ("sa.user", "sa-secret", b"", "shop"),
+        ("sa.user", "", b"", None),
+        ("sa.user", "other", b"project_id=shop", None),
+        ("SECRETS", "", b"", None),
+        ("", "", b"", None),
+    ],
+)
+def test_who_may_import(user: str, password: str, query: bytes, project: str | None) -> None:
+    done = handled(sent("/import", [event()], query, basic(user, password)), BOTH, NOW)
+    assert [record.project for record in done.records] == ([] if project is None else [project])
+    assert done.answer.status == (401 if project is None else 200)
+
+
+def test_the_secret_may_be_the_key_of_older_clients() -> None:
+    done = handled(sent("/import", [event()], b"api_key=SECRET"), BOTH, NOW)
+    assert [record.project for record in done.records] == ["shop"]
+
+
+@pytest.mark.parametrize("path", ["/track", "/import", "/engage", "/groups"])
+def test_more_items_than_allowed_are_413(path: str) -> None:
+    items = [event(**{"$insert_id": "i"})] * (MAX_ITEMS + 1)
+    done = handled(sent(path, items, headers=basic("SECRET")), BOTH, NOW)
+    assert (done.answer.status, done.records) == (413, ())
+    fewer = handled(sent(path, items[1:], headers=basic("SECRET")), BOTH, NOW)
+    assert fewer.answer.status != 413
+
+
+def test_routes_that_are_not_there_and_methods() -> None:
+    assert handled(Request("GET", "/nothing/"), BOTH, NOW).answer.status == 404
+    assert handled(Request("DELETE", "/track"), BOTH, NOW).answer.status == 405
+    renamed = {"t": "track"}
+    assert handled(sent("/t/", [event()]), BOTH, NOW, renamed).answer.body == b"1"
+
+
+BODY = json.dumps([event("A", time=NOW), event("B", time=NOW)]).encode()
+FORMS = [BODY, gzip.compress(BODY), b"data=" + base64.b64encode(BODY), b"data=" + BODY.replace(b"+", b"%2B")]
+
+
+@given(st.data())
+def test_damaged_requests_have_an_answer_and_nothing_that_is_no_item_is_kept(data: st.DataObject) -> None:
+    body = bytearray(data.draw(st.sampled_from(FORMS)))
+    for _ in range(data.draw(st.integers(0, 4))):
+        place = data.draw(st.integers(0, len(body) - 1))
+        body[place] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del body[data.draw(st.integers(0, len(body))) :]
+    kinds = [
+        b"application/json",
+        b"application/x-www-form-urlencoded",
+        b"text/plain",
+        b"\xff",
+        b"application/x-ndjson",
+    ]
+    headers = {b"content-type": data.draw(st.sampled_from(kinds))} | basic("SECRET")
+    path = data.draw(st.sampled_from(["/track", "/import", "/engage", "/groups"]))
+    query = data.draw(
+        st.sampled_from([b"", b"verbose=1", b"strict=1", b"%", b"data=%zz&&=&verbose", bytes(body)])
+    )
+    done = handled(Request("POST", path, query, headers, bytes(body)), BOTH, NOW)
+    assert done.answer.status in {200, 400, 413}
+    for record in done.records:
+        for line in record.lines.splitlines(keepends=True):
+            assert line.endswith(b"\n")
+            assert isinstance(json.loads(line), dict)
+
+
+class Host:
+    """A server that keeps what it is given, and fails as it is told to."""
+
+    def __init__(self, fault: Exception | None = None, limits: dict[str, float] | None = None) -> None:
+        self.rates = Rates(limits or {})
+        self.projects = BOTH
+        self.draining = False
+        self.kept: list[Record] = []
+        self.fault = fault
+
+    def admits(self, records: Sequence[Record]) -> bool:
+        counts = [(record.project, record.lines.count(b"\n")) for record in records]
+        return all(self.rates.admits(project, count, 0.0) for project, count in counts)
+
+    async def append(self, records: Sequence[Record]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.kept.extend(records)
+
+    def resolver(self, project: str) -> DurableResolver:
+        raise AssertionError(project)
+
+    def problem(self) -> str | None:
+        return None
+
+    def lag(self) -> Lag:
+        return Lag(0, 0.0)
+
+
+def asked(
+    host: Host, *messages: dict[str, Any], method: str = "POST", headers: Sequence[tuple[bytes, bytes]] = ()
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    """Ask the application; the status is 0 if it has not answered."""
+    answers: list[dict[str, Any]] = []
+    incoming = iter(messages)
+
+    async def receive() -> dict[str, Any]:
+        return next(incoming)
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": method, "path": "/track", "query_string": b"", "headers": [*headers]}
+    asyncio.run(app(host, clock=lambda: NOW / 1000)(scope, receive, send))
+    if not answers:
+        return 0, {}, b""
+    return answers[0]["status"], dict(answers[0]["headers"]), answers[1]["body"]
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_a_body_in_parts_is_one_request() -> None:
+    host = Host()
+    status, _, body = asked(host, part(BODY[:40], more=True), part(BODY[40:]))
+    assert (status, body, len(host.kept)) == (200, b"1", 1)
+
+
+def test_a_client_that_goes_away_has_sent_nothing() -> None:
+    host = Host()
+    lines = json.dumps(event()).encode() + b"\n"
+    assert asked(host, part(lines, more=True), {"type": "http.disconnect"}) == (0, {}, b"")
+    assert host.kept == []
+
+
+def test_too_long_a_body_is_413_whether_or_not_its_length_is_stated() -> None:
+    host = Host()
+    stated = [(b"Content-Length", str(MAX_BYTES + 1).encode())]
+    assert asked(host, headers=stated)[0] == 413
+    piece = bytes(MAX_BYTES // 2 + 1)
+    assert asked(host, part(piece, more=True), part(piece, more=True))[0] == 413
+    packed = gzip.compress(b"[" + b" " * (MAX_BYTES + 1) + b"]")
+    assert asked(host, part(packed))[0] == 413
+
+
+@pytest.mark.parametrize("fault", [BusyError("busy"), OSError(28, "No space left on device")])
+def test_what_is_not_on_disk_is_not_acknowledged(fault: Exception) -> None:
+    status, headers, body = asked(Host(fault), part(BODY))
+    assert (status, headers[b"retry-after"]) == (503, b"1")
+    assert json.loads(body)["code"] == 503
+
+
+def test_a_draining_server_takes_nothing() -> None:
+    host = Host()
+    host.draining = True
+    assert asked(host, part(BODY))[0] == 503
+    assert host.kept == []
+
+
+def test_browsers_send_credentials_so_the_origin_is_echoed() -> None:
+    origin = [(b"Origin", b"https://shop.example"), (b"Access-Control-Request-Headers", b"authorization")]
+    for method in ("OPTIONS", "POST"):
+        _, headers, _ = asked(Host(), part(BODY), method=method, headers=origin)
+        assert headers[b"access-control-allow-origin"] == b"https://shop.example"
+        assert headers[b"access-control-allow-credentials"] == b"true"
+    assert headers[b"access-control-allow-headers"] == b"authorization"
+
+
+def test_a_project_that_sends_too_much_is_told_to_wait() -> None:
+    host = Host(limits={"shop": 2 / BURST_SECONDS})
+    assert asked(host, part(BODY))[0] == 200
+    status, headers, body = asked(host, part(BODY))
+    assert (status, headers[b"retry-after"], json.loads(body)["code"]) == (429, b"1", 429)
+    assert len(host.kept) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.floats(0, 30))))
+def test_no_more_than_the_rate_and_a_burst_are_admitted(sends: list[tuple[int, float]]) -> None:
+    rates, now, admitted = Rates({"shop": 1.0}), 0.0, 0
+    for count, pause in sends:
+        now += pause
+        admitted += count if rates.admits("shop", count, now) else 0
+    assert admitted <= BURST_SECONDS + now + 1e-6
+
+
+CALL = {"type": "track", "event": "Paid", "userId": "ana", "anonymousId": "d1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/track", CALL), ("/v1/t/", CALL), ("/v1/batch", {"batch": [CALL]})]
+)
+def test_a_call_is_an_event(path: str, body: Any) -> None:
+    done = handled(sent(path, body, headers=basic(SHOP.token)), BOTH, NOW)
+    [(project, [item])] = kept(done.records)
+    assert (project, item["event"], item["properties"]["distinct_id"]) == ("shop", "Paid", "ana")
+
+
+@pytest.mark.parametrize(
+    ("body", "user", "status"),
+    [
+        ([CALL], "TOKEN", 400),
+        ({"batch": 5}, "TOKEN", 400),
+        ({"batch": [5]}, "TOKEN", 400),
+        (CALL, "OTHER", 401),
+    ],
+)
+def test_calls_that_are_none(body: Any, user: str, status: int) -> None:
+    done = handled(sent("/v1/batch", body, headers=basic(user)), BOTH, NOW)
+    assert (done.answer.status, done.records) == (status, ())

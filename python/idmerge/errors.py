@@ -323,11 +323,11 @@ class DialectError(IdmergeError, ValueError):
         >>> import idmerge
         >>> from idmerge.errors import DialectError
         >>> try:
-        ...     idmerge.stitch("examples/shop.ndjson", dialect="segment")
+        ...     idmerge.stitch("examples/shop.ndjson", dialect="heap")
         ... except DialectError as error:
         ...     print(error)
-        no dialect is called 'segment'; there are mixpanel, pipeline, connector, flat,
-        warehouse, singer, mappings, people
+        no dialect is called 'heap'; there are mixpanel, pipeline, connector, flat, warehouse,
+        singer, segment, rudderstack, posthog, amplitude, snowplow, mappings, people
     """
 
 

@@ -73,8 +73,8 @@ impl Vendor {
         let event = names.iter().find_map(|key| there(key).filter(|place| fields[*place].1 != EMPTY))?;
         let nested = properties.iter().find_map(|key| there(key));
         let is_beside = |place: usize| place != event && Some(place) != nested && fields[place].1 != NULL;
-        let named = self.named(fields, is_beside);
-        let operands = self.operands(there(&self.calls.0).map(|call| &*fields[call].1), fields, &named)?;
+        let found = self.named(fields, is_beside);
+        let operands = self.operands(there(&self.calls.0).map(|call| &*fields[call].1), fields, &found)?;
         if may_be_among(&fields[event].1, &self.left_names) {
             return None;
         }
@@ -88,7 +88,7 @@ impl Vendor {
         }
         let mut exact = Vec::new();
         for place in (0..fields.len()).filter(|place| is_beside(*place)) {
-            match named.iter().position(|found| found.is_some_and(|(_, named)| named == place)) {
+            match found.iter().position(|field| field.is_some_and(|(_, own)| own == place)) {
                 Some(field) if self.fields[field] != fields[place].0 => {
                     push_field(out, start, &self.fields[field], &fields[place].1);
                 }
@@ -98,8 +98,8 @@ impl Vendor {
         for (key, value) in exact.iter().map(|place| &fields[*place]) {
             push_field(out, start, key, value);
         }
-        let has_id = self.value(ID, fields, &named).is_some() || place(fields, ID).is_some_and(is_beside);
-        if let Some(own) = self.own_id.iter().find_map(|raw| self.id(raw, fields, &named))
+        let has_id = self.value(ID, fields, &found).is_some() || place(fields, ID).is_some_and(is_beside);
+        if let Some(own) = self.own_id.iter().find_map(|raw| self.id(raw, fields, &found))
             && !has_id
         {
             push_field(out, start, ID, own);

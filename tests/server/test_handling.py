@@ -21,7 +21,7 @@ from idmerge.server.rates import BURST_SECONDS, Rates
 from idmerge.server.requests import MAX_BYTES, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
@@ -38,6 +38,7 @@ class Project(NamedTuple):
     secret: str
     accounts: tuple[str, ...] = ()
     api: Api = "original"
+    timezone: str | None = None
 
 
 SHOP = Project("shop", "TOKEN", "SECRET", ("sa.user:sa-secret",))
@@ -250,6 +251,9 @@ class Host:
         if self.fault is not None:
             raise self.fault
         self.kept.extend(records)
+
+    def records(self, project: str) -> Iterator[Record]:
+        return (record for record in self.kept if record.project == project)
 
     def resolver(self, project: str) -> DurableResolver:
         raise AssertionError(project)

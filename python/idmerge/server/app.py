@@ -14,7 +14,7 @@ from idmerge.server.reading import State, is_read, read
 from idmerge.server.requests import MAX_BYTES, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from idmerge.server.records import Record
 
@@ -71,9 +71,27 @@ def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], floa
                 "headers": _headers(answer, headers),
             }
         )
-        await send({"type": "http.response.body", "body": answer.body})
+        if isinstance(answer.body, bytes):
+            await send({"type": "http.response.body", "body": answer.body})
+        else:
+            await _send_parts(answer.body, receive, send)
 
     return answered
+
+
+async def _send_parts(parts: Iterator[bytes], receive: Receive, send: Send) -> None:
+    """Send a body as its parts are made, by another thread, unless the client goes away."""
+    gone = asyncio.ensure_future(receive())
+    try:
+        while not gone.done():
+            part = await asyncio.to_thread(next, parts, None)
+            if part is None:
+                await send({"type": "http.response.body", "body": b""})
+                return
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    finally:
+        gone.cancel()
 
 
 async def _answer(  # noqa: PLR0911 - an answer a reason
@@ -137,9 +155,10 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Non
 def _headers(answer: Answer, request: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if isinstance(answer.body, bytes):
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
     origin = request.get(b"origin")
     if origin:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -100,6 +101,24 @@ class Request(NamedTuple):
                 raise TooLongError(f"request exceeds max limit of {MAX_BYTES} bytes") from error
             raise
         return lines if not lines or lines.endswith(b"\n") else lines + b"\n"
+
+    def text(self) -> bytes:
+        """Return the body, inflated if it is compressed.
+
+        Raises:
+            MalformedEventError: Its gzip is damaged.
+            TooLongError: It has more than `MAX_BYTES`.
+        """
+        if not self.body.startswith(b"\x1f\x8b"):
+            return self.body
+        inflating = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # Behind the head of gzip.
+        try:
+            text = inflating.decompress(self.body, MAX_BYTES + 1)
+        except zlib.error as error:
+            raise MalformedEventError("the body's gzip is damaged or cut off") from error
+        if len(text) > MAX_BYTES:
+            raise TooLongError(f"request exceeds max limit of {MAX_BYTES} bytes")
+        return text
 
     def _begins_with_json(self) -> bool:
         return self.is_json or self.body[:64].lstrip()[:1] in {b"[", b"{", b"\x1f"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -159,6 +160,61 @@ def test_wrong_calls_are_errors_in_one_line(tmp_path: Path) -> None:
     assert message == "--fd hands in a socket that has its address; leave out --host and --port"
     (tmp_path / "idmerge.toml").write_text("[[project]]\nname = 5\n")
     assert "project 1: name must be" in error_of("serve", tmp_path, "--port", 0)
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        (b"GET /track HTTP/1.1\r\n", b"X: " + b"y" * 500 + b"\r\n"),
+        (b"GET /track HTTP/1.1\r\nX: ", b"y" * 500),
+        (b"GET /track?", b"y" * 500),
+        (b"POST /track HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: yyyyyyyy\r\n"),
+    ],
+    ids=["headers", "header", "line", "trailers"],
+)
+def test_a_head_without_an_end_is_431(tmp_path: Path, endless: tuple[bytes, bytes]) -> None:
+    beginning, more = endless
+    with running(tmp_path, module="idmerge serve") as server:
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)) as client:
+            client.sendall(beginning)
+            with pytest.raises(OSError, match=r"reset|Broken pipe"):
+                client.sendall(more * (50_000_000 // len(more)))
+            with suppress(ConnectionResetError):
+                assert client.recv(1000)[:13] in {b"HTTP/1.1 431 ", b""}
+        assert server.ask("/health")[0] == 200
+        code, stderr = server.end(signal.SIGTERM)
+    assert (code, "Traceback" in stderr) == (0, False)
+
+
+def test_a_client_that_is_too_slow_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    import uvicorn
+    from uvicorn.server import ServerState
+
+    from idmerge.server import connections
+
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
+
+    async def ended_after(sends: bytes) -> bytes:
+        config = uvicorn.Config(never, http=connections.BoundedProtocol, lifespan="off", log_level="critical")
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: connections.BoundedProtocol(config, state, {}), "127.0.0.1", 0
+        )
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(sends)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+            writer.close()
+        return answer
+
+    async def never(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    for sends in (b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n12"):
+        assert asyncio.run(ended_after(sends)).startswith(b"HTTP/1.1 408 ")
 
 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

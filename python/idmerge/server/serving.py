@@ -114,6 +114,8 @@ async def _run(
 ) -> bool:
     import uvicorn  # noqa: PLC0415
 
+    from idmerge.server.connections import BoundedProtocol  # noqa: PLC0415 - needs uvicorn
+
     class Uncaught(uvicorn.Server):
         """A server that leaves signals to us."""
 
@@ -127,7 +129,7 @@ async def _run(
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

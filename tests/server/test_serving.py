@@ -137,6 +137,23 @@ def test_while_the_server_drains_its_port_answers_503_and_an_end_in_time_is_not_
         assert resolver.resolve("crm-17") == "ana"
 
 
+def test_a_slow_client_neither_closes_the_port_to_others_nor_delays_the_end(tmp_path: Path) -> None:
+    with running(tmp_path, "--grace", "25", module="idmerge serve") as server:
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)) as slow:
+            slow.sendall(b"POST /track HTTP/1.1\r\nContent-Length: 100\r\n\r\n[")
+            server.ask("/health")
+            server.process.send_signal(signal.SIGTERM)
+            begin = time.monotonic()
+            while time.monotonic() < begin + 3:
+                assert server.ask("/health")[0] in ({200, 503} if time.monotonic() < begin + 1 else {503})
+                time.sleep(0.05)
+            assert slow.recv(100).startswith(b"HTTP/1.1 503 ")
+        _, stderr = server.process.communicate(timeout=PATIENCE)
+    assert time.monotonic() < begin + 15
+    assert server.process.returncode == 0
+    assert "Traceback" not in stderr
+
+
 def test_a_socket_can_be_handed_in_and_outlives_the_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()

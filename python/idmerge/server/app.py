@@ -78,6 +78,8 @@ def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], floa
             answer = await _answer(host, scope, headers, lambda: _body(headers, receive, unfinished), handle)
         except DisconnectedError:
             return  # A part of a body is no request.
+        except asyncio.CancelledError:
+            answer = _ending()  # The server has waited for this client for long enough.
         await send(
             {
                 "type": "http.response.start",
@@ -100,7 +102,7 @@ async def _answer(  # noqa: PLR0911 - an answer a reason
     if scope["method"] == "OPTIONS":
         return Answer(200)
     if host.draining:
-        return _later(503, "the server is about to stop")
+        return _ending()
     try:
         body = await read_body()
     except _TooManyError:
@@ -122,6 +124,10 @@ async def _answer(  # noqa: PLR0911 - an answer a reason
         except OSError as error:
             return _later(503, f"the events could not be written: {error.strerror}")
     return done.answer
+
+
+def _ending() -> Answer:
+    return _later(503, "the server is about to stop")
 
 
 def _later(status: int, error: str) -> Answer:

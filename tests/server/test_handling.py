@@ -388,9 +388,9 @@ def test_a_field_that_is_too_long_is_passed_over() -> None:
 
 def test_an_item_that_is_too_long_is_refused_without_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_ITEM", 100)
-    decoded: list[bytes] = []
+    decoded: list[str] = []
 
-    def note(text: bytes) -> Any:
+    def note(text: str) -> Any:
         decoded.append(text)
         return json.loads(text)
 
@@ -464,3 +464,12 @@ def test_calls_whose_gzip_is_damaged_or_too_long_are_refused() -> None:
     for body, status in bodies.items():
         request = Request("POST", "/v1/batch", b"", basic(SHOP.token), body)
         assert handled(request, BOTH, NOW).answer.status == status
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_an_item_that_the_pipeline_does_not_read_is_refused(encoding: str) -> None:
+    good, item = json.dumps(event()).encode(), json.dumps(event("Odd")).encode(encoding)
+    done = handled(Request("POST", "/track", b"", {}, good + b"\n" + item), BOTH, NOW)
+    assert done.answer.body == b"0"
+    assert b"Odd" not in b"".join(record.lines for record in done.records)
+    assert all(b"\0" not in record.lines for record in done.records)

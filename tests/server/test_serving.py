@@ -130,6 +130,7 @@ def test_while_the_server_drains_its_port_answers_503_and_an_end_in_time_is_not_
         assert answer[0] == 503
         _, stderr = server.process.communicate(timeout=PATIENCE)
     assert server.process.returncode == 1
+    assert stderr.splitlines()[-1].startswith("idmerge: error: ")
     assert "of the log were not applied within 1.5 seconds: [Errno 28] No space left on device; " in stderr
     with running(tmp_path) as server:
         assert server.end(signal.SIGTERM)[0] == 0

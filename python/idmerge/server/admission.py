@@ -92,7 +92,7 @@ def _admitted(lines: bytes, fault_of: Callable[[dict[str, Any]], _Fault]) -> Adm
     failures: list[Failure] = []
     texts = (text for text in lines.split(b"\n") if text and not text.isspace())
     for index, text in enumerate(texts):
-        item = decoded_or_none(text) if len(text) < MAX_ITEM else None
+        item = _decoded(text) if len(text) < MAX_ITEM else None
         if len(text) >= MAX_ITEM:
             failures.append(Failure(index, "event", f"the item has more than {MAX_ITEM} bytes"))
         elif not isinstance(item, dict):
@@ -102,6 +102,14 @@ def _admitted(lines: bytes, fault_of: Callable[[dict[str, Any]], _Fault]) -> Adm
         else:
             items.append(Item(text + b"\n", _token(item), _time(item)))
     return Admitted(items, failures)
+
+
+def _decoded(text: bytes) -> Any:
+    """Return the value of an item; None for what the pipeline does not read, as a mark or UTF-16."""
+    try:
+        return decoded_or_none(text.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _properties(item: Mapping[str, Any]) -> Mapping[str, Any]:

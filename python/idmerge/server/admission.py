@@ -105,7 +105,7 @@ def _admitted(lines: bytes, fault_of: Callable[[dict[str, Any]], _Fault]) -> Adm
 
 
 def _decoded(text: bytes) -> Any:
-    """Return the value of an item; None for what the pipeline does not read, as a mark or UTF-16."""
+    """Return the value of an item; None if the pipeline does not read it, as UTF-16."""
     try:
         return decoded_or_none(text.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:

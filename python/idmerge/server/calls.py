@@ -32,16 +32,16 @@ def is_call(route: str) -> bool:
     return route.startswith(PREFIX) and (name in TYPES or name in BATCHES)
 
 
-def events_of_calls(text: bytes, route: str, api: Api) -> bytes:
+def events_of_calls(content: bytes, route: str, api: Api) -> bytes:
     """Return calls as events of Mixpanel's, each on a line, whose links are those of ``api``.
 
     What is no call becomes an item without a name, which is not admitted.
 
     Raises:
-        MalformedEventError: The text is no object with a call, or with a list ``batch`` of them.
-        TooLongError: There are too many.
+        MalformedEventError: The request is no object with a call, or with a list ``batch`` of them.
+        TooLongError: The list is too long.
     """
-    request = decoded_or_none(text)
+    request = decoded_or_none(content)
     if not isinstance(request, dict):
         raise MalformedEventError("the request must be one JSON object")
     name = route.removeprefix(PREFIX)

@@ -256,7 +256,7 @@ def _called(request: Request, projects: Sequence[Project], received: int) -> Han
         wrong = "the project's token is needed, as the user of Basic authorization"
         return Handled(answers.failed(401, wrong))
     try:
-        lines = events_of_calls(request.text(), request.route, project.api)
+        lines = events_of_calls(request.content(), request.route, project.api)
     except MalformedEventError as error:
         return Handled(answers.failed(400, str(error)))
     except TooLongError as error:

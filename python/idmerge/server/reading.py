@@ -53,9 +53,9 @@ class State(Protocol):
         """Return how far the journals are behind the log."""
 
 
-def is_read(request: Request) -> bool:
-    """Return whether a request reads."""
-    route = request.path.lstrip("/")
+def is_read(path: str) -> bool:
+    """Return whether a request with this path reads."""
+    route = path.lstrip("/")
     return route.startswith(IDS) or route.rstrip("/") in {HEALTH, *EXPORT}
 
 

@@ -35,6 +35,7 @@ class Shop(NamedTuple):
     secret: str = "SECRET"  # noqa: S105 - of a test
     accounts: tuple[str, ...] = ("sa.user:sa-secret",)
     api: Api = "original"
+    timezone: str | None = None
 
 
 def requests() -> list[tuple[str, dict[str, Any]]]:

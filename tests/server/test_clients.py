@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def test_mixpanel_utils(server: Served) -> None:
     utils: Any = pytest.importorskip("mixpanel_utils")
     client = utils.MixpanelUtils(server.secret, token=server.token)
     client.import_api = f"{server.address}/"
-    client.raw_api = client.formatted_api = f"{server.address}/api/2.0/"
+    client.raw_api = client.formatted_api = f"{server.address}/api"
     now = int(time.time())
     events = [
         {"event": f"E{number}", "properties": {"distinct_id": "ana", "time": now, "$insert_id": f"i{number}"}}
@@ -94,6 +95,14 @@ def test_mixpanel_utils(server: Served) -> None:
     client.import_events(events, 0)
     server.settled()
     assert server.read("/api/ids/ana")["known"]
+    today = datetime.now(UTC).date()
+    days = {"from_date": str(today - timedelta(days=1)), "to_date": str(today + timedelta(days=1))}
+    found = client.query_export(days)
+    by_name = {event["event"]: event["properties"] for event in found}
+    assert len(found) == len(by_name) == len(events)
+    for event in events:
+        properties = by_name[event["event"]]
+        assert {name: properties[name] for name in event["properties"]} == event["properties"]
 
 
 def test_node(server: Served, node_modules: Path) -> None:

@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idmerge.errors import BusyError
+from idmerge.server import admission
+from idmerge.server import app as app_module
 from idmerge.server.admission import MAX_ITEMS
 from idmerge.server.app import app
 from idmerge.server.handling import handled
 from idmerge.server.pipeline import Lag
 from idmerge.server.rates import BURST_SECONDS, Rates
-from idmerge.server.requests import MAX_BYTES, Request
+from idmerge.server.requests import MAX_BYTES, MAX_FIELD, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
@@ -38,6 +40,7 @@ class Project(NamedTuple):
     secret: str
     accounts: tuple[str, ...] = ()
     api: Api = "original"
+    timezone: str | None = None
 
 
 SHOP = Project("shop", "TOKEN", "SECRET", ("sa.user:sa-secret",))
@@ -251,6 +254,9 @@ class Host:
             raise self.fault
         self.kept.extend(records)
 
+    def records(self, project: str) -> Iterator[Record]:
+        return (record for record in self.kept if record.project == project)
+
     def resolver(self, project: str) -> DurableResolver:
         raise AssertionError(project)
 
@@ -262,7 +268,11 @@ class Host:
 
 
 def asked(
-    host: Host, *messages: dict[str, Any], method: str = "POST", headers: Sequence[tuple[bytes, bytes]] = ()
+    host: Host,
+    *messages: dict[str, Any],
+    method: str = "POST",
+    path: str = "/track",
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> tuple[int, dict[bytes, bytes], bytes]:
     """Ask the application; the status is 0 if it has not answered."""
     answers: list[dict[str, Any]] = []
@@ -274,7 +284,7 @@ def asked(
     async def send(message: dict[str, Any]) -> None:
         answers.append(message)
 
-    scope = {"type": "http", "method": method, "path": "/track", "query_string": b"", "headers": [*headers]}
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [*headers]}
     asyncio.run(app(host, clock=lambda: NOW / 1000)(scope, receive, send))
     if not answers:
         return 0, {}, b""
@@ -331,6 +341,78 @@ def test_browsers_send_credentials_so_the_origin_is_echoed() -> None:
     assert headers[b"access-control-allow-headers"] == b"authorization"
 
 
+@pytest.mark.parametrize("path", ["/api/ids/ana", "/health", "//api/ids/ana"])
+def test_no_page_of_another_origin_sees_what_reading_answers(path: str) -> None:
+    asks = [(b"Origin", b"https://elsewhere.example"), (b"Access-Control-Request-Method", b"GET")]
+    for method in ("OPTIONS", "GET"):
+        _, headers, _ = asked(Host(), part(b""), method=method, path=path, headers=asks)
+        assert not any(name.startswith(b"access-control") for name in headers)
+
+
+def test_bodies_that_are_coming_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "UNFINISHED_BYTES", 200)
+    host, statuses = Host(), []
+
+    async def answered(call: Any, *messages: dict[str, Any], after: asyncio.Event) -> None:
+        incoming = iter(messages)
+
+        async def receive() -> dict[str, Any]:
+            message = next(incoming)
+            if not message["more_body"]:
+                await after.wait()
+            return message
+
+        async def send(message: dict[str, Any]) -> None:
+            if "status" in message:
+                statuses.append((message["status"], dict(message["headers"]).get(b"retry-after")))
+
+        scope = {"type": "http", "method": "POST", "path": "/track", "query_string": b"", "headers": []}
+        await call(scope, receive, send)
+
+    async def run() -> None:
+        call, rest_comes = app(host, clock=lambda: NOW / 1000), asyncio.Event()
+        first = asyncio.create_task(answered(call, part(BODY, more=True), part(b" "), after=rest_comes))
+        await asyncio.sleep(0)
+        await answered(call, part(BODY, more=True), after=rest_comes)
+        rest_comes.set()
+        await first
+        await answered(call, part(BODY[:40], more=True), part(BODY[40:]), after=rest_comes)
+
+    assert 100 < len(BODY) < 200
+    asyncio.run(run())
+    assert statuses == [(503, b"1"), (200, None), (200, None)]
+    assert len(host.kept) == 2
+
+
+def test_a_field_that_is_too_long_is_passed_over() -> None:
+    long, short = b"verbose=" + b"0" * MAX_FIELD + b"1", b"verbose=1"
+    assert Request("GET", "/track", long + b"&" + short).field("verbose") == "1"
+    assert Request("GET", "/track", long).field("verbose") is None
+
+
+def test_an_item_that_is_too_long_is_refused_without_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MAX_ITEM", 100)
+    decoded: list[str] = []
+
+    def note(text: str) -> Any:
+        decoded.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr(admission, "decoded_or_none", note)
+    done = handled(sent("/track", [event("x" * 100), event()], b"verbose=1"), BOTH, NOW)
+    assert content(done.answer)["error"] == "item 0: the item has more than 100 bytes"
+    assert len(decoded) == 1
+    assert len(done.records) == 1
+
+
+def test_a_request_of_more_items_than_a_burst_is_admitted_after_a_pause_and_paid_for() -> None:
+    rates = Rates({"shop": 1.0})
+    assert rates.admits("shop", 2000, 0.0)
+    assert not rates.admits("shop", 1, 1939.0)
+    assert rates.admits("shop", 1, 1942.0)
+    assert not rates.admits("shop", 2000, 1943.0)
+
+
 def test_a_project_that_sends_too_much_is_told_to_wait() -> None:
     host = Host(limits={"shop": 2 / BURST_SECONDS})
     assert asked(host, part(BODY))[0] == 200
@@ -372,3 +454,26 @@ def test_a_call_is_an_event(path: str, body: Any) -> None:
 def test_calls_that_are_none(body: Any, user: str, status: int) -> None:
     done = handled(sent("/v1/batch", body, headers=basic(user)), BOTH, NOW)
     assert (done.answer.status, done.records) == (status, ())
+
+
+def test_a_batch_of_too_many_calls_is_413() -> None:
+    calls = {"batch": [CALL] * (MAX_ITEMS + 1)}
+    assert handled(sent("/v1/batch", calls, headers=basic(SHOP.token)), BOTH, NOW).answer.status == 413
+
+
+def test_calls_whose_gzip_is_damaged_or_too_long_are_refused() -> None:
+    whole = gzip.compress(json.dumps({"batch": [CALL]}).encode())
+    bomb = gzip.compress(b" " * (MAX_BYTES + 1))
+    bodies = {whole: 200, whole[:-9]: 400, whole[:12] + b"\xff" + whole[13:]: 400, bomb: 413}
+    for body, status in bodies.items():
+        request = Request("POST", "/v1/batch", b"", basic(SHOP.token), body)
+        assert handled(request, BOTH, NOW).answer.status == status
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_an_item_that_the_pipeline_does_not_read_is_refused(encoding: str) -> None:
+    good, item = json.dumps(event()).encode(), json.dumps(event("Odd")).encode(encoding)
+    done = handled(Request("POST", "/track", b"", {}, good + b"\n" + item), BOTH, NOW)
+    assert done.answer.body == b"0"
+    assert b"Odd" not in b"".join(record.lines for record in done.records)
+    assert all(b"\0" not in record.lines for record in done.records)

@@ -426,6 +426,23 @@ def test_a_log_must_reach_what_a_journal_has_applied_of_it(tmp_path: Path) -> No
         assert (log.end, log.cut) == (first, end - 1 - first)
 
 
+def test_a_log_that_is_closed_on_a_full_disk_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object) -> int:
+        path.touch()  # The name has room where the content has none.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log = Log(tmp_path)
+    log.append_now([record()])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        log.close()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("end")) == []
+    with closing(Log(tmp_path)) as again:
+        assert kept(again) == [record()]
+
+
 def test_a_mark_of_the_end_that_holds_something_else_is_named(tmp_path: Path) -> None:
     directory = tmp_path / "log"
     Log(directory).close()

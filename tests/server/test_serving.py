@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -129,11 +130,29 @@ def test_while_the_server_drains_its_port_answers_503_and_an_end_in_time_is_not_
         assert answer[0] == 503
         _, stderr = server.process.communicate(timeout=PATIENCE)
     assert server.process.returncode == 1
+    assert stderr.splitlines()[-1].startswith("idmerge: error: ")
     assert "of the log were not applied within 1.5 seconds: [Errno 28] No space left on device; " in stderr
     with running(tmp_path) as server:
         assert server.end(signal.SIGTERM)[0] == 0
     with DurableResolver.open(tmp_path / "ids.idmerge", read_only=True) as resolver:
         assert resolver.resolve("crm-17") == "ana"
+
+
+def test_a_slow_client_neither_closes_the_port_to_others_nor_delays_the_end(tmp_path: Path) -> None:
+    with running(tmp_path, "--grace", "25", module="idmerge serve") as server:
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)) as slow:
+            slow.sendall(b"POST /track HTTP/1.1\r\nContent-Length: 100\r\n\r\n[")
+            server.ask("/health")
+            server.process.send_signal(signal.SIGTERM)
+            begin = time.monotonic()
+            while time.monotonic() < begin + 3:
+                assert server.ask("/health")[0] in ({200, 503} if time.monotonic() < begin + 1 else {503})
+                time.sleep(0.05)
+            assert slow.recv(100).startswith(b"HTTP/1.1 503 ")
+        _, stderr = server.process.communicate(timeout=PATIENCE)
+    assert time.monotonic() < begin + 15
+    assert server.process.returncode == 0
+    assert "Traceback" not in stderr
 
 
 def test_a_socket_can_be_handed_in_and_outlives_the_server(tmp_path: Path) -> None:
@@ -159,6 +178,61 @@ def test_wrong_calls_are_errors_in_one_line(tmp_path: Path) -> None:
     assert message == "--fd hands in a socket that has its address; leave out --host and --port"
     (tmp_path / "idmerge.toml").write_text("[[project]]\nname = 5\n")
     assert "project 1: name must be" in error_of("serve", tmp_path, "--port", 0)
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        (b"GET /track HTTP/1.1\r\n", b"X: " + b"y" * 500 + b"\r\n"),
+        (b"GET /track HTTP/1.1\r\nX: ", b"y" * 500),
+        (b"GET /track?", b"y" * 500),
+        (b"POST /track HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: yyyyyyyy\r\n"),
+    ],
+    ids=["headers", "header", "line", "trailers"],
+)
+def test_a_head_without_an_end_is_431(tmp_path: Path, endless: tuple[bytes, bytes]) -> None:
+    beginning, more = endless
+    with running(tmp_path, module="idmerge serve") as server:
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)) as client:
+            client.sendall(beginning)
+            with pytest.raises(OSError, match=r"reset|Broken pipe"):
+                client.sendall(more * (50_000_000 // len(more)))
+            with suppress(ConnectionResetError):
+                assert client.recv(1000)[:13] in {b"HTTP/1.1 431 ", b""}
+        assert server.ask("/health")[0] == 200
+        code, stderr = server.end(signal.SIGTERM)
+    assert (code, "Traceback" in stderr) == (0, False)
+
+
+def test_a_client_that_is_too_slow_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    import uvicorn
+    from uvicorn.server import ServerState
+
+    from idmerge.server import connections
+
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
+
+    async def ended_after(sends: bytes) -> bytes:
+        config = uvicorn.Config(never, http=connections.BoundedProtocol, lifespan="off", log_level="critical")
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: connections.BoundedProtocol(config, state, {}), "127.0.0.1", 0
+        )
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(sends)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+            writer.close()
+        return answer
+
+    async def never(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    for sends in (b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n12"):
+        assert asyncio.run(ended_after(sends)).startswith(b"HTTP/1.1 408 ")
 
 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from idmerge.events import IDENTITY_EVENTS
 from idmerge.server.answers import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from idmerge.events import Source
 
@@ -24,7 +24,7 @@ MAX_ITEMS = 2000
 """Items of a request; more are answered by 413."""
 MAX_PROPERTIES = 255
 MAX_ITEM = 2**20
-"""Bytes of an item."""
+"""Bytes of an item with its end; longer ones are not decoded."""
 MAX_NAME = 255
 """Characters of an event's name and of an ID."""
 OLDEST = 5 * 24 * 3600 * 1000
@@ -90,22 +90,26 @@ _Fault = tuple[str, str] | None
 def _admitted(lines: bytes, fault_of: Callable[[dict[str, Any]], _Fault]) -> Admitted:
     items: list[Item] = []
     failures: list[Failure] = []
-    for index, (text, item) in enumerate(_items(lines)):
-        if not isinstance(item, dict):
-            failures.append(Failure(index, "event", "the item is no JSON object"))
-        elif len(text) > MAX_ITEM:
+    texts = (text for text in lines.split(b"\n") if text and not text.isspace())
+    for index, text in enumerate(texts):
+        item = _decoded(text) if len(text) < MAX_ITEM else None
+        if len(text) >= MAX_ITEM:
             failures.append(Failure(index, "event", f"the item has more than {MAX_ITEM} bytes"))
+        elif not isinstance(item, dict):
+            failures.append(Failure(index, "event", "the item is no JSON object"))
         elif (fault := fault_of(item)) is not None:
             failures.append(Failure(index, *fault, _insert_id(item)))
         else:
-            items.append(Item(text, _token(item), _time(item)))
+            items.append(Item(text + b"\n", _token(item), _time(item)))
     return Admitted(items, failures)
 
 
-def _items(lines: bytes) -> Iterator[tuple[bytes, Any]]:
-    for text in lines.split(b"\n"):
-        if text and not text.isspace():
-            yield text + b"\n", decoded_or_none(text)
+def _decoded(text: bytes) -> Any:
+    """Return the value of an item; None if the pipeline does not read it, as UTF-16."""
+    try:
+        return decoded_or_none(text.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _properties(item: Mapping[str, Any]) -> Mapping[str, Any]:

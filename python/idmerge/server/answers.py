@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 JSON, TEXT, GIF = "application/json", "text/plain; charset=utf-8", "image/gif"
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -30,7 +30,8 @@ class Answer(NamedTuple):
 
     status: int
     """The status of HTTP."""
-    body: bytes = b""
+    body: bytes | Iterator[bytes] = b""
+    """All of the body, or its parts, which may take a while to be made."""
     content_type: str = TEXT
     headers: Sequence[tuple[str, str]] = ()
     """Headers beside the body's type and length."""

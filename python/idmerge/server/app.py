@@ -14,7 +14,7 @@ from idmerge.server.reading import State, is_read, read
 from idmerge.server.requests import MAX_BYTES, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from idmerge.server.records import Record
 
@@ -24,12 +24,25 @@ if TYPE_CHECKING:
 
 RETRY_AFTER = ("Retry-After", "1")
 """Clients that heed it come again after a second."""
+UNFINISHED_BYTES = 128 << 20
+"""The most bytes of bodies whose rest has not come, of all clients together."""
 _REQUESTED = b"access-control-request-headers"
 _PREFLIGHT_SECONDS = "7200"
 
 
 class DisconnectedError(Exception):
     """The client went away before its request had come."""
+
+
+class _TooManyError(Exception):
+    """So many bodies are coming at once that this one has to come later."""
+
+
+class _Unfinished:
+    """The bytes of all bodies whose rest has not come."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
 
 
 class Host(State, Protocol):
@@ -52,6 +65,7 @@ class Host(State, Protocol):
 
 def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time) -> App:
     """Return the ASGI application of a server."""
+    unfinished = _Unfinished()
 
     def handle(request: Request) -> Handled:
         return handled(request, host.projects, round(clock() * 1000), routes)
@@ -61,89 +75,127 @@ def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], floa
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
         try:
-            answer = await _answer(host, scope, headers, receive, handle)
+            answer = await _answer(host, scope, headers, lambda: _body(headers, receive, unfinished), handle)
         except DisconnectedError:
             return  # A part of a body is no request.
+        except asyncio.CancelledError:
+            answer = _ending()  # The server has waited for this client for long enough.
         await send(
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": _headers(answer, headers),
+                "headers": _headers(answer, headers, is_for_pages=not is_read(scope["path"])),
             }
         )
-        await send({"type": "http.response.body", "body": answer.body})
+        if isinstance(answer.body, bytes):
+            await send({"type": "http.response.body", "body": answer.body})
+        else:
+            await _send_parts(answer.body, receive, send)
 
     return answered
+
+
+async def _send_parts(parts: Iterator[bytes], receive: Receive, send: Send) -> None:
+    """Send a body as its parts are made, by another thread, unless the client goes away."""
+    gone = asyncio.ensure_future(receive())
+    try:
+        while not gone.done():
+            part = await asyncio.to_thread(next, parts, None)
+            if part is None:
+                await send({"type": "http.response.body", "body": b""})
+                return
+            if part:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    finally:
+        gone.cancel()
 
 
 async def _answer(  # noqa: PLR0911 - an answer a reason
     host: Host,
     scope: dict[str, Any],
     headers: Mapping[bytes, bytes],
-    receive: Receive,
+    read_body: Callable[[], Awaitable[bytes | None]],
     handle: Callable[[Request], Handled],
 ) -> Answer:
     if scope["method"] == "OPTIONS":
         return Answer(200)
     if host.draining:
-        return answers.failed(503, "the server is about to stop")._replace(headers=[RETRY_AFTER])
-    body = await _body(headers, receive)
+        return _ending()
+    try:
+        body = await read_body()
+    except _TooManyError:
+        return _later(503, "too many requests are coming at once")
     if body is None:
         return answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes")
     request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-    if is_read(request):
+    if is_read(request.path):
         # A long step of the pipeline may keep the reader waiting, but no other client.
         return await asyncio.to_thread(read, request, host)
     done = handle(request)
     if not host.admits(done.records):
-        return answers.failed(429, "the project sends more events than it may")._replace(
-            headers=[RETRY_AFTER]
-        )
+        return _later(429, "the project sends more events than it may")
     if done.records:
         try:
             await host.append(done.records)
         except BusyError:
-            return answers.failed(503, "too much is waiting to be written")._replace(headers=[RETRY_AFTER])
+            return _later(503, "too much is waiting to be written")
         except OSError as error:
-            wrong = f"the events could not be written: {error.strerror}"
-            return answers.failed(503, wrong)._replace(headers=[RETRY_AFTER])
+            return _later(503, f"the events could not be written: {error.strerror}")
     return done.answer
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
+def _ending() -> Answer:
+    return _later(503, "the server is about to stop")
+
+
+def _later(status: int, error: str) -> Answer:
+    return answers.failed(status, error)._replace(headers=[RETRY_AFTER])
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive, unfinished: _Unfinished) -> bytes | None:
     """Return the body of a request; None if it is too long, of which no more is read.
 
     Raises:
         DisconnectedError: The client went away.
+        _TooManyError: The bodies that are coming are too long together.
     """
     stated = headers.get(b"content-length", b"0")
     if stated.isdigit() and int(stated[:20]) > MAX_BYTES:
         return None
-    pieces: list[bytes] = []
-    length, goes_on = 0, True
-    while goes_on:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise DisconnectedError
-        piece = message.get("body", b"")
-        length += len(piece)
-        if length > MAX_BYTES:
-            return None
-        pieces.append(piece)
-        goes_on = message.get("more_body", False)
-    return b"".join(pieces)
+    body = bytearray()  # A list of its parts may need a multiple of their bytes.
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise DisconnectedError
+            part = message.get("body", b"")
+            body += part
+            unfinished.bytes += len(part)
+            if len(body) > MAX_BYTES:
+                return None
+            if not message.get("more_body", False):
+                return bytes(body)
+            if unfinished.bytes > UNFINISHED_BYTES:
+                raise _TooManyError
+    finally:
+        unfinished.bytes -= len(body)
 
 
-def _headers(answer: Answer, request: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+def _headers(
+    answer: Answer, request: Mapping[bytes, bytes], *, is_for_pages: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer; if it ``is_for_pages``, those of any origin see it."""
     headers = [
         (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
         (b"cache-control", b"no-store"),
     ]
+    if isinstance(answer.body, bytes):
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
     origin = request.get(b"origin")
-    if origin:
-        # Browsers send credentials, for which they accept no "*".
+    if origin and is_for_pages:
+        # Browsers send credentials, for which they accept no "*". They may have kept the secret
+        # too, so no page of another origin sees what reading answers.
         headers += [
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-credentials", b"true"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import MalformedEventError
 from idmerge.files import BUILT_IN
+from idmerge.server.admission import MAX_ITEMS
+from idmerge.server.requests import TooLongError
 
 if TYPE_CHECKING:
     from idmerge.policy import Api
@@ -28,21 +32,24 @@ def is_call(route: str) -> bool:
     return route.startswith(PREFIX) and (name in TYPES or name in BATCHES)
 
 
-def events_of_calls(lines: bytes, route: str, api: Api) -> bytes:
+def events_of_calls(content: bytes, route: str, api: Api) -> bytes:
     """Return calls as events of Mixpanel's, each on a line, whose links are those of ``api``.
 
     What is no call becomes an item without a name, which is not admitted.
 
     Raises:
         MalformedEventError: The request is no object with a call, or with a list ``batch`` of them.
+        TooLongError: The list is too long.
     """
-    request = decoded_or_none(lines)
+    request = decoded_or_none(content)
     if not isinstance(request, dict):
         raise MalformedEventError("the request must be one JSON object")
     name = route.removeprefix(PREFIX)
     calls = request.get("batch") if name in BATCHES else [{"type": TYPES[name], **request}]
     if not isinstance(calls, list):
         raise MalformedEventError("the request has no list 'batch' of calls")
+    if len(calls) > MAX_ITEMS:
+        raise TooLongError(f"request has more than {MAX_ITEMS} items")
     dialect = BUILT_IN["segment"].under(api)
     return b"".join(
         json.dumps(_event(dialect, call), separators=(",", ":")).encode() + b"\n" for call in calls
@@ -51,6 +58,12 @@ def events_of_calls(lines: bytes, route: str, api: Api) -> bytes:
 
 def _event(dialect: Any, call: Any) -> Any:
     try:
-        return dict(dialect.event_of(call)) if isinstance(call, dict) else None
+        event = dict(dialect.event_of(call)) if isinstance(call, dict) else None
     except MalformedEventError:
         return None
+    if event is not None and isinstance(time := event["properties"].get("time"), str):
+        with suppress(ValueError):  # A time that is none stays as it was sent.
+            moment = datetime.fromisoformat(time)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            event["properties"] |= {"time": round(moment.timestamp() * 1000)}
+    return event

@@ -71,6 +71,10 @@ class Project(Protocol):
         """The API whose links its events state."""
 
     @property
+    def timezone(self) -> str | None:
+        """The time zone in which its days begin; None for UTC."""
+
+    @property
     def accounts(self) -> Sequence[str]:
         """Service accounts that may too, each as ``user:secret``."""
 
@@ -252,7 +256,7 @@ def _called(request: Request, projects: Sequence[Project], received: int) -> Han
         wrong = "the project's token is needed, as the user of Basic authorization"
         return Handled(answers.failed(401, wrong))
     try:
-        lines = events_of_calls(_lines(request), request.route, project.api)
+        lines = events_of_calls(request.content(), request.route, project.api)
     except MalformedEventError as error:
         return Handled(answers.failed(400, str(error)))
     except TooLongError as error:

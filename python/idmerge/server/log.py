@@ -425,13 +425,21 @@ class Log:
             self._is_closing = True
             self._changed.notify_all()
         self._thread.join()
-        with suppress(OSError):  # Without the mark, the log is as after a crash.
-            if not self._is_unclean:
-                mark = self._directory / "end"
-                mark.write_text(f"{self._end}\n", "ascii")
-                sync_file(mark)
-                sync_directory(self._directory)
+        if not self._is_unclean:
+            self._mark_end()
         self._release()
+
+    def _mark_end(self) -> None:
+        """Write the mark, whole or not at all; without it, the log is as after a crash."""
+        new = self._directory / "end.new"
+        try:
+            new.write_text(f"{self._end}\n", "ascii")
+            sync_file(new)
+            new.replace(self._directory / "end")
+            sync_directory(self._directory)
+        except OSError:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
 
     def _release(self) -> None:
         if self._descriptor >= 0:

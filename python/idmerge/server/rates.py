@@ -15,7 +15,8 @@ class Rates:
     """Limits of items a second, each project by itself.
 
     A project that has sent nothing for `BURST_SECONDS` may send the items of as many seconds at
-    once; then it is held to its rate. Of requests that are too many nothing is counted.
+    once; then it is held to its rate. Of a request that is too much nothing is counted. One of more
+    items than that is admitted after such a pause, and those behind it wait as long as it takes.
 
     Args:
         limits: The most items a second of each project; one that is not there has no limit.
@@ -43,6 +44,6 @@ class Rates:
         most = limit * BURST_SECONDS
         left, since = self._left.get(project, (most, now))
         left = min(most, left + max(0.0, now - since) * limit)
-        is_admitted = count <= left
+        is_admitted = min(count, most) <= left
         self._left[project] = left - count if is_admitted else left, now
         return is_admitted

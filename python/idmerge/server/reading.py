@@ -6,22 +6,27 @@ Reading takes the project's secret, or a service account, as the user of Basic a
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.server import answers
+from idmerge.server.answers import Answer
+from idmerge.server.exporting import exported, query_of
 from idmerge.server.handling import project_of_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from idmerge.journal.durable import DurableResolver
     from idmerge.recorded import RecordedLink
-    from idmerge.server.answers import Answer
     from idmerge.server.handling import Project
     from idmerge.server.pipeline import Lag
+    from idmerge.server.records import Record
     from idmerge.server.requests import Request
 
 IDS = "api/ids/"
+EXPORT = ("api/2.0/export", "export")
+"""The routes of the raw export, by the whole path and by that of Mixpanel's own host."""
 HEALTH = "health"
 MOST_MEMBERS = 1000
 """IDs, and links, of a cluster that an answer lists; the whole number is always stated."""
@@ -35,6 +40,9 @@ class State(Protocol):
     def projects(self) -> Sequence[Project]:
         """The projects."""
 
+    def records(self, project: str) -> Iterator[Record]:
+        """Return the records of the project with this name, in the order of the log."""
+
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of the project with this name."""
 
@@ -45,16 +53,16 @@ class State(Protocol):
         """Return how far the journals are behind the log."""
 
 
-def is_read(request: Request) -> bool:
-    """Return whether a request reads."""
-    route = request.path.lstrip("/")
-    return route.startswith(IDS) or route.rstrip("/") == HEALTH
+def is_read(path: str) -> bool:
+    """Return whether a request with this path reads."""
+    route = path.lstrip("/")
+    return route.startswith(IDS) or route.rstrip("/") in {HEALTH, *EXPORT}
 
 
 def read(request: Request, state: State) -> Answer:
     """Return the answer to a request that reads."""
     route = request.path.lstrip("/")
-    if not route.startswith(IDS):
+    if route.rstrip("/") == HEALTH:
         return _health(state)
     if request.method != "GET":
         return answers.failed(405, f"the method {request.method} is not supported")
@@ -62,7 +70,27 @@ def read(request: Request, state: State) -> Answer:
     if project is None:
         wrong = "the project's secret is needed, as the user of Basic authorization"
         return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
-    return _cluster(state.resolver(project.name), route.removeprefix(IDS))
+    resolver = state.resolver(project.name)
+    if route.startswith(IDS):
+        return _cluster(resolver, route.removeprefix(IDS))
+    try:
+        query = query_of(request)
+    except ValueError as error:
+        return answers.failed(400, str(error))
+    lines = exported(state.records(project.name), resolver, project.api, project.timezone, query)
+    return _packed(lines) if b"gzip" in request.headers.get(b"accept-encoding", b"") else Answer(200, lines)
+
+
+def _packed(parts: Iterator[bytes]) -> Answer:
+    """Return a body that is compressed as it is made."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # With the head of gzip.
+
+    def packed() -> Iterator[bytes]:
+        for part in parts:
+            yield packer.compress(part)
+        yield packer.flush()
+
+    return Answer(200, packed(), headers=[("Content-Encoding", "gzip")])
 
 
 def _health(state: State) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,9 @@ MAX_BYTES = 10 * 2**20
 """Bytes of a body, also when it is inflated; more are answered by 413."""
 MAX_FIELDS = 100
 """Fields of a query or of a form, beside the one that holds events."""
+MAX_FIELD = 2048
+"""Bytes of such a field with its name; longer ones are passed over."""
+_GZIP = b"\x1f\x8b"
 
 
 class TooLongError(Exception):
@@ -27,7 +31,7 @@ class Request(NamedTuple):
     r"""A request whose body is read.
 
     Examples:
-        >>> from idmerge.server import Request
+        >>> from idmerge.server.requests import Request
         >>> request = Request("POST", "/track/", b"verbose=1", {}, b"data=%7B%7D")
         >>> request.route, request.is_set("verbose"), request.lines()
         ('track', True, b'{}\n')
@@ -101,6 +105,26 @@ class Request(NamedTuple):
             raise
         return lines if not lines or lines.endswith(b"\n") else lines + b"\n"
 
+    def content(self) -> bytes:
+        """Return the body without its gzip, which need not be announced.
+
+        Raises:
+            MalformedEventError: The gzip is damaged.
+            TooLongError: The content has more than `MAX_BYTES`.
+        """
+        if not self.body.startswith(_GZIP):
+            return self.body
+        inflation = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            content = inflation.decompress(self.body, MAX_BYTES + 1)
+        except zlib.error as error:
+            raise MalformedEventError("the body's gzip is damaged") from error
+        if len(content) > MAX_BYTES:
+            raise TooLongError(f"request exceeds max limit of {MAX_BYTES} bytes")
+        if not inflation.eof:
+            raise MalformedEventError("the body's gzip is cut off")
+        return content
+
     def _begins_with_json(self) -> bool:
         return self.is_json or self.body[:64].lstrip()[:1] in {b"[", b"{", b"\x1f"}
 
@@ -109,7 +133,7 @@ def _fields(text: bytes) -> dict[str, str]:
     """Return the first field of each name in a query or a form, but not the one with the events."""
     fields: dict[str, str] = {}
     for part in text.split(b"&", MAX_FIELDS)[:MAX_FIELDS]:
-        if part and not part.startswith(b"data="):
+        if 0 < len(part) <= MAX_FIELD and not part.startswith(b"data="):
             for name, value in parse_qsl(part.decode("latin-1"), keep_blank_values=True):
                 fields.setdefault(name, value)
     return fields

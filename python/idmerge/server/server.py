@@ -12,7 +12,7 @@ from idmerge.server.rates import Rates
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from idmerge.journal import DurableResolver
@@ -79,6 +79,10 @@ class Server:
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of the project with this name, to ask it."""
         return self.pipeline.resolver(project)
+
+    def records(self, project: str) -> Iterator[Record]:
+        """Return the records of the project with this name, in the order of the log."""
+        return (record for record, _ in self.log.read(0) if record.project == project)
 
     def lag(self) -> Lag:
         """Return how far the journals are behind the log."""

@@ -1,8 +1,9 @@
 """An application on a socket, until a signal ends it without a loss.
 
 The first SIGTERM or SIGINT begins the end. The port stays open and each new request is answered
-with 503, since a browser drops what it cannot send to a closed port. When all that was
-acknowledged is applied and committed, open requests are finished and the port is closed.
+with 503, since a browser drops what it cannot send to a closed port. The requests that were open
+get `OPEN_SECONDS` to be finished, so that no slow client keeps the others waiting for a restart.
+When all that was acknowledged is applied and committed, the port is closed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from idmerge.server.server import Server
 
 BACKLOG = 2048
+OPEN_SECONDS = 5.0
+"""Seconds that requests that are open at the signal have to be finished, with the port open."""
 
 
 def check_installed() -> None:
@@ -114,6 +117,8 @@ async def _run(
 ) -> bool:
     import uvicorn  # noqa: PLC0415
 
+    from idmerge.server.connections import BoundedProtocol  # noqa: PLC0415 - needs uvicorn
+
     class Uncaught(uvicorn.Server):
         """A server that leaves signals to us."""
 
@@ -127,7 +132,7 @@ async def _run(
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -147,8 +152,10 @@ async def _run(
         deadline = monotonic() + grace
         server.draining = True
         if not task.done():
+            if opened := {*runner.server_state.tasks}:
+                await asyncio.wait(opened, timeout=min(OPEN_SECONDS, grace))
             await _drained(server, deadline)
-            config.timeout_graceful_shutdown = max(1, round(deadline - monotonic()))
+            config.timeout_graceful_shutdown = 1
             runner.should_exit = True
         await task
         return await _drained(server, deadline)

@@ -12,6 +12,7 @@ from idmerge.cli.messages import tell, tell_note
 from idmerge.cli.options import is_given
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
+from idmerge.errors import LogError
 
 if TYPE_CHECKING:
     from idmerge.server.server import Server
@@ -78,7 +79,7 @@ def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float)
         lag = server.pipeline.lag()
     if not is_applied:
         why = f": {server.pipeline.failure}" if server.pipeline.failure else ""
-        raise click.ClickException(
+        raise LogError(
             f"{lag.bytes:,} bytes of the log were not applied within {grace:g} seconds{why}; they are on "
             "disk, and the next start applies them"
         )

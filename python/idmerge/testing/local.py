@@ -1,0 +1,164 @@
+"""A server that a test runs, to ask what an application has sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from idmerge.errors import IdmergeError
+from idmerge.policy import check_api
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from idmerge.policy import Api
+
+PATIENCE = 60.0
+"""Seconds after which what a server should have done in one is an error."""
+_SETTINGS = """\
+[[project]]
+name = "test"
+token = "test-token"
+secret = "test-secret"
+api = "{api}"
+"""
+
+
+class LocalServer:
+    """A server on this machine, and what it has taken (`server`).
+
+    Attributes:
+        url: The address, which SDKs are given as their host.
+        token: The token of its project.
+        secret: The secret of its project, by which it can be read.
+
+    Examples:
+        >>> import json
+        >>> from urllib.request import urlopen
+        >>> from idmerge.testing import server
+        >>> ana = {"token": "test-token", "distinct_id": "ana"}
+        >>> events = [{"event": "View", "properties": ana}]
+        >>> events += [{"event": "$create_alias", "properties": ana | {"alias": "crm-17"}}]
+        >>> with server() as local:
+        ...     answer = urlopen(f"{local.url}/track", json.dumps(events).encode()).read()
+        ...     found = len(local.events()), local.cluster("ana"), local.resolve("crm-17")
+        >>> answer, found
+        (b'1', (2, ['ana', 'crm-17'], 'ana'))
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.token = "test-token"  # noqa: S105 - as in `_SETTINGS`
+        self.secret = "test-secret"  # noqa: S105 - as in `_SETTINGS`
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return all events that it has taken, each under the canonical ID of its sender."""
+        lines = self._read("/api/2.0/export?from_date=0002-01-01&to_date=9998-12-31")
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def cluster(self, distinct_id: str) -> list[str]:
+        """Return the IDs of the person who has this ID, in the order in which they became known."""
+        found: list[str] = self._ids(distinct_id)["distinct_ids"]
+        return found
+
+    def resolve(self, distinct_id: str) -> str:
+        """Return the canonical ID of the person who has this ID."""
+        canonical: str = self._ids(distinct_id)["canonical_id"]
+        return canonical
+
+    def _ids(self, distinct_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._read(f"/api/ids/{quote(distinct_id, safe='')}"))
+        return found
+
+    def _read(self, path: str) -> bytes:
+        deadline = time.monotonic() + PATIENCE
+        while json.loads(self._asked("/health"))["lag_bytes"]:
+            if time.monotonic() > deadline:
+                raise IdmergeError(f"the server is still behind its log after {PATIENCE:.0f} seconds")
+            time.sleep(0.02)
+        return self._asked(path)
+
+    def _asked(self, path: str) -> bytes:
+        from urllib.request import Request, urlopen  # noqa: PLC0415 - it loads SSL
+
+        credentials = base64.b64encode(f"{self.secret}:".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}"}
+        request = Request(f"{self.url}{path}", headers=headers)  # noqa: S310 - of this machine
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - of this machine
+            found: bytes = answer.read()
+            return found
+
+
+@contextmanager
+def server(
+    directory: str | os.PathLike[str] | None = None, *, api: Api = "original"
+) -> Iterator[LocalServer]:
+    """Run a server while the block runs, for a test of what an application sends.
+
+    Args:
+        directory: Where its files are and stay; by default a new directory, which is removed.
+        api: The API of its project, if the directory is new (SPEC 2).
+
+    Yields:
+        The server. What has been acknowledged is in its answers.
+
+    Raises:
+        IdmergeError: It does not start; the text has what it said.
+        PolicyError: There is no such API.
+
+    Examples:
+        >>> import json
+        >>> from urllib.request import urlopen
+        >>> from idmerge.testing import server
+        >>> with server() as local:
+        ...     properties = {"token": local.token, "distinct_id": "ana"}
+        ...     event = json.dumps({"event": "View", "properties": properties})
+        ...     answer = urlopen(f"{local.url}/track", event.encode()).read()
+        ...     [taken] = local.events()
+        >>> answer, taken["event"], taken["properties"]["distinct_id"]
+        (b'1', 'View', 'ana')
+    """
+    check_api(api)
+    if directory is None:
+        with TemporaryDirectory(prefix="idmerge-") as made, server(made, api=api) as running:
+            yield running
+        return
+    settings = Path(directory, "idmerge.toml")
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    if not settings.exists():
+        settings.touch(0o600)
+        settings.write_text(_SETTINGS.format(api=api), "utf-8")
+    command = [sys.executable, "-m", "idmerge", "serve", str(directory), "--port", "0"]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield LocalServer(_address(process))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Return the address at which a server that starts listens, once it does."""
+    said = []
+    for line in process.stdout or ():
+        said.append(line)
+        found = re.search(r"listening on (http://\S+)", line)
+        if found:
+            return found[1]
+    raise IdmergeError(f"the server does not start: {''.join(said).strip()}")

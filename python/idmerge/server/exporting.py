@@ -19,7 +19,7 @@ from idmerge.events import SENT_ID, ids_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from idmerge import Resolver
+    from idmerge.resolver import Resolver
     from idmerge.policy import Api
     from idmerge.server.records import Record
     from idmerge.server.requests import Request

@@ -173,6 +173,7 @@ def test_an_event_that_is_missing_is_found() -> None:
     assert run("migrate", "--verify", "new", code=1).stdout.splitlines() == [
         "read        3 events, 3 IDs and 2 people of the plan",
         "planned     4 events",
+        "altered     events.ndjson: not as written",
     ]
 
 

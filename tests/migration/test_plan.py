@@ -307,7 +307,7 @@ def test_wrong_values_are_refused_before_anything_is_read() -> None:
         ({"floor": "yesterday"}, ValueError, "floor must be a time such as .*got 'yesterday'"),
         ({"user_id": "("}, ValueError, "user_id is no regular expression"),
         ({"user_id": 7}, TypeError, "user_id must be a regular expression or a callable, got int"),
-        ({"policy": Policy.simplified()}, PolicyError, "a migration reads the Original API alone"),
+        ({"policy": Policy.simplified()}, PolicyError, "a migration begins at the Original API"),
     ]
     for arguments, kind, message in wrong:
         with pytest.raises(kind, match=message):

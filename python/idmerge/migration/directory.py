@@ -2,19 +2,21 @@
 
 ``associations.ndjson``, ``events.ndjson`` and ``profiles.ndjson`` are imported in this order.
 ``mapping.ndjson`` has a row for each ID, ``plan.json`` the report and the settings, and
-``report.html`` the report as a page.
+``report.html`` the report as a page. The plan has the SHA-256 of each file of lines.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge._json_decoding import decoded_or_none
+from idmerge._json_decoding import WrittenInteger, decoded_or_none
 from idmerge.errors import FileFormatError, MigrationError
 from idmerge.files import check_replaceable_directory, replacing_directory, scan
 from idmerge.files.pieces import BadLine
@@ -25,13 +27,14 @@ from idmerge.resolver import Resolver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from idmerge.migration.planning import Planned
 
 FORMAT = 1
 """The format of the directory."""
 ASSOCIATIONS, EVENTS, PROFILES = "associations.ndjson", "events.ndjson", "profiles.ndjson"
 MAPPING, PLAN, PAGE = "mapping.ndjson", "plan.json", "report.html"
 NAMES = {ASSOCIATIONS, EVENTS, PROFILES, MAPPING, PLAN, PAGE}
+LINES = (ASSOCIATIONS, EVENTS, PROFILES, MAPPING)
+"""The files of lines."""
 _COUNTS = ("events", "identity_events", "associations")
 MOST_DIFFERENCES = 20
 """Differences that are listed; all are counted."""
@@ -69,8 +72,8 @@ class Verdict:
         >>> verdict = migration.verify("new")
         >>> bool(verdict), verdict.ids, verdict.people, verdict.differing, verdict.differences
         (True, 160, 75, 0, ())
-        >>> verdict.events, verdict.planned_events, verdict.refused
-        (596, 596, 0)
+        >>> verdict.events, verdict.planned_events, verdict.refused, verdict.altered
+        (596, 596, 0, ())
     """
 
     events: int
@@ -87,10 +90,13 @@ class Verdict:
     """IDs whose person differs."""
     differences: tuple[Difference, ...]
     """The first of them."""
+    altered: tuple[str, ...]
+    """The files that are not as they were written."""
 
     def __bool__(self) -> bool:
-        """Return whether nothing differs, is missing or is refused."""
-        return not self.differing and not self.refused and self.events == self.planned_events
+        """Return whether nothing differs, is missing, is refused or was altered."""
+        is_whole = self.events == self.planned_events and not self.altered
+        return is_whole and not self.differing and not self.refused
 
 
 def check_directory(path: str) -> None:
@@ -115,19 +121,33 @@ def writing(path: str) -> Iterator[Path]:
         yield directory
 
 
-def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write ``rows`` as JSON, an object a line, and return how many there were."""
-    count = 0
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write ``rows`` as JSON, an object a line, and return the SHA-256 of the file."""
+    digest = hashlib.sha256()
+    with path.open("wb") as stream:
         for row in rows:
-            stream.write(f"{json.dumps(row)}\n")
-            count += 1
-    return count
+            line = f"{_json_of(row)}\n".encode("ascii")
+            digest.update(line)
+            stream.write(line)
+    return digest.hexdigest()
 
 
-def write_mapping(path: Path, rows: Iterable[Planned]) -> None:
-    """Write the planned mapping."""
-    write_lines(path, (row._asdict() for row in rows))
+def _json_of(row: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(row, allow_nan=False)
+    except ValueError:
+        return json.dumps(_in_json(row), allow_nan=False)
+
+
+def _in_json(value: Any) -> Any:
+    """Return a value whose numbers JSON has: what is no number is null, a long integer a text."""
+    if isinstance(value, dict):
+        return {key: _in_json(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_in_json(each) for each in value]
+    if not isinstance(value, float) or isfinite(value):
+        return value
+    return value.digits if isinstance(value, WrittenInteger) else None
 
 
 def write_plan(path: Path, content: Mapping[str, Any]) -> None:
@@ -154,7 +174,7 @@ def verify(path: str, on_bytes: Callable[[int], object] = lambda _count: None) -
         True
     """
     directory = Path(path)
-    planned_events = _planned_events(directory)
+    planned_events, digests = _plan(directory)
     resolver = Resolver(Policy.simplified(), "identified")
     events = refused = 0
     for name in (ASSOCIATIONS, EVENTS):
@@ -175,6 +195,7 @@ def verify(path: str, on_bytes: Callable[[int], object] = lambda _count: None) -
         refused=refused,
         differing=len(first) + sum(1 for _ in differences),
         differences=first,
+        altered=tuple(name for name in LINES if _digest_of(directory / name) != digests.get(name)),
     )
 
 
@@ -212,8 +233,17 @@ def _planned(path: Path, on_bytes: Callable[[int], object]) -> Iterator[tuple[st
                 yield row["migrated_id"], row["person"]
 
 
-def _planned_events(directory: Path) -> int:
-    """Return the number of events that a migration wrote.
+def _digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None if there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _plan(directory: Path) -> tuple[int, Mapping[str, str]]:
+    """Return the number of events that a migration wrote, and the SHA-256 of each of its files.
 
     Raises:
         MigrationError: The directory is none of a migration, or of another format.
@@ -226,12 +256,14 @@ def _planned_events(directory: Path) -> int:
         raise MigrationError(
             f"{directory / PLAN}: the migration has format {found!r:.20}, and this version reads {FORMAT}"
         )
-    report = plan.get("report")
+    report, digests = plan.get("report"), plan.get("files")
     counts: list[Any] = [report.get(name) if isinstance(report, dict) else None for name in _COUNTS]
     if not all(isinstance(count, int) for count in counts):
         raise MigrationError(f"{directory / PLAN}: the report lacks {', '.join(_COUNTS)}")
+    if not isinstance(digests, dict):
+        raise MigrationError(f"{directory / PLAN}: the plan lacks the digests of its files")
     events, identity_events, associations = counts
-    return int(events - identity_events + associations)
+    return int(events - identity_events + associations), digests
 
 
 def _check_own(target: Path) -> None:

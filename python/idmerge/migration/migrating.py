@@ -22,7 +22,6 @@ from idmerge.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from idmerge.files import RereadableFile, Source
     from idmerge.files.dialects import Dialect
@@ -172,18 +171,14 @@ class Migration:
             OSError: A file cannot be opened, or the disk is full.
         """
         with directory.writing(os.fspath(path)) as new:
-            directory.write_lines(new / directory.ASSOCIATIONS, self.associations())
-            directory.write_lines(new / directory.EVENTS, self.events(on_bytes))
+            lines = {directory.ASSOCIATIONS: self.associations(), directory.EVENTS: self.events(on_bytes)}
             if profiles:
-                updates = self.updates(profiles, on_bytes, on_bad)
-                directory.write_lines(new / directory.PROFILES, updates)
-            self._describe(new)
-
-    def _describe(self, new: Path) -> None:
-        directory.write_mapping(new / directory.MAPPING, self.mapping())
-        content = {"settings": self._settings, "report": self.report.to_dict()}
-        directory.write_plan(new / directory.PLAN, content)
-        (new / directory.PAGE).write_bytes(self.report.html().encode("utf-8", "backslashreplace"))
+                lines[directory.PROFILES] = self.updates(profiles, on_bytes, on_bad)
+            lines[directory.MAPPING] = (row._asdict() for row in self.mapping())
+            digests = {name: directory.write_lines(new / name, rows) for name, rows in lines.items()}
+            content = {"settings": self._settings, "report": self.report.to_dict(), "files": digests}
+            directory.write_plan(new / directory.PLAN, content)
+            (new / directory.PAGE).write_bytes(self.report.html().encode("utf-8", "backslashreplace"))
 
     def __repr__(self) -> str:
         """Show the report in brief."""

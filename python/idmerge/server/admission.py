@@ -26,7 +26,7 @@ MAX_PROPERTIES = 255
 MAX_ITEM = 2**20
 """Bytes of an item with its end; longer ones are not decoded."""
 MAX_NAME = 255
-"""Characters of an event's name and of an ID."""
+"""Characters of an event's name, and of the insert ID that an answer shows."""
 OLDEST = 5 * 24 * 3600 * 1000
 """Milliseconds that the time of an event by ``/track`` may lie before its receipt."""
 AHEAD = 3600 * 1000

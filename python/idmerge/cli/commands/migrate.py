@@ -271,13 +271,17 @@ def _verify(path: str) -> None:
     """Compare the people of a directory with its plan, and print the answer.
 
     Raises:
-        MigrationError: They differ.
+        MigrationError: They differ, or a file was altered.
     """
     with progress("verifying", size_of(path), then="comparing") as bar:
         verdict = migration.verify(path, bar.advance)
     print_lines(_answer(verdict))
     if not verdict:
-        raise MigrationError(f"{path}: the events do not show the people of the plan")
+        raise MigrationError(
+            f"{path}: the events do not show the people of the plan"
+            if verdict.differing or verdict.refused
+            else f"{path}: the files are not those that were written"
+        )
 
 
 def _answer(verdict: Verdict) -> Iterator[str]:
@@ -291,6 +295,8 @@ def _answer(verdict: Verdict) -> Iterator[str]:
         yield labelled("planned", f"{counted(verdict.planned_events, 'event')}")
     if verdict.refused:
         yield labelled("refused", f"{counted(verdict.refused, 'identity event')}, with the whole batch")
+    if verdict.altered:
+        yield labelled("altered", f"{', '.join(verdict.altered)}: not as written")
     for place, (each, planned, found) in enumerate(verdict.differences):
         to = "is not in the plan" if planned is None else f"is planned as {printable(planned)}"
         label = "" if place else "differing"

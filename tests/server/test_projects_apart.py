@@ -1,0 +1,97 @@
+"""Every endpoint with the keys of another project: it writes to, and reads from, its own alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from idmerge import Resolver
+from idmerge.server.handling import NOT_KEPT, STREAMS, handled
+from idmerge.server.pipeline import Lag
+from idmerge.server.reading import read
+from idmerge.server.requests import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from idmerge.policy import Api
+
+NOW = 1_700_000_000_000
+CALL = {"type": "track", "event": "Paid", "userId": "ana"}
+EVENT = {"event": "Paid", "properties": {"distinct_id": "ana"}}
+UPDATE = {"$distinct_id": "ana", "$group_key": "firm", "$group_id": "acme", "$set": {"plan": "pro"}}
+BODIES = {
+    **{f"/{route}": [EVENT if stream == "events" else UPDATE] for route, stream in STREAMS.items()},
+    **{f"/{route}": [EVENT] for route in NOT_KEPT},
+    "/import": [EVENT],
+    "/v1/batch": {"batch": [CALL]},
+    "/v1/track": CALL,
+}
+
+
+class Project(NamedTuple):
+    name: str
+    token: str
+    secret: str
+    accounts: tuple[str, ...] = ()
+    api: Api = "original"
+
+
+SHOP = Project("shop", "shop-token", "shop-secret", ("shop.user:shop-password",))
+NEWS = Project("news", "news-token", "news-secret", ("news.user:news-password",))
+OWN = ["news-token:", "news-secret:", "news.user:news-password"]
+WRONG = ["shop.user:news-password", "news.user:shop-password", "ünïcode:", ":", "news:"]
+
+
+class State:
+    """Remembers of which projects somebody has read."""
+
+    projects: Sequence[Project] = (SHOP, NEWS)
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def resolver(self, project: str) -> Any:
+        self.read.append(project)
+        return Resolver(history=True)
+
+    def problem(self) -> None:
+        return None
+
+    def lag(self) -> Lag:
+        return Lag(0, 0.0)
+
+
+def request(path: str, user: str, *, query: bytes = b"", body: Any = None) -> Request:
+    headers = {
+        b"authorization": b"Basic " + base64.b64encode(user.encode()),
+        b"content-type": b"application/json",
+    }
+    method, content = ("GET", b"") if body is None else ("POST", json.dumps(body).encode())
+    return Request(method, path, query, headers, content)
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])
+def test_nothing_is_written_to_another_project(path: str, query: bytes) -> None:
+    kept = set()
+    for user in [*OWN, *WRONG]:
+        done = handled(request(path, user, query=query, body=BODIES[path]), State.projects, NOW)
+        names = {record.project for record in done.records}
+        assert names <= {"news"}, user
+        assert not names or user in OWN
+        assert not any(key in done.answer.body.decode() for key in (SHOP.secret, NEWS.secret, "password"))
+        kept |= names
+    assert kept == ({"news"} if path.removeprefix("/") not in NOT_KEPT else set())
+
+
+@pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])
+def test_nothing_is_read_of_another_project(query: bytes) -> None:
+    for user in [*OWN, *WRONG, "shop-token:", "shop-secret:x"]:
+        state = State()
+        status = read(request("/api/ids/ana", user, query=query), state).status
+        is_readers = user in OWN[1:] and not (user == OWN[2] and query == b"project_id=shop")
+        assert (status, state.read) == ((200, ["news"]) if is_readers else (401, [])), user

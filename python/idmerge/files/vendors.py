@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import DialectError
 from idmerge.events import DEVICE, HOT_SHARD, IDENTITY_EVENTS, USER
-from idmerge.files.dialects import Dialect
+from idmerge.files.dialects import RESOLVED, WAREHOUSE, Dialect
 from idmerge.files.names import EVENT, ID, INSERT_ID, PROPERTIES, TIME
 
 if TYPE_CHECKING:
@@ -180,6 +180,8 @@ class VendorDialect(Dialect):
         call = self._call_of(there)
         if call is not None:
             return self._event_of_call(call, name, properties, fields if self.own_id else properties)
+        if name == "$merge" and _PAIR in properties and not self.own_id and self.api != "simplified":
+            return {EVENT: name, PROPERTIES: properties}  # Mixpanel's own, in rows like PostHog's.
         return {EVENT: _ordinary(name), PROPERTIES: properties}
 
     def _call_of(self, row: Mapping[str, Any]) -> Call | None:
@@ -256,7 +258,7 @@ POSTHOG = VendorDialect(
     title="PostHog",
     fields=((TIME, ("timestamp",)), (INSERT_ID, ("uuid", "id"))),
     calls=(
-        Call("$identify", "$identify", ("$anon_distinct_id",), (ID,)),
+        Call("$identify", "$identify", ("$anon_distinct_id", "$anon_id"), ("$identified_id", ID)),
         Call("$create_alias", "$create_alias", ("alias",), (ID,)),
         Call("$merge_dangerously", "$merge", (ID,), ("alias",)),
     ),
@@ -332,14 +334,20 @@ _SHAPES = (
         AMPLITUDE,
         frozenset({"event_type"}),
         frozenset({"amplitude_id", "device_id", "user_id", "event_time"}),
+        frozenset({EVENT, "event_name", "name", *WAREHOUSE.event, RESOLVED, "$distinct_id"}),
     ),
     _Shape(SNOWPLOW, frozenset({"domain_userid"}), frozenset({"collector_tstamp", "event_id", "app_id"})),
 )
 
 
 def vendor_of(keys: Collection[str]) -> VendorDialect | None:
-    """Return the product whose rows have ``keys``; None where it is none of those known."""
+    """Return the product whose rows have ``keys``; None where it is none of those known.
+
+    Rows with the ID and the time of Mixpanel's exports are of none, whatever else they have.
+    """
     known = {*keys}
+    if {ID, TIME} <= known:
+        return None
     for shape in _SHAPES:
         is_here = shape.needs <= known and shape.none_of.isdisjoint(known)
         if is_here and (not shape.one_of or not shape.one_of.isdisjoint(known)):

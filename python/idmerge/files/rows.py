@@ -19,7 +19,17 @@ from idmerge._json_columns import json_column, unicode_text
 from idmerge._json_decoding import decoded_or_none
 from idmerge._steps import EVIDENCE, OBSERVE, step_columns, step_of
 from idmerge.errors import FileFormatError
-from idmerge.events import IDENTITY_EVENTS, ORIGINALS, is_verb, operand_names, sender_of
+from idmerge.events import (
+    DEVICE,
+    IDENTITY_EVENTS,
+    ORIGINALS,
+    USER,
+    VERDICTS,
+    is_verb,
+    operand_names,
+    sender_of,
+    shown,
+)
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.hotshards import unsharded
 from idmerge.files.ids import has_odd_id, is_odd
@@ -400,7 +410,8 @@ class Rows:
                 continue
             column = links.column(name).combine_chunks()
             if name != PAIR and not is_bytes(column.type):  # Bytes may be no Unicode: an invalid ID.
-                links = links.set_column(links.column_names.index(name), name, as_text(name, column, lines))
+                texts = (as_text_of_any if is_simplified else as_text)(name, column, lines)
+                links = links.set_column(links.column_names.index(name), name, texts)
             elif name == PAIR and not is_text(column.type):
                 for line, pair in zip(lines, column.to_pylist(), strict=True):
                     if isinstance(pair, list):
@@ -456,6 +467,30 @@ def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
         return pa.nulls(len(column), pa.string())
     texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", lines))  # type: ignore[call-overload]
     return texts if isinstance(column, pa.ChunkedArray) else pa.concat_arrays(texts.chunks)
+
+
+def as_text_of_any(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
+    """Return the column called ``name`` of events of Simplified ID Merge as utf8.
+
+    There an operand counts for nothing, so that its column may be of any type, as one of another
+    meaning is (``alias``); what can be no ID is null. A reason for refusing is text in any case.
+
+    Raises:
+        TypeError: A value says whose an event is, and can be no ID.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return as_text(name, column, lines)
+    except TypeError:
+        if name in {ID, BEFORE, DEVICE, USER}:
+            raise
+    if name not in VERDICTS:
+        return pa.nulls(len(column), pa.string())
+    values = column.to_pylist()
+    return pa.array(
+        [None if value is None else as_id(value) or shown(value) for value in values], pa.string()
+    )
 
 
 def _value_text(value: Any) -> str | None:

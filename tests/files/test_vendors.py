@@ -350,6 +350,15 @@ def test_roles_that_the_caller_gives_count_before_the_products() -> None:
         assert [(link.first, link.second) for link in links] == [("d", "acme")]
 
 
+def test_a_role_may_take_the_key_of_another_one() -> None:
+    row = {"type": "identify", "anonymousId": "d", "userId": "u", "properties": {}}
+    for way in (read, scan):
+        pieces = way(
+            io.BytesIO(json.dumps(row).encode()), dialect="segment", columns={"insert_id": "$device_id"}
+        )
+        assert resolved(pieces, POLICIES["original"]) == ([], {frozenset({"u"})})
+
+
 KEYS = (
     *("event", "type", "event_type", "event_name", "properties", "traits", "event_properties"),
     *("anonymousId", "anonymous_id", "userId", "user_id", "device_id", "domain_userid", "distinct_id"),

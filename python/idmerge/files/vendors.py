@@ -170,6 +170,7 @@ class VendorDialect(Dialect):
         properties = {**inside, **beside}
         fields = {raw for key, raw in names.items() if key not in {event, nested}}
         fields |= {raw for _, raw in self.columns if self.reaches and raw in properties}
+        fields &= properties.keys()  # Another role may have taken the key of one.
         if ID not in fields:
             own = next(
                 (raw for raw in self.own_id if raw in fields and not _is_absent(properties[raw])), None

@@ -39,6 +39,7 @@ from idmerge.files.pieces import check_same_api
 from idmerge.files.properties import properties_in
 from idmerge.files.shape import BOOL, FLOAT, INTEGER, TEXT
 from idmerge.files.times import as_moments, in_utc, milliseconds
+from idmerge.files.vendors import VERBS
 from idmerge.outcome import Report
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ class Rows:
         self._check(EVENT)
         if EVENT not in self._table.column_names:
             return pa.nulls(len(self), pa.large_string())
-        names = self._column(EVENT)
+        names = self._column(EVENT) if self._names_link else ordinary_names(self._column(EVENT))
         kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
         return names.cast(pa.large_string()) if is_text(kind) else pa.nulls(len(self), pa.large_string())
 
@@ -448,6 +449,22 @@ def _check_properties(kind: pa.DataType, stored: pa.DataType) -> None:
     is_nested = pa.types.is_struct(value) or pa.types.is_map(value) or pa.types.is_null(value)
     if not is_nested and not is_text(value) and not is_bytes(value):
         raise TypeError(f"the column {PROPERTIES} must be a struct, a map or JSON text, got {kind}")
+
+
+def ordinary_names(names: Any) -> Any:
+    """Return a column of names of another product's events, of which none looks as if it linked.
+
+    One that means a link, or another event, to Mixpanel loses its ``$`` (SPEC 11).
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
+    if not is_text(kind):
+        return names
+    texts = names.cast(pa.large_string())
+    are_verbs = pc.is_in(texts, pa.array(sorted(VERBS), pa.large_string()))
+    return pc.if_else(are_verbs, pc.utf8_slice_codeunits(texts, 1), texts).cast(names.type)
 
 
 def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:

@@ -18,10 +18,10 @@ from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import CLOCKS, moment_of
 from idmerge.files.properties import properties_in
+from idmerge.files.rows import ordinary_names
 from idmerge.files.tablefiles import schema_of, table_pieces
 from idmerge.files.tables import ROWS, check_names
 from idmerge.files.tabular import renamed_in
-from idmerge.files.vendors import VERBS, ordinary_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -108,7 +108,7 @@ def _batches(  # noqa: PLR0913, PLR0917 - each is a fact about the files
             held = zip(there, names[file.path], strict=False)  # A name of events may be added.
             columns = {raw: piece.batch.column(own) for raw, own in held}
             if file.path in linkless and EVENT in columns:
-                columns[EVENT] = _ordinary(library, columns[EVENT])
+                columns[EVENT] = ordinary_names(columns[EVENT])
             moments, latest = _moments(columns, piece.batch.num_rows, latest)
             nulls = piece.batch.num_rows
             yield (
@@ -123,15 +123,6 @@ def _batches(  # noqa: PLR0913, PLR0917 - each is a fact about the files
                     schema=schema,
                 ),
             )
-
-
-def _ordinary(library: Any, names: Any) -> Any:
-    """Return the names of events that state no link by these."""
-    texts = names.to_pylist()
-    if VERBS.isdisjoint(texts):
-        return names
-    kind = names.type.value_type if library.types.is_dictionary(names.type) else names.type
-    return library.array(map(ordinary_name, texts), kind).cast(names.type)
 
 
 def _moments(columns: dict[str, Any], rows: int, latest: int) -> tuple[NDArray[np.int64], int]:

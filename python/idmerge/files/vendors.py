@@ -183,7 +183,7 @@ class VendorDialect(Dialect):
             return self._event_of_call(call, name, properties, fields if self.own_id else properties)
         if name == "$merge" and _PAIR in properties and not self.own_id and self.api != "simplified":
             return {EVENT: name, PROPERTIES: properties}  # Mixpanel's own, in rows like PostHog's.
-        return {EVENT: ordinary_name(name), PROPERTIES: properties}
+        return {EVENT: _ordinary(name), PROPERTIES: properties}
 
     def _call_of(self, row: Mapping[str, Any]) -> Call | None:
         value = row.get(self.call_key)
@@ -205,7 +205,7 @@ class VendorDialect(Dialect):
             both = {DEVICE: first, USER: second}
             properties |= {raw: own for raw, own in both.items() if _is_absent(properties.get(raw))}
         if is_ordinary or self.api == "simplified":
-            return {EVENT: ordinary_name(name), PROPERTIES: properties}
+            return {EVENT: _ordinary(name), PROPERTIES: properties}
         if call.verb == "$merge":
             return {EVENT: call.verb, PROPERTIES: properties | {_PAIR: [first, second]}}
         for raw, operand in zip(_OPERANDS[call.verb], (first, second), strict=True):
@@ -221,7 +221,7 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value)
 
 
-def ordinary_name(name: Any) -> Any:
+def _ordinary(name: Any) -> Any:
     """Return the name of an event that states no link by it."""
     return name.removeprefix("$") if isinstance(name, str) and name in VERBS else name
 

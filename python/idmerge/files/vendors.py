@@ -58,6 +58,8 @@ class VendorDialect(Dialect):
         {'$device_id': 'd1', '$user_id': 'ana', 'type': 'track', 'distinct_id': 'ana'}
     """
 
+    product: str = ""
+    """The name of the product, whatever the title says."""
     fields: Ranked = ()
     """The raw name of each field and its keys, of which the first that a row has counts."""
     call_key: str = EVENT
@@ -111,12 +113,12 @@ class VendorDialect(Dialect):
         """
         if not self.own_id:
             raise DialectError(
-                f"events of {self.title} are read from lines of JSON, not from columns, where their calls "
+                f"events of {self.product} are read from lines of JSON, not from columns, where their calls "
                 "are not known; export them as JSON, or read them as they are (--dialect flat)"
             )
         if self.api != "simplified" and ID not in names:
             raise DialectError(
-                f"rows of {self.title} in columns have no calls that state links, and no {ID}: give "
+                f"rows of {self.product} in columns have no calls that state links, and no {ID}: give "
                 "--api simplified, which joins the device and the user of a row (in Python a resolver with "
                 f"Policy.simplified()), or say which column is the ID (--column {ID}=…)"
             )
@@ -233,6 +235,7 @@ _CALLS = (
 SEGMENT = VendorDialect(
     name="segment",
     title="Segment",
+    product="Segment",
     event=(EVENT, "type"),
     properties=(PROPERTIES, "traits"),
     fields=(
@@ -253,10 +256,11 @@ SEGMENT = VendorDialect(
     calls=_CALLS,
     nameless=("anonymous_id",),
 )
-RUDDERSTACK = replaced(SEGMENT, name="rudderstack", title="RudderStack")
+RUDDERSTACK = replaced(SEGMENT, name="rudderstack", title="RudderStack", product="RudderStack")
 POSTHOG = VendorDialect(
     name="posthog",
     title="PostHog",
+    product="PostHog",
     fields=((TIME, ("timestamp",)), (INSERT_ID, ("uuid", "id"))),
     calls=(
         Call("$identify", "$identify", ("$anon_distinct_id", "$anon_id"), ("$identified_id", ID)),
@@ -267,6 +271,7 @@ POSTHOG = VendorDialect(
 AMPLITUDE = VendorDialect(
     name="amplitude",
     title="Amplitude",
+    product="Amplitude",
     event=("event_type",),
     properties=("event_properties",),
     fields=(
@@ -280,6 +285,7 @@ AMPLITUDE = VendorDialect(
 SNOWPLOW = VendorDialect(
     name="snowplow",
     title="Snowplow",
+    product="Snowplow",
     event=("event_name", EVENT),
     properties=(),
     fields=(

@@ -49,6 +49,13 @@ def test_the_note_names_the_product_where_a_role_is_given() -> None:
     assert "rows of Segment in columns have no calls" in told
 
 
+@pytest.mark.parametrize("file", ["segment.ndjson", "segment_tracks.csv"])
+def test_a_user_whose_key_another_role_has_taken_is_named(file: str, tmp_path: Path) -> None:
+    key = "user_id" if file.endswith(".csv") else "userId"
+    told = run("resolve", DATA / file, "--column", f"distinct_id={key}", "-o", tmp_path / "o.csv").stderr
+    assert f"read as: columns distinct_id={key} ({key} is no $user_id then, and links nothing)" in told
+
+
 def test_anonymous_ids_that_are_no_uuid4_name_the_format_that_takes_them(tmp_path: Path) -> None:
     output = ("-o", tmp_path / "o.csv")
     told = run("resolve", DATA / "posthog.ndjson", *output).stderr

@@ -127,6 +127,21 @@ class VendorDialect(Dialect):
         """Return the dialect of rows whose links are those of ``api``."""
         return self if api == self.api else replaced(self, api=api)
 
+    def settled(self, keys: Collection[str], inside: Collection[str] | None = None) -> Dialect:
+        """Return the dialect of rows that have ``keys``.
+
+        Its title also names the devices and users that another role has taken, so that they link
+        nothing.
+        """
+        dialect = super().settled(keys, inside)
+        taken = [
+            f"{key} is no {raw} then, and links nothing"
+            for raw, spelt in self.fields
+            for key, role in self.columns
+            if raw in {DEVICE, USER} and key in spelt and role != raw
+        ]
+        return replaced(dialect, title=f"{dialect.title} ({', '.join(taken)})") if taken else dialect
+
     def is_event(self, keys: Collection[str]) -> bool:
         """Return whether a row with ``keys`` is an event: it has a name, or needs none."""
         return super().is_event(keys) or not {*self.nameless}.isdisjoint(keys)

@@ -2,9 +2,10 @@
 //! lists' items.
 //!
 //! The answers of query APIs are such pages: `{"status": "ok", "results": [{…}, {…}]}`, or with
-//! `{"events": […]}` as `results`; so are the batches of other products. What stands beside the list is passed over. A page without a
-//! list becomes the byte [`NO_LIST`] and its first keys, `["error"]`: no JSON, so that it is not
-//! taken for an event, and its reader can say what it has. Memory is that of the text of one call.
+//! `{"events": […]}` as `results`; so are the batches of other products. What stands beside the
+//! list is passed over. A page without a list becomes the byte [`NO_LIST`] and its first keys,
+//! `["error"]`: no JSON, so that it is not taken for an event, and its reader can say what it has.
+//! Memory is that of the text of one call.
 
 use crate::array::{ArrayLines, NO_END, no_object};
 use crate::beginning::Keys;

@@ -1,8 +1,8 @@
 //! Lines of events of any dialect as lines of the raw shape.
 //!
-//! A [`Dialect`] names the keys of an event's fields, and a [`Vendor`] what is more of it in rows of
-//! another product. A [`Transcoder`] copies the values of a line
-//! as they stand under their raw names, `{"event": …, "properties": {…}}`, which the scanner reads.
+//! A [`Dialect`] names the keys of an event's fields, and a [`Vendor`] what is more of it in rows
+//! of another product. A [`Transcoder`] copies the values of a line as they stand under their raw
+//! names, `{"event": …, "properties": {…}}`, which the scanner reads.
 //!
 //! # Invariants
 //!

@@ -93,9 +93,9 @@ impl Beginning {
     }
 }
 
-/// The fields of another product's rows with their keys, those of an event's ID, the names of events
-/// that are left to the caller, the key of a call with those that are left, and the value of the
-/// call that links two fields, with these.
+/// The fields of another product's rows with their keys, those of an event's ID, the names of
+/// events that are left to the caller, the key of a call with those that are left, and the value of
+/// the call that links two fields, with these.
 type VendorFacts = (
     Vec<(String, Vec<String>)>,
     Vec<String>,

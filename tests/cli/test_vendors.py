@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import run
+from command_line import error_of, run
 
 DATA = Path(__file__).parents[1] / "data" / "vendors"
 D1 = "5c3c0e5d-9a1f-4c39-8f8e-3e7a9d2d6a11"
@@ -40,6 +40,20 @@ def test_events_that_state_no_link_by_themselves_name_the_api_that_joins_them(
     assert note.startswith(f"no event of {TITLES[name]} states a link by itself")
     assert "--api simplified" in note
     assert notes(run(command, DATA / f"{name}.ndjson", *output, "--api", "simplified").stderr) == []
+
+
+def test_the_note_names_the_product_where_a_role_is_given() -> None:
+    (note,) = notes(run("resolve", DATA / "amplitude.ndjson", "--column", "time=client_event_time").stderr)
+    assert note.startswith("no event of Amplitude states a link by itself")
+    told = error_of("resolve", DATA / "segment_tracks.csv", "--column", "time=sent_at")
+    assert "rows of Segment in columns have no calls" in told
+
+
+@pytest.mark.parametrize("file", ["segment.ndjson", "segment_tracks.csv"])
+def test_a_user_whose_key_another_role_has_taken_is_named(file: str, tmp_path: Path) -> None:
+    key = "user_id" if file.endswith(".csv") else "userId"
+    told = run("resolve", DATA / file, "--column", f"distinct_id={key}", "-o", tmp_path / "o.csv").stderr
+    assert f"read as: columns distinct_id={key} ({key} is no $user_id then, and links nothing)" in told
 
 
 def test_anonymous_ids_that_are_no_uuid4_name_the_format_that_takes_them(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,3 +100,13 @@ def test_a_journal_and_a_table_are_examined_by_their_api(tmp_path: Path) -> None
         "event,time,insert_id,user_id,device_id\nView,1,a,,d\nLog In,2,b,ana,d\nLog In,3,c,ben,d\n"
     )
     assert codes(examine(table, api="simplified")) == {"shared-device", "no-anonymous-history"}
+
+
+@pytest.mark.rule("11.columns")
+def test_names_of_another_products_events_in_columns_are_no_links(tmp_path: Path) -> None:
+    names = ["$identify", "Paid", "$merge"]
+    columns = {"event_type": names, "device_id": ["d", "d", None], "user_id": ["ana", None, "ben"]}
+    pq.write_table(pa.table({**columns, "event_time": ["2024-05-02 10:00:00"] * 3}), tmp_path / "t.parquet")
+    diagnosis = examine(tmp_path / "t.parquet", api="simplified")
+    assert (diagnosis.overview.events, diagnosis.overview.links) == (3, 1)
+    assert "verb-not-allowed" not in codes(diagnosis)

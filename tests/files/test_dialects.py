@@ -87,6 +87,13 @@ def test_an_object_without_the_name_of_an_event_is_refused_with_its_keys() -> No
         dialects.PIPELINE.event_of({"action": "A"})
 
 
+@pytest.mark.rule("11.found")
+def test_a_column_with_two_roles_is_an_error() -> None:
+    for dialect in (dialects.FLAT, BUILT_IN["segment"]):
+        with pytest.raises(DialectError, match="'uid' is given two roles; .* leave user_id out"):
+            dialect.with_columns({"distinct_id": "uid", "user_id": "uid"})
+
+
 def test_roles_given_by_the_caller_count_before_the_known_spellings() -> None:
     columns = {"event": "action", "distinct_id": "user_id", "time": "at"}
     dialect = dialects.FLAT.with_columns(columns)

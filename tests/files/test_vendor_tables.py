@@ -78,6 +78,36 @@ def test_names_of_events_in_columns_state_no_links(as_text: bool, tmp_path: Path
     assert stitched.column("distinct_id").to_pylist() == ["ana", "ana", "ana", "ben", "ben", "ana"]
 
 
+@pytest.mark.rule("11.columns")
+@pytest.mark.parametrize("is_encoded", [True, False])
+def test_names_of_events_in_sorted_columns_state_no_links(is_encoded: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    rows = [
+        {"event_type": "$identify", "device_id": "d", "user_id": "ana", "mp_processing_time_ms": 5},
+        {"event_type": "Paid", "device_id": "d", "user_id": None, "mp_processing_time_ms": 3},
+        {"event_type": None, "device_id": "d", "user_id": "ben", "mp_processing_time_ms": 9},
+    ]
+    table = pa.Table.from_pylist(rows)
+    if is_encoded:
+        table = table.set_column(0, "event_type", table.column(0).dictionary_encode())
+    pq.write_table(table, tmp_path / "t.parquet")
+    report: list[Any] = []
+    stitched = pa.table(
+        idmerge.stitch(tmp_path / "t.parquet", api="simplified", sort=True, on_report=report.append)
+    )
+    assert stitched.column("distinct_id").to_pylist() == ["ana", "ana", "ben"]
+    assert stitched.column("event").cast(pa.string()).to_pylist() == ["Paid", "identify", None]
+
+
+@pytest.mark.rule("11.other products", "11.columns")
+def test_a_table_without_names_of_events_is_sorted(tmp_path: Path) -> None:
+    columns = {"anonymous_id": ["d", "d"], "user_id": ["ana", None], "mp_processing_time_ms": [5, 3]}
+    table = pa.table({**columns, "received_at": ["2024-05-02", "2024-05-01"], "sent_at": ["b", "a"]})
+    pq.write_table(table, tmp_path / "identifies.parquet")
+    stitched = pa.table(idmerge.stitch(tmp_path / "identifies.parquet", api="simplified", sort=True))
+    assert stitched.column("received_at").to_pylist() == ["2024-05-01", "2024-05-02"]
+    assert stitched.column("distinct_id").to_pylist() == ["ana", "ana"]
+
+
 @pytest.mark.parametrize(("file", "name"), TABLES.items())
 def test_tables_of_a_product_are_stitched_in_memory_and_as_files(
     file: str, name: str, tmp_path: Path

@@ -106,6 +106,17 @@ def test_a_product_is_known_by_its_keys(keys: tuple[str, ...], name: str) -> Non
         ("event_name", "user_id", "device_id", "time"),
         ("anonymous_id", "user_id", "event"),
         ("type", "record"),
+        ("event", "distinct_id", "time", "event_type", "user_id"),
+        ("event", "event_type", "user_id"),
+        ("event", "distinct_id", "time", "anonymousId", "userId", "type"),
+        ("event", "distinct_id", "time", "anonymousId", "channel"),
+        ("event", "distinct_id", "time", "anonymous_id", "received_at", "sent_at"),
+        ("event_name", "distinct_id", "time", "event_type", "device_id"),
+        ("event_name", "distinct_id", "time", "domain_userid", "app_id"),
+        ("event_id", "name", "distinct_id", "event_type", "device_id"),
+        ("mp_event_name", "distinct_id", "event_type", "user_id"),
+        ("distinct_id", "resolved_distinct_id", "event_type", "user_id"),
+        ("$distinct_id", "$properties", "event_type", "user_id"),
     ],
 )
 def test_keys_that_others_have_too_are_of_no_product(keys: tuple[str, ...]) -> None:
@@ -286,6 +297,36 @@ def test_an_alias_without_its_other_id_is_malformed() -> None:
             assert outcomes == ["MALFORMED"]
 
 
+@pytest.mark.rule("11.calls")
+@pytest.mark.parametrize("api", ["original", "legacy"])
+@pytest.mark.parametrize(
+    "beside", [{"timestamp": 1, "uuid": "x"}, {"timestamp": 1, "uuid": "x", "distinct_id": "ana"}]
+)
+def test_mixpanels_own_links_count_in_rows_that_look_like_posthogs(beside: dict[str, Any], api: Api) -> None:
+    pairs: list[tuple[str, dict[str, Any]]] = [
+        ("$identify", {"distinct_id": "ana", "$identified_id": "ana", "$anon_id": D1}),
+        ("$identify", {"distinct_id": D1, "$identified_id": "ana", "$anon_distinct_id": D2}),
+        ("$merge", {"$distinct_ids": ["ana", "crm-17"]}),
+        ("$create_alias", {"distinct_id": "ana", "alias": "old"}),
+    ]
+    events = [{"event": name, "properties": properties} for name, properties in pairs]
+    text = "".join(json.dumps({**event, **beside}) + "\n" for event in events).encode()
+    expected = reference.Resolver(POLICIES[api])
+    outcomes = [outcome.name for event in events if (outcome := expected.apply(event)) is not None]
+    for way in (read, scan):
+        seen: list[Any] = []
+        pieces = way(
+            io.BytesIO(text), api=api, on_dialect=lambda _path, dialect, seen=seen: seen.append(dialect)
+        )
+        told, clusters = resolved(pieces, POLICIES[api])
+        assert [dialect.name for dialect in seen] == ["posthog"]
+        assert told == outcomes
+        linked = {own for link in pairs for own in link[1].values() if isinstance(own, str)} | {"crm-17"}
+        assert {own for cluster in clusters for own in cluster} <= linked
+        for cluster in clusters:
+            assert all({*expected.members(own)} == {*cluster} for own in cluster)
+
+
 @pytest.mark.rule("11.nothing by default")
 def test_bad_rows_are_named_by_their_lines() -> None:
     lines = [json.dumps(TRACK), '{"foo": 1}', "{", "[]", json.dumps({**TRACK, "type": "page"})]
@@ -307,6 +348,15 @@ def test_roles_that_the_caller_gives_count_before_the_products() -> None:
         pieces = list(way(io.BytesIO(line), dialect="segment", columns={"user_id": "accountId"}))
         links = [link for piece in pieces for link in piece.judged(piece.apply_to(resolver))]
         assert [(link.first, link.second) for link in links] == [("d", "acme")]
+
+
+def test_a_role_may_take_the_key_of_another_one() -> None:
+    row = {"type": "identify", "anonymousId": "d", "userId": "u", "properties": {}}
+    for way in (read, scan):
+        pieces = way(
+            io.BytesIO(json.dumps(row).encode()), dialect="segment", columns={"insert_id": "$device_id"}
+        )
+        assert resolved(pieces, POLICIES["original"]) == ([], {frozenset({"u"})})
 
 
 KEYS = (

@@ -88,6 +88,21 @@ def test_columns_of_users_and_devices_need_no_distinct_id(spark: SparkSession) -
     assert found == [(0, "ana", "$device:d"), (1, "ana", "ana"), (2, "ben", "ben")]
 
 
+def test_names_of_another_products_events_state_no_links_in_columns(spark: SparkSession) -> None:
+    from idmerge.spark import links, stitch
+
+    rows = [(0, "$identify", "d", "ana"), (1, "Paid", "d", None), (2, "$merge", None, "ben")]
+    frame = spark.createDataFrame(rows, "at int, event_type string, device_id string, user_id string")
+    stated = links(frame, order="at", api="simplified").collect()
+    assert sorted(map(tuple, stated)) == [
+        (0, 13, "$device:d", "ana"),
+        (1, 8, "$device:d", "$device:d"),
+        (2, 8, "ben", "ben"),
+    ]
+    found = stitch(frame, order="at", api="simplified").select("at", "distinct_id").collect()
+    assert sorted(map(tuple, found)) == [(0, "ana"), (1, "ana"), (2, "ben")]
+
+
 def test_links_that_the_api_has_not_are_as_if_never_sent(spark: SparkSession) -> None:
     from idmerge.spark import resolve
 

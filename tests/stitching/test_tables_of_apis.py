@@ -359,3 +359,35 @@ def test_a_hot_shard_s_event_has_its_user_and_its_device() -> None:
     stitched = idmerge.stitch(table, policy=Policy.simplified(), on_report=lambda _: None)
     assert stitched["distinct_id"].to_pylist() == ["ana", "ana"]
     assert stitched["event"].to_pylist() == ["Log In", "View"]
+
+
+@pytest.mark.parametrize("name", ["alias", "$anon_id", "$identified_id", "identified_id"])
+@pytest.mark.parametrize("values", [[True, None], [1.5, 2.0], [{"a": 1}, None], [["a"], None]])
+def test_a_column_called_as_an_operand_may_be_of_any_type_where_no_operand_counts(
+    name: str, values: list[Any], tmp_path: Path
+) -> None:
+    table = pa.table({"event": ["A", "$create_alias"], "device_id": ["d", "d"], "user_id": ["u", None]})
+    texts = table.append_column("properties", pa.array(['{"a":1}', "{}"]))
+    for place, layout in enumerate((table, texts)):
+        given = layout.append_column(name, pa.array(values))
+        parquet.write_table(given, tmp_path / f"{place}.parquet")
+        for events in (given, tmp_path / f"{place}.parquet"):
+            report: list[Any] = []
+            stitched = pa.table(idmerge.stitch(events, api="simplified", on_report=report.append))
+            assert stitched["distinct_id"].to_pylist() == ["u", "u"]
+            assert report[0].outcomes[Outcome.VERB_NOT_ALLOWED] == 1
+
+
+@pytest.mark.parametrize("reason", [True, 1.5])
+def test_a_reason_for_refusing_of_any_type_refuses(reason: object) -> None:
+    rows = [{"event": "A", "$device_id": "d", "$user_id": "u", "$failure_reason": reason}]
+    expected, report = judged(events_of(rows), POLICIES["simplified"])
+    assert rows_of(flat(rows), api="simplified").apply_to(Resolver(POLICIES["simplified"])) == report
+    assert not expected.same("$device:d", "u")
+
+
+@each_api
+def test_a_hot_shard_s_event_may_lack_the_columns_of_its_own_event(api: Any) -> None:
+    table = pa.table({"event": ["$hotshard_events", "View"], "distinct_id": ["d", "d"]})
+    stitched = idmerge.stitch(table, api=api, on_report=lambda _: None)
+    assert stitched["distinct_id"].to_pylist() == [None, "d"]

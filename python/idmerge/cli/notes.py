@@ -17,7 +17,7 @@ SIMPLIFIED = (
 
 OF_PRODUCT = (
     "no event of {} states a link by itself, but some have a device and a user: --api simplified joins "
-    "these (resolve, stitch, ask and show take it); docs/your-data.md says what links under which API"
+    "these; docs/your-data.md says what links under which API"
 )
 
 

@@ -288,6 +288,8 @@ def _with_columns(dialect: Dialect, columns: Mapping[str, str]) -> Dialect:
         raw = roles.get(role.removeprefix("$"))
         if raw is None:
             raise DialectError(f"{role!r} is no role of a column; roles are {', '.join(sorted(roles))}")
+        if column in named.values():
+            raise DialectError(f"the column {column!r} is given two roles; it has one, so leave {role} out")
         named[raw] = column
     event, properties = named.pop(EVENT, None), named.pop(PROPERTIES, None)
     return replace(

@@ -33,7 +33,7 @@ def unsharded(table: pa.Table) -> pa.Table:
     if not pc.any(is_hot).as_py():
         return table
     hot = [place for place, found in enumerate(is_hot.to_pylist()) if found]
-    looked_at = [name for name in (*ORIGINALS, PROPERTIES) if name in table.column_names]
+    looked_at = [name for name in (EVENT, *ORIGINALS, PROPERTIES) if name in table.column_names]
     originals = [_original(row) for row in table.select(looked_at).take(pa.array(hot)).to_pylist()]
     names, ids = event.to_pylist(), _ids(table)
     for place, (name, own) in zip(hot, originals, strict=True):

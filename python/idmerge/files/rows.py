@@ -19,7 +19,17 @@ from idmerge._json_columns import json_column, unicode_text
 from idmerge._json_decoding import decoded_or_none
 from idmerge._steps import EVIDENCE, OBSERVE, step_columns, step_of
 from idmerge.errors import FileFormatError
-from idmerge.events import IDENTITY_EVENTS, ORIGINALS, is_verb, operand_names, sender_of
+from idmerge.events import (
+    DEVICE,
+    IDENTITY_EVENTS,
+    ORIGINALS,
+    USER,
+    VERDICTS,
+    is_verb,
+    operand_names,
+    sender_of,
+    shown,
+)
 from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.hotshards import unsharded
 from idmerge.files.ids import has_odd_id, is_odd
@@ -29,6 +39,7 @@ from idmerge.files.pieces import check_same_api
 from idmerge.files.properties import properties_in
 from idmerge.files.shape import BOOL, FLOAT, INTEGER, TEXT
 from idmerge.files.times import as_moments, in_utc, milliseconds
+from idmerge.files.vendors import VERBS
 from idmerge.outcome import Report
 
 if TYPE_CHECKING:
@@ -297,7 +308,7 @@ class Rows:
         self._check(EVENT)
         if EVENT not in self._table.column_names:
             return pa.nulls(len(self), pa.large_string())
-        names = self._column(EVENT)
+        names = self._column(EVENT) if self._names_link else ordinary_names(self._column(EVENT))
         kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
         return names.cast(pa.large_string()) if is_text(kind) else pa.nulls(len(self), pa.large_string())
 
@@ -400,7 +411,8 @@ class Rows:
                 continue
             column = links.column(name).combine_chunks()
             if name != PAIR and not is_bytes(column.type):  # Bytes may be no Unicode: an invalid ID.
-                links = links.set_column(links.column_names.index(name), name, as_text(name, column, lines))
+                texts = (as_text_of_any if is_simplified else as_text)(name, column, lines)
+                links = links.set_column(links.column_names.index(name), name, texts)
             elif name == PAIR and not is_text(column.type):
                 for line, pair in zip(lines, column.to_pylist(), strict=True):
                     if isinstance(pair, list):
@@ -439,6 +451,22 @@ def _check_properties(kind: pa.DataType, stored: pa.DataType) -> None:
         raise TypeError(f"the column {PROPERTIES} must be a struct, a map or JSON text, got {kind}")
 
 
+def ordinary_names(names: Any) -> Any:
+    """Return a column of names of another product's events, of which none looks as if it linked.
+
+    One that means a link, or another event, to Mixpanel loses its ``$`` (SPEC 11).
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    kind = names.type.value_type if pa.types.is_dictionary(names.type) else names.type
+    if not is_text(kind):
+        return names
+    texts = names.cast(pa.large_string())
+    are_verbs = pc.is_in(texts, pa.array(sorted(VERBS), pa.large_string()))
+    return pc.if_else(are_verbs, pc.utf8_slice_codeunits(texts, 1), texts).cast(names.type)
+
+
 def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
     """Return the column of IDs called ``name`` as utf8: their texts (SPEC 3), null for none.
 
@@ -456,6 +484,30 @@ def as_text(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
         return pa.nulls(len(column), pa.string())
     texts = pa.chunked_array(_utf8_of_ids(column, f"the column {name}", lines))  # type: ignore[call-overload]
     return texts if isinstance(column, pa.ChunkedArray) else pa.concat_arrays(texts.chunks)
+
+
+def as_text_of_any(name: str, column: Any, lines: Sequence[int] | None = None) -> Any:
+    """Return the column called ``name`` of events of Simplified ID Merge as utf8.
+
+    There an operand counts for nothing, so that its column may be of any type, as one of another
+    meaning is (``alias``); what can be no ID is null. A reason for refusing is text in any case.
+
+    Raises:
+        TypeError: A value says whose an event is, and can be no ID.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return as_text(name, column, lines)
+    except TypeError:
+        if name in {ID, BEFORE, DEVICE, USER}:
+            raise
+    if name not in VERDICTS:
+        return pa.nulls(len(column), pa.string())
+    values = column.to_pylist()
+    return pa.array(
+        [None if value is None else as_id(value) or shown(value) for value in values], pa.string()
+    )
 
 
 def _value_text(value: Any) -> str | None:

@@ -112,7 +112,7 @@ def sampled(
     products: list[str] = []
 
     def note(_path: str, read_as: Dialect | None) -> None:
-        products.extend([read_as.title] if isinstance(read_as, VendorDialect) else [])
+        products.extend([read_as.product] if isinstance(read_as, VendorDialect) else [])
 
     for source in sources[:FILES]:
         if isinstance(source, RereadableFile):

@@ -13,17 +13,18 @@ import numpy as np
 
 from idmerge.errors import FileFormatError
 from idmerge.files.copies import RereadableFile
-from idmerge.files.names import PROPERTIES
+from idmerge.files.names import EVENT, PROPERTIES
 from idmerge.files.opening import import_pyarrow
 from idmerge.files.pieces import BadLine
 from idmerge.files.processing import CLOCKS, moment_of
 from idmerge.files.properties import properties_in
+from idmerge.files.rows import ordinary_names
 from idmerge.files.tablefiles import schema_of, table_pieces
 from idmerge.files.tables import ROWS, check_names
 from idmerge.files.tabular import renamed_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -54,19 +55,21 @@ def sorted_table(
     library: Any = import_pyarrow("sorting tables")
     from pyarrow import parquet  # noqa: PLC0415 - pyarrow is there, or the line above has raised
 
-    schemas, names = {}, {}
+    schemas, names, linkless = {}, {}, set[str]()
     for file in files:
         own = schema_of(file)
         dialect, raw = renamed_in(file.name, own.names, choice, needs_event=True)
         on_dialect(file.name, dialect)
         check_names(file.name, raw)
         names[file.path] = own.names
-        schemas[file.path] = library.schema(
-            [field.with_name(raw_name) for field, raw_name in zip(own, raw, strict=True)]
-        )
+        fields = [field.with_name(raw_name) for field, raw_name in zip(own, raw, strict=True)]
+        if not dialect.names_link:
+            linkless.add(file.path)
+            fields += [] if EVENT in raw else [library.field(EVENT, library.string())]
+        schemas[file.path] = library.schema(fields)
     try:
         schema = library.unify_schemas([*schemas.values()], promote_options="permissive").remove_metadata()
-        batches = _batches(files, schema, schemas, names, on_bytes)
+        batches = _batches(files, schema, schemas, names, linkless, on_bytes)
         import tempfile  # noqa: PLC0415 - few calls need it, and it loads hashlib
 
         copy: Any = tempfile.NamedTemporaryFile(prefix="idmerge-", suffix=".parquet")  # noqa: SIM115
@@ -81,14 +84,19 @@ def sorted_table(
     return RereadableFile(copy.name, f"{name}, sorted", copy)
 
 
-def _batches(
+def _batches(  # noqa: PLR0913, PLR0917 - each is a fact about the files
     files: Sequence[RereadableFile],
     schema: pa.Schema,
     schemas: dict[str, pa.Schema],
     names: dict[str, list[str]],
+    linkless: Collection[str],
     on_bytes: Callable[[int], object],
 ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-    """Yield the rows of all files with their moments, in the columns of ``schema``."""
+    """Yield the rows of all files with their moments, in the columns of ``schema``.
+
+    In files that are ``linkless`` no name of an event states a link; in the answer none looks as if
+    it did.
+    """
     library: Any = import_pyarrow("sorting tables")
     latest = -1
     for file in files:
@@ -97,7 +105,10 @@ def _batches(
         for piece in table_pieces(file, names[file.path], size, on_bytes):
             if isinstance(piece, BadLine):
                 raise FileFormatError(f"{piece}; a table is sorted whole: mend the row, or leave sort out")
-            columns = {raw: piece.batch.column(own) for raw, own in zip(there, names[file.path], strict=True)}
+            held = zip(there, names[file.path], strict=False)  # A name of events may be added.
+            columns = {raw: piece.batch.column(own) for raw, own in held}
+            if file.path in linkless and EVENT in columns:
+                columns[EVENT] = ordinary_names(columns[EVENT])
             moments, latest = _moments(columns, piece.batch.num_rows, latest)
             nulls = piece.batch.num_rows
             yield (

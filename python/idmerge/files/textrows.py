@@ -20,7 +20,7 @@ from idmerge.files.arrow import is_bytes, is_text
 from idmerge.files.blocks import BLOCK, in_order
 from idmerge.files.names import BEFORE, EVENT, ID, PROPERTIES
 from idmerge.files.pieces import MAX_LINE, check_same_api
-from idmerge.files.rows import PAIR, Rows, as_text
+from idmerge.files.rows import PAIR, Rows, as_text_of_any
 from idmerge.files.tables import ROWS, record_batch
 from idmerge.outcome import Report
 
@@ -351,9 +351,9 @@ class TextRows(Rows):
         lines = self._lines[start : start + table.num_rows]
         try:
             for name in self._beside:
-                columns = [as_text(name, table.column(name), lines)] if name in table.column_names else []
-                if name in self._inner:
-                    columns.append(as_text(name, pc.struct_field(table.column(PROPERTIES), name), lines))
+                given = [table.column(name)] if name in table.column_names else []
+                given += [pc.struct_field(table.column(PROPERTIES), name)] if name in self._inner else []
+                columns = [as_text_of_any(name, column, lines) for column in given]
                 texts = columns[0] if len(columns) == 1 else pc.coalesce(*map(_large, columns))
                 place = table.schema.get_field_index(name)
                 if place < 0:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import DialectError
 from idmerge.events import DEVICE, HOT_SHARD, IDENTITY_EVENTS, USER
-from idmerge.files.dialects import Dialect
+from idmerge.files.dialects import RESOLVED, WAREHOUSE, Dialect
 from idmerge.files.names import EVENT, ID, INSERT_ID, PROPERTIES, TIME
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class VendorDialect(Dialect):
         {'$device_id': 'd1', '$user_id': 'ana', 'type': 'track', 'distinct_id': 'ana'}
     """
 
+    product: str = ""
+    """The name of the product, whatever the title says."""
     fields: Ranked = ()
     """The raw name of each field and its keys, of which the first that a row has counts."""
     call_key: str = EVENT
@@ -111,12 +113,12 @@ class VendorDialect(Dialect):
         """
         if not self.own_id:
             raise DialectError(
-                f"events of {self.title} are read from lines of JSON, not from columns, where their calls "
+                f"events of {self.product} are read from lines of JSON, not from columns, where their calls "
                 "are not known; export them as JSON, or read them as they are (--dialect flat)"
             )
         if self.api != "simplified" and ID not in names:
             raise DialectError(
-                f"rows of {self.title} in columns have no calls that state links, and no {ID}: give "
+                f"rows of {self.product} in columns have no calls that state links, and no {ID}: give "
                 "--api simplified, which joins the device and the user of a row (in Python a resolver with "
                 f"Policy.simplified()), or say which column is the ID (--column {ID}=…)"
             )
@@ -124,6 +126,21 @@ class VendorDialect(Dialect):
     def under(self, api: Api) -> Dialect:
         """Return the dialect of rows whose links are those of ``api``."""
         return self if api == self.api else replaced(self, api=api)
+
+    def settled(self, keys: Collection[str], inside: Collection[str] | None = None) -> Dialect:
+        """Return the dialect of rows that have ``keys``.
+
+        Its title also names the devices and users that another role has taken, so that they link
+        nothing.
+        """
+        dialect = super().settled(keys, inside)
+        taken = [
+            f"{key} is no {raw} then, and links nothing"
+            for raw, spelt in self.fields
+            for key, role in self.columns
+            if raw in {DEVICE, USER} and key in spelt and role != raw
+        ]
+        return replaced(dialect, title=f"{dialect.title} ({', '.join(taken)})") if taken else dialect
 
     def is_event(self, keys: Collection[str]) -> bool:
         """Return whether a row with ``keys`` is an event: it has a name, or needs none."""
@@ -170,6 +187,7 @@ class VendorDialect(Dialect):
         properties = {**inside, **beside}
         fields = {raw for key, raw in names.items() if key not in {event, nested}}
         fields |= {raw for _, raw in self.columns if self.reaches and raw in properties}
+        fields &= properties.keys()  # Another role may have taken the key of one.
         if ID not in fields:
             own = next(
                 (raw for raw in self.own_id if raw in fields and not _is_absent(properties[raw])), None
@@ -180,6 +198,8 @@ class VendorDialect(Dialect):
         call = self._call_of(there)
         if call is not None:
             return self._event_of_call(call, name, properties, fields if self.own_id else properties)
+        if name == "$merge" and _PAIR in properties and not self.own_id and self.api != "simplified":
+            return {EVENT: name, PROPERTIES: properties}  # Mixpanel's own, in rows like PostHog's.
         return {EVENT: _ordinary(name), PROPERTIES: properties}
 
     def _call_of(self, row: Mapping[str, Any]) -> Call | None:
@@ -230,6 +250,7 @@ _CALLS = (
 SEGMENT = VendorDialect(
     name="segment",
     title="Segment",
+    product="Segment",
     event=(EVENT, "type"),
     properties=(PROPERTIES, "traits"),
     fields=(
@@ -250,13 +271,14 @@ SEGMENT = VendorDialect(
     calls=_CALLS,
     nameless=("anonymous_id",),
 )
-RUDDERSTACK = replaced(SEGMENT, name="rudderstack", title="RudderStack")
+RUDDERSTACK = replaced(SEGMENT, name="rudderstack", title="RudderStack", product="RudderStack")
 POSTHOG = VendorDialect(
     name="posthog",
     title="PostHog",
+    product="PostHog",
     fields=((TIME, ("timestamp",)), (INSERT_ID, ("uuid", "id"))),
     calls=(
-        Call("$identify", "$identify", ("$anon_distinct_id",), (ID,)),
+        Call("$identify", "$identify", ("$anon_distinct_id", "$anon_id"), ("$identified_id", ID)),
         Call("$create_alias", "$create_alias", ("alias",), (ID,)),
         Call("$merge_dangerously", "$merge", (ID,), ("alias",)),
     ),
@@ -264,6 +286,7 @@ POSTHOG = VendorDialect(
 AMPLITUDE = VendorDialect(
     name="amplitude",
     title="Amplitude",
+    product="Amplitude",
     event=("event_type",),
     properties=("event_properties",),
     fields=(
@@ -277,6 +300,7 @@ AMPLITUDE = VendorDialect(
 SNOWPLOW = VendorDialect(
     name="snowplow",
     title="Snowplow",
+    product="Snowplow",
     event=("event_name", EVENT),
     properties=(),
     fields=(
@@ -332,14 +356,20 @@ _SHAPES = (
         AMPLITUDE,
         frozenset({"event_type"}),
         frozenset({"amplitude_id", "device_id", "user_id", "event_time"}),
+        frozenset({EVENT, "event_name", "name", *WAREHOUSE.event, RESOLVED, "$distinct_id"}),
     ),
     _Shape(SNOWPLOW, frozenset({"domain_userid"}), frozenset({"collector_tstamp", "event_id", "app_id"})),
 )
 
 
 def vendor_of(keys: Collection[str]) -> VendorDialect | None:
-    """Return the product whose rows have ``keys``; None where it is none of those known."""
+    """Return the product whose rows have ``keys``; None where it is none of those known.
+
+    Rows with the ID and the time of Mixpanel's exports are of none, whatever else they have.
+    """
     known = {*keys}
+    if {ID, TIME} <= known:
+        return None
     for shape in _SHAPES:
         is_here = shape.needs <= known and shape.none_of.isdisjoint(known)
         if is_here and (not shape.one_of or not shape.one_of.isdisjoint(known)):

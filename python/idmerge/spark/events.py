@@ -104,7 +104,9 @@ def links(
     wanted = [name for name in (LINE, *link_columns(api)) if name in named]
     plain = events.select(*places, *(column(named[name]).alias(name) for name in wanted))
     schema = T.StructType([*plain.schema.fields[: len(orders)], *_LINK])
-    stated = plain.mapInArrow(partial(_stated, len(orders), choice), schema)
+    found = choice.of(events.columns)
+    names_link = found is None or found.names_link
+    stated = plain.mapInArrow(partial(_stated, len(orders), choice, names_link=names_link), schema)
     return stated.toDF(*([order] if isinstance(order, str) else order), *(field.name for field in _LINK))
 
 
@@ -129,12 +131,15 @@ def raw_columns(events: DataFrame, choice: Choice, *, needs_event: bool = True) 
     return dict(zip(names, raw, strict=True))
 
 
-def _stated(orders: int, choice: Choice, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _stated(
+    orders: int, choice: Choice, batches: Iterable[pa.RecordBatch], *, names_link: bool
+) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa  # noqa: PLC0415
 
     for batch in batches:
         names = batch.schema.names[orders:]
-        steps = list(_steps(dict(zip(names, batch.columns[orders:], strict=True)), choice))
+        columns = dict(zip(names, batch.columns[orders:], strict=True))
+        steps = list(_steps(columns, choice, names_link=names_link))
         rows = [row for row, step in enumerate(steps) if step is not None]
         stated = [step for step in steps if step is not None]
         kept = [place.take(pa.array(rows, pa.int64())) for place in batch.columns[:orders]]
@@ -144,20 +149,23 @@ def _stated(orders: int, choice: Choice, batches: Iterable[pa.RecordBatch]) -> I
         yield pa.RecordBatch.from_arrays([*kept, kinds, *ends], names=fields)
 
 
-def _steps(columns: Mapping[str, pa.Array[Any]], choice: Choice) -> Iterator[Step | None]:
+def _steps(
+    columns: Mapping[str, pa.Array[Any]], choice: Choice, *, names_link: bool
+) -> Iterator[Step | None]:
     """Yield what each event states: None for nothing."""
     if LINE in columns:
         for event in _events(columns[LINE], choice):
             yield None if event is None else _step(choice.api, *step_of(event, "import", choice.api))
         return
-    for code, first, second in zip(*_rows(columns, choice.api).steps(), strict=True):
+    rows = _rows(columns, choice.api, names_link=names_link)
+    for code, first, second in zip(*rows.steps(), strict=True):
         yield _step(choice.api, code, first, second)
 
 
-def _rows(columns: Mapping[str, pa.Array[Any]], api: Api) -> Rows:
+def _rows(columns: Mapping[str, pa.Array[Any]], api: Api, *, names_link: bool = True) -> Rows:
     import pyarrow as pa  # noqa: PLC0415
 
-    return Rows(pa.table(dict(columns)), api=api)
+    return Rows(pa.table(dict(columns)), api=api, names_link=names_link)
 
 
 def _events(lines: pa.Array[Any], choice: Choice) -> Iterator[Mapping[str, Any] | None]:

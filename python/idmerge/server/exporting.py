@@ -19,8 +19,8 @@ from idmerge.events import SENT_ID, ids_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from idmerge.resolver import Resolver
     from idmerge.policy import Api
+    from idmerge.resolver import Resolver
     from idmerge.server.records import Record
     from idmerge.server.requests import Request
 

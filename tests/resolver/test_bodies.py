@@ -164,6 +164,7 @@ def test_a_merge_is_for_the_import_alone() -> None:
         (b"--b\r\n", "multipart/form-data; boundary=b", "multipart"),
         ("[{}] é".encode(), None, "the body is no JSON: 0 items are whole"),
         (b'{"status": "ok", "data": [{"event": "a"}]}', None, "an answer of a query API"),
+        (b'{"batch": [{"type": "track", "userId": "a"}]}', None, "a batch of another product's calls"),
     ],
     ids=["empty", "text", "no base64", "cut off", "brackets", "damaged gzip", "parts", "behind", "page"],
 )

@@ -165,9 +165,12 @@ fn lines(text: Cow<'_, [u8]>, is_lines: bool) -> Result<Cow<'_, [u8]>, Error> {
     let mut beginning = Beginning::default();
     let form = beginning.take(content).or_else(|| beginning.take(&[]));
     if is_page(&beginning) {
-        return Err(wrong(
-            "the body is an answer of a query API, not a request; save it as a file and read that",
-        ));
+        let calls = beginning.page() == Some(&["batch"]);
+        return Err(wrong(if calls {
+            "the body is a batch of another product's calls; save it as a file and read that"
+        } else {
+            "the body is an answer of a query API, not a request; save it as a file and read that"
+        }));
     }
     if is_lines || form != Some(Form::Objects) {
         let start = text.len() - unmarked(&text).len();

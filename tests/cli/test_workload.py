@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from idmerge import Outcome, reference, testing
-from idmerge.testing import events
+from idmerge import Outcome, reference
+from idmerge.testing import events, workload
 
 UUID4 = re.compile(r"(\$device:)?[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 IDENTITY = ("$identify", "$create_alias", "$merge")
@@ -200,5 +200,5 @@ def test_memory_does_not_grow_with_the_number_of_events(monkeypatch: pytest.Monk
         tracemalloc.stop()
         return highest
 
-    monkeypatch.setattr(testing, "MOST_VISITORS", 50)
+    monkeypatch.setattr(workload, "MOST_VISITORS", 50)
     assert peak(50_000) < 1.5 * peak(10_000)

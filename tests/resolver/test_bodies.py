@@ -166,7 +166,18 @@ def test_a_merge_is_for_the_import_alone() -> None:
         (b'{"status": "ok", "data": [{"event": "a"}]}', None, "an answer of a query API"),
         (b'{"batch": [{"type": "track", "userId": "a"}]}', None, "a batch of another product's calls"),
     ],
-    ids=["empty", "text", "no base64", "cut off", "brackets", "damaged gzip", "parts", "behind", "page"],
+    ids=[
+        "empty",
+        "text",
+        "no base64",
+        "cut off",
+        "brackets",
+        "damaged gzip",
+        "parts",
+        "behind",
+        "page",
+        "calls",
+    ],
 )
 def test_a_body_without_events_is_one_clear_error_and_applies_nothing(
     body: bytes, content_type: str | None, message: str

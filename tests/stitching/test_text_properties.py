@@ -87,15 +87,9 @@ def table_of(stated: list[tuple[Any, Any]], layout: str = "string", **columns: A
     return pa.table({"event": pa.array(names, pa.string()), "properties": LAYOUTS[layout](texts), **others})
 
 
-def by_python(
-    table: Any,
-    path: str = "",
-    lines: Any = None,
-    values: Any = (),  # noqa: ARG001
-    api: Any = "original",
-) -> Rows:
+def by_python(table: Any, path: str = "", lines: Any = None, *rest: Any, names_link: bool = True) -> Rows:
     """Return rows that Python reads one by one, which are the judge of those that the core reads."""
-    return Rows(table, path, lines, api)
+    return Rows(table, path, lines, *rest[1:], names_link=names_link)  # The first is not asked for.
 
 
 def read_by_python(patch: pytest.MonkeyPatch) -> None:

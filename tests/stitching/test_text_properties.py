@@ -87,9 +87,16 @@ def table_of(stated: list[tuple[Any, Any]], layout: str = "string", **columns: A
     return pa.table({"event": pa.array(names, pa.string()), "properties": LAYOUTS[layout](texts), **others})
 
 
-def by_python(table: Any, path: str = "", lines: Any = None, *rest: Any, names_link: bool = True) -> Rows:
+def by_python(
+    table: Any,
+    path: str = "",
+    lines: Any = None,
+    values: Any = (),  # noqa: ARG001
+    api: Any = "original",
+    **names_link: bool,
+) -> Rows:
     """Return rows that Python reads one by one, which are the judge of those that the core reads."""
-    return Rows(table, path, lines, *rest[1:], names_link=names_link)  # The first is not asked for.
+    return Rows(table, path, lines, api, **names_link)
 
 
 def read_by_python(patch: pytest.MonkeyPatch) -> None:

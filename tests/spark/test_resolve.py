@@ -352,7 +352,7 @@ def test_an_unknown_kind_is_named(spark: SparkSession) -> None:
 
     # Two stages need the kinds; where both fail at once, Spark raises the second one for both.
     failures = (PythonException, Py4JJavaError)
-    with pytest.raises(failures, match="ColumnError: kind must be 0, 1, 2, 8 or .*, got 3"):
+    with pytest.raises(failures, match="ColumnError: kind must be 0, 1, 2, 8, 13 or .*, got 3"):
         resolve(frame(spark, [(1, 3, "a", "b")]), order="at", components="stars")
 
 

@@ -33,11 +33,15 @@ def executed() -> Any:
 
 
 def shown(cell: Any) -> list[tuple[str, str]]:
-    """Return what stands below a cell: kinds of outputs, and their texts but for pictures."""
-    outputs = []
+    """Return what stands below a cell: kinds of outputs, and their texts but for pictures.
+
+    A busy machine may hand over one text in two parts, which are one here.
+    """
+    outputs: list[tuple[str, str]] = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            outputs.append((output.name, output.text))
+            before = outputs.pop()[1] if outputs and outputs[-1][0] == output.name else ""
+            outputs.append((output.name, before + output.text))
         else:
             kinds = " ".join(sorted(output.data))
             outputs.append((kinds, "" if "image/png" in output.data else output.data["text/plain"]))

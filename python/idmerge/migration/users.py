@@ -1,4 +1,4 @@
-"""Which IDs of Original are users' and which are devices'.
+"""Users and devices among the IDs of Original.
 
 Given a rule, that decides. Without one a user is an ID that Original saw as identified: the second
 operand of an `$identify`, or the `$user_id` of an event that was sent under it. In a

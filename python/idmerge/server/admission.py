@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge._json_decoding import decoded_or_none
 from idmerge.events import IDENTITY_EVENTS
+from idmerge.server import moments
 from idmerge.server.answers import Failure
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ AHEAD = 3600 * 1000
 """Milliseconds that the time of an imported event may lie ahead of its receipt."""
 FIRST = 31_536_000_000
 """The beginning of 1971 in milliseconds: imports take no earlier times."""
-_MILLISECONDS_FROM = 10**11
-"""The least number that counts milliseconds; smaller ones count seconds."""
 _INSERT_ID = re.compile(r"[0-9A-Za-z-]{1,36}")
 
 
@@ -126,7 +125,7 @@ def _time(item: Mapping[str, Any]) -> int | None:
     value = _properties(item).get("time")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 10**15:
         return None
-    return round(value if abs(value) >= _MILLISECONDS_FROM else value * 1000)
+    return round(moments.of_number(value))
 
 
 def _insert_id(item: Mapping[str, Any]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import MalformedEventError
 from idmerge.files import BUILT_IN
+from idmerge.server import moments
 from idmerge.server.admission import MAX_ITEMS
 from idmerge.server.requests import TooLongError
 
@@ -63,7 +63,5 @@ def _event(dialect: Any, call: Any) -> Any:
         return None
     if event is not None and isinstance(time := event["properties"].get("time"), str):
         with suppress(ValueError):  # A time that is none stays as it was sent.
-            moment = datetime.fromisoformat(time)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            event["properties"] |= {"time": round(moment.timestamp() * 1000)}
+            event["properties"] |= {"time": round(moments.of_text(time))}
     return event

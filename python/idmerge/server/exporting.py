@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from idmerge._json_decoding import decoded_or_none
 from idmerge.events import SENT_ID, ids_of
+from idmerge.files.times import LAST
+from idmerge.server import moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,9 +30,6 @@ CHUNK = 1 << 16
 """Bytes of lines that are sent at once, and few more."""
 MOST_EVENTS = 100_000
 """The largest limit of events that a request may state."""
-_MILLISECONDS_FROM = 10**11
-_LATEST = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
 _NOT_SHOWN = frozenset({"token", "time", "distinct_id", SENT_ID})
 
 
@@ -132,13 +131,12 @@ def _moment(time: object, received: int) -> int:
     """Return the time of an event in milliseconds since 1970; that of its receipt without one."""
     if isinstance(time, str):
         try:
-            stated = datetime.fromisoformat(time)
+            time = moments.of_text(time)
         except ValueError:
             return received
-        time = (stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp() * 1000
-    if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time <= _LATEST:
+    if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time <= LAST:
         return received
-    return int(time if time >= _MILLISECONDS_FROM else time * 1000)
+    return int(moments.of_number(time))
 
 
 def _is_repeated(event: dict[str, Any], moment: int, seen: set[bytes]) -> bool:

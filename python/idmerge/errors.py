@@ -393,7 +393,7 @@ class LogError(IdmergeError, ValueError):
 
     Examples:
         >>> from idmerge.errors import LogError
-        >>> from idmerge.server.log import Log
+        >>> from idmerge.server.log.log import Log
         >>> log = Log("log")
         >>> try:
         ...     next(log.read(17))
@@ -409,7 +409,7 @@ class BusyError(IdmergeError, RuntimeError):
 
     Examples:
         >>> from idmerge.errors import BusyError
-        >>> from idmerge.server.log import Log
+        >>> from idmerge.server.log.log import Log
         >>> log = Log("log")
         >>> log.close()
         >>> try:

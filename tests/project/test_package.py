@@ -59,7 +59,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
         "_scanned_updates.py",
         "_tables.py",
         "profiles/profiles.py",
-        "server/requests.py",
+        "server/http/requests.py",
         *facades,
         *(f"files/{name}.py" for name in files),
         *(f"stitching/{name}.py" for name in stitching),

@@ -24,7 +24,7 @@ USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
 USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".protocol", ".verify")}
 USED |= {"idmerge.profiles.store", "idmerge.stitching.writing"}
-USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".serving")}
+USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".http", ".http.serving")}
 USED |= {f"idmerge.migration{name}" for name in ("", ".directory", ".splitting", ".text")}
 USED |= {
     "idmerge._benchmark.measuring",

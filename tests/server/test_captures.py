@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, unquote
 import pytest
 
 from idmerge import Policy, Resolver
-from idmerge.server.answers import PIXEL
-from idmerge.server.handling import ROUTES, Handled, handled
-from idmerge.server.requests import Request
+from idmerge.server.http.answers import PIXEL
+from idmerge.server.http.requests import Request
+from idmerge.server.writing.handling import ROUTES, Handled, handled
 
 if TYPE_CHECKING:
     from idmerge.policy import Api

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from idmerge import Policy, Resolver
 from idmerge.events import SENT_ID
 from idmerge.server.app import app
-from idmerge.server.exporting import exported, query_of
-from idmerge.server.records import Record
-from idmerge.server.requests import Request
+from idmerge.server.http.requests import Request
+from idmerge.server.log.records import Record
+from idmerge.server.reading.exporting import exported, query_of
 from idmerge.server.server import Server
 
 if TYPE_CHECKING:

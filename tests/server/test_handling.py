@@ -13,22 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idmerge.errors import BusyError
-from idmerge.server import admission
 from idmerge.server import app as app_module
-from idmerge.server.admission import MAX_ITEMS
 from idmerge.server.app import app
-from idmerge.server.handling import handled
+from idmerge.server.http.requests import MAX_BYTES, MAX_FIELD, Request
 from idmerge.server.pipeline import Lag
-from idmerge.server.rates import BURST_SECONDS, Rates
-from idmerge.server.requests import MAX_BYTES, MAX_FIELD, Request
+from idmerge.server.writing import admission
+from idmerge.server.writing.admission import MAX_ITEMS
+from idmerge.server.writing.handling import handled
+from idmerge.server.writing.rates import BURST_SECONDS, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
-    from idmerge.server.answers import Answer
-    from idmerge.server.records import Record
+    from idmerge.server.http.answers import Answer
+    from idmerge.server.log.records import Record
 
 NOW = 1_700_000_000_000
 DAY = 24 * 3600 * 1000

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idmerge.errors import BusyError, LogError
-from idmerge.server import log as log_module
-from idmerge.server.log import Log
-from idmerge.server.segments import HEAD, MAGIC, frame
+from idmerge.server.log import log as log_module
+from idmerge.server.log.log import Log
+from idmerge.server.log.segments import HEAD, MAGIC, frame
 from log_records import flat, kept, record, records
 from parameter_names import stable
 
 if TYPE_CHECKING:
-    from idmerge.server.records import Record
+    from idmerge.server.log.records import Record
 
 appends = st.lists(st.lists(records(), min_size=1, max_size=3), max_size=8)
 

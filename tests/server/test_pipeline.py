@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from idmerge import DurableResolver, Resolver
 from idmerge.server import pipeline as pipeline_module
 from idmerge.server.directory import Directory
-from idmerge.server.log import Log
+from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Lag, Pipeline
 from idmerge.server.server import Server
 from idmerge.testing import events

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from idmerge import Resolver
-from idmerge.server.handling import NOT_KEPT, STREAMS, handled
+from idmerge.server.http.requests import Request
 from idmerge.server.pipeline import Lag
-from idmerge.server.reading import read
-from idmerge.server.requests import Request
+from idmerge.server.reading.routes import read
+from idmerge.server.writing.handling import NOT_KEPT, STREAMS, handled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ import pytest
 import served
 from command_line import error_of
 from idmerge import DurableResolver, Resolver
-from idmerge.server.log import Log
+from idmerge.server.log.log import Log
 from log_records import kept
 from paths import ROOT
 
@@ -208,7 +208,7 @@ def test_a_client_that_is_too_slow_is_408(monkeypatch: pytest.MonkeyPatch) -> No
     import uvicorn
     from uvicorn.server import ServerState
 
-    from idmerge.server import connections
+    from idmerge.server.http import connections
 
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from idmerge.server.records import Record
+from idmerge.server.log.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from idmerge.events import Source
-    from idmerge.server.log import Log
+    from idmerge.server.log.log import Log
 
 NOW = 1_700_000_000_000
 

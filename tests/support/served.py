@@ -14,7 +14,7 @@ from typing import Any
 
 from idmerge import DurableResolver
 from idmerge.server import app as app_module
-from idmerge.server.records import Record
+from idmerge.server.log.records import Record
 
 
 def keeping(server: Any) -> Any:

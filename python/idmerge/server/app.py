@@ -7,16 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.errors import BusyError
-from idmerge.server import answers
-from idmerge.server.answers import Answer
-from idmerge.server.handling import ROUTES, Handled, handled
-from idmerge.server.reading import State, is_read, read
-from idmerge.server.requests import MAX_BYTES, Request
+from idmerge.server.http import answers
+from idmerge.server.http.answers import Answer
+from idmerge.server.http.requests import MAX_BYTES, Request
+from idmerge.server.reading.routes import State, is_read, read
+from idmerge.server.writing.handling import ROUTES, Handled, handled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from idmerge.server.records import Record
+    from idmerge.server.log.records import Record
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from idmerge.events import Source
     from idmerge.server.directory import Project
-    from idmerge.server.log import Log
-    from idmerge.server.records import Record
+    from idmerge.server.log.log import Log
+    from idmerge.server.log.records import Record
 
 COMMIT_SECONDS = 0.2
 """Seconds from the first step that is applied to its commit."""
@@ -105,9 +105,9 @@ class Pipeline:
 
     Examples:
         >>> from idmerge.server.directory import Directory
-        >>> from idmerge.server.log import Log
+        >>> from idmerge.server.log.log import Log
         >>> from idmerge.server.pipeline import Pipeline
-        >>> from idmerge.server.records import Record
+        >>> from idmerge.server.log.records import Record
         >>> directory = Directory.open("here")
         >>> pipeline = Pipeline(directory.projects)
         >>> log = Log(directory.log, at_least=pipeline.place)

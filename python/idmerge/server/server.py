@@ -6,9 +6,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 from idmerge.server.directory import Directory
-from idmerge.server.log import Log
+from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Pipeline
-from idmerge.server.rates import Rates
+from idmerge.server.writing.rates import Rates
 
 if TYPE_CHECKING:
     import os
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from idmerge.journal import DurableResolver
     from idmerge.server.directory import Project
+    from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
-    from idmerge.server.records import Record
 
 LAG_SECONDS = 60.0
 """Seconds behind the log from which on a server is not healthy."""
@@ -38,7 +38,7 @@ class Server:
 
     Examples:
         >>> import asyncio
-        >>> from idmerge.server.records import Record
+        >>> from idmerge.server.log.records import Record
         >>> from idmerge.server.server import Server
         >>> line = b'{"event": "$merge", "properties": {"$distinct_ids": ["ana", "crm-17"]}}\n'
         >>> with Server("here") as server:

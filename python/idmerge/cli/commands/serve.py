@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 )
 def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float) -> None:
     """Answer requests until a signal comes; the help says more."""
-    from idmerge.server import serving  # noqa: PLC0415 - the help needs no server
     from idmerge.server.app import app  # noqa: PLC0415
+    from idmerge.server.http import serving  # noqa: PLC0415 - the help needs no server
     from idmerge.server.server import Server as Opened  # noqa: PLC0415
 
     if fd is not None and (is_given("host") or is_given("port")):

@@ -22,7 +22,7 @@ class Rates:
         limits: The most items a second of each project; one that is not there has no limit.
 
     Examples:
-        >>> from idmerge.server.rates import Rates
+        >>> from idmerge.server.writing.rates import Rates
         >>> rates = Rates({"shop": 10})
         >>> rates.admits("shop", 600, 0.0), rates.admits("shop", 1, 0.0)
         (True, False)

@@ -6,26 +6,26 @@ can import and read. Nothing here keeps state, and no credential becomes part of
 
 from __future__ import annotations
 
-import hmac
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import MalformedEventError
-from idmerge.server import answers
-from idmerge.server.admission import MAX_ITEMS, admitted_events, admitted_updates, in_order_of_time
-from idmerge.server.calls import events_of_calls, is_call
-from idmerge.server.records import Record
-from idmerge.server.requests import TooLongError
+from idmerge.server.http import answers
+from idmerge.server.http.credentials import is_same, project_of_secret
+from idmerge.server.http.requests import TooLongError
+from idmerge.server.log.records import Record
+from idmerge.server.writing.admission import MAX_ITEMS, admitted_events, admitted_updates, in_order_of_time
+from idmerge.server.writing.calls import events_of_calls, is_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from idmerge.events import Source
-    from idmerge.policy import Api
-    from idmerge.server.admission import Admitted, Item
-    from idmerge.server.answers import Answer
-    from idmerge.server.records import Stream
-    from idmerge.server.requests import Request
+    from idmerge.server.http.answers import Answer
+    from idmerge.server.http.credentials import Project
+    from idmerge.server.http.requests import Request
+    from idmerge.server.log.records import Stream
+    from idmerge.server.writing.admission import Admitted, Item
 
 ROUTES = {
     "track": "track",
@@ -49,34 +49,6 @@ NOT_KEPT: Mapping[str, Any] = {
 """The answers of the routes of which nothing is kept."""
 MAX_SHOWN = 10
 """Failures that an answer to an SDK names."""
-
-
-class Project(Protocol):
-    """A project, as far as requests concern it."""
-
-    @property
-    def name(self) -> str:
-        """The name of the project in records."""
-
-    @property
-    def token(self) -> str:
-        """The token, which is public."""
-
-    @property
-    def secret(self) -> str:
-        """The secret, which may import and read."""
-
-    @property
-    def api(self) -> Api:
-        """The API whose links its events state."""
-
-    @property
-    def timezone(self) -> str | None:
-        """The time zone in which its days begin; None for UTC."""
-
-    @property
-    def accounts(self) -> Sequence[str]:
-        """Service accounts that may too, each as ``user:secret``."""
 
 
 class Handled(NamedTuple):
@@ -112,31 +84,6 @@ def handled(
     return Handled(answers.failed(404, f"there is nothing at /{request.route[:100]}"))
 
 
-def project_of_secret(request: Request, projects: Sequence[Project]) -> Project | None:
-    """Return the project whose secret, or service account, a request has; None without one.
-
-    A service account is of the first project that has it, unless the request names a project by
-    its name in the field ``project_id``.
-    """
-    found = request.credentials()
-    if found is None:
-        return None
-    wanted = request.field("project_id")
-    named = [project for project in projects if project.name == wanted] or projects
-    user, password = found
-    # Each comparison takes the same time whatever the credentials are, and none is left out.
-    by_secret = [project for project in projects if _is_same(user, project.secret) and not password]
-    whole = f"{user}:{password}"
-    by_account = [
-        project for project in named if sum(_is_same(whole, account) for account in project.accounts)
-    ]
-    return next(iter([*by_secret, *by_account]), None)
-
-
-def _is_same(given: str, known: str) -> bool:
-    return bool(known) and hmac.compare_digest(given.encode(), known.encode())
-
-
 def _importer(request: Request, projects: Sequence[Project]) -> Project | None:
     """Return the project that a request may import into."""
     by_secret = project_of_secret(request, projects)
@@ -146,7 +93,7 @@ def _importer(request: Request, projects: Sequence[Project]) -> Project | None:
     given = request.field("api_key") if credentials is None else credentials[0]
     if not given:
         return None
-    known = [project for project in projects if _is_same(given, project.secret) | (given == project.token)]
+    known = [project for project in projects if is_same(given, project.secret) | (given == project.token)]
     return next(iter(known), None)
 
 

@@ -117,7 +117,7 @@ async def _run(
 ) -> bool:
     import uvicorn  # noqa: PLC0415
 
-    from idmerge.server.connections import BoundedProtocol  # noqa: PLC0415 - needs uvicorn
+    from idmerge.server.http.connections import BoundedProtocol  # noqa: PLC0415 - needs uvicorn
 
     class Uncaught(uvicorn.Server):
         """A server that leaves signals to us."""

@@ -14,7 +14,7 @@ class Record(NamedTuple):
     r"""Some JSON objects that one request sent to one project.
 
     Examples:
-        >>> from idmerge.server.records import Record
+        >>> from idmerge.server.log.records import Record
         >>> lines = b'{"event": "Log In", "properties": {"distinct_id": "ana"}}\n'
         >>> record = Record("main", "events", "track", 1_700_000_000_000, lines)
         >>> record.project, record.stream, record.lines == lines

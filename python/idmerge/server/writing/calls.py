@@ -10,8 +10,8 @@ from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import MalformedEventError
 from idmerge.files import BUILT_IN
 from idmerge.server import moments
-from idmerge.server.admission import MAX_ITEMS
-from idmerge.server.requests import TooLongError
+from idmerge.server.http.requests import TooLongError
+from idmerge.server.writing.admission import MAX_ITEMS
 
 if TYPE_CHECKING:
     from idmerge.policy import Api

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from idmerge.policy import Api
     from idmerge.resolver import Resolver
-    from idmerge.server.records import Record
-    from idmerge.server.requests import Request
+    from idmerge.server.http.requests import Request
+    from idmerge.server.log.records import Record
 
 CHUNK = 1 << 16
 """Bytes of lines that are sent at once, and few more."""

@@ -31,7 +31,7 @@ class Request(NamedTuple):
     r"""A request whose body is read.
 
     Examples:
-        >>> from idmerge.server.requests import Request
+        >>> from idmerge.server.http.requests import Request
         >>> request = Request("POST", "/track/", b"verbose=1", {}, b"data=%7B%7D")
         >>> request.route, request.is_set("verbose"), request.lines()
         ('track', True, b'{}\n')

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from idmerge._json_decoding import decoded_or_none
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.server import moments
-from idmerge.server.answers import Failure
+from idmerge.server.http.answers import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

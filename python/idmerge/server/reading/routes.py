@@ -9,20 +9,20 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from idmerge.server import answers
-from idmerge.server.answers import Answer
-from idmerge.server.exporting import exported, query_of
-from idmerge.server.handling import project_of_secret
+from idmerge.server.http import answers
+from idmerge.server.http.answers import Answer
+from idmerge.server.http.credentials import project_of_secret
+from idmerge.server.reading.exporting import exported, query_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from idmerge.journal.durable import DurableResolver
     from idmerge.recorded import RecordedLink
-    from idmerge.server.handling import Project
+    from idmerge.server.http.credentials import Project
+    from idmerge.server.http.requests import Request
+    from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
-    from idmerge.server.records import Record
-    from idmerge.server.requests import Request
 
 IDS = "api/ids/"
 EXPORT = ("api/2.0/export", "export")

@@ -2,7 +2,7 @@
 
 One thread writes. The appends that arrive while it works are its next group, which is written by
 one write and flushed by one ``fdatasync``; then all of them return. The form of the files is in
-`idmerge.server.segments`.
+`idmerge.server.log.segments`.
 
 1. A record that was acknowledged is in the log once, in the order in which its append began; a
    record that was not is there once or never. The records of one append stay together.
@@ -34,7 +34,7 @@ from idmerge._naming import named
 from idmerge.errors import BusyError, JournalError, LogError
 from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal.lock import WriterLock
-from idmerge.server.segments import (
+from idmerge.server.log.segments import (
     HEAD,
     MOST_BYTES,
     damage,
@@ -48,7 +48,7 @@ from idmerge.server.segments import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from idmerge.server.records import Record
+    from idmerge.server.log.records import Record
 
 SEGMENT_BYTES = 64 << 20
 """The length from which on a segment is followed by another one."""
@@ -89,8 +89,8 @@ class Log:
 
     Examples:
         >>> import asyncio, time
-        >>> from idmerge.server.log import Log
-        >>> from idmerge.server.records import Record
+        >>> from idmerge.server.log.log import Log
+        >>> from idmerge.server.log.records import Record
         >>> log = Log("log")
         >>> line = b'{"event": "Log In", "properties": {"distinct_id": "ana"}}\n'
         >>> record = Record("main", "events", "track", int(time.time() * 1000), line)

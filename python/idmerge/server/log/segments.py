@@ -23,7 +23,7 @@ from zlib import crc32
 
 from idmerge.errors import LogError
 from idmerge.events import Source
-from idmerge.server.records import Record, Stream
+from idmerge.server.log.records import Record, Stream
 
 if TYPE_CHECKING:
     from mmap import mmap

@@ -1,0 +1,1 @@
+"""What clients write: which of it is taken, and the records that it leaves."""

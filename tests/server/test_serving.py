@@ -91,12 +91,29 @@ def test_a_first_start_tells_the_token_and_where_the_secret_is_and_not_the_secre
     settings = (tmp_path / "shop" / "idmerge.toml").read_text()
     token, secret = (settings.partition(f'\n{key} = "')[2].partition('"')[0] for key in ("token", "secret"))
     assert code == 0
-    assert f"with the token {token}\n" in stderr
+    for client in ("browser", "mobile", "Node", "Python", "Segment", "RudderStack"):
+        [line] = [line for line in stderr.splitlines() if line.startswith(f"{client} ")]
+        assert f'"{token}"' in line or f"token {token}" in line
+        assert f"127.0.0.1:{server.port}" in line or f'"127.0.0.1", port: {server.port}' in line
     assert f"which is in {tmp_path / 'shop' / 'idmerge.toml'}" in stderr
     assert secret
     assert secret not in stderr
     with running(tmp_path / "shop", module="idmerge serve") as server:
         assert server.end(signal.SIGINT) == (0, "")
+
+
+def test_the_line_that_a_first_start_prints_for_python_sends_to_it(tmp_path: Path) -> None:
+    mixpanel = pytest.importorskip("mixpanel")
+    with running(tmp_path / "shop", module="idmerge serve") as server:
+        assert server.process.stderr is not None
+        lines = iter(server.process.stderr.readline, "")
+        line = next(line for line in lines if line.startswith("Python "))
+        client = eval(line.removeprefix("Python "), vars(mixpanel))  # noqa: S307 - our own line
+        client.track("ana", "Viewed page")
+        client.people_set("ana", {"plan": "pro"})
+        server.end(signal.SIGTERM)
+    with closing(Log(tmp_path / "shop" / "log")) as log:
+        assert [record.stream for record, _ in log.read(0)] == ["events", "updates"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

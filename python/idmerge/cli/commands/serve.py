@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from idmerge._naming import named
-from idmerge.cli.messages import tell, tell_note
+from idmerge.cli.messages import labelled, print_lines, tell, tell_note
 from idmerge.cli.options import is_given
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
@@ -16,6 +17,8 @@ from idmerge.errors import LogError
 
 if TYPE_CHECKING:
     from idmerge.server.server import Server
+
+_PYTHON_URLS = (("events", "track"), ("people", "engage"), ("groups", "groups"), ("import", "import"))
 
 
 @command(
@@ -85,12 +88,28 @@ def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float)
         )
 
 
+def _settings_of_clients(url: str, token: str) -> list[tuple[str, str]]:
+    """Return how each client is told to send to this server; docs/serve.md has more of them."""
+    paths = ", ".join(f'{part}_url="{url}/{path}"' for part, path in _PYTHON_URLS)
+    at = urlsplit(url)  # Without host and port for a Unix socket, which no client reaches by itself.
+    return [
+        ("browser", f'mixpanel.init("{token}", {{api_host: "{url}"}})'),
+        ("mobile", f'serverURL = "{url}", with the token {token}'),
+        ("Node", f'Mixpanel.init("{token}", {{host: "{at.hostname}", port: {at.port}, protocol: "http"}})'),
+        ("Python", f'Mixpanel("{token}", consumer=Consumer({paths}))'),
+        ("Segment", f'host "{url}", with the token {token} as write key'),
+        ("RudderStack", f'dataPlaneUrl "{url}", with the token {token} as write key'),
+    ]
+
+
 def _tell_state(server: Server, url: str) -> None:
     """Print how to use a new server, and what its owner must know."""
     directory = server.directory
     if directory.is_new:
         tell(f"project {directory.projects[0].name} made in {named(directory.settings)}")
-        tell(f"SDKs send to {url} with the token {directory.projects[0].token}")
+        tell("clients are told to send to it:")
+        for client, setting in _settings_of_clients(url, directory.projects[0].token):
+            print_lines([labelled(client, setting)], err=True)
         tell(f"reading needs its secret, which is in {named(directory.settings)}")
     if directory.others_can_read:
         tell(

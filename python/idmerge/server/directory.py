@@ -113,12 +113,28 @@ class Directory:
             FileNotFoundError: ``path`` is a URL.
         """
         check_local(path, "a directory's path is needed")
-        directory = Path(path)
-        settings = directory / SETTINGS
+        settings = Path(path) / SETTINGS
         is_new = not settings.exists()
         if is_new:
             _make(settings)
-        return cls(path=directory, projects=_read(settings), is_new=is_new)
+        return replace(cls.read(path), is_new=is_new)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the directory at ``path``, which must have settings; nothing is made.
+
+        Raises:
+            SettingError: The settings cannot be used; the message names file, project and key.
+            OSError: They cannot be read.
+            FileNotFoundError: There are none.
+
+        Examples:
+            >>> from idmerge.server.directory import Directory
+            >>> Directory.open("here").projects == Directory.read("here").projects
+            True
+        """
+        directory = Path(path)
+        return cls(path=directory, projects=_read(directory / SETTINGS), is_new=False)
 
     @property
     def settings(self) -> Path:

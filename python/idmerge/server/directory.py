@@ -102,6 +102,8 @@ class Directory:
     projects: tuple[Project, ...]
     is_new: bool
     """Whether the settings were made just now."""
+    monitors: tuple[str, ...] = field(default=(), repr=False)
+    """Accounts that may read the metrics of all projects, each as ``user:secret``."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -134,7 +136,8 @@ class Directory:
             True
         """
         directory = Path(path)
-        return cls(path=directory, projects=_read(directory / SETTINGS), is_new=False)
+        projects, monitors = _read(directory / SETTINGS)
+        return cls(path=directory, projects=projects, is_new=False, monitors=monitors)
 
     @property
     def settings(self) -> Path:
@@ -170,7 +173,8 @@ def _make(settings: Path) -> None:
     sync_directory(settings.parent)
 
 
-def _read(settings: Path) -> tuple[Project, ...]:
+def _read(settings: Path) -> tuple[tuple[Project, ...], tuple[str, ...]]:
+    """Return the projects that the settings state, and the accounts that may read metrics."""
     name = named(settings)
     try:
         stated = tomllib.loads(settings.read_text("utf-8"))
@@ -178,7 +182,7 @@ def _read(settings: Path) -> tuple[Project, ...]:
         raise SettingError(f"{name}: the text is no UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{name}: the text is no TOML: {error}") from None
-    _check_known(name, stated, ("project",))
+    _check_known(name, stated, ("project", "monitors"))
     given = stated.get("project")
     if not isinstance(given, list) or not given:
         raise SettingError(f"{name}: a project is expected, which begins with a line [[project]]")
@@ -187,7 +191,7 @@ def _read(settings: Path) -> tuple[Project, ...]:
         for number, one in enumerate(given, 1)
     )
     _check_distinct(name, projects)
-    return projects
+    return projects, _accounts(name, stated.get("monitors", []), "monitors")
 
 
 def _check_known(place: str, stated: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -235,11 +239,11 @@ def _project(place: str, stated: object, directory: Path, *, is_first: bool) -> 
     )
 
 
-def _accounts(place: str, stated: object) -> tuple[str, ...]:
+def _accounts(place: str, stated: object, key: str = "accounts") -> tuple[str, ...]:
     if not isinstance(stated, list) or not all(
         isinstance(one, str) and _ACCOUNT.fullmatch(one) for one in stated
     ):
-        raise SettingError(f'{place}: accounts must be a list of texts, each as "user:secret"')
+        raise SettingError(f'{place}: {key} must be a list of texts, each as "user:secret"')
     return tuple(stated)
 
 

@@ -136,6 +136,7 @@ campaign NAME *ARGS:
 campaigns:
     python -m benches.campaigns.crashes 300
     python -m benches.campaigns.outputs 1000
+    python -m benches.campaigns.server_crashes 300
     python -m benches.campaigns.store 2000
     python -m benches.campaigns.mutations 2000
     python -m benches.campaigns.forgeries 2000

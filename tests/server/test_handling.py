@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from idmerge.errors import BusyError
 from idmerge.server import app as app_module
 from idmerge.server.app import app
+from idmerge.server.counts import Counts
 from idmerge.server.http.requests import MAX_BYTES, MAX_FIELD, Request
 from idmerge.server.pipeline import Lag
 from idmerge.server.writing import admission
@@ -240,6 +241,7 @@ class Host:
 
     def __init__(self, fault: Exception | None = None, limits: dict[str, float] | None = None) -> None:
         self.rates = Rates(limits or {})
+        self.counts = Counts()
         self.projects = BOTH
         self.draining = False
         self.kept: list[Record] = []

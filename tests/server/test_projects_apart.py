@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -15,7 +16,7 @@ from idmerge.server.reading.routes import read
 from idmerge.server.writing.handling import NOT_KEPT, STREAMS, handled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from idmerge.policy import Api
 
@@ -50,6 +51,7 @@ class State:
     """Remembers of which projects somebody has read."""
 
     projects: Sequence[Project] = (SHOP, NEWS)
+    monitors = ()
 
     def __init__(self) -> None:
         self.read: list[str] = []
@@ -57,6 +59,10 @@ class State:
     def resolver(self, project: str) -> Any:
         self.read.append(project)
         return Resolver(history=True)
+
+    @contextmanager
+    def still(self, project: str) -> Iterator[Any]:
+        yield self.resolver(project)
 
     def problem(self) -> None:
         return None
@@ -89,9 +95,10 @@ def test_nothing_is_written_to_another_project(path: str, query: bytes) -> None:
 
 
 @pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])
-def test_nothing_is_read_of_another_project(query: bytes) -> None:
+@pytest.mark.parametrize("path", ["/api/ids/ana", "/api/ids"])
+def test_nothing_is_read_of_another_project(path: str, query: bytes) -> None:
     for user in [*OWN, *WRONG, "shop-token:", "shop-secret:x"]:
         state = State()
-        status = read(request("/api/ids/ana", user, query=query), state).status
+        status = read(request(path, user, query=query), state).status
         is_readers = user in OWN[1:] and not (user == OWN[2] and query == b"project_id=shop")
         assert (status, state.read) == ((200, ["news"]) if is_readers else (401, [])), user

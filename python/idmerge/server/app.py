@@ -10,7 +10,7 @@ from idmerge.errors import BusyError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
 from idmerge.server.http.requests import MAX_BYTES, Request
-from idmerge.server.reading.routes import State, is_read, read
+from idmerge.server.reading.routes import READ, State, is_read, read
 from idmerge.server.writing.handling import ROUTES, Handled, handled
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Host(State, Protocol):
 def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time) -> App:
     """Return the ASGI application of a server."""
     unfinished = _Unfinished()
+    host.counts.tell_apart({**routes, **READ})
 
     def handle(request: Request) -> Handled:
         return handled(request, host.projects, round(clock() * 1000), routes)
@@ -75,11 +76,16 @@ def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], floa
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
         try:
-            answer = await _answer(host, scope, headers, lambda: _body(headers, receive, unfinished), handle)
+            done = await _answer(host, scope, headers, lambda: _body(headers, receive, unfinished), handle)
         except DisconnectedError:
             return  # A part of a body is no request.
         except asyncio.CancelledError:
-            answer = _ending()  # The server has waited for this client for long enough.
+            done = Handled(_ending())  # The server has waited for this client for long enough.
+        except Exception:
+            host.counts.add(scope["path"], Handled(Answer(500)))  # What uvicorn answers.
+            raise
+        host.counts.add(scope["path"], done)
+        answer = done.answer
         await send(
             {
                 "type": "http.response.start",
@@ -116,32 +122,33 @@ async def _answer(  # noqa: PLR0911 - an answer a reason
     headers: Mapping[bytes, bytes],
     read_body: Callable[[], Awaitable[bytes | None]],
     handle: Callable[[Request], Handled],
-) -> Answer:
+) -> Handled:
     if scope["method"] == "OPTIONS":
-        return Answer(200)
+        return Handled(Answer(200))
     if host.draining:
-        return _ending()
+        return Handled(_ending())
     try:
         body = await read_body()
     except _TooManyError:
-        return _later(503, "too many requests are coming at once")
+        return Handled(_later(503, "too many requests are coming at once"))
     if body is None:
-        return answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes")
+        return Handled(answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes"))
     request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
     if is_read(request.path):
         # A long step of the pipeline may keep the reader waiting, but no other client.
-        return await asyncio.to_thread(read, request, host)
+        return Handled(await asyncio.to_thread(read, request, host))
     done = handle(request)
     if not host.admits(done.records):
-        return _later(429, "the project sends more events than it may")
+        return done._replace(answer=_later(429, "the project sends more events than it may"))
     if done.records:
         try:
             await host.append(done.records)
         except BusyError:
-            return _later(503, "too much is waiting to be written")
+            return done._replace(answer=_later(503, "too much is waiting to be written"))
         except OSError as error:
-            return _later(503, f"the events could not be written: {error.strerror}")
-    return done.answer
+            wrong = f"the events could not be written: {error.strerror}"
+            return done._replace(answer=_later(503, wrong))
+    return done
 
 
 def _ending() -> Answer:

@@ -102,6 +102,8 @@ class Directory:
     projects: tuple[Project, ...]
     is_new: bool
     """Whether the settings were made just now."""
+    monitors: tuple[str, ...] = field(default=(), repr=False)
+    """Accounts that may read the metrics of all projects, each as ``user:secret``."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -113,12 +115,29 @@ class Directory:
             FileNotFoundError: ``path`` is a URL.
         """
         check_local(path, "a directory's path is needed")
-        directory = Path(path)
-        settings = directory / SETTINGS
+        settings = Path(path) / SETTINGS
         is_new = not settings.exists()
         if is_new:
             _make(settings)
-        return cls(path=directory, projects=_read(settings), is_new=is_new)
+        return replace(cls.read(path), is_new=is_new)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the directory at ``path``, which must have settings; nothing is made.
+
+        Raises:
+            SettingError: The settings cannot be used; the message names file, project and key.
+            OSError: They cannot be read.
+            FileNotFoundError: There are none.
+
+        Examples:
+            >>> from idmerge.server.directory import Directory
+            >>> Directory.open("here").projects == Directory.read("here").projects
+            True
+        """
+        directory = Path(path)
+        projects, monitors = _read(directory / SETTINGS)
+        return cls(path=directory, projects=projects, is_new=False, monitors=monitors)
 
     @property
     def settings(self) -> Path:
@@ -154,7 +173,8 @@ def _make(settings: Path) -> None:
     sync_directory(settings.parent)
 
 
-def _read(settings: Path) -> tuple[Project, ...]:
+def _read(settings: Path) -> tuple[tuple[Project, ...], tuple[str, ...]]:
+    """Return the projects that the settings state, and the accounts that may read metrics."""
     name = named(settings)
     try:
         stated = tomllib.loads(settings.read_text("utf-8"))
@@ -162,7 +182,7 @@ def _read(settings: Path) -> tuple[Project, ...]:
         raise SettingError(f"{name}: the text is no UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{name}: the text is no TOML: {error}") from None
-    _check_known(name, stated, ("project",))
+    _check_known(name, stated, ("project", "monitors"))
     given = stated.get("project")
     if not isinstance(given, list) or not given:
         raise SettingError(f"{name}: a project is expected, which begins with a line [[project]]")
@@ -171,7 +191,7 @@ def _read(settings: Path) -> tuple[Project, ...]:
         for number, one in enumerate(given, 1)
     )
     _check_distinct(name, projects)
-    return projects
+    return projects, _accounts(name, stated.get("monitors", []), "monitors")
 
 
 def _check_known(place: str, stated: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -219,11 +239,11 @@ def _project(place: str, stated: object, directory: Path, *, is_first: bool) -> 
     )
 
 
-def _accounts(place: str, stated: object) -> tuple[str, ...]:
+def _accounts(place: str, stated: object, key: str = "accounts") -> tuple[str, ...]:
     if not isinstance(stated, list) or not all(
         isinstance(one, str) and _ACCOUNT.fullmatch(one) for one in stated
     ):
-        raise SettingError(f'{place}: accounts must be a list of texts, each as "user:secret"')
+        raise SettingError(f'{place}: {key} must be a list of texts, each as "user:secret"')
     return tuple(stated)
 
 

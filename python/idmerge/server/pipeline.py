@@ -15,7 +15,7 @@ Updates of profiles and of groups stay in the log; nothing applies them yet.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,6 +62,9 @@ class _Follower:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.commits = 0
+        self.whole = threading.Lock()
+        """Held while events are applied, so that readers of several answers see one state."""
         self.open()
 
     def open(self) -> None:
@@ -84,13 +87,14 @@ class _Follower:
 
     def apply(self, lines: bytes, source: Source) -> None:
         """Apply some events."""
-        with suppress(MalformedEventError):  # Nothing in it is an event; nothing was applied.
+        with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
             self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
 
     def commit(self) -> None:
         """Commit what was applied, with its place in the log."""
         self.resolver.commit(offsets={SOURCE: self.applied})
         self.committed = self.applied
+        self.commits += 1
 
 
 class Pipeline:
@@ -116,8 +120,11 @@ class Pipeline:
         >>> pipeline.start(log)
         >>> pipeline.drain(timeout=10), pipeline.resolver("main").resolve("crm-17")
         (True, 'ana')
-        >>> pipeline.lag(), pipeline.failure
-        (Lag(bytes=0, seconds=0.0), None)
+        >>> pipeline.lag(), pipeline.failure, pipeline.commits("main")
+        (Lag(bytes=0, seconds=0.0), None, 1)
+        >>> with pipeline.still("main") as resolver:
+        ...     print(len(resolver), resolver.position)
+        2 1
         >>> pipeline.close(), log.close()
         (None, None)
     """
@@ -155,6 +162,17 @@ class Pipeline:
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of a project, to ask it; after an error it may be another one."""
         return self._followers[project].resolver
+
+    @contextmanager
+    def still(self, project: str) -> Iterator[DurableResolver]:
+        """Give the resolver of a project, to which nothing is applied while the block runs."""
+        follower = self._followers[project]
+        with follower.whole:
+            yield follower.resolver
+
+    def commits(self, project: str) -> int:
+        """Return the number of commits to the journal of a project since the start."""
+        return self._followers[project].commits
 
     def start(self, log: Log) -> None:
         """Begin to apply ``log``, from where the journals stand."""

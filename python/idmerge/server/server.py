@@ -5,14 +5,17 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from idmerge.server.counts import Counts
 from idmerge.server.directory import Directory
 from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Pipeline
+from idmerge.server.reading.metrics import Observed
 from idmerge.server.writing.rates import Rates
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from idmerge.journal import DurableResolver
@@ -58,9 +61,12 @@ class Server:
     pipeline: Pipeline
     draining: bool
     """Whether no more requests are taken: each is answered with 503."""
+    counts: Counts
+    """What was answered since the start."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.draining = False
+        self.counts = Counts()
         self.directory = Directory.open(path)
         self._rates = Rates({project.name: project.max_rate for project in self.projects if project.max_rate})
         self.pipeline = Pipeline(self.directory.projects)
@@ -80,6 +86,10 @@ class Server:
         """Return the resolver of the project with this name, to ask it."""
         return self.pipeline.resolver(project)
 
+    def still(self, project: str) -> AbstractContextManager[DurableResolver]:
+        """Give the resolver of a project, which stays as it is while the block runs."""
+        return self.pipeline.still(project)
+
     def records(self, project: str) -> Iterator[Record]:
         """Return the records of the project with this name, in the order of the log."""
         return (record for record, _ in self.log.read(0) if record.project == project)
@@ -98,6 +108,23 @@ class Server:
     async def append(self, records: Sequence[Record]) -> int:
         """Append records to the log; when this returns, they are on disk (`Log.append`)."""
         return await self.log.append(records)
+
+    @property
+    def monitors(self) -> Sequence[str]:
+        """Accounts that may read the metrics of all projects, each as ``user:secret``."""
+        return self.directory.monitors
+
+    def observed(self, projects: Sequence[str], *, with_unnamed: bool) -> Observed:
+        """Return what metrics show of the server and of some projects at this moment."""
+        return Observed(
+            counts=self.counts,
+            log=self.log,
+            lag=self.lag(),
+            is_healthy=self.problem() is None,
+            resolvers={name: self.resolver(name) for name in projects},
+            commits={name: self.pipeline.commits(name) for name in projects},
+            with_unnamed=with_unnamed,
+        )
 
     def problem(self) -> str | None:
         """Return the reason why the server is not healthy, in one line without secrets, or None."""

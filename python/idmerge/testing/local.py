@@ -57,10 +57,10 @@ class LocalServer:
         (b'1', (2, ['ana', 'crm-17'], 'ana'))
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "test-token", secret: str = "test-secret") -> None:  # noqa: S107 - as in `_SETTINGS`
         self.url = url
-        self.token = "test-token"  # noqa: S105 - as in `_SETTINGS`
-        self.secret = "test-secret"  # noqa: S105 - as in `_SETTINGS`
+        self.token = token
+        self.secret = secret
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events that it has taken, each under the canonical ID of its sender."""
@@ -82,12 +82,16 @@ class LocalServer:
         return found
 
     def _read(self, path: str) -> bytes:
+        self._settled()
+        return self._asked(path)
+
+    def _settled(self) -> None:
+        """Wait until everything that was acknowledged is applied."""
         deadline = time.monotonic() + PATIENCE
         while json.loads(self._asked("/health"))["lag_bytes"]:
             if time.monotonic() > deadline:
                 raise IdmergeError(f"the server is still behind its log after {PATIENCE:.0f} seconds")
             time.sleep(0.02)
-        return self._asked(path)
 
     def _asked(self, path: str) -> bytes:
         from urllib.request import Request, urlopen  # noqa: PLC0415 - it loads SSL
@@ -139,18 +143,49 @@ def server(
     if not settings.exists():
         settings.touch(0o600)
         settings.write_text(_SETTINGS.format(api=api), "utf-8")
-    command = [sys.executable, "-m", "idmerge", "serve", str(directory), "--port", "0"]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with started(directory) as (process, url):
         try:
-            yield LocalServer(_address(process))
+            yield LocalServer(url)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
                 process.communicate(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def started(directory: str | os.PathLike[str], *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start ``idmerge serve`` at a free port; if it still runs when the block ends, it is killed.
+
+    Args:
+        directory: Its directory.
+        options: Further options of the command.
+
+    Yields:
+        The process, and the address at which it listens.
+
+    Raises:
+        IdmergeError: It does not start; the text has what it said.
+
+    Examples:
+        >>> from urllib.request import urlopen
+        >>> from idmerge.testing.local import started
+        >>> with started("here") as (process, url):
+        ...     status = urlopen(f"{url}/health").status
+        ...     process.terminate()
+        ...     code = process.wait(60)
+        >>> status, code
+        (200, 0)
+    """
+    command = [sys.executable, "-m", "idmerge", "serve", str(directory), "--port", "0", *options]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield process, _address(process)
+        finally:
+            process.kill()
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -14,6 +14,7 @@ from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
+from idmerge.journal.connection import connection
 from idmerge.pages.graph import Cluster, graph_of
 
 if TYPE_CHECKING:
@@ -49,9 +50,8 @@ def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | Non
     check_drawing(path, svg_file, html_file)
     with working("opening") as work, opened_to_read(path) as resolver:
         work.begin("looking for links")
-        chain = resolver.explain(a, b)
+        chain, rejected = connection(resolver, a, b)
         clusters = [cluster_of(resolver, text) for text in ([a] if chain is not None else [a, b])]
-        rejected = [] if chain is not None else resolver.why_not(a, b)
     print_lines(_answer(a, b, clusters, chain, rejected))
     title = f"Why {shortened(a)} and {shortened(b)} are {'apart' if chain is None else 'one person'}"
     draw(

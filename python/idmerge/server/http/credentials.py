@@ -54,11 +54,14 @@ def project_of_secret(request: Request, projects: Sequence[Project]) -> Project 
     user, password = found
     # Each comparison takes the same time whatever the credentials are, and none is left out.
     by_secret = [project for project in projects if is_same(user, project.secret) and not password]
-    whole = f"{user}:{password}"
-    by_account = [
-        project for project in named if sum(is_same(whole, account) for account in project.accounts)
-    ]
+    by_account = [project for project in named if has_account(request, project.accounts)]
     return next(iter([*by_secret, *by_account]), None)
+
+
+def has_account(request: Request, accounts: Sequence[str]) -> bool:
+    """Return whether a request has one of these accounts, each as ``user:secret``."""
+    whole = ":".join(request.credentials() or ())
+    return sum(is_same(whole, account) for account in accounts) > 0
 
 
 def is_same(given: str, known: str) -> bool:

@@ -143,6 +143,7 @@ async def _run(
         backlog=BACKLOG,
     )
     runner = Uncaught(config)
+    server.counts.connections = runner.server_state.connections
     signals = _Signals()
     with signals.handled():
         task = asyncio.create_task(runner.serve(sockets=[listener]))

@@ -28,12 +28,14 @@ from bisect import bisect_right
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge._naming import named
 from idmerge.errors import BusyError, JournalError, LogError
 from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal.lock import WriterLock
+from idmerge.server.counts import Durations
 from idmerge.server.log.segments import (
     HEAD,
     MOST_BYTES,
@@ -101,6 +103,8 @@ class Log:
         [(True, 1), (True, 2)]
         >>> log.wait_beyond(end, timeout=0), log.failure, log.waiting, log.cut
         (True, None, 0, 0)
+        >>> log.beginning, log.flushes.count
+        (0, 2)
         >>> log.close()
     """
 
@@ -127,6 +131,8 @@ class Log:
         self._bases: list[int] = []
         self._end = 0
         self._cut = 0
+        self.flushes = Durations()
+        """The flushes since the log was opened."""
         self._directory.mkdir(parents=True, exist_ok=True)
         sync_directory(self._directory.parent)
         try:
@@ -147,6 +153,11 @@ class Log:
     def end(self) -> int:
         """The offset behind the last record that is on disk."""
         return self._end
+
+    @property
+    def beginning(self) -> int:
+        """The offset of the first record that is on disk."""
+        return self._bases[0]
 
     @property
     def waiting(self) -> int:
@@ -349,7 +360,9 @@ class Log:
             os.lseek(self._descriptor, self._end - self._bases[-1], os.SEEK_SET)
             _write_all(self._descriptor, content)
             self._is_suspect = True
+            begin = perf_counter()
             _flush(self._descriptor)
+            self.flushes.add(perf_counter() - begin)
         except OSError as error:
             with suppress(OSError):
                 self._clean_up()

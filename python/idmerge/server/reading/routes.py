@@ -1,7 +1,8 @@
 """Requests that read: a cluster with its links, and the state of the server.
 
 Reading takes the project's secret, or a service account, as the user of Basic authorization; only
-``/health`` takes none, and names nothing but whether the server works.
+``/health`` takes none, and names nothing but whether the server works. ``/metrics`` takes a monitor
+too, an account that sees the numbers of all projects.
 """
 
 from __future__ import annotations
@@ -11,25 +12,31 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
-from idmerge.server.http.credentials import project_of_secret
+from idmerge.server.http.credentials import has_account, project_of_secret
+from idmerge.server.http.requests import MAX_FIELD
+from idmerge.server.reading.clusters import cluster, connected
 from idmerge.server.reading.exporting import exported, query_of
+from idmerge.server.reading.mappings import POSITION, mapping_of
+from idmerge.server.reading.metrics import CONTENT_TYPE, metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from idmerge.journal.durable import DurableResolver
-    from idmerge.recorded import RecordedLink
+    from idmerge.server.counts import Counts
     from idmerge.server.http.credentials import Project
     from idmerge.server.http.requests import Request
     from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
+    from idmerge.server.reading.metrics import Observed
 
 IDS = "api/ids/"
 EXPORT = ("api/2.0/export", "export")
 """The routes of the raw export, by the whole path and by that of Mixpanel's own host."""
-HEALTH = "health"
-MOST_MEMBERS = 1000
-"""IDs, and links, of a cluster that an answer lists; the whole number is always stated."""
+HEALTH, METRICS, MAPPING = "health", "metrics", "api/ids"
+READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT)}
+"""The routes that read, beside `IDS`, each under the name by which requests are counted."""
 _UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
 
 
@@ -39,6 +46,20 @@ class State(Protocol):
     @property
     def projects(self) -> Sequence[Project]:
         """The projects."""
+
+    @property
+    def monitors(self) -> Sequence[str]:
+        """Accounts that may read the metrics of all projects, each as ``user:secret``."""
+
+    @property
+    def counts(self) -> Counts:
+        """What was answered since the start."""
+
+    def observed(self, projects: Sequence[str], *, with_unnamed: bool) -> Observed:
+        """Return what metrics show of the server and of some projects."""
+
+    def still(self, project: str) -> AbstractContextManager[DurableResolver]:
+        """Give the resolver of a project, which stays as it is while the block runs."""
 
     def records(self, project: str) -> Iterator[Record]:
         """Return the records of the project with this name, in the order of the log."""
@@ -56,41 +77,101 @@ class State(Protocol):
 def is_read(path: str) -> bool:
     """Return whether a request with this path reads."""
     route = path.lstrip("/")
-    return route.startswith(IDS) or route.rstrip("/") in {HEALTH, *EXPORT}
+    return route.startswith(IDS) or route.rstrip("/") in READ
 
 
 def read(request: Request, state: State) -> Answer:
     """Return the answer to a request that reads."""
     route = request.path.lstrip("/")
-    if route.rstrip("/") == HEALTH:
+    name = route.rstrip("/")
+    if name == HEALTH:
         return _health(state)
     if request.method != "GET":
         return answers.failed(405, f"the method {request.method} is not supported")
+    if name == METRICS and has_account(request, state.monitors):
+        return _metrics(state, state.projects, with_unnamed=True)
     project = project_of_secret(request, state.projects)
     if project is None:
         wrong = "the project's secret is needed, as the user of Basic authorization"
         return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
-    resolver = state.resolver(project.name)
-    if route.startswith(IDS):
-        return _cluster(resolver, route.removeprefix(IDS))
     try:
-        query = query_of(request)
+        return _of_project(request, state, project)
     except ValueError as error:
         return answers.failed(400, str(error))
+
+
+def _of_project(request: Request, state: State, project: Project) -> Answer:
+    """Return the answer to one who may read a project.
+
+    Raises:
+        ValueError: A field of the request is missing or wrong.
+    """
+    route = request.path.lstrip("/")
+    name = route.rstrip("/")
+    if name == METRICS:
+        return _metrics(state, [project], with_unnamed=len(state.projects) == 1)
+    if name == MAPPING:
+        return _mapping(request, state, project)
+    if name in EXPORT:
+        return _exported(request, state, project)
+    return _of_id(request, state.resolver(project.name), route.removeprefix(IDS))
+
+
+def _of_id(request: Request, resolver: DurableResolver, distinct_id: str) -> Answer:
+    """Return the cluster of an ID, or what is between it and another one.
+
+    Raises:
+        ValueError: The other one is too long for a field.
+    """
+    other = request.field("with")
+    if other is not None:
+        return connected(resolver, distinct_id, other)
+    if b"with=" in request.query:
+        raise ValueError(f"'with' has too many bytes: {MAX_FIELD} with its name are taken")
+    return cluster(resolver, distinct_id)
+
+
+def _mapping(request: Request, state: State, project: Project) -> Answer:
+    """Return the mapping of a project, or its changes.
+
+    Raises:
+        ValueError: A field is wrong.
+    """
+    with state.still(project.name) as resolver:
+        found = mapping_of(resolver, request.field("since"))
+    headers = [(POSITION, str(found.position))]
+    return _streamed(request, found.lines(), headers)
+
+
+def _exported(request: Request, state: State, project: Project) -> Answer:
+    """Return events of a project.
+
+    Raises:
+        ValueError: A field is missing or wrong.
+    """
+    query, resolver = query_of(request), state.resolver(project.name)
     lines = exported(state.records(project.name), resolver, project.api, project.timezone, query)
-    return _packed(lines) if b"gzip" in request.headers.get(b"accept-encoding", b"") else Answer(200, lines)
+    return _streamed(request, lines)
 
 
-def _packed(parts: Iterator[bytes]) -> Answer:
-    """Return a body that is compressed as it is made."""
+def _metrics(state: State, projects: Sequence[Project], *, with_unnamed: bool) -> Answer:
+    observed = state.observed([project.name for project in projects], with_unnamed=with_unnamed)
+    return Answer(200, metrics(observed), CONTENT_TYPE)
+
+
+def _streamed(request: Request, lines: Iterator[bytes], headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    """Return lines as a body, compressed if the client takes that."""
+    if b"gzip" not in request.headers.get(b"accept-encoding", b""):
+        return Answer(200, lines, headers=headers)
+    return Answer(200, _packed(lines), headers=[*headers, ("Content-Encoding", "gzip")])
+
+
+def _packed(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield parts as they are compressed."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # With the head of gzip.
-
-    def packed() -> Iterator[bytes]:
-        for part in parts:
-            yield packer.compress(part)
-        yield packer.flush()
-
-    return Answer(200, packed(), headers=[("Content-Encoding", "gzip")])
+    for part in parts:
+        yield packer.compress(part)
+    yield packer.flush()
 
 
 def _health(state: State) -> Answer:
@@ -103,31 +184,3 @@ def _health(state: State) -> Answer:
     if problem is not None:
         content["reason"] = problem
     return answers.in_json(content, 200 if problem is None else 503)
-
-
-def _cluster(resolver: DurableResolver, distinct_id: str) -> Answer:
-    is_known = distinct_id in resolver
-    members = resolver.members(distinct_id) if is_known else [distinct_id]
-    links = (resolver.explain(distinct_id) or []) if is_known else []
-    return answers.in_json(
-        {
-            "distinct_id": distinct_id,
-            "known": is_known,
-            "canonical_id": resolver.resolve(distinct_id),
-            "size": len(members),
-            "distinct_ids": members[:MOST_MEMBERS],
-            "links": [_shown(link) for link in links[:MOST_MEMBERS]],
-        }
-    )
-
-
-def _shown(link: RecordedLink) -> dict[str, Any]:
-    return {
-        "position": link.position,
-        "kind": str(link.kind),
-        "first": link.first,
-        "second": link.second,
-        "outcome": link.outcome.name,
-        "source": link.source,
-        "committed": None if link.time is None else link.time.isoformat(),
-    }

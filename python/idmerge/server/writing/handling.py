@@ -57,6 +57,10 @@ class Handled(NamedTuple):
     answer: Answer
     """The answer, to be sent when the records are on disk."""
     records: Sequence[Record] = ()
+    refused: int = 0
+    """The number of items that are not taken."""
+    refused_by: str = ""
+    """The project of which they are not taken; empty if they name none."""
 
 
 def handled(
@@ -129,7 +133,8 @@ def _written(
     if unknown:
         wrong.append(f"{unknown} of the items have no token of a project of this server")
     if wrong:
-        return Handled(answers.not_taken("; ".join(wrong), 200 if records else 400, verbose=verbose), records)
+        answer = answers.not_taken("; ".join(wrong), 200 if records else 400, verbose=verbose)
+        return Handled(answer, records, len(admitted.failures) + unknown)
     return Handled(answers.taken(verbose=verbose, image=request.is_set("img")), records)
 
 
@@ -190,8 +195,10 @@ def _imported(request: Request, projects: Sequence[Project], received: int) -> H
     if admitted.failures:
         if is_form:
             wrong = "; ".join(map(str, admitted.failures[:MAX_SHOWN]))
-            return Handled(answers.not_taken(wrong, 200 if count else 400, verbose=verbose), records)
-        return Handled(answers.partly_imported(count, admitted.failures), records)
+            answer = answers.not_taken(wrong, 200 if count else 400, verbose=verbose)
+        else:
+            answer = answers.partly_imported(count, admitted.failures)
+        return Handled(answer, records, len(admitted.failures), project.name)
     return Handled(answers.taken(verbose=verbose) if is_form else answers.imported(count), records)
 
 
@@ -209,8 +216,10 @@ def _called(request: Request, projects: Sequence[Project], received: int) -> Han
     except TooLongError as error:
         return Handled(answers.failed(413, str(error)))
     admitted = admitted_events(lines, "import", received)
-    if not admitted.items and admitted.failures:
-        return Handled(answers.failed(400, "; ".join(map(str, admitted.failures[:MAX_SHOWN]))))
+    refused = len(admitted.failures)
+    if not admitted.items and refused:
+        answer = answers.failed(400, "; ".join(map(str, admitted.failures[:MAX_SHOWN])))
+        return Handled(answer, (), refused, project.name)
     text = _text(admitted.items, "events")
     records = [Record(project.name, "events", "track", received, text)] if text else []
-    return Handled(answers.in_json({"success": True}), records)
+    return Handled(answers.in_json({"success": True}), records, refused, project.name)

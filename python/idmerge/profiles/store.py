@@ -55,19 +55,33 @@ def write_store(stream: BinaryIO, profiles: Iterable[tuple[str, Profile]]) -> by
     Raises:
         ValueError: A value is no JSON; it cannot have come through an update.
     """
+    return write_texts(stream, (text_of(distinct_id, profile) for distinct_id, profile in profiles))
+
+
+def text_of(distinct_id: str, profile: Profile) -> bytes:
+    """Return the text of a profile's line: an update that makes it.
+
+    Raises:
+        ValueError: A value is no JSON.
+    """
+    return json_text({"$distinct_id": distinct_id, "$ignore_alias": True, "$set": profile})
+
+
+def write_texts(stream: BinaryIO, texts: Iterable[bytes]) -> bytes:
+    """Write a store of profiles, each of which is the ``text_of`` one, and return its last line."""
     digest = blake2b(digest_size=_DIGEST_BYTES)
     count = 0
 
     def write(text: bytes) -> None:
-        line = _sealed(text)
+        line = sealed(text)
         digest.update(line)
         stream.write(line)
 
     write(b"%b%d}" % (_HEADER, FORM))
-    for distinct_id, profile in profiles:
+    for text in texts:
         count += 1
-        write(_json({"$distinct_id": distinct_id, "$ignore_alias": True, "$set": profile}))
-    end = _sealed(b'%b%d, "$blake2b": "%b"}' % (_END, count, digest.hexdigest().encode()))
+        write(text)
+    end = sealed(b'%b%d, "$blake2b": "%b"}' % (_END, count, digest.hexdigest().encode()))
     stream.write(end)
     return end
 
@@ -81,29 +95,49 @@ def read_store(name: str, stream: BinaryIO, add: Callable[[str, Profile], None])
         FileFormatError: It is no store, damaged, cut off, or of a later form; the message names the
             file, the line, and the way out.
     """
+    seen: set[str] = set()
+    text = b""
+    for number, text in enumerate(read_texts(name, stream), 2):
+        if text.startswith(_END):
+            break
+        place = f"{name}:{number}"
+        distinct_id, profile = _profile(place, text)
+        if distinct_id in seen:
+            raise FileFormatError(f"{place}: {distinct_id!r:.100} has a profile above already; {_WHOLE_COPY}")
+        seen.add(distinct_id)
+        add(distinct_id, profile)
+    return sealed(text)
+
+
+def read_texts(name: str, stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the text of each line of the store ``name`` behind its header, the end's too.
+
+    That an ID has one line is not checked.
+
+    Raises:
+        FileFormatError: As `read_store`; whatever was yielded counts for nothing then.
+    """
     line = stream.readline(_LONGEST_HEADER)
     _check_header(name, line)
     digest = blake2b(line, digest_size=_DIGEST_BYTES)
-    seen: set[str] = set()
+    count = 0
     for number, line in enumerate(stream, 2):
         place = f"{name}:{number}"
-        text = _unsealed(place, line)
+        text = unsealed(place, line)
         if text.startswith(_END):
-            stated = b'%b%d, "$blake2b": "%b"}' % (_END, len(seen), digest.hexdigest().encode())
+            stated = b'%b%d, "$blake2b": "%b"}' % (_END, count, digest.hexdigest().encode())
             if text != stated:
                 raise FileFormatError(
                     f"{place}: the lines above are not those that were saved; {_WHOLE_COPY}"
                 )
             if stream.read(1):
                 raise FileFormatError(f"{name}:{number + 1}: the file goes on behind its end; {_WHOLE_COPY}")
-            return line
-        distinct_id, profile = _profile(place, text)
-        if distinct_id in seen:
-            raise FileFormatError(f"{place}: {distinct_id!r:.100} has a profile above already; {_WHOLE_COPY}")
-        seen.add(distinct_id)
+            yield text
+            return
+        count += 1
         digest.update(line)
-        add(distinct_id, profile)
-    raise FileFormatError(f"{name}: the file is cut off after {len(seen)} profiles; {_WHOLE_COPY}")
+        yield text
+    raise FileFormatError(f"{name}: the file is cut off after {count} profiles; {_WHOLE_COPY}")
 
 
 def last_line(path: str) -> bytes | None:
@@ -145,7 +179,7 @@ def sole_writer(path: str | os.PathLike[str]) -> Iterator[None]:
         lock.release()
 
 
-def _json(value: Any) -> bytes:
+def json_text(value: Any) -> bytes:
     """Return ``value`` as JSON: ASCII, unless that would join two surrogates into one character."""
     text = json.dumps(value, allow_nan=False)
     if _SURROGATES.search(text) and json.loads(text) != value:
@@ -153,17 +187,24 @@ def _json(value: Any) -> bytes:
     return text.encode()
 
 
-def _sealed(text: bytes) -> bytes:
-    """Return the line of a JSON object: its text and a checksum as the last member."""
-    return text[:-1] + _SEAL % crc32(text)
+def sealed(text: bytes, before: int = 0) -> bytes:
+    """Return the line of a JSON object: its text and a checksum as the last member.
+
+    The checksum is also over what has the checksum ``before``.
+    """
+    return text[:-1] + _SEAL % crc32(text, before)
 
 
-def _unsealed(place: str, line: bytes) -> bytes:
-    """Return the text of a line, after checking its checksum."""
+def unsealed(place: str, line: bytes, before: int = 0) -> bytes:
+    """Return the text of a line, after checking its checksum.
+
+    Raises:
+        FileFormatError: It is wrong.
+    """
     if not line.endswith(b"\n"):
         raise FileFormatError(f"{place}: the file is cut off here; {_WHOLE_COPY}")
     text = line[:-_SEAL_LENGTH] + b"}"
-    if line[-_SEAL_LENGTH:] != _SEAL % crc32(text):
+    if line[-_SEAL_LENGTH:] != _SEAL % crc32(text, before):
         raise FileFormatError(f"{place}: the line is damaged: its checksum is wrong; {_WHOLE_COPY}")
     return text
 
@@ -185,7 +226,7 @@ def _check_header(name: str, line: bytes) -> None:
             f"{name}: the file is no store of profiles; name one that Profiles.save or "
             "idmerge profiles --store wrote, or a new file"
         )
-    form = _unsealed(f"{name}:1", line)[len(_HEADER) : -1]
+    form = unsealed(f"{name}:1", line)[len(_HEADER) : -1]
     if form != b"%d" % FORM:
         raise FileFormatError(
             f"{name}: the store has form {form.decode('ascii', 'replace')}, and this version of idmerge "

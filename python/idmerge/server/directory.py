@@ -3,7 +3,8 @@
     DIR/idmerge.toml                  the projects, with their tokens and secrets
     DIR/log/                          the records of all projects
     DIR/ids.idmerge                   the journal of the first project
-    DIR/projects/NAME/ids.idmerge     the journal of each other one
+    DIR/profiles/, DIR/groups/        its profiles of people and of groups
+    DIR/projects/NAME/                the same of each other one
 
 A setting is called as the command line's option: ``max-cluster-size = 500``, or ``"none"`` for no
 limit. No message shows a token or a secret.
@@ -19,7 +20,7 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from idmerge._formatting import did_you_mean
 from idmerge._naming import check_local, named
@@ -29,6 +30,7 @@ from idmerge.files import check_zone
 from idmerge.files.exchanging import rename_to_free
 from idmerge.files.syncing import sync_directory
 from idmerge.policy import PRESETS, Policy
+from idmerge.profiles import MergeProfiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +44,8 @@ _KEY = re.compile(r"[!-9;-~]{1,255}")
 _ACCOUNT = re.compile(r"[!-9;-~]{1,255}:[!-~]{1,255}")
 _RULES = {one.name.replace("_", "-"): one.name for one in fields(Policy)}
 _LIMITS = ("max-cluster-size", "max-id-length")
-_NAMES = ("name", "token", "secret", "accounts", *_RULES, "canonical", "timezone", "max-rate")
+_OWN = ("name", "token", "secret", "accounts")
+_NAMES = (*_OWN, *_RULES, "canonical", "timezone", "merge-profiles", "max-rate")
 _FIRST = """\
 # The projects of this server. Docs: docs/serve.md
 #
@@ -74,8 +77,20 @@ class Project:
     """The zone of times that name none; None for UTC."""
     max_rate: float | None
     """The most events and updates a second, or more in a burst (`Rates`); None for no limit."""
+    merge_profiles: MergeProfiles
+    """The use of the profiles of a person's other IDs."""
     journal: Path
     """The path of its journal."""
+
+    @property
+    def profiles(self) -> Path:
+        """The path of the directory of its profiles of people."""
+        return self.journal.parent / "profiles"
+
+    @property
+    def groups(self) -> Path:
+        """The path of the directory of its profiles of groups."""
+        return self.journal.parent / "groups"
 
     @property
     def api(self) -> Api:
@@ -235,6 +250,7 @@ def _project(place: str, stated: object, directory: Path, *, is_first: bool) -> 
         canonical=canonical,
         timezone=zone,
         max_rate=_max_rate(place, stated.get("max-rate")),
+        merge_profiles=_merge_profiles(place, stated.get("merge-profiles", "hide")),
         journal=(directory if is_first else directory / "projects" / name) / "ids.idmerge",
     )
 
@@ -253,6 +269,15 @@ def _max_rate(place: str, stated: object) -> float | None:
     if isinstance(stated, bool) or not isinstance(stated, (int, float)) or not 0 < stated < inf:
         raise SettingError(f'{place}: max-rate must be a number above 0, or "none", got {stated!r:.100}')
     return float(stated)
+
+
+def _merge_profiles(place: str, stated: object) -> MergeProfiles:
+    for choice in get_args(MergeProfiles):
+        if stated == choice:
+            found: MergeProfiles = choice
+            return found
+    choices = " or ".join(map(repr, get_args(MergeProfiles)))
+    raise SettingError(f"{place}: merge-profiles must be {choices}, got {stated!r:.100}")
 
 
 def _policy(place: str, stated: Mapping[str, Any]) -> Policy:

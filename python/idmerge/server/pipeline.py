@@ -1,4 +1,4 @@
-"""The thread that applies a log's records to the journals of their projects.
+"""The thread that applies a log's records to the journals and profiles of their projects.
 
 1. Records are applied in the order of the log, each once: a commit keeps the place in the log with
    the steps, and after a crash the thread goes on there. What was applied and not committed is
@@ -6,10 +6,10 @@
 2. Steps are committed within `COMMIT_SECONDS`. A place in the log alone, behind which no record has
    changed anything, is committed every `PLACE_BYTES` and at the end: to read such records again
    gives the same.
-3. What fails is tried again. A failed commit keeps its steps, and no more are applied until they
+3. Updates are applied between the events among which they came. They are on disk, with their own
+   place in the log, before the steps of that place are committed; without steps no commit follows.
+4. What fails is tried again. A failed commit keeps its steps, and no more are applied until they
    are on disk. After any other error the journal is opened anew, so that nothing is applied twice.
-
-Updates of profiles and of groups stay in the log; nothing applies them yet.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge.errors import JournalError, LogError, MalformedEventError
 from idmerge.journal import DurableResolver
+from idmerge.server.people.peoplestore import PeopleStore
+from idmerge.server.people.resolving import Unlinked, updates_of_groups, updates_of_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from idmerge.events import Source
+    from idmerge.profiles import Profiles
     from idmerge.server.directory import Project
     from idmerge.server.log.log import Log
-    from idmerge.server.log.records import Record
+    from idmerge.server.log.records import Record, Stream
 
 COMMIT_SECONDS = 0.2
 """Seconds from the first step that is applied to its commit."""
@@ -42,6 +45,10 @@ AT_ONCE = 1 << 20
 """Bytes of one project's lines that are applied by one call."""
 SOURCE = "log"
 """The name under which journals keep their place in the log."""
+PROFILES = "profiles"
+"""The name under which they keep the place up to which updates are applied."""
+UPDATES, GROUP_UPDATES = "profile-updates", "group-updates"
+"""The names under which they keep the numbers of updates, of people and of groups."""
 
 
 class Lag(NamedTuple):
@@ -58,7 +65,7 @@ class _DroppedError(Exception):
 
 
 class _Follower:
-    """A project's journal, and how far it has come."""
+    """A project's journal and profiles, and how far they have come."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -68,44 +75,140 @@ class _Follower:
         self.open()
 
     def open(self) -> None:
-        """Open the journal; what was applied and not committed is forgotten."""
+        """Open the files; what was applied and not committed is forgotten."""
         project = self.project
         project.journal.parent.mkdir(parents=True, exist_ok=True)
         self.resolver = DurableResolver.open(project.journal, project.policy, project.canonical)
-        place = self.resolver.offsets.get(SOURCE, 0)
-        if not isinstance(place, int):
-            self.resolver.close()
-            raise JournalError(
-                f"{project.journal}: its place in the log is {place!r}, and a number is expected"
+        try:
+            self.applied = self.committed = self._stated(SOURCE)
+            self.noted = self._stated(PROFILES)
+            self.people = PeopleStore(
+                project.profiles,
+                self.resolver,
+                updates_of_people,
+                journal=self.committed,
+                place=self.noted,
+                count=self._stated(UPDATES),
+                merge_profiles=project.merge_profiles,
             )
-        self.applied = self.committed = place
+            try:
+                self.groups = PeopleStore(
+                    project.groups,
+                    Unlinked(),
+                    updates_of_groups,
+                    journal=self.committed,
+                    place=self.noted,
+                    count=self._stated(GROUP_UPDATES),
+                )
+            except BaseException:
+                self.people.close()
+                raise
+        except BaseException:
+            self.resolver.close()
+            raise
+
+    def _stated(self, name: str) -> int:
+        """Return what the journal states under a name; 0 if it states nothing."""
+        number = self.resolver.offsets.get(name, 0)
+        if not isinstance(number, int):
+            raise JournalError(
+                f"{self.project.journal}: its offset {name!r} is {number!r}, and a number is expected"
+            )
+        return number
 
     def drop(self) -> None:
-        """Let go of the journal, without what is not committed: that is in the log."""
+        """Let go of the files, without what is not committed: that is in the log."""
+        self._close_stores()
         with suppress(_DroppedError), self.resolver:
             raise _DroppedError
 
-    def apply(self, lines: bytes, source: Source) -> None:
-        """Apply some events."""
-        with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
-            self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+    def close(self) -> None:
+        """Let go of the files."""
+        self._close_stores()
+        self.resolver.close()
+
+    def _close_stores(self) -> None:
+        for store in (self.people, self.groups):
+            store.close()
+
+    @property
+    def reached(self) -> int:
+        """The offset up to which records of every stream are applied."""
+        return min(self.applied, self.people.place, self.groups.place)
+
+    @property
+    def uncommitted(self) -> int:
+        """The number of steps and updates that are not on disk."""
+        return self.resolver.uncommitted + self.people.waiting + self.groups.waiting
+
+    def lacks(self, record: Record, behind: int) -> bool:
+        """Return whether a record, which ends at ``behind``, is still to be applied."""
+        if record.stream == "events":
+            return behind > self.applied
+        return behind > (self.people if record.stream == "updates" else self.groups).place
+
+    def apply(self, lines: bytes, stream: Stream, source: Source, place: int) -> None:
+        """Apply the lines of some records, the last of which ends at ``place``."""
+        if stream == "updates":
+            self.people.apply(lines, place)
+        elif stream == "groups":
+            self.groups.apply(lines, place)
+        else:
+            with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
+                self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+            self.applied = place
+
+    def move_to(self, place: int) -> None:
+        """Take note that all records up to ``place`` are applied."""
+        self.applied = max(self.applied, place)
+        for store in (self.people, self.groups):
+            store.place = max(store.place, place)
+
+    def flush(self) -> None:
+        """Write down the updates that were applied; they count once the steps are committed."""
+        journal = self.applied if self.resolver.uncommitted else self.committed
+        for store in (self.people, self.groups):
+            store.flush(journal)
 
     def commit(self) -> None:
         """Commit what was applied, with its place in the log."""
-        self.resolver.commit(offsets={SOURCE: self.applied})
-        self.committed = self.applied
+        self.flush()
+        noted = min(self.people.place, self.groups.place)
+        self.resolver.commit(
+            offsets={
+                SOURCE: self.applied,
+                PROFILES: noted,
+                UPDATES: self.people.count,
+                GROUP_UPDATES: self.groups.count,
+            }
+        )
+        self.committed, self.noted = self.applied, noted
         self.commits += 1
+
+    def fold_if_due(self) -> None:
+        """Begin to make new stores of profiles if they are due; all must be committed."""
+        for store in (self.people, self.groups):
+            store.fold_if_due()
+
+
+class _Target(NamedTuple):
+    """What a record is to be applied to, and how."""
+
+    follower: _Follower
+    stream: Stream
+    source: Source
 
 
 class Pipeline:
-    r"""Applies a log to the journals of some projects, on a thread of its own.
+    r"""Applies a log to the journals and profiles of some projects, on a thread of its own.
 
     Args:
         projects: The projects; records of others are passed over, and stay in the log.
 
     Raises:
         JournalError: A journal cannot be opened.
-        OSError: Likewise.
+        FileFormatError: A file of profiles is damaged.
+        OSError: A file cannot be read or written.
 
     Examples:
         >>> from idmerge.server.directory import Directory
@@ -120,11 +223,19 @@ class Pipeline:
         >>> pipeline.start(log)
         >>> pipeline.drain(timeout=10), pipeline.resolver("main").resolve("crm-17")
         (True, 'ana')
-        >>> pipeline.lag(), pipeline.failure, pipeline.commits("main")
-        (Lag(bytes=0, seconds=0.0), None, 1)
+        >>> pipeline.commits("main")
+        1
         >>> with pipeline.still("main") as resolver:
         ...     print(len(resolver), resolver.position)
         2 1
+        >>> line = b'{"$distinct_id": "crm-17", "$set": {"plan": "pro"}}\n'
+        >>> _ = log.append_now([Record("main", "updates", "track", 0, line)])
+        >>> pipeline.drain(timeout=10), pipeline.profiles("main").get("ana")
+        (True, {'plan': 'pro'})
+        >>> len(pipeline.groups("main"))
+        0
+        >>> pipeline.lag(), pipeline.failure, pipeline.place == pipeline.needed == log.end
+        (Lag(bytes=0, seconds=0.0), None, True)
         >>> pipeline.close(), log.close()
         (None, None)
     """
@@ -144,24 +255,44 @@ class Pipeline:
         self._unreadable: Exception | None = None
         self._is_closing = False
         self._is_draining = False
-        self._read = self._settled = min((one.applied for one in self._followers.values()), default=0)
+        self._read = self._settled = self._reached()
         self._level_at = monotonic()
         self._first_step_at: float | None = None
         self._thread = threading.Thread(target=self._work, name="idmerge-pipeline", daemon=True)
 
+    def _reached(self) -> int:
+        return min((one.reached for one in self._followers.values()), default=0)
+
     @property
     def place(self) -> int:
-        """The offset that the log must reach: the farthest one that a journal has applied."""
-        return max((one.committed for one in self._followers.values()), default=0)
+        """The offset that the log must reach: the farthest one that somebody has applied."""
+        return max(
+            (max(one.committed, one.people.place, one.groups.place) for one in self._followers.values()),
+            default=0,
+        )
+
+    @property
+    def needed(self) -> int:
+        """The offset from which on the log would be read after a crash."""
+        return min((min(one.committed, one.noted) for one in self._followers.values()), default=0)
 
     @property
     def failure(self) -> str | None:
         """The reason why the log cannot be applied now; None if it can. It is tried again."""
-        return self._failure
+        stores = (store for one in self._followers.values() for store in (one.people, one.groups))
+        return self._failure or next((store.failure for store in stores if store.failure), None)
 
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of a project, to ask it; after an error it may be another one."""
         return self._followers[project].resolver
+
+    def profiles(self, project: str) -> Profiles:
+        """Return the profiles of people of a project, to ask them; likewise."""
+        return self._followers[project].people.profiles
+
+    def groups(self, project: str) -> Profiles:
+        """Return the profiles of groups of a project, under `group_name`; likewise."""
+        return self._followers[project].groups.profiles
 
     @contextmanager
     def still(self, project: str) -> Iterator[DurableResolver]:
@@ -208,7 +339,7 @@ class Pipeline:
             if one.resolver.uncommitted:
                 one.drop()
             else:
-                one.resolver.close()
+                one.close()
 
     # The thread.
 
@@ -229,13 +360,13 @@ class Pipeline:
                 self._log.wait_beyond(self._read, COMMIT_SECONDS / 4)
 
     def _mend(self) -> None:
-        """Open the journal anew in which an error has left a part of a record."""
+        """Open the files anew in which an error has left a part of a record."""
         if self._broken is None:
             return
         self._broken.drop()
         self._broken.open()
         self._broken = None
-        self._read = min(one.applied for one in self._followers.values())
+        self._read = self._reached()
 
     def _step(self) -> bool:
         """Apply the log for a while and commit what is due; return whether that was all of it."""
@@ -244,7 +375,7 @@ class Pipeline:
         self._commit_if_due()  # First what failed before, so that it does not grow.
         end = log.end
         gathered: list[bytes] = []
-        of: tuple[_Follower, Source] | None = None
+        of: _Target | None = None
         size, place = 0, self._read
         deadline = monotonic() + COMMIT_SECONDS
         for record, behind in self._records(log):
@@ -274,24 +405,23 @@ class Pipeline:
         except (LogError, OSError) as error:
             self._unreadable = error  # What stands before it is applied first.
 
-    def _target(self, record: Record, behind: int) -> tuple[_Follower, Source] | None:
+    def _target(self, record: Record, behind: int) -> _Target | None:
         """Return what a record is to be applied to, if to anything, and if it is not yet."""
         follower = self._followers.get(record.project)
-        if follower is None or record.stream != "events" or behind <= follower.applied:
+        if follower is None or not follower.lacks(record, behind):
             return None
-        return follower, record.source
+        return _Target(follower, record.stream, record.source)
 
-    def _apply(self, of: tuple[_Follower, Source] | None, gathered: list[bytes], place: int) -> None:
+    def _apply(self, of: _Target | None, gathered: list[bytes], place: int) -> None:
         """Apply what was gathered; all up to ``place`` is read then."""
         if of is not None and gathered:
-            follower, source = of
+            follower = of.follower
             try:
-                follower.apply(b"".join(gathered), source)
+                follower.apply(b"".join(gathered), of.stream, of.source, place)
             except BaseException:
                 self._broken = follower
                 raise
-            follower.applied = place
-            if self._first_step_at is None and follower.resolver.uncommitted:
+            if self._first_step_at is None and follower.uncommitted:
                 self._first_step_at = monotonic()
         self._read = place
 
@@ -300,16 +430,20 @@ class Pipeline:
             return False
         if self._is_draining or self._is_closing or monotonic() - self._first_step_at >= COMMIT_SECONDS:
             return True
-        return sum(one.resolver.uncommitted for one in self._followers.values()) >= COMMIT_STEPS
+        return sum(one.uncommitted for one in self._followers.values()) >= COMMIT_STEPS
 
     def _commit_if_due(self) -> None:
         is_due = self._is_due()
         is_last = self._is_draining or self._is_closing
         for one in self._followers.values():
-            one.applied = max(one.applied, self._read)
+            one.move_to(self._read)
             is_far = one.applied - one.committed >= (1 if is_last else PLACE_BYTES)
             if is_far or (is_due and one.resolver.uncommitted):
                 one.commit()
+                one.fold_if_due()
+            elif is_due:
+                one.flush()
+                one.fold_if_due()
         if is_due:
             self._first_step_at = None
         if self._first_step_at is None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from idmerge import Resolver
+from idmerge import Profiles, Resolver
 from idmerge.server.http.requests import Request
 from idmerge.server.pipeline import Lag
+from idmerge.server.reading.engage import Sessions
 from idmerge.server.reading.routes import read
 from idmerge.server.writing.handling import NOT_KEPT, STREAMS, handled
 
@@ -64,6 +65,16 @@ class State:
     def still(self, project: str) -> Iterator[Any]:
         yield self.resolver(project)
 
+    def profiles(self, project: str) -> Profiles:
+        self.read.append(project)
+        return Profiles(Resolver())
+
+    groups = profiles
+
+    @property
+    def sessions(self) -> Sessions:
+        return Sessions()
+
     def problem(self) -> None:
         return None
 
@@ -95,10 +106,12 @@ def test_nothing_is_written_to_another_project(path: str, query: bytes) -> None:
 
 
 @pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])
-@pytest.mark.parametrize("path", ["/api/ids/ana", "/api/ids"])
+@pytest.mark.parametrize(
+    "path", ["/api/ids/ana", "/api/ids", "/api/query/engage", "/api/2.0/engage/"]
+)
 def test_nothing_is_read_of_another_project(path: str, query: bytes) -> None:
     for user in [*OWN, *WRONG, "shop-token:", "shop-secret:x"]:
         state = State()
         status = read(request(path, user, query=query), state).status
         is_readers = user in OWN[1:] and not (user == OWN[2] and query == b"project_id=shop")
-        assert (status, state.read) == ((200, ["news"]) if is_readers else (401, [])), user
+        assert (status, {*state.read}) == ((200, {"news"}) if is_readers else (401, set())), user

@@ -19,8 +19,9 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge.errors import JournalError, LogError, MalformedEventError
+from idmerge.errors import LogError, MalformedEventError
 from idmerge.journal import DurableResolver
+from idmerge.server import places
 from idmerge.server.people.peoplestore import PeopleStore
 from idmerge.server.people.resolving import Unlinked, updates_of_groups, updates_of_people
 
@@ -43,12 +44,6 @@ RETRY = 1.0
 """Seconds after which what failed is tried again."""
 AT_ONCE = 1 << 20
 """Bytes of one project's lines that are applied by one call."""
-SOURCE = "log"
-"""The name under which journals keep their place in the log."""
-PROFILES = "profiles"
-"""The name under which they keep the place up to which updates are applied."""
-UPDATES, GROUP_UPDATES = "profile-updates", "group-updates"
-"""The names under which they keep the numbers of updates, of people and of groups."""
 
 
 class Lag(NamedTuple):
@@ -80,15 +75,15 @@ class _Follower:
         project.journal.parent.mkdir(parents=True, exist_ok=True)
         self.resolver = DurableResolver.open(project.journal, project.policy, project.canonical)
         try:
-            self.applied = self.committed = self._stated(SOURCE)
-            self.noted = self._stated(PROFILES)
+            self.applied = self.committed = places.stated(self.resolver, places.LOG)
+            self.noted = places.stated(self.resolver, places.PROFILES)
             self.people = PeopleStore(
                 project.profiles,
                 self.resolver,
                 updates_of_people,
                 journal=self.committed,
                 place=self.noted,
-                count=self._stated(UPDATES),
+                count=places.stated(self.resolver, places.UPDATES),
                 merge_profiles=project.merge_profiles,
             )
             try:
@@ -98,7 +93,7 @@ class _Follower:
                     updates_of_groups,
                     journal=self.committed,
                     place=self.noted,
-                    count=self._stated(GROUP_UPDATES),
+                    count=places.stated(self.resolver, places.GROUP_UPDATES),
                 )
             except BaseException:
                 self.people.close()
@@ -106,15 +101,6 @@ class _Follower:
         except BaseException:
             self.resolver.close()
             raise
-
-    def _stated(self, name: str) -> int:
-        """Return what the journal states under a name; 0 if it states nothing."""
-        number = self.resolver.offsets.get(name, 0)
-        if not isinstance(number, int):
-            raise JournalError(
-                f"{self.project.journal}: its offset {name!r} is {number!r}, and a number is expected"
-            )
-        return number
 
     def drop(self) -> None:
         """Let go of the files, without what is not committed: that is in the log."""
@@ -176,10 +162,10 @@ class _Follower:
         noted = min(self.people.place, self.groups.place)
         self.resolver.commit(
             offsets={
-                SOURCE: self.applied,
-                PROFILES: noted,
-                UPDATES: self.people.count,
-                GROUP_UPDATES: self.groups.count,
+                places.LOG: self.applied,
+                places.PROFILES: noted,
+                places.UPDATES: self.people.count,
+                places.GROUP_UPDATES: self.groups.count,
             }
         )
         self.committed, self.noted = self.applied, noted

@@ -9,6 +9,7 @@ from idmerge.server.counts import Counts
 from idmerge.server.directory import Directory
 from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Pipeline
+from idmerge.server.reading.engage import Sessions
 from idmerge.server.reading.metrics import Observed
 from idmerge.server.writing.rates import Rates
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from idmerge.journal import DurableResolver
+    from idmerge.profiles import Profiles
     from idmerge.server.directory import Project
     from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
@@ -37,6 +39,7 @@ class Server:
         SettingError: Its settings cannot be used.
         LogError: Its log is damaged, or another server runs there.
         JournalError: A journal is damaged, in use, or has another policy than the settings.
+        FileFormatError: A file of profiles is damaged.
         OSError: A file cannot be read or written.
 
     Examples:
@@ -63,10 +66,13 @@ class Server:
     """Whether no more requests are taken: each is answered with 503."""
     counts: Counts
     """What was answered since the start."""
+    sessions: Sessions
+    """The sessions of queries of profiles."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.draining = False
         self.counts = Counts()
+        self.sessions = Sessions()
         self.directory = Directory.open(path)
         self._rates = Rates({project.name: project.max_rate for project in self.projects if project.max_rate})
         self.pipeline = Pipeline(self.directory.projects)
@@ -89,6 +95,14 @@ class Server:
     def still(self, project: str) -> AbstractContextManager[DurableResolver]:
         """Give the resolver of a project, which stays as it is while the block runs."""
         return self.pipeline.still(project)
+
+    def profiles(self, project: str) -> Profiles:
+        """Return the profiles of people of the project with this name, to ask them."""
+        return self.pipeline.profiles(project)
+
+    def groups(self, project: str) -> Profiles:
+        """Return the profiles of groups of the project with this name, to ask them."""
+        return self.pipeline.groups(project)
 
     def records(self, project: str) -> Iterator[Record]:
         """Return the records of the project with this name, in the order of the log."""

@@ -52,9 +52,12 @@ class LocalServer:
         >>> events += [{"event": "$create_alias", "properties": ana | {"alias": "crm-17"}}]
         >>> with server() as local:
         ...     answer = urlopen(f"{local.url}/track", json.dumps(events).encode()).read()
+        ...     update = {"$token": "test-token", "$distinct_id": "ana", "$set": {"plan": "pro"}}
+        ...     _ = urlopen(f"{local.url}/engage", json.dumps(update).encode()).read()
         ...     found = len(local.events()), local.cluster("ana"), local.resolve("crm-17")
-        >>> answer, found
-        (b'1', (2, ['ana', 'crm-17'], 'ana'))
+        ...     profile = local.profile("crm-17")
+        >>> answer, found, profile
+        (b'1', (2, ['ana', 'crm-17'], 'ana'), {'plan': 'pro'})
     """
 
     def __init__(self, url: str, token: str = "test-token", secret: str = "test-secret") -> None:  # noqa: S107 - as in `_SETTINGS`
@@ -70,6 +73,11 @@ class LocalServer:
     def cluster(self, distinct_id: str) -> list[str]:
         """Return the IDs of the person who has this ID, in the order in which they became known."""
         found: list[str] = self._ids(distinct_id)["distinct_ids"]
+        return found
+
+    def profile(self, distinct_id: str) -> dict[str, Any] | None:
+        """Return the profile that is shown of the person who has this ID; None if there is none."""
+        found: dict[str, Any] | None = self._ids(distinct_id)["profile"]
         return found
 
     def resolve(self, distinct_id: str) -> str:

@@ -135,8 +135,8 @@ def loaded(  # noqa: PLR0913 - the files, and what they are read for
         for group in groups:
             if is_ahead and not is_being_written:
                 raise FileFormatError(
-                    f"{named(path)}: the journal has applied the log up to {journal}, and updates are of later "
-                    f"commits: it is an older copy; {WHOLE_COPY}"
+                    f"{named(path)}: the journal has applied the log up to {journal}, and updates are of "
+                    f"later commits: it is an older copy; {WHOLE_COPY}"
                 )
             is_ahead |= group.mark.journal > journal  # What was flushed for a commit that never came.
             if not is_ahead:

@@ -96,8 +96,8 @@ def read(path: Path) -> tuple[Group, Iterator[Group]]:
         raise FileFormatError(f"{name}: the file is no file of a server's updates; {WHOLE_COPY}")
     if int(form[1]) != FORM:
         raise FileFormatError(
-            f"{name}: the file has form {int(form[1])}, and this version of idmerge reads form {FORM}; install "
-            "a later one"
+            f"{name}: the file has form {int(form[1])}, and this version of idmerge reads form {FORM}; "
+            "install a later one"
         )
     stated = json.loads(unsealed(f"{name}:1", line))
     start = Mark(stated["place"], 0, stated["updates"])

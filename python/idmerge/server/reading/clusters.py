@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from idmerge.journal import DurableResolver
+    from idmerge.profiles import Profiles
     from idmerge.recorded import RecordedLink
     from idmerge.server.http.answers import Answer
 
@@ -18,14 +19,15 @@ MOST_MEMBERS = 1000
 """IDs, and links, that an answer lists; the whole number of IDs is always stated."""
 
 
-def cluster(resolver: DurableResolver, distinct_id: str) -> Answer:
-    """Return the cluster of an ID, and the links that made it."""
+def cluster(resolver: DurableResolver, profiles: Profiles, distinct_id: str) -> Answer:
+    """Return the cluster of an ID, the links that made it, and the profile that is shown of it."""
     is_known = distinct_id in resolver
     members = resolver.members(distinct_id) if is_known else [distinct_id]
     links = (resolver.explain(distinct_id) or []) if is_known else []
     return answers.in_json(
         {
             **_named(resolver, distinct_id),
+            "profile": profiles.get(distinct_id),
             "size": len(members),
             "distinct_ids": members[:MOST_MEMBERS],
             "links": _shown(links),

@@ -1,4 +1,4 @@
-"""Requests that read: a cluster with its links, and the state of the server.
+"""Requests that read: a cluster with its links, profiles, events, and the state of the server.
 
 Reading takes the project's secret, or a service account, as the user of Basic authorization; only
 ``/health`` takes none, and names nothing but whether the server works. ``/metrics`` takes a monitor
@@ -15,6 +15,7 @@ from idmerge.server.http.answers import Answer
 from idmerge.server.http.credentials import has_account, project_of_secret
 from idmerge.server.http.requests import MAX_FIELD
 from idmerge.server.reading.clusters import cluster, connected
+from idmerge.server.reading.engage import engaged
 from idmerge.server.reading.exporting import exported, query_of
 from idmerge.server.reading.mappings import POSITION, mapping_of
 from idmerge.server.reading.metrics import CONTENT_TYPE, metrics
@@ -24,18 +25,22 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from idmerge.journal.durable import DurableResolver
+    from idmerge.profiles import Profiles
     from idmerge.server.counts import Counts
     from idmerge.server.http.credentials import Project
     from idmerge.server.http.requests import Request
     from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
+    from idmerge.server.reading.engage import Sessions
     from idmerge.server.reading.metrics import Observed
 
 IDS = "api/ids/"
 EXPORT = ("api/2.0/export", "export")
 """The routes of the raw export, by the whole path and by that of Mixpanel's own host."""
+ENGAGE = ("api/query/engage", "api/2.0/engage")
+"""The routes of the query of profiles, that of now and that of older clients."""
 HEALTH, METRICS, MAPPING = "health", "metrics", "api/ids"
-READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT)}
+READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT, *ENGAGE)}
 """The routes that read, beside `IDS`, each under the name by which requests are counted."""
 _UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
 
@@ -67,6 +72,16 @@ class State(Protocol):
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of the project with this name."""
 
+    def profiles(self, project: str) -> Profiles:
+        """Return the profiles of people of the project with this name."""
+
+    def groups(self, project: str) -> Profiles:
+        """Return the profiles of groups of the project with this name."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of queries of profiles."""
+
     def problem(self) -> str | None:
         """Return why the server does not work as it should; None if it does."""
 
@@ -86,7 +101,7 @@ def read(request: Request, state: State) -> Answer:
     name = route.rstrip("/")
     if name == HEALTH:
         return _health(state)
-    if request.method != "GET":
+    if request.method not in ({"GET", "POST"} if name in ENGAGE else {"GET"}):
         return answers.failed(405, f"the method {request.method} is not supported")
     if name == METRICS and has_account(request, state.monitors):
         return _metrics(state, state.projects, with_unnamed=True)
@@ -114,21 +129,25 @@ def _of_project(request: Request, state: State, project: Project) -> Answer:
         return _mapping(request, state, project)
     if name in EXPORT:
         return _exported(request, state, project)
-    return _of_id(request, state.resolver(project.name), route.removeprefix(IDS))
+    if name in ENGAGE:
+        of = project.name
+        return engaged(request, of, state.profiles(of), state.groups(of), state.sessions)
+    return _of_id(request, state, project, route.removeprefix(IDS))
 
 
-def _of_id(request: Request, resolver: DurableResolver, distinct_id: str) -> Answer:
+def _of_id(request: Request, state: State, project: Project, distinct_id: str) -> Answer:
     """Return the cluster of an ID, or what is between it and another one.
 
     Raises:
         ValueError: The other one is too long for a field.
     """
+    resolver = state.resolver(project.name)
     other = request.field("with")
     if other is not None:
         return connected(resolver, distinct_id, other)
     if b"with=" in request.query:
         raise ValueError(f"'with' has too many bytes: {MAX_FIELD} with its name are taken")
-    return cluster(resolver, distinct_id)
+    return cluster(resolver, state.profiles(project.name), distinct_id)
 
 
 def _mapping(request: Request, state: State, project: Project) -> Answer:

@@ -25,6 +25,7 @@ from idmerge.cli.options import (
     canonical_option,
     check_rules_are_left_out,
     files_in_directories,
+    is_given,
     journal_option,
     policy_options,
     sort_option,
@@ -39,20 +40,26 @@ from idmerge.cli.output import (
     print_table,
     suffix_of,
     tell_renamed,
+    write_or_print,
     write_table,
 )
 from idmerge.cli.progress import Progress, in_order, path_of, progress, total_size, working
 from idmerge.cli.sections import command
+from idmerge.cli.served import check_project_has_directory, is_served, project_of, project_option
 from idmerge.files import STDIN, BadLine, RereadableFile, Sample, read_updates, replacing, sampled, scan
 from idmerge.profiles.store import sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from idmerge.profiles import MergeProfiles
+    from idmerge.server.directory import Project
 
 INDENT = " " * 12
 PEOPLE = "people"
 """The dialect of rows of an export, beside whose IDs their properties stand."""
+OF_SERVED = {"updates", "project", "merge_profiles", "output", "csv_safe"}
+"""The parameters that go with a server's directory."""
 
 
 @dataclass
@@ -78,7 +85,8 @@ class Run:
 @command(
     short_help="Write one profile a person.",
     help="""
-    Apply the profile updates in UPDATES, in their order, and write one profile a person.
+    Apply the profile updates in UPDATES, in their order, and write one profile a person. Where UPDATES is the
+    directory of idmerge serve, write the profiles that are there; the server may run meanwhile.
 
     UPDATES holds what Mixpanel's /engage takes: one JSON object a line or one JSON array, plain, gzip or
     zstd, - for standard input. Or it holds rows of exported profiles (JSON, .csv, .parquet, .arrow): that of
@@ -102,6 +110,7 @@ class Run:
     Example:
       idmerge profiles updates.ndjson --events events.ndjson.gz -o people.parquet
       idmerge profiles monday.ndjson --journal ids.idmerge --store all > out.csv
+      idmerge profiles shop -o people.parquet
     """,
 )
 @click.argument("updates", type=FILE, metavar="UPDATES...", nargs=-1, required=True)
@@ -125,10 +134,11 @@ class Run:
     "--merge-profiles",
     type=click.Choice(["hide", "fill"]),
     default="hide",
-    show_default=True,
+    show_default="hide, or as a server's settings say",
     help="What becomes of the profiles of a person's other IDs, if earlier runs made some: they are hidden, "
     "or fill the gaps in the canonical ID's.",
 )
+@project_option
 @dialect_options
 @api_option
 @sort_option
@@ -145,6 +155,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     output: str | None,
     store: str | None,
     merge_profiles: Any,
+    project: str | None,
     sort: bool,
     csv_safe: bool,
     strict: bool,
@@ -153,6 +164,12 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Apply updates of profiles and write one a person; the help says more."""
+    if any(map(is_served, updates)):
+        _check_served(updates)
+        own = merge_profiles if is_given("merge_profiles") else None
+        _write_served(project_of(updates[0], project), own, output, csv_safe=csv_safe)
+        return
+    check_project_has_directory(project, updates[0])
     _check_call(updates, events, journal, output, store, sort=sort)
     check_table_output([], output, csv_safe=csv_safe)
     suffix = suffix_of(output)
@@ -195,6 +212,35 @@ def profiles(  # noqa: PLR0913 - click hands over each option
             tell_written(counted(len(people), "profile"), store)
         if output is not None and not is_printed(output):
             tell_written(counted(table.num_rows, "row"), output)
+
+
+def _check_served(updates: Sequence[str]) -> None:
+    """Raise a usage error unless a server's directory is all that is to be read."""
+    if len(updates) > 1:
+        raise click.UsageError("a server's directory has its updates; name it alone")
+    options = click.get_current_context().command.params
+    given = [one.opts[0] for one in options if one.name and one.name not in OF_SERVED and is_given(one.name)]
+    if given:
+        raise click.UsageError(
+            f"a server's directory has its links and profiles; leave out {', '.join(given)}"
+        )
+
+
+def _write_served(
+    project: Project, merge_profiles: MergeProfiles | None, output: str | None, *, csv_safe: bool
+) -> None:
+    """Write the profiles of a server's project, as they are at this moment."""
+    from idmerge.server.people.directory import profiles_of  # noqa: PLC0415 - most runs have no server
+
+    check_table_output([], output, csv_safe=csv_safe)
+    with opened_to_read(str(project.journal)) as resolver, working("reading the profiles") as work:
+        people = profiles_of(project, resolver, merge_profiles)
+        work.begin("making the table")
+        table = people.table()
+        summary = f"{len(people):,} shown, {people.hidden_count:,} hidden ({people.merge_profiles})"
+    if any("\ufffd" in name for name in table.column_names):
+        tell_renamed(people.renamed())
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary)
 
 
 def _choice_of_updates(spelling: Spelling) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from idmerge._naming import named
 from idmerge.errors import FileFormatError
 from idmerge.profiles import Profiles
+from idmerge.server import places
 from idmerge.server.people import updatefile
 from idmerge.server.people.updatefile import WHOLE_COPY
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from idmerge.journal import DurableResolver
     from idmerge.profiles import MergeProfiles, WhoIsWho
+    from idmerge.server.directory import Project
     from idmerge.server.people.updatefile import Group, Mark
 
 ATTEMPTS = 10
@@ -34,6 +37,7 @@ _NAME = re.compile(r"([0-9]{8})\.(profiles|updates)")
 class Files(NamedTuple):
     """The files of a directory that count."""
 
+    directory: Path
     store: Path | None
     """The last store of profiles."""
     updates: Sequence[Path]
@@ -91,7 +95,7 @@ def files_in(directory: Path) -> Files:
         store and not updates
     ):
         raise FileFormatError(f"{named(directory)}: a file of updates is missing; {WHOLE_COPY}")
-    return Files(store, updates, [path for path in found if number_of(path) < first])
+    return Files(directory, store, updates, [path for path in found if number_of(path) < first])
 
 
 def loaded(  # noqa: PLR0913 - the files, and what they are read for
@@ -106,7 +110,7 @@ def loaded(  # noqa: PLR0913 - the files, and what they are read for
     """Return the profiles in ``files``, as far as they count for a journal.
 
     Args:
-        files: The files, at least one of updates.
+        files: The files.
         resolver: As for `Profiles`.
         journal: The offset in the log that the journal has reached.
         count: The number of updates that it says were applied.
@@ -121,6 +125,8 @@ def loaded(  # noqa: PLR0913 - the files, and what they are read for
         profiles = Profiles(resolver, merge_profiles=merge_profiles)
     else:
         profiles = Profiles.load(files.store, resolver, merge_profiles=merge_profiles)
+    if not files.updates:
+        raise FileFormatError(f"{named(files.directory)}: the profiles are missing; {WHOLE_COPY}")
     last: Group | None = None
     is_ahead = False
     for path in files.updates:
@@ -151,38 +157,34 @@ def loaded(  # noqa: PLR0913 - the files, and what they are read for
     return Loaded(profiles, last.mark, last.end)
 
 
-def read_profiles(
-    directory: Path, resolver: WhoIsWho, *, journal: int, count: int, merge_profiles: MergeProfiles = "hide"
+def profiles_of(
+    project: Project, resolver: DurableResolver, merge_profiles: MergeProfiles | None = None
 ) -> Profiles:
-    """Return the profiles in ``directory``, which a server may be writing to; nothing is changed.
+    """Return the profiles of people of a project whose server may be running; nothing is changed.
 
     Args:
-        directory: It need not be there.
-        resolver: As for `Profiles`, as it was when ``journal`` and ``count`` were read.
-        journal: As for `loaded`.
-        count: As for `loaded`.
-        merge_profiles: As for `Profiles`.
+        project: The project.
+        resolver: Its journal, which was opened to read.
+        merge_profiles: As for `Profiles`; None for what the project's settings say.
 
     Raises:
         FileFormatError: A file is damaged.
+        JournalError: The journal is none of a server.
         OSError: A file cannot be read.
     """
+    journal, count = places.stated(resolver, places.LOG), places.stated(resolver, places.UPDATES)
+    shown = merge_profiles or project.merge_profiles
     for attempt in range(ATTEMPTS):
         try:
-            files = files_in(directory)
+            files = files_in(project.profiles)
             if not files.updates and not count:
-                return Profiles(resolver, merge_profiles=merge_profiles)
-            if not files.updates:
-                raise FileFormatError(f"{named(directory)}: the profiles are missing; {WHOLE_COPY}")
-            return loaded(
-                files,
-                resolver,
-                journal=journal,
-                count=count,
-                merge_profiles=merge_profiles,
-                is_being_written=True,
-            ).profiles
+                return Profiles(resolver, merge_profiles=shown)
+            found = loaded(
+                files, resolver, journal=journal, count=count, merge_profiles=shown, is_being_written=True
+            )
         except FileNotFoundError:  # A new store has taken its place.
             if attempt == ATTEMPTS - 1:
                 raise
+        else:
+            return found.profiles
     raise AssertionError("the last attempt returns or raises")

@@ -15,14 +15,12 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from idmerge._naming import named
-from idmerge.errors import FileFormatError
 from idmerge.files.syncing import sync_directory
 from idmerge.profiles.store import json_text
 from idmerge.server.people import updatefile
 from idmerge.server.people.directory import Files, files_in, loaded, store_path, updates_path
 from idmerge.server.people.folding import fold
-from idmerge.server.people.updatefile import WHOLE_COPY, Mark, UpdateFile
+from idmerge.server.people.updatefile import Mark, UpdateFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -105,9 +103,7 @@ class PeopleStore:
         self._failed_at = 0.0
         directory.mkdir(parents=True, exist_ok=True)
         files = files_in(directory)
-        if not files.updates:
-            if count:
-                raise FileFormatError(f"{named(directory)}: the profiles are missing; {WHOLE_COPY}")
+        if not files.updates and not count:
             sync_directory(directory.parent)
             updatefile.begin(updates_path(directory, 1), Mark(place, 0, 0))
             files = files_in(directory)
@@ -173,7 +169,7 @@ class PeopleStore:
             self._files = files_in(self._directory)
         if self._failure is not None and monotonic() - self._failed_at < RETRY:
             return
-        store, updates, _ = self._files
+        store, updates = self._files.store, self._files.updates
         least = max(LEAST_FOLDED, store.stat().st_size if store else 0)
         if self._file.length < least and len(updates) == 1:
             return

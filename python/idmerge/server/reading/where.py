@@ -27,8 +27,8 @@ MOST_CHARACTERS = 10_000
 DEEPEST = 50
 """Parentheses and negations within each other."""
 SUPPORTED = (
-    'supported are properties["name"], texts, numbers, true, false and null, compared by ==, !=, <, <=, >, >= '
-    "and in; defined(…), not, and, or, and parentheses"
+    'supported are properties["name"], texts, numbers, true, false and null, compared by ==, !=, <, <=, >, '
+    ">= and in; defined(…), not, and, or, and parentheses"
 )
 _TOKEN = re.compile(
     r"""

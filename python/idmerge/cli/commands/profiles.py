@@ -52,6 +52,8 @@ from idmerge.profiles.store import sole_writer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
+
     from idmerge.profiles import MergeProfiles
     from idmerge.server.directory import Project
 
@@ -166,11 +168,9 @@ def profiles(  # noqa: PLR0913 - click hands over each option
     """Apply updates of profiles and write one a person; the help says more."""
     if any(map(is_served, updates)):
         _check_served(updates)
-        own = merge_profiles if is_given("merge_profiles") else None
-        _write_served(project_of(updates[0], project), own, output, csv_safe=csv_safe)
+        _write_served(project_of(updates[0], project), merge_profiles, output, csv_safe=csv_safe)
         return
-    check_project_has_directory(project, updates[0])
-    _check_call(updates, events, journal, output, store, sort=sort)
+    _check_call(updates, events, journal, output, store, project, sort=sort)
     check_table_output([], output, csv_safe=csv_safe)
     suffix = suffix_of(output)
     of_people = _choice_of_updates(spelling)
@@ -200,8 +200,7 @@ def profiles(  # noqa: PLR0913 - click hands over each option
                 write_table(table, suffix, table_file, csv_safe=csv_safe)
         if is_printed(output):
             print_table(table, csv_safe=csv_safe, suffix=suffix)
-        if any("\ufffd" in name for name in table.column_names):
-            tell_renamed(people.renamed())
+        _tell_renamed(table, people)
         spelling.tell()
         _tell_notes(run, links if events else None, sample, spelling)
         tell_signs(sample, run.links, is_sorted=sort)
@@ -227,20 +226,24 @@ def _check_served(updates: Sequence[str]) -> None:
 
 
 def _write_served(
-    project: Project, merge_profiles: MergeProfiles | None, output: str | None, *, csv_safe: bool
+    project: Project, merge_profiles: MergeProfiles, output: str | None, *, csv_safe: bool
 ) -> None:
     """Write the profiles of a server's project, as they are at this moment."""
     from idmerge.server.people.directory import profiles_of  # noqa: PLC0415 - most runs have no server
 
     check_table_output([], output, csv_safe=csv_safe)
     with opened_to_read(str(project.journal)) as resolver, working("reading the profiles") as work:
-        people = profiles_of(project, resolver, merge_profiles)
+        people = profiles_of(project, resolver, merge_profiles if is_given("merge_profiles") else None)
         work.begin("making the table")
         table = people.table()
         summary = f"{len(people):,} shown, {people.hidden_count:,} hidden ({people.merge_profiles})"
+    _tell_renamed(table, people)
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary)
+
+
+def _tell_renamed(table: pa.Table, people: Profiles) -> None:
     if any("\ufffd" in name for name in table.column_names):
         tell_renamed(people.renamed())
-    write_or_print(table, output, csv_safe=csv_safe, summary=summary)
 
 
 def _choice_of_updates(spelling: Spelling) -> dict[str, Any]:
@@ -324,16 +327,18 @@ def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:
     )
 
 
-def _check_call(  # noqa: PLR0913 - the files of a call
+def _check_call(  # noqa: PLR0913, PLR0917 - the files of a call
     updates: Sequence[str],
     events: Sequence[str],
     journal: str | None,
     output: str | None,
     store: str | None,
+    project: str | None,
     *,
     sort: bool,
 ) -> None:
     """Raise a usage error unless one source of links is named, and no input is written over."""
+    check_project_has_directory(project, updates[0])
     if bool(events) == bool(journal):
         raise click.UsageError(
             "name the files whose links say who is who by --events, or a journal by --journal"

@@ -105,6 +105,26 @@ def test_mixpanel_utils(server: Served) -> None:
         assert {name: properties[name] for name in event["properties"]} == event["properties"]
 
 
+def test_mixpanel_utils_reads_and_writes_profiles(server: Served) -> None:
+    utils: Any = pytest.importorskip("mixpanel_utils")
+    client = utils.MixpanelUtils(server.secret, token=server.token, read_pool_size=4)
+    client.import_api = f"{server.address}/"
+    client.raw_api = client.formatted_api = f"{server.address}/api"
+    people = [
+        {"$distinct_id": f"u{number}", "$properties": {"n": number, "plan": ("free", "pro")[number % 2]}}
+        for number in range(2500)
+    ]
+    client.import_people(people)
+    server.settled()
+    found = client.query_engage()
+    assert sorted(found, key=lambda one: int(one["$distinct_id"][1:])) == people
+    assert client.query_engage({"where": 'properties["n"] == 7'}) == [people[7]]
+    client.people_set({"plan": "max"}, query_params={"where": 'properties["plan"] == "pro"'})
+    server.settled()
+    assert len(client.query_engage({"where": 'properties["plan"] == "max"'})) == 1250
+    assert server.read("/api/ids/u1")["profile"] == {"n": 1, "plan": "max"}
+
+
 def test_node(server: Served, node_modules: Path) -> None:
     failures = run("node.js", node_modules, server.address, server.token, server.secret)
     assert failures == []

@@ -38,7 +38,10 @@ class Asked:
             self.people.update({"$distinct_id": f"u{number}", "$set": {"n": number}})
 
     def request(self, request: Request) -> tuple[int, dict[str, Any]]:
-        answer = engaged(request, "main", self.people, self.groups, self.sessions)
+        try:
+            answer = engaged(request, "main", self.people, self.groups, self.sessions)
+        except ValueError as error:
+            return 400, {"error": str(error)}
         body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
         return answer.status, json.loads(body)
 

@@ -106,9 +106,7 @@ def test_nothing_is_written_to_another_project(path: str, query: bytes) -> None:
 
 
 @pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])
-@pytest.mark.parametrize(
-    "path", ["/api/ids/ana", "/api/ids", "/api/query/engage", "/api/2.0/engage/"]
-)
+@pytest.mark.parametrize("path", ["/api/ids/ana", "/api/ids", "/api/query/engage", "/api/2.0/engage/"])
 def test_nothing_is_read_of_another_project(path: str, query: bytes) -> None:
     for user in [*OWN, *WRONG, "shop-token:", "shop-secret:x"]:
         state = State()

@@ -56,6 +56,7 @@ blocked-ids = ["guest"]
 evidence = false
 canonical = "smallest"
 timezone = "Asia/Kolkata"
+merge-profiles = "fill"
 
 [[project]]
 name = "phone"
@@ -71,7 +72,9 @@ max-id-length = 40
     assert (main.canonical, main.timezone) == ("smallest", "Asia/Kolkata")
     assert phone.policy.api == "simplified"
     assert (phone.policy.max_cluster_size, phone.policy.max_id_length) == (None, 40)
+    assert (main.merge_profiles, phone.merge_profiles) == ("fill", "hide")
     assert main.journal == tmp_path / "ids.idmerge"
+    assert phone.profiles == tmp_path / "projects" / "phone" / "profiles"
     assert phone.journal == tmp_path / "projects" / "phone" / "ids.idmerge"
 
 
@@ -104,6 +107,11 @@ max-id-length = 40
         (f"[[project]]\n{GOOD}canonical = []", "canonical must be one of 'stable', "),
         (f'[[project]]\n{GOOD}timezone = "Kolkata"', "timezone: no time zone is called 'Kolkata'"),
         (f"[[project]]\n{GOOD}timezone = 5", "(main): timezone: "),
+        (f'[[project]]\n{GOOD}merge-profiles = "mix"', "merge-profiles must be 'hide' or 'fill', got 'mix'"),
+        (
+            f"[[project]]\n{GOOD}merge-profiles = []",
+            "(main): merge-profiles must be 'hide' or 'fill', got []",
+        ),
         (f"[[project]]\n{GOOD}[[project]]\n" + GOOD.replace("main", "Main"), "1 and 2 have one name, 'Main'"),
         (
             f"[[project]]\n{GOOD}[[project]]\n" + GOOD.replace("main", "b").replace("hidden", "other"),
@@ -114,7 +122,7 @@ max-id-length = 40
             "the secret of project 1 is the token of project 1; each needs one of its own",
         ),
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
     text: str, message: str, tmp_path: Path

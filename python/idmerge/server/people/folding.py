@@ -78,5 +78,8 @@ def _texts(store: Path | None, check: Callable[[], None]) -> Iterator[bytes]:
 
 def _id_in(text: bytes) -> str:
     """Return the ID in the text of an update."""
-    own: str = decoded(text[len(_ID) : text.index(_BEHIND_ID)])
-    return own
+    own = text[len(_ID) : text.index(_BEHIND_ID)]
+    if b"\\" not in own:  # Nearly every ID. Decoding each took 3.5 s of a fold, this 1.9.
+        return own[1:-1].decode("utf-8", "surrogatepass")
+    escaped: str = decoded(own)
+    return escaped

@@ -17,6 +17,7 @@ from idmerge._formatting import counted
 from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.messages import note_line, print_lines, shown
+from idmerge.cli.served import is_served
 from idmerge.errors import DialectError
 from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of, listed
 
@@ -156,13 +157,15 @@ def _spelling(
 
 
 def _config_beside(paths: Sequence[str]) -> str | None:
-    """Return the file `CONFIG` beside the data, if there is one.
+    """Return the file `CONFIG` beside the data, if there is one that is no server's settings.
 
     Raises:
         click.UsageError: There are several.
     """
     places = dict.fromkeys(place for path in paths for place in _places(Path(path)))
-    found = [str(place / CONFIG) for place in places if (place / CONFIG).is_file()]
+    found = [
+        str(place / CONFIG) for place in places if (place / CONFIG).is_file() and not is_served(str(place))
+    ]
     if len(found) > 1:
         raise click.UsageError(f"there are {' and '.join(map(named, found[:3]))}; name one by --config")
     return found[0] if found else None

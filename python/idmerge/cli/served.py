@@ -23,10 +23,20 @@ project_option = click.option(
 
 
 def is_served(path: str) -> bool:
-    """Return whether ``path`` is the directory of a server: one that has a server's settings."""
-    from idmerge.server.directory import SETTINGS  # noqa: PLC0415 - many runs have no server
+    """Return whether ``path`` is the directory of a server: one whose settings have projects.
 
-    return not is_journal_url(path) and (Path(path) / SETTINGS).is_file()
+    A file of the same name with other keys says how the events in a directory are spelt.
+    """
+    if is_journal_url(path) or not Path(path).is_dir():
+        return False
+    import tomllib  # noqa: PLC0415 - many runs have no server
+
+    from idmerge.server.directory import SETTINGS  # noqa: PLC0415
+
+    try:
+        return "project" in tomllib.loads((Path(path) / SETTINGS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def project_of(directory: str, project: str | None) -> Project:

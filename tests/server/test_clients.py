@@ -1,16 +1,11 @@
-"""Real clients, unmodified, against a server that runs: no errors, and the clusters of the guide."""
+"""Mixpanel's clients, unmodified, against a server that runs: no errors, and the right clusters."""
 
 from __future__ import annotations
 
-import functools
-import http.server
-import json
 import os
-import shutil
 import subprocess
-import threading
 import time
-from contextlib import contextmanager
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from live_server import PATIENCE, Served, serving
+from real_clients import DEVICE, SCRIPTS, of_maven, of_npm, run, run_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-CLIENTS = Path(__file__).parent / "clients"
-DEVICE = "0b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PACKAGES = {"mixpanel": "0.24.0", "mixpanel-browser": "2.83.0", "playwright-core": "1.65.1"}
 
 pytest.importorskip("uvicorn")
 
@@ -34,30 +25,6 @@ pytest.importorskip("uvicorn")
 def server(tmp_path: Path) -> Iterator[Served]:
     with serving(tmp_path / "served") as served:
         yield served
-
-
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clients for Node and browsers, as their registry has them."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-    install = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", *wanted]
-    done = subprocess.run(install, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode:
-        pytest.skip(f"npm cannot install {', '.join(wanted)}: {done.stderr.strip()[-300:]}")
-    return folder / "node_modules"
-
-
-def run(script: str, node_modules: Path, *arguments: str) -> Any:
-    environment = {**os.environ, "NODE_PATH": str(node_modules)}
-    command = ["node", str(CLIENTS / script), *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=4 * PATIENCE, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_python(server: Served) -> None:
@@ -125,52 +92,40 @@ def test_mixpanel_utils_reads_and_writes_profiles(server: Served) -> None:
     assert server.read("/api/ids/u1")["profile"] == {"n": 1, "plan": "max"}
 
 
-def test_node(server: Served, node_modules: Path) -> None:
-    failures = run("node.js", node_modules, server.address, server.token, server.secret)
+def test_node(server: Served, tmp_path: Path) -> None:
+    node_modules = of_npm(tmp_path / "npm", {"mixpanel": "0.24.0"})
+    failures = run_node("node.js", node_modules, server.address, server.token, server.secret)
     assert failures == []
     server.settled()
     assert server.cluster("crm-17") == sorted([DEVICE, "ana", "ben", "crm-17"])
 
 
-@contextmanager
-def page_of(node_modules: Path, folder: Path) -> Iterator[str]:
-    """Serve a page with mixpanel-browser, of another origin than the server's."""
-    [script] = [
-        path
-        for name in ("mixpanel.umd.js", "mixpanel.globals.js")
-        if (path := node_modules / "mixpanel-browser" / "dist" / name).exists()
-    ][:1]
-    shutil.copy(script, folder / "mixpanel.js")
-    (folder / "index.html").write_text(
-        '<!doctype html><title>Shop</title><link rel="icon" href="data:,"><script src="mixpanel.js"></script>'
-    )
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as pages:
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{pages.server_address[1]}/index.html"
-        pages.shutdown()
+def test_java(server: Served, tmp_path: Path) -> None:
+    libraries = of_maven(tmp_path, "com.mixpanel", "mixpanel-java", "1.5.3")
+    compiled = str(tmp_path / "compiled")
+    compiler = ["javac", "-encoding", "UTF-8", "-cp", libraries, "-d", compiled]
+    subprocess.run([*compiler, str(SCRIPTS / "Walk.java")], check=True, timeout=4 * PATIENCE)
+    java = ["java", "-cp", os.pathsep.join([libraries, compiled]), "Walk"]
+    assert run([*java, server.address, server.token, DEVICE]) == "sent"
+    assert server.cluster("crm-17") == sorted([DEVICE, "ana", "crm-17"])
+    events = Counter(event["event"] for event in server.events())
+    assert events == Counter(["Viewed page", "$identify", "$create_alias", *(f"E{n}" for n in range(120))])
 
 
-def test_the_guides_flows_in_a_browser(server: Served, node_modules: Path, tmp_path: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    folder = tmp_path / "page"
-    folder.mkdir()
-    with page_of(node_modules, folder) as page:
-        answer = run("browser.js", node_modules, page, server.address, server.token, CHROMIUM)
-    assert answer["complaints"] == []
-    server.settled()
-    found = answer["found"]
-    ana = server.cluster("ana")
-    assert {found["phone"], found["laptop"], "ana", "ana@example.com"} <= {
-        member.removeprefix("$device:") for member in ana
-    }
-    ben, carla = server.cluster("ben"), server.cluster("carla")
-    assert not {*ben} & {*carla}
-    assert found["shared"] in {member.removeprefix("$device:") for member in ben}
-    assert found["after"] in {member.removeprefix("$device:") for member in carla}
-    # Without a reset the device stays the first user's, and the second one has the events since.
-    dan, eva = server.cluster("dan"), server.cluster("eva")
-    assert found["careless"] in {member.removeprefix("$device:") for member in dan}
-    assert not {*dan} & {*eva}
-    assert server.read(f"/api/ids/$device:{found['leaving']}")["known"]
+def test_mixpanel_import(server: Served, tmp_path: Path) -> None:
+    node_modules = of_npm(tmp_path / "npm", {"mixpanel-import": "3.1.43"})
+    arguments = (server.address, server.token, server.secret, "2500")
+    done = run_node("mixpanel_import.js", node_modules, *arguments)
+    assert (done["success"], done["failed"], done["errors"]) == (2501, 0, {})
+    assert server.cluster("user 0") == ["crm-0", "user 0"]
+    found = {event["properties"]["$insert_id"]: event for event in server.events()}
+    assert len(found) == len(done["events"]) == len(server.events())
+    for event in done["events"]:
+        there = found[event["properties"]["$insert_id"]]
+        sent = dict(event["properties"])
+        properties = there["properties"]
+        if event["event"] != "$merge":
+            was = properties.get("$distinct_id_before_identity", properties["distinct_id"])
+            assert was == sent.pop("distinct_id")
+        assert there["event"] == event["event"]
+        assert {name: properties[name] for name in sent} == sent

@@ -174,7 +174,11 @@ def test_track_takes_no_event_older_than_five_days() -> None:
         ("sa.user", "", b"", None),
         ("sa.user", "other", b"project_id=shop", None),
         ("SECRETS", "", b"", None),
+        ("SECRET", "x", b"", None),
+        ("TOKEN", "x", b"", None),
+        ("", "SECRET", b"", None),
         ("", "", b"", None),
+        ("", "", b"api_key=SECRET", None),
     ],
 )
 def test_who_may_import(user: str, password: str, query: bytes, project: str | None) -> None:

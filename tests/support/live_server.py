@@ -7,6 +7,7 @@ import signal
 import tomllib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 from idmerge.testing.local import LocalServer, started
 
@@ -35,6 +36,14 @@ class Served(LocalServer):
         """Return the JSON that the server answers to one who has the secret."""
         return json.loads(self._asked(path))
 
+    def status(self, path: str) -> int:
+        """Return the status of the answer to one who has the secret."""
+        try:
+            self._asked(path)
+        except HTTPError as error:
+            return error.code
+        return 200
+
     def cluster(self, distinct_id: str) -> list[str]:
         """Return the IDs of the cluster of an ID, sorted."""
         return sorted(super().cluster(distinct_id))
@@ -45,9 +54,9 @@ class Served(LocalServer):
 
 
 @contextmanager
-def serving(directory: Path, *options: str) -> Iterator[Served]:
+def serving(directory: Path, *options: str, descriptor: int | None = None) -> Iterator[Served]:
     """Run ``idmerge serve`` on a directory until the block ends; then it must end in order."""
-    with started(directory, *options) as (process, url):
+    with started(directory, *options, descriptor=descriptor) as (process, url):
         [project, *_] = tomllib.loads((directory / "idmerge.toml").read_text("utf-8"))["project"]
         yield Served(url, project["token"], project["secret"], process)
         process.send_signal(signal.SIGTERM)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from idmerge._naming import is_journal_url, named
+from idmerge.cli.options import journal_argument
 from idmerge.cli.progress import working
+from idmerge.cli.served import check_project_has_directory, is_served, project_of, project_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from idmerge import DurableResolver
@@ -37,6 +40,35 @@ def check_no_journal(paths: Iterable[str], advice: str) -> None:
     for path in paths:
         if is_journal(path):
             raise click.UsageError(f"'{named(path)}' is a journal; {advice}")
+
+
+def journal_or_served(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the argument ``path``: a journal, or that of a project in a directory."""
+
+    @wraps(command)
+    def with_path(*, path: str, project: str | None, **options: Any) -> Any:
+        return command(path=journal_at(path, project), **options)
+
+    decorated: Callable[..., Any] = journal_argument(project_option(with_path))
+    return decorated
+
+
+def journal_at(path: str, project: str | None) -> str:
+    """Return the path of a journal, which may be that of a project in a server's directory.
+
+    Raises:
+        SettingError: There is no such project, or the server's settings cannot be used.
+        click.UsageError: The directory is no server's, or a project is named without one.
+    """
+    if is_served(path):
+        return str(project_of(path, project).journal)
+    check_project_has_directory(project, path)
+    if not is_journal_url(path) and Path(path).is_dir():
+        raise click.UsageError(
+            f"'{named(path)}' is neither a journal nor a server's directory: it has no idmerge.toml with a "
+            "[[project]]"
+        )
+    return path
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.

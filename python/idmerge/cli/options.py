@@ -39,6 +39,11 @@ JOURNAL_HELP = """
     PATH is a journal: a file that idmerge resolve --journal or idmerge.DurableResolver.open made, or a
     postgresql:// URL.
 """
+JOURNAL_OR_SERVED_HELP = """
+    PATH is a journal: a file that idmerge resolve --journal or idmerge.DurableResolver.open made, or a
+    postgresql:// URL. Or it is the directory of idmerge serve, which may run: the journal of its first
+    project is read, or of --project.
+"""
 
 
 class Limit(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.

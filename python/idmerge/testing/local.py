@@ -163,12 +163,15 @@ def server(
 
 
 @contextmanager
-def started(directory: str | os.PathLike[str], *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def started(
+    directory: str | os.PathLike[str], *options: str, descriptor: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start ``idmerge serve`` at a free port; if it still runs when the block ends, it is killed.
 
     Args:
         directory: Its directory.
         options: Further options of the command.
+        descriptor: A socket that listens, in place of the port.
 
     Yields:
         The process, and the address at which it listens.
@@ -186,9 +189,11 @@ def started(directory: str | os.PathLike[str], *options: str) -> Iterator[tuple[
         >>> status, code
         (200, 0)
     """
-    command = [sys.executable, "-m", "idmerge", "serve", str(directory), "--port", "0", *options]
+    place = ["--port", "0"] if descriptor is None else ["--fd", str(descriptor)]
+    command = [sys.executable, "-m", "idmerge", "serve", str(directory), *place, *options]
+    handed_in = [] if descriptor is None else [descriptor]
     with subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=handed_in
     ) as process:
         try:
             yield process, _address(process)

@@ -11,6 +11,11 @@ async function visitor(browser) {
     if (["error", "warning"].includes(message.type())) complaints.push(message.text());
   });
   tab.on("pageerror", (error) => complaints.push(String(error)));
+  await start(tab);
+  return tab;
+}
+
+async function start(tab) {
   await tab.goto(page);
   await tab.evaluate(
     ([token, api]) => {
@@ -18,7 +23,6 @@ async function visitor(browser) {
     },
     [token, api],
   );
-  return tab;
 }
 
 const track = (tab, name) => tab.evaluate((name) => mixpanel.track(name), name);
@@ -65,7 +69,14 @@ const pause = (tab, ms) => tab.waitForTimeout(ms);
   await track(leaving, "Left the page");
   found.leaving = await device(leaving);
   await leaving.goto("about:blank");
-
+  let isSentAgain = false; // What the beacon has sent stays in the queue, and the next page sends it.
+  leaving.on("request", (request) => {
+    const data = new URLSearchParams(request.postData() ?? "").get("data") ?? "";
+    const text = [data, Buffer.from(data, "base64").toString()].join();
+    isSentAgain ||= text.includes("Left the page");
+  });
+  await start(leaving);
+  for (let waited = 0; waited < 60000 && !isSentAgain; waited += 500) await pause(leaving, 500);
   await pause(careless, 3000);
   await browser.close();
   console.log(JSON.stringify({ found, complaints }));

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from idmerge._formatting import counted
-from idmerge.cli.journals import opened_to_read
-from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.journals import journal_or_served, opened_to_read
+from idmerge.cli.options import JOURNAL_OR_SERVED_HELP
 from idmerge.cli.output import (
     arrow_table,
     check_table_output,
@@ -27,14 +27,14 @@ from idmerge.cli.sections import command
 
     docs/change-feed.md says how a table of events is brought up to date by it.
 
-    {JOURNAL_HELP}
+    {JOURNAL_OR_SERVED_HELP}
 
     \b
     Example:
       idmerge changes ids.idmerge --since 1204 -o changes.parquet
     """,
 )
-@journal_argument
+@journal_or_served
 @click.option("--since", type=click.IntRange(min=0), required=True, help="The position asked from; 0: all.")
 @table_option
 @csv_safe_option

@@ -10,8 +10,9 @@ import click
 
 from idmerge import Policy
 from idmerge._formatting import counted, links_and_acts, printable, utc
+from idmerge.cli.journals import journal_or_served
 from idmerge.cli.messages import labelled, print_lines, rows
-from idmerge.cli.options import JOURNAL_HELP, POLICY_FIELDS, journal_argument
+from idmerge.cli.options import JOURNAL_OR_SERVED_HELP, POLICY_FIELDS
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
 from idmerge.errors import JournalError
@@ -39,7 +40,7 @@ NUMBERS = (0, 2, 4, 5)
 
     What batches state is checked; idmerge verify checks what they hold as well.
 
-    {JOURNAL_HELP}
+    {JOURNAL_OR_SERVED_HELP}
 
     \b
     Example:
@@ -47,7 +48,7 @@ NUMBERS = (0, 2, 4, 5)
       idmerge journal --all ids.idmerge
     """,
 )
-@journal_argument
+@journal_or_served
 @click.option("--all", "whole", is_flag=True, help=f"List all batches, not only the last {LATEST}.")
 def journal(*, path: str, whole: bool) -> None:
     """List the batches of a journal; the help says more."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from idmerge._formatting import counted
-from idmerge.cli.journals import Moment, opened_to_read
-from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.journals import Moment, journal_or_served, opened_to_read
+from idmerge.cli.options import JOURNAL_OR_SERVED_HELP
 from idmerge.cli.output import (
     arrow_table,
     check_table_output,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Write the mapping of the journal PATH: distinct_id, canonical_id, cluster_size, one row a known ID. It
     goes to standard output as CSV, or with -o to a file.
 
-    {JOURNAL_HELP}
+    {JOURNAL_OR_SERVED_HELP}
 
     \b
     Example:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
       idmerge mapping ids.idmerge --as-of 2026-11-25T09:30 > then.csv
     """,
 )
-@journal_argument
+@journal_or_served
 @click.option(
     "--as-of",
     type=Moment(),

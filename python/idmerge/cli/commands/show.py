@@ -8,8 +8,9 @@ import click
 
 from idmerge import Outcome, Policy, RecordedLink, Resolver
 from idmerge._formatting import counted, printable, shortened
+from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
-from idmerge.cli.journals import Moment, is_journal, opened_to_read
+from idmerge.cli.journals import Moment, is_journal, journal_at, opened_to_read
 from idmerge.cli.links import link_rows, rejected_rows
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import labelled, print_lines, rows
@@ -18,12 +19,13 @@ from idmerge.cli.options import (
     api_option,
     canonical_option,
     check_rules_are_left_out,
-    files_argument,
+    files_in_directories,
     policy_options,
 )
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.cli.progress import progress, total_size, working
 from idmerge.cli.sections import command
+from idmerge.cli.served import check_project_has_directory, is_served, project_option
 from idmerge.errors import UnknownIdError
 from idmerge.files import BadLine, RereadableFile, rereadable, scan
 from idmerge.files.judging import JudgedLink
@@ -37,6 +39,11 @@ if TYPE_CHECKING:
     from idmerge.files.judging import JudgedLink
 
 
+def _files_or_served(context: click.Context, option: click.Parameter, paths: Sequence[str]) -> Sequence[str]:
+    """Return paths, with the files in directories that are no server's."""
+    return paths if any(map(is_served, paths)) else files_in_directories(context, option, paths)
+
+
 @command(
     short_help="Show one cluster and its links.",
     help=f"""
@@ -47,8 +54,9 @@ if TYPE_CHECKING:
 
     {FILES_HELP}
 
-    Or FILE is one journal: links stand with position and time, and rejected ones are those between members.
-    With it go --as-of, --svg and --html.
+    Or FILE is one journal, or the directory of idmerge serve, which may run: links stand with position and
+    time, and rejected ones are those between members. With it go --as-of, --svg and --html, and with a
+    directory --project.
 
     \b
     Example:
@@ -58,7 +66,7 @@ if TYPE_CHECKING:
     """,
 )
 @click.argument("distinct_id", metavar="ID")
-@files_argument
+@click.argument("files", type=FILE, metavar="FILE...", nargs=-1, required=True, callback=_files_or_served)
 @click.option(
     "--as-of",
     type=Moment(),
@@ -67,6 +75,7 @@ if TYPE_CHECKING:
     "names no zone).",
 )
 @picture_options
+@project_option
 @dialect_options
 @api_option
 @list_malformed_option
@@ -79,15 +88,17 @@ def show(  # noqa: PLR0913 - click hands over each option
     as_of: int | datetime | None,
     svg_file: str | None,
     html_file: str | None,
+    project: str | None,
     spelling: Spelling,
     canonical: Any,
     policy: Policy,
 ) -> None:
     """Show one cluster; the help says more."""
-    if any(map(is_journal, files)):
+    if any(is_journal(path) or is_served(path) for path in files):
         _check_alone(files)
-        _show_journal(distinct_id, files[0], as_of, svg_file, html_file)
+        _show_journal(distinct_id, journal_at(files[0], project), as_of, svg_file, html_file)
         return
+    check_project_has_directory(project, files[0])
     if as_of is not None or svg_file or html_file:
         raise click.UsageError(
             "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"

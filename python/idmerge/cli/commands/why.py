@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from idmerge._formatting import counted, printable, shortened
-from idmerge.cli.journals import opened_to_read
+from idmerge.cli.journals import journal_or_served, opened_to_read
 from idmerge.cli.links import link_rows, rejected_rows
 from idmerge.cli.messages import labelled, print_lines
-from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.options import JOURNAL_OR_SERVED_HELP
 from idmerge.cli.pictures import check_drawing, cluster_of, draw, picture_options
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Links that changed nothing, for their IDs were together already, joined nothing and are not shown.
 
-    {JOURNAL_HELP}
+    {JOURNAL_OR_SERVED_HELP}
 
     \b
     Example:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@journal_argument
+@journal_or_served
 @picture_options
 def why(*, a: str, b: str, path: str, svg_file: str | None, html_file: str | None) -> None:
     """Print why two IDs are one person or not; the help says more."""

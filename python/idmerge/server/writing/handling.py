@@ -89,13 +89,16 @@ def handled(
 
 
 def _importer(request: Request, projects: Sequence[Project]) -> Project | None:
-    """Return the project that a request may import into."""
+    """Return the project that a request may import into.
+
+    That is one whose secret or account it has, as for reading. Besides, its token may be the user,
+    with an empty password, and older clients send the secret as ``api_key``.
+    """
     by_secret = project_of_secret(request, projects)
     if by_secret is not None:
         return by_secret
-    credentials = request.credentials()
-    given = request.field("api_key") if credentials is None else credentials[0]
-    if not given:
+    given, password = request.credentials() or (request.field("api_key"), "")
+    if not given or password:
         return None
     known = [project for project in projects if is_same(given, project.secret) | (given == project.token)]
     return next(iter(known), None)

@@ -7,6 +7,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -316,6 +318,16 @@ def test_after_a_failed_flush_a_copy_takes_the_files_place(
     people = opened(tmp_path, count=3)
     assert (people.profiles.get("ana"), people.place) == ({"n": 3}, 3)
     people.close()
+
+
+def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    code = "import os, sys; from idmerge.files import replacing\n"
+    code += "with replacing(sys.argv[1]) as stream: stream.write(b'secret'); stream.flush(); os._exit(1)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "00000001.profiles")], check=False)
+    assert any(b"secret" in path.read_bytes() for path in tmp_path.iterdir())
+    opened(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["00000001.updates"]
 
 
 def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 10
 """Attempts to read files that a server replaces meanwhile."""
 _NAME = re.compile(r"([0-9]{8})\.(profiles|updates)")
+_UNFINISHED = re.compile(rf"\.{_NAME.pattern}\.idmerge-.*")
 
 
 class Files(NamedTuple):
@@ -49,6 +50,11 @@ class Files(NamedTuple):
     def number(self) -> int:
         """The number of the last file; 0 without one."""
         return number_of(self.updates[-1]) if self.updates else 0
+
+
+def unfinished_in(directory: Path) -> Sequence[Path]:
+    """Return the files that a writer who was killed had not finished; none may be writing now."""
+    return [path for path in directory.iterdir() if _UNFINISHED.fullmatch(path.name)]
 
 
 class Loaded(NamedTuple):

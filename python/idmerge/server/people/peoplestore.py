@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 from idmerge.files.syncing import sync_directory
 from idmerge.profiles.store import json_text
 from idmerge.server.people import updatefile
-from idmerge.server.people.directory import Files, files_in, loaded, store_path, updates_path
+from idmerge.server.people.directory import (
+    Files,
+    files_in,
+    loaded,
+    store_path,
+    unfinished_in,
+    updates_path,
+)
 from idmerge.server.people.folding import fold
 from idmerge.server.people.updatefile import Mark, UpdateFile
 
@@ -108,7 +115,7 @@ class PeopleStore:
             updatefile.begin(updates_path(directory, 1), Mark(place, 0, 0))
             files = files_in(directory)
         found = loaded(files, resolver, journal=journal, count=count, merge_profiles=merge_profiles)
-        _remove(files.left_over)
+        _remove([*files.left_over, *unfinished_in(directory)])
         self.profiles = found.profiles
         self.place = max(place, found.mark.place)
         self._count = found.mark.number
@@ -237,7 +244,7 @@ class PeopleStore:
             self.profiles.forget(distinct_id)
         self._begin_file()
         self.profiles.save(store_path(self._directory, self._files.number))
-        _remove(files_in(self._directory).left_over)
+        _remove([*files_in(self._directory).left_over, *unfinished_in(self._directory)])
         sync_directory(self._directory)
         self._files = files_in(self._directory)
 

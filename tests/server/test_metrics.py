@@ -123,6 +123,18 @@ def test_requests_items_and_links_are_counted(directory: Path) -> None:
     assert not re.search("token|secret|watch", text)
 
 
+def test_what_fails_is_counted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_records: object) -> int:
+        raise RuntimeError("a fault of ours")
+
+    with Server(directory) as server:
+        monkeypatch.setattr(server, "append", fail)
+        with pytest.raises(RuntimeError):
+            asked(server, "/track", body=[event("news-token")])
+        assert server.counts.requests == {("track", 500): 1}
+        assert server.counts.items == {}
+
+
 def test_what_comes_too_fast_is_refused(directory: Path) -> None:
     with Server(directory) as server:
         for _ in range(2):

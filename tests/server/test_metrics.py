@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -180,6 +181,18 @@ def test_the_text_is_what_prometheus_reads(directory: Path) -> None:
     }
     assert read == samples(text)
     assert all(family.documentation and family.type != "unknown" for family in families)
+
+
+def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    from live_server import serving
+
+    with serving(tmp_path / "served") as served:
+        others = [socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) for _ in "ab"]
+        count = of(samples(served.text("/metrics")), "http_connections")
+        for other in others:
+            other.close()
+    assert count == 3
 
 
 def test_strangers_make_no_new_routes(directory: Path) -> None:

@@ -46,8 +46,8 @@ def test_what_is_plain_python_imports_neither_the_core_nor_a_frame_library(name:
 def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     core = {"idmerge._core"}
     doors = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if core & imported_names(path)}
-    # __init__ passes on its names; _columns, _scanned_updates, _tables and lines name a type of it. Of
-    # the doors in files, containers has it cut JSON text into lines, rows asks it for the texts of
+    # __init__ passes on its names; _columns, _scanned_updates, _tables, lines and mappings name a type of
+    # it. Of the doors in files, containers has it cut JSON text into lines, rows asks it for the texts of
     # IDs, and times has it read times: what the core reads of JSON has no second reader in Python.
     # The server has it take bodies out of their wrappings.
     facades = {"__init__.py", "resolver.py", "journal/durable.py", "compat.py", "components.py"}
@@ -60,6 +60,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
         "_tables.py",
         "profiles/profiles.py",
         "server/http/requests.py",
+        "server/reading/mappings.py",
         *facades,
         *(f"files/{name}.py" for name in files),
         *(f"stitching/{name}.py" for name in stitching),

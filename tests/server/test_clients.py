@@ -72,8 +72,11 @@ def test_mixpanel_utils(server: Served) -> None:
         assert {name: properties[name] for name in event["properties"]} == event["properties"]
 
 
-def test_mixpanel_utils_reads_and_writes_profiles(server: Served) -> None:
+def test_mixpanel_utils_reads_and_writes_profiles(
+    server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     utils: Any = pytest.importorskip("mixpanel_utils")
+    monkeypatch.chdir(tmp_path)  # It leaves a backup of what it changes.
     client = utils.MixpanelUtils(server.secret, token=server.token, read_pool_size=4)
     client.import_api = f"{server.address}/"
     client.raw_api = client.formatted_api = f"{server.address}/api"

@@ -121,8 +121,9 @@ max-id-length = 40
             "[[project]]\n" + GOOD.replace("public-token", "hidden-secret"),
             "the secret of project 1 is the token of project 1; each needs one of its own",
         ),
+        (f'monitors = "a:b"\n[[project]]\n{GOOD}', 'monitors must be a list of texts, each as "user:secret"'),
     ],
-    ids=range(25),
+    ids=range(26),
 )
 def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
     text: str, message: str, tmp_path: Path
@@ -132,7 +133,7 @@ def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
     assert str(raised.value).startswith(str(tmp_path / "idmerge.toml: ").removesuffix(": "))
     assert "secret" not in str(raised.value).replace("secret must", "").replace("the secret", "").replace(
         "token, secret, accounts, api", ""
-    )
+    ).replace("user:secret", "")
     assert "public" not in str(raised.value)
 
 

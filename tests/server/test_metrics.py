@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,6 +124,18 @@ def test_requests_items_and_links_are_counted(directory: Path) -> None:
     assert not re.search("token|secret|watch", text)
 
 
+def test_what_fails_is_counted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_records: object) -> int:
+        raise RuntimeError("a fault of ours")
+
+    with Server(directory) as server:
+        monkeypatch.setattr(server, "append", fail)
+        with pytest.raises(RuntimeError):
+            asked(server, "/track", body=[event("news-token")])
+        assert server.counts.requests == {("track", 500): 1}
+        assert server.counts.items == {}
+
+
 def test_what_comes_too_fast_is_refused(directory: Path) -> None:
     with Server(directory) as server:
         for _ in range(2):
@@ -168,6 +181,18 @@ def test_the_text_is_what_prometheus_reads(directory: Path) -> None:
     }
     assert read == samples(text)
     assert all(family.documentation and family.type != "unknown" for family in families)
+
+
+def test_connections_that_are_open_are_counted(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+    from live_server import serving
+
+    with serving(tmp_path / "served") as served:
+        others = [socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) for _ in "ab"]
+        count = of(samples(served.text("/metrics")), "http_connections")
+        for other in others:
+            other.close()
+    assert count == 3
 
 
 def test_strangers_make_no_new_routes(directory: Path) -> None:

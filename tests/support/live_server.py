@@ -36,6 +36,10 @@ class Served(LocalServer):
         """Return the JSON that the server answers to one who has the secret."""
         return json.loads(self._asked(path))
 
+    def text(self, path: str) -> str:
+        """Return the text that the server answers to one who has the secret."""
+        return self._asked(path).decode()
+
     def status(self, path: str) -> int:
         """Return the status of the answer to one who has the secret."""
         try:

@@ -12,5 +12,6 @@ applies them in their order to each project's journal and profiles:
 - `pipeline`: the thread that applies the log; `places` has the names of places in it.
 - `people`: profiles that last.
 - `server`: all of these, opened and closed together.
+- `counts`: what is counted meanwhile, for ``/metrics``.
 - `app`: the answers to requests; `serving` runs it on uvicorn.
 """

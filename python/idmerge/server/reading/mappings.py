@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow as pa
-
+    from idmerge._core import Table
     from idmerge.journal import DurableResolver
 
 POSITION = "X-Idmerge-Position"
@@ -27,12 +26,13 @@ DIGITS = 19
 class Mapping(NamedTuple):
     """A mapping, or a part of it, as it was at a position."""
 
-    table: pa.Table
+    table: Table
     position: int
+    columns: tuple[str, ...]
 
     def lines(self) -> Iterator[bytes]:
         """Yield the rows as lines of JSON, some at a time."""
-        for batch in self.table.to_batches(ROWS):
+        for batch in self.table.to_arrow().select(self.columns).to_batches(ROWS):
             rows = batch.to_pylist()
             yield "".join(f"{json.dumps(row, separators=(',', ':'))}\n" for row in rows).encode()
 
@@ -49,7 +49,8 @@ def mapping_of(resolver: DurableResolver, since: str | None) -> Mapping:
     """
     position = resolver.position
     if since is None:
-        return Mapping(resolver.mapping().to_arrow().select(["distinct_id", "canonical_id"]), position)
+        return Mapping(resolver.mapping(), position, ("distinct_id", "canonical_id"))
     if not (since.isascii() and since.isdigit() and len(since) <= DIGITS and int(since) <= position):
         raise ValueError(f"since must be a position from 0 to {position}, where the mapping is")
-    return Mapping(resolver.changes(int(since)).to_arrow(), position)
+    changes = resolver.changes(int(since))
+    return Mapping(changes, position, tuple(changes.column_names))

@@ -212,9 +212,9 @@ def test_the_log_loses_what_is_sealed_and_no_more(tmp_path: Path) -> None:
         life = [("roll", record([event])) for event in some_views(3)]
         came = list(grown(server, life))
         applied(server)
-        assert server.log.begin == 0
+        assert server.log.beginning == 0
         server.store.seal()
-        assert server.log.begin == server.log.end
+        assert server.log.beginning == server.log.end
         came += grown(server, [("", record(some_views(1)))])
         assert in_order(exported_by(server)) == in_order(expected(came))
     with Server(tmp_path) as server:
@@ -231,11 +231,11 @@ def test_records_that_nothing_has_applied_stay_in_the_log(tmp_path: Path) -> Non
         needed = server.log.end
         server.log.append_now([record(some_views(1))._replace(project="gone")])
         list(grown(server, [("roll", record(some_views(1))), ("seal", record(some_views(1)))]))
-        assert server.log.begin == needed
+        assert server.log.beginning == needed
     with Server(tmp_path) as server:
         assert server.pipeline.drain(PATIENCE)
         server.store.seal()
-        assert server.log.begin == needed
+        assert server.log.beginning == needed
         assert len(exported_by(server)) == 3
 
 
@@ -252,10 +252,10 @@ def test_what_a_reader_has_begun_stays_as_it_was(tmp_path: Path) -> None:
         assert len(server.store.files("main").all) == 1
         rows = sum(len(table) for file in events_then.files for table in file.tables())
         assert rows + sum(map(len, events_then.tail())) == len(came)
-        begin = server.log.begin
+        begin = server.log.beginning
         del events_then
         server.store.drop()
-        assert server.log.begin > begin
+        assert server.log.beginning > begin
 
 
 def test_little_is_sealed_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +343,7 @@ def test_a_journal_that_lacks_what_the_log_has_dropped_is_refused(tmp_path: Path
         list(grown(server, [("roll", record(some_views(1))), ("roll", record(some_views(1)))]))
         applied(server)
         server.store.seal()
-        assert server.log.begin > 0
+        assert server.log.beginning > 0
     for path in old.iterdir():
         shutil.copy(path, tmp_path)
     with pytest.raises(LogError, match="and the log begins at"):
@@ -353,7 +353,7 @@ def test_a_journal_that_lacks_what_the_log_has_dropped_is_refused(tmp_path: Path
 def test_a_new_project_begins_where_the_log_does(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         list(grown(server, [("roll", record(some_views(1))), ("seal", record(some_views(1)))]))
-        assert server.log.begin > 0
+        assert server.log.beginning > 0
     with (tmp_path / "idmerge.toml").open("a") as file:
         file.write('[[project]]\nname = "new"\ntoken = "t"\nsecret = "s"\n')
     with Server(tmp_path) as server:

@@ -74,7 +74,7 @@ def test_the_core_cuts_lines_as_python_reads_them(sent: list[list[tuple[Any, boo
         (
             *(one[name] for name in ("event", "distinct_id")),
             round(one["time"].timestamp() * 1000) if one["time"].year > 1 else 0,
-            *(one[name] for name in ("insert_id", "behind", "place")),
+            *(one[name] for name in ("insert_id", "record", "place")),
         )
         for one in found
     ] == expected

@@ -18,7 +18,7 @@ from idmerge.server.http.requests import MAX_FIELD
 from idmerge.server.reading.clusters import cluster, connected
 from idmerge.server.reading.engage import engaged
 from idmerge.server.reading.exporting import exported, query_of
-from idmerge.server.reading.feed import FeedQuery, feed, feed_query_of
+from idmerge.server.reading.feed import feed, feed_query_of
 from idmerge.server.reading.mappings import POSITION, mapping_of
 from idmerge.server.reading.metrics import CONTENT_TYPE, metrics
 
@@ -123,6 +123,11 @@ def read(request: Request, state: State) -> Answer:
     if project is None:
         wrong = "the project's secret is needed, as the user of Basic authorization"
         return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
+    return _tried(request, state, project)
+
+
+def _tried(request: Request, state: State, project: Project) -> Answer:
+    """Return the answer to one who may read a project, or why there is none."""
     try:
         return _of_project(request, state, project)
     except BusyError as error:

@@ -11,6 +11,8 @@
 | `source` | text | the route: `track` or `import` |
 | `outcome` | text | the name of the `Outcome` by which the event's link was refused; else null |
 | `properties` | text | the properties as JSON, as they stood in the request |
+| `record` | integer | the offset of the log behind the event's record |
+| `place` | integer | the event's place in its record; the two give the order of the log |
 
 The core cuts the lines, without the interpreter. What it is not certain of is read here, by the
 rules of `idmerge.events`; the JSON of its properties is written anew. Text that is no Unicode has
@@ -53,13 +55,13 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
         ("outcome", pa.string()),
         ("properties", pa.string()),
+        ("record", pa.int64()),
+        ("place", pa.int32()),
     ]
 )
 """The columns of a sealed file."""
-PLACED = pa.schema([*(field for field in SCHEMA if field.name not in {"canonical_id", "outcome"})])
-"""The columns of an event as it came, before its place in the log."""
-BEHIND, PLACE = "behind", "place"
-"""The offset behind an event's record, and its place in that."""
+SENT = pa.schema([field for field in SCHEMA if field.name not in {"canonical_id", "outcome"}])
+"""The columns of an event as it came."""
 
 
 class Event(NamedTuple):
@@ -113,7 +115,7 @@ def _time(value: object) -> int | None:
 
 
 def columns_of(records: Sequence[tuple[Record, int]], api: Api) -> pa.Table:
-    r"""Return the events of records as columns, with their places in the log, in its order.
+    r"""Return the events of records as columns, in the order of the log.
 
     Args:
         records: Records of one project, each with the offset behind it.
@@ -125,7 +127,7 @@ def columns_of(records: Sequence[tuple[Record, int]], api: Api) -> pa.Table:
         >>> line = b'{"event": "Buy", "properties": {"distinct_id": "ana", "$insert_id": "i"}}\n'
         >>> record = Record("main", "events", "track", 1_700_000_000_000, line)
         >>> table = columns_of([(record, 99)], "original")
-        >>> table.column("distinct_id").to_pylist(), table.column("behind").to_pylist()
+        >>> table.column("distinct_id").to_pylist(), table.column("record").to_pylist()
         (['ana'], [99])
     """
     lines = b"".join(record.lines for record, _ in records)
@@ -144,9 +146,9 @@ def columns_of(records: Sequence[tuple[Record, int]], api: Api) -> pa.Table:
     columns["time"] = pc.coalesce(columns["time"], received).cast(MOMENT)
     columns["received"] = received.cast(MOMENT)
     columns["source"] = sources.take(pa.array(number))
-    found = pa.table([columns[name] for name in PLACED.names], schema=PLACED)
-    found = found.append_column(BEHIND, pa.array(np.array([end for _, end in records], np.int64)[number]))
-    found = found.append_column(PLACE, pa.array(place))
+    columns["record"] = pa.array(np.array([end for _, end in records], np.int64)[number])
+    columns["place"] = pa.array(place.astype(np.int32))
+    found = pa.table([columns[name] for name in SENT.names], schema=SENT)
     is_event = columns["properties"].is_valid()
     return found if pc.all(is_event).as_py() is not False else found.filter(is_event)
 
@@ -167,7 +169,7 @@ def _filled(columns: dict[str, Any], lines: bytes, declined: Sequence[int], api:
 
 
 def with_outcomes(table: pa.Table, outcomes: Mapping[int, Mapping[int, int]]) -> pa.Table:
-    """Return a table of `columns_of` with the column ``outcome`` in place of that of places.
+    """Return a table of `columns_of` with the column ``outcome``.
 
     Args:
         table: The table.
@@ -175,9 +177,9 @@ def with_outcomes(table: pa.Table, outcomes: Mapping[int, Mapping[int, int]]) ->
     """
     names = np.full(len(table), None, object)
     if outcomes and len(table):
-        behind = table.column(BEHIND).to_numpy()
-        places = table.column(PLACE).to_numpy()
+        behind = table.column("record").to_numpy()
+        places = table.column("place").to_numpy()
         for row in np.flatnonzero(np.isin(behind, np.fromiter(outcomes, np.int64, len(outcomes)))):
             code = outcomes[int(behind[row])].get(int(places[row]))
             names[row] = None if code is None else Outcome(code).name
-    return table.drop_columns([BEHIND, PLACE]).append_column("outcome", pa.array(names, pa.string()))
+    return table.append_column("outcome", pa.array(names, pa.string()))

@@ -106,7 +106,7 @@ class Store:
         self.pipeline, self.log = pipeline, log
         self._projects = {project.name: project for project in projects}
         self._files = {project.name: EventFiles(project.journal.with_name("events")) for project in projects}
-        self.place = min((max(log.beginning, files.end) for files in self._files.values()), default=log.beginning)
+        self.place = max(log.beginning, min((files.end for files in self._files.values()), default=0))
         """The offset up to which all events are sealed."""
         apis = {project.name: project.api for project in projects}
         self.tail = Tail(log, self.place, apis, FOLLOWED)

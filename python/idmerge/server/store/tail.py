@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from idmerge.server.store.columns import BEHIND, columns_of
+from idmerge.server.store.columns import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,5 +129,5 @@ class Tail:
 
 def between(table: pa.Table, begin: int, end: int) -> pa.Table:
     """Return the events of records that end behind ``begin`` and up to ``end``."""
-    first, last = np.searchsorted(table.column(BEHIND).to_numpy(), [begin, end], side="right").tolist()
+    first, last = np.searchsorted(table.column("record").to_numpy(), [begin, end], side="right").tolist()
     return table.slice(first, last - first)

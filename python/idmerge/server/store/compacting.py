@@ -43,4 +43,4 @@ def due(files: Sequence[SealedFile]) -> Sequence[SealedFile]:
 
 def merged(files: Sequence[SealedFile]) -> pa.Table:
     """Return the events of files, in their order."""
-    return pa.concat_tables([table for file in files for table in file.tables()])
+    return pa.concat_tables([file.whole() for file in files])

@@ -98,6 +98,10 @@ class SealedFile:
         for start in range(0, count, GROUPS_AT_ONCE):
             yield self._read(range(start, min(start + GROUPS_AT_ONCE, count)), columns)
 
+    def whole(self) -> pa.Table:
+        """Return all events."""
+        return pa.concat_tables([SCHEMA.empty_table(), *self.tables()])
+
     def of(self, ids: Sequence[str], wanted: pa.Array[Any]) -> Iterator[pa.Table]:
         """Yield the events that were sent under some IDs, given as texts and as a column."""
         groups: dict[int, list[tuple[int, int]]] = {}

@@ -138,6 +138,22 @@ class Outcomes:
             self._by_record = kept
 
 
+def outcomes_in(path: Path) -> Mapping[int, Mapping[int, int]]:
+    """Return the codes in a file of outcomes, as `Outcomes.within` does, and leave it as it is.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    found: dict[int, dict[int, int]] = {}
+    start = 0
+    while (entry := _entry_at(content, start)) is not None:
+        behind, place, code = entry
+        found.setdefault(behind, {})[place] = code
+        start += _SIZE
+    return found
+
+
 def _packed(entry: Entry) -> bytes:
     content = _ENTRY.pack(*entry)
     return content + crc32(content).to_bytes(4, "little")[:3]

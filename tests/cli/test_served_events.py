@@ -86,6 +86,23 @@ def test_the_doctor_judges_again_by_the_policy(served: Server) -> None:
     assert overview["outcomes"]["TOO_MANY_IDS"] == 3
 
 
+def test_a_server_that_does_not_run_forgets_and_is_compacted(tmp_path: Path) -> None:
+    (tmp_path / "idmerge.toml").write_text(POLICY)
+    with Server(tmp_path) as server:
+        server.log.append_now(RECORDS[:2])
+        held = error_of("forget", PHONE, tmp_path, "--confirm")
+        assert "is open for writing by process" in " ".join(held.split())
+    done = run("forget", PHONE, tmp_path, "--confirm")
+    assert f"{PHONE} is forgotten, with 2 events" in " ".join(done.stderr.split())
+    content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert PHONE.encode() not in content
+    assert PHONE in error_of("forget", PHONE, tmp_path, "--confirm")
+    assert "its files are merged" in " ".join(run("compact", tmp_path).stderr.split())
+    with Server(tmp_path) as server:
+        assert server.resolver("shop").members("ana") == ["ana", "crm-0"]
+        assert sum(file.rows for file in server.store.files("shop").all) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [

@@ -127,6 +127,19 @@ class Server:
         [found] = [one for one in self.projects if one.name == project]
         return forget(self.store, found, distinct_id, timeout)
 
+    def compact(self, timeout: float = FORGET_SECONDS) -> None:
+        """Seal the log, merge the sealed files, and write the journals anew without forgotten IDs.
+
+        Raises:
+            BusyError: The log was not applied in time.
+            JournalError: A journal could not be written anew.
+            OSError: Likewise, or a file.
+        """
+        for project in self.projects:
+            self.pipeline.act(project.name, lambda resolver: resolver.compact(), timeout)
+        self.store.seal()
+        self.store.compact()
+
     def lag(self) -> Lag:
         """Return how far the journals are behind the log."""
         return self.pipeline.lag()

@@ -111,7 +111,7 @@ def applied(server: Server) -> None:
     """Wait until all is applied, and the journal's place is committed."""
     assert server.pipeline.drain(PATIENCE)
     end = time.monotonic() + PATIENCE
-    while server.pipeline.passed < server.log.end:
+    while server.pipeline.needed < server.log.end:
         assert time.monotonic() < end
         time.sleep(0.01)
 

@@ -24,9 +24,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge._naming import named
-from idmerge.errors import BusyError, LogError, MalformedEventError
+from idmerge.errors import BusyError, LogError, MalformedEventError, UnknownIdError
 from idmerge.journal import DurableResolver
-from idmerge.outcome import Outcome
+from idmerge.outcome import Outcome, Report
 from idmerge.server import places
 from idmerge.server.people.peoplestore import PeopleStore
 from idmerge.server.people.resolving import Unlinked, updates_of_groups, updates_of_people
@@ -35,7 +35,6 @@ from idmerge.server.store.outcomes import Outcomes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from idmerge import Report
     from idmerge.events import Source
     from idmerge.profiles import Profiles
     from idmerge.server.directory import Project
@@ -66,10 +65,10 @@ class Lag(NamedTuple):
 
 
 class _Act(NamedTuple):
-    """A change of a resolver that waits for its turn."""
+    """A change of a project's files that waits for its turn."""
 
     project: str
-    action: Callable[[DurableResolver], object]
+    action: Callable[[_Follower], object]
     place: int
     """The offset up to which the log is to be applied before."""
     done: Future[None]
@@ -168,9 +167,7 @@ class _Follower:
             self.groups.apply(lines, place)
         else:
             with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
-                report = self.resolver.apply_body(
-                    lines, "application/x-ndjson", source, max_bytes=len(lines)
-                )
+                report = self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
                 self._note_refused(gathered, report)
             self.applied = place
 
@@ -380,15 +377,43 @@ class Pipeline:
     def _is_drained(self) -> bool:
         return self._log is not None and self._log.waiting == 0 and self._settled == self._log.end
 
-    def act(self, project: str, action: Callable[[DurableResolver], object], timeout: float) -> None:
-        """Have the thread change a project's resolver, when all that the log has now is applied.
+    def forget(self, project: str, distinct_id: str, timeout: float) -> bool:
+        """Forget an ID and its profile when all that the log has now is applied.
 
-        What the action changes is committed, and so is the place in the log of every project.
+        Returns:
+            Whether the ID was known.
 
         Raises:
             BusyError: That was not done in time. It may be done later.
-            Exception: Whatever the action raises.
+            JournalError: The journal could not be written anew.
+            OSError: Likewise, or the profiles.
         """
+        known: list[bool] = []
+
+        def wipe(follower: _Follower) -> None:
+            follower.people.forget([distinct_id])
+            try:
+                with follower.whole:
+                    follower.resolver.forget(distinct_id)
+            except UnknownIdError:
+                known.append(False)
+            else:
+                known.append(True)
+            follower.commit()
+            follower.resolver.compact()
+
+        self._do(project, wipe, timeout)
+        return known[0]
+
+    def compact(self, project: str, timeout: float) -> None:
+        """Write a journal anew, without forgotten IDs, when all that the log has now is applied.
+
+        Raises what `forget` raises.
+        """
+        self._do(project, lambda follower: follower.resolver.compact(), timeout)
+
+    def _do(self, project: str, action: Callable[[_Follower], object], timeout: float) -> None:
+        """Have the thread act when all that the log has now is applied, and its place committed."""
         act = _Act(project, action, 0 if self._log is None else self._log.end, Future())
         with self._changed:
             self._acts.append(act)
@@ -409,9 +434,7 @@ class Pipeline:
             act = self._acts.pop(0)
             follower = self._followers[act.project]
             try:
-                with follower.whole:
-                    act.action(follower.resolver)
-                follower.commit()
+                act.action(follower)
             except BaseException as error:  # noqa: BLE001 - the caller raises it
                 self._broken = follower
                 act.done.set_exception(error)

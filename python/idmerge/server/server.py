@@ -136,7 +136,7 @@ class Server:
             OSError: Likewise, or a file.
         """
         for project in self.projects:
-            self.pipeline.act(project.name, lambda resolver: resolver.compact(), timeout)
+            self.pipeline.compact(project.name, timeout)
         self.store.seal()
         self.store.compact()
 

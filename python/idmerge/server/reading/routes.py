@@ -45,9 +45,7 @@ FEED = ("api/query/stream/query", "api/2.0/stream/query", "stream/query")
 ENGAGE = ("api/query/engage", "api/2.0/engage")
 """The routes of the query of profiles, that of now and that of older clients."""
 HEALTH, METRICS, MAPPING = "health", "metrics", "api/ids"
-READ: Mapping[str, str] = {
-    route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT, *FEED, *ENGAGE)
-}
+READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT, *FEED, *ENGAGE)}
 """The routes that read, beside `IDS`, each under the name by which requests are counted."""
 _UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
 
@@ -155,6 +153,8 @@ def _of_project(request: Request, state: State, project: Project) -> Answer:
     """
     route = request.path.lstrip("/")
     name = route.rstrip("/")
+    if route.startswith(IDS) and name != MAPPING:
+        return _of_id(request, state, project, route.removeprefix(IDS))
     if name == METRICS:
         return _metrics(state, [project], with_unnamed=len(state.projects) == 1)
     if name == MAPPING:
@@ -164,21 +164,19 @@ def _of_project(request: Request, state: State, project: Project) -> Answer:
     if name in ENGAGE:
         of = project.name
         return engaged(request, of, state.profiles(of), state.groups(of), state.sessions)
-    if name in FEED:
-        return _fed(request, state, project)
-    distinct_id = route.removeprefix(IDS)
-    if request.method == "DELETE":
-        done = state.forget(project.name, distinct_id)
-        return answers.in_json({"distinct_id": distinct_id, **done._asdict()})
-    return _of_id(request, state, project, distinct_id)
+    return _fed(request, state, project)
 
 
 def _of_id(request: Request, state: State, project: Project, distinct_id: str) -> Answer:
-    """Return the cluster of an ID, or what is between it and another one.
+    """Return the cluster of an ID, or what is between it and another one, or have the ID forgotten.
 
     Raises:
+        BusyError: It cannot be forgotten yet.
         ValueError: The other one is too long for a field.
     """
+    if request.method == "DELETE":
+        done = state.forget(project.name, distinct_id)
+        return answers.in_json({"distinct_id": distinct_id, **done._asdict()})
     resolver = state.resolver(project.name)
     other = request.field("with")
     if other is not None:

@@ -1,9 +1,9 @@
 """The choice of sealed files that become one, so that there are few.
 
-Files have levels by the bytes of their events: below 8 MiB, below 64 MiB, and beyond, where they
-stay as they are. `RUN` files of one level side by side become one, or fewer if that has
-`MOST_BYTES`. So an event is written anew about once a level, and once for each `RUN` files of the
-first level while it fills up.
+Files side by side become one if they are `RUN`, or as many as `MOST_BYTES` of events allow, and the
+largest has no more than half of all of them. So each merge at least doubles the file that an event
+is in, and an event is written anew about ten times at most. Files with half of `MOST_BYTES` stay as
+they are.
 """
 
 from __future__ import annotations
@@ -21,23 +21,21 @@ MOST_BYTES = 256 << 20
 """The bytes of the events of a merged file, at most; a merge takes some times as much memory."""
 RUN = 8
 """Files that are merged."""
-_LEVELS = (8 << 20, 64 << 20)
 
 
 def due(files: Sequence[SealedFile]) -> Sequence[SealedFile]:
     """Return files side by side that are to become one; none if there is no need."""
-    for bound in _LEVELS:
+    for start in range(len(files)):
         run: list[SealedFile] = []
-        for file in files:
-            is_full = sum(one.size for one in run) + file.size > MOST_BYTES
-            if file.size >= bound or is_full:
-                if is_full and len(run) >= RUN // 2:
-                    return run
-                run = []
-            if file.size < bound:
-                run.append(file)
-            if len(run) == RUN:
-                return run
+        size, is_full = 0, False
+        for file in files[start : start + RUN]:
+            is_full = size + file.size > MOST_BYTES
+            if is_full or file.size >= MOST_BYTES // 2:
+                break
+            run.append(file)
+            size += file.size
+        if len(run) > 1 and (is_full or len(run) == RUN) and 2 * max(one.size for one in run) <= size:
+            return run
     return ()
 
 

@@ -15,12 +15,11 @@ import pyarrow.compute as pc
 
 from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded_or_none
-from idmerge.errors import MalformedEventError, UnknownIdError
+from idmerge.errors import MalformedEventError
 from idmerge.events import HOT_SHARD, IDENTITY_EVENTS, link_of
 from idmerge.server.store.sealing import named_now
 
 if TYPE_CHECKING:
-    from idmerge.journal import DurableResolver
     from idmerge.policy import Api
     from idmerge.server.directory import Project
     from idmerge.server.store.files import SealedFile
@@ -41,7 +40,7 @@ class Forgotten(NamedTuple):
 
 
 def forget(store: Store, project: Project, distinct_id: str, timeout: float) -> Forgotten:
-    """Forget an ID: in the journal, in the sealed files, and in the log.
+    """Forget an ID: in the journal, in the profiles, in the sealed files, and in the log.
 
     What came until now is applied and sealed first. An event that comes later makes the ID known
     again. An error may leave a part done; the same call does the rest.
@@ -57,22 +56,10 @@ def forget(store: Store, project: Project, distinct_id: str, timeout: float) -> 
         JournalError: The journal could not be wiped.
         OSError: A file could not be written.
     """
-    known: list[bool] = []
-
-    def wipe(resolver: DurableResolver) -> None:
-        try:
-            resolver.forget(distinct_id)
-        except UnknownIdError:
-            known.append(False)
-        else:
-            known.append(True)
-        resolver.commit()
-        resolver.compact()
-
     with store.working:
         store.log.roll()
         begin = store.log.end
-        store.pipeline.act(project.name, wipe, timeout)
+        was_known = store.pipeline.forget(project.name, distinct_id, timeout)
         store.seal()
         files, resolver = store.files(project.name), store.pipeline.resolver(project.name)
         removed = 0
@@ -82,7 +69,7 @@ def forget(store: Store, project: Project, distinct_id: str, timeout: float) -> 
                 removed += file.rows - len(kept)
                 files.replace([file], named_now(kept, resolver))
         store.drop()
-        return Forgotten(known[0], removed, store.log.beginning >= begin)
+        return Forgotten(was_known, removed, store.log.beginning >= begin)
 
 
 def _kept(file: SealedFile, distinct_id: str, api: Api) -> pa.Table | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from idmerge.server.log.log import Log
     from idmerge.server.log.records import Record, Stream
 
-RANGE_BYTES = 64 << 20
+RANGE_BYTES = 32 << 20
 """Bytes of the log that become one file, at most, but for a last record."""
 AT_ONCE = 4 << 20
 """Bytes of the log that are cut at once."""

@@ -24,7 +24,7 @@ __all__ = [
     "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader",
     "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "WaitingEvents",
     "__version__",     "_connected_components", "_utf8_of_ids", "body_lines",
-    "float_text", "waiting_events",
+    "float_text", "stored_columns", "waiting_events",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -992,6 +992,17 @@ def body_lines(body: bytes, kind: str | None, most: int) -> bytes:
 
     Raises:
         MalformedEventError: It holds none, or more than ``most`` bytes.
+    """
+
+def stored_columns(lines: bytes, longest: int, *, simplified: bool) -> tuple[Table, list[int]]:
+    """Return lines of events as columns, a row for each that is not blank, and the rows that are declined.
+
+    The columns are ``line`` (the line, counted from 0), ``event``, ``distinct_id`` (as it was sent),
+    ``time`` (milliseconds), ``insert_id`` and ``properties`` (their JSON text, null for what is no event).
+    A row that is declined is null in all but the first, and Python must read it.
+
+    Raises:
+        ValueError: There are 2 GiB or more.
     """
 
 def float_text(number: float) -> str:

@@ -21,9 +21,13 @@ from idmerge.server.http.requests import Request
 from idmerge.server.log.records import Record
 from idmerge.server.reading.exporting import exported, query_of
 from idmerge.server.server import Server
+from idmerge.server.store.columns import columns_of, with_outcomes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from idmerge.policy import Api
 
@@ -46,13 +50,26 @@ def record(*events: dict[str, Any], source: Any = "track", received: int = NOON 
     return Record("shop", "events", source, received, lines)
 
 
+class Unsealed:
+    """Events that are in no file."""
+
+    files = ()
+
+    def __init__(self, records: Sequence[Record], api: Api) -> None:
+        table = columns_of([(one, number) for number, one in enumerate(records)], api)
+        self._table = with_outcomes(table, {})
+
+    def tail(self) -> Iterator[pa.Table]:
+        yield self._table
+
+
 def export(
     *records: Record, query: bytes = WEEK, api: Api = "original", zone: str | None = None
 ) -> list[dict[str, Any]]:
     resolver = Resolver(Policy.simplified() if api == "simplified" else None)
     for one in records:
         resolver.apply_body(one.lines, "application/x-ndjson", one.source)
-    parts = exported(records, resolver, api, zone, query_of(Request("GET", "/export", query)))
+    parts = exported(Unsealed(records, api), resolver, zone, query_of(Request("GET", "/export", query)))
     return [json.loads(line) for line in b"".join(parts).splitlines()]
 
 

@@ -10,23 +10,30 @@
    place in the log, before the steps of that place are committed; without steps no commit follows.
 4. What fails is tried again. A failed commit keeps its steps, and no more are applied until they
    are on disk. After any other error the journal is opened anew, so that nothing is applied twice.
+5. The links that a record's events were refused are on disk before the place behind the record is
+   committed (`idmerge.server.store.outcomes`).
 """
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge.errors import LogError, MalformedEventError
+from idmerge._naming import named
+from idmerge.errors import BusyError, LogError, MalformedEventError, UnknownIdError
 from idmerge.journal import DurableResolver
+from idmerge.outcome import Outcome, Report
 from idmerge.server import places
 from idmerge.server.people.peoplestore import PeopleStore
 from idmerge.server.people.resolving import Unlinked, updates_of_groups, updates_of_people
+from idmerge.server.store.outcomes import Outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from idmerge.events import Source
     from idmerge.profiles import Profiles
@@ -44,6 +51,8 @@ RETRY = 1.0
 """Seconds after which what failed is tried again."""
 AT_ONCE = 1 << 20
 """Bytes of one project's lines that are applied by one call."""
+FOLLOWED: frozenset[Stream] = frozenset({"events", "updates", "groups"})
+"""The streams whose records are applied; those of others are needed in the log."""
 
 
 class Lag(NamedTuple):
@@ -53,6 +62,16 @@ class Lag(NamedTuple):
     """Bytes of the log whose steps are not committed."""
     seconds: float
     """Seconds since the journals were last level with the log."""
+
+
+class _Act(NamedTuple):
+    """A change of a project's files that waits for its turn."""
+
+    project: str
+    action: Callable[[_Follower], object]
+    place: int
+    """The offset up to which the log is to be applied before."""
+    done: Future[None]
 
 
 class _DroppedError(Exception):
@@ -98,6 +117,11 @@ class _Follower:
             except BaseException:
                 self.people.close()
                 raise
+            try:
+                self.outcomes = Outcomes(project.journal.with_name("outcomes"), self.committed)
+            except BaseException:
+                self._close_stores()
+                raise
         except BaseException:
             self.resolver.close()
             raise
@@ -124,8 +148,9 @@ class _Follower:
 
     @property
     def uncommitted(self) -> int:
-        """The number of steps and updates that are not on disk."""
-        return self.resolver.uncommitted + self.people.waiting + self.groups.waiting
+        """The number of steps, updates and outcomes that are not on disk."""
+        waiting = self.people.waiting + self.groups.waiting
+        return self.resolver.uncommitted + waiting + self.outcomes.unsaved
 
     def lacks(self, record: Record, behind: int) -> bool:
         """Return whether a record, which ends at ``behind``, is still to be applied."""
@@ -133,16 +158,33 @@ class _Follower:
             return behind > self.applied
         return behind > (self.people if record.stream == "updates" else self.groups).place
 
-    def apply(self, lines: bytes, stream: Stream, source: Source, place: int) -> None:
-        """Apply the lines of some records, the last of which ends at ``place``."""
+    def apply(self, gathered: Sequence[tuple[bytes, int]], stream: Stream, source: Source) -> None:
+        """Apply the lines of some records, each with the offset behind it."""
+        lines, place = b"".join([lines for lines, _ in gathered]), gathered[-1][1]
         if stream == "updates":
             self.people.apply(lines, place)
         elif stream == "groups":
             self.groups.apply(lines, place)
         else:
             with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
-                self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+                report = self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+                self._note_refused(gathered, report)
             self.applied = place
+
+    def _note_refused(self, gathered: Sequence[tuple[bytes, int]], report: Report) -> None:
+        """Keep the outcomes of refused links, whose rows count the lines of all records."""
+        refused = report.outcomes > Outcome.UNCHANGED
+        if not refused.any():
+            return
+        begins, begin = [], 0
+        for lines, _ in gathered:
+            begins.append(begin)
+            begin += sum(1 for line in lines.split(b"\n") if line and not line.isspace())
+        entries = []
+        for row, code in zip(report.rows[refused].tolist(), report.outcomes[refused].tolist(), strict=True):
+            number = bisect_right(begins, row) - 1
+            entries.append((gathered[number][1], row - begins[number], code))
+        self.outcomes.add(entries)
 
     def move_to(self, place: int) -> None:
         """Take note that all records up to ``place`` are applied."""
@@ -159,6 +201,7 @@ class _Follower:
     def commit(self) -> None:
         """Commit what was applied, with its place in the log."""
         self.flush()
+        self.outcomes.save()
         noted = min(self.people.place, self.groups.place)
         self.resolver.commit(
             offsets={
@@ -244,6 +287,7 @@ class Pipeline:
         self._read = self._settled = self._reached()
         self._level_at = monotonic()
         self._first_step_at: float | None = None
+        self._acts: list[_Act] = []
         self._thread = threading.Thread(target=self._work, name="idmerge-pipeline", daemon=True)
 
     def _reached(self) -> int:
@@ -261,6 +305,15 @@ class Pipeline:
     def needed(self) -> int:
         """The offset from which on the log would be read after a crash."""
         return min((min(one.committed, one.noted) for one in self._followers.values()), default=0)
+
+    @property
+    def settled(self) -> int:
+        """The offset up to which all is applied, and every step of it committed."""
+        return self._settled
+
+    def outcomes(self, project: str) -> Outcomes:
+        """Return the refused links of a project; after an error they may be another object."""
+        return self._followers[project].outcomes
 
     @property
     def failure(self) -> str | None:
@@ -292,8 +345,21 @@ class Pipeline:
         return self._followers[project].commits
 
     def start(self, log: Log) -> None:
-        """Begin to apply ``log``, from where the journals stand."""
+        """Begin to apply ``log``, from where the journals stand.
+
+        Raises:
+            LogError: A journal has not applied records that the log has dropped.
+        """
+        for one in self._followers.values():
+            if 0 < one.committed < log.beginning:
+                raise LogError(
+                    f"{named(one.project.journal)}: the journal has applied the log up to offset "
+                    f"{one.committed}, and the log begins at {log.beginning}; put back a copy of the whole "
+                    "directory"
+                )
         self._log = log
+        # A new project has nothing in the records that are dropped from the log.
+        self._read = self._settled = max(self._read, log.beginning)
         self._thread.start()
 
     def lag(self) -> Lag:
@@ -310,6 +376,70 @@ class Pipeline:
 
     def _is_drained(self) -> bool:
         return self._log is not None and self._log.waiting == 0 and self._settled == self._log.end
+
+    def forget(self, project: str, distinct_id: str, timeout: float) -> bool:
+        """Forget an ID and its profile when all that the log has now is applied.
+
+        Returns:
+            Whether the ID was known.
+
+        Raises:
+            BusyError: That was not done in time. It may be done later.
+            JournalError: The journal could not be written anew.
+            OSError: Likewise, or the profiles.
+        """
+        known: list[bool] = []
+
+        def wipe(follower: _Follower) -> None:
+            follower.people.forget([distinct_id])
+            try:
+                with follower.whole:
+                    follower.resolver.forget(distinct_id)
+            except UnknownIdError:
+                known.append(False)
+            else:
+                known.append(True)
+            follower.commit()
+            follower.resolver.compact()
+
+        self._do(project, wipe, timeout)
+        return known[0]
+
+    def compact(self, project: str, timeout: float) -> None:
+        """Write a journal anew, without forgotten IDs, when all that the log has now is applied.
+
+        Raises what `forget` raises.
+        """
+        self._do(project, lambda follower: follower.resolver.compact(), timeout)
+
+    def _do(self, project: str, action: Callable[[_Follower], object], timeout: float) -> None:
+        """Have the thread act when all that the log has now is applied, and its place committed."""
+        act = _Act(project, action, 0 if self._log is None else self._log.end, Future())
+        with self._changed:
+            self._acts.append(act)
+            self._changed.notify_all()
+        try:
+            act.done.result(timeout)
+        except TimeoutError:
+            raise BusyError("the log is not applied yet; try again later") from None
+
+    def _act(self) -> None:
+        """Do what is to be done when the log is applied so far."""
+        while self._acts and self._acts[0].place <= self._read and not self._is_closing:
+            for one in self._followers.values():
+                one.move_to(self._read)
+                if min(one.committed, one.noted) < self._read or one.uncommitted:
+                    one.commit()
+            self._first_step_at, self._settled = None, self._read
+            act = self._acts.pop(0)
+            follower = self._followers[act.project]
+            try:
+                act.action(follower)
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
+                self._broken = follower
+                act.done.set_exception(error)
+                return
+            act.done.set_result(None)
 
     def close(self) -> None:
         """End the thread after its step, and close the journals; `drain` first to apply all."""
@@ -336,6 +466,7 @@ class Pipeline:
             try:
                 self._mend()
                 is_level = self._step()
+                self._act()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is shown and tried again
                 self._failure = str(error) or type(error).__name__
                 with self._changed:
@@ -352,7 +483,8 @@ class Pipeline:
         self._broken.drop()
         self._broken.open()
         self._broken = None
-        self._read = self._reached()
+        begin = 0 if self._log is None else self._log.beginning
+        self._read = max(begin, self._reached())
 
     def _step(self) -> bool:
         """Apply the log for a while and commit what is due; return whether that was all of it."""
@@ -360,7 +492,7 @@ class Pipeline:
         assert log is not None  # noqa: S101 - `start` has set it
         self._commit_if_due()  # First what failed before, so that it does not grow.
         end = log.end
-        gathered: list[bytes] = []
+        gathered: list[tuple[bytes, int]] = []
         of: _Target | None = None
         size, place = 0, self._read
         deadline = monotonic() + COMMIT_SECONDS
@@ -373,7 +505,7 @@ class Pipeline:
                 if is_over or self._is_due():
                     break
             if target is not None:
-                gathered.append(record.lines)
+                gathered.append((record.lines, behind))
                 size += len(record.lines)
             of, place = target, behind
         else:
@@ -398,12 +530,12 @@ class Pipeline:
             return None
         return _Target(follower, record.stream, record.source)
 
-    def _apply(self, of: _Target | None, gathered: list[bytes], place: int) -> None:
+    def _apply(self, of: _Target | None, gathered: Sequence[tuple[bytes, int]], place: int) -> None:
         """Apply what was gathered; all up to ``place`` is read then."""
         if of is not None and gathered:
             follower = of.follower
             try:
-                follower.apply(b"".join(gathered), of.stream, of.source, place)
+                follower.apply(gathered, of.stream, of.source)
             except BaseException:
                 self._broken = follower
                 raise
@@ -424,7 +556,7 @@ class Pipeline:
         for one in self._followers.values():
             one.move_to(self._read)
             is_far = one.applied - one.committed >= (1 if is_last else PLACE_BYTES)
-            if is_far or (is_due and one.resolver.uncommitted):
+            if is_far or (is_due and (one.resolver.uncommitted or one.outcomes.unsaved)):
                 one.commit()
                 one.fold_if_due()
             elif is_due:

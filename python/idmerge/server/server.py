@@ -11,11 +11,13 @@ from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Pipeline
 from idmerge.server.reading.engage import Sessions
 from idmerge.server.reading.metrics import Observed
+from idmerge.server.store.forgetting import forget
+from idmerge.server.store.sealing import SEAL_AFTER, Store
 from idmerge.server.writing.rates import Rates
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from idmerge.server.directory import Project
     from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
+    from idmerge.server.store.forgetting import Forgotten
+    from idmerge.server.store.sealing import Snapshot
 
+FORGET_SECONDS = 60.0
+"""Seconds within which the log must be applied before an ID is forgotten."""
 LAG_SECONDS = 60.0
 """Seconds behind the log from which on a server is not healthy."""
 
@@ -34,6 +40,7 @@ class Server:
 
     Args:
         path: Its directory; a new one gets a project.
+        seal_after: Seconds after which events of the log are sealed, however few they are.
 
     Raises:
         SettingError: Its settings cannot be used.
@@ -62,6 +69,7 @@ class Server:
     directory: Directory
     log: Log
     pipeline: Pipeline
+    store: Store
     draining: bool
     """Whether no more requests are taken: each is answered with 503."""
     counts: Counts
@@ -69,7 +77,7 @@ class Server:
     sessions: Sessions
     """The sessions of queries of profiles."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, seal_after: float = SEAL_AFTER) -> None:
         self.draining = False
         self.counts = Counts()
         self.sessions = Sessions()
@@ -78,10 +86,16 @@ class Server:
         self.pipeline = Pipeline(self.directory.projects)
         try:
             self.log = Log(self.directory.log, at_least=self.pipeline.place)
+            try:
+                self.store = Store(self.projects, self.pipeline, self.log, seal_after)
+                self.pipeline.start(self.log)
+            except BaseException:
+                self.log.close()
+                raise
         except BaseException:
             self.pipeline.close()
             raise
-        self.pipeline.start(self.log)
+        self.store.start()
 
     @property
     def projects(self) -> Sequence[Project]:
@@ -104,9 +118,27 @@ class Server:
         """Return the profiles of groups of the project with this name, to ask them."""
         return self.pipeline.groups(project)
 
-    def records(self, project: str) -> Iterator[Record]:
-        """Return the records of the project with this name, in the order of the log."""
-        return (record for record, _ in self.log.read(0) if record.project == project)
+    def events(self, project: str) -> Snapshot:
+        """Return the events of the project with this name at this moment."""
+        return self.store.snapshot(project)
+
+    def forget(self, project: str, distinct_id: str, timeout: float = FORGET_SECONDS) -> Forgotten:
+        """Forget an ID of the project with this name, wherever it is (`forgetting.forget`)."""
+        [found] = [one for one in self.projects if one.name == project]
+        return forget(self.store, found, distinct_id, timeout)
+
+    def compact(self, timeout: float = FORGET_SECONDS) -> None:
+        """Seal the log, merge the sealed files, and write the journals anew without forgotten IDs.
+
+        Raises:
+            BusyError: The log was not applied in time.
+            JournalError: A journal could not be written anew.
+            OSError: Likewise, or a file.
+        """
+        for project in self.projects:
+            self.pipeline.compact(project.name, timeout)
+        self.store.seal()
+        self.store.compact()
 
     def lag(self) -> Lag:
         """Return how far the journals are behind the log."""
@@ -146,6 +178,8 @@ class Server:
             return f"requests cannot be kept: {self.log.failure}"
         if self.pipeline.failure is not None:
             return f"the log cannot be applied: {self.pipeline.failure}"
+        if self.store.failure is not None:
+            return f"events cannot be sealed: {self.store.failure}"
         lag = self.pipeline.lag()
         if lag.seconds > LAG_SECONDS:
             return f"the journals are {lag.seconds:.0f} seconds and {lag.bytes} bytes behind the log"
@@ -153,6 +187,7 @@ class Server:
 
     def close(self) -> None:
         """Write what waits, and close the files; what is not applied stays in the log."""
+        self.store.close()
         self.log.close()
         self.pipeline.close()
 

@@ -25,6 +25,7 @@
 //! - [`rows`]: rows of a table whose properties are JSON text, as such steps and a few columns.
 //! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns
 //!   encoded.
+//! - [`stored`]: events of a server's log as the columns in which they are stored.
 //! - [`updates`]: profile updates as operations.
 //! - [`dedupe`]: rows that came before.
 //! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from
@@ -69,6 +70,7 @@ pub mod parquet;
 pub mod rows;
 pub mod scan;
 pub mod schema;
+pub mod stored;
 mod structure;
 pub mod transcode;
 pub mod updates;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 20] = [
+const EVENTS: [Direction; 21] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),
@@ -30,6 +30,7 @@ const EVENTS: [Direction; 20] = [
     ("columns", &["error", "ids", "json", "lines", "links", "schema"]),
     ("parquet", &["columns", "dedupe", "error"]),
     ("scan", &["columns", "error", "lines", "links", "schema"]),
+    ("stored", &["columns", "error", "ids", "json", "lines", "links", "schema"]),
     ("rows", &["columns", "error", "ids", "json", "links", "scan", "schema"]),
 ];
 

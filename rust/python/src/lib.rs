@@ -41,7 +41,7 @@ mod _core {
     use crate::events::{
         Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener,
         Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, body_lines, float_text,
-        waiting_events,
+        stored_columns, waiting_events,
     };
     #[pymodule_export]
     use crate::profiles::{ProfileUpdater, UpdateRows};

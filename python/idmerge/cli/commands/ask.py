@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from idmerge import Policy, Resolver, StitchedEvents
+from idmerge import DurableResolver, Policy, Resolver, StitchedEvents
 from idmerge._formatting import cut, printable
 from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
-from idmerge.cli.journals import is_journal
+from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import print_lines, tell_note, tell_written
@@ -42,6 +42,8 @@ from idmerge.cli.output import (
 )
 from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.sections import SectionedCommand
+from idmerge.cli.served import project_option
+from idmerge.cli.served_events import served_events
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.cli.wrapping import width_of
 from idmerge.files import STDIN, BadLine, replacing, sampled
@@ -71,8 +73,9 @@ CHARTS = (".svg", ".png", ".html")
 
 EVENTS_HELP = """
     EVENTS are stitched: Parquet that idmerge stitch wrote, a file or a directory. Or they are raw, as idmerge
-    stitch takes them, and are stitched for this question alone, by the rules that options give. The answer
-    goes to standard output as text, or with -o to a file.
+    stitch takes them, and are stitched for this question alone, by the rules that options give. Or they are
+    the directory of a server, which may run, and are stitched by its journal. The answer goes to standard
+    output as text, or with -o to a file.
 """
 
 
@@ -128,15 +131,27 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             policy: Policy,
             canonical: Any,
             spelling: Spelling,
+            project: str | None,
             **options: Any,
         ) -> None:
+            served = served_events(events, project)
+            if served is not None:
+                policy = served.project.policy
             try:
                 asked = build(**options, blocked_ids=policy.blocked_ids)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
-            resolver = Resolver(policy, canonical)
             check_csv_safe(suffix_of(output) if output else "", csv_safe=csv_safe)
-            reading = partial(stitched_relation, events, resolver, spelling, sort=sort, timezone=timezone)
+            if served is None:
+                relation: Callable[..., Any] = partial(
+                    stitched_relation, events, Resolver(policy, canonical), spelling
+                )
+            else:
+                journal = opened_to_read(str(served.project.journal))
+                resolver = click.get_current_context().with_resource(journal)
+                relation = partial(stitched, [served.path], resolver, spelling, apply=False)
+                timezone = timezone or served.project.timezone
+            reading = partial(relation, sort=sort, timezone=timezone)
             _answer(asked, events, reading, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = dialect_options(api_option(canonical_option(policy_options(run))))
@@ -152,6 +167,7 @@ SHARED = (
     click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
     file_option("--chart", suffixes=CHARTS, text=f"Draw the answer: {', '.join(CHARTS)}."),
     output_option("the answer's table here"),
+    project_option,
     sort_option,
     timezone_option,
     csv_safe_option,
@@ -344,16 +360,23 @@ def stitched_relation(
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
-    return _stitched(expanded_files(paths), resolver, spelling, sort=sort, timezone=timezone)
+    return stitched(expanded_files(paths), resolver, spelling, sort=sort, timezone=timezone)
 
 
-def _stitched(
-    files: Sequence[str], resolver: Resolver, spelling: Spelling, *, sort: bool, timezone: str | None
+def stitched(  # noqa: PLR0913 - as the options are
+    files: Sequence[str],
+    resolver: Resolver,
+    spelling: Spelling,
+    *,
+    sort: bool,
+    timezone: str | None,
+    apply: bool = True,
 ) -> StitchedEvents:
     """Return the raw events of files, stitched, and say what was found in them."""
     sample = sampled(files, reads_times=True, timezone=timezone, **spelling.choice)
     sources = in_order(files, spelling.with_api(resolver.policy.api), is_sorted=sort)
-    events = StitchedEvents(sources, resolver, timezone=timezone, **({} if sort else spelling.arguments))
+    arguments = {} if sort else spelling.arguments
+    events = StitchedEvents(sources, resolver, apply=apply, timezone=timezone, **arguments)
     with progress("reading", total_size(files), then="judging") as bar:
         malformed, links = MalformedLines(), RejectedLinks(resolver.policy)
 
@@ -365,7 +388,9 @@ def _stitched(
 
         events.learn(bar.advance, take)
     spelling.tell()
-    links.tell(sample, events=events.events, told_empty=spelling.told_empty)
-    tell_signs(sample, events.outcomes.total(), is_sorted=sort, timezone=timezone)
+    if apply:
+        links.tell(sample, events=events.events, told_empty=spelling.told_empty)
+    taken = resolver.position if isinstance(resolver, DurableResolver) else events.outcomes.total()
+    tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
     print_lines(malformed.lines(), err=True)
     return events

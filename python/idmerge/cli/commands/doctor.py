@@ -29,6 +29,8 @@ from idmerge.cli.options import (
 from idmerge.cli.output import STDOUT, check_outputs, is_printed
 from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.sections import command
+from idmerge.cli.served import project_option
+from idmerge.cli.served_events import served_events
 from idmerge.cli.wrapping import width_of
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import Sample, replacing
@@ -63,7 +65,8 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
 
     {FILES_HELP}
 
-    Or FILE is one journal, whose links are looked at, for it holds no events.
+    Or FILE is one journal, whose links are looked at, for it holds no events. Or it is the directory of a
+    server, which may run; its events are judged again, by its policy.
 
     FILEs are read twice. Memory grows with the IDs and the links, and by 16 bytes an event.
 
@@ -95,6 +98,7 @@ FAIL_ON = {"error": Severity.ERROR, "warning": Severity.WARNING}
     "Most anonymous IDs that a user may reasonably come under within 24 hours.",
 )
 @limit_option("--partners", Limits().partners, "Most other IDs that an ID may reasonably be linked with.")
+@project_option
 @dialect_options
 @api_option
 @sort_option
@@ -111,6 +115,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     events_a_day: int,
     anon_ids_a_day: int,
     partners: int,
+    project: str | None,
     spelling: Spelling,
     sort: bool,
     timezone: str | None,
@@ -118,6 +123,11 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Find what is wrong with identity; the help says more."""
+    served = served_events(files, project, judged=False)
+    if served is not None:
+        files, policy = [served.path], served.project.policy
+        canonical = served.project.canonical or canonical
+        timezone = timezone or served.project.timezone
     paths = expanded_files(files)
     _check(paths, profiles, output)
     limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)

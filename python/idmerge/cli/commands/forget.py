@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from idmerge._formatting import printable
+from idmerge._formatting import counted, printable
 from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
 from idmerge.cli.messages import tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
+from idmerge.cli.served import check_project_has_directory, is_served, project_of, project_option
+from idmerge.errors import UnknownIdError
 
 
 @command(
@@ -21,23 +23,32 @@ from idmerge.cli.sections import command
     The journal is written anew, which takes a while if it is large. Files of events and mappings that were
     written before still hold the ID; if they are applied again, it is known again, as a new ID.
 
+    Or PATH is the directory of a server that does not run: then the events of the ID, and the identity events
+    that name it, are removed too. A server that runs forgets by DELETE /api/ids/ID.
+
     {JOURNAL_HELP}
 
     \b
     Example:
       idmerge forget ada@example.com ids.idmerge --confirm
+      idmerge forget ada@example.com shop --confirm
     """,
 )
 @click.argument("distinct_id", metavar="ID")
 @journal_argument
+@project_option
 @click.option("--confirm", is_flag=True, help="Do it; without this, nothing is forgotten.")
-def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
+def forget(*, distinct_id: str, path: str, project: str | None, confirm: bool) -> None:
     """Forget an ID; the help says more."""
     shown = printable(distinct_id)
     if not confirm:
         raise click.UsageError(
             f"forgetting {shown} is irreversible, and nothing was forgotten; add --confirm if it is meant"
         )
+    if is_served(path):
+        _forget_of_server(distinct_id, path, project)
+        return
+    check_project_has_directory(project, path)
     with working("opening") as work, opened_to_write(path) as resolver:
         work.begin("forgetting")
         resolver.forget(distinct_id)
@@ -46,3 +57,17 @@ def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
         resolver.compact()
         work.begin("closing the journal")
     tell(f"{shown} is forgotten, and wiped from the journal")
+
+
+def _forget_of_server(distinct_id: str, path: str, project: str | None) -> None:
+    from idmerge.server.server import Server  # noqa: PLC0415 - many runs have no server
+
+    name = project_of(path, project).name
+    with working("opening") as work, Server(path) as server:
+        work.begin("forgetting")
+        done = server.forget(name, distinct_id)
+        work.begin("closing the directory")
+    if not done.was_known and not done.events:
+        raise UnknownIdError(distinct_id)
+    rest = "" if done.is_wiped else "; the log keeps records that nothing has applied, which may hold it"
+    tell(f"{printable(distinct_id)} is forgotten, with {counted(done.events, 'event')}{rest}")

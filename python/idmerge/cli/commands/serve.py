@@ -54,6 +54,14 @@ _PYTHON_URLS = (("events", "track"), ("people", "engage"), ("groups", "groups"),
     help="Listen at the socket that was handed in as file descriptor N, in place of --host and --port.",
 )
 @click.option(
+    "--seal-after",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Seconds after which events are written to Parquet, however few they are.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(min=0),
     default=30.0,
@@ -61,7 +69,9 @@ _PYTHON_URLS = (("events", "track"), ("people", "engage"), ("groups", "groups"),
     metavar="SECONDS",
     help="Most seconds from a signal to the end.",
 )
-def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float) -> None:
+def serve(  # noqa: PLR0913 - click hands over each option
+    *, directory: str, host: str, port: int, fd: int | None, seal_after: float, grace: float
+) -> None:
     """Answer requests until a signal comes; the help says more."""
     from idmerge.server.app import app  # noqa: PLC0415
     from idmerge.server.http import serving  # noqa: PLC0415 - the help needs no server
@@ -74,7 +84,7 @@ def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float)
     url = serving.url_of(listener)
     with listener, ExitStack() as stack:
         with working("opening"):
-            server = stack.enter_context(Opened(directory))
+            server = stack.enter_context(Opened(directory, seal_after=seal_after))
         _tell_state(server, url)
         is_applied = serving.serve(
             server, app(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")

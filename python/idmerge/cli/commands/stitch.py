@@ -46,6 +46,8 @@ from idmerge.cli.output import (
 )
 from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.sections import command
+from idmerge.cli.served import project_option
+from idmerge.cli.served_events import served_events
 from idmerge.cli.summary import Run, links_lines
 from idmerge.files import BadLine, sampled
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
@@ -62,7 +64,8 @@ if TYPE_CHECKING:
 
     FILE holds events: one JSON object a line or one JSON array, plain, gzip or zstd, - for standard input; or
     the columns of .parquet or .arrow, which stay as they are but for the IDs. Or it is a directory of such
-    files. Files of links (see idmerge resolve) count too.
+    files. Files of links (see idmerge resolve) count too. Or FILE is the directory of a server (see idmerge
+    serve), which may run: then the events are those of a project, and the IDs those of its journal.
 
     OUT is a file (.parquet, .arrow or .csv) or a directory, which gets Parquet files. Nothing is there before
     all of it is, and what was there before is replaced. Memory grows with the number of IDs, not of events.
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
       idmerge stitch export.ndjson.gz -o stitched.parquet
       idmerge stitch raw/ -o stitched --partition-by date --dedupe
       idmerge stitch export.ndjson --journal ids.idmerge -o stitched.parquet
+      idmerge stitch shop -o stitched.parquet
     """,
 )
 @click.argument("files", type=FILE, metavar="FILE...", nargs=-1, required=True)
@@ -105,6 +109,7 @@ if TYPE_CHECKING:
     help="Keep only this property; can be given again.",
 )
 @journal_option("Take the links of this journal; those in FILEs are not added to it (see idmerge resolve).")
+@project_option
 @dialect_options
 @api_option
 @sort_option
@@ -123,6 +128,7 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     dedupe: bool,
     properties: Sequence[str],
     journal: str | None,
+    project: str | None,
     sort: bool,
     timezone: str | None,
     csv_safe: bool,
@@ -132,6 +138,12 @@ def stitch(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Stitch the events of files; the help says more."""
+    served = served_events(files, project)
+    if served is not None:
+        if journal:
+            raise click.UsageError("a server's directory has a journal; leave --journal out")
+        files, journal = [served.path], str(served.project.journal)
+        timezone = timezone or served.project.timezone
     if journal and (given_policy() or is_given("canonical") or as_known):
         raise click.UsageError("--journal has a policy of its own and no --as-known; leave these out")
     is_stdout = output == STDOUT

@@ -105,6 +105,8 @@ class Log:
         (True, None, 0, 0)
         >>> log.beginning, log.flushes.count
         (0, 2)
+        >>> log.roll(), log.drop(log.end), log.beginning == log.end
+        (None, None, True)
         >>> log.close()
     """
 
@@ -124,6 +126,7 @@ class Log:
         self._queue: list[_Append] = []
         self._waiting = 0
         self._is_closing = False
+        self._rolls: list[Future[None]] = []
         self._failure: str | None = None
         self._is_unclean = False
         self._is_suspect = False
@@ -307,15 +310,18 @@ class Log:
         while True:
             with self._changed:
                 is_due = self._changed.wait_for(
-                    lambda: self._queue or self._is_closing, RETRY if self._failure else None
+                    lambda: self._queue or self._is_closing or self._rolls, RETRY if self._failure else None
                 )
                 group, self._queue = self._queue, []
-                if not group and self._is_closing:
+                rolls, self._rolls = self._rolls, []
+                if not group and not rolls and self._is_closing:
                     return
-            if is_due:
+            if group:
                 self._take(group)
-            else:
+            elif not is_due:
                 self._probe()
+            for roll in rolls:
+                self._roll(roll)
 
     def _take(self, group: Sequence[_Append]) -> None:
         """Write a group, and tell those who wait for it."""
@@ -380,6 +386,17 @@ class Log:
         if self._end - self._bases[-1] >= self._segment_bytes:
             self._begin_segment()
 
+    def _roll(self, roll: Future[None]) -> None:
+        """Begin a new segment, if the last one has records."""
+        try:
+            self._clean_up()
+            if self._end > self._bases[-1]:
+                self._begin_segment()
+        except OSError as error:
+            roll.set_exception(error)
+        else:
+            roll.set_result(None)
+
     def _probe(self) -> None:
         """Find out whether writing works again, so that nobody need send records for that."""
         try:
@@ -390,6 +407,37 @@ class Log:
             self._failure = str(error)
         else:
             self._failure = None
+
+    # Dropping.
+
+    def drop(self, before: int) -> None:
+        """Remove the segments that end at ``before`` or earlier, but never the last one.
+
+        No reader may be at an offset below ``before``.
+
+        Raises:
+            OSError: A segment could not be removed; those before it are.
+        """
+        while len(self._bases) > 1 and self._bases[1] <= before:
+            self._path(self._bases[0]).unlink(missing_ok=True)
+            with self._changed:
+                del self._bases[0]
+            sync_directory(self._directory)
+
+    def roll(self) -> None:
+        """Begin a new segment, so that `drop` can remove all that is there.
+
+        Raises:
+            BusyError: The log is closed.
+            OSError: It could not be made.
+        """
+        future: Future[None] = Future()
+        with self._changed:
+            if self._is_closing:
+                raise BusyError(f"{self._name}: the log is closed")
+            self._rolls.append(future)
+            self._changed.notify_all()
+        future.result()
 
     # Reading.
 

@@ -1,45 +1,69 @@
 """Raw export: the events of a project as Mixpanel's export API has them.
 
-Events are read from the log, in its order, and are under the canonical ID of their sender at the
-moment of the export. Time and memory: the whole log is read for each export, and the digest of each
-event with an insert ID is kept, by which repeated ones are left out.
+Events are under the canonical ID of their sender at the moment of the export. They come a sealed
+file after the other, each sorted by the person of when it was written and time, and then as they
+are in the log. Of the files those are read that have events of the days. Memory: 16 bytes for each
+event of the days with an insert ID, by which repeated ones are left out, and some thousands of
+events.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, date, datetime, timedelta
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded_or_none
-from idmerge.events import SENT_ID, ids_of
-from idmerge.files.times import LAST
-from idmerge.server import moments
+from idmerge.files.duplicates import Duplicates
+from idmerge.server.reading.shown import shown
+from idmerge.server.store.sealing import without_repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from idmerge.policy import Api
     from idmerge.resolver import Resolver
     from idmerge.server.http.requests import Request
-    from idmerge.server.log.records import Record
+    from idmerge.server.store.files import SealedFile
 
 CHUNK = 1 << 16
 """Bytes of lines that are sent at once, and few more."""
 MOST_EVENTS = 100_000
 """The largest limit of events that a request may state."""
-_NOT_SHOWN = frozenset({"token", "time", "distinct_id", SENT_ID})
+
+
+class Stored(Protocol):
+    """The events of a project at a moment."""
+
+    @property
+    def files(self) -> Sequence[SealedFile]:
+        """The sealed files."""
+
+    def tail(self) -> Iterator[pa.Table]:
+        """Yield the events that are in no file."""
+
+
+class Days(NamedTuple):
+    """Some days in a project's time zone."""
+
+    first: date
+    last: date
+    """The last day, which is one of them."""
+
+    def bounds(self, zone: str | None) -> tuple[float, float]:
+        """Return their beginning and their end, in milliseconds since 1970."""
+        return _beginning(self.first, zone), _beginning(self.last + timedelta(days=1), zone)
 
 
 class Query(NamedTuple):
     """The events that are wanted."""
 
-    first: date
-    """The first day, in the project's time zone."""
-    last: date
-    """The last day, which is wanted too."""
+    days: Days
     events: frozenset[str] | None
     """The names of events; None for all."""
     limit: int | None
@@ -51,9 +75,7 @@ def query_of(request: Request) -> Query:
     Raises:
         ValueError: A field is missing or wrong; the text names it.
     """
-    first, last = (_day(request, name) for name in ("from_date", "to_date"))
-    if last < first:
-        raise ValueError("to_date must be no earlier than from_date")
+    days = days_of(request)
     names = request.field("event")
     wanted = None
     if names is not None:
@@ -61,12 +83,33 @@ def query_of(request: Request) -> Query:
         if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
             raise ValueError('event must be a JSON list of names, as in ["Log In"]')
         wanted = frozenset(found)
-    stated, limit = request.field("limit"), None
-    if stated is not None:
-        if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:9]) <= MOST_EVENTS):
-            raise ValueError(f"limit must be a number from 1 to {MOST_EVENTS}")
-        limit = int(stated[:9])
-    return Query(first, last, wanted, limit)
+    return Query(days, wanted, limit_of(request, MOST_EVENTS))
+
+
+def days_of(request: Request) -> Days:
+    """Return the days that a request states.
+
+    Raises:
+        ValueError: One is missing or wrong; the text names it.
+    """
+    first, last = (_day(request, name) for name in ("from_date", "to_date"))
+    if last < first:
+        raise ValueError("to_date must be no earlier than from_date")
+    return Days(first, last)
+
+
+def limit_of(request: Request, most: int) -> int | None:
+    """Return the most events that a request wants; None if it does not say.
+
+    Raises:
+        ValueError: It is no number from 1 to ``most``.
+    """
+    stated = request.field("limit")
+    if stated is None:
+        return None
+    if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:9]) <= most):
+        raise ValueError(f"limit must be a number from 1 to {most}")
+    return int(stated[:9])
 
 
 def _day(request: Request, name: str) -> date:
@@ -77,94 +120,52 @@ def _day(request: Request, name: str) -> date:
         raise ValueError(f"{name} must be a date, as in 2026-11-30") from None
 
 
-def exported(
-    records: Iterable[Record], resolver: Resolver, api: Api, zone: str | None, query: Query
-) -> Iterator[bytes]:
-    """Yield the events among ``records`` of a project, as lines of JSON, some at a time.
+def exported(snapshot: Stored, resolver: Resolver, zone: str | None, query: Query) -> Iterator[bytes]:
+    """Yield the events of a project as lines of JSON, some at a time.
 
     Args:
-        records: Records of one project, in the order of the log.
-        resolver: The resolver that has applied them.
-        api: Its API.
-        zone: The project's time zone, in which days begin; None for UTC.
+        snapshot: The events of the project.
+        resolver: Its resolver.
+        zone: Its time zone, in which days begin; None for UTC.
         query: The events that are wanted.
     """
-    begin, end = (_beginning(day, zone) for day in (query.first, query.last + timedelta(days=1)))
-    seen: set[bytes] = set()
     lines: list[bytes] = []
     size, left = 0, query.limit
-    for event, record in _events(records):
-        if query.events is not None and event.get("event") not in query.events:
-            continue
-        moment = _moment(event["properties"].get("time"), record.received)
-        if not begin <= moment < end or _is_repeated(event, moment, seen):
-            continue
-        line = _line(event, moment, record, resolver, api)
-        lines.append(line)
-        size += len(line)
-        if left is not None:
-            left -= 1
-            if not left:
-                break
-        if size >= CHUNK:
-            yield b"".join(lines)
-            lines, size = [], 0
+    for table in _wanted(snapshot, *query.days.bounds(zone), query.events):
+        for event in shown(table, resolver):
+            line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+            lines.append(line)
+            size += len(line)
+            if size >= CHUNK:
+                yield b"".join(lines)
+                lines, size = [], 0
+            if left is not None:
+                left -= 1
+                if not left:
+                    yield b"".join(lines)
+                    return
     yield b"".join(lines)
 
 
-def _events(records: Iterable[Record]) -> Iterator[tuple[dict[str, Any], Record]]:
-    for record in records:
-        if record.stream == "events":
-            for line in record.lines.split(b"\n"):
-                event = decoded_or_none(line) if line else None
-                if isinstance(event, dict) and isinstance(event.get("properties"), dict):
-                    yield event, record
+def _wanted(snapshot: Stored, begin: float, end: float, names: Iterable[str] | None) -> Iterator[pa.Table]:
+    """Yield the events from ``begin`` on and before ``end`` that have one of some names."""
+    files = (table for file in snapshot.files if file.holds_between(begin, end) for table in file.tables())
+    before = Duplicates()
+    wanted = None if names is None else pa.array(sorted(map(unicode_text, names)), pa.string())
+    for table in itertools.chain(files, snapshot.tail()):
+        found = of_time(table, begin, end)
+        if wanted is not None:
+            found = found.filter(pc.is_in(found.column("event"), wanted))
+        yield without_repeated(found, before)
+
+
+def of_time(table: pa.Table, begin: float, end: float) -> pa.Table:
+    """Return the events from ``begin`` on and before ``end``, in milliseconds since 1970."""
+    times = table.column("time").cast(pa.int64()).to_numpy()
+    return table.filter(pa.array((times >= begin) & (times < end)))
 
 
 def _beginning(day: date, zone: str | None) -> float:
     """Return the first moment of a day in milliseconds since 1970."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC if zone is None else ZoneInfo(zone))
     return midnight.timestamp() * 1000
-
-
-def _moment(time: object, received: int) -> int:
-    """Return the time of an event in milliseconds since 1970; that of its receipt without one."""
-    if isinstance(time, str):
-        try:
-            time = moments.of_text(time)
-        except ValueError:
-            return received
-    if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time <= LAST:
-        return received
-    return int(moments.of_number(time))
-
-
-def _is_repeated(event: dict[str, Any], moment: int, seen: set[bytes]) -> bool:
-    """Return whether an event with the same name, time, ID as sent and insert ID was there."""
-    properties = event["properties"]
-    insert_id = properties.get("$insert_id")
-    if insert_id is None:
-        return False
-    key = json.dumps([event.get("event"), moment // 1000, properties.get("distinct_id"), insert_id])
-    digest = blake2b(key.encode(), digest_size=16).digest()
-    if digest in seen:
-        return True
-    seen.add(digest)
-    return False
-
-
-def _line(event: dict[str, Any], moment: int, record: Record, resolver: Resolver, api: Api) -> bytes:
-    distinct_id, before = ids_of(event, api)
-    sent = before if before is not None else distinct_id
-    properties: dict[str, Any] = {"time": moment // 1000}
-    if sent is not None:
-        canonical = resolver.resolve(sent)
-        properties["distinct_id"] = canonical
-        if canonical != sent:
-            properties[SENT_ID] = sent
-    properties |= {name: value for name, value in event["properties"].items() if name not in _NOT_SHOWN}
-    properties["mp_processing_time_ms"] = record.received
-    if record.source == "import":
-        properties["$import"] = True
-    shown = {"event": event.get("event"), "properties": properties}
-    return json.dumps(shown, separators=(",", ":")).encode() + b"\n"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
+from idmerge.errors import BusyError, LogError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
 from idmerge.server.http.credentials import has_account, project_of_secret
@@ -17,6 +18,7 @@ from idmerge.server.http.requests import MAX_FIELD
 from idmerge.server.reading.clusters import cluster, connected
 from idmerge.server.reading.engage import engaged
 from idmerge.server.reading.exporting import exported, query_of
+from idmerge.server.reading.feed import feed, feed_query_of
 from idmerge.server.reading.mappings import POSITION, mapping_of
 from idmerge.server.reading.metrics import CONTENT_TYPE, metrics
 
@@ -29,18 +31,21 @@ if TYPE_CHECKING:
     from idmerge.server.counts import Counts
     from idmerge.server.http.credentials import Project
     from idmerge.server.http.requests import Request
-    from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
     from idmerge.server.reading.engage import Sessions
     from idmerge.server.reading.metrics import Observed
+    from idmerge.server.store.forgetting import Forgotten
+    from idmerge.server.store.sealing import Snapshot
 
 IDS = "api/ids/"
 EXPORT = ("api/2.0/export", "export")
 """The routes of the raw export, by the whole path and by that of Mixpanel's own host."""
+FEED = ("api/query/stream/query", "api/2.0/stream/query", "stream/query")
+"""The routes of the activity feed, by the paths of today, of before, and of Mixpanel's own host."""
 ENGAGE = ("api/query/engage", "api/2.0/engage")
 """The routes of the query of profiles, that of now and that of older clients."""
 HEALTH, METRICS, MAPPING = "health", "metrics", "api/ids"
-READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT, *ENGAGE)}
+READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT, *FEED, *ENGAGE)}
 """The routes that read, beside `IDS`, each under the name by which requests are counted."""
 _UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
 
@@ -66,8 +71,15 @@ class State(Protocol):
     def still(self, project: str) -> AbstractContextManager[DurableResolver]:
         """Give the resolver of a project, which stays as it is while the block runs."""
 
-    def records(self, project: str) -> Iterator[Record]:
-        """Return the records of the project with this name, in the order of the log."""
+    def events(self, project: str) -> Snapshot:
+        """Return the events of the project with this name at this moment."""
+
+    def forget(self, project: str, distinct_id: str) -> Forgotten:
+        """Forget an ID of the project with this name.
+
+        Raises:
+            BusyError: The log is not applied yet.
+        """
 
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of the project with this name."""
@@ -90,18 +102,18 @@ class State(Protocol):
 
 
 def is_read(path: str) -> bool:
-    """Return whether a request with this path reads."""
+    """Return whether a request with this path reads, or has an ID forgotten."""
     route = path.lstrip("/")
     return route.startswith(IDS) or route.rstrip("/") in READ
 
 
 def read(request: Request, state: State) -> Answer:
-    """Return the answer to a request that reads."""
+    """Return the answer to a request that reads, or has an ID forgotten."""
     route = request.path.lstrip("/")
     name = route.rstrip("/")
     if name == HEALTH:
         return _health(state)
-    if request.method not in ({"GET", "POST"} if name in ENGAGE else {"GET"}):
+    if request.method not in _methods(route):
         return answers.failed(405, f"the method {request.method} is not supported")
     if name == METRICS and has_account(request, state.monitors):
         return _metrics(state, state.projects, with_unnamed=True)
@@ -109,20 +121,40 @@ def read(request: Request, state: State) -> Answer:
     if project is None:
         wrong = "the project's secret is needed, as the user of Basic authorization"
         return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
+    return _tried(request, state, project)
+
+
+def _tried(request: Request, state: State, project: Project) -> Answer:
+    """Return the answer to one who may read a project, or why there is none."""
     try:
         return _of_project(request, state, project)
+    except BusyError as error:
+        return answers.failed(503, str(error))
+    except (LogError, OSError) as error:
+        return answers.failed(503, f"the events cannot be read: {error}")
     except ValueError as error:
         return answers.failed(400, str(error))
+
+
+def _methods(route: str) -> frozenset[str]:
+    if route.startswith(IDS):
+        return frozenset({"GET", "DELETE"})
+    return frozenset({"GET", "POST"} if route.rstrip("/") in {*FEED, *ENGAGE} else {"GET"})
 
 
 def _of_project(request: Request, state: State, project: Project) -> Answer:
     """Return the answer to one who may read a project.
 
     Raises:
+        BusyError: An ID cannot be forgotten yet.
+        LogError: Events are damaged.
+        OSError: They cannot be read.
         ValueError: A field of the request is missing or wrong.
     """
     route = request.path.lstrip("/")
     name = route.rstrip("/")
+    if route.startswith(IDS) and name != MAPPING:
+        return _of_id(request, state, project, route.removeprefix(IDS))
     if name == METRICS:
         return _metrics(state, [project], with_unnamed=len(state.projects) == 1)
     if name == MAPPING:
@@ -132,15 +164,19 @@ def _of_project(request: Request, state: State, project: Project) -> Answer:
     if name in ENGAGE:
         of = project.name
         return engaged(request, of, state.profiles(of), state.groups(of), state.sessions)
-    return _of_id(request, state, project, route.removeprefix(IDS))
+    return _fed(request, state, project)
 
 
 def _of_id(request: Request, state: State, project: Project, distinct_id: str) -> Answer:
-    """Return the cluster of an ID, or what is between it and another one.
+    """Return the cluster of an ID, or what is between it and another one, or have the ID forgotten.
 
     Raises:
+        BusyError: It cannot be forgotten yet.
         ValueError: The other one is too long for a field.
     """
+    if request.method == "DELETE":
+        done = state.forget(project.name, distinct_id)
+        return answers.in_json({"distinct_id": distinct_id, **done._asdict()})
     resolver = state.resolver(project.name)
     other = request.field("with")
     if other is not None:
@@ -169,8 +205,19 @@ def _exported(request: Request, state: State, project: Project) -> Answer:
         ValueError: A field is missing or wrong.
     """
     query, resolver = query_of(request), state.resolver(project.name)
-    lines = exported(state.records(project.name), resolver, project.api, project.timezone, query)
+    lines = exported(state.events(project.name), resolver, project.timezone, query)
     return _streamed(request, lines)
+
+
+def _fed(request: Request, state: State, project: Project) -> Answer:
+    """Return the newest events of people.
+
+    Raises:
+        ValueError: A field is missing or wrong.
+    """
+    query, resolver = feed_query_of(request), state.resolver(project.name)
+    events = feed(state.events(project.name), resolver, project.timezone, query)
+    return answers.in_json({"status": "ok", "results": {"events": events}})
 
 
 def _metrics(state: State, projects: Sequence[Project], *, with_unnamed: bool) -> Answer:

@@ -11,5 +11,6 @@ pub use builder::{ColumnBuilder, arrow_type};
 pub use flatten::{Flattened, Flattener};
 pub use inference::{Columns, ExpectedKinds, Inference, Kinds, LineRead};
 pub use sparse::SparseColumn;
+pub(crate) use table::HOT_SHARD;
 pub use table::{NamedKinds, TableBuilder, always, fields_of, is_plain};
 pub use time::milliseconds;

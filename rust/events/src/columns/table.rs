@@ -21,7 +21,7 @@ use crate::links::{DEVICE_AND_USER, Named};
 const USUAL_LINE: usize = 200;
 
 /// The name of events that stand for others, whose names and IDs are in their properties.
-const HOT_SHARD: &str = "$hotshard_events";
+pub(crate) const HOT_SHARD: &str = "$hotshard_events";
 
 /// Returns the columns that every table has.
 pub fn always() -> [Field; 4] {

@@ -6,6 +6,7 @@ mod flattener;
 mod objects;
 mod rows;
 mod scanner;
+mod stored;
 mod text;
 
 use pyo3::prelude::*;
@@ -21,6 +22,7 @@ pub use flattener::{Flat, Flattener};
 pub use objects::{EventReader, ReadEvents};
 pub use rows::RowReader;
 pub use scanner::{Scan, Scanner, holes_filled, up_to};
+pub use stored::stored_columns;
 pub use text::{Beginning, Items, Transcoder};
 
 /// Return a number in the shortest form that is read as the same one.

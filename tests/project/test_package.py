@@ -49,7 +49,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     # __init__ passes on its names; _columns, _scanned_updates, _tables and lines name a type of it. Of
     # the doors in files, containers has it cut JSON text into lines, rows asks it for the texts of
     # IDs, and times has it read times: what the core reads of JSON has no second reader in Python.
-    # The server has it take bodies out of their wrappings.
+    # The server has it take bodies out of their wrappings, cut batches, and admit items.
     facades = {"__init__.py", "resolver.py", "journal/durable.py", "compat.py", "components.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
     files |= {"containers", "rows", "textrows", "times", "updates"}
@@ -60,6 +60,8 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
         "_tables.py",
         "profiles/profiles.py",
         "server/http/requests.py",
+        "server/writing/admission.py",
+        "server/writing/calls.py",
         *facades,
         *(f"files/{name}.py" for name in files),
         *(f"stitching/{name}.py" for name in stitching),

@@ -26,7 +26,7 @@ from idmerge.server.people.peoplestore import PeopleStore
 from idmerge.server.people.resolving import Unlinked, updates_of_groups, updates_of_people
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from idmerge.events import Source
     from idmerge.profiles import Profiles
@@ -40,6 +40,8 @@ COMMIT_STEPS = 100_000
 """Steps that are committed at once."""
 PLACE_BYTES = 16 << 20
 """Bytes of the log after which a place is committed that no step has to go with."""
+GATHER_SECONDS = 0.02
+"""Seconds from a record to the next step, so that many are applied at once."""
 RETRY = 1.0
 """Seconds after which what failed is tried again."""
 AT_ONCE = 1 << 20
@@ -133,16 +135,24 @@ class _Follower:
             return behind > self.applied
         return behind > (self.people if record.stream == "updates" else self.groups).place
 
-    def apply(self, lines: bytes, stream: Stream, source: Source, place: int) -> None:
+    def apply(self, records: Sequence[bytes], stream: Stream, source: Source, place: int) -> None:
         """Apply the lines of some records, the last of which ends at ``place``."""
         if stream == "updates":
-            self.people.apply(lines, place)
+            self.people.apply(b"".join(records), place)
         elif stream == "groups":
-            self.groups.apply(lines, place)
+            self.groups.apply(b"".join(records), place)
         else:
-            with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
-                self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+            with self.whole:
+                self._apply_events(records, source)
             self.applied = place
+
+    def _apply_events(self, records: Sequence[bytes], source: Source) -> None:
+        lines = b"".join(records)
+        try:
+            self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+        except MalformedEventError:  # One begins as no line of an event does; nothing was applied.
+            for record in records if len(records) > 1 else ():
+                self._apply_events([record], source)
 
     def move_to(self, place: int) -> None:
         """Take note that all records up to ``place`` are applied."""
@@ -343,7 +353,10 @@ class Pipeline:
                 continue
             self._failure = None
             if is_level and not is_last and self._log is not None:
-                self._log.wait_beyond(self._read, COMMIT_SECONDS / 4)
+                has_grown = self._log.wait_beyond(self._read, COMMIT_SECONDS / 4)
+                with self._changed:
+                    if has_grown:
+                        self._changed.wait_for(lambda: self._is_closing or self._is_draining, GATHER_SECONDS)
 
     def _mend(self) -> None:
         """Open the files anew in which an error has left a part of a record."""
@@ -403,7 +416,7 @@ class Pipeline:
         if of is not None and gathered:
             follower = of.follower
             try:
-                follower.apply(b"".join(gathered), of.stream, of.source, place)
+                follower.apply(gathered, of.stream, of.source, place)
             except BaseException:
                 self._broken = follower
                 raise

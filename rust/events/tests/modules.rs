@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 20] = [
+const EVENTS: [Direction; 21] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),
     ("beginning", &[]),
     ("pages", &["array", "beginning"]),
     ("bodies", &["array", "beginning", "error"]),
+    ("admission", &["bodies", "columns", "error"]),
     ("transcode", &["json"]),
     ("checked", &[]),
     ("ids", &[]),

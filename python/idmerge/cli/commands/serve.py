@@ -63,7 +63,7 @@ _PYTHON_URLS = (("events", "track"), ("people", "engage"), ("groups", "groups"),
 )
 def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float) -> None:
     """Answer requests until a signal comes; the help says more."""
-    from idmerge.server.app import app  # noqa: PLC0415
+    from idmerge.server.app import App  # noqa: PLC0415
     from idmerge.server.http import serving  # noqa: PLC0415 - the help needs no server
     from idmerge.server.server import Server as Opened  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def serve(*, directory: str, host: str, port: int, fd: int | None, grace: float)
             server = stack.enter_context(Opened(directory))
         _tell_state(server, url)
         is_applied = serving.serve(
-            server, app(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")
+            server, App(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")
         )
         lag = server.pipeline.lag()
     if not is_applied:

@@ -12,4 +12,5 @@ pub use flatten::{Flattened, Flattener};
 pub use inference::{Columns, ExpectedKinds, Inference, Kinds, LineRead};
 pub use sparse::SparseColumn;
 pub use table::{NamedKinds, TableBuilder, always, fields_of, is_plain};
+pub(crate) use time::MILLISECONDS_FROM;
 pub use time::milliseconds;

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from idmerge.errors import BusyError
 from idmerge.server.app import LARGE, App
+from idmerge.server.counts import Counts
 from idmerge.server.http.connections import BoundedProtocol
 from idmerge.server.pipeline import Lag
 
@@ -49,6 +50,8 @@ class Host:
         self.fault: Exception | None = None
         self.admitting = True
         self.asked = asyncio.Event()
+        self.counts = Counts()
+        self.monitors = ()
 
     def admits(self, _records: Sequence[Record]) -> bool:
         return self.admitting
@@ -174,11 +177,13 @@ def test_the_answer_does_not_depend_on_the_parts_in_which_a_request_comes(reques
             kept = [*server.host.kept]
             server.host.kept.clear()
             assert whole.startswith(b"HTTP/1.1 ")
+            counted = {*server.host.counts.requests}
             head = request_.index(b"\r\n\r\n") + 4
             for cut in (10, head - 2, head, head + 5):
                 assert await server.answers(request_[:cut], request_[cut:]) == whole
                 assert server.host.kept == kept
                 server.host.kept.clear()
+            assert server.host.counts.requests == dict.fromkeys(counted, 5)
 
     asyncio.run(run())
 

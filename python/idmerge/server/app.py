@@ -147,7 +147,7 @@ class App:
         return handled(request, self._host.projects, round(self._clock() * 1000), self._routes)
 
     def _keep(self, done: Handled, then: Callable[[Handled], None]) -> None:
-        """Append what a request has written, and call ``then`` with its answer when that is on disk."""
+        """Append what a request has written; call ``then`` with its answer when that is on disk."""
         if not done.records:
             then(done)
             return

@@ -280,7 +280,9 @@ impl Admission {
                 group.sort_by_key(|one| one.time); // Stable: the order sent breaks ties.
             }
             let mut lines = Vec::with_capacity(group.iter().map(|one| one.line.len()).sum());
-            group.iter().for_each(|one| lines.extend_from_slice(one.line));
+            for one in &group {
+                lines.extend_from_slice(one.line);
+            }
             (owner, lines)
         };
         groups.into_iter().map(lines).collect()

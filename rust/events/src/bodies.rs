@@ -47,8 +47,8 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] if the body holds no JSON, [`Error::TooLong`] if it has more bytes; the text
-    /// names the fault, and nothing that the body holds.
+    /// [`Error::Value`] if the body holds no JSON, [`Error::TooLong`] if it has more bytes; the
+    /// text names the fault, and nothing that the body holds.
     pub fn of(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Self, Error> {
         let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
         if is_kind("multipart/") {

@@ -1,4 +1,5 @@
-//! Bodies of requests: any bytes become lines within the limit, or an error, and items are taken or not.
+//! Bodies of requests: any bytes become lines within the limit, or an error, and their items are
+//! taken or not.
 
 #![no_main]
 

@@ -1,9 +1,9 @@
 //! A reader of JSON that takes what Python's `json` takes, and nothing else.
 //!
 //! That is more than other parsers take: `NaN` and the infinities, escapes and bytes of lone
-//! surrogates, and integers of any length. Every value is read in full, but none is built: texts and
-//! numbers are the bytes in which they stand. Time is linear in the length of the text, and memory
-//! is a byte for each level of nesting, of which there are `DEEPEST` at most.
+//! surrogates, and integers of any length. Every value is read in full, but none is built: texts
+//! and numbers are the bytes in which they stand. Time is linear in the length of the text, and
+//! memory is a byte for each level of nesting, of which there are `DEEPEST` at most.
 
 use std::borrow::Cow;
 

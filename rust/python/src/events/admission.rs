@@ -9,8 +9,8 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::errors::MalformedEventError;
 
-/// Bytes of a body from which on other threads may run meanwhile: to wait for their end takes longer
-/// than to read a shorter one.
+/// Bytes of a body from which on other threads may run meanwhile: to wait for their end takes
+/// longer than to read a shorter one.
 const LARGE: usize = 16 << 10;
 
 /// A failure as a tuple: the item's place, the wrong field, the message, and the item's insert ID.
@@ -28,7 +28,6 @@ impl Admission {
     /// Take a route, the names of identity events, and the limits of requests and items.
     #[new]
     #[pyo3(signature = (route, identity_events, *, max_bytes, max_items, max_item, max_properties, max_name))]
-    #[expect(clippy::too_many_arguments, reason = "each is a limit of its own, given by its name")]
     fn new(
         route: &str,
         identity_events: Vec<String>,

@@ -6,7 +6,9 @@
 same parser and loop; each is held to the first core, and the load comes from the others. A round
 sends one-event forms by 32 connections to the one and the other, batches of 2,000 events as JSON
 and as gzip by 4, and one-event forms while another client imports 10 MiB at a time. Machines are
-noisy, so all take turns, and the ratios within a round count. With ``--millions`` so many million
+noisy, so all take turns, and the ratios within a round count; what a request takes of the processor
+wanders less. On a disk that others use, its flushes bound the 99th percentile: the round's own are
+printed beside it. With ``--millions`` so many million
 events follow, and the resident size at each.
 
 The answers are compared: in the end the log holds each acknowledged event once, and the journal's
@@ -35,8 +37,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import urlopen
 
 import idmerge
-from benches.support.http_load import Load, by_threads, one_event_requests, request_of
-from benches.support.process import resident_bytes
+from benches.support.http_load import Load, by_threads, one_event_requests, request_of, shares_of
+from benches.support.process import processor_seconds, resident_bytes
 from idmerge import DurableResolver, reference
 from idmerge.events import IDENTITY_EVENTS
 from idmerge.server.log.log import Log
@@ -162,15 +164,18 @@ class Bench:
 
     def round(self) -> dict[str, float]:
         """Return the figures of one round."""
-        ours, bare = self._small(self.ours), self._small(self.bare)
+        (ours, work), (bare, bare_work) = self._worked(self.ours), self._worked(self.bare)
         figures = {
             "requests": ours.rate,
             "bare requests": bare.rate,
+            "work": work,
+            "bare work": bare_work,
             "p50": ours.p50,
             "p99": ours.p99,
             "bare p50": bare.p50,
             "bare p99": bare.p99,
         }
+        figures["flush p50"], figures["flush p99"] = flushes(self.folder)
         for name, packed in (("batches", False), ("gzip batches", True)):
             load = self._batches(self.ours, packed=packed)
             figures[name] = load.rate * BATCH
@@ -191,6 +196,12 @@ class Bench:
             self.unsure += 32
             self.settled()
         return load
+
+    def _worked(self, server: Serving) -> tuple[Load, float]:
+        """Return the figures of small requests, and the microseconds of the processor for each."""
+        before = processor_seconds(server.process.pid)
+        load = self._small(server)
+        return load, (processor_seconds(server.process.pid) - before) / load.requests * 1e6
 
     def _batches(self, server: Serving, *, packed: bool) -> Load:
         batches = Batches(server.secret, self._run(), packed=packed)
@@ -234,6 +245,19 @@ class Bench:
             yield resident_bytes(self.ours.process.pid) / 2**20
 
 
+def flushes(folder: Path, seconds: float = 0.5) -> tuple[float, float]:
+    """Return the median and the 99th percentile of flushes of a file that grows, in milliseconds."""
+    taken: list[float] = []
+    with (folder / "flushed").open("wb", buffering=0) as file:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end or len(taken) < 10:
+            file.write(bytes(8 << 10))
+            begin = time.perf_counter()
+            getattr(os, "fdatasync", os.fsync)(file.fileno())
+            taken.append(time.perf_counter() - begin)
+    return shares_of(taken)
+
+
 def check(directory: Path, acknowledged: int, unsure: int) -> None:
     """Make sure that the log has each acknowledged event once, and that the journal follows it.
 
@@ -266,10 +290,14 @@ def check(directory: Path, acknowledged: int, unsure: int) -> None:
 UNITS = {
     "requests": "one-event requests/s",
     "bare requests": "requests/s of a bare function",
+    "work": "µs of the processor a request, all threads",
+    "bare work": "µs",
     "p50": "ms",
     "p99": "ms",
     "bare p50": "ms",
     "bare p99": "ms",
+    "flush p50": "ms for fdatasync behind 8 KiB more of a file",
+    "flush p99": "ms",
     "batches": "events/s in batches of 2,000",
     "bare batches": "events/s that a bare function would have",
     "gzip batches": "events/s",
@@ -319,7 +347,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, unit in UNITS.items():
         values = [figures[name] for figures in found]
         print(f"{name}: {statistics.median(values):.4g} {unit} ({min(values):.4g} to {max(values):.4g})")
-    for name in ("requests", "batches", "gzip batches"):
+    for name in ("requests", "work", "batches", "gzip batches"):
         shares = [figures[name] / figures[f"bare {name}"] for figures in found]
         print(
             f"{name} / bare: median {statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"

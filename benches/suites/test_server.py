@@ -11,7 +11,7 @@ from benches.support import http_load
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 pytest.importorskip("httptools", reason="the extra serve is not installed")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals end the server")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 
 
 def test_every_figure_is_there_and_the_answers_are_right(monkeypatch: pytest.MonkeyPatch) -> None:

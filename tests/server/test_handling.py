@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -17,18 +18,20 @@ from idmerge.server import app as app_module
 from idmerge.server.app import App
 from idmerge.server.counts import Counts
 from idmerge.server.http.requests import MAX_BYTES, MAX_FIELD, Request
+from idmerge.server.log.records import Record
 from idmerge.server.pipeline import Lag
+from idmerge.server.server import Server
 from idmerge.server.writing.admission import MAX_ITEM, MAX_ITEMS
 from idmerge.server.writing.handling import handled
 from idmerge.server.writing.rates import BURST_SECONDS, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
     from idmerge.server.http.answers import Answer
-    from idmerge.server.log.records import Record
 
 NOW = 1_700_000_000_000
 DAY = 24 * 3600 * 1000
@@ -481,3 +484,58 @@ def test_an_item_that_the_pipeline_does_not_read_is_refused(encoding: str) -> No
     assert done.answer.body == b"0"
     assert b"Odd" not in b"".join(record.lines for record in done.records)
     assert all(b"\0" not in record.lines for record in done.records)
+
+
+def test_a_request_of_which_one_project_may_not_write_is_charged_to_none() -> None:
+    rates = Rates({"shop": 1.0, "news": 1.0})
+    assert rates.admits_all({"shop": 50, "news": 60}, 0.0)
+    assert not rates.admits_all({"shop": 10, "news": 1}, 0.0)
+    assert rates.admits_all({"shop": 10}, 0.0)
+    assert not rates.admits_all({"shop": 1}, 0.0)
+
+
+def test_a_server_charges_a_request_to_no_project_if_one_may_not_write(tmp_path: Path) -> None:
+    projects = [
+        f'[[project]]\nname = "{name}"\ntoken = "{name}"\nsecret = "s-{name}"\nmax-rate = {rate}\n'
+        for name, rate in (("shop", 1 / BURST_SECONDS), ("news", 2 / BURST_SECONDS))
+    ]
+    (tmp_path / "idmerge.toml").write_text("".join(projects), "utf-8")
+    shop, news = (Record(name, "events", "track", NOW, b"{}\n") for name in ("shop", "news"))
+    with Server(tmp_path) as server:
+        assert server.admits([shop, news])
+        assert not server.admits([news, shop])
+        assert server.admits([news])
+        assert not server.admits([news])
+
+
+def test_a_call_that_is_too_long_is_not_taken_and_harms_no_other() -> None:
+    batch = {"batch": [CALL | {"properties": {"text": "x" * MAX_ITEM}}, 5, CALL]}
+    done = handled(sent("/v1/batch", batch, headers=basic(SHOP.token)), BOTH, NOW)
+    assert (done.answer.status, done.refused) == (200, 2)
+    assert [len(items) for _, items in kept(done.records)] == [1]
+    alone = handled(sent("/v1/track", batch["batch"][0], headers=basic(SHOP.token)), BOTH, NOW)
+    assert (alone.answer.status, alone.records) == (400, ())
+    assert f"more than {MAX_ITEM} bytes" in content(alone.answer)["error"]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"batch": [{"a": 1}, {]}', '{"batch": [', '{"batch": {}}', "{}", '{"b": [{}]}', ""]
+)
+def test_a_batch_without_a_list_is_400(text: str) -> None:
+    request = Request("POST", "/v1/batch", b"", basic(SHOP.token), text.encode())
+    assert handled(request, BOTH, NOW).answer.status == 400
+
+
+def test_a_large_body_is_read_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return handled(*arguments)
+
+    monkeypatch.setattr(app_module, "handled", noted)
+    host = Host()
+    for size in (0, app_module.LARGE):
+        assert asked(host, part(BODY + b" " * size))[0] == 200
+    assert threads == [True, False]
+    assert len(host.kept) == 2

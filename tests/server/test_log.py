@@ -471,3 +471,20 @@ def test_no_json_holds_the_first_bytes_of_a_frame() -> None:
     with pytest.raises(UnicodeDecodeError):
         MAGIC.decode()
     assert b"\0" in MAGIC
+
+
+def test_records_longer_than_what_is_read_at_once_are_read_back_and_their_damage_is_found(
+    tmp_path: Path,
+) -> None:
+    long = record()._replace(lines=b'{"a": "' + b"x" * (3 * log_module.PART_BYTES) + b'"}\n')
+    written = [record({"n": 1}), long, record({"n": 2}), long, record({"n": 3})]
+    with closing(Log(tmp_path / "log", segment_bytes=2 * log_module.PART_BYTES)) as log:
+        ends = [log.append_now([one]) for one in written]
+        assert kept(log) == written
+        assert kept(log, ends[0]) == written[1:]
+        path = segments(tmp_path / "log")[0]
+        content = bytearray(path.read_bytes())
+        content[-2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(LogError, match=f"damaged at offset {ends[0]}: "):
+            kept(log)

@@ -6,7 +6,7 @@ docs/SPEC.md.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, final
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +20,11 @@ from idmerge.outcome import Outcome
 from idmerge.policy import Policy
 
 __all__ = [
-    "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents", "EncodedFile",
-    "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver", "RowReader",
-    "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows", "WaitingEvents",
-    "__version__",     "_connected_components", "_utf8_of_ids", "body_lines",
-    "float_text", "stored_columns", "waiting_events",
+    "Admission", "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents",
+    "EncodedFile", "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver",
+    "RowReader", "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows",
+    "WaitingEvents", "__version__", "_connected_components", "_utf8_of_ids", "float_text", "inflated_body",
+    "stored_columns", "waiting_events",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -987,11 +987,47 @@ class UnionFind(Partition):
     def _weight(self, element: Hashable) -> int: ...
     def _sets(self) -> list[set[Any]]: ...
 
-def body_lines(body: bytes, kind: str | None, most: int) -> bytes:
-    """Return the items that the body of a request holds as lines of JSON, blank ones perhaps among them.
+@final
+class Admission:
+    """Decides which items of a request are taken."""
+
+    def __new__(
+        cls,
+        route: Literal["track", "import", "strict", "engage", "groups"],
+        identity_events: Sequence[str],
+        *,
+        max_bytes: int,
+        max_items: int,
+        max_item: int,
+        max_properties: int,
+        max_name: int,
+    ) -> Self:
+        """Take a route, the names of identity events, and the limits of requests and items."""
+
+    def admit(
+        self,
+        body: bytes,
+        kind: str | None,
+        received: int,
+        tokens: Sequence[str] | None = None,
+        fallback: str = "",
+    ) -> tuple[list[tuple[int, bytes]], int, int, list[tuple[int, str, str, str]]]:
+        """Return the items of a body that are taken.
+
+        They are the lines of each project by its place among the tokens, the number of items in them and of
+        those whose token is unknown, and the place, field, message and insert ID of each failure.
+
+        Raises:
+            MalformedEventError: The body holds no items.
+            OverflowError: It has too many bytes, or items.
+        """
+
+def inflated_body(body: bytes, most: int) -> bytes:
+    """Return the body of a request without its gzip, if it has any.
 
     Raises:
-        MalformedEventError: It holds none, or more than ``most`` bytes.
+        MalformedEventError: The gzip is damaged.
+        OverflowError: There are more than ``most`` bytes.
     """
 
 def stored_columns(lines: bytes, longest: int, *, simplified: bool) -> tuple[Table, list[int]]:

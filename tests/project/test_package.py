@@ -49,7 +49,8 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     # __init__ passes on its names; _columns, _scanned_updates, _tables, lines and mappings name a type of
     # it. Of the doors in files, containers has it cut JSON text into lines, rows asks it for the texts of
     # IDs, and times has it read times: what the core reads of JSON has no second reader in Python.
-    # The server has it take bodies out of their wrappings, and cut the lines of its log into columns.
+    # The server has it take bodies out of their wrappings, cut batches, admit items, and cut the lines of
+    # its log into columns.
     facades = {"__init__.py", "resolver.py", "journal/durable.py", "compat.py", "components.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
     files |= {"containers", "rows", "textrows", "times", "updates"}
@@ -62,6 +63,8 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
         "server/http/requests.py",
         "server/reading/mappings.py",
         "server/store/columns.py",
+        "server/writing/admission.py",
+        "server/writing/calls.py",
         *facades,
         *(f"files/{name}.py" for name in files),
         *(f"stitching/{name}.py" for name in stitching),

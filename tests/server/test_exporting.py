@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from idmerge import Policy, Resolver
 from idmerge.events import SENT_ID
-from idmerge.server.app import app
+from idmerge.server.app import App
 from idmerge.server.http.requests import Request
 from idmerge.server.log.records import Record
 from idmerge.server.reading.exporting import exported, query_of
@@ -222,7 +222,7 @@ def asked(server: Server, query: bytes, user: str, **headers: str) -> tuple[int,
             *((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()),
         ],
     }
-    asyncio.run(app(server)(scope, receive, send))
+    asyncio.run(App(server)(scope, receive, send))
     body = b"".join(one["body"] for one in answers[1:])
     return answers[0]["status"], dict(answers[0]["headers"]), body
 

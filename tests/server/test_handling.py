@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -14,22 +15,23 @@ from hypothesis import strategies as st
 
 from idmerge.errors import BusyError
 from idmerge.server import app as app_module
-from idmerge.server.app import app
+from idmerge.server.app import App
 from idmerge.server.counts import Counts
 from idmerge.server.http.requests import MAX_BYTES, MAX_FIELD, Request
+from idmerge.server.log.records import Record
 from idmerge.server.pipeline import Lag
-from idmerge.server.writing import admission
-from idmerge.server.writing.admission import MAX_ITEMS
+from idmerge.server.server import Server
+from idmerge.server.writing.admission import MAX_ITEM, MAX_ITEMS
 from idmerge.server.writing.handling import handled
 from idmerge.server.writing.rates import BURST_SECONDS, Rates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
     from idmerge.server.http.answers import Answer
-    from idmerge.server.log.records import Record
 
 NOW = 1_700_000_000_000
 DAY = 24 * 3600 * 1000
@@ -255,10 +257,17 @@ class Host:
         counts = [(record.project, record.lines.count(b"\n")) for record in records]
         return all(self.rates.admits(project, count, 0.0) for project, count in counts)
 
-    async def append(self, records: Sequence[Record]) -> None:
-        if self.fault is not None:
+    def append_then(
+        self,
+        records: Sequence[Record],
+        then: Callable[[int, Exception | None], None],
+        _loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        if isinstance(self.fault, BusyError):
             raise self.fault
-        self.kept.extend(records)
+        if self.fault is None:
+            self.kept.extend(records)
+        then(len(self.kept), self.fault)
 
     def records(self, project: str) -> Iterator[Record]:
         return (record for record in self.kept if record.project == project)
@@ -291,7 +300,7 @@ def asked(
         answers.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [*headers]}
-    asyncio.run(app(host, clock=lambda: NOW / 1000)(scope, receive, send))
+    asyncio.run(App(host, clock=lambda: NOW / 1000)(scope, receive, send))
     if not answers:
         return 0, {}, b""
     return answers[0]["status"], dict(answers[0]["headers"]), answers[1]["body"]
@@ -376,7 +385,7 @@ def test_bodies_that_are_coming_have_a_limit_together(monkeypatch: pytest.Monkey
         await call(scope, receive, send)
 
     async def run() -> None:
-        call, rest_comes = app(host, clock=lambda: NOW / 1000), asyncio.Event()
+        call, rest_comes = App(host, clock=lambda: NOW / 1000), asyncio.Event()
         first = asyncio.create_task(answered(call, part(BODY, more=True), part(b" "), after=rest_comes))
         await asyncio.sleep(0)
         await answered(call, part(BODY, more=True), after=rest_comes)
@@ -396,19 +405,11 @@ def test_a_field_that_is_too_long_is_passed_over() -> None:
     assert Request("GET", "/track", long).field("verbose") is None
 
 
-def test_an_item_that_is_too_long_is_refused_without_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "MAX_ITEM", 100)
-    decoded: list[str] = []
-
-    def note(text: str) -> Any:
-        decoded.append(text)
-        return json.loads(text)
-
-    monkeypatch.setattr(admission, "decoded_or_none", note)
-    done = handled(sent("/track", [event("x" * 100), event()], b"verbose=1"), BOTH, NOW)
-    assert content(done.answer)["error"] == "item 0: the item has more than 100 bytes"
-    assert len(decoded) == 1
-    assert len(done.records) == 1
+def test_an_item_that_is_too_long_is_refused_whatever_it_holds() -> None:
+    long = [event("x" * MAX_ITEM), event(), event(text="x" * (MAX_ITEM - 200))]
+    done = handled(sent("/track", long, b"verbose=1"), BOTH, NOW)
+    assert content(done.answer)["error"] == f"item 0: the item has more than {MAX_ITEM} bytes"
+    assert [items for _, items in kept(done.records)] == [long[1:]]
 
 
 def test_a_request_of_more_items_than_a_burst_is_admitted_after_a_pause_and_paid_for() -> None:
@@ -483,3 +484,58 @@ def test_an_item_that_the_pipeline_does_not_read_is_refused(encoding: str) -> No
     assert done.answer.body == b"0"
     assert b"Odd" not in b"".join(record.lines for record in done.records)
     assert all(b"\0" not in record.lines for record in done.records)
+
+
+def test_a_request_of_which_one_project_may_not_write_is_charged_to_none() -> None:
+    rates = Rates({"shop": 1.0, "news": 1.0})
+    assert rates.admits_all({"shop": 50, "news": 60}, 0.0)
+    assert not rates.admits_all({"shop": 10, "news": 1}, 0.0)
+    assert rates.admits_all({"shop": 10}, 0.0)
+    assert not rates.admits_all({"shop": 1}, 0.0)
+
+
+def test_a_server_charges_a_request_to_no_project_if_one_may_not_write(tmp_path: Path) -> None:
+    projects = [
+        f'[[project]]\nname = "{name}"\ntoken = "{name}"\nsecret = "s-{name}"\nmax-rate = {rate}\n'
+        for name, rate in (("shop", 1 / BURST_SECONDS), ("news", 2 / BURST_SECONDS))
+    ]
+    (tmp_path / "idmerge.toml").write_text("".join(projects), "utf-8")
+    shop, news = (Record(name, "events", "track", NOW, b"{}\n") for name in ("shop", "news"))
+    with Server(tmp_path) as server:
+        assert server.admits([shop, news])
+        assert not server.admits([news, shop])
+        assert server.admits([news])
+        assert not server.admits([news])
+
+
+def test_a_call_that_is_too_long_is_not_taken_and_harms_no_other() -> None:
+    batch = {"batch": [CALL | {"properties": {"text": "x" * MAX_ITEM}}, 5, CALL]}
+    done = handled(sent("/v1/batch", batch, headers=basic(SHOP.token)), BOTH, NOW)
+    assert (done.answer.status, done.refused) == (200, 2)
+    assert [len(items) for _, items in kept(done.records)] == [1]
+    alone = handled(sent("/v1/track", batch["batch"][0], headers=basic(SHOP.token)), BOTH, NOW)
+    assert (alone.answer.status, alone.records) == (400, ())
+    assert f"more than {MAX_ITEM} bytes" in content(alone.answer)["error"]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"batch": [{"a": 1}, {]}', '{"batch": [', '{"batch": {}}', "{}", '{"b": [{}]}', ""]
+)
+def test_a_batch_without_a_list_is_400(text: str) -> None:
+    request = Request("POST", "/v1/batch", b"", basic(SHOP.token), text.encode())
+    assert handled(request, BOTH, NOW).answer.status == 400
+
+
+def test_a_large_body_is_read_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return handled(*arguments)
+
+    monkeypatch.setattr(app_module, "handled", noted)
+    host = Host()
+    for size in (0, app_module.LARGE):
+        assert asked(host, part(BODY + b" " * size))[0] == 200
+    assert threads == [True, False]
+    assert len(host.kept) == 2

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def left_by_a_crash(directory: Path, tail: bytes = b"") -> None:
 def group_of(group: list[Record], offset: int) -> bytes:
     begin, pieces = offset, []
     for number, one in enumerate(group, 1):
-        pieces.append(frame(one, offset, begin, ends_group=number == len(group)))
+        pieces.append(b"".join(frame(one, offset, begin, ends_group=number == len(group))))
         offset += len(pieces[-1])
     return b"".join(pieces)
 
@@ -91,14 +92,19 @@ def test_damage_never_yields_a_wrong_record(written: list[list[Record]], data: s
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "log"
         with closing(Log(directory, segment_bytes=200)) as log:
-            for append in written:
-                log.append_now(append)
+            ends = [0, *(log.append_now(append) for append in written)]
         if data.draw(st.booleans()):
             (directory / "end").unlink()
         path = data.draw(st.sampled_from([path for path in segments(directory) if path.stat().st_size]))
         content = bytearray(path.read_bytes())
+        base = int(path.stem)
+        # Of one group alone: where the last two are damaged, both could be what a crash tore.
+        begin, end = data.draw(
+            st.sampled_from([(a, b) for a, b in pairwise(ends) if base <= a < base + len(content)])
+        )
+        begin, end = begin - base, end - base
         for _ in range(data.draw(st.integers(1, 3))):
-            place = data.draw(st.integers(0, len(content) - 1))
+            place = data.draw(st.integers(begin, end - 1))
             content[place] ^= data.draw(st.integers(1, 255))
         is_changed = path.read_bytes() != content
         path.write_bytes(content)
@@ -465,3 +471,20 @@ def test_no_json_holds_the_first_bytes_of_a_frame() -> None:
     with pytest.raises(UnicodeDecodeError):
         MAGIC.decode()
     assert b"\0" in MAGIC
+
+
+def test_records_longer_than_what_is_read_at_once_are_read_back_and_their_damage_is_found(
+    tmp_path: Path,
+) -> None:
+    long = record()._replace(lines=b'{"a": "' + b"x" * (3 * log_module.PART_BYTES) + b'"}\n')
+    written = [record({"n": 1}), long, record({"n": 2}), long, record({"n": 3})]
+    with closing(Log(tmp_path / "log", segment_bytes=2 * log_module.PART_BYTES)) as log:
+        ends = [log.append_now([one]) for one in written]
+        assert kept(log) == written
+        assert kept(log, ends[0]) == written[1:]
+        path = segments(tmp_path / "log")[0]
+        content = bytearray(path.read_bytes())
+        content[-2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(LogError, match=f"damaged at offset {ends[0]}: "):
+            kept(log)

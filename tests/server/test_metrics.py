@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from idmerge.server.app import app
+from idmerge.server.app import App
 from idmerge.server.counts import BOUNDS, Durations
 from idmerge.server.server import Server
 
@@ -59,7 +59,7 @@ def asked(server: Server, path: str, *, user: str = "", body: Any = None) -> tup
         "query_string": query.encode(),
         "headers": headers,
     }
-    asyncio.run(app(server)(scope, receive, send))
+    asyncio.run(App(server)(scope, receive, send))
     return sent[0]["status"], b"".join(part["body"] for part in sent[1:]).decode()
 
 

@@ -45,7 +45,7 @@ def full(*_: object, **__: object) -> int:
 if __name__ == "__main__":
     from idmerge.cli import main
 
-    app_module.app = keeping
+    app_module.App = keeping  # type: ignore[assignment,misc]
     if sys.argv[1] == "full":
         del sys.argv[1]
         DurableResolver.commit = full  # type: ignore[method-assign]

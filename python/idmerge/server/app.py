@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.errors import BusyError
 from idmerge.server.http import answers
-from idmerge.server.http.answers import Answer
+from idmerge.server.http.answers import Answer, headers_of
 from idmerge.server.http.requests import MAX_BYTES, Request
 from idmerge.server.reading.routes import READ, State, is_read, read
+from idmerge.server.writing.calls import is_call
 from idmerge.server.writing.handling import ROUTES, Handled, handled
 
 if TYPE_CHECKING:
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
-    App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 RETRY_AFTER = ("Retry-After", "1")
 """Clients that heed it come again after a second."""
 UNFINISHED_BYTES = 128 << 20
 """The most bytes of bodies whose rest has not come, of all clients together."""
-_REQUESTED = b"access-control-request-headers"
-_PREFLIGHT_SECONDS = "7200"
+LARGE = 64 << 10
+"""Bytes of a body from which on a thread reads it, so that no other client waits for that."""
+LARGE_CALLS = 4 << 10
+"""The same of calls, to read which takes longer."""
 
 
 class DisconnectedError(Exception):
@@ -54,43 +56,59 @@ class Host(State, Protocol):
     def admits(self, records: Sequence[Record]) -> bool:
         """Return whether the projects may write these records at this moment."""
 
-    async def append(self, records: Sequence[Record]) -> object:
-        """Return when the records are on disk.
+    def append_then(
+        self,
+        records: Sequence[Record],
+        then: Callable[[int, Exception | None], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Append records; ``then`` is called when they are on disk, or cannot be written.
 
         Raises:
-            OSError: They could not be written.
             BusyError: Too much is waiting to be written.
         """
 
 
-def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time) -> App:
-    """Return the ASGI application of a server."""
-    unfinished = _Unfinished()
-    host.counts.tell_apart({**routes, **READ})
+class App:
+    """The ASGI application of a server.
 
-    def handle(request: Request) -> Handled:
-        return handled(request, host.projects, round(clock() * 1000), routes)
+    Args:
+        host: What keeps and reads.
+        routes: The known route that each route of a request stands for.
+        clock: Returns the seconds since 1970.
+    """
 
-    async def answered(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(
+        self, host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._host = host
+        self._routes = routes
+        self._clock = clock
+        self._unfinished = _Unfinished()
+        host.counts.tell_apart({**routes, **READ})
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request."""
         if scope["type"] != "http":
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
         try:
-            done = await _answer(host, scope, headers, lambda: _body(headers, receive, unfinished), handle)
+            done = await self._answer(scope, headers, receive)
         except DisconnectedError:
             return  # A part of a body is no request.
         except asyncio.CancelledError:
             done = Handled(_ending())  # The server has waited for this client for long enough.
         except Exception:
-            host.counts.add(scope["path"], Handled(Answer(500)))  # What uvicorn answers.
+            self._host.counts.add(scope["path"], Handled(Answer(500)))  # What uvicorn answers.
             raise
-        host.counts.add(scope["path"], done)
+        self._host.counts.add(scope["path"], done)
         answer = done.answer
         await send(
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": _headers(answer, headers, is_for_pages=not is_read(scope["path"])),
+                "headers": headers_of(answer, headers, is_for_pages=not is_read(scope["path"])),
             }
         )
         if isinstance(answer.body, bytes):
@@ -98,7 +116,77 @@ def app(host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], floa
         else:
             await _send_parts(answer.body, receive, send)
 
-    return answered
+    def at_once(self, request: Request, answer: Callable[[Answer], None]) -> bool:
+        """Answer a request without a task of its own, now or later, if that takes no time.
+
+        Returns False, and does not answer, if it takes some.
+        """
+        if self._host.draining or request.method not in {"GET", "POST"} or self._is_large(request):
+            return False
+        if request.route not in self._routes and is_read(request.path):
+            return False
+
+        def then(done: Handled) -> None:
+            self._host.counts.add(request.path, done)
+            answer(done.answer)
+
+        self._keep(self._handled(request), then)
+        return True
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, and remember it: to find it costs a call of the system."""
+        self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    @staticmethod
+    def _is_large(request: Request) -> bool:
+        size = len(request.body)
+        return size > LARGE or (size > LARGE_CALLS and is_call(request.route))
+
+    def _handled(self, request: Request) -> Handled:
+        return handled(request, self._host.projects, round(self._clock() * 1000), self._routes)
+
+    def _keep(self, done: Handled, then: Callable[[Handled], None]) -> None:
+        """Append what a request has written; call ``then`` with its answer when that is on disk."""
+        if not done.records:
+            then(done)
+            return
+        if not self._host.admits(done.records):
+            then(done._replace(answer=_later(429, "the project sends more events than it may")))
+            return
+
+        def settle(_end: int, error: Exception | None) -> None:
+            then(done if error is None else done._replace(answer=_unwritten(error)))
+
+        try:
+            self._host.append_then(done.records, settle, self._loop or self._running())
+        except BusyError:
+            then(done._replace(answer=_later(503, "too much is waiting to be written")))
+
+    async def _answer(
+        self, scope: dict[str, Any], headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Handled:
+        if scope["method"] == "OPTIONS":
+            return Handled(Answer(200))
+        if self._host.draining:
+            return Handled(_ending())
+        try:
+            body = await _body(headers, receive, self._unfinished)
+        except _TooManyError:
+            return Handled(_later(503, "too many requests are coming at once"))
+        if body is None:
+            return Handled(answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes"))
+        request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+        if is_read(request.path):
+            # A long step of the pipeline may keep the reader waiting, but no other client.
+            return Handled(await asyncio.to_thread(read, request, self._host))
+        if self._is_large(request):
+            done = await asyncio.to_thread(self._handled, request)
+        else:
+            done = self._handled(request)
+        kept: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+        self._keep(done, lambda found: None if kept.done() else kept.set_result(found))
+        return await kept
 
 
 async def _send_parts(parts: Iterator[bytes], receive: Receive, send: Send) -> None:
@@ -116,39 +204,9 @@ async def _send_parts(parts: Iterator[bytes], receive: Receive, send: Send) -> N
         gone.cancel()
 
 
-async def _answer(  # noqa: PLR0911 - an answer a reason
-    host: Host,
-    scope: dict[str, Any],
-    headers: Mapping[bytes, bytes],
-    read_body: Callable[[], Awaitable[bytes | None]],
-    handle: Callable[[Request], Handled],
-) -> Handled:
-    if scope["method"] == "OPTIONS":
-        return Handled(Answer(200))
-    if host.draining:
-        return Handled(_ending())
-    try:
-        body = await read_body()
-    except _TooManyError:
-        return Handled(_later(503, "too many requests are coming at once"))
-    if body is None:
-        return Handled(answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes"))
-    request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-    if is_read(request.path):
-        # A long step of the pipeline may keep the reader waiting, but no other client.
-        return Handled(await asyncio.to_thread(read, request, host))
-    done = handle(request)
-    if not host.admits(done.records):
-        return done._replace(answer=_later(429, "the project sends more events than it may"))
-    if done.records:
-        try:
-            await host.append(done.records)
-        except BusyError:
-            return done._replace(answer=_later(503, "too much is waiting to be written"))
-        except OSError as error:
-            wrong = f"the events could not be written: {error.strerror}"
-            return done._replace(answer=_later(503, wrong))
-    return done
+def _unwritten(error: Exception) -> Answer:
+    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return _later(503, f"the events could not be written: {why}")
 
 
 def _ending() -> Answer:
@@ -186,32 +244,3 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, unfinished: _U
                 raise _TooManyError
     finally:
         unfinished.bytes -= len(body)
-
-
-def _headers(
-    answer: Answer, request: Mapping[bytes, bytes], *, is_for_pages: bool
-) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer; if it ``is_for_pages``, those of any origin see it."""
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    if isinstance(answer.body, bytes):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
-    origin = request.get(b"origin")
-    if origin and is_for_pages:
-        # Browsers send credentials, for which they accept no "*". They may have kept the secret
-        # too, so no page of another origin sees what reading answers.
-        headers += [
-            (b"access-control-allow-origin", origin),
-            (b"access-control-allow-credentials", b"true"),
-            (b"vary", b"Origin"),
-        ]
-        if _REQUESTED in request or b"access-control-request-method" in request:
-            headers += [
-                (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-                (b"access-control-allow-headers", request.get(_REQUESTED, b"*")),
-                (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
-            ]
-    return headers

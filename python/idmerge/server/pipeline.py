@@ -47,6 +47,8 @@ COMMIT_STEPS = 100_000
 """Steps that are committed at once."""
 PLACE_BYTES = 16 << 20
 """Bytes of the log after which a place is committed that no step has to go with."""
+GATHER_SECONDS = 0.02
+"""Seconds from a record to the next step, so that many are applied at once."""
 RETRY = 1.0
 """Seconds after which what failed is tried again."""
 AT_ONCE = 1 << 20
@@ -166,10 +168,19 @@ class _Follower:
         elif stream == "groups":
             self.groups.apply(lines, place)
         else:
-            with self.whole, suppress(MalformedEventError):  # Nothing in it is an event, or applied.
-                report = self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
-                self._note_refused(gathered, report)
+            with self.whole:
+                self._apply_events(gathered, source)
             self.applied = place
+
+    def _apply_events(self, gathered: Sequence[tuple[bytes, int]], source: Source) -> None:
+        lines = b"".join([lines for lines, _ in gathered])
+        try:
+            report = self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+        except MalformedEventError:  # One begins as no line of an event does; nothing was applied.
+            for one in gathered if len(gathered) > 1 else ():
+                self._apply_events([one], source)
+        else:
+            self._note_refused(gathered, report)
 
     def _note_refused(self, gathered: Sequence[tuple[bytes, int]], report: Report) -> None:
         """Keep the outcomes of refused links, whose rows count the lines of all records."""
@@ -474,7 +485,10 @@ class Pipeline:
                 continue
             self._failure = None
             if is_level and not is_last and self._log is not None:
-                self._log.wait_beyond(self._read, COMMIT_SECONDS / 4)
+                has_grown = self._log.wait_beyond(self._read, COMMIT_SECONDS / 4)
+                with self._changed:
+                    if has_grown:
+                        self._changed.wait_for(lambda: self._is_closing or self._is_draining, GATHER_SECONDS)
 
     def _mend(self) -> None:
         """Open the files anew in which an error has left a part of a record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +17,7 @@ from idmerge.server.store.sealing import SEAL_AFTER, Store
 from idmerge.server.writing.rates import Rates
 
 if TYPE_CHECKING:
+    import asyncio
     import os
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
     from idmerge.server.directory import Project
+    from idmerge.server.log.log import Then
     from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
     from idmerge.server.store.forgetting import Forgotten
@@ -82,7 +85,8 @@ class Server:
         self.counts = Counts()
         self.sessions = Sessions()
         self.directory = Directory.open(path)
-        self._rates = Rates({project.name: project.max_rate for project in self.projects if project.max_rate})
+        self._limits = {project.name: project.max_rate for project in self.projects if project.max_rate}
+        self._rates = Rates(self._limits)
         self.pipeline = Pipeline(self.directory.projects)
         try:
             self.log = Log(self.directory.log, at_least=self.pipeline.place)
@@ -146,14 +150,16 @@ class Server:
 
     def admits(self, records: Sequence[Record]) -> bool:
         """Return whether the projects may write these records now, and count them if so."""
-        now = monotonic()
-        counts = [(record.project, record.lines.count(b"\n")) for record in records]
-        admitted = [self._rates.admits(project, count, now) for project, count in counts]
-        return all(admitted)
+        if not self._limits:
+            return True
+        counts: Counter[str] = Counter()
+        for record in records:
+            counts[record.project] += record.lines.count(b"\n")
+        return self._rates.admits_all(counts, monotonic())
 
-    async def append(self, records: Sequence[Record]) -> int:
-        """Append records to the log; when this returns, they are on disk (`Log.append`)."""
-        return await self.log.append(records)
+    def append_then(self, records: Sequence[Record], then: Then, loop: asyncio.AbstractEventLoop) -> None:
+        """Append records to the log; when they are on disk, ``then`` is called."""
+        self.log.append_then(records, then, loop)
 
     @property
     def monitors(self) -> Sequence[str]:

@@ -47,8 +47,8 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] if the body holds no JSON, or more bytes; the text names the fault, and
-    /// nothing that the body holds.
+    /// [`Error::Value`] if the body holds no JSON, [`Error::TooLong`] if it has more bytes; the
+    /// text names the fault, and nothing that the body holds.
     pub fn of(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Self, Error> {
         let is_kind = |part: &str| kind.is_some_and(|kind| kind.to_ascii_lowercase().contains(part));
         if is_kind("multipart/") {
@@ -96,7 +96,8 @@ impl<'a> Body<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Value`] if the body holds no events, or more bytes, or an answer of a query API.
+/// [`Error::Value`] if the body holds no events, or an answer of a query API; [`Error::TooLong`] if
+/// it has more bytes.
 pub fn lines_of<'a>(body: &'a [u8], kind: Option<&str>, most: usize) -> Result<Cow<'a, [u8]>, Error> {
     Body::of(body, kind, most)?.into_lines()
 }
@@ -130,8 +131,13 @@ fn is_json(text: &[u8]) -> bool {
 }
 
 /// Returns a text that may be compressed.
-fn inflated(text: Cow<'_, [u8]>, most: usize) -> Result<Cow<'_, [u8]>, Error> {
-    let too_long = || wrong(&format!("the body has more than {most} bytes"));
+///
+/// # Errors
+///
+/// [`Error::TooLong`] if it has more than `most` bytes, inflated or not; [`Error::Value`] if its
+/// gzip is damaged.
+pub fn inflated(text: Cow<'_, [u8]>, most: usize) -> Result<Cow<'_, [u8]>, Error> {
+    let too_long = || Error::TooLong(format!("the body has more than {most} bytes"));
     if text.len() > most {
         return Err(too_long());
     }

@@ -11,6 +11,8 @@ use parquet::errors::ParquetError;
 pub enum Error {
     /// A value is not one that is accepted; the text states which.
     Value(String),
+    /// A text has more bytes than are taken; the text states the limit.
+    TooLong(String),
     /// A row or an end lies outside of what is there; the text states both.
     Index(String),
     /// The system could not read or write a file.
@@ -20,7 +22,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(text) | Self::Index(text) => f.write_str(text),
+            Self::Value(text) | Self::TooLong(text) | Self::Index(text) => f.write_str(text),
             Self::Io(error) => error.fmt(f),
         }
     }

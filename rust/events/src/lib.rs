@@ -16,6 +16,7 @@
 //! - [`beginning`]: the form of a text; [`array`]: the items of a JSON array, and objects one after
 //!   another, as lines; [`pages`]: the lists in answers of query APIs; [`transcode`]: lines of
 //!   other dialects as lines of the raw shape; [`bodies`]: the bodies of requests as lines;
+//!   [`admission`]: those of them that a server takes;
 //!   [`lines`]: the lines of a text that comes in pieces. `structure` finds the strings and
 //!   brackets in a block of text.
 //! - [`json`]: the parser; [`schema`]: the properties that events have, and the kinds of their
@@ -53,6 +54,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod array;
 pub mod beginning;
 pub mod bodies;

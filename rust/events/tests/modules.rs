@@ -17,6 +17,7 @@ const EVENTS: [Direction; 21] = [
     ("beginning", &[]),
     ("pages", &["array", "beginning"]),
     ("bodies", &["array", "beginning", "error"]),
+    ("admission", &["bodies", "columns", "error"]),
     ("transcode", &["json"]),
     ("checked", &[]),
     ("ids", &[]),

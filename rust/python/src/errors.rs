@@ -77,7 +77,7 @@ impl From<idmerge_core::Stopped> for Failure {
 impl From<idmerge_events::Error> for Failure {
     fn from(error: idmerge_events::Error) -> Self {
         match error {
-            idmerge_events::Error::Value(text) => Self::Value(text),
+            idmerge_events::Error::Value(text) | idmerge_events::Error::TooLong(text) => Self::Value(text),
             idmerge_events::Error::Index(text) => Self::Index(text),
             idmerge_events::Error::Io(error) => Self::System(error),
         }

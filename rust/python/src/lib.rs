@@ -39,9 +39,9 @@ mod _core {
     use crate::disjoint::{DisjointSet, Partition, UnionFind, connected_components};
     #[pymodule_export]
     use crate::events::{
-        Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat, Flattener,
-        Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, body_lines, float_text,
-        stored_columns, waiting_events,
+        Admission, Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat,
+        Flattener, Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, float_text,
+        inflated_body, stored_columns, waiting_events,
     };
     #[pymodule_export]
     use crate::profiles::{ProfileUpdater, UpdateRows};

@@ -73,7 +73,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
     *, directory: str, host: str, port: int, fd: int | None, seal_after: float, grace: float
 ) -> None:
     """Answer requests until a signal comes; the help says more."""
-    from idmerge.server.app import app  # noqa: PLC0415
+    from idmerge.server.app import App  # noqa: PLC0415
     from idmerge.server.http import serving  # noqa: PLC0415 - the help needs no server
     from idmerge.server.server import Server as Opened  # noqa: PLC0415
 
@@ -87,7 +87,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
             server = stack.enter_context(Opened(directory, seal_after=seal_after))
         _tell_state(server, url)
         is_applied = serving.serve(
-            server, app(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")
+            server, App(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")
         )
         lag = server.pipeline.lag()
     if not is_applied:

@@ -7,11 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 JSON, TEXT, GIF = "application/json", "text/plain; charset=utf-8", "image/gif"
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent image of one pixel."""
+_REQUESTED_METHOD, _REQUESTED_HEADERS = b"access-control-request-method", b"access-control-request-headers"
+_PREFLIGHT_SECONDS = "7200"
 STATUSES = {
     200: "OK",
     400: "Bad Request",
@@ -99,3 +101,32 @@ def partly_imported(count: int, failures: Sequence[Failure]) -> Answer:
 def failed(status: int, error: str) -> Answer:
     """Return that nothing was taken, with Mixpanel's shape of errors."""
     return in_json({"code": status, "error": error, "status": STATUSES[status]}, status)
+
+
+def headers_of(
+    answer: Answer, request: Mapping[bytes, bytes], *, is_for_pages: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer; if it ``is_for_pages``, those of any origin see it."""
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if isinstance(answer.body, bytes):
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    origin = request.get(b"origin")
+    if origin and is_for_pages:
+        # Browsers send credentials, for which they accept no "*". They may have kept the secret
+        # too, so no page of another origin sees what reading answers.
+        headers += [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"Origin"),
+        ]
+        if _REQUESTED_HEADERS in request or _REQUESTED_METHOD in request:
+            headers += [
+                (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+                (b"access-control-allow-headers", request.get(_REQUESTED_HEADERS, b"*")),
+                (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
+            ]
+    return headers

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 OPEN_SECONDS = 5.0
 """Seconds that requests that are open at the signal have to be finished, with the port open."""
+SWITCH_SECONDS = 0.0005
+"""Seconds that a thread which computes keeps the loop waiting for the interpreter; Python's own are
+ten times as many, for each of which an answer would wait."""
 
 
 def check_installed() -> None:
@@ -105,11 +108,16 @@ def serve(
         on_started: Called when requests are answered.
     """
     run = _run(server, app, listener, grace, on_started)
-    if sys.platform == "win32":
-        return asyncio.run(run)
-    import uvloop  # noqa: PLC0415
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        if sys.platform == "win32":
+            return asyncio.run(run)
+        import uvloop  # noqa: PLC0415
 
-    return uvloop.run(run)
+        return uvloop.run(run)
+    finally:
+        sys.setswitchinterval(before)
 
 
 async def _run(

@@ -25,11 +25,14 @@ import os
 import re
 import threading
 from bisect import bisect_right
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from idmerge._naming import named
 from idmerge.errors import BusyError, JournalError, LogError
@@ -37,11 +40,12 @@ from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal.lock import WriterLock
 from idmerge.server.counts import Durations
 from idmerge.server.log.segments import (
-    HEAD,
     MOST_BYTES,
     damage,
     frame,
     frame_at,
+    frame_of,
+    front_at,
     length_at,
     size_of,
     sound_length,
@@ -58,6 +62,8 @@ WAITING_BYTES = 32 << 20
 """The most bytes that wait to be written."""
 RETRY = 1.0
 """Seconds between attempts to write after one failed and nothing else was appended."""
+PART_BYTES = 256 << 10
+"""Bytes that are read at once. A longer record is also written by itself, without a copy."""
 _PROBE = bytes(1 << 16)
 """What is written, and cut off again, to see whether there is room."""
 _SEGMENT = re.compile(r"[0-9]{20}\.log")
@@ -66,14 +72,18 @@ _OLD = os.O_RDWR | getattr(os, "O_BINARY", 0)
 _flush = getattr(os, "fdatasync", os.fsync)
 
 
+Then = Callable[[int, Exception | None], None]
+"""Called once, with the offset behind the records, or with the reason why they are not on disk."""
+
+
 class _Append(NamedTuple):
     """An append that waits."""
 
     records: Sequence[Record]
     size: int
     loop: asyncio.AbstractEventLoop | None
-    """The loop of its future; None for a future of threads."""
-    future: asyncio.Future[int] | Future[int]
+    """The loop that calls ``then``; None if the thread that writes does."""
+    then: Then
 
 
 class Log:
@@ -101,6 +111,11 @@ class Log:
         True
         >>> [(kept == record, offset // end) for kept, offset in log.read(0)]
         [(True, 1), (True, 2)]
+        >>> async def append_nothing():
+        ...     loop = asyncio.get_running_loop()
+        ...     log.append_then([], lambda end, error: print(end == log.end, error), loop)
+        >>> asyncio.run(append_nothing())
+        True None
         >>> log.wait_beyond(end, timeout=0), log.failure, log.waiting, log.cut
         (True, None, 0, 0)
         >>> log.beginning, log.flushes.count
@@ -123,7 +138,13 @@ class Log:
         self._segment_bytes = segment_bytes
         self._waiting_bytes = waiting_bytes
         self._changed = threading.Condition()
+        """Notified when the log has grown, or a write has failed."""
         self._queue: list[_Append] = []
+        """The appends that wait to be written."""
+        self._wakes: SimpleQueue[Literal["more", "end"]] = SimpleQueue()
+        """An item when there are some, and one when there will be none any more."""
+        self._waker: asyncio.AbstractEventLoop | None = None
+        """The loop that will wake the thread at the end of its turn."""
         self._waiting = 0
         self._is_closing = False
         self._rolls: list[Future[None]] = []
@@ -270,21 +291,25 @@ class Log:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        self._enqueue(records, loop, future)
+        self.append_then(records, partial(_settle, future), loop)
         return await future
+
+    def append_then(self, records: Sequence[Record], then: Then, loop: asyncio.AbstractEventLoop) -> None:
+        """Append as `append` does; the running ``loop`` calls ``then`` in place of a return.
+
+        Raises:
+            BusyError: As by `append`; ``then`` is not called.
+            ValueError: Likewise.
+        """
+        self._enqueue(records, loop, then)
 
     def append_now(self, records: Sequence[Record]) -> int:
         """Append as `append` does, for callers without an event loop."""
         future: Future[int] = Future()
-        self._enqueue(records, None, future)
+        self._enqueue(records, None, partial(_settle, future))
         return future.result()
 
-    def _enqueue(
-        self,
-        records: Sequence[Record],
-        loop: asyncio.AbstractEventLoop | None,
-        future: asyncio.Future[int] | Future[int],
-    ) -> None:
+    def _enqueue(self, records: Sequence[Record], loop: asyncio.AbstractEventLoop | None, then: Then) -> None:
         records = tuple(records)
         size = sum(map(size_of, records))
         if size > MOST_BYTES:
@@ -292,34 +317,39 @@ class Log:
         with self._changed:
             if self._is_closing:
                 raise BusyError(f"{self._name}: the log is closed")
-            if not records:
-                future.set_result(self._end)
-                return
             if self._waiting and self._waiting + size > self._waiting_bytes:
                 raise BusyError(
                     f"{self._name}: {self._waiting} bytes wait to be written, and at most "
                     f"{self._waiting_bytes} may; send the records again later"
                 )
-            self._waiting += size
-            self._queue.append(_Append(records, size, loop, future))
-            self._changed.notify_all()
+            if records:
+                self._waiting += size
+                self._queue.append(_Append(records, size, loop, then))
+                if loop is None:
+                    self._wakes.put("more")
+                elif loop is not self._waker:
+                    # What else the loop appends in its turn is of the same group, and until then
+                    # the thread does not contend with it for the interpreter.
+                    self._waker = loop
+                    loop.call_soon(self._wakes.put, "more")
+        if not records:
+            then(self._end, None)
 
     # The thread that writes.
 
     def _work(self) -> None:
-        while True:
+        wake = "more"
+        while wake != "end":
+            try:
+                wake = self._wakes.get(timeout=RETRY if self._failure else None)
+            except Empty:
+                self._probe()
+                continue
             with self._changed:
-                is_due = self._changed.wait_for(
-                    lambda: self._queue or self._is_closing or self._rolls, RETRY if self._failure else None
-                )
-                group, self._queue = self._queue, []
+                group, self._queue, self._waker = self._queue, [], None
                 rolls, self._rolls = self._rolls, []
-                if not group and not rolls and self._is_closing:
-                    return
             if group:
                 self._take(group)
-            elif not is_due:
-                self._probe()
             for roll in rolls:
                 self._roll(roll)
 
@@ -343,36 +373,39 @@ class Log:
         """Write and flush the appends of a group; return the offset behind each."""
         begin = offset = self._end
         last = sum(len(one.records) for one in group) - 1
-        pieces, ends, number = [], [], 0
+        pieces: list[bytes] = []
+        ends, number = [], 0
         for one in group:
             for record in one.records:
-                pieces.append(frame(record, offset, begin, ends_group=number == last))
-                offset += len(pieces[-1])
+                front, lines = frame(record, offset, begin, ends_group=number == last)
+                pieces += front, lines
+                offset += len(front) + len(lines)
                 number += 1
             ends.append(offset)
-        self._write_at_end(b"".join(pieces))
+        self._write_at_end(pieces)
         return ends
 
-    def _write_at_end(self, content: bytes) -> None:
+    def _write_at_end(self, pieces: Sequence[bytes]) -> None:
         """Write and flush some bytes behind the end; if that fails, nothing is left of them.
 
         Raises:
             OSError: They are not on disk.
         """
         self._clean_up()
-        path = self._path(self._bases[-1])
         try:
             self._is_unclean = True
             os.lseek(self._descriptor, self._end - self._bases[-1], os.SEEK_SET)
-            _write_all(self._descriptor, content)
+            for content in _joined(pieces):
+                _write_all(self._descriptor, content)
             self._is_suspect = True
             begin = perf_counter()
             _flush(self._descriptor)
             self.flushes.add(perf_counter() - begin)
         except OSError as error:
+            path = str(self._path(self._bases[-1]))
             with suppress(OSError):
                 self._clean_up()
-            raise OSError(error.errno, error.strerror, str(path)) from error
+            raise OSError(error.errno, error.strerror, path) from error
         self._is_unclean = self._is_suspect = False
 
     def _clean_up(self) -> None:
@@ -400,7 +433,7 @@ class Log:
     def _probe(self) -> None:
         """Find out whether writing works again, so that nobody need send records for that."""
         try:
-            self._write_at_end(_PROBE)
+            self._write_at_end([_PROBE])
             self._is_unclean = True
             self._clean_up()
         except OSError as error:
@@ -436,7 +469,7 @@ class Log:
             if self._is_closing:
                 raise BusyError(f"{self._name}: the log is closed")
             self._rolls.append(future)
-            self._changed.notify_all()
+            self._wakes.put("more")
         future.result()
 
     # Reading.
@@ -463,18 +496,27 @@ class Log:
 
     def _read_segment(self, base: int, offset: int, end: int) -> Iterator[tuple[Record, int]]:
         path = self._path(base)
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             file.seek(offset - base)
+            data, place = b"", 0
             while offset < end:
-                head = file.read(HEAD)
-                length = length_at(head, 0)
+                length = length_at(data, place)
+                if length is None or place + length > len(data):
+                    file.seek(offset - base)
+                    data, place = file.read(PART_BYTES), 0
+                    length = length_at(data, 0)
                 found = None
                 if length is not None and offset + length <= end:
-                    found = frame_at(head + file.read(length - HEAD), 0, offset)
+                    if place + length <= len(data):
+                        found = frame_at(data, place, offset)
+                    else:  # It is long, so its lines are read into their place.
+                        front = data[: front_at(data, 0)]
+                        file.seek(offset - base + len(front))
+                        found = frame_of(front, file.read(length - len(front)), offset)
                 if found is None:
                     raise LogError(damage(named(path), offset, "no whole record is there"))
                 yield found.record, found.end
-                offset = found.end
+                offset, place = found.end, place + found.end - offset
 
     # The end.
 
@@ -484,7 +526,7 @@ class Log:
             if self._is_closing:
                 return
             self._is_closing = True
-            self._changed.notify_all()
+            self._wakes.put("end")
         self._thread.join()
         if not self._is_unclean:
             self._mark_end()
@@ -515,31 +557,49 @@ def _write_all(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def _joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the pieces in fewer ones; those that are long are not copied."""
+    short: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if size + len(piece) > PART_BYTES:
+            yield b"".join(short)
+            short, size = [], 0
+        short.append(piece)
+        size += len(piece)
+    yield b"".join(short)
+
+
 def _answer(group: Sequence[_Append], ends: Sequence[int], error: Exception | None) -> None:
     """Tell those who wait, each loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[int], int]]] = {}
-    for number, one in enumerate(group):
-        end = 0 if error else ends[number]
-        if isinstance(one.future, Future):
-            if error is None:
-                one.future.set_result(end)
-            else:
-                one.future.set_exception(_copy(error))
-        elif one.loop is not None:
-            by_loop.setdefault(one.loop, []).append((one.future, end))
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Then, int]]] = {}
+    for one, end in zip(group, ends or [0] * len(group), strict=True):
+        if one.loop is None:
+            one.then(end, error)
+        else:
+            by_loop.setdefault(one.loop, []).append((one.then, end))
     for loop, answers in by_loop.items():
         with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            loop.call_soon_threadsafe(_settle, answers, error)
+            loop.call_soon_threadsafe(_tell, answers, error, loop)
 
 
-def _settle(answers: Sequence[tuple[asyncio.Future[int], int]], error: Exception | None) -> None:
-    for future, end in answers:
-        if future.done():  # Its caller was cancelled.
-            continue
-        if error is None:
-            future.set_result(end)
-        else:
-            future.set_exception(_copy(error))
+def _tell(
+    answers: Sequence[tuple[Then, int]], error: Exception | None, loop: asyncio.AbstractEventLoop
+) -> None:
+    for then, end in answers:
+        try:
+            then(end, error)
+        except Exception as raised:  # noqa: BLE001 - of one of them, and the others have to be told
+            loop.call_exception_handler({"message": "an append has failed", "exception": raised})
+
+
+def _settle(future: asyncio.Future[int] | Future[int], end: int, error: Exception | None) -> None:
+    if future.done():  # Its caller was cancelled.
+        return
+    if error is None:
+        future.set_result(end)
+    else:
+        future.set_exception(_copy(error))
 
 
 def _copy(error: Exception) -> Exception:

@@ -35,6 +35,7 @@ _FRONT = struct.Struct("<4sI")
 _REST = struct.Struct("<IIQBBBB")
 """The length of name and lines, the distance to the group's beginning, the time received, the codes
 of stream and source, 1 at the end of a group, and the length of the name."""
+_LENGTH = struct.Struct("<I")
 _OFFSET = struct.Struct("<Q")
 HEAD = _FRONT.size + _REST.size
 MOST_NAME_BYTES = 255
@@ -74,8 +75,11 @@ def size_of(record: Record) -> int:
     return HEAD + name + len(record.lines)
 
 
-def frame(record: Record, offset: int, group: int, *, ends_group: bool) -> bytes:
-    """Return the frame of a record at ``offset``, whose group begins at the offset ``group``."""
+def frame(record: Record, offset: int, group: int, *, ends_group: bool) -> tuple[bytes, bytes]:
+    """Return the frame of a record at ``offset``, whose group begins at the offset ``group``.
+
+    It is in two parts: what stands before the record's lines, and these, which are not copied.
+    """
     name = record.project.encode()
     rest = _REST.pack(
         len(name) + len(record.lines),
@@ -86,8 +90,9 @@ def frame(record: Record, offset: int, group: int, *, ends_group: bool) -> bytes
         ends_group,
         len(name),
     )
-    content = b"".join((rest, name, record.lines))
-    return _FRONT.pack(MAGIC, crc32(content, crc32(_OFFSET.pack(offset)))) + content
+    front = rest + name
+    checksum = crc32(record.lines, crc32(front, crc32(_OFFSET.pack(offset))))
+    return _FRONT.pack(MAGIC, checksum) + front, record.lines
 
 
 def frame_at(data: bytes | mmap, place: int, offset: int) -> Frame | None:
@@ -95,22 +100,30 @@ def frame_at(data: bytes | mmap, place: int, offset: int) -> Frame | None:
     length = length_at(data, place)
     if length is None or place + length > len(data):
         return None
-    _, checksum = _FRONT.unpack_from(data, place)
-    content = data[place + _FRONT.size : place + length]
-    if crc32(content, crc32(_OFFSET.pack(offset))) != checksum:
+    lines = place + front_at(data, place)
+    return frame_of(data[place:lines], data[lines : place + length], offset)
+
+
+def frame_of(front: bytes, lines: bytes, offset: int) -> Frame | None:
+    """Return the frame of such lines behind their ``front``; None if they are none, or damaged."""
+    _, checksum = _FRONT.unpack_from(front)
+    if crc32(lines, crc32(front[_FRONT.size :], crc32(_OFFSET.pack(offset)))) != checksum:
         return None
-    _, distance, received, stream, source, ends_group, name = _REST.unpack_from(content)
-    lines = _REST.size + name
-    project = content[_REST.size : lines].decode()
-    record = Record(project, _STREAMS[stream], _SOURCES[source], received, content[lines:])
-    return Frame(record, offset + length, offset - distance, bool(ends_group))
+    _, distance, received, stream, source, ends_group, _ = _REST.unpack_from(front, _FRONT.size)
+    record = Record(front[HEAD:].decode(), _STREAMS[stream], _SOURCES[source], received, lines)
+    return Frame(record, offset + len(front) + len(lines), offset - distance, bool(ends_group))
+
+
+def front_at(data: bytes | mmap, place: int) -> int:
+    """Return the length of what stands before the lines of the frame whose head is at ``place``."""
+    return HEAD + data[place + HEAD - 1]
 
 
 def length_at(data: bytes | mmap, place: int) -> int | None:
     """Return the length that the frame at ``place`` states, or None where none begins."""
     if place + HEAD > len(data) or data[place : place + len(MAGIC)] != MAGIC:
         return None
-    length: int = _REST.unpack_from(data, place + _FRONT.size)[0]
+    length: int = _LENGTH.unpack_from(data, place + _FRONT.size)[0]
     return HEAD + length
 
 

@@ -6,12 +6,13 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from idmerge import _core
 from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import MalformedEventError
 from idmerge.files import BUILT_IN
 from idmerge.server import moments
 from idmerge.server.http.requests import TooLongError
-from idmerge.server.writing.admission import MAX_ITEMS
+from idmerge.server.writing.admission import MAX_ITEM, MAX_ITEMS
 
 if TYPE_CHECKING:
     from idmerge.policy import Api
@@ -24,6 +25,10 @@ TYPES = {
 """The type of the calls of each route behind `PREFIX`, of which single letters are short forms."""
 BATCHES = frozenset({"batch", "b", "import"})
 """The routes of many calls, each of which states its type."""
+_GLANCE = 1000
+"""Bytes in which the first bracket of a request is, behind its blanks."""
+_NO_LIST = b"\x03"
+"""The first byte of a line that stands for an object without the list."""
 
 
 def is_call(route: str) -> bool:
@@ -41,27 +46,47 @@ def events_of_calls(content: bytes, route: str, api: Api) -> bytes:
         MalformedEventError: The request is no object with a call, or with a list ``batch`` of them.
         TooLongError: The list is too long.
     """
-    request = decoded_or_none(content)
-    if not isinstance(request, dict):
-        raise MalformedEventError("the request must be one JSON object")
     name = route.removeprefix(PREFIX)
-    calls = request.get("batch") if name in BATCHES else [{"type": TYPES[name], **request}]
-    if not isinstance(calls, list):
-        raise MalformedEventError("the request has no list 'batch' of calls")
-    if len(calls) > MAX_ITEMS:
+    if content[:_GLANCE].lstrip()[:1] != b"{":
+        raise MalformedEventError("the request must be one JSON object")
+    lines = _batch(content) if name in BATCHES else [content]
+    if len(lines) > MAX_ITEMS:
         raise TooLongError(f"request has more than {MAX_ITEMS} items")
+    kind = {} if name in BATCHES else {"type": TYPES[name]}
     dialect = BUILT_IN["segment"].under(api)
-    return b"".join(
-        json.dumps(_event(dialect, call), separators=(",", ":")).encode() + b"\n" for call in calls
-    )
+    return b"".join(_line(dialect, line, kind) for line in lines)
+
+
+def _batch(content: bytes) -> list[bytes]:
+    """Return the calls of a batch as lines.
+
+    They are decoded one by one: whoever else needs the interpreter would wait for the whole.
+    """
+    items = _core.Items("batch")
+    lines, wrong = items.cut(content)
+    if wrong is None:
+        _, wrong = items.cut(b"")
+    found = lines.splitlines()
+    if wrong is not None or any(line.startswith(_NO_LIST) for line in found):
+        raise MalformedEventError("the request has no list 'batch' of calls")
+    return found
+
+
+def _line(dialect: Any, text: bytes, kind: dict[str, str]) -> bytes:
+    """Return a call as a line with its event; what is too long stays so, and is not admitted."""
+    if len(text) >= MAX_ITEM:
+        return b"{}" + b" " * MAX_ITEM + b"\n"
+    call = decoded_or_none(text)
+    event = _event(dialect, {**kind, **call} if isinstance(call, dict) else call)
+    return json.dumps(event, separators=(",", ":")).encode() + b"\n"
 
 
 def _event(dialect: Any, call: Any) -> Any:
     try:
-        event = dict(dialect.event_of(call)) if isinstance(call, dict) else None
+        event = dict(dialect.event_of(call)) if isinstance(call, dict) else {}
     except MalformedEventError:
-        return None
-    if event is not None and isinstance(time := event["properties"].get("time"), str):
+        return {}
+    if event and isinstance(time := event["properties"].get("time"), str):
         with suppress(ValueError):  # A time that is none stays as it was sent.
             event["properties"] |= {"time": round(moments.of_text(time))}
     return event

@@ -6,7 +6,6 @@ can import and read. Nothing here keeps state, and no credential becomes part of
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge.errors import MalformedEventError
@@ -14,18 +13,17 @@ from idmerge.server.http import answers
 from idmerge.server.http.credentials import is_same, project_of_secret
 from idmerge.server.http.requests import TooLongError
 from idmerge.server.log.records import Record
-from idmerge.server.writing.admission import MAX_ITEMS, admitted_events, admitted_updates, in_order_of_time
+from idmerge.server.writing.admission import admitted
 from idmerge.server.writing.calls import events_of_calls, is_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from idmerge.events import Source
     from idmerge.server.http.answers import Answer
     from idmerge.server.http.credentials import Project
     from idmerge.server.http.requests import Request
     from idmerge.server.log.records import Stream
-    from idmerge.server.writing.admission import Admitted, Item
+    from idmerge.server.writing.admission import Way
 
 ROUTES = {
     "track": "track",
@@ -38,8 +36,12 @@ ROUTES = {
     "record": "record",
 }
 """What each route is; SDKs can be told other routes, which map to these."""
-STREAMS: Mapping[str, Stream] = {"track": "events", "engage": "updates", "groups": "groups"}
-"""What SDKs write by each route."""
+STREAMS: Mapping[str, tuple[Way, Stream]] = {
+    "track": ("track", "events"),
+    "engage": ("engage", "updates"),
+    "groups": ("groups", "groups"),
+}
+"""By each route that SDKs write to: the rules of its items, and what they are."""
 NOT_KEPT: Mapping[str, Any] = {
     "flags": {"flags": {}},
     "settings": {},
@@ -82,7 +84,7 @@ def handled(
     if route == "import":
         return _imported(request, projects, received)
     if route in STREAMS:
-        return _written(request, projects, received, STREAMS[route])
+        return _written(request, projects, received, *STREAMS[route])
     if route in NOT_KEPT:
         return Handled(answers.in_json(NOT_KEPT[route]))
     return Handled(answers.failed(404, f"there is nothing at /{request.route[:100]}"))
@@ -105,72 +107,29 @@ def _importer(request: Request, projects: Sequence[Project]) -> Project | None:
 
 
 def _written(
-    request: Request,
-    projects: Sequence[Project],
-    received: int,
-    stream: Stream,
+    request: Request, projects: Sequence[Project], received: int, way: Way, stream: Stream
 ) -> Handled:
     """Take what an SDK sends; each item names its project by a token."""
-    verbose = request.is_set("verbose")
-    if request.is_set("img") and not request.body and b"data=" not in request.query:
+    verbose, image = request.is_set("verbose"), request.is_set("img")
+    if image and not request.body and b"data=" not in request.query:
         return Handled(answers.taken(verbose=verbose, image=True))
+    fallback, _ = request.credentials() or ("", "")
+    by_token = {project.token: project.name for project in projects}
     try:
-        lines = _lines(request)
+        found = admitted(request.items, way, received, [*by_token], fallback)
     except MalformedEventError as error:
         return Handled(answers.not_taken(str(error), verbose=verbose))
     except TooLongError as error:
         return Handled(answers.failed(413, str(error)))
-    if stream == "events":
-        admitted = admitted_events(lines, "track", received)
-    else:
-        admitted = admitted_updates(lines, of_groups=stream == "groups")
-    fallback = request.credentials()
-    token = fallback[0] if fallback else ""
-    by_token = {project.token: project.name for project in projects}
-    items, unknown = _by_project(admitted.items, lambda item: by_token.get(item.token or token))
-    records = [
-        Record(project, stream, "track", received, _text(of_project, stream))
-        for project, of_project in items.items()
-    ]
-    wrong = [str(failure) for failure in admitted.failures[:MAX_SHOWN]]
-    if unknown:
-        wrong.append(f"{unknown} of the items have no token of a project of this server")
+    names = [*by_token.values()]
+    records = [Record(names[place], stream, "track", received, lines) for place, lines in found.lines]
+    wrong = [str(failure) for failure in found.failures[:MAX_SHOWN]]
+    if found.unknown:
+        wrong.append(f"{found.unknown} of the items have no token of a project of this server")
     if wrong:
         answer = answers.not_taken("; ".join(wrong), 200 if records else 400, verbose=verbose)
-        return Handled(answer, records, len(admitted.failures) + unknown)
-    return Handled(answers.taken(verbose=verbose, image=request.is_set("img")), records)
-
-
-def _by_project(
-    items: Sequence[Item], name_of: Callable[[Item], str | None]
-) -> tuple[dict[str, list[Item]], int]:
-    """Return the items of each project in their order, and the number of those of none."""
-    by_project: dict[str, list[Item]] = {}
-    unknown = 0
-    for name, group in itertools.groupby(items, name_of):
-        if name is None:
-            unknown += len(list(group))
-        else:
-            by_project.setdefault(name, []).extend(group)
-    return by_project, unknown
-
-
-def _text(items: Sequence[Item], stream: str) -> bytes:
-    ordered = in_order_of_time([*items]) if stream == "events" else items
-    return b"".join(item.text for item in ordered)
-
-
-def _lines(request: Request) -> bytes:
-    """Return the items of a request as lines.
-
-    Raises:
-        MalformedEventError: There are none.
-        TooLongError: They are too long, or too many.
-    """
-    lines = request.lines()
-    if lines.count(b"\n") > MAX_ITEMS and sum(1 for line in lines.split(b"\n") if line.strip()) > MAX_ITEMS:
-        raise TooLongError(f"request has more than {MAX_ITEMS} items")
-    return lines
+        return Handled(answer, records, len(found.failures) + found.unknown)
+    return Handled(answers.taken(verbose=verbose, image=image), records)
 
 
 def _imported(request: Request, projects: Sequence[Project], received: int) -> Handled:
@@ -184,24 +143,20 @@ def _imported(request: Request, projects: Sequence[Project], received: int) -> H
         )
         return Handled(answers.failed(401, wrong))
     try:
-        lines = _lines(request)
+        found = admitted(request.items, "strict" if request.is_set("strict") else "import", received)
     except MalformedEventError as error:
         return Handled(answers.failed(400, str(error)))
     except TooLongError as error:
         return Handled(answers.failed(413, str(error)))
-    source: Source = "import"
-    admitted: Admitted = admitted_events(lines, source, received, strict=request.is_set("strict"))
-    count = len(admitted.items)
-    records = (
-        [Record(project.name, "events", source, received, _text(admitted.items, "events"))] if count else []
-    )
-    if admitted.failures:
+    count = found.taken
+    records = [Record(project.name, "events", "import", received, lines) for _, lines in found.lines]
+    if found.failures:
         if is_form:
-            wrong = "; ".join(map(str, admitted.failures[:MAX_SHOWN]))
+            wrong = "; ".join(map(str, found.failures[:MAX_SHOWN]))
             answer = answers.not_taken(wrong, 200 if count else 400, verbose=verbose)
         else:
-            answer = answers.partly_imported(count, admitted.failures)
-        return Handled(answer, records, len(admitted.failures), project.name)
+            answer = answers.partly_imported(count, found.failures)
+        return Handled(answer, records, len(found.failures), project.name)
     return Handled(answers.taken(verbose=verbose) if is_form else answers.imported(count), records)
 
 
@@ -213,16 +168,17 @@ def _called(request: Request, projects: Sequence[Project], received: int) -> Han
         wrong = "the project's token is needed, as the user of Basic authorization"
         return Handled(answers.failed(401, wrong))
     try:
-        lines = events_of_calls(request.content(), request.route, project.api)
+        events = events_of_calls(request.content(), request.route, project.api)
+        if not events:
+            return Handled(answers.in_json({"success": True}))
+        found = admitted((events, "application/x-ndjson"), "calls", received)
     except MalformedEventError as error:
         return Handled(answers.failed(400, str(error)))
     except TooLongError as error:
         return Handled(answers.failed(413, str(error)))
-    admitted = admitted_events(lines, "import", received)
-    refused = len(admitted.failures)
-    if not admitted.items and refused:
-        answer = answers.failed(400, "; ".join(map(str, admitted.failures[:MAX_SHOWN])))
+    refused = len(found.failures)
+    if not found.taken and refused:
+        answer = answers.failed(400, "; ".join(map(str, found.failures[:MAX_SHOWN])))
         return Handled(answer, (), refused, project.name)
-    text = _text(admitted.items, "events")
-    records = [Record(project.name, "events", "track", received, text)] if text else []
+    records = [Record(project.name, "events", "track", received, lines) for _, lines in found.lines]
     return Handled(answers.in_json({"success": True}), records, refused, project.name)

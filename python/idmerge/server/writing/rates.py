@@ -30,6 +30,8 @@ class Rates:
         True
         >>> rates.admits("news", 10**9, 0.0)
         True
+        >>> rates.admits_all({"shop": 10, "news": 1}, 1.0), rates.admits_all({}, 1.0)
+        (False, True)
     """
 
     def __init__(self, limits: Mapping[str, float]) -> None:
@@ -38,12 +40,20 @@ class Rates:
 
     def admits(self, project: str, count: int, now: float) -> bool:
         """Return whether a project may send some items at this second, and count them if so."""
-        limit = self._limits.get(project)
-        if limit is None:
-            return True
-        most = limit * BURST_SECONDS
-        left, since = self._left.get(project, (most, now))
-        left = min(most, left + max(0.0, now - since) * limit)
-        is_admitted = min(count, most) <= left
-        self._left[project] = left - count if is_admitted else left, now
-        return is_admitted
+        return self.admits_all({project: count}, now)
+
+    def admits_all(self, counts: Mapping[str, int], now: float) -> bool:
+        """Return whether each project may send its items at this second; only then count any."""
+        left: dict[str, tuple[float, float]] = {}
+        for project, count in counts.items():
+            limit = self._limits.get(project)
+            if limit is None:
+                continue
+            most = limit * BURST_SECONDS
+            before, since = self._left.get(project, (most, now))
+            available = min(most, before + max(0.0, now - since) * limit)
+            if min(count, most) > available:
+                return False
+            left[project] = available - count, now
+        self._left |= left
+        return True

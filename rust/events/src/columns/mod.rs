@@ -13,4 +13,5 @@ pub use inference::{Columns, ExpectedKinds, Inference, Kinds, LineRead};
 pub use sparse::SparseColumn;
 pub(crate) use table::HOT_SHARD;
 pub use table::{NamedKinds, TableBuilder, always, fields_of, is_plain};
+pub(crate) use time::MILLISECONDS_FROM;
 pub use time::milliseconds;

@@ -12,7 +12,7 @@ use arrow_cast::parse::string_to_datetime;
 use crate::json::cells::Cell;
 
 /// The least number that counts milliseconds: as seconds it would be beyond the year 5000.
-const MILLISECONDS_FROM: u64 = 100_000_000_000;
+pub(crate) const MILLISECONDS_FROM: u64 = 100_000_000_000;
 /// The least number that counts microseconds: as milliseconds it would be beyond the year 5000.
 const MICROSECONDS_FROM: u64 = 1000 * MILLISECONDS_FROM;
 /// The least number that counts nanoseconds: as microseconds it would be beyond the year 5000.

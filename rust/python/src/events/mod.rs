@@ -1,5 +1,6 @@
 //! Classes over `idmerge_events`: lines of events as steps, columns and Parquet.
 
+mod admission;
 mod dedupe;
 mod encoding;
 mod flattener;
@@ -10,10 +11,8 @@ mod stored;
 mod text;
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
-use crate::errors::MalformedEventError;
-
+pub use admission::{Admission, inflated_body};
 pub use dedupe::DistinctRows;
 pub use encoding::{
     DistinctEvents, EncodedEvents, EncodedFile, SentIds, Spool, WaitingEvents, waiting_events,
@@ -29,19 +28,4 @@ pub use text::{Beginning, Items, Transcoder};
 #[pyfunction]
 pub fn float_text(number: f64) -> String {
     idmerge_events::json::text::float_text(number)
-}
-
-/// Return the items that the body of a request holds as lines of JSON.
-///
-/// `MalformedEventError` if it holds none, or more than ``most`` bytes.
-#[pyfunction]
-pub fn body_lines<'py>(
-    py: Python<'py>,
-    body: &[u8],
-    kind: Option<&str>,
-    most: usize,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let lines = py.detach(|| idmerge_events::bodies::lines_of(body, kind, most));
-    let lines = lines.map_err(|error| MalformedEventError::new_err(error.to_string()))?;
-    Ok(PyBytes::new(py, &lines))
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from idmerge._formatting import printable
+from idmerge._formatting import counted, printable
 from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
-from idmerge.cli.messages import tell
+from idmerge.cli.messages import sum_up
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.output import arrow_table, csv_safe_option, print_table
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
 
@@ -21,6 +22,9 @@ from idmerge.cli.sections import command
     The journal is written anew, which takes a while if it is large. Files of events and mappings that were
     written before still hold the ID; if they are applied again, it is known again, as a new ID.
 
+    The IDs that have another canonical ID, for the old one was forgotten, go to standard output as CSV:
+    distinct_id, old_canonical_id (empty), new_canonical_id, position.
+
     {JOURNAL_HELP}
 
     \b
@@ -31,7 +35,8 @@ from idmerge.cli.sections import command
 @click.argument("distinct_id", metavar="ID")
 @journal_argument
 @click.option("--confirm", is_flag=True, help="Do it; without this, nothing is forgotten.")
-def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
+@csv_safe_option
+def forget(*, distinct_id: str, path: str, confirm: bool, csv_safe: bool) -> None:
     """Forget an ID; the help says more."""
     shown = printable(distinct_id)
     if not confirm:
@@ -40,9 +45,13 @@ def forget(*, distinct_id: str, path: str, confirm: bool) -> None:
         )
     with working("opening") as work, opened_to_write(path) as resolver:
         work.begin("forgetting")
-        resolver.forget(distinct_id)
+        position = resolver.position
+        table = arrow_table(resolver.forget(distinct_id))
         resolver.commit()
         work.begin(f"writing {named(path)} anew")
         resolver.compact()
         work.begin("closing the journal")
-    tell(f"{shown} is forgotten, and wiped from the journal")
+    print_table(table, csv_safe=csv_safe)
+    changed = counted(table.num_rows, "canonical ID")
+    forgotten = f"{shown} is forgotten, and wiped from the journal; {changed} changed"
+    sum_up({"position": position, "changed": table.num_rows}, forgotten, beside_data=True)

@@ -8,7 +8,7 @@
 //! - [`restore`]: a resolver made again from its journal.
 //! - [`replay`]: steps judged again. [`past`]: the same beside a resolver that goes on.
 //! - [`retract`]: links and acts taken back. [`retractions`]: all retractions so far.
-//! - [`explain`]: the links behind a cluster.
+//! - [`explain`]: the links behind a cluster. [`statements`]: all that is stated about it.
 //! - [`change_feed`]: changed canonical IDs since a position.
 //! - [`checkpoint`]: a resolver's arrays as bytes.
 //!
@@ -26,6 +26,7 @@ use crate::clusters::marks::Marks;
 use crate::error::{Error, Stopped};
 use crate::ids::id::Id;
 use crate::ids::key::Key;
+use crate::journal::past::Change;
 use crate::journal::record::{Record, Steps, StoredText};
 use crate::journal::retractions::Retractions;
 use crate::link::{Kind, Operand, Outcome};
@@ -42,6 +43,7 @@ pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod retract;
 pub(crate) mod retractions;
+pub(crate) mod statements;
 
 /// The longest text, in bytes, of an ID that a journal takes: the two of a step stand in one block,
 /// and no database keeps a gigabyte in one value.
@@ -149,12 +151,18 @@ impl JournaledResolver {
         }
     }
 
-    /// Forgets a known ID; see [`Resolver::forget`].
-    pub fn forget(&mut self, id: Id) -> Result<(), Error> {
+    /// Forgets a known ID and returns the changes of canonical IDs; see [`Resolver::forget`].
+    pub fn forget(&mut self, id: Id) -> Result<Vec<Change>, Error> {
+        let before = self.canonical(id);
         match &mut self.unwritten {
-            None => self.resolver.forget(id),
-            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record),
+            None => self.resolver.forget(id)?,
+            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record)?,
         }
+        if before != id {
+            return Ok(Vec::new());
+        }
+        let members = self.members(id).into_iter();
+        Ok(self.changes(members, |_| before, |member| self.canonical(member)))
     }
 
     /// Returns the steps and texts that are not in the journal yet, if there is a record.

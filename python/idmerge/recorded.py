@@ -72,10 +72,12 @@ class Statement(NamedTuple):
     Examples:
         >>> from idmerge import DurableResolver
         >>> with DurableResolver.open(":memory:") as r:
-        ...     _ = [r.merge("ana", "crm-17") for _ in range(9)]
+        ...     _ = [r.merge("ana", "crm-17") for _ in range(9)], r.commit()
         ...     merged, unchanged = r.statements("ana")
         >>> merged.positions, unchanged.positions, unchanged.copies, unchanged.outcome
         ((0,), (1, 2, 3, 4, 5), 8, <Outcome.UNCHANGED: 1>)
+        >>> unchanged.position, unchanged.time == unchanged.times[0], unchanged.is_taken_back
+        (1, True, False)
     """
 
     kind: Kind | None

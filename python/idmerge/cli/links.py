@@ -134,7 +134,9 @@ def position_of(resolver: DurableResolver, kind: str, a: str, b: str) -> int:
         RetractionError: There are several, or none; the message lists the positions.
         UnknownIdError: One of the IDs is not known.
     """
-    between = [one for one in resolver.statements(a, b) if {one.first, one.second} == {a, b}]
+    known = [text for text in (a, b) if text in resolver] or [a]  # Taken back, a link may make none known.
+    stated = resolver.statements(known[0], known[-1])
+    between = [one for one in stated if {one.first, one.second} == {a, b}]
     wanted = [one for one in between if kind_name(one) == kind and (one.first == a or one.kind is None)]
     found = [one for one in wanted if not one.is_taken_back]
     count = sum(one.copies for one in found)
@@ -144,8 +146,7 @@ def position_of(resolver: DurableResolver, kind: str, a: str, b: str) -> int:
     if count:
         positions = sorted(position for one in found for position in one.positions)
         raise RetractionError(
-            f"there are {count:,} times {what}, at the positions {listed(positions, count)}; name those to "
-            "take back"
+            f"the {what} was sent {count:,} times, at the positions {listed(positions, count)}"
         )
     others = "; ".join(
         f"{kind_name(one)} of {printable(str(one.first))} and {printable(str(one.second))} at "
@@ -154,9 +155,7 @@ def position_of(resolver: DurableResolver, kind: str, a: str, b: str) -> int:
         for one in between[:OTHERS]
     )
     more = f"; and {len(between) - OTHERS:,} more" if len(between) > OTHERS else ""
-    raise RetractionError(
-        f"there is no {what} to take back" + (f"; there is {others}{more}" if others else "")
-    )
+    raise RetractionError(f"there is no {what}" + (f"; known of them: {others}{more}" if others else ""))
 
 
 def _ends(link: RecordedLink | Statement) -> Iterator[str]:

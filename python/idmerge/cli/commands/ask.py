@@ -47,6 +47,7 @@ from idmerge.cli.wrapping import width_of
 from idmerge.files import STDIN, BadLine, replacing, sampled
 from idmerge.pages.figures import check_installed
 from idmerge.questions import (
+    Answer,
     Attribution,
     Conversion,
     Model,
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
 
     from idmerge import Report
     from idmerge.files import Piece
-    from idmerge.questions.answer import Answer
 
 MANY = 10
 """Events that a message names."""

@@ -20,8 +20,8 @@ use crate::tables::Table;
 /// A link as Python gets it: kind, first and second ID (None if forgotten), position, outcome.
 type LinkFields = (u8, Option<String>, Option<String>, u64, u8);
 
-/// A statement as Python gets it: code, first and second ID (None if forgotten), outcome, count, the
-/// first positions, and those of their retractions.
+/// A statement as Python gets it: code, first and second ID (None if forgotten), outcome, count,
+/// the first positions, and those of their retractions.
 type StatementFields = (u8, Option<String>, Option<String>, Option<u8>, u64, Vec<u64>, Vec<u64>);
 
 fn statement_fields(core: &Core, one: Statement) -> StatementFields {

@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from command_line import ndjson, run
 from every_command import leaves
 from idmerge import DurableResolver
+from idmerge.cli.messages import give
 from idmerge.server.http import serving
 from paths import DOCS
 
@@ -170,3 +172,15 @@ def test_ids_that_could_steer_a_terminal_are_escaped() -> None:
         resolver.commit()
     result = run("show", "a", "ids.idmerge", "--json")
     assert the_object(result.stdout)["members"] == ["a", "b", "\x1b[2J\u202eé"]
+
+
+def test_a_number_that_json_has_not_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    context = click.Context(click.Command("x"), info_name="idmerge")
+    with click.Context(click.Command("ask"), parent=context, info_name="ask") as asked:
+        asked.meta["idmerge.json"] = True
+        give({"rows": [{"rate": float("nan"), "most": float("inf"), "name": "NaN"}]})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "command": "ask",
+        "rows": [{"rate": None, "most": None, "name": "NaN"}],
+        "notes": [],
+    }

@@ -136,6 +136,8 @@ def _print_object(facts: Mapping[str, Any], *, err: bool = False) -> None:
     name = " ".join(str(one.info_name) for one in parents[-2::-1])
     stated = {"command": name, **facts, "notes": context.meta.get(_NOTES, [])}
     line = json.dumps(stated, default=str)
+    if "NaN" in line or "Infinity" in line:  # Which are no JSON.
+        line = json.dumps(json.loads(line, parse_constant=lambda _: None))
     if err and _above:
         _above[-1](line)
     else:

@@ -26,7 +26,6 @@ use crate::clusters::marks::Marks;
 use crate::error::{Error, Stopped};
 use crate::ids::id::Id;
 use crate::ids::key::Key;
-use crate::journal::past::Change;
 use crate::journal::record::{Record, Steps, StoredText};
 use crate::journal::retractions::Retractions;
 use crate::link::{Kind, Operand, Outcome};
@@ -149,20 +148,6 @@ impl JournaledResolver {
             None => self.resolver.keep_apart(ids),
             Some(unwritten) => self.resolver.keep_apart_recorded(ids, &mut unwritten.record),
         }
-    }
-
-    /// Forgets a known ID and returns the changes of canonical IDs; see [`Resolver::forget`].
-    pub fn forget(&mut self, id: Id) -> Result<Vec<Change>, Error> {
-        let before = self.canonical(id);
-        match &mut self.unwritten {
-            None => self.resolver.forget(id)?,
-            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record)?,
-        }
-        if before != id {
-            return Ok(Vec::new());
-        }
-        let members = self.members(id).into_iter();
-        Ok(self.changes(members, |_| before, |member| self.canonical(member)))
     }
 
     /// Returns the steps and texts that are not in the journal yet, if there is a record.

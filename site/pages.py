@@ -40,7 +40,7 @@ PAGES = {
 """The places of pages whose names, or folders, differ from those in the repository."""
 NAMES = {
     "resolvers": ("Resolvers", ["Resolver", "DurableResolver"]),
-    "links": ("Events and links", ["parse", "Kind", "Link", "RecordedLink"]),
+    "links": ("Events and links", ["parse", "Kind", "Link", "RecordedLink", "Statement"]),
     "policy": ("Rules", ["Policy", "DEFAULT_BLOCKED_IDS"]),
     "outcomes": ("Outcomes and reports", ["Outcome", "Report", "Stats"]),
     "tables": ("Tables", ["Table", "Column"]),

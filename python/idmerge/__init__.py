@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from idmerge.outcome import Outcome, Report, Stats
     from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
     from idmerge.profiles import Profiles, UpdateOutcome, UpdateReport
-    from idmerge.recorded import RecordedLink
+    from idmerge.recorded import RecordedLink, Statement
     from idmerge.resolver import Resolver
     from idmerge.stitching import StitchedEvents, stitch
 
@@ -37,6 +37,7 @@ __all__ = [
     "RecordedLink",
     "Report",
     "Resolver",
+    "Statement",
     "Stats",
     "StitchedEvents",
     "Table",
@@ -91,6 +92,7 @@ _HOMES = {
     "Policy": "policy",
     "Profiles": "profiles",
     "RecordedLink": "recorded",
+    "Statement": "recorded",
     "Report": "outcome",
     "Resolver": "resolver",
     "Stats": "outcome",

@@ -30,6 +30,8 @@ TRACKED_MERGE = 3
 """The code of a merge that came by another route than the import."""
 OBSERVE = 4
 """The code of an ordinary event, which makes its ID known."""
+KEEP_APART = 5
+"""The code of two IDs that are kept apart."""
 REFUSED = 9
 """The code of an `$identify` that Mixpanel refused itself; those of the other two kinds follow."""
 REFUSED_ASSOCIATION = 14

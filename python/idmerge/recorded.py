@@ -1,10 +1,10 @@
-"""Links that a resolver remembers, with their positions and outcomes."""
+"""Links that a resolver remembers, with their positions and outcomes, and other statements."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge._steps import EVIDENCE, kind_of
+from idmerge._steps import EVIDENCE, KEEP_APART, kind_of
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 CoreLink = tuple[int, str | None, str | None, int, int]
 """A link as the core returns it: its code, its operands, its position, its outcome."""
+CoreStatement = tuple[int, str | None, str | None, int | None, int, list[int], list[int]]
+"""A statement likewise: its code, its IDs, its outcome, its count, its positions, and those of
+their retractions."""
 
 
 class RecordedLink(NamedTuple):
@@ -61,3 +64,75 @@ def recorded(links: Iterable[CoreLink], time: Callable[[int], datetime | None]) 
         for code, first, second, position, outcome in links
         for kind, source in (kind_of(code),)
     ]
+
+
+class Statement(NamedTuple):
+    """One or more equal statements of a journal: copies of a link, or of a pair that is kept apart.
+
+    Examples:
+        >>> from idmerge import DurableResolver
+        >>> with DurableResolver.open(":memory:") as r:
+        ...     _ = [r.merge("ana", "crm-17") for _ in range(9)], r.commit()
+        ...     merged, unchanged = r.statements("ana")
+        >>> merged.positions, unchanged.positions, unchanged.copies, unchanged.outcome
+        ((0,), (1, 2, 3, 4, 5), 8, <Outcome.UNCHANGED: 1>)
+        >>> unchanged.position, unchanged.time == unchanged.times[0], unchanged.is_taken_back
+        (1, True, False)
+    """
+
+    kind: Kind | None
+    """The kind of the link; None for two IDs that are kept apart."""
+    first: str | None
+    """The first ID; None if it was forgotten."""
+    second: str | None
+    """The second ID; None if it was forgotten."""
+    source: Source
+    """The route by which it came, as in `RecordedLink`."""
+    outcome: Outcome | None
+    """The link's outcome now; None if it was taken back, or is none."""
+    copies: int
+    """The number of copies, the first one included."""
+    positions: tuple[int, ...]
+    """The positions of the first five copies."""
+    times: tuple[datetime | None, ...]
+    """The times of their commits."""
+    taken_back_by: tuple[int, ...]
+    """The positions of their retractions; empty if the statement holds."""
+
+    @property
+    def position(self) -> int:
+        """The position of the first copy."""
+        return self.positions[0]
+
+    @property
+    def time(self) -> datetime | None:
+        """The time at which the first copy was committed; None if it is in no journal yet."""
+        return self.times[0]
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Whether it was taken back."""
+        return bool(self.taken_back_by)
+
+
+def stated(statements: Iterable[CoreStatement], time: Callable[[int], datetime | None]) -> list[Statement]:
+    """Return statements as the core returns them, with the times of their positions."""
+    found = []
+    for code, first, second, outcome, count, positions, taken_back_by in statements:
+        kind: Kind | None
+        source: Source
+        kind, source = (None, "import") if code == KEEP_APART else kind_of(code)
+        ends = (second, first) if code == EVIDENCE else (first, second)
+        found.append(
+            Statement(
+                kind,
+                *ends,
+                source=source,
+                outcome=None if outcome is None else Outcome(outcome),
+                copies=count,
+                positions=tuple(positions),
+                times=tuple(map(time, positions)),
+                taken_back_by=tuple(taken_back_by),
+            )
+        )
+    return found

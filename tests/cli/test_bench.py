@@ -67,7 +67,7 @@ def test_a_terminal_without_blocks_gets_bars_of_another_mark() -> None:
 @pytest.mark.usefixtures("quick")
 def test_the_file_holds_what_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "speed.json"
-    drawn = run(*FEW, "--json", path).stdout
+    drawn = run(*FEW, "-o", path).stdout
     figures = json.loads(path.read_text(encoding="utf-8"))
     assert figures["versions"]["idmerge"] == idmerge.__version__
     assert f"{figures['links']:,} links, {figures['rejected']:,} rejected, {figures['ids']:,} IDs" in drawn

@@ -463,7 +463,10 @@ def test_a_forgotten_id_is_nowhere_in_the_files() -> None:
     run("resolve", "links.csv", "--journal", "ids")
     assert any(person.encode() in path.read_bytes() for path in Path().glob("ids*"))
     result = run("forget", person, "ids", "--confirm")
-    assert result.stderr == f"{person} is forgotten, and wiped from the journal\n"
+    assert result.stdout == (
+        f"distinct_id,old_canonical_id,new_canonical_id,position\n{D1},,{D1},3\nc,,{D1},3\n"
+    )
+    assert result.stderr == f"{person} is forgotten, and wiped from the journal; 2 canonical IDs changed\n"
     assert not any(person.encode() in path.read_bytes() for path in Path().glob("ids*"))
     lines = run("show", D1, "ids").stdout.splitlines()
     assert lines[-2].endswith(f"identify  {D1}  (forgotten)")

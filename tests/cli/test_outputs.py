@@ -126,7 +126,7 @@ def test_generated_events_and_reports_go_to_standard_output_too() -> None:
     for name in ("text", "json", "html"):
         plain = run("doctor", SHOP, "--format", name)
         assert run("doctor", SHOP, "--format", name, "-o", "-").stdout == plain.stdout
-    figures = json.loads(run("bench", "--ids", "100", "--json", "-").stdout)
+    figures = json.loads(run("bench", "--ids", "100", "--json").stdout)
     assert figures["ids"] == 100
 
 
@@ -195,7 +195,7 @@ WRITING = [
     ["ask", "signup-rate", SHOP, "--chart", "OUT.svg"],
     ["doctor", SHOP, "-o", "OUT.html"],
     ["generate", "-o", "OUT.ndjson"],
-    ["bench", "--ids", "100", "--json", "OUT.json"],
+    ["bench", "--ids", "100", "-o", "OUT.json"],
     ["mapping", "ids.idmerge", "-o", "OUT.csv"],
     ["changes", "ids.idmerge", "--since", "0", "-o", "OUT.csv"],
     ["show", "a", "ids.idmerge", "--svg", "OUT.svg"],

@@ -136,7 +136,7 @@ def test_the_commands_that_take_paths_are_found() -> None:
         ("profiles", "--store"),
         ("doctor", "--profiles"),
         ("ask", "signup-rate", "--chart"),
-        ("bench", "--json"),
+        ("bench", "--output"),
         ("verify", "--salvage"),
         ("verify", None),
         ("why", "--html"),

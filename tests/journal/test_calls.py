@@ -142,6 +142,7 @@ _LOOKS_BACK: list[Callable[[DurableResolver], Any]] = [
     lambda r: r.changes(0),
     lambda r: r.explain("U1", "U2"),
     lambda r: r.why_not("U1", "U2"),
+    lambda r: r.statements("U1"),
 ]
 
 

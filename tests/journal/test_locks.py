@@ -101,6 +101,7 @@ CALLS = {
     "checkpoint": "r.checkpoint()",
     "explain": 'r.explain("a")',
     "why_not": 'r.why_not("a", "b")',
+    "statements": 'r.statements("a")',
     "changes": "r.changes(0)",
     "retract": "r.retract(0)",
     "keep_apart": 'r.keep_apart("a", "x")',

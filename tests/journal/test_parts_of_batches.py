@@ -49,6 +49,7 @@ _LOOKS_BACK: list[Callable[[DurableResolver], Any]] = [
     lambda r: r.retract(0, dry_run=True),
     lambda r: r.changes(0),
     lambda r: r.why_not("U1", "U2"),
+    lambda r: r.statements("U1"),
     lambda r: r.explain("U1", D1),
 ]
 

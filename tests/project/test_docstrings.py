@@ -58,6 +58,7 @@ def test_public_names_are_found_by_the_source_alone() -> None:
     assert len(PUBLIC) > 110
     assert [cls.name for cls in bases(PUBLIC["journal/durable.py:DurableResolver"])] == [
         "DurableResolver",
+        "ExplainingResolver",
         "CommittingResolver",
         "Resolver",
         "Resolver",

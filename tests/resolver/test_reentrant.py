@@ -56,6 +56,7 @@ def run(code: str) -> str:
         ('r.explain(Shouting("nobody"))', "<nobody> is not known"),
         ('r.explain("known", Shouting("nobody"))', "<nobody> is not known"),
         ('r.why_not("known", Shouting("nobody"))', "<nobody> is not known"),
+        ('r.statements(Shouting("nobody"))', "<nobody> is not known"),
         (r'r.why_not(Shouting("\ud800"), "known")', "> is not known"),
         (r'r.explain(Shouting("\ud800"))', "> is not known"),
         (r'r.forget(Shouting("\ud800"))', "> is not known"),

@@ -13,7 +13,7 @@ from idmerge import Policy
 from idmerge._naming import named
 from idmerge.canonical import STRATEGIES
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import tell_note
+from idmerge.cli.messages import remember_json, remember_quiet, tell_note
 from idmerge.errors import PolicyError
 from idmerge.files import check_zone
 from idmerge.files.sources import expanded
@@ -127,6 +127,28 @@ timezone_option = click.option(
     help="The zone of times that name none, such as Asia/Kolkata; projects made before 2023 may export local "
     "times. UTC by default.",
 )
+
+
+def shared_options() -> list[click.Option]:
+    """Return the options that every command has."""
+    return [
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=remember_json,
+            help="Print the answer or the summary as one JSON object (docs/json.md).",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=remember_quiet,
+            help="Print nothing but errors and what was asked for.",
+        ),
+    ]
 
 
 def journal_option(text: str) -> Callable[..., Any]:

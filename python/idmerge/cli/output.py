@@ -18,7 +18,7 @@ import click
 from idmerge._formatting import counted, printable
 from idmerge._naming import named, visible
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import tell, tell_note, tell_written
+from idmerge.cli.messages import is_json, sum_up, tell, tell_note, tell_written
 from idmerge.cli.progress import progress, without_display, working
 from idmerge.cli.wrapping import is_terminal
 from idmerge.errors import MissingExtraError
@@ -288,15 +288,26 @@ table_option = output_option("here instead of standard output")
 
 
 def write_or_print(
-    table: pa.Table, output: str | None, *, csv_safe: bool, summary: str | None = None
+    table: pa.Table,
+    output: str | None,
+    *,
+    csv_safe: bool,
+    summary: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``table`` to the file ``output``, or to standard output; then print the ``summary``."""
+    """Write ``table`` to the file ``output``, or to standard output; then print the summary.
+
+    It is the text ``summary``, or under --json an object of ``facts``, if there are some.
+    """
     to_file = None if output is None or output == STDOUT else output
     if to_file is None:
         print_table(table, csv_safe=csv_safe, suffix=suffix_of(output))
     else:
         with replacing(to_file) as stream:
             write_table(table, suffix_of(output), stream, csv_safe=csv_safe)
+    if facts is not None and is_json():
+        sum_up({**facts, "rows": table.num_rows, "output": to_file}, beside_data=to_file is None)
+        return
     if summary is not None:
         tell(summary)
     if to_file is not None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from idmerge._formatting import display_width, middle_cut
-from idmerge.cli.messages import printed_above, shown
+from idmerge.cli.messages import is_quiet, printed_above, shown
 from idmerge.cli.wrapping import is_terminal, width_of
 from idmerge.files import STDIN, RereadableFile, sorted_by_processing_time
 
@@ -91,7 +91,7 @@ def progress(
         work.begin(before)
         return
     work = Progress(description, total, unit, then)
-    if _displays or not is_terminal(sys.stderr) or find_spec("rich") is None:
+    if _displays or is_quiet() or not is_terminal(sys.stderr) or find_spec("rich") is None:
         yield work
         return
     display = _Display(work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +29,8 @@ SECTIONS = {
     "svg_file": "Output",
     "html_file": "Output",
     "csv_safe": "Output",
+    "as_json": "Output",
+    "quiet": "Output",
     "dialect": "Reading",
     "columns": "Reading",
     "config": "Reading",
@@ -77,9 +79,15 @@ class FittingContext(click.Context):
 
 
 class SectionedCommand(click.Command):
-    """A command whose help has its own options first."""
+    """A command that has the options of every command, and whose help has its own ones first."""
 
     context_class = FittingContext
+
+    def __init__(self, *arguments: Any, **texts: Any) -> None:
+        from idmerge.cli.options import shared_options  # noqa: PLC0415 - it loads the policy, and numpy
+
+        super().__init__(*arguments, **texts)
+        self.params += shared_options()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the sections of those that commands share."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from idmerge._formatting import counted, printable
-from idmerge.cli.messages import labelled, print_lines
+from idmerge.cli.messages import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,9 +35,35 @@ class Run:
     """The line on the journal that it wrote to."""
 
 
-def print_summary(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> None:
-    """Print the summary of ``run`` to standard error."""
-    print_lines(summary_lines(run, stats, largest, max_cluster_size), err=True)
+def summary_facts(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> dict[str, Any]:
+    """Return the summary as an object of --json."""
+    return {
+        **run_facts(run),
+        **links_facts(run.outcomes),
+        "differing": stats.differing,
+        "ids": stats.ids,
+        "clusters": stats.clusters,
+        "largest": [{"canonical_id": canonical, "cluster_size": size} for size, canonical in largest],
+        "near_limit": stats.near_limit,
+        "max_cluster_size": max_cluster_size,
+    }
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """Return what a run read, as keys of an object of --json."""
+    return {
+        "files": run.files,
+        "events": run.events,
+        "malformed": run.malformed.count if run.malformed else 0,
+        "seconds": round(run.seconds, 3),
+    }
+
+
+def links_facts(outcomes: Counter[Outcome]) -> dict[str, Any]:
+    """Return links by outcome, as keys of an object of --json."""
+    rejected = sum(count for outcome, count in outcomes.items() if not outcome.accepted)
+    counts = {outcome.name: count for outcome, count in sorted(outcomes.items()) if count}
+    return {"links": outcomes.total(), "rejected": rejected, "outcomes": counts}
 
 
 def summary_lines(run: Run, stats: Stats, largest: Clusters, max_cluster_size: int | None) -> Iterator[str]:

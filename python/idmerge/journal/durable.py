@@ -28,15 +28,14 @@ from idmerge.errors import (
 )
 from idmerge.journal.batch import Batch, microseconds
 from idmerge.journal.checkpoint import load_checkpoint, moment_of, remove_checkpoint, write_checkpoint
-from idmerge.journal.committing import CommittingResolver
+from idmerge.journal.explaining import ExplainingResolver
 from idmerge.journal.facts import Facts, strategy_of
-from idmerge.journal.forks import check_process, orphaned, watch
+from idmerge.journal.forks import orphaned, watch
 from idmerge.journal.losses import losses
 from idmerge.journal.opening import open_journal, settled_facts
 from idmerge.journal.outline import Outline, Times
 from idmerge.journal.protocol import MEMORY, Journal
 from idmerge.policy import Api, Policy, policy_of
-from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -53,7 +52,7 @@ WORTH_A_THREAD = 8
 """Batches that are worth a thread that reads them ahead."""
 
 
-class DurableResolver(CommittingResolver):
+class DurableResolver(ExplainingResolver):
     """A `Resolver` with a journal; `open` makes one.
 
     Not to be opened twice for writing: a journal has one writer at a time. Threads can share it.
@@ -74,14 +73,10 @@ class DurableResolver(CommittingResolver):
         "_facts",
         "_is_catching_up",
         "_is_of_the_past",
-        "_keeps_history",
-        "_process",
         "_read_only",
     )
 
-    _process: int
     _read_only: bool
-    _keeps_history: bool
     _facts: Facts
     _checkpointed: int
     """The position of the last checkpoint."""
@@ -398,12 +393,6 @@ class DurableResolver(CommittingResolver):
         for warning in losses(left - doubtful, doubtful):
             warnings.warn(warning, stacklevel=3)
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            if self._journal.name != MEMORY:
-                check_process(self._journal.name, self._process)
-            raise SealedError(f"{self._journal.name} is closed")
-
     def __enter__(self) -> Self:
         """Return the resolver, which the ``with`` closes at its end without a commit."""
         return self
@@ -419,70 +408,6 @@ class DurableResolver(CommittingResolver):
                 self._release()
 
     # The past.
-
-    def _blocks(self, start: int = 0) -> list[bytes]:
-        self._settle_doubt()
-        return self._journal.blocks(start, 0 if self._batch is None else self._batch.number + 1)
-
-    def changes(self, since: int) -> _core.Table:
-        """Return which IDs have another canonical ID now than at the position ``since``.
-
-        Returns:
-            A table of ``distinct_id``, ``old_canonical_id`` (null if that ID was forgotten),
-            ``new_canonical_id`` (utf8) and ``position`` (int64, the position as of which it is so),
-            one row an ID; an ID that is not known at one of the two moments stands for itself
-            there. Applied to a mapping as of ``since``, it gives the mapping as of ``position``. A
-            forgotten ID is in no row: erase it from every copy of the mapping too.
-
-        Raises:
-            PositionError: ``since`` lies ahead, or is negative.
-
-        Examples:
-            >>> from idmerge import DurableResolver
-            >>> with DurableResolver.open(":memory:") as r:
-            ...     _ = r.merge("ana", "crm-17"), r.commit()
-            ...     changed = r.changes(since=0).to_pydict()
-            >>> changed["distinct_id"], changed["new_canonical_id"], changed["position"]
-            (['crm-17'], ['ana'], [1])
-        """
-        with self._guard:
-            if not isinstance(since, int):
-                raise TypeError(f"since must be a position, got {since!r}")
-            if not 0 <= since <= self.position:
-                raise PositionError(f"since must be between 0 and {self.position}, got {since}")
-            self._settle_doubt()
-            return self._changes(self._blocks(self._feed_start(since)))
-
-    def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
-        """Return why two IDs are one person, as `Resolver.explain`, with times of commits.
-
-        Examples:
-            >>> from idmerge import DurableResolver
-            >>> with DurableResolver.open(":memory:") as r:
-            ...     _ = r.merge("ana", "crm-17"), r.commit()
-            ...     for link in r.explain("ana", "crm-17"):
-            ...         print(link.position, link.kind, link.time is not None)
-            0 MERGE True
-        """
-        with self._guard:
-            self._check_open()
-            self._settle_if_possible()  # It says when each link was committed.
-            blocks = None if self._keeps_history else self._blocks()
-            links = self._explain(a, b, blocks)
-            return None if links is None else recorded(links, self._times.of)
-
-    def why_not(self, a: AnyId, b: AnyId) -> list[RecordedLink]:
-        """Return the rejected links between the clusters of two IDs, in their order.
-
-        Examples:
-            >>> from idmerge import DurableResolver
-            >>> with DurableResolver.open(":memory:") as r:
-            ...     _ = r.alias("crm-17", "ana"), r.alias("crm-17", "ben"), r.commit()
-            ...     print([(link.position, link.outcome.name) for link in r.why_not("ana", "ben")])
-            [(1, 'ALIAS_TAKEN')]
-        """
-        with self._guard:
-            return recorded(self._why_not(a, b, self._blocks()), self._times.of)
 
     def retract(self, *positions: int, dry_run: bool = False) -> _core.Table:
         """Take back what stands at some positions, as if it had never been sent.
@@ -521,20 +446,24 @@ class DurableResolver(CommittingResolver):
                     )
             return self._retract(self._blocks(), list(positions), dry_run)
 
-    def forget(self, distinct_id: AnyId) -> None:
+    def forget(self, distinct_id: AnyId) -> _core.Table:  # type: ignore[override]
         """Forget an ID, for good, as `Resolver.forget`; `compact` wipes it from the journal.
+
+        Returns:
+            The IDs whose canonical ID changed, as in `changes`: the other members, if the forgotten
+            ID was their canonical one. The old one is null there.
 
         Examples:
             >>> from idmerge import DurableResolver
             >>> with DurableResolver.open("ids.idmerge") as r:
             ...     _ = r.merge("ana", "ana@example.com"), r.commit()
-            ...     r.forget("ana@example.com")
+            ...     changed = r.forget("ana@example.com")
             ...     r.compact()
-            ...     print(r.members("ana"))
-            ['ana']
+            ...     print(r.members("ana"), changed.num_rows)
+            ['ana'] 0
         """
         with self._guard:  # Not while the journal is compacted.
-            super().forget(distinct_id)
+            return self._forget_changing(distinct_id)
 
     def compact(self) -> None:
         """Wipe the texts of forgotten IDs from the journal, and give back its room.

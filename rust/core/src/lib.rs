@@ -83,6 +83,7 @@ pub use journal::past::{Change, Past};
 pub use journal::record::{NO_ID, OBSERVE, Steps, StoredText};
 pub use journal::replay::{Damage, JudgedLink};
 pub use journal::retract::NotRetracted;
+pub use journal::statements::Statement;
 pub use journal::{JournaledResolver, LONGEST_TEXT, Pending};
 pub use link::{Kind, Operand, Outcome, Step};
 pub use resolver::Resolver;

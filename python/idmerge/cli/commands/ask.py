@@ -17,7 +17,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
-from idmerge.cli.messages import print_lines, tell_note, tell_written
+from idmerge.cli.messages import give, is_json, print_lines, sum_up, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     api_option,
@@ -49,6 +49,7 @@ from idmerge.cli.wrapping import width_of
 from idmerge.files import STDIN, BadLine, replacing, sampled
 from idmerge.pages.figures import check_installed
 from idmerge.questions import (
+    Answer,
     Attribution,
     Conversion,
     Model,
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
 
 MANY = 10
 """Events that a message names."""
+FACTS = ("title", "finding", "about", "rows", "sql", "chart", "output")
+"""The keys of an object of --json."""
 CHARTS = (".svg", ".png", ".html")
 
 EVENTS_HELP = """
@@ -300,7 +303,7 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     if sql:
         with working("looking for properties"):
             statement = asked.sql(reading() if events else None)
-        click.echo(statement)
+        _print_statement(statement)
         return
     relation = reading()
     with working("answering"):
@@ -314,9 +317,29 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
     if output:
         write_or_print(answer.table, output, csv_safe=csv_safe)
     else:
-        print_lines(answer.text(width=width_of(sys.stdout)).splitlines())
+        _print_answer(answer)
     if not any(row[asked.charted.name] for row in answer):
         _tell_missing(asked, relation)
+    sum_up(_facts(answer, chart, output), beside_data=output == STDOUT)
+
+
+def _print_statement(statement: str) -> None:
+    if is_json():
+        give({**dict.fromkeys(FACTS), "sql": statement})
+    else:
+        click.echo(statement)
+
+
+def _print_answer(answer: Answer) -> None:
+    """Print the answer, which --json has once all files are written."""
+    if not is_json():
+        print_lines(answer.text(width=width_of(sys.stdout)).splitlines())
+
+
+def _facts(answer: Answer, chart: str | None, output: str | None) -> dict[str, Any]:
+    texts = answer.title, answer.finding, answer.about
+    files = chart, None if output == STDOUT else output
+    return dict(zip(FACTS, (*texts, [*answer], answer.sql, *files), strict=True))
 
 
 def _tell_missing(asked: Question, relation: Any) -> None:

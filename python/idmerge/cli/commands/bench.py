@@ -12,9 +12,8 @@ import click
 
 from idmerge._benchmark.measuring import measure
 from idmerge._formatting import counted
-from idmerge.cli.completion import FILE
-from idmerge.cli.messages import labelled, print_lines
-from idmerge.cli.output import STDOUT, check_outputs
+from idmerge.cli.messages import give, labelled
+from idmerge.cli.output import check_outputs, file_option
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
 from idmerge.files import replacing
@@ -38,7 +37,7 @@ SHORTEST_BAR, LONGEST_BAR = 10, 50
     \b
     Example:
       idmerge bench
-      idmerge bench --ids 1000000 --json speed.json
+      idmerge bench --ids 1000000 -o speed.json
     """,
 )
 @click.option(
@@ -49,26 +48,16 @@ SHORTEST_BAR, LONGEST_BAR = 10, 50
     show_default=True,
     help="How many IDs the links are between.",
 )
-@click.option(
-    "--json",
-    "output",
-    type=FILE,
-    metavar="FILE",
-    help="Write the figures here too, as JSON; - prints them alone.",
-)
+@file_option("-o", "--output", suffixes=(".json",), text="Write the figures here too, as JSON.")
 def bench(*, count: int, output: str | None) -> None:
     """Measure and draw; the help says more."""
-    check_outputs([], {"--json": output})  # Before the time is spent.
+    check_outputs([], {"--output": output})  # Before the time is spent.
     with working("making links") as work:
         figures = measure(count, partial(work.turn, "measuring"))
-    written = json.dumps(figures, indent=1) + "\n"
-    if output == STDOUT:
-        click.echo(written, nl=False)
-        return
     if output:
         with replacing(output) as stream:
-            stream.write(written.encode())
-    print_lines(drawing(figures, shutil.get_terminal_size().columns))
+            stream.write((json.dumps(figures, indent=1) + "\n").encode())
+    give(figures, drawing(figures, shutil.get_terminal_size().columns))
 
 
 def drawing(figures: dict[str, Any], width: int) -> Iterator[str]:

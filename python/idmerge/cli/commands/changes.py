@@ -46,4 +46,5 @@ def changes(*, path: str, since: int, output: str | None, csv_safe: bool) -> Non
         table, position = arrow_table(resolver.changes(since)), resolver.position
     changed = counted(table.num_rows, "canonical ID")
     summary = f"{changed} changed since {since:,}; ask since {position:,} next"
-    write_or_print(table, output, csv_safe=csv_safe, summary=summary)
+    facts = {"since": since, "position": position}
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary, facts=facts)

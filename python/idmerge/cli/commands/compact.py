@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
-from idmerge.cli.messages import tell
+from idmerge.cli.messages import sum_up
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
@@ -40,7 +40,7 @@ def compact(*, path: str) -> None:
         work.begin(f"writing {named(path)} anew")
         resolver.compact()
         work.begin("closing the journal")
-    tell(f"{named(path)} holds no text of a forgotten ID")
+    sum_up({"journal": named(path)}, f"{named(path)} holds no text of a forgotten ID")
 
 
 def _compact_server(path: str) -> None:
@@ -50,4 +50,5 @@ def _compact_server(path: str) -> None:
         work.begin("merging files")
         server.compact()
         work.begin("closing the directory")
-    tell(f"{named(path)} holds no text of a forgotten ID in its journals, and its files are merged")
+    text = f"{named(path)} holds no text of a forgotten ID in its journals, and its files are merged"
+    sum_up({"directory": named(path)}, text)

@@ -13,7 +13,7 @@ from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
 from idmerge.cli.link_notes import NO_LINK, NOTHING, without_ids
-from idmerge.cli.messages import coloured, print_lines, tell_note, tell_written
+from idmerge.cli.messages import coloured, give, is_json, print_lines, tell_note, tell_written
 from idmerge.cli.notes import tell_simplified
 from idmerge.cli.options import (
     FILES_HELP,
@@ -21,6 +21,7 @@ from idmerge.cli.options import (
     canonical_option,
     check_rules_are_left_out,
     expanded_files,
+    is_given,
     limit_option,
     policy_options,
     sort_option,
@@ -130,6 +131,8 @@ def doctor(  # noqa: PLR0913 - click hands over each option
         timezone = timezone or served.project.timezone
     paths = expanded_files(files)
     _check(paths, profiles, output)
+    if is_json() and is_printed(output) and is_given("format_name"):
+        raise click.UsageError("--json prints the findings itself; leave --format out, or name a file by -o")
     limits = Limits(events_a_day=events_a_day, anon_ids_a_day=anon_ids_a_day, partners=partners)
     if is_journal(paths[0]):
         with working("reading the journal") as work:
@@ -154,12 +157,14 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     is_simplified = any(finding.code == "simplified" for finding in diagnosis.findings)
     if is_simplified:
         tell_simplified()
-    if format_name == TEXT and is_printed(output):
+    if not is_json() and format_name == TEXT and is_printed(output):
         _print(diagnosis)
-    else:
+    elif not is_json() or not is_printed(output):
         _write(FORMATS[format_name](diagnosis), output)
     if not is_simplified:
         _tell_note(diagnosis, spelling)
+    if is_json():
+        give(diagnosis.to_dict())
     worst = diagnosis.worst()
     if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:
         click.get_current_context().exit(1)

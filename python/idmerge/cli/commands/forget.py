@@ -7,8 +7,9 @@ import click
 from idmerge._formatting import counted, printable
 from idmerge._naming import named
 from idmerge.cli.journals import opened_to_write
-from idmerge.cli.messages import tell
+from idmerge.cli.messages import sum_up
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
+from idmerge.cli.output import arrow_table, csv_safe_option, print_table
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
 from idmerge.cli.served import check_project_has_directory, is_served, project_of, project_option
@@ -22,6 +23,9 @@ from idmerge.errors import UnknownIdError
 
     The journal is written anew, which takes a while if it is large. Files of events and mappings that were
     written before still hold the ID; if they are applied again, it is known again, as a new ID.
+
+    The IDs that have another canonical ID, for the old one was forgotten, go to standard output as CSV:
+    distinct_id, old_canonical_id (empty), new_canonical_id, position.
 
     Or PATH is the directory of a server that does not run: then the events of the ID, and the identity events
     that name it, are removed too. A server that runs forgets by DELETE /api/ids/ID.
@@ -38,7 +42,8 @@ from idmerge.errors import UnknownIdError
 @journal_argument
 @project_option
 @click.option("--confirm", is_flag=True, help="Do it; without this, nothing is forgotten.")
-def forget(*, distinct_id: str, path: str, project: str | None, confirm: bool) -> None:
+@csv_safe_option
+def forget(*, distinct_id: str, path: str, project: str | None, confirm: bool, csv_safe: bool) -> None:
     """Forget an ID; the help says more."""
     shown = printable(distinct_id)
     if not confirm:
@@ -51,12 +56,16 @@ def forget(*, distinct_id: str, path: str, project: str | None, confirm: bool) -
     check_project_has_directory(project, path)
     with working("opening") as work, opened_to_write(path) as resolver:
         work.begin("forgetting")
-        resolver.forget(distinct_id)
+        position = resolver.position
+        table = arrow_table(resolver.forget(distinct_id))
         resolver.commit()
         work.begin(f"writing {named(path)} anew")
         resolver.compact()
         work.begin("closing the journal")
-    tell(f"{shown} is forgotten, and wiped from the journal")
+    print_table(table, csv_safe=csv_safe)
+    changed = counted(table.num_rows, "canonical ID")
+    forgotten = f"{shown} is forgotten, and wiped from the journal; {changed} changed"
+    sum_up({"position": position, "changed": table.num_rows}, forgotten, beside_data=True)
 
 
 def _forget_of_server(distinct_id: str, path: str, project: str | None) -> None:
@@ -70,4 +79,5 @@ def _forget_of_server(distinct_id: str, path: str, project: str | None) -> None:
     if not done.was_known and not done.events:
         raise UnknownIdError(distinct_id)
     rest = "" if done.is_wiped else "; the log keeps records that nothing has applied, which may hold it"
-    tell(f"{printable(distinct_id)} is forgotten, with {counted(done.events, 'event')}{rest}")
+    forgotten = f"{printable(distinct_id)} is forgotten, with {counted(done.events, 'event')}{rest}"
+    sum_up({"events": done.events, "is_wiped": done.is_wiped}, forgotten)

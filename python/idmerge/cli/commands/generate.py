@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from idmerge.cli.messages import sum_up
 from idmerge.cli.output import STDOUT, file_option, standard_output
 from idmerge.cli.progress import progress
 from idmerge.cli.sections import command
@@ -64,6 +65,8 @@ def generate(*, count: int, seed: int, identity_share: float, output: str | None
         for event in workload_events(count, seed=seed, identity_share=identity_share):
             stream.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
             bar.advance()
+    file = None if output is None or output == STDOUT else output
+    sum_up({"events": count, "seed": seed, "output": file}, beside_data=file is None)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,8 @@ import click
 from idmerge import Policy
 from idmerge._formatting import counted, links_and_acts, printable, utc
 from idmerge.cli.journals import journal_or_served
-from idmerge.cli.messages import labelled, print_lines, rows
+from idmerge.cli.links import time_fact
+from idmerge.cli.messages import give, labelled, rows
 from idmerge.cli.options import JOURNAL_OR_SERVED_HELP, POLICY_FIELDS
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
@@ -49,14 +51,17 @@ NUMBERS = (0, 2, 4, 5)
     """,
 )
 @journal_or_served
-@click.option("--all", "whole", is_flag=True, help=f"List all batches, not only the last {LATEST}.")
+@click.option(
+    "--all", "whole", is_flag=True, help=f"List all batches, not only the last {LATEST}; --json has all."
+)
 def journal(*, path: str, whole: bool) -> None:
     """List the batches of a journal; the help says more."""
     with closing(open_journal(path, create=False, read_only=True)) as opened:
         with working("reading the list of batches"):
             facts = opened.facts()
             heads = [] if facts is None else list(opened.heads())
-        print_lines(_answer(opened.name, facts, heads, heads if whole else heads[-LATEST:]))
+        shown = heads if whole else heads[-LATEST:]
+        give(_facts(opened.name, facts, heads), _answer(opened.name, facts, heads, shown))
 
 
 def _answer(
@@ -74,6 +79,37 @@ def _answer(
     yield labelled("batches", counted(len(heads), "batch", "batches") + some)
     yield from rows([COLUMNS, *map(_row, shown)], NUMBERS)
     yield labelled("total", _total(heads))
+
+
+def _facts(name: str, facts: Facts | None, heads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return all of it as an object of --json, with every batch."""
+    end = heads[-1] if heads else {"end_position": 0, "end_id": 0}
+    policy = (
+        None if facts is None else {**asdict(facts.policy), "blocked_ids": sorted(facts.policy.blocked_ids)}
+    )
+    return {
+        "journal": name,
+        "format": None if facts is None else facts.format,
+        "canonical": None if facts is None else facts.canonical,
+        "policy": policy,
+        "positions": end["end_position"],
+        "ids": end["end_id"],
+        "batches": [*map(_batch_facts, heads)],
+    }
+
+
+def _batch_facts(head: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "number": head["number"],
+        "committed": time_fact(moment(head["written_at"])),
+        "steps": head["steps"],
+        "first_position": head["position"],
+        "end_position": head["end_position"],
+        "new_ids": head["end_id"] - head["first_id"],
+        "bytes": head["text_bytes"] + head["block_bytes"],
+        "taken_back": [of for _, of in _stated(head["retractions"], [])],
+        "offsets": _stated(head["offsets"], {}),
+    }
 
 
 def _policy(policy: Policy) -> Iterator[str]:

@@ -6,7 +6,7 @@ import click
 
 from idmerge._formatting import printable
 from idmerge.cli.journals import opened_to_write
-from idmerge.cli.messages import tell
+from idmerge.cli.messages import is_json, sum_up, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
@@ -45,6 +45,8 @@ def keep_apart(*, a: str, b: str, path: str) -> None:
             raise click.UsageError(str(error)) from error
         resolver.commit()
         work.begin("closing the journal")
-    for text in unknown:
-        tell(f"{printable(text)} was not known before")
-    tell(f"{printable(a)} and {printable(b)} are kept apart, by position {position:,}")
+    if not is_json():
+        for text in unknown:
+            tell(f"{printable(text)} was not known before")
+    kept = f"{printable(a)} and {printable(b)} are kept apart, by position {position:,}"
+    sum_up({"a": a, "b": b, "position": position, "unknown_before": unknown}, kept)

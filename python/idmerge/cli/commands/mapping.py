@@ -53,4 +53,4 @@ def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_
         work.begin("making the mapping")
         table, position = arrow_table(resolver.mapping()), resolver.position
     summary = f"{counted(table.num_rows, 'ID')} as of position {position:,}"
-    write_or_print(table, output, csv_safe=csv_safe, summary=summary)
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary, facts={"position": position})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal
 from idmerge.cli.link_notes import NO_LINK, without_ids
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
-from idmerge.cli.messages import labelled, print_lines, tell_note, tell_written
+from idmerge.cli.messages import give, is_json, labelled, print_lines, tell_note, tell_written
 from idmerge.cli.options import expanded_files, policy_options, sort_option, strict_option
 from idmerge.cli.output import check_outputs
 from idmerge.cli.progress import in_order, progress, total_size
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from idmerge import Policy
     from idmerge.migration import Migration, MigrationReport, Verdict
 
+FACTS = ("verified", "malformed", "report", "left_out", "updates", "report_output", "output")
+"""The keys of an object of --json."""
 REPORTS = (".json", ".html")
 """The suffixes of a report in a file."""
 
@@ -167,17 +170,29 @@ def migrate(  # noqa: PLR0913 - click hands over each option
     print_lines(malformed.lines(), err=True)
     found = migrated.report
     is_empty = not found.events and not found.ids
-    if not is_empty:
+    if not is_empty and not is_json():
         print_lines(found.text().splitlines())
     if report is not None:
         _write_report(found, report)
     if is_empty:
         tell_note(f"{NOTHING}{'' if dry_run else '; nothing was written'}")
-        return
-    _tell_note(found)
-    migrated.check(min_recovery)
-    if output is not None:
-        _write(migrated, output, profiles, total, malformed)
+    else:
+        _tell_note(found)
+        migrated.check(min_recovery)
+        if output is not None:
+            _write(migrated, output, profiles, total, malformed)
+    if is_json():
+        outputs = {"report_output": report, "output": None if is_empty else output}
+        counts = {"left_out": migrated.cut, "updates": dict(migrated.update_counts)}
+        give(
+            {
+                **dict.fromkeys(FACTS),
+                "malformed": malformed.count,
+                "report": found.to_dict(),
+                **counts,
+                **outputs,
+            }
+        )
 
 
 def _checked(
@@ -240,7 +255,8 @@ def _write(
     both = None if total is None or bytes_of_profiles is None else total + bytes_of_profiles
     with progress("writing", both, then="writing the plan") as bar:
         migrated.write(output, profiles=profiles, on_bytes=bar.advance, on_bad=partial(_add, malformed, bad))
-    print_lines(_written(migrated, output, profiles, bad), err=True)
+    if not is_json():
+        print_lines(_written(migrated, output, profiles, bad), err=True)
 
 
 def _add(malformed: MalformedLines, bad: list[BadLine], line: BadLine) -> None:
@@ -275,7 +291,8 @@ def _verify(path: str) -> None:
     """
     with progress("verifying", size_of(path), then="comparing") as bar:
         verdict = migration.verify(path, bar.advance)
-    print_lines(_answer(verdict))
+    compared = {"is_right": bool(verdict), **asdict(verdict)}
+    give({**dict.fromkeys(FACTS), "verified": compared}, _answer(verdict))
     if not verdict:
         raise MigrationError(
             f"{path}: the events do not show the people of the plan"

@@ -18,7 +18,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
-from idmerge.cli.messages import labelled, print_lines, tell_note, tell_written
+from idmerge.cli.messages import is_json, labelled, print_lines, sum_up, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     api_option,
@@ -204,13 +204,16 @@ def profiles(  # noqa: PLR0913 - click hands over each option
         spelling.tell()
         _tell_notes(run, links if events else None, sample, spelling)
         tell_signs(sample, run.links, is_sorted=sort)
-        print_lines(_summary(run, people, perf_counter() - started), err=True)
+        seconds = perf_counter() - started
+        _print_summary(run, people, seconds)
         if store:  # After all that may fail, so that a run that did can be repeated.
             work.begin(f"saving {named(store)}")
             people.save(store)
             tell_written(counted(len(people), "profile"), store)
         if output is not None and not is_printed(output):
             tell_written(counted(table.num_rows, "row"), output)
+    outputs = {"rows": table.num_rows, "output": None if is_printed(output) else output, "store": store}
+    sum_up({**_facts(run, people, seconds), **outputs}, beside_data=is_printed(output))
 
 
 def _check_served(updates: Sequence[str]) -> None:
@@ -294,6 +297,30 @@ def _tell_notes(run: Run, links: RejectedLinks | None, sample: Sample, spelling:
         links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     if not run.outcomes:
         tell_note("no update was read, so no profile was changed")
+
+
+def _print_summary(run: Run, people: Profiles, seconds: float) -> None:
+    """Print the summary, which --json has once all files are written."""
+    if not is_json():
+        print_lines(_summary(run, people, seconds), err=True)
+
+
+def _facts(run: Run, people: Profiles, seconds: float) -> dict[str, Any]:
+    return {
+        "files": run.files,
+        "updates": run.outcomes.total() - run.outcomes[UpdateOutcome.MALFORMED],
+        "malformed": run.malformed.count,
+        "seconds": round(seconds, 3),
+        "events": run.events,
+        "links": run.links,
+        "rejected": run.rejected_links,
+        "outcomes": {outcome.name: count for outcome, count in sorted(run.outcomes.items()) if count},
+        "operations": dict(run.operations),
+        "folded": run.folded.total(),
+        "shown": len(people),
+        "hidden": people.hidden_count,
+        "merge_profiles": people.merge_profiles,
+    }
 
 
 def _summary(run: Run, people: Profiles, seconds: float) -> Iterator[str]:

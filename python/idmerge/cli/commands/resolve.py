@@ -13,11 +13,12 @@ import numpy as np
 
 from idmerge import Outcome, Policy, Report, Resolver
 from idmerge._formatting import links_and_acts
+from idmerge._naming import named
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opening
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
-from idmerge.cli.messages import tell_written
+from idmerge.cli.messages import sum_up, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     FILES_HELP,
@@ -49,7 +50,7 @@ from idmerge.cli.progress import in_order, path_of, progress, total_size, workin
 from idmerge.cli.rejected import SUFFIXES, RejectedWriter, rejected_suffix, rejected_writer
 from idmerge.cli.resolved import Mapping
 from idmerge.cli.sections import command
-from idmerge.cli.summary import Run, print_summary
+from idmerge.cli.summary import Run, summary_facts, summary_lines
 from idmerge.files import BadLine, Piece, RereadableFile, replacing, sampled, scan
 
 if TYPE_CHECKING:
@@ -155,7 +156,14 @@ def resolve(  # noqa: PLR0913 - click hands over each option
     spelling.tell()
     links.tell(sample, events=run.events, told_empty=spelling.told_empty)
     tell_signs(sample, run.outcomes.total(), is_sorted=sort)
-    print_summary(run, stats, largest, resolver.policy.max_cluster_size)
+    summed = (run, stats, largest, resolver.policy.max_cluster_size)
+    facts = {
+        **summary_facts(*summed),
+        "journal": None if durable is None else {"path": named(str(journal)), "position": resolver.position},
+        "output": None if output is None or printed else output,
+        "rejected_output": None if rejected == STDOUT else rejected,
+    }
+    sum_up(facts, summary_lines(*summed), beside_data=printed or rejected == STDOUT)
     if output is not None and not printed:
         tell_written("the mapping", output)
     if rejected and rejected != STDOUT:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from idmerge._naming import named
-from idmerge.cli.messages import labelled, print_lines, tell, tell_note
+from idmerge.cli.messages import give, labelled, print_lines, tell, tell_note
 from idmerge.cli.options import is_given
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
@@ -87,7 +87,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
             server = stack.enter_context(Opened(directory, seal_after=seal_after))
         _tell_state(server, url)
         is_applied = serving.serve(
-            server, App(server), listener, grace=grace, on_started=lambda: click.echo(f"listening on {url}")
+            server, App(server), listener, grace=grace, on_started=lambda: _tell_url(directory, url)
         )
         lag = server.pipeline.lag()
     if not is_applied:
@@ -96,6 +96,11 @@ def serve(  # noqa: PLR0913 - click hands over each option
             f"{lag.bytes:,} bytes of the log were not applied within {grace:g} seconds{why}; they are on "
             "disk, and the next start applies them"
         )
+
+
+def _tell_url(directory: str, url: str) -> None:
+    """Print where requests are answered."""
+    give({"url": url, "directory": directory}, [f"listening on {url}"])
 
 
 def _settings_of_clients(url: str, token: str) -> list[tuple[str, str]]:

@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idmerge import Outcome, Policy, RecordedLink, Resolver
+from idmerge import Outcome, Policy, Resolver
 from idmerge._formatting import counted, printable, shortened
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import Moment, is_journal, journal_at, opened_to_read
-from idmerge.cli.links import link_rows, rejected_rows
+from idmerge.cli.links import (
+    LISTED,
+    Stated,
+    act_lines,
+    copies_lines,
+    cut_off,
+    link_facts,
+    link_rows,
+    outcome_facts,
+    rejected_lines,
+    sorted_out,
+    stated_facts,
+)
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
-from idmerge.cli.messages import labelled, print_lines, rows
+from idmerge.cli.messages import give, labelled, print_lines, rows
 from idmerge.cli.options import (
     FILES_HELP,
     api_option,
@@ -55,13 +67,17 @@ def _files_or_served(context: click.Context, option: click.Parameter, paths: Seq
     {FILES_HELP}
 
     Or FILE is one journal, or the directory of idmerge serve, which may run: links stand with position and
-    time, and rejected ones are those between members. With it go --as-of, --svg and --html, and with a
+    time, and rejected ones are those between members. Beside them stand further copies of a link, the pairs
+    of IDs that are kept apart, and what was taken back. With it go --as-of, --svg and --html, and with a
     directory --project.
+
+    Of a long list the first {LISTED} rows are printed; --all and --json have all.
 
     \b
     Example:
       idmerge show user-1013 events.ndjson
       idmerge show '$device:8f14e45f-ceea-467f-a7e6-0f3b1a2c9d10' events.ndjson.gz
+      idmerge show user-1013 ids.idmerge --all
       idmerge show user-1013 ids.idmerge --as-of 2026-11-25T09:30 --html user.html
     """,
 )
@@ -74,6 +90,7 @@ def _files_or_served(context: click.Context, option: click.Parameter, paths: Seq
     help="Who was who before this position, or by what was committed at this time (ISO 8601; UTC if it "
     "names no zone).",
 )
+@click.option("--all", "whole", is_flag=True, help=f"List everything, not only the first {LISTED} of each.")
 @picture_options
 @project_option
 @dialect_options
@@ -86,6 +103,7 @@ def show(  # noqa: PLR0913 - click hands over each option
     distinct_id: str,
     files: Sequence[str],
     as_of: int | datetime | None,
+    whole: bool,
     svg_file: str | None,
     html_file: str | None,
     project: str | None,
@@ -94,9 +112,10 @@ def show(  # noqa: PLR0913 - click hands over each option
     policy: Policy,
 ) -> None:
     """Show one cluster; the help says more."""
+    most = None if whole else LISTED
     if any(is_journal(path) or is_served(path) for path in files):
         _check_alone(files)
-        _show_journal(distinct_id, journal_at(files[0], project), as_of, svg_file, html_file)
+        _show_journal(distinct_id, journal_at(files[0], project), as_of, svg_file, html_file, most=most)
         return
     check_project_has_directory(project, files[0])
     if as_of is not None or svg_file or html_file:
@@ -112,7 +131,18 @@ def show(  # noqa: PLR0913 - click hands over each option
         raise UnknownIdError(f"{distinct_id!r} is not known: no link or event in the files names it")
     members = resolver.members(distinct_id)
     links = _touching(frozenset(members), files, sources, Resolver(policy, canonical), spelling)
-    print_lines(_answer(resolver.resolve(distinct_id), members, links))
+    canonical_id = resolver.resolve(distinct_id)
+    give(
+        {
+            **_cluster_facts(canonical_id, members),
+            "links": [_link_facts(link) for link in links if link.outcome.accepted],
+            "rejected": [_link_facts(link) for link in links if not link.outcome.accepted],
+            "copies": [],
+            "kept_apart": [],
+            "taken_back": [],
+        },
+        _answer(canonical_id, members, links, most),
+    )
 
 
 def _check_alone(files: Sequence[str]) -> None:
@@ -121,27 +151,56 @@ def _check_alone(files: Sequence[str]) -> None:
     check_rules_are_left_out()
 
 
-def _show_journal(
-    distinct_id: str, path: str, as_of: int | datetime | None, svg_file: str | None, html_file: str | None
+def _show_journal(  # noqa: PLR0913 - a moment and the outputs
+    distinct_id: str,
+    path: str,
+    as_of: int | datetime | None,
+    svg_file: str | None,
+    html_file: str | None,
+    *,
+    most: int | None,
 ) -> None:
     check_drawing(path, svg_file, html_file)
     with working("opening") as work, opened_to_read(path, as_of) as resolver:
         work.begin("looking for links")
         cluster = cluster_of(resolver, distinct_id)
-        # An earlier moment may lie within a batch, whose rest is not separable.
-        rejected = resolver.why_not(distinct_id, distinct_id) if as_of is None else []
-    print_lines(_journal_answer(cluster, rejected))
+        stated = sorted_out(resolver.statements(distinct_id), cluster.links)
+        rejected = resolver.why_not(distinct_id, distinct_id) if svg_file or html_file else []
+    facts = {
+        **_cluster_facts(cluster.canonical, cluster.members),
+        "links": [*map(link_facts, cluster.links)],
+        **stated_facts(stated),
+    }
+    give(facts, _journal_answer(cluster, stated, most))
     title = f"The cluster of {shortened(cluster.canonical)}: {counted(len(cluster.members), 'ID')}"
     draw(lambda: graph_of(title, [cluster], rejected=rejected, requested=(distinct_id,)), svg_file, html_file)
 
 
-def _journal_answer(cluster: Cluster, rejected: Sequence[RecordedLink]) -> Iterator[str]:
-    yield from _head(cluster.canonical, cluster.members)
-    yield labelled("links", f"{counted(len(cluster.links), 'link')} built the cluster")
-    yield from link_rows(cluster.links)
-    if rejected:
-        yield labelled("rejected", f"{counted(len(rejected), 'link')} between its members")
-        yield from rejected_rows(rejected)
+def _journal_answer(cluster: Cluster, stated: Stated, most: int | None) -> Iterator[str]:
+    links = cluster.links
+    yield from _head(cluster.canonical, cluster.members, most)
+    yield labelled("links", f"{counted(len(links), 'link')} built the cluster{cut_off(len(links), most)}")
+    yield from link_rows(links[:most])
+    yield from copies_lines(stated.copies, most)
+    if stated.rejected:
+        yield from rejected_lines(stated.rejected, "between its members", most)
+    yield from act_lines(stated, most)
+
+
+def _cluster_facts(canonical: str, members: Sequence[str]) -> dict[str, Any]:
+    return {"canonical_id": canonical, "cluster_size": len(members), "members": [*members]}
+
+
+def _link_facts(link: JudgedLink) -> dict[str, Any]:
+    return {
+        "file": link.path,
+        "line": link.line,
+        "kind": link.kind.name.lower(),
+        "first": link.first,
+        "second": link.second,
+        **outcome_facts(link.outcome),
+        "failure_reason": link.failure_reason,
+    }
 
 
 def _scanned(
@@ -186,23 +245,29 @@ def _touching(
     return touching
 
 
-def _answer(canonical: str, members: Sequence[str], links: Sequence[JudgedLink]) -> Iterator[str]:
+def _answer(
+    canonical: str, members: Sequence[str], links: Sequence[JudgedLink], most: int | None
+) -> Iterator[str]:
     built = [link for link in links if link.outcome.accepted]
     rejected = [link for link in links if not link.outcome.accepted]
-    yield from _head(canonical, members)
+    yield from _head(canonical, members, most)
     merged = sum(link.outcome is Outcome.MERGED for link in built)
     repeated = f", {len(built) - merged} changed nothing" if len(built) > merged else ""
-    yield labelled("links", f"{counted(merged, 'link')} built the cluster{repeated}")
-    yield from _rows(built)
+    yield labelled(
+        "links", f"{counted(merged, 'link')} built the cluster{repeated}{cut_off(len(built), most)}"
+    )
+    yield from _rows(built[:most])
     if rejected:
-        yield labelled("rejected", f"{counted(len(rejected), 'link')} named a member")
-        yield from _rows(rejected)
+        named = f"{counted(len(rejected), 'link')} named a member{cut_off(len(rejected), most)}"
+        yield labelled("rejected", named)
+        yield from _rows(rejected[:most])
 
 
-def _head(canonical: str, members: Sequence[str]) -> Iterator[str]:
+def _head(canonical: str, members: Sequence[str], most: int | None) -> Iterator[str]:
     yield labelled("canonical", printable(canonical))
-    yield labelled("members", f"{counted(len(members), 'ID')}, in the order in which they became known")
-    for member in members:
+    order = f"in the order in which they became known{cut_off(len(members), most)}"
+    yield labelled("members", f"{counted(len(members), 'ID')}, {order}")
+    for member in members[:most]:
         yield f"  {printable(member)}"
 
 

@@ -18,7 +18,7 @@ from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import check_no_journal, opened_to_read
 from idmerge.cli.link_notes import RejectedLinks
 from idmerge.cli.malformed import MalformedLines, list_malformed_option
-from idmerge.cli.messages import labelled, print_lines, tell_note
+from idmerge.cli.messages import labelled, sum_up, tell_note
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
     api_option,
@@ -48,7 +48,7 @@ from idmerge.cli.progress import in_order, progress, total_size
 from idmerge.cli.sections import command
 from idmerge.cli.served import project_option
 from idmerge.cli.served_events import served_events
-from idmerge.cli.summary import Run, links_lines
+from idmerge.cli.summary import Run, links_facts, links_lines, run_facts
 from idmerge.files import BadLine, sampled
 from idmerge.stitching.writing import PARTITIONS, SUFFIXES, check_output, write_to_stream
 
@@ -196,7 +196,18 @@ def stitch(  # noqa: PLR0913 - click hands over each option
         links.tell_ids(sample)
     taken = resolver.position if isinstance(resolver, DurableResolver) else run.outcomes.total()
     tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
-    print_lines(_summary(run, resolver, events, count, output), err=True)
+    facts = {
+        **run_facts(run),
+        **links_facts(run.outcomes),
+        "ids": len(resolver),
+        "clusters": resolver.cluster_count,
+        "duplicates": events.duplicates,
+        "without_time": events.without_time,
+        "rows": count,
+        "columns": len(events.column_names),
+        "output": None if is_stdout else output,
+    }
+    sum_up(facts, _summary(run, resolver, events, count, output), beside_data=is_stdout)
 
 
 def _checked_suffix(output: str, partition_by: str | None) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idmerge._formatting import counted, links_and_acts, printable
 from idmerge._naming import is_journal_url, named
 from idmerge.cli.completion import FILE
-from idmerge.cli.messages import labelled, print_lines, tell
+from idmerge.cli.messages import give, is_json, labelled, print_lines, tell
 from idmerge.cli.options import JOURNAL_HELP, journal_argument
 from idmerge.cli.output import check_outputs
 from idmerge.cli.progress import progress, working
@@ -59,16 +59,19 @@ def verify(*, path: str, new: str | None) -> None:
         check_outputs([path], {"--salvage": new})
     with progress("checking", _size(path), then="checking") as bar:
         verdict = verdict_on(path, lambda batch: bar.advance(_size_of(batch)))
-    print_lines(_answer(verdict))
+    if not is_json():
+        print_lines(_answer(verdict))
     if verdict.damage is None:
         if new:
             tell(f"{named(new)} was not written, for there is nothing to salvage")
-        return
-    if new:
+    elif new:
         with working(f"writing {named(new)}"):
             salvage(path, new, verdict)
         tell(f"{named(new)} was written: {counted(verdict.batches, 'batch', 'batches')}")
-    raise JournalError(verdict.damage)
+    if is_json():
+        give(_facts(verdict, new))
+    if verdict.damage is not None:
+        raise JournalError(verdict.damage)
 
 
 def _size(path: str) -> int | None:
@@ -83,6 +86,18 @@ def _size(path: str) -> int | None:
 
 def _size_of(batch: Batch) -> int:
     return len(batch.texts) + len(batch.block)
+
+
+def _facts(verdict: Verdict, new: str | None) -> dict[str, Any]:
+    return {
+        "whole": verdict.damage is None,
+        "damage": verdict.damage,
+        "batches": verdict.batches,
+        "positions": verdict.position,
+        "ids": verdict.ids,
+        "offsets": dict(verdict.offsets),
+        "salvaged": named(new) if new and verdict.damage is not None else None,
+    }
 
 
 def _answer(verdict: Verdict) -> Iterator[str]:

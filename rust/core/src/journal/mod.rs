@@ -8,7 +8,7 @@
 //! - [`restore`]: a resolver made again from its journal.
 //! - [`replay`]: steps judged again. [`past`]: the same beside a resolver that goes on.
 //! - [`retract`]: links and acts taken back. [`retractions`]: all retractions so far.
-//! - [`explain`]: the links behind a cluster.
+//! - [`explain`]: the links behind a cluster. [`statements`]: all that is stated about it.
 //! - [`change_feed`]: changed canonical IDs since a position.
 //! - [`checkpoint`]: a resolver's arrays as bytes.
 //!
@@ -42,6 +42,7 @@ pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod retract;
 pub(crate) mod retractions;
+pub(crate) mod statements;
 
 /// The longest text, in bytes, of an ID that a journal takes: the two of a step stand in one block,
 /// and no database keeps a gigabyte in one value.
@@ -146,14 +147,6 @@ impl JournaledResolver {
         match &mut self.unwritten {
             None => self.resolver.keep_apart(ids),
             Some(unwritten) => self.resolver.keep_apart_recorded(ids, &mut unwritten.record),
-        }
-    }
-
-    /// Forgets a known ID; see [`Resolver::forget`].
-    pub fn forget(&mut self, id: Id) -> Result<(), Error> {
-        match &mut self.unwritten {
-            None => self.resolver.forget(id),
-            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record),
         }
     }
 

@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use crate::arch::prefetch;
 use crate::clusters::forest::{Clusters, Forest, Node, Nodes};
 use crate::clusters::judge::{Rules, State};
+use crate::error::Error;
 use crate::ids::id::Id;
 use crate::ids::interner::Interner;
 use crate::ids::key::Text;
@@ -190,6 +191,20 @@ impl JournaledResolver {
     ) -> Result<Past, Damage> {
         let retracted = self.retractions.in_effect_at(u64::MAX);
         self.look_back(steps, (&retracted, self.position()), history, watch)
+    }
+
+    /// Forgets a known ID and returns the changes of canonical IDs; see [`Resolver::forget`].
+    pub fn forget(&mut self, id: Id) -> Result<Vec<Change>, Error> {
+        let before = self.canonical(id);
+        match &mut self.unwritten {
+            None => self.resolver.forget(id)?,
+            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record)?,
+        }
+        if before != id {
+            return Ok(Vec::new());
+        }
+        let members = self.members(id).into_iter();
+        Ok(self.changes(members, |_| before, |member| self.canonical(member)))
     }
 
     /// Returns the IDs whose canonical ID in `new` is another one than now.

@@ -4,13 +4,35 @@
 
 use std::sync::atomic::Ordering;
 
-use idmerge_core::NotApart;
+use idmerge_core::{Change, NotApart};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::columns::IdText;
 use crate::errors::{Failure, KeptApartError};
-use crate::resolver::{Resolver, known_text, unicode, unknown};
+use crate::resolver::{Core, Resolver, known_text, unicode, unknown};
+use crate::tables::Table;
+
+impl Resolver {
+    /// Forgets a known ID and returns what `answer` makes of the changed canonical IDs.
+    fn forget_known<T>(
+        &self,
+        distinct_id: &IdText<'_>,
+        answer: impl FnOnce(&Core, &[Change]) -> Result<T, Failure>,
+    ) -> PyResult<T> {
+        let py = distinct_id.py();
+        let text = known_text(distinct_id)?;
+        let changes = {
+            let _turn = self.turn(py)?;
+            self.renew_era();
+            let mut core = self.write(py)?;
+            let found = core.get(text);
+            let changes = found.map(|id| core.forget(id)).transpose().map_err(Failure::from)?;
+            changes.map(|changes| answer(&core, &changes)).transpose()?
+        };
+        changes.ok_or_else(|| unknown(distinct_id))
+    }
+}
 
 #[pymethods]
 impl Resolver {
@@ -48,19 +70,13 @@ impl Resolver {
 
     /// Forget a known ID.
     fn forget(&self, distinct_id: IdText<'_>) -> PyResult<()> {
-        let py = distinct_id.py();
-        let text = known_text(&distinct_id)?;
-        let is_known = {
-            let _turn = self.turn(py)?;
-            self.renew_era();
-            let mut core = self.write(py)?;
-            let found = core.get(text);
-            if let Some(id) = found {
-                core.forget(id).map_err(Failure::from)?;
-            }
-            found.is_some()
-        };
-        if is_known { Ok(()) } else { Err(unknown(&distinct_id)) }
+        self.forget_known(&distinct_id, |_, _| Ok(()))
+    }
+
+    /// Forget a known ID, and return what canonical IDs change.
+    #[pyo3(name = "_forget_changing")]
+    fn forget_changing(&self, distinct_id: IdText<'_>) -> PyResult<Table> {
+        self.forget_known(&distinct_id, |core, changes| Table::changes(core, changes, core.position()))
     }
 
     /// Refuse every call that would change something from now on, for this reason.

@@ -5,7 +5,7 @@
 
 use std::sync::PoisonError;
 
-use idmerge_core::{ChangeFeed, Edge, Id, JudgedLink};
+use idmerge_core::{ChangeFeed, Edge, Id, JudgedLink, Statement};
 use idmerge_events::journal_blocks::StepBlock;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -19,6 +19,16 @@ use crate::tables::Table;
 
 /// A link as Python gets it: kind, first and second ID (None if forgotten), position, outcome.
 type LinkFields = (u8, Option<String>, Option<String>, u64, u8);
+
+/// A statement as Python gets it: code, first and second ID (None if forgotten), outcome, count,
+/// the first positions, and those of their retractions.
+type StatementFields = (u8, Option<String>, Option<String>, Option<u8>, u64, Vec<u64>, Vec<u64>);
+
+fn statement_fields(core: &Core, one: Statement) -> StatementFields {
+    let Statement { code, ids, outcome, count, positions, taken_back_by } = one;
+    let [first, second] = ids.map(|id| core.named(id).map(|text| text.as_str().to_owned()));
+    (code, first, second, outcome.map(|outcome| outcome as u8), count, positions, taken_back_by)
+}
 
 fn link_fields(core: &Core, edge: &Edge, outcome: u8) -> LinkFields {
     let [first, second] = edge.ids.map(|id| core.named(id).map(|text| text.as_str().to_owned()));
@@ -176,6 +186,31 @@ impl Resolver {
             Ok::<_, Failure>(rejected)
         });
         Ok(links?)
+    }
+
+    /// Return what a journal states about the cluster of one ID, or about those of two, given its
+    /// blocks of steps.
+    #[pyo3(name = "_statements")]
+    fn statements(
+        &self,
+        a: IdText<'_>,
+        b: IdText<'_>,
+        blocks: Vec<PyBackedBytes>,
+    ) -> PyResult<Vec<StatementFields>> {
+        let py = a.py();
+        let (from, to) = (known_text(&a)?, known_text(&b)?);
+        for id in [&a, &b] {
+            self.require(id)?;
+        }
+        let statements = py.detach(|| {
+            let blocks = read_steps(&blocks)?;
+            let _turn = self.turn.take_detached();
+            let core = self.read_detached()?;
+            let (Some(a), Some(b)) = (core.get(from), core.get(to)) else { return Ok(Vec::new()) };
+            let found = core.statements([a, b], blocks.iter().map(StepBlock::steps))?;
+            Ok::<_, Failure>(found.into_iter().map(|one| statement_fields(&core, one)).collect())
+        });
+        Ok(statements?)
     }
 
     /// Return the links in a journal's block of steps that begins at ``position``, as they were

@@ -1,0 +1,125 @@
+"""Answers of a resolver about its journal: what changed, and what joined its IDs or did not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idmerge.errors import PositionError, SealedError
+from idmerge.journal.committing import CommittingResolver
+from idmerge.journal.forks import check_process
+from idmerge.journal.protocol import MEMORY
+from idmerge.recorded import RecordedLink, Statement, recorded, stated
+
+if TYPE_CHECKING:
+    from idmerge import _core
+    from idmerge._ids import AnyId
+
+
+class ExplainingResolver(CommittingResolver):
+    """The part of a `DurableResolver` that answers about its journal; that class makes it."""
+
+    __slots__ = ("_keeps_history", "_process")
+
+    _keeps_history: bool
+    _process: int
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            if self._journal.name != MEMORY:
+                check_process(self._journal.name, self._process)
+            raise SealedError(f"{self._journal.name} is closed")
+
+    def _blocks(self, start: int = 0) -> list[bytes]:
+        self._settle_doubt()
+        return self._journal.blocks(start, 0 if self._batch is None else self._batch.number + 1)
+
+    def changes(self, since: int) -> _core.Table:
+        """Return which IDs have another canonical ID now than at the position ``since``.
+
+        Returns:
+            A table of ``distinct_id``, ``old_canonical_id`` (null if that ID was forgotten),
+            ``new_canonical_id`` (utf8) and ``position`` (int64, the position as of which it is so),
+            one row an ID; an ID that is not known at one of the two moments stands for itself
+            there. Applied to a mapping as of ``since``, it gives the mapping as of ``position``. A
+            forgotten ID is in no row: erase it from every copy of the mapping too.
+
+        Raises:
+            PositionError: ``since`` lies ahead, or is negative.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     changed = r.changes(since=0).to_pydict()
+            >>> changed["distinct_id"], changed["new_canonical_id"], changed["position"]
+            (['crm-17'], ['ana'], [1])
+        """
+        with self._guard:
+            if not isinstance(since, int):
+                raise TypeError(f"since must be a position, got {since!r}")
+            if not 0 <= since <= self.position:
+                raise PositionError(f"since must be between 0 and {self.position}, got {since}")
+            self._settle_doubt()
+            return self._changes(self._blocks(self._feed_start(since)))
+
+    def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
+        """Return why two IDs are one person, as `Resolver.explain`, with times of commits.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     for link in r.explain("ana", "crm-17"):
+            ...         print(link.position, link.kind, link.time is not None)
+            0 MERGE True
+        """
+        with self._guard:
+            self._check_open()
+            self._settle_if_possible()  # It says when each link was committed.
+            blocks = None if self._keeps_history else self._blocks()
+            links = self._explain(a, b, blocks)
+            return None if links is None else recorded(links, self._times.of)
+
+    def why_not(self, a: AnyId, b: AnyId) -> list[RecordedLink]:
+        """Return the rejected links between the clusters of two IDs, in their order.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.alias("crm-17", "ana"), r.alias("crm-17", "ben"), r.commit()
+            ...     print([(link.position, link.outcome.name) for link in r.why_not("ana", "ben")])
+            [(1, 'ALIAS_TAKEN')]
+        """
+        with self._guard:
+            return recorded(self._why_not(a, b, self._blocks()), self._times.of)
+
+    def statements(self, a: AnyId, b: AnyId | None = None) -> list[Statement]:
+        """Return what the journal states about the cluster of ``a``, equal statements as one.
+
+        These are the links within the cluster, whatever their outcome; the pairs of IDs that keep
+        it apart from others; and what was taken back and names a member. If ``b`` is in another
+        cluster, they are the links and the pairs between the two instead, and what was taken back
+        in either.
+
+        Returns:
+            The statements in the order of their first positions. A link that was sent twice is one
+            statement with two positions, or two where the outcomes differ: MERGED, then UNCHANGED.
+
+        Raises:
+            UnknownIdError: ``a`` or ``b`` is not known.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.merge("ana", "ben"), r.commit()
+            ...     _ = r.retract(1), r.keep_apart("ana", "ben"), r.commit()
+            ...     for one in r.statements("ana"):
+            ...         print(one.kind, one.second, one.positions, one.taken_back_by)
+            MERGE crm-17 (0,) ()
+            MERGE ben (1,) (2,)
+            None ben (3,) ()
+        """
+        with self._guard:
+            self._check_open()
+            found = self._statements(a, a if b is None else b, self._blocks())
+            return stated(found, self._times.of)

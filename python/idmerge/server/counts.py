@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from idmerge.server.writing.calls import BATCHES, PREFIX, TYPES
@@ -73,41 +74,42 @@ class Counts:
         >>> record = Record("shop", "events", "track", 0, b'{"event": "View"}\n')
         >>> counts.add("/collect/", Handled(Answer(200), [record]))
         >>> counts.add("/wp-login.php", Handled(Answer(404)))
-        >>> counts.requests
+        >>> dict(counts.requests)
         {('track', 200): 1, ('other', 404): 1}
-        >>> counts.items
+        >>> dict(counts.items)
         {('shop', 'track', 'admitted'): 1}
     """
 
     def __init__(self) -> None:
         self.started = time.time()
         """The moment of the start, in seconds since 1970."""
-        self.requests: dict[tuple[str, int], int] = {}
+        self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         """Requests by route and status."""
-        self.items: dict[tuple[str, str, str], int] = {}
+        self.items: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         """Items by project, route and whether they were ``admitted`` or ``refused``."""
         self.connections: Sized = ()
         """The connections that are open."""
-        self._routes = {f"{PREFIX}{name}": f"{PREFIX}{name}" for name in (*TYPES, *BATCHES)}
+        self._routes: dict[str, str] = {}
+        self.tell_apart({f"{PREFIX}{name}": f"{PREFIX}{name}" for name in (*TYPES, *BATCHES)})
 
     def tell_apart(self, routes: Mapping[str, str]) -> None:
         """Count requests by these routes under the names that they map to; others are `OTHER`."""
-        self._routes |= routes
+        for route, name in routes.items():
+            self._routes |= dict.fromkeys((f"/{route}", f"/{route}/"), name)
 
     def add(self, path: str, done: Handled) -> None:
         """Count a request that is answered, and the items that it brought."""
-        key = (self._route(path), done.answer.status)
-        self.requests[key] = self.requests.get(key, 0) + 1
-        result = "refused" if done.answer.status in NOTHING_KEPT else "admitted"
-        for record in done.records:
-            self._add_items(record.project, key[0], result, record.lines.count(b"\n"))
-        if done.refused:
-            self._add_items(done.refused_by, key[0], "refused", done.refused)
+        answer, records, refused, refused_by = done
+        route = self._routes.get(path) or self._other(path)
+        self.requests[route, answer.status] += 1
+        if records:
+            result = "refused" if answer.status in NOTHING_KEPT else "admitted"
+            for record in records:
+                self.items[record.project, route, result] += record.lines.count(b"\n")
+        if refused:
+            self.items[refused_by, route, "refused"] += refused
 
-    def _route(self, path: str) -> str:
+    def _other(self, path: str) -> str:
+        """Return the route of a path that is not spelt as one."""
         route = path.strip("/")
-        return self._routes.get(route) or (ONE_ID if route.startswith(ONE_ID) else OTHER)
-
-    def _add_items(self, project: str, route: str, result: str, count: int) -> None:
-        key = (project, route, result)
-        self.items[key] = self.items.get(key, 0) + count
+        return self._routes.get(f"/{route}") or (ONE_ID if route.startswith(ONE_ID) else OTHER)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
     from idmerge.server.directory import Project
-    from idmerge.server.log.log import Then
+    from idmerge.server.log.appends import Then
     from idmerge.server.log.records import Record
     from idmerge.server.pipeline import Lag
     from idmerge.server.store.forgetting import Forgotten

@@ -25,20 +25,20 @@ import os
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from idmerge._naming import named
 from idmerge.errors import BusyError, JournalError, LogError
 from idmerge.files.syncing import sync_directory, sync_file
 from idmerge.journal.lock import WriterLock
 from idmerge.server.counts import Durations
+from idmerge.server.log.appends import Append, answer, settle
 from idmerge.server.log.segments import (
     MOST_BYTES,
     damage,
@@ -54,6 +54,7 @@ from idmerge.server.log.segments import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from idmerge.server.log.appends import Then
     from idmerge.server.log.records import Record
 
 SEGMENT_BYTES = 64 << 20
@@ -70,20 +71,6 @@ _SEGMENT = re.compile(r"[0-9]{20}\.log")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _OLD = os.O_RDWR | getattr(os, "O_BINARY", 0)
 _flush = getattr(os, "fdatasync", os.fsync)
-
-
-Then = Callable[[int, Exception | None], None]
-"""Called once, with the offset behind the records, or with the reason why they are not on disk."""
-
-
-class _Append(NamedTuple):
-    """An append that waits."""
-
-    records: Sequence[Record]
-    size: int
-    loop: asyncio.AbstractEventLoop | None
-    """The loop that calls ``then``; None if the thread that writes does."""
-    then: Then
 
 
 class Log:
@@ -139,7 +126,7 @@ class Log:
         self._waiting_bytes = waiting_bytes
         self._changed = threading.Condition()
         """Notified when the log has grown, or a write has failed."""
-        self._queue: list[_Append] = []
+        self._queue: list[Append] = []
         """The appends that wait to be written."""
         self._wakes: SimpleQueue[Literal["more", "end"]] = SimpleQueue()
         """An item when there are some, and one when there will be none any more."""
@@ -291,7 +278,7 @@ class Log:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        self.append_then(records, partial(_settle, future), loop)
+        self.append_then(records, partial(settle, future), loop)
         return await future
 
     def append_then(self, records: Sequence[Record], then: Then, loop: asyncio.AbstractEventLoop) -> None:
@@ -306,7 +293,7 @@ class Log:
     def append_now(self, records: Sequence[Record]) -> int:
         """Append as `append` does, for callers without an event loop."""
         future: Future[int] = Future()
-        self._enqueue(records, None, partial(_settle, future))
+        self._enqueue(records, None, partial(settle, future))
         return future.result()
 
     def _enqueue(self, records: Sequence[Record], loop: asyncio.AbstractEventLoop | None, then: Then) -> None:
@@ -324,7 +311,7 @@ class Log:
                 )
             if records:
                 self._waiting += size
-                self._queue.append(_Append(records, size, loop, then))
+                self._queue.append(Append(records, size, loop, then))
                 if loop is None:
                     self._wakes.put("more")
                 elif loop is not self._waker:
@@ -353,7 +340,7 @@ class Log:
             for roll in rolls:
                 self._roll(roll)
 
-    def _take(self, group: Sequence[_Append]) -> None:
+    def _take(self, group: Sequence[Append]) -> None:
         """Write a group, and tell those who wait for it."""
         error: Exception | None = None
         ends: list[int] = []
@@ -367,9 +354,9 @@ class Log:
             if error is None:
                 self._end = ends[-1]
             self._changed.notify_all()
-        _answer(group, ends, error)
+        answer(group, ends, error)
 
-    def _write(self, group: Sequence[_Append]) -> list[int]:
+    def _write(self, group: Sequence[Append]) -> list[int]:
         """Write and flush the appends of a group; return the offset behind each."""
         begin = offset = self._end
         last = sum(len(one.records) for one in group) - 1
@@ -568,42 +555,3 @@ def _joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
         short.append(piece)
         size += len(piece)
     yield b"".join(short)
-
-
-def _answer(group: Sequence[_Append], ends: Sequence[int], error: Exception | None) -> None:
-    """Tell those who wait, each loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Then, int]]] = {}
-    for one, end in zip(group, ends or [0] * len(group), strict=True):
-        if one.loop is None:
-            one.then(end, error)
-        else:
-            by_loop.setdefault(one.loop, []).append((one.then, end))
-    for loop, answers in by_loop.items():
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            loop.call_soon_threadsafe(_tell, answers, error, loop)
-
-
-def _tell(
-    answers: Sequence[tuple[Then, int]], error: Exception | None, loop: asyncio.AbstractEventLoop
-) -> None:
-    for then, end in answers:
-        try:
-            then(end, error)
-        except Exception as raised:  # noqa: BLE001 - of one of them, and the others have to be told
-            loop.call_exception_handler({"message": "an append has failed", "exception": raised})
-
-
-def _settle(future: asyncio.Future[int] | Future[int], end: int, error: Exception | None) -> None:
-    if future.done():  # Its caller was cancelled.
-        return
-    if error is None:
-        future.set_result(end)
-    else:
-        future.set_exception(_copy(error))
-
-
-def _copy(error: Exception) -> Exception:
-    """Return an exception that one caller can raise while others raise theirs."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return OSError(error.errno, error.strerror, error.filename)
-    return error

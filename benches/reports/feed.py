@@ -10,6 +10,7 @@ that of a scan of all files. A DIRECTORY keeps the events for another run.
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 import sys
@@ -22,7 +23,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from idmerge.server.reading.feed import MOST_EVENTS, FeedQuery, feed
+from idmerge.server.reading.feed import FEED_COLUMNS, MOST_EVENTS, FeedQuery, feed
 from idmerge.server.reading.shown import shown
 from idmerge.server.server import Server
 from idmerge.server.store.sealing import SEAL_BYTES
@@ -106,7 +107,7 @@ def filled(server: Server, events: int, ids: Mapping[tuple[int, bool], list[list
             seconds["seal"] += _timed(server.store.seal)
     server.pipeline.drain(60)
     seconds["seal"] += _timed(server.store.seal)
-    seconds["merge"] = _timed(server.store.compact)
+    seconds["merge"] = _timed(server.store.merge_due)
     return {"all": perf_counter() - began, **seconds}
 
 
@@ -116,14 +117,19 @@ def _timed(work: Any) -> float:
     return perf_counter() - began
 
 
-def scanned(server: Server, person: list[str]) -> list[dict[str, Any]]:
-    """Return a person's feed by a scan of all events."""
+def scanned(server: Server, persons: list[list[str]]) -> list[list[dict[str, Any]]]:
+    """Return the feeds of people by a scan of all events."""
     snapshot = server.events(server.projects[0].name)
-    wanted = pa.array(person)
-    tables = [table for file in snapshot.files for table in file.tables()] + list(snapshot.tail())
-    found = [table.filter(pc.is_in(table.column("distinct_id"), wanted)) for table in tables]
+    wanted = pa.array([one for person in persons for one in person])
+    sealed = (table for file in snapshot.files for table in file.tables(FEED_COLUMNS))
+    tables = itertools.chain(sealed, (table.select(FEED_COLUMNS) for table in snapshot.tail()))
+    found = (table.filter(pc.is_in(table.column("distinct_id"), wanted)) for table in tables)
     whole = pa.concat_tables([table for table in found if len(table)])
-    return list(shown(whole, server.resolver(server.projects[0].name)))
+    resolver = server.resolver(server.projects[0].name)
+    return [
+        list(shown(whole.filter(pc.is_in(whole.column("distinct_id"), pa.array(person))), resolver))
+        for person in persons
+    ]
 
 
 def in_order(events: list[dict[str, Any]]) -> list[str]:
@@ -132,20 +138,25 @@ def in_order(events: list[dict[str, Any]]) -> list[str]:
 
 
 def measured(server: Server, ids: Mapping[tuple[int, bool], list[list[str]]]) -> dict[tuple[int, bool], Any]:
-    """Return the milliseconds of feeds of each kind of people, whose answers are checked."""
+    """Return the milliseconds of feeds of each kind of people, the first of which is checked."""
     project = server.projects[0].name
     times: dict[tuple[int, bool], Any] = {}
+    firsts, feeds = [], []
     for kind, persons in ids.items():
-        drawn = random.Random(3).sample(persons, min(ASKED, len(persons)))
-        taken = []
-        for number, person in enumerate(drawn):
+        taken, count = [], 0
+        for number, person in enumerate(random.Random(3).sample(persons, min(ASKED, len(persons)))):
             began = perf_counter()
             query = FeedQuery([person[-1]], None, MOST_EVENTS)
             found = feed(server.events(project), server.resolver(project), None, query)
             taken.append(1000 * (perf_counter() - began))
-            if not number and in_order(found) != in_order(scanned(server, person)):
-                raise AssertionError(f"the feed of {person[-1]} is not what a scan finds")
-        times[kind] = (statistics.median(taken), max(taken), len(found))
+            if not number:
+                count = len(found)
+                firsts.append(person)
+                feeds.append(found)
+        times[kind] = (statistics.median(taken), max(taken), count)
+    for person, found, expected in zip(firsts, feeds, scanned(server, firsts), strict=True):
+        if in_order(found) != in_order(expected):
+            raise AssertionError(f"the feed of {person[-1]} is not what a scan finds")
     return times
 
 
@@ -155,6 +166,7 @@ def report(events: int, directory: Path) -> dict[str, Any]:
     ids = people(max(200, events // 13))
     with Server(directory) as server:
         took = filled(server, events, ids) if is_new else None
+        server.store.merge_due()
         files = server.store.files(server.projects[0].name).all
         size = sum(file.path.stat().st_size for file in files)
         rows = sum(file.rows for file in files)

@@ -258,6 +258,19 @@ def test_what_a_reader_has_begun_stays_as_it_was(tmp_path: Path) -> None:
         assert server.log.beginning > begin
 
 
+def test_small_files_are_merged_while_nothing_else_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "POLL", 0.01)
+    with Server(tmp_path) as server:
+        came = list(grown(server, [("seal", record([event])) for event in some_views(2)]))
+        end = time.monotonic() + PATIENCE
+        while len(server.store.files("main").all) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert in_order(exported_by(server)) == in_order(expected(came))
+
+
 def test_little_is_sealed_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealing, "POLL", 0.01)
     with Server(tmp_path, seal_after=0.05) as server:

@@ -23,6 +23,7 @@ from idmerge.server.http.requests import MAX_FIELDS, TooLongError
 from idmerge.server.reading.exporting import Days, Stored, days_of, limit_of, of_time
 from idmerge.server.reading.shown import shown
 from idmerge.server.store.columns import SCHEMA
+from idmerge.server.store.index import hashes_of
 from idmerge.server.store.sealing import without_repeated
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ MOST_EVENTS = 10_000
 """Events of an answer, at most, and if a request states no limit."""
 MOST_IDS = 1000
 """IDs that a request may ask for; those of their clusters are not counted."""
-_COLUMNS = [name for name in SCHEMA.names if name != "canonical_id"]
+FEED_COLUMNS = [name for name in SCHEMA.names if name != "canonical_id"]
+"""The columns of events that are shown."""
 
 
 class FeedQuery(NamedTuple):
@@ -99,14 +101,15 @@ def feed(snapshot: Stored, resolver: Resolver, zone: str | None, query: FeedQuer
 def _sent_under(snapshot: Stored, ids: Sequence[str]) -> Iterator[pa.Table]:
     """Yield the events that were sent under some IDs."""
     wanted = pa.array(ids, pa.string())
-    sealed = (table for file in snapshot.files for table in file.of(ids, wanted))
+    hashes = hashes_of(ids)
+    sealed = (table for file in snapshot.files for table in file.of(hashes, wanted))
     tail = (table.filter(pc.is_in(table.column("distinct_id"), wanted)) for table in snapshot.tail())
-    return (table.select(_COLUMNS) for table in itertools.chain(sealed, tail) if len(table))
+    return (table.select(FEED_COLUMNS) for table in itertools.chain(sealed, tail) if len(table))
 
 
 def _newest(tables: Iterable[pa.Table], limit: int) -> pa.Table:
     """Return the last events by time, in its order; of equal times those that came last."""
-    kept: list[pa.Table] = [SCHEMA.empty_table().select(_COLUMNS)]
+    kept: list[pa.Table] = [SCHEMA.empty_table().select(FEED_COLUMNS)]
     for table in tables:
         kept.append(table)
         if sum(map(len, kept)) > 2 * limit:

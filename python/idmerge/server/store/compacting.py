@@ -23,8 +23,13 @@ RUN = 8
 """Files that are merged."""
 
 
-def due(files: Sequence[SealedFile]) -> Sequence[SealedFile]:
-    """Return files side by side that are to become one; none if there is no need."""
+def due(files: Sequence[SealedFile], *, at_any_rate: bool = False) -> Sequence[SealedFile]:
+    """Return files side by side that are to become one; none if there is no need.
+
+    Args:
+        files: Files in the order of the log.
+        at_any_rate: Whether all are wanted that one file can have.
+    """
     for start in range(len(files)):
         run: list[SealedFile] = []
         size, is_full = 0, False
@@ -34,6 +39,8 @@ def due(files: Sequence[SealedFile]) -> Sequence[SealedFile]:
                 break
             run.append(file)
             size += file.size
+        if len(run) > 1 and at_any_rate:
+            return run
         if len(run) > 1 and (is_full or len(run) == RUN) and 2 * max(one.size for one in run) <= size:
             return run
     return ()

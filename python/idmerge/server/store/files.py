@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 GROUP = 2048
 """Rows of a row group: as many are read for one event."""
 GROUPS_AT_ONCE = 8
@@ -102,30 +104,27 @@ class SealedFile:
         """Return all events."""
         return pa.concat_tables([SCHEMA.empty_table(), *self.tables()])
 
-    def of(self, ids: Sequence[str], wanted: pa.Array[Any]) -> Iterator[pa.Table]:
-        """Yield the events that were sent under some IDs, given as texts and as a column."""
-        groups: dict[int, list[tuple[int, int]]] = {}
-        for row, count in indexes.ranges_of(self.index, ids):
-            last = row + count
-            while row < last:
-                group = row // self._group
-                until = min(last, (group + 1) * self._group)
-                groups.setdefault(group, []).append((row - group * self._group, until - row))
-                row = until  # noqa: PLW2901 - the rest of the range
-        numbers = sorted(groups)
-        for start in range(0, len(numbers), GROUPS_AT_ONCE):
-            some = numbers[start : start + GROUPS_AT_ONCE]
-            table, base, parts = self._read(some), 0, []
-            for number in some:
-                parts += [table.slice(base + row, count) for row, count in groups[number]]
-                base += self._metadata.row_group(number).num_rows
-            found = pa.concat_tables(parts)
+    def of(self, hashes: NDArray[np.uint64], wanted: pa.Array[Any]) -> Iterator[pa.Table]:
+        """Yield the events that were sent under some IDs, given these as hashes and as a column."""
+        ranges = indexes.ranges_of(self.index, hashes)
+        groups = sorted(
+            {group for first, end in ranges for group in range(first // self._group, -(-end // self._group))}
+        )
+        for start in range(0, len(groups), GROUPS_AT_ONCE):
+            some = groups[start : start + GROUPS_AT_ONCE]
+            table = self._read(some)
+            rows = np.concatenate([np.arange(self._group) + group * self._group for group in some])
+            firsts = np.array([first for first, _ in ranges])
+            ends = np.array([end for _, end in ranges])
+            rows = rows[: len(table)]  # The last group of the file may be shorter, and it is the last.
+            is_within = rows < ends[np.searchsorted(firsts, rows, "right") - 1]
+            found = table.filter(pa.array(is_within & (rows >= firsts[0])))
             yield found.filter(pc.is_in(found.column("distinct_id"), wanted))
 
     def holds(self, distinct_id: str) -> bool:
         """Return whether an event was sent under an ID."""
-        wanted = pa.array([distinct_id])
-        return any(len(found) for found in self.of([distinct_id], wanted))
+        found = self.of(indexes.hashes_of([distinct_id]), pa.array([distinct_id]))
+        return any(map(len, found))
 
     def _read(self, groups: Iterable[int], columns: list[str] | None = None) -> pa.Table:
         file = pq.ParquetFile(self._source, metadata=self._metadata)

@@ -42,10 +42,10 @@ def index_of(senders: Any) -> NDArray[np.uint64]:
 
     Examples:
         >>> import pyarrow as pa
-        >>> from idmerge.server.store.index import index_of, ranges_of
-        >>> index = index_of(pa.array(["ana", "ana", "ben", None]))
-        >>> ranges_of(index, ["ana", "ben", "eve"])
-        [(0, 2), (2, 1)]
+        >>> from idmerge.server.store.index import hashes_of, index_of, ranges_of
+        >>> index = index_of(pa.array(["ana", "ana", "ben", "eve", "zoe", None]))
+        >>> ranges_of(index, hashes_of(["ana", "ben", "zoe", "nobody"]))
+        [(0, 3), (4, 5)]
     """
     compute: Any = pc
     runs = compute.run_end_encode(senders, run_end_type=pa.int64())
@@ -66,17 +66,28 @@ def index_of(senders: Any) -> NDArray[np.uint64]:
     return np.stack([found[order], places[order]])
 
 
-def ranges_of(index: NDArray[np.uint64], ids: Iterable[str]) -> list[tuple[int, int]]:
-    """Return the first row and the number of rows that IDs may have, in the order of the rows."""
-    hashes = np.unique(np.array([hash_of(one) for one in ids], np.uint64))
+def hashes_of(ids: Iterable[str]) -> NDArray[np.uint64]:
+    """Return the hashes of IDs, each once, ascending."""
+    return np.unique(np.array([hash_of(one) for one in ids], np.uint64))
+
+
+def ranges_of(index: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:
+    """Return the first and the last row, exclusively, of the IDs with some hashes, in their order.
+
+    Ranges side by side are one.
+    """
     begins = np.searchsorted(index[0], hashes, "left")
     ends = np.searchsorted(index[0], hashes, "right")
-    places = [
-        int(place)
-        for begin, end in zip(begins, ends, strict=True)
-        for place in index[1, int(begin) : int(end)]
-    ]
-    return [(place >> _HALF, place & (1 << _HALF) - 1) for place in sorted(places)]
+    found = zip(begins.tolist(), ends.tolist(), strict=True)
+    places = np.concatenate([np.array([], np.uint64), *(index[1, begin:end] for begin, end in found)])
+    ranges: list[tuple[int, int]] = []
+    for place in np.sort(places).tolist():
+        first = place >> _HALF
+        end = first + (place & (1 << _HALF) - 1)
+        if ranges and ranges[-1][1] == first:
+            first, _ = ranges.pop()
+        ranges.append((first, end))
+    return ranges
 
 
 def read(path: Path) -> NDArray[np.uint64]:

@@ -173,7 +173,7 @@ class Store:
         with self.working:
             self.drop()
         if self.pipeline.lag().bytes == 0:
-            self.compact(most=1)
+            self.merge_due(most=1)
 
     def seal(self) -> None:
         """Seal all that is applied and committed, and drop what the log need not have any more.
@@ -216,15 +216,23 @@ class Store:
         needed = [] if self.tail.needed is None else [self.tail.needed - 1]
         self.log.drop(min([self.pipeline.needed, self.place, *places, *needed]))
 
-    def compact(self, most: int | None = None) -> None:
-        """Merge small files that are side by side, up to ``most`` times.
+    def compact(self) -> None:
+        """Merge the sealed files, as far as one can have their events.
+
+        Raises:
+            OSError: A file could not be written; nothing is lost.
+        """
+        self.merge_due(at_any_rate=True)
+
+    def merge_due(self, most: int | None = None, *, at_any_rate: bool = False) -> None:
+        """Merge files that are due, at most so often, or all as far as one can have their events.
 
         Raises:
             OSError: A file could not be written; nothing is lost.
         """
         with self.working:
             for name, files in self._files.items():
-                while (most is None or most > 0) and (run := due(files.all)):
+                while (most is None or most > 0) and (run := due(files.all, at_any_rate=at_any_rate)):
                     events = named_now(merged(run), self.pipeline.resolver(name))
                     files.replace(run, without_repeated(events))
                     most = None if most is None else most - 1

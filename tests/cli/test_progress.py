@@ -315,6 +315,13 @@ def test_no_bar_is_drawn_over_a_pager(call: list[str]) -> None:
         assert re.search(r"writing ", plain(on_a_terminal(*call, stdout=file.fileno())))
 
 
+def test_nothing_is_drawn_under_quiet() -> None:
+    journal(20)
+    Path("f.ndjson").write_bytes(ndjson(events(40_000)))
+    assert plain(on_a_terminal("resolve", "f.ndjson", "-o", "m.csv", "--quiet")) == ""
+    assert plain(on_a_terminal("verify", "ids", "-q")) == ""
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_bar_fits_the_terminal(width: int) -> None:
     Path("f").write_bytes(ndjson(events(40_000)))

@@ -2,15 +2,15 @@
 
     python -m benches.campaigns.server_crashes [KILLS] [--seed SEED]    default 300 kills
 
-Two clients send events one by one and in batches, with links among them, and send what was not
-acknowledged to the next server again, with the same insert IDs. Servers are killed at random
-moments: while they start, while they take requests, and while they end. Each goes on in the
-directory of the one before.
+Two clients send events one by one and in batches, with links and updates of profiles among them,
+and send what was not acknowledged to the next server again, with the same insert IDs. Servers are
+killed at random moments: while they start, while they take requests, and while they end. Each goes
+on in the directory of the one before.
 
 At the end the log holds each request that was acknowledged: as a whole, in the order of its client,
 and as often as it may have been sent, which is once if its first answer came. The export has each
 event once. The journal's mapping is that of ``idmerge resolve`` over the events of the log, and of
-the reference.
+the reference. The profiles are those that the log makes in memory.
 """
 
 from __future__ import annotations
@@ -29,17 +29,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import pyarrow.parquet as pq
 
 from benches.support.campaign import campaign_options, run_campaign
-from idmerge import DurableResolver, reference
+from idmerge import DurableResolver, Profiles, Resolver, reference
 from idmerge.server.directory import Directory, Project
 from idmerge.server.log.log import Log
+from idmerge.server.people.directory import profiles_of
 from idmerge.testing.local import started
+
+if TYPE_CHECKING:
+    from idmerge.server.log.records import Record
 
 KILLS = 300
 _KILLS_A_DIRECTORY = (1, 4, 12, 30)
@@ -51,6 +55,9 @@ _SECONDS = 0.6
 """Seconds at most from a server's start, or from when it listens, to its death."""
 _PATIENCE = 120.0
 _BATCHES = (2, 20, 200)
+_UPDATES = 0.2
+"""The part of requests that update a profile."""
+_ENGAGE = "/engage/"
 
 
 class Sent(NamedTuple):
@@ -109,6 +116,8 @@ class Client:
     def _request(self) -> Sent:
         number = self._made
         self._made += 1
+        if self._drawn.random() < _UPDATES:
+            return self._update(number)
         is_import = self._drawn.random() < 0.5
         count = self._drawn.choice(_BATCHES) if self._drawn.random() < 0.2 else 1
         # Of one time and in no order: the server sorts by time, and keeps the order of equal ones.
@@ -126,6 +135,15 @@ class Client:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, 1)
         return Sent(number, "/import?strict=1", body, headers, insert_ids)
+
+    def _update(self, number: int) -> Sent:
+        insert_id = f"{self.name}-{number}-0"
+        own = f"user {self._drawn.randrange(_IDS)}"
+        update = {"$token": self._project.token, "$distinct_id": own, "$insert_id": insert_id}
+        update |= {"$add": {"updates": 1}, "$set": {"last": insert_id}}
+        body = urlencode({"data": json.dumps([update])}).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Sent(number, _ENGAGE, body, headers, (insert_id,))
 
     def _event(self, number: int, place: int, *, is_import: bool) -> dict[str, Any]:
         insert_id = f"{self.name}-{number}-{place}"
@@ -250,9 +268,8 @@ def _violations(
     counts: Counter[str],
 ) -> Iterator[str]:
     with closing(Log(path / "log")) as log:
-        records = [
-            [json.loads(line) for line in one.lines.splitlines()] for one, _ in log.read(log.beginning)
-        ]
+        kept = [record for record, _ in log.read(log.beginning)]
+    records = [[json.loads(line) for line in one.lines.splitlines()] for one in kept]
     acknowledged = 0
     for client in clients:
         acknowledged += sum(len(sent.insert_ids) for sent in client.acknowledged)
@@ -263,17 +280,27 @@ def _violations(
     counts["in doubt"] += sum(sum(client.attempts.values()) - len(client.acknowledged) for client in clients)
     counts["repeated"] += sum(map(len, records)) - acknowledged
     times = Counter(event["properties"]["$insert_id"] for event in exported)
-    wanted = {name for client in clients for sent in client.acknowledged for name in sent.insert_ids}
+    wanted = {
+        name
+        for client in clients
+        for sent in client.acknowledged
+        if sent.path != _ENGAGE
+        for name in sent.insert_ids
+    }
     if times.keys() != wanted or any(count > 1 for count in times.values()):
         yield f"{len(wanted)} events were acknowledged, the export has {len(times)}, {times.total()} in all"
-    yield from _other_mappings(path, project, [event for record in records for event in record])
+    events = [
+        event for one, record in zip(kept, records, strict=True) if one.stream == "events" for event in record
+    ]
+    yield from _other_mappings(path, project, events)
+    yield from _other_profiles(project, kept)
 
 
 def _violations_of(client: Client, records: Sequence[Sequence[dict[str, Any]]]) -> Iterator[str]:
     """Yield what the log lacks of a client's requests, or has too often, or in another order."""
     places: dict[tuple[str, ...], list[int]] = {}
     for place, record in enumerate(records):
-        insert_ids = tuple(event["properties"]["$insert_id"] for event in record)
+        insert_ids = tuple(item.get("properties", item)["$insert_id"] for item in record)
         if insert_ids[0].startswith(f"{client.name}-"):
             places.setdefault(insert_ids, []).append(place)
     latest = -1
@@ -306,6 +333,25 @@ def _other_mappings(path: Path, project: Project, events: Sequence[dict[str, Any
         yield f"idmerge resolve ended with code {done.returncode}: {done.stderr}"
     elif pq.read_table(table).select(list(found)).to_pydict() != found:
         yield "the journal is not what idmerge resolve says of the events in the log"
+
+
+def _other_profiles(project: Project, records: Sequence[Record]) -> Iterator[str]:
+    """Yield whether the profiles are not what the log makes of them in memory."""
+    judge = Resolver(project.policy)
+    made = Profiles(judge)
+    for record in records:
+        if record.stream == "events":
+            judge.apply_body(record.lines, "application/x-ndjson", record.source)
+        else:
+            made.update_many(record.lines.splitlines())
+    with DurableResolver.open(project.journal, read_only=True) as resolver:
+        found = profiles_of(project, resolver)
+        stored = [
+            {own: (one.get(own), one.hidden(own)) for own in judge.mapping().to_pydict()["canonical_id"]}
+            for one in (found, made)
+        ]
+    if stored[0] != stored[1] or len(found) != len(made):
+        yield f"the profiles are not what the {len(records)} records in the log make"
 
 
 def main(arguments: Sequence[str]) -> int:

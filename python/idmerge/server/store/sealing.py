@@ -282,7 +282,7 @@ def strayed(file: SealedFile, resolver: Resolver) -> float:
         senders: Any = table.column("distinct_id").combine_chunks()
         now: Any = resolver.resolve_many(senders)
         then = table.column("canonical_id").combine_chunks()
-        count += pc.sum(pc.not_equal(now.cast(pa.string()), then)).as_py() or 0
+        count += len(then.filter(pc.not_equal(now.cast(pa.string()), then)))
     return count / max(1, file.rows)
 
 

@@ -25,7 +25,7 @@ USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging
 USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".connection", ".protocol", ".verify")}
 USED |= {"idmerge.profiles", "idmerge.profiles.store", "idmerge.stitching.writing"}
 USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".http", ".http.serving")}
-USED |= {"idmerge.server.directory", "idmerge.server.people.directory"}
+USED |= {"idmerge.server.directory", "idmerge.server.people.directory", "idmerge.server.store.following"}
 USED |= {f"idmerge.migration{name}" for name in ("", ".directory", ".splitting", ".text")}
 USED |= {
     "idmerge._benchmark.measuring",

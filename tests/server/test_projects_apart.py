@@ -14,6 +14,7 @@ from idmerge.server.http.requests import Request
 from idmerge.server.pipeline import Lag
 from idmerge.server.reading.engage import Sessions
 from idmerge.server.reading.routes import read
+from idmerge.server.store.forgetting import Forgotten
 from idmerge.server.writing.handling import NOT_KEPT, STREAMS, handled
 
 if TYPE_CHECKING:
@@ -32,6 +33,14 @@ BODIES = {
     "/v1/batch": {"batch": [CALL]},
     "/v1/track": CALL,
 }
+DAYS = b"from_date=2026-11-01&to_date=2026-11-30"
+READ_BY = {
+    **dict.fromkeys(["/api/ids/ana", "/api/ids", "/api/query/engage", "/api/2.0/engage/"], ("GET", b"")),
+    **dict.fromkeys(["/api/2.0/export", "/export/"], ("GET", DAYS)),
+    "/api/query/stream/query": ("GET", b"distinct_ids=%5B%22ana%22%5D"),
+    "forget /api/ids/ana": ("DELETE", b""),
+}
+"""The method, and a query, by which each path reads, or has an ID forgotten."""
 
 
 class Project(NamedTuple):
@@ -40,12 +49,22 @@ class Project(NamedTuple):
     secret: str
     accounts: tuple[str, ...] = ()
     api: Api = "original"
+    timezone: str | None = None
 
 
 SHOP = Project("shop", "shop-token", "shop-secret", ("shop.user:shop-password",))
 NEWS = Project("news", "news-token", "news-secret", ("news.user:news-password",))
 OWN = ["news-token:", "news-secret:", "news.user:news-password"]
 WRONG = ["shop.user:news-password", "news.user:shop-password", "ünïcode:", ":", "news:"]
+
+
+class Nothing:
+    """The events of a project without any."""
+
+    files = ()
+
+    def tail(self) -> Iterator[Any]:
+        return iter(())
 
 
 class State:
@@ -71,6 +90,15 @@ class State:
 
     groups = profiles
 
+    def events(self, project: str) -> Any:
+        self.read.append(project)
+        return Nothing()
+
+    def forget(self, project: str, distinct_id: str) -> Forgotten:
+        assert distinct_id == "ana"
+        self.read.append(project)
+        return Forgotten(was_known=False, events=0, is_wiped=True)
+
     @property
     def sessions(self) -> Sessions:
         return Sessions()
@@ -82,13 +110,13 @@ class State:
         return Lag(0, 0.0)
 
 
-def request(path: str, user: str, *, query: bytes = b"", body: Any = None) -> Request:
+def request(path: str, user: str, *, query: bytes = b"", body: Any = None, method: str = "GET") -> Request:
     headers = {
         b"authorization": b"Basic " + base64.b64encode(user.encode()),
         b"content-type": b"application/json",
     }
-    method, content = ("GET", b"") if body is None else ("POST", json.dumps(body).encode())
-    return Request(method, path, query, headers, content)
+    content = b"" if body is None else json.dumps(body).encode()
+    return Request("POST" if content else method, path, query, headers, content)
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -106,10 +134,13 @@ def test_nothing_is_written_to_another_project(path: str, query: bytes) -> None:
 
 
 @pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])
-@pytest.mark.parametrize("path", ["/api/ids/ana", "/api/ids", "/api/query/engage", "/api/2.0/engage/"])
+@pytest.mark.parametrize("path", READ_BY)
 def test_nothing_is_read_of_another_project(path: str, query: bytes) -> None:
+    method, own = READ_BY[path]
+    path = path.removeprefix("forget ")
+    query += b"&" + own
     for user in [*OWN, *WRONG, "shop-token:", "shop-secret:x"]:
         state = State()
-        status = read(request(path, user, query=query), state).status
-        is_readers = user in OWN[1:] and not (user == OWN[2] and query == b"project_id=shop")
+        status = read(request(path, user, query=query, method=method), state).status
+        is_readers = user in OWN[1:] and not (user == OWN[2] and b"project_id=shop" in query)
         assert (status, {*state.read}) == ((200, {"news"}) if is_readers else (401, set())), user

@@ -271,6 +271,25 @@ def test_small_files_are_merged_while_nothing_else_is_done(
         assert in_order(exported_by(server)) == in_order(expected(came))
 
 
+def test_a_file_whose_people_were_joined_later_is_sorted_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "POLL", 0.01)
+    monkeypatch.setattr(sealing, "LOOK", 0.0)
+    monkeypatch.setattr(compacting, "RUN", 100)
+    people = [{"event": "View", "properties": {"distinct_id": one, "time": NOON}} for one in "abcz"]
+    link = {"event": "$merge", "properties": {"distinct_id": "z", "$distinct_ids": ["a", "z"], "time": NOON}}
+    with Server(tmp_path) as server:
+        came = list(grown(server, [("seal", record(people)), ("", record([link]))]))
+        end = time.monotonic() + PATIENCE
+        while server.store.files("main").all[0].generation == 0:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        [file] = server.store.files("main").all
+        assert file.whole().column("distinct_id").to_pylist() == ["a", "z", "b", "c"]
+        assert in_order(exported_by(server)) == in_order(expected(came))
+
+
 def test_little_is_sealed_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealing, "POLL", 0.01)
     with Server(tmp_path, seal_after=0.05) as server:

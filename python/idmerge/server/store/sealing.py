@@ -29,6 +29,7 @@ from idmerge.server.store.tail import Tail, between, cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from idmerge.resolver import Resolver
     from idmerge.server.directory import Project
@@ -42,6 +43,10 @@ SEAL_AFTER = 600.0
 """Seconds after which less is sealed too."""
 POLL = 1.0
 """Seconds between looks at the log."""
+LOOK = 60.0
+"""Seconds between looks for a file whose people have been joined since."""
+MOST_STRAYED = 0.05
+"""The share of a file's events under other people than then, from which on it is written anew."""
 
 
 class Snapshot:
@@ -111,7 +116,9 @@ class Store:
         apis = {project.name: project.api for project in projects}
         self.tail = Tail(log, self.place, apis, FOLLOWED)
         self._seal_after = seal_after
-        self._level_at = monotonic()
+        self._level_at = self._looked_at = monotonic()
+        self._looks: dict[Path, int] = {}
+        """The position of the journal at which each file was looked at."""
         self._pinned: weakref.WeakSet[Snapshot] = weakref.WeakSet()
         self._pins = threading.Lock()
         self._has_looked = False
@@ -172,8 +179,24 @@ class Store:
             return
         with self.working:
             self.drop()
-        if self.pipeline.lag().bytes == 0:
-            self.merge_due(most=1)
+        if self.pipeline.lag().bytes == 0 and not self.merge_due(most=1):
+            self._look_at_a_file()
+
+    def _look_at_a_file(self) -> None:
+        """Write a file anew, if it is due to be looked at, and its people are others by now."""
+        if monotonic() - self._looked_at < LOOK:
+            return
+        self._looked_at = monotonic()
+        for name, files in self._files.items():
+            resolver = self.pipeline.resolver(name)
+            position = resolver.position
+            for file in files.all:
+                if self._looks.get(file.path) != position:
+                    self._looks[file.path] = position
+                    with self.working:
+                        if file in files.all and strayed(file, resolver) > MOST_STRAYED:
+                            files.replace([file], named_now(file.whole(), resolver))
+                    return
 
     def seal(self) -> None:
         """Seal all that is applied and committed, and drop what the log need not have any more.
@@ -224,18 +247,23 @@ class Store:
         """
         self.merge_due(at_any_rate=True)
 
-    def merge_due(self, most: int | None = None, *, at_any_rate: bool = False) -> None:
+    def merge_due(self, most: int | None = None, *, at_any_rate: bool = False) -> int:
         """Merge files that are due, at most so often, or all as far as one can have their events.
+
+        Returns:
+            The number of merges.
 
         Raises:
             OSError: A file could not be written; nothing is lost.
         """
+        done = 0
         with self.working:
             for name, files in self._files.items():
-                while (most is None or most > 0) and (run := due(files.all, at_any_rate=at_any_rate)):
+                while done != most and (run := due(files.all, at_any_rate=at_any_rate)):
                     events = named_now(merged(run), self.pipeline.resolver(name))
                     files.replace(run, without_repeated(events))
-                    most = None if most is None else most - 1
+                    done += 1
+        return done
 
 
 def named_now(events: pa.Table, resolver: Resolver) -> pa.Table:
@@ -245,6 +273,17 @@ def named_now(events: pa.Table, resolver: Resolver) -> pa.Table:
     if "canonical_id" in events.column_names:
         events = events.drop_columns(["canonical_id"])
     return events.append_column("canonical_id", names.cast(pa.string())).select(SCHEMA.names)
+
+
+def strayed(file: SealedFile, resolver: Resolver) -> float:
+    """Return the share of a file's events that have another canonical ID by now."""
+    count = 0
+    for table in file.tables(["distinct_id", "canonical_id"]):
+        senders: Any = table.column("distinct_id").combine_chunks()
+        now: Any = resolver.resolve_many(senders)
+        then = table.column("canonical_id").combine_chunks()
+        count += len(then.filter(pc.not_equal(now.cast(pa.string()), then)))
+    return count / max(1, file.rows)
 
 
 def without_repeated(events: pa.Table, before: Duplicates | None = None) -> pa.Table:

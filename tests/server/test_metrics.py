@@ -125,11 +125,11 @@ def test_requests_items_and_links_are_counted(directory: Path) -> None:
 
 
 def test_what_fails_is_counted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_records: object) -> int:
+    def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
     with Server(directory) as server:
-        monkeypatch.setattr(server, "append", fail)
+        monkeypatch.setattr(server, "append_then", fail)
         with pytest.raises(RuntimeError):
             asked(server, "/track", body=[event("news-token")])
         assert server.counts.requests == {("track", 500): 1}

@@ -26,7 +26,7 @@ CALL = {"type": "track", "event": "Paid", "userId": "ana"}
 EVENT = {"event": "Paid", "properties": {"distinct_id": "ana"}}
 UPDATE = {"$distinct_id": "ana", "$group_key": "firm", "$group_id": "acme", "$set": {"plan": "pro"}}
 BODIES = {
-    **{f"/{route}": [EVENT if stream == "events" else UPDATE] for route, stream in STREAMS.items()},
+    **{f"/{route}": [EVENT if stream == "events" else UPDATE] for route, (_, stream) in STREAMS.items()},
     **{f"/{route}": [EVENT] for route in NOT_KEPT},
     "/import": [EVENT],
     "/v1/batch": {"batch": [CALL]},

@@ -115,6 +115,9 @@ def test_the_campaign_that_brought_most_is_named(sales: Any, finding: str) -> No
 def read(*posts: tuple[str, str | None, bool, bool]) -> pa.Table:
     """Readers of posts: the person, the post, whether she signs up, whether under the ID as sent."""
     rows, read_posts = [], []
+    if posts:  # A sign-up of nobody.
+        rows.append(("Sign Up", "", "", DAY))
+        read_posts.append(None)
     for person, post, signs_up, is_same in posts:
         rows.append(("Read Post", person, person if is_same else f"d-{person}", timedelta(0)))
         read_posts.append(post)

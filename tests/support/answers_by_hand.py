@@ -128,5 +128,11 @@ def rows_of(*rows: tuple[Any, ...]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=schema)
 
 
+def that_knows(table: pa.Table, *names: str) -> pa.Table:
+    """Return ``table`` with events called ``names`` that are nobody's and of no time."""
+    rows = [dict.fromkeys(table.column_names) | {"event": name} for name in names]
+    return pa.concat_tables([table, pa.Table.from_pylist(rows, schema=table.schema)])
+
+
 def revenue(table: Any, model: Any = "last-touch", **options: Any) -> dict[str | None, float]:
     return {row["campaign"]: row["revenue"] for row in questions.attribution(table, model=model, **options)}

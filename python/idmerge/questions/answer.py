@@ -69,6 +69,8 @@ class Answer:
     """The events that were read."""
     finding: str = field(default="", repr=False)
     """The answer in a sentence."""
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    """What a reader should know of these numbers, a line each."""
 
     @classmethod
     def of_rows(  # noqa: PLR0913 - its fields, the table as rows

@@ -10,6 +10,7 @@ from idmerge.files.choosing import choice_of
 from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy, is_unicode
 from idmerge.questions.answer import Answer
 from idmerge.questions.execution import run
+from idmerge.questions.names import check_events
 from idmerge.questions.scope import Scope, named_sources
 from idmerge.questions.source import Events, opened, schema_of
 from idmerge.questions.sql import STANDARD, Columns, scope_statement
@@ -77,8 +78,10 @@ class Question(ABC):
             DialectError: There is no such dialect or role.
             FileFormatError: A file is no Parquet.
             MissingExtraError: DuckDB or pyarrow is not installed.
+            QuestionError: There are events, and none of them has a name that the question needs.
         """
         with opened(events, self._wanted(), choice_of(dialect, columns)) as (connection, known):
+            check_events(connection, known, self.events)
             sql = self.statement(known)
             rows = run(connection, sql)
             scope = Scope.of(run(connection, scope_statement(known))[0], named_sources(events))
@@ -91,7 +94,8 @@ class Question(ABC):
             charted=self.charted,
             scope=scope,
         )
-        return replace(answer, finding=self.finding([*answer]))
+        notes = () if scope.events else ("there are no events",)
+        return replace(answer, finding=self.finding([*answer]), notes=notes)
 
     def sql(
         self,

@@ -21,6 +21,7 @@ from idmerge.files.names import PROPERTIES
 from idmerge.files.opening import PARQUET, import_pyarrow
 from idmerge.files.sources import files_in
 from idmerge.questions.execution import run
+from idmerge.questions.names import close_to, names_of
 from idmerge.questions.nested import property_in
 from idmerge.questions.sql import EVENT, PERSON, SENT, STANDARD, TIME, Column, Columns, identifier, literal
 
@@ -108,11 +109,7 @@ def event_names(
         '$create_alias', '$merge']
     """
     with opened(events, (EVENT,), choice_of(dialect, columns)) as (connection, known):
-        named = f"SELECT {known.text(EVENT)} AS name FROM events"
-        counted = (
-            f"SELECT name FROM ({named}) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name"
-        )
-        return [name for (name,) in run(connection, counted)]
+        return names_of(connection, known)
 
 
 @contextmanager
@@ -410,4 +407,4 @@ def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> di
 def _missing(names: Sequence[str], name: str) -> ColumnError:
     shown = ", ".join(map(repr, names[:MANY])) or "none"
     more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-    return ColumnError(f"the events have no column {name!r}; they have {shown}{more}")
+    return ColumnError(f"the events have no column {name!r}; they have {shown}{more}{close_to(name, names)}")

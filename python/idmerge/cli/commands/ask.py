@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from idmerge import DurableResolver, Policy, Resolver, StitchedEvents
-from idmerge._formatting import cut, printable
 from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
@@ -56,7 +55,6 @@ from idmerge.questions import (
     Period,
     Question,
     SignupRate,
-    event_names,
     is_stitched,
     length_of,
 )
@@ -68,9 +66,7 @@ if TYPE_CHECKING:
     from idmerge import Report
     from idmerge.files import Piece
 
-MANY = 10
-"""Events that a message names."""
-FACTS = ("title", "finding", "about", "rows", "sql", "chart", "output")
+FACTS = ("title", "finding", "about", "rows", "sql", "chart", "output", "notes")
 """The keys of an object of --json."""
 CHARTS = (".svg", ".png", ".html")
 
@@ -318,8 +314,8 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
         write_or_print(answer.table, output, csv_safe=csv_safe)
     else:
         _print_answer(answer)
-    if not any(row[asked.charted.name] for row in answer):
-        _tell_missing(asked, relation)
+    for note in answer.notes:
+        tell_note(note)
     sum_up(_facts(answer, chart, output), beside_data=output == STDOUT)
 
 
@@ -339,19 +335,8 @@ def _print_answer(answer: Answer) -> None:
 def _facts(answer: Answer, chart: str | None, output: str | None) -> dict[str, Any]:
     texts = answer.title, answer.finding, answer.about
     files = chart, None if output == STDOUT else output
-    return dict(zip(FACTS, (*texts, [*answer], answer.sql, *files), strict=True))
-
-
-def _tell_missing(asked: Question, relation: Any) -> None:
-    """Print the names of the question's events that do not occur."""
-    with working("looking for events"):
-        known = event_names(relation)
-    for name in asked.events:
-        if name not in known:
-            there = ", ".join(f'"{cut(printable(other))}"' for other in known[:MANY]) or "none"
-            more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
-            missing = f'no event is called "{cut(printable(name))}"; there are {there}{more}'
-            tell_note(missing)
+    facts = (*texts, [*answer], answer.sql, *files, [*answer.notes])
+    return dict(zip(FACTS, facts, strict=True))
 
 
 def stitched_relation(

@@ -1,0 +1,69 @@
+"""Names of events and properties that a question needs, checked against those that occur."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from idmerge._formatting import did_you_mean
+from idmerge.errors import QuestionError
+from idmerge.questions.columns import quoted
+from idmerge.questions.execution import run
+from idmerge.questions.sql import EVENT, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+    from idmerge.questions.sql import Columns
+
+MANY = 10
+"""Events that a message names."""
+MOST_SEARCHED, LONGEST_SEARCHED = 1000, 255
+"""Names that a typo is compared with, the most frequent, and the characters of each."""
+
+
+def names_of(connection: duckdb.DuckDBPyConnection, columns: Columns) -> list[str]:
+    """Return the names of all events, the most frequent first."""
+    named = f"SELECT {columns.text(EVENT)} AS name FROM events"
+    counted = f"SELECT name FROM ({named}) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name"
+    return [name for (name,) in run(connection, counted)]
+
+
+def check_events(connection: duckdb.DuckDBPyConnection, columns: Columns, wanted: Sequence[str]) -> None:
+    """Check that each event that is ``wanted`` occurs, unless there are no events at all.
+
+    Raises:
+        QuestionError: One does not.
+    """
+    if not wanted:
+        return
+    name, listed = columns.text(EVENT), ", ".join(map(literal, wanted))
+    found = run(connection, f"SELECT DISTINCT {name} FROM events WHERE {name} IN ({listed})")
+    missing = [name for name in wanted if (name,) not in found]
+    if missing and run(connection, "SELECT 1 FROM events LIMIT 1"):
+        known = names_of(connection, columns)
+        raise QuestionError("; ".join([*map(_no_event, missing), _there_are(known)]) + _close(missing, known))
+
+
+def close_to(name: str, names: Sequence[str]) -> str:
+    """Return the names that ``name`` may be a typo of, as the end of a message."""
+    if len(name) > LONGEST_SEARCHED:
+        return ""
+    searched = [other for other in names[:MOST_SEARCHED] if len(other) <= LONGEST_SEARCHED]
+    question = did_you_mean(name, searched)
+    return f".{question}" if question else ""
+
+
+def _close(missing: Sequence[str], known: Sequence[str]) -> str:
+    """Return what is close to the first of the ``missing`` names that is close to any."""
+    return next(filter(None, (close_to(name, known) for name in missing)), "")
+
+
+def _no_event(name: str) -> str:
+    return f"no event is called {quoted(name)}"
+
+
+def _there_are(known: Sequence[str]) -> str:
+    there = ", ".join(map(quoted, known[:MANY])) or "none"
+    return f"there are {there}{f' and {len(known) - MANY:,} more' if len(known) > MANY else ''}"

@@ -170,7 +170,7 @@ def test_an_answer_knows_the_events_that_it_is_about(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     parquet.write_table(visits([0, 9]), path)
     scope = questions.signup_rate(path).scope
-    assert scope == (4, date(2024, 1, 1), date(2024, 1, 10), "s.parquet")
+    assert scope == (4, date(2024, 1, 1), date(2024, 1, 10), "s.parquet", "UTC")
     assert str(scope) == "4 events from 2024-01-01 to 2024-01-10 (UTC) in s.parquet"
     assert str(questions.signup_rate([path, path]).scope).endswith(" in 2 files")
     assert str(questions.signup_rate(visits([3])).scope) == "2 events of 2024-01-04 (UTC)"

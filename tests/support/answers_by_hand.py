@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -31,7 +32,25 @@ def person_of(row: Row, *, stitched: bool) -> str | None:
     return own
 
 
-def signup_rate(rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up") -> dict[date | None, Row]:
+def local_day(row: Row, zone: str = "UTC") -> date | None:
+    """Return the day of an event in a zone."""
+    return None if row["time"] is None else row["time"].astimezone(ZoneInfo(zone)).date()
+
+
+def counted(rows: Iterable[Row], zone: str, first: date | None, last: date | None) -> list[Row]:
+    """Return the rows whose day is among those asked about."""
+    days = [(row, local_day(row, zone)) for row in rows]
+    return [
+        row
+        for row, day in days
+        if (first is None or (day is not None and day >= first))
+        and (last is None or (day is not None and day <= last))
+    ]
+
+
+def signup_rate(
+    rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up", zone: str = "UTC"
+) -> dict[date | None, Row]:
     """Return visitors and sign-ups by the Monday of the first event."""
     theirs = defaultdict(list)
     for row in rows:
@@ -40,8 +59,8 @@ def signup_rate(rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up")
             theirs[person].append(row)
     weeks: dict[date | None, Row] = defaultdict(lambda: {"visitors": 0, "sign_ups": 0})
     for own in theirs.values():
-        times = [row["time"] for row in own if row["time"] is not None]
-        monday = min(times).date() - timedelta(days=min(times).weekday()) if times else None
+        days = [day for row in own if (day := local_day(row, zone)) is not None]
+        monday = min(days) - timedelta(days=min(days).weekday()) if days else None
         weeks[monday]["visitors"] += 1
         weeks[monday]["sign_ups"] += any(row["event"] == signup for row in own)
     return weeks

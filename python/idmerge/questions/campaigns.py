@@ -175,9 +175,9 @@ class Attribution(Question):
             f"CASE WHEN {is_purchase} THEN {amount} END AS amount",
             f"{columns.text(self.campaign)} AS campaign",
         ]
-        where = f"{is_purchase} OR {columns[self.campaign]} IS NOT NULL"
+        conditions = [f"({is_purchase} OR {columns[self.campaign]} IS NOT NULL)", *self._conditions(columns)]
         return f"""\
-{facts(columns, chosen, self.blocked_ids, where)},
+{facts(columns, chosen, self.blocked_ids, conditions)},
 facts_by_touch AS (  -- Nobody's events, and those without a time, are no touches.
     SELECT
         stitched,

@@ -120,8 +120,9 @@ class Conversion(Question):
             f"{columns[TIME]} AS time",
             f"{columns.text(self.by)} AS value",
         ]
+        conditions = [f"{event} IN ({start}, {goal})", *self._conditions(columns)]
         return f"""\
-{facts(columns, chosen, self.blocked_ids, f"{event} IN ({start}, {goal})")},
+{facts(columns, chosen, self.blocked_ids, conditions)},
 followed AS (
     SELECT
         *,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MANY = 10
 """Events that a message names."""
+MOST_COLUMNS = 30
+"""Columns that a message names."""
 MOST_SEARCHED, LONGEST_SEARCHED = 1000, 255
 """Names that a typo is compared with, the most frequent, and the characters of each."""
 
@@ -44,6 +46,18 @@ def check_events(connection: duckdb.DuckDBPyConnection, columns: Columns, wanted
     if missing and run(connection, "SELECT 1 FROM events LIMIT 1"):
         known = names_of(connection, columns)
         raise QuestionError("; ".join([*map(_no_event, missing), _there_are(known)]) + _close(missing, known))
+
+
+def refused(connection: duckdb.DuckDBPyConnection, condition: str, error: Exception) -> QuestionError:
+    """Return the error of a ``condition`` that DuckDB cannot compute, with the events' columns."""
+    reason = str(error).partition("\n")[0].partition("Error: ")
+    names = [name for name, *_ in run(connection, "DESCRIBE SELECT * FROM events")]
+    there = ", ".join(map(repr, names[:MOST_COLUMNS]))
+    more = f" and {len(names) - MOST_COLUMNS:,} more" if len(names) > MOST_COLUMNS else ""
+    return QuestionError(
+        f"where {quoted(condition)} cannot be computed: {(reason[2] or reason[0]).rstrip('!')}; "
+        f"the events have {there}{more}"
+    )
 
 
 def close_to(name: str, names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from idmerge.questions.sql import Columns
 
 Period = Literal["day", "week", "month"]
-"""The length of the periods of an answer, in UTC.
+"""The length of the periods of an answer, in the zone ``timezone``.
 
 Examples:
     >>> from idmerge.questions import Period, SignupRate
@@ -53,8 +53,7 @@ class SignupRate(Question):
 
     signup: str = "Sign Up"
     by: Period | None = None
-    """Count the persons apart whose first event was in the same day, week (from Monday) or month,
-    in UTC."""
+    """Count persons apart by the day, week (from Monday) or month of their first event."""
 
     def __post_init__(self) -> None:
         """Check the period."""
@@ -100,12 +99,12 @@ class SignupRate(Question):
         chosen = [f"{columns.text(EVENT)} = {literal(self.signup)} AS is_signup"]
         period, first, grouped = "", "", ""
         if self.by is not None:
-            chosen.append(f"{columns.utc(TIME)} AS time")
+            chosen.append(f"{columns.local(TIME)} AS time")
             period = f"    CAST(date_trunc('{self.by}', first_time) AS DATE) AS {self.by},\n"
             first = ", min(time) AS first_time"
             grouped = f"\nGROUP BY {self.by}\nORDER BY {self.by} NULLS LAST"
         return f"""\
-{facts(columns, chosen, self.blocked_ids)},
+{facts(columns, chosen, self.blocked_ids, self._conditions(columns))},
 people AS (
     SELECT stitched, person, bool_or(is_signup) AS signed_up{first}
     FROM facts

@@ -20,10 +20,22 @@ from idmerge.files.frames import pandas_columns, read_once
 from idmerge.files.names import PROPERTIES
 from idmerge.files.opening import PARQUET, import_pyarrow
 from idmerge.files.sources import files_in
+from idmerge.questions.condition import parsed
 from idmerge.questions.execution import run
-from idmerge.questions.names import close_to, names_of
+from idmerge.questions.names import MOST_COLUMNS, close_to, names_of
 from idmerge.questions.nested import property_in
-from idmerge.questions.sql import EVENT, PERSON, SENT, STANDARD, TIME, Column, Columns, identifier, literal
+from idmerge.questions.sql import (
+    EVENT,
+    PERSON,
+    SENT,
+    STANDARD,
+    TIME,
+    UTC,
+    Column,
+    Columns,
+    identifier,
+    literal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,11 +44,48 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge.files.dialects import Dialect
+    from idmerge.questions.condition import Condition
 
 
 Events = Any
 """Stitched events: an object that exports an Arrow stream (of pyarrow, polars or idmerge), a frame
 of pandas, a relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
+
+
+class Wanted(NamedTuple):
+    """The columns that a question needs, and how it reads them."""
+
+    names: tuple[str, ...]
+    perhaps: tuple[str, ...] = ()
+    """Those that it reads if they are there."""
+    where: str | None = None
+    """A condition on the events; the columns that it names are read too."""
+    zone: str = UTC
+    condition: Condition | None = None
+
+    def with_condition(self, connection: duckdb.DuckDBPyConnection) -> Wanted:
+        """Return the same with the condition parsed.
+
+        Raises:
+            QuestionError: It is not one expression.
+        """
+        if self.where is None:
+            return self
+        return self._replace(condition=parsed(connection, self.where))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of columns in the condition."""
+        return () if self.condition is None else self.condition.names
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All columns to look for, each once."""
+        return tuple(dict.fromkeys((*self.names, *self.named, *self.perhaps)))
+
+    def is_needed(self, name: str) -> bool:
+        """Return whether nothing can be answered without a column."""
+        return name in self.names or name in self.named
 
 
 class Place(NamedTuple):
@@ -48,13 +97,11 @@ class Place(NamedTuple):
 
 
 TIMES = ("TIMESTAMP", "DATE")
-MANY = 30
-"""Columns that a message names."""
 
 
 @contextmanager
 def opened(
-    events: Any, wanted: Sequence[str], choice: Choice = ANY
+    events: Any, wanted: Wanted, choice: Choice = ANY
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Columns]]:
     """Open a connection in which ``events`` has the columns ``wanted``, by the names of SPEC 11.
 
@@ -64,8 +111,10 @@ def opened(
         FileFormatError: A file is no Parquet, or DuckDB cannot read it.
         MemoryError: They need more memory than DuckDB may take.
         MissingExtraError: DuckDB or pyarrow is not installed.
+        QuestionError: The condition is not one expression.
     """
     with _connected() as connection:
+        wanted = wanted.with_condition(connection)
         files = _files(events)
         with _reading(files):
             if files is None:
@@ -74,23 +123,36 @@ def opened(
                 known = _load(connection, _stream(events, wanted, choice), wanted, choice)
             else:
                 known = _view(connection, files, wanted, choice)
+            connection.execute(f"SET TimeZone = {literal(wanted.zone)}")
+            _seal(connection, files or ())
             for name, term in known.nested.items():
-                if not run(connection, f"SELECT 1 FROM events WHERE {term} IS NOT NULL LIMIT 1"):
+                if wanted.is_needed(name) and not run(
+                    connection, f"SELECT 1 FROM events WHERE {term} IS NOT NULL LIMIT 1"
+                ):
                     raise ColumnError(f"no event has the property {name!r}, in a column or in {PROPERTIES}")
             yield connection, known
 
 
-def schema_of(events: Any, wanted: Sequence[str], choice: Choice = ANY) -> Columns:
+def schema_of(events: Any, wanted: Wanted, choice: Choice = ANY) -> Columns:
     """Return the columns ``wanted`` of ``events``, without reading rows.
 
     Raises what `opened` raises.
     """
     with _connected() as connection:
+        wanted = wanted.with_condition(connection)
         files = _files(events)
         with _reading(files):
             if files is None:
                 return _columns(connection, _stream(events, wanted, choice).schema, wanted, choice)
             return _view(connection, files, wanted, choice)
+
+
+def columns_without(wanted: Wanted) -> Columns:
+    """Return the columns of events as stitching makes them, without any."""
+    if wanted.where is None:
+        return Columns(zone=wanted.zone)
+    with _connected() as connection:
+        return Columns(zone=wanted.zone, condition=wanted.with_condition(connection).condition)
 
 
 def event_names(
@@ -108,7 +170,7 @@ def event_names(
         ['Page View', 'Read Post', '$identify', 'Sign Up', 'Add to Cart', 'Purchase',
         '$create_alias', '$merge']
     """
-    with opened(events, (EVENT,), choice_of(dialect, columns)) as (connection, known):
+    with opened(events, Wanted((EVENT,)), choice_of(dialect, columns)) as (connection, known):
         return names_of(connection, known)
 
 
@@ -122,6 +184,18 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(":memory:") as connection:
         connection.execute(f"SET temp_directory = {literal(spill)}")
         yield connection
+
+
+def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Keep statements from all files but ``files``, from extensions, and from settings.
+
+    A condition is written by whoever asks, and DuckDB could read and write files by it.
+    """
+    paths = dict.fromkeys(name for file in files for name in (str(file), _no_pattern(str(file))))
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
+    for setting in ("autoload_known_extensions", "autoinstall_known_extensions", "enable_external_access"):
+        connection.execute(f"SET {setting} = false")
+    connection.execute("SET lock_configuration = true")
 
 
 @contextmanager
@@ -150,7 +224,7 @@ def _reason(error: Exception) -> str:
 # Streams
 
 
-def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatchReader:
+def _stream(events: Any, wanted: Wanted, choice: Choice) -> pa.RecordBatchReader:
     """Return ``events`` as a stream of Arrow batches."""
     import pyarrow as pa  # noqa: PLC0415
 
@@ -185,7 +259,7 @@ def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatc
 def _load(
     connection: duckdb.DuckDBPyConnection,
     stream: pa.RecordBatchReader,
-    wanted: Sequence[str],
+    wanted: Wanted,
     choice: Choice,
 ) -> Columns:
     """Read the columns ``wanted`` of ``stream``, once, into a table ``events``."""
@@ -194,7 +268,7 @@ def _load(
 
     columns = _columns(connection, stream.schema, wanted, choice)
     found = places_of(stream.schema.names, wanted, choice)
-    names = {place: columns.known_as(name) for name, (place, _) in found.items()}
+    names = {place: columns.known_as(name) for name, (place, _) in found.items() if name in columns}
     places = [*names]
     chosen = ", ".join(f"#{row} AS {identifier(name)}" for row, name in enumerate(names.values(), 1))
     damage: list[Exception] = []
@@ -230,7 +304,7 @@ def _validated(
 
 
 def _columns(
-    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Sequence[str], choice: Choice
+    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Wanted, choice: Choice
 ) -> Columns:
     connection.register("nothing", schema.empty_table())
     return _found(connection.sql("SELECT * FROM nothing"), schema.names, wanted, choice)
@@ -317,7 +391,7 @@ def _names_in(file: Path) -> list[str]:
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str], choice: Choice
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Wanted, choice: Choice
 ) -> Columns:
     """Make the Parquet ``files`` a view ``events``."""
     import duckdb  # noqa: PLC0415
@@ -340,7 +414,7 @@ def _view(
         raise _unreadable(files, error) from error
     if len(headings) == 1:
         return _found(relation, headings.pop(), wanted, choice)
-    for name in wanted:
+    for name in wanted.every:
         twins = sorted({twin for names in headings for twin in names if twin.lower() == name.lower()})
         if len(twins) > 1:
             raise ColumnError(
@@ -364,7 +438,7 @@ def _unreadable(files: Sequence[Path], error: Exception) -> FileFormatError:
 
 
 def _found(
-    relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str], choice: Choice
+    relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Wanted, choice: Choice
 ) -> Columns:
     """Return the columns ``wanted`` as SQL names of ``relation``, with columns ``names``."""
     places = places_of(names, wanted, choice)
@@ -372,39 +446,55 @@ def _found(
     for name, (place, is_nested) in places.items():
         column = Column(relation.columns[place], str(relation.types[place]))
         found = property_in(column.name, relation.types[place], name) if is_nested else column
-        if found is None:
-            raise _missing(names, name)
-        known[name] = found
+        if found is not None:
+            known[name] = found
+        elif wanted.is_needed(name):
+            raise missing(names, name)
     kind = known[TIME].type if TIME in known else TIMES[0]
     if not kind.startswith(TIMES):
         raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
-    return Columns(known)
+    return Columns(known, zone=wanted.zone, condition=wanted.condition)
 
 
-def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> dict[str, Place]:
-    """Return the place of each of ``wanted`` among the columns ``names``, own or raw ones.
+def places_of(names: Sequence[str], wanted: Wanted, choice: Choice) -> dict[str, Place]:
+    """Return the place of each column that is ``wanted`` among ``names``, own or raw ones.
 
     A property that has no column is in that of all properties, if there is one.
 
     Raises:
-        ColumnError: One is not there.
+        ColumnError: One that is needed is not there.
     """
     raw: Sequence[str] = names
-    if choice != ANY or any(name not in names for name in wanted):
+    if choice != ANY or any(name not in names for name in wanted.every):
         dialect = choice.of(dict.fromkeys(names))
         renamed = {} if dialect is None else dialect.raw_names(dict.fromkeys(names))
         raw = [renamed.get(name, name) for name in names]
     places = {}
-    for name in wanted:
-        is_nested = name not in {*names, *raw, *STANDARD}
-        column = PROPERTIES if is_nested else name
-        if column not in names and column not in raw:
-            raise _missing(names, name)
-        places[name] = Place(list(raw if column in raw else names).index(column), is_nested)
+    for name in wanted.every:
+        place = _place_of(name, names, raw, as_sql=name in wanted.named)
+        if place is not None:
+            places[name] = place
+        elif wanted.is_needed(name):
+            raise missing(names, name)
     return places
 
 
-def _missing(names: Sequence[str], name: str) -> ColumnError:
-    shown = ", ".join(map(repr, names[:MANY])) or "none"
-    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+def _place_of(name: str, names: Sequence[str], raw: Sequence[str], *, as_sql: bool) -> Place | None:
+    """Return the place of a column; ``as_sql``, its name may differ in case, as it may in SQL."""
+    for known in (names, raw):
+        if name in known:
+            return Place([*known].index(name), is_nested=False)
+    alike = [place for place, other in enumerate(names) if as_sql and other.lower() == name.lower()]
+    if len(alike) == 1:
+        return Place(alike[0], is_nested=False)
+    if name in STANDARD:
+        return None
+    whole = next((known for known in (raw, names) if PROPERTIES in known), None)
+    return None if whole is None else Place([*whole].index(PROPERTIES), is_nested=True)
+
+
+def missing(names: Sequence[str], name: str) -> ColumnError:
+    """Return the error of a column that is not there."""
+    shown = ", ".join(map(repr, names[:MOST_COLUMNS])) or "none"
+    more = f" and {len(names) - MOST_COLUMNS} more" if len(names) > MOST_COLUMNS else ""
     return ColumnError(f"the events have no column {name!r}; they have {shown}{more}{close_to(name, names)}")

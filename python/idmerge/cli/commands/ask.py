@@ -19,6 +19,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import give, is_json, print_lines, sum_up, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
+    Zone,
     api_option,
     canonical_option,
     expanded_files,
@@ -26,7 +27,7 @@ from idmerge.cli.options import (
     is_given,
     policy_options,
     sort_option,
-    timezone_option,
+    zone_option,
 )
 from idmerge.cli.output import (
     STDOUT,
@@ -58,6 +59,7 @@ from idmerge.questions import (
     is_stitched,
     length_of,
 )
+from idmerge.questions.sql import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,19 +127,20 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             chart: str | None,
             output: str | None,
             sort: bool,
-            timezone: str | None,
+            times_in: str | None,
             csv_safe: bool,
             policy: Policy,
             canonical: Any,
             spelling: Spelling,
             project: str | None,
+            zone: str,
             **options: Any,
         ) -> None:
             served = served_events(events, project)
             if served is not None:
                 policy = served.project.policy
             try:
-                asked = build(**options, blocked_ids=policy.blocked_ids)
+                asked = build(**options, timezone=zone, blocked_ids=policy.blocked_ids)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             check_csv_safe(suffix_of(output) if output else "", csv_safe=csv_safe)
@@ -149,8 +152,8 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
                 journal = opened_to_read(str(served.project.journal))
                 resolver = click.get_current_context().with_resource(journal)
                 relation = partial(stitched, [served.path], resolver, spelling, apply=False)
-                timezone = timezone or served.project.timezone
-            reading = partial(relation, sort=sort, timezone=timezone)
+                times_in = times_in or served.project.timezone
+            reading = partial(relation, sort=sort, timezone=times_in)
             _answer(asked, events, reading, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = dialect_options(api_option(canonical_option(policy_options(run))))
@@ -161,6 +164,27 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
     return command
 
 
+LIMITS = (
+    click.option(
+        "--where",
+        metavar="EXPR",
+        help="Count the events that meet a condition: an expression of DuckDB's SQL over their columns and "
+        "properties.",
+    ),
+    click.option(
+        "--from-date", metavar="DATE", help="Count the events of this day, such as 2024-01-31, and later."
+    ),
+    click.option("--to-date", metavar="DATE", help="Count the events of this day and earlier."),
+    click.option(
+        "--timezone",
+        "zone",
+        type=Zone(),
+        metavar="ZONE",
+        default=UTC,
+        show_default=True,
+        help="The zone of days, weeks and months, and of time in --where.",
+    ),
+)
 SHARED = (
     click.argument("events", type=FILE, metavar="EVENTS...", nargs=-1),
     click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
@@ -168,9 +192,10 @@ SHARED = (
     output_option("the answer's table here"),
     project_option,
     sort_option,
-    timezone_option,
+    zone_option("--times-in"),
     csv_safe_option,
     list_malformed_option,
+    *LIMITS,
 )
 
 
@@ -191,7 +216,7 @@ SHARED = (
 @click.option(
     "--by",
     type=click.Choice(get_args(Period)),
-    help="Count persons apart by when their first event was, in UTC.",
+    help="Count persons apart by when their first event was.",
 )
 def signup_rate(**options: Any) -> Question:
     """Return the question."""
@@ -364,7 +389,7 @@ def stitched_relation(
         if sort:
             raise click.UsageError("stitched events have been judged in their order; leave --sort out")
         if timezone:
-            raise click.UsageError("stitched events have their times in UTC; leave --timezone out")
+            raise click.UsageError("stitched events have their times in UTC; leave --times-in out")
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
@@ -399,6 +424,6 @@ def stitched(  # noqa: PLR0913 - as the options are
     if apply:
         links.tell(sample, events=events.events, told_empty=spelling.told_empty)
     taken = resolver.position if isinstance(resolver, DurableResolver) else events.outcomes.total()
-    tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
+    tell_signs(sample, taken, is_sorted=sort, timezone=timezone, option="--times-in")
     print_lines(malformed.lines(), err=True)
     return events

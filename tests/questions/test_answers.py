@@ -365,9 +365,9 @@ def test_an_answer_prints_as_a_table() -> None:
     assert str(questions.signup_rate(that_knows(table, "Sign Up"))) == (
         'Visitors who did "Sign Up"\n'
         "\n"
-        "  -----with stitching-----  ---without stitching----\n"
-        "  visitors  sign ups  rate  visitors  sign ups  rate\n"
-        "         2         0  0.0%         2         0  0.0%"
+        "  ------------with stitching------------  ----------without stitching-----------\n"
+        "  visitors  sign ups  rate  95% interval  visitors  sign ups  rate  95% interval\n"
+        "         2         0  0.0%  0.0 to 65.8%         2         0  0.0%  0.0 to 65.8%"
     )
     table = that_knows(table, "Sign Up", "Read Post")
     assert str(questions.conversion(table, by="utm_campaign")).endswith("  0 rows")

@@ -56,7 +56,7 @@ def days() -> st.SearchStrategy[date | None]:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(rows(), max_size=12), st.sampled_from(ZONES), days(), days())
 def test_days_and_weeks_are_those_of_the_zone_whatever_its_clocks_do(
     told: list[tuple[Any, ...]], zone: str, first: date | None, last: date | None
@@ -85,7 +85,7 @@ def test_days_and_weeks_are_those_of_the_zone_whatever_its_clocks_do(
     }
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(rows(), max_size=12), st.sampled_from(ZONES), st.integers(0, 23))
 def test_a_condition_keeps_the_events_that_meet_it(told: list[tuple[Any, ...]], zone: str, hour: int) -> None:
     table = that_knows(rows_of(*told), *KNOWN)

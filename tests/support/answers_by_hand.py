@@ -126,6 +126,73 @@ def conversion(
     }
 
 
+def funnel(rows: list[Row], steps: tuple[str, ...], *, stitched: bool, within: timedelta | None) -> list[int]:
+    """Return how many persons reached each step, by trying every way through their events."""
+    theirs = defaultdict(list)
+    for row in rows:
+        if (person := person_of(row, stitched=stitched)) is not None:
+            theirs[person].append(row)
+    depths = [_depth(own, steps, within) for own in theirs.values()]
+    return [sum(depth >= number for depth in depths) for number in range(1, len(steps) + 1)]
+
+
+def _depth(own: list[Row], steps: tuple[str, ...], within: timedelta | None) -> int:
+    """Return the number of the last step that a person reached."""
+
+    def furthest(number: int, start: datetime, time: datetime) -> int:
+        is_again = number < len(steps) and steps[number] in steps[:number]
+        return max(
+            (
+                furthest(number + 1, start, row["time"])
+                for row in own
+                if number < len(steps)
+                and row["event"] == steps[number]
+                and row["time"] is not None
+                and (row["time"] > time if is_again else row["time"] >= time)
+                and (within is None or row["time"] - start <= within)
+            ),
+            default=number,
+        )
+
+    starts = [row["time"] for row in own if row["event"] == steps[0]]
+    return max((1 if time is None else furthest(1, time, time) for time in starts), default=0)
+
+
+def retention(  # noqa: PLR0913 - the options of the question
+    rows: list[Row],
+    *,
+    stitched: bool,
+    first: str | None,
+    then: str | None,
+    weeks: int,
+    zone: str,
+    since: date | None = None,
+) -> dict[date, list[Any]]:
+    """Return for each Monday the number of persons, and the shares back in the weeks after it."""
+    dated = [(row, day) for row in rows if (day := local_day(row, zone)) is not None]
+    theirs = defaultdict(list)
+    for row, day in dated:
+        if (person := person_of(row, stitched=stitched)) is not None:
+            theirs[person].append((row["event"], day))
+    cohorts = defaultdict(list)
+    for own in theirs.values():
+        begun = min((day for event, day in own if first in {None, event}), default=None)
+        if begun is not None and (since is None or begun >= since):
+            cohorts[begun - timedelta(days=begun.weekday())].append(own)
+    answer: dict[date, list[Any]] = {}
+    for monday, people in cohorts.items():
+        answer[monday] = [len(people)]
+        for number in range(1, weeks + 1):
+            begin = monday + timedelta(weeks=number)
+            end = begin + timedelta(days=6)
+            back = sum(
+                any(begin <= day <= end and then in {None, event} for event, day in own) for own in people
+            )
+            is_over = end <= max(day for _, day in dated)
+            answer[monday].append(back / len(people) if is_over else None)
+    return answer
+
+
 # Rows to ask about
 
 

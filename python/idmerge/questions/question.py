@@ -126,6 +126,7 @@ class Question(ABC):
             sql = self.statement(known)
             [counted] = self._run(connection, known, scope_statement(known, self._conditions(known)))
             rows = self._run(connection, known, sql)
+            notes = self._notes(connection, known) if counted[0] else (self._nothing,)
             scope = Scope.of(counted, named_sources(events), self.timezone)
         answer = Answer.of_rows(
             rows,
@@ -135,8 +136,9 @@ class Question(ABC):
             measures=self.measures,
             charted=self.charted,
             scope=scope,
+            more_keys=self._more_keys,
+            has_others=self._has_others,
         )
-        notes = () if scope.events else (self._nothing,)
         return replace(answer, finding=self.finding([*answer]), notes=notes)
 
     def sql(
@@ -164,13 +166,33 @@ class Question(ABC):
             return self.statement(columns_without(self._wanted()))
         return self.statement(schema_of(events, self._wanted(), choice_of(dialect, columns)))
 
+    @property
+    def _perhaps(self) -> tuple[str, ...]:
+        """The properties of events that it reads where there are any."""
+        return ()
+
+    @property
+    def _more_keys(self) -> tuple[Key, ...]:
+        """Further columns that distinguish the answer's rows."""
+        return ()
+
+    @property
+    def _has_others(self) -> bool:
+        """Whether a row of the answer may sum up several values."""
+        return False
+
+    def _notes(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:  # noqa: ARG002
+        """Return what a reader should know of the answer, a line each."""
+        return ()
+
     def _wanted(self) -> Wanted:
         names = tuple(dict.fromkeys((*STANDARD, *self.properties)))
-        return Wanted(names, where=self.where, zone=self.timezone)
+        return Wanted(names, self._perhaps, where=self.where, zone=self.timezone)
 
-    def _conditions(self, columns: Columns) -> list[str]:
-        """Return what the events that count meet."""
-        day, first, last = columns.day(TIME), self.from_date, self.to_date
+    def _conditions(self, columns: Columns, *, is_begun: bool = True) -> list[str]:
+        """Return what the events that count meet; without ``is_begun``, from the first day on."""
+        day, last = columns.day(TIME), self.to_date
+        first = self.from_date if is_begun else None
         conditions = [f"{day} >= DATE '{first}'"] if first is not None else []
         conditions += [f"{day} <= DATE '{last}'"] if last is not None else []
         return [*conditions, *([] if columns.condition is None else [columns.condition])]

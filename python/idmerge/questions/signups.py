@@ -47,7 +47,7 @@ class SignupRate(Question):
     measures: ClassVar = (
         Measure("visitors", "count"),
         Measure("sign_ups", "count"),
-        Measure("rate", "share"),
+        Measure("rate", "share", part="sign_ups", whole="visitors"),
     )
     charted: ClassVar = measures[2]
 
@@ -92,7 +92,7 @@ class SignupRate(Question):
     @property
     def key(self) -> Key | None:
         """The period, if there is one."""
-        return None if self.by is None else Key(self.by, self.by, is_date=True)
+        return None if self.by is None else Key(self.by, self.by, "date")
 
     def statement(self, columns: Columns) -> str:
         """Return the statement."""

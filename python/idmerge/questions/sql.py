@@ -122,6 +122,13 @@ def literal(text: str) -> str:
     return f"'{quoted}'" if text.isprintable() else f"('{quoted}')"
 
 
+def path_of(text: str) -> str:
+    """Return the path of a URL: without its origin, query, fragment and slashes at its end."""
+    address = f"regexp_replace({text}, '[?#].*$', '', 's')"
+    path = f"rtrim(regexp_replace({address}, '^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*', ''), '/')"
+    return f"CASE WHEN {text} <> '' THEN coalesce(nullif({path}, ''), '/') ELSE {text} END"
+
+
 def interval(length: timedelta) -> str:
     """Return a length of time in hours or less: a day can have 23 hours (clock changes)."""
     for unit, noun in ((timedelta(hours=1), "hours"), (timedelta(seconds=1), "seconds")):
@@ -145,25 +152,32 @@ def in_words(length: timedelta) -> str:
 
 
 def facts(
-    columns: Columns, chosen: Iterable[str], blocked_ids: Iterable[str], conditions: Sequence[str] = ()
+    columns: Columns,
+    chosen: Iterable[str],
+    blocked_ids: Iterable[str],
+    conditions: Sequence[str] = (),
+    across: Mapping[str, str] | None = None,
 ) -> str:
     """Return the first part of a statement: ``facts``, in which each event stands twice.
 
     Once for its person with stitching, when ``stitched`` is true, and once without. Events that
     carry no ID, or a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further
-    columns of it, and the events meet each of the ``conditions``.
+    columns of it, and the events meet each of the ``conditions``. ``across`` are further tables, by
+    their names, with each row of which every event stands.
     """
     version = f"CASE WHEN versions.stitched THEN {columns.text(PERSON)} ELSE {columns.text(SENT)} END AS id"
     lines = ",\n        ".join(["versions.stitched", version, *chosen])
     plain = f"lower(regexp_replace(id, {literal(f'^[{DEVICE_PREFIX[0]}]{DEVICE_PREFIX[1:]}')}, ''))"
+    tables = "".join(f"{name} AS (\n{statement}\n),\n" for name, statement in (across or {}).items())
+    joined = "".join(f" CROSS JOIN {name}" for name in across or ())
     return f"""\
 WITH versions (stitched) AS (
     VALUES (TRUE), (FALSE)
 ),
-sent AS (
+{tables}sent AS (
     SELECT
         {lines}
-    FROM events CROSS JOIN versions{where(conditions)}
+    FROM events CROSS JOIN versions{joined}{where(conditions)}
 ),
 facts AS (
     SELECT

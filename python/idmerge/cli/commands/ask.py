@@ -52,13 +52,16 @@ from idmerge.questions import (
     Answer,
     Attribution,
     Conversion,
+    Funnel,
     Model,
     Period,
     Question,
+    Retention,
     SignupRate,
     is_stitched,
     length_of,
 )
+from idmerge.questions.retention import MOST_WEEKS, WEEKS
 from idmerge.questions.sql import UTC
 
 if TYPE_CHECKING:
@@ -199,6 +202,39 @@ SHARED = (
 )
 
 
+def ranked(*, by: str) -> Callable[[Callable[..., Question]], Callable[..., Question]]:
+    """Give a question whose rows are values of the property of ``by`` the options for them."""
+
+    def decorated(build: Callable[..., Question]) -> Callable[..., Question]:
+        for option in reversed(
+            (
+                click.option(
+                    "--top",
+                    type=click.IntRange(min=1),
+                    metavar="N",
+                    help="Sum up all but the first N rows in one.",
+                ),
+                click.option(
+                    "--min-persons",
+                    type=click.IntRange(min=0),
+                    metavar="N",
+                    default=0,
+                    help="Sum up the rows of fewer persons in one.",
+                ),
+                click.option(
+                    "--by-path",
+                    is_flag=True,
+                    help=f"Take {by} for URLs, and count by their paths: without origin, query, fragment and "
+                    "last slash.",
+                ),
+            )
+        ):
+            build = option(build)
+        return build
+
+    return decorated
+
+
 @question(
     name="signup-rate",
     short_help="Which share of visitors signs up?",
@@ -259,6 +295,12 @@ def signup_rate(**options: Any) -> Question:
     show_default=True,
     help="Who is credited with a purchase: its last touch, its first, or all of them in equal parts.",
 )
+@click.option(
+    "--currency",
+    metavar="PROPERTY",
+    help="The property that names the currency of an amount; each currency has rows of its own.",
+)
+@ranked(by="campaigns")
 def attribution(**options: Any) -> Question:
     """Return the question."""
     return Attribution(**options)
@@ -297,9 +339,68 @@ def attribution(**options: Any) -> Question:
     show_default=True,
     help="The longest time between the two: a number and w, d, h, m or s.",
 )
+@ranked(by="values")
 def conversion(*, start: str, goal: str, **options: Any) -> Question:
     """Return the question."""
     return Conversion(start=start, goal=goal, **options)
+
+
+@question(
+    name="funnel",
+    short_help="How many persons get from step to step?",
+    help=f"""
+    How many persons did one event, then another one after it, and so on?
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--step",
+    "steps",
+    metavar="EVENT",
+    multiple=True,
+    required=True,
+    help="An event; give it once for each step, in their order.",
+)
+@click.option(
+    "--within",
+    type=Length(),
+    metavar="LENGTH",
+    help="The longest time from the first step to the last: a number and w, d, h, m or s. Any by default.",
+)
+def funnel(**options: Any) -> Question:
+    """Return the question."""
+    return Funnel(**options)
+
+
+@question(
+    name="retention",
+    short_help="How many persons come back, week by week?",
+    help=f"""
+    How many persons come back in the weeks after their first event?
+
+    A row is a week, from Monday, with the persons whose first event was in it; columns are the weeks after
+    it, and the shares of these persons who came back. Weeks that were not over when the last event came have
+    none. With --from-date, who had a first event before that day is in no row.
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--first", metavar="EVENT", help="The event whose first one makes a person count. Any by default."
+)
+@click.option("--then", metavar="EVENT", help="The event of coming back. Any by default.")
+@click.option(
+    "--weeks",
+    type=click.IntRange(1, MOST_WEEKS),
+    metavar="N",
+    default=WEEKS,
+    show_default=True,
+    help="How many weeks after the first.",
+)
+def retention(**options: Any) -> Question:
+    """Return the question."""
+    return Retention(**options)
 
 
 def _answer(  # noqa: PLR0913 - a question and the outputs of its answer

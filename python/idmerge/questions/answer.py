@@ -47,9 +47,9 @@ class Answer:
         >>> answer = questions.signup_rate(events)
         >>> print(answer.finding)
         51.3% of visitors sign up; without stitching it looks like 36.1%
-        >>> answer.headings()[:3], answer.cells()[0][:3]
-        (['visitors', 'sign ups', 'rate'], ['76', '39', '51.3%'])
-        >>> max(map(len, answer.text(width=40).splitlines())) <= 40
+        >>> answer.headings()[:4], answer.cells()[0][:4]
+        (['visitors', 'sign ups', 'rate', '95% interval'], ['76', '39', '51.3%', '40.3 to 62.2%'])
+        >>> max(map(len, answer.text(width=50).splitlines())) <= 50
         True
         >>> answer.about
         'Visitors who did "Sign Up" · 600 events of 2024-01-01 (UTC)'

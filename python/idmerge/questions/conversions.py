@@ -215,7 +215,7 @@ def conversion(  # noqa: PLR0913 - each by its name
         >>> events = idmerge.stitch("examples/shop.ndjson")
         >>> answer = questions.conversion(events, within="30d")
         >>> [(row["value"], row["persons"], row["converted"]) for row in answer][:2]
-        [('packing-list', 9, 4), ('wet-socks', 17, 7)]
+        [('wet-socks', 17, 7), ('first-overnighter', 15, 3)]
     """
     return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(
         events, dialect=dialect, columns=columns

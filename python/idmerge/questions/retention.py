@@ -31,7 +31,6 @@ class Retention(Question):
     Examples:
         >>> import idmerge
         >>> from idmerge import questions
-        >>> from idmerge.testing import events
         >>> asked = questions.Retention(then="Purchase", weeks=2)
         >>> asked.title
         'Persons by week of the first event, who did "Purchase" in the weeks after it'
@@ -190,11 +189,11 @@ def retention(  # noqa: PLR0913 - each by its name
 
     Examples:
         >>> import idmerge
+        >>> import pyarrow as pa
         >>> from idmerge import questions
-        >>> events = [
-        ...     {"event": "Visit", "properties": {"distinct_id": name, "time": f"2024-01-{day:02}"}}
-        ...     for name, day in [("ana", 1), ("ana", 9), ("bo", 2), ("bo", 29)]
-        ... ]
+        >>> times = pa.array(["2024-01-01", "2024-01-09", "2024-01-03", "2024-01-29"])
+        >>> people = ["ana", "ana", "bo", "bo"]
+        >>> events = pa.table({"event": ["Visit"] * 4, "distinct_id": people, "time": times})
         >>> answer = questions.retention(idmerge.stitch(events), weeks=2)
         >>> [(row["persons"], row["week_1"], row["week_2"]) for row in answer]
         [(2, 0.5, 0.0)]

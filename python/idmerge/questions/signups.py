@@ -36,12 +36,9 @@ class SignupRate(Question):
         >>> import idmerge
         >>> from idmerge import questions
         >>> events = idmerge.stitch("examples/shop.ndjson")
-        >>> print(questions.SignupRate(by="month").ask(events))
-        Visitors who did "Sign Up", by month of the first event
-        <BLANKLINE>
-                      ------with stitching-----  ----without stitching----
-          month       visitors  sign ups   rate  visitors  sign ups   rate
-          2024-01-01        76        39  51.3%       108        39  36.1%
+        >>> for row in questions.SignupRate(by="month").ask(events):
+        ...     print(row["month"], row["visitors"], row["visitors_unstitched"])
+        2024-01-01 76 108
     """
 
     measures: ClassVar = (
@@ -142,8 +139,8 @@ def signup_rate(
         >>> print(questions.signup_rate(events))
         Visitors who did "Sign Up"
         <BLANKLINE>
-          ------with stitching-----  ----without stitching----
-          visitors  sign ups   rate  visitors  sign ups   rate
-                76        39  51.3%       108        39  36.1%
+          -------------with stitching-------------  -----------without stitching------------
+          visitors  sign ups   rate   95% interval  visitors  sign ups   rate   95% interval
+                76        39  51.3%  40.3 to 62.2%       108        39  36.1%  27.7 to 45.5%
     """
     return SignupRate(signup=signup, by=by, **options).ask(events, dialect=dialect, columns=columns)

@@ -359,8 +359,7 @@ def conversion(*, start: str, goal: str, **options: Any) -> Question:
     "steps",
     metavar="EVENT",
     multiple=True,
-    required=True,
-    help="An event; give it once for each step, in their order.",
+    help="An event; give it for each step, in their order.",
 )
 @click.option(
     "--within",

@@ -147,7 +147,7 @@ def test_a_condition_names_columns_and_properties_wherever_they_are(
     way: str, where: str, visitors: int, tmp_path: Path
 ) -> None:
     if way == "struct" and "Plan" in where:
-        with pytest.raises(ColumnError, match="'Plan' and 'plan', which SQL does not tell apart in a struct"):
+        with pytest.raises(ColumnError, match="'Plan' and 'plan', which SQL does not tell apart in one"):
             questions.signup_rate(shop(tmp_path)[way], where=where)
         return
     if way == "struct":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+TABLE = "events"
 LONGEST = 10_000
 """Characters of a condition."""
 SERIALIZE = "SELECT CAST(json_serialize_sql(?) AS VARCHAR)"
@@ -29,6 +30,7 @@ VALUES = frozenset({"current_date", "current_time", "current_timestamp", "localt
 """Names that stand for no column, unless there is one."""
 
 _WORD = re.compile(rb'"(?:[^"]|"")*"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*')
+_DOT = re.compile(rb"\s*\.\s*")
 
 
 class Reference(NamedTuple):
@@ -49,7 +51,7 @@ class Condition(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names, each once, but for those that may stand for no column."""
         names = dict.fromkeys(reference.name for reference in self.references)
-        return tuple(name for name in names if name not in {*VALUES, "events"})
+        return tuple(name for name in names if name not in {*VALUES, TABLE})
 
     def written(self, term_of: Callable[[str], str | None]) -> str:
         """Return the expression with the term of each name in its place, if it has one."""
@@ -74,11 +76,12 @@ def parsed(connection: duckdb.DuckDBPyConnection, text: str) -> Condition:
     whole = _expression(connection, text, ENCLOSED, "\n)")
     own = text.encode()
     found = []
-    for name, location in _names(whole, frozenset()):
+    for parts, location in _names(whole, frozenset()):
         start = location - len(ENCLOSED)
-        word = _WORD.match(own, start) if 0 <= start < len(own) else None
-        if word is not None and _unquoted(word[0].decode()).lower() == name.lower():
-            found.append(Reference(name, start, word.end()))
+        words = _words(own, start, len(parts)) if 0 <= start < len(own) else []
+        if [_unquoted(word[0].decode()).lower() for word in words] == [part.lower() for part in parts]:
+            name = ".".join(parts[1:] if len(parts) > 1 and parts[0].lower() == TABLE else parts)
+            found.append(Reference(name, start, words[-1].end()))
     return Condition(text, tuple(sorted(set(found), key=lambda reference: reference.start)))
 
 
@@ -123,8 +126,18 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting += node
 
 
-def _names(tree: Any, bound: frozenset[str]) -> Iterator[tuple[str, int]]:
-    """Yield the first part of each column's name, and its place; parameters of lambdas are none."""
+def _words(text: bytes, start: int, count: int) -> list[re.Match[bytes]]:
+    """Return so many words with dots between them."""
+    words: list[re.Match[bytes]] = []
+    while len(words) < count and (word := _WORD.match(text, start)) is not None:
+        words.append(word)
+        dot = _DOT.match(text, word.end())
+        start = len(text) if dot is None else dot.end()
+    return words
+
+
+def _names(tree: Any, bound: frozenset[str]) -> Iterator[tuple[list[str], int]]:
+    """Yield the parts of each column's name, and its place; parameters of lambdas are none."""
     waiting = [(tree, bound)]
     while waiting:
         node, known = waiting.pop()
@@ -135,7 +148,7 @@ def _names(tree: Any, bound: frozenset[str]) -> Iterator[tuple[str, int]]:
                 parameters = (child.get("column_names") or [] for child in _nodes(node["lhs"]))
                 known |= {name for names in parameters for name in names}
             elif node.get("class") == "COLUMN_REF" and node["column_names"][0] not in known:
-                yield node["column_names"][0], node["query_location"]
+                yield node["column_names"], node["query_location"]
             waiting += [(child, known) for child in node.values()]
 
 

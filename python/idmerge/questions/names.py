@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from idmerge._formatting import did_you_mean
-from idmerge.errors import QuestionError
+from idmerge.errors import ColumnError, QuestionError
 from idmerge.questions.columns import quoted
 from idmerge.questions.execution import run
 from idmerge.questions.sql import EVENT, literal
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from idmerge.questions.sql import Columns
+    from idmerge.questions.sql import Column, Columns
 
 MANY = 10
 """Events that a message names."""
 MOST_COLUMNS = 30
 """Columns that a message names."""
+MOST_SAMPLED = 10_000
+"""Events whose properties are looked at for the names that there are."""
 MOST_SEARCHED, LONGEST_SEARCHED = 1000, 255
 """Names that a typo is compared with, the most frequent, and the characters of each."""
 
@@ -57,6 +59,25 @@ def refused(connection: duckdb.DuckDBPyConnection, condition: str, error: Except
     return QuestionError(
         f"where {quoted(condition)} cannot be computed: {(reason[2] or reason[0]).rstrip('!')}; "
         f"the events have {there}{more}"
+    )
+
+
+def check_property(connection: duckdb.DuckDBPyConnection, name: str, column: Column) -> None:
+    """Check that some event has the property ``name``, which stands in a ``column``.
+
+    Raises:
+        ColumnError: None has it.
+    """
+    if run(connection, f"SELECT 1 FROM events WHERE {column.term} IS NOT NULL LIMIT 1"):
+        return
+    known: list[str] = []
+    if column.keys:
+        sampled = f"SELECT {column.keys} AS keys FROM events LIMIT {MOST_SAMPLED}"
+        counted = f"SELECT unnest(keys) AS key FROM ({sampled})"
+        order = f"GROUP BY key ORDER BY count(*) DESC, key LIMIT {MOST_SEARCHED}"
+        known = [key for (key,) in run(connection, f"SELECT key FROM ({counted}) {order}")]
+    raise ColumnError(
+        f"no event has the property {name!r}, in a column or in {column.name}{close_to(name, known)}"
     )
 
 

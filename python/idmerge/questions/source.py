@@ -22,8 +22,8 @@ from idmerge.files.opening import PARQUET, import_pyarrow
 from idmerge.files.sources import files_in
 from idmerge.questions.condition import parsed
 from idmerge.questions.execution import run
-from idmerge.questions.names import MOST_COLUMNS, close_to, names_of
-from idmerge.questions.nested import property_in
+from idmerge.questions.names import MOST_COLUMNS, check_property, close_to, names_of
+from idmerge.questions.nested import fields_of, property_in, ways
 from idmerge.questions.sql import (
     EVENT,
     PERSON,
@@ -92,8 +92,8 @@ class Place(NamedTuple):
     """The place of a wanted column."""
 
     column: int
-    is_nested: bool
-    """Whether that is the column of all properties, and the wanted one a property in it."""
+    inside: str | None = None
+    """The name of the property in that column, if the wanted one is none of its own."""
 
 
 TIMES = ("TIMESTAMP", "DATE")
@@ -125,11 +125,9 @@ def opened(
                 known = _view(connection, files, wanted, choice)
             connection.execute(f"SET TimeZone = {literal(wanted.zone)}")
             _seal(connection, files or ())
-            for name, term in known.nested.items():
-                if wanted.is_needed(name) and not run(
-                    connection, f"SELECT 1 FROM events WHERE {term} IS NOT NULL LIMIT 1"
-                ):
-                    raise ColumnError(f"no event has the property {name!r}, in a column or in {PROPERTIES}")
+            for name, found in known.nested.items():
+                if wanted.is_needed(name):
+                    check_property(connection, name, found)
             yield connection, known
 
 
@@ -232,7 +230,10 @@ def _stream(events: Any, wanted: Wanted, choice: Choice) -> pa.RecordBatchReader
     if pandas is not None and isinstance(events, pandas.DataFrame):
         names = [name for name in events.columns if isinstance(name, str)]
         places = places_of(names, wanted, choice)
-        own = {names[place]: PROPERTIES if is_nested else name for name, (place, is_nested) in places.items()}
+        own = {}
+        for name, (place, inside) in places.items():
+            is_whole = name in {inside, f"{PROPERTIES}.{inside}"}
+            own[names[place]] = name if inside is None else PROPERTIES if is_whole else names[place]
         return pandas_columns(events, [*own]).rename_columns([*own.values()]).to_reader()
     if not hasattr(events, "__arrow_c_stream__"):
         raise TypeError(
@@ -443,23 +444,24 @@ def _found(
     """Return the columns ``wanted`` as SQL names of ``relation``, with columns ``names``."""
     places = places_of(names, wanted, choice)
     known = {}
-    for name, (place, is_nested) in places.items():
-        column = Column(relation.columns[place], str(relation.types[place]))
-        found = property_in(column.name, relation.types[place], name) if is_nested else column
+    for name, (place, inside) in places.items():
+        column, kind = relation.columns[place], relation.types[place]
+        found = Column(column, str(kind)) if inside is None else property_in(column, kind, inside)
         if found is not None:
             known[name] = found
         elif wanted.is_needed(name):
-            raise missing(names, name)
-    kind = known[TIME].type if TIME in known else TIMES[0]
-    if not kind.startswith(TIMES):
-        raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
+            raise missing(names, name, fields_of(kind))
+    times = known[TIME].type if TIME in known else TIMES[0]
+    if not times.startswith(TIMES):
+        raise ColumnError(f"the column {TIME!r} must hold timestamps, got {times}; idmerge stitch makes them")
     return Columns(known, zone=wanted.zone, condition=wanted.condition)
 
 
 def places_of(names: Sequence[str], wanted: Wanted, choice: Choice) -> dict[str, Place]:
     """Return the place of each column that is ``wanted`` among ``names``, own or raw ones.
 
-    A property that has no column is in that of all properties, if there is one.
+    A property that has no column is in one, as ``page.path`` may be in the column ``page``, or in
+    that of all properties, if there is one.
 
     Raises:
         ColumnError: One that is needed is not there.
@@ -483,18 +485,24 @@ def _place_of(name: str, names: Sequence[str], raw: Sequence[str], *, as_sql: bo
     """Return the place of a column; ``as_sql``, its name may differ in case, as it may in SQL."""
     for known in (names, raw):
         if name in known:
-            return Place([*known].index(name), is_nested=False)
+            return Place([*known].index(name), inside=None)
     alike = [place for place, other in enumerate(names) if as_sql and other.lower() == name.lower()]
     if len(alike) == 1:
-        return Place(alike[0], is_nested=False)
+        return Place(alike[0], inside=None)
     if name in STANDARD:
         return None
+    for first, rest in ways(name):
+        for known in (names, raw):
+            if first in known and first not in STANDARD:
+                return Place([*known].index(first), rest)
     whole = next((known for known in (raw, names) if PROPERTIES in known), None)
-    return None if whole is None else Place([*whole].index(PROPERTIES), is_nested=True)
+    return None if whole is None else Place([*whole].index(PROPERTIES), name)
 
 
-def missing(names: Sequence[str], name: str) -> ColumnError:
+def missing(names: Sequence[str], name: str, fields: Sequence[str] = ()) -> ColumnError:
     """Return the error of a column that is not there."""
     shown = ", ".join(map(repr, names[:MOST_COLUMNS])) or "none"
     more = f" and {len(names) - MOST_COLUMNS} more" if len(names) > MOST_COLUMNS else ""
-    return ColumnError(f"the events have no column {name!r}; they have {shown}{more}{close_to(name, names)}")
+    return ColumnError(
+        f"the events have no column {name!r}; they have {shown}{more}{close_to(name, [*names, *fields])}"
+    )

@@ -31,6 +31,8 @@ class Column(NamedTuple):
     type: str
     term: str | None = None
     """The term that stands for the column, where it is a property in another one."""
+    keys: str = ""
+    """The term for the names of all properties in that one."""
 
 
 class Columns:
@@ -64,9 +66,9 @@ class Columns:
         return name if self._known is None else self._known[name].name
 
     @property
-    def nested(self) -> dict[str, str]:
-        """The terms of the properties that stand in no column of their own, by their names."""
-        return {name: column.term for name, column in (self._known or {}).items() if column.term}
+    def nested(self) -> dict[str, Column]:
+        """The properties that stand in no column of their own, by their names."""
+        return {name: column for name, column in (self._known or {}).items() if column.term}
 
     def text(self, name: str) -> str:
         """Return the column as text."""

@@ -41,6 +41,7 @@ SECTIONS = {
     "sort": "Reading",
     "timezone": "Reading",
     "times_in": "Reading",
+    "project": "Reading",
     "strict": "Reading",
     "list_malformed": "Reading",
     "canonical": "Rules",

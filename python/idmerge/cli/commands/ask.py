@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from idmerge import Report
     from idmerge.files import Piece
 
-FACTS = ("title", "finding", "about", "rows", "sql", "chart", "output", "notes")
+FACTS = ("title", "finding", "about", "rows", "sql", "chart", "output")
 """The keys of an object of --json."""
 CHARTS = (".svg", ".png", ".html")
 
@@ -460,8 +460,7 @@ def _print_answer(answer: Answer) -> None:
 def _facts(answer: Answer, chart: str | None, output: str | None) -> dict[str, Any]:
     texts = answer.title, answer.finding, answer.about
     files = chart, None if output == STDOUT else output
-    facts = (*texts, [*answer], answer.sql, *files, [*answer.notes])
-    return dict(zip(FACTS, facts, strict=True))
+    return dict(zip(FACTS, (*texts, [*answer], answer.sql, *files), strict=True))
 
 
 def stitched_relation(

@@ -26,6 +26,8 @@ GAP, BROKEN_INDENT = "  ", " " * 6
 """Blanks before each cell of a row, and before the rest of a row that is broken."""
 ALIKE = 0.7
 """Similarity, of 1 at most, from which on one name may be a typo of another."""
+MOST_CLOSE = 3
+"""Names that are suggested for a typo."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -41,10 +43,17 @@ def links_and_acts(count: int) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the names that are spelt like ``name``, as a question that ends a message; or ''."""
+    """Return the names that are spelt like ``name``, as a question that ends a message; or ''.
+
+    Case makes no difference.
+    """
     from difflib import get_close_matches  # noqa: PLC0415 - needed for a typo alone
 
-    close = [repr(other) for other in get_close_matches(name, [*names], cutoff=ALIKE)]
+    alike: dict[str, list[str]] = {}
+    for other in names:
+        alike.setdefault(other.casefold(), []).append(other)
+    found = get_close_matches(name.casefold(), [*alike], cutoff=ALIKE)
+    close = [repr(other) for folded in found for other in alike[folded]][:MOST_CLOSE]
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 

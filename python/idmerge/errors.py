@@ -346,6 +346,25 @@ class ColumnError(IdmergeError, ValueError):
     """
 
 
+class QuestionError(IdmergeError, ValueError):
+    """A question names an event that does not occur, or its condition is no SQL expression.
+
+    The message names what there is.
+
+    Examples:
+        >>> import idmerge
+        >>> from idmerge import questions
+        >>> from idmerge.errors import QuestionError
+        >>> events = idmerge.stitch("examples/shop.ndjson")
+        >>> try:
+        ...     questions.signup_rate(events, signup="Signup")
+        ... except QuestionError as error:
+        ...     print(error)
+        no event is called "Signup"; there are "Page View", "Read Post", "$identify", "Sign
+        Up", "Add to Cart", "Purchase", "$create_alias", "$merge". Did you mean 'Sign Up'?
+    """
+
+
 class FullRunError(IdmergeError, ValueError):
     """An earlier result does not allow to go on from it exactly; the message says why.
 

@@ -21,6 +21,7 @@ from matplotlib.image import imread
 from pyarrow import parquet
 
 import command_line
+from answers_by_hand import that_knows
 from idmerge import Policy, questions
 from idmerge.errors import MissingExtraError
 from idmerge.testing import events
@@ -236,7 +237,8 @@ def test_a_page_holds_chart_table_and_statement_and_nothing_that_runs() -> None:
 
 
 def test_a_statement_with_what_steers_a_page_is_shown_as_text() -> None:
-    answer = questions.attribution(hostile(), purchase="</pre><script>alert(1)</script>\x1b[2J")
+    purchase = "</pre><script>alert(1)</script>\x1b[2J"
+    answer = questions.attribution(that_knows(hostile(), purchase), purchase=purchase)
     content = answer.drawn("html").decode()
     assert "<script" not in content
     assert "\x1b" not in content
@@ -265,8 +267,9 @@ def test_negative_revenue_and_no_rows_can_be_drawn() -> None:
     amounts = pa.array([-5.0, -1.0])
     back = table.set_column(table.column_names.index("amount"), "amount", amounts)
     assert "-5.00" in questions.attribution(back).drawn("svg").decode()
+    none = that_knows(table, "Never")
     for picture in ("svg", "png", "html"):
-        assert questions.attribution(table, purchase="Never").drawn(picture)  # type: ignore[arg-type]
+        assert questions.attribution(none, purchase="Never").drawn(picture)  # type: ignore[arg-type]
 
 
 def test_the_same_answer_gives_the_same_bytes_whatever_the_settings() -> None:
@@ -345,25 +348,29 @@ def test_stitched_events_take_no_rules_and_go_with_no_raw_ones(raw: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "missing"),
+    ("arguments", "missing", "meant"),
     [
-        (["signup-rate", "--signup", "Signup"], ["Signup"]),
-        (["attribution", "--purchase", "\x1b[2J"], ["'\\x1b[2J'"]),
-        (["conversion", "--from", "Post", "--to", "Sign up"], ["Post", "Sign up"]),
-        (["conversion", "--to", "Sign up"], ["Sign up"]),
-        (["signup-rate"], []),
-        (["conversion", "--within", "0s", "--from", "$merge", "--by", "page"], []),
+        (["signup-rate", "--signup", "sign_up"], ['"sign_up"'], "Sign Up"),
+        (["attribution", "--purchase", "\x1b[2J"], ["'\\x1b[2J'"], None),
+        (["conversion", "--from", "Post", "--to", "Sign up"], ['"Post"', '"Sign up"'], "Sign Up"),
+        (["conversion", "--to", "PURCHASE"], ['"PURCHASE"'], "Purchase"),
     ],
 )
-def test_where_nothing_comes_out_the_events_that_there_are_not_are_told(
-    arguments: list[str], missing: list[str], raw: Path
+def test_an_event_that_does_not_occur_is_an_error_with_those_that_do(
+    arguments: list[str], missing: list[str], meant: str | None, raw: Path
 ) -> None:
     for place in ("stitched.parquet", raw):
-        stderr = run(*arguments, place).stderr
-        told = [line for line in stderr.splitlines() if line.startswith("note ")]
-        assert [line.partition('called "')[2].partition('";')[0] for line in told] == missing
-        for line in told:
-            assert '; there are "Page View", "Read Post", "Add to Cart", "Purchase", ' in line
+        result = run(*arguments, place, code=1)
+        assert result.stdout == ""
+        told = "; ".join(f"no event is called {name}" for name in missing)
+        line = result.stderr.splitlines()[-1]
+        assert line.startswith(f'idmerge: error: {told}; there are "Page View", "Read Post", "Add to Cart"')
+        assert line.partition('"$merge"')[2] == (f". Did you mean {meant!r}?" if meant else "")
+
+
+def test_a_property_that_is_not_there_is_an_error_with_the_nearest_name() -> None:
+    stderr = run("attribution", "stitched.parquet", "--campaign", "UTM_campagn", code=1).stderr
+    assert stderr.endswith(". Did you mean 'utm_campaign'?\n")
 
 
 def test_of_no_events_it_is_told_that_there_are_none() -> None:
@@ -371,7 +378,7 @@ def test_of_no_events_it_is_told_that_there_are_none() -> None:
     stderr = run("signup-rate", "empty.ndjson").stderr
     assert stderr.splitlines() == [
         "note        empty.ndjson is empty: there is no event in it",
-        'note        no event is called "Sign Up"; there are none',
+        "note        there are no events",
     ]
 
 

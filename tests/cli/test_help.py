@@ -72,6 +72,10 @@ def test_a_question_lists_its_own_options_first() -> None:
         "--amount",
         "--campaign",
         "--model",
+        "--currency",
+        "--top",
+        "--min",
+        "--by",
     ]
 
 

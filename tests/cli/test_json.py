@@ -23,6 +23,8 @@ CALLS: dict[str, list[str]] = {
     "ask signup-rate": ["ask", "signup-rate", "e.ndjson"],
     "ask attribution": ["ask", "attribution", "e.ndjson"],
     "ask conversion": ["ask", "conversion", "e.ndjson"],
+    "ask funnel": ["ask", "funnel", "e.ndjson", "--step", "Read Post", "--step", "Sign Up"],
+    "ask retention": ["ask", "retention", "e.ndjson"],
     "doctor": ["doctor", "e.ndjson"],
     "profiles": ["profiles", "u.ndjson", "--events", "e.ndjson", "-o", "p.csv"],
     "migrate": ["migrate", "e.ndjson", "-o", "simplified"],

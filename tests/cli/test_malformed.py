@@ -20,7 +20,7 @@ UPDATE = ndjson([{"$distinct_id": "ana", "$set": {"plan": "pro"}}])
 COMMANDS: dict[str, list[str]] = {
     "resolve": ["resolve", "bad", "-o", "mapping.csv"],
     "stitch": ["stitch", "bad", "-o", "out.parquet"],
-    "ask": ["ask", "signup-rate", "bad"],
+    "ask": ["ask", "signup-rate", "bad", "--signup", "$identify"],
     "profiles": ["profiles", "updates", "--events", "bad", "-o", "people.csv"],
     "show": ["show", "ana", "bad"],
 }
@@ -54,7 +54,8 @@ def block(lines: list[str]) -> list[str]:
 @pytest.mark.parametrize("call", COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize("links", [0, 1])
 def test_ten_thousand_malformed_lines_are_three_and_a_count(call: list[str], links: int) -> None:
-    link = LINK if links else ndjson([{"event": "x", "properties": {"distinct_id": "ana"}}])
+    event = "$identify" if call[0] == "ask" else "x"
+    link = LINK if links else ndjson([{"event": event, "properties": {"distinct_id": "ana"}}])
     listed, after = told(call, [link, *[NO_JSON] * 10_000])
     assert [line.split(":")[2] for line in listed] == ["2", "3", "4"]
     assert block(after) == [

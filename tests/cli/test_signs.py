@@ -103,7 +103,7 @@ def test_an_order_that_runs_backwards_is_said_with_its_place_and_the_way_out() -
     for command in (
         ("resolve", ORDER),
         ("stitch", ORDER, "-o", "out.parquet"),
-        ("ask", "signup-rate", ORDER),
+        ("ask", "signup-rate", ORDER, "--signup", "Page View"),
     ):
         said = [line for line in run(*command).stderr.splitlines() if "--sort" in line]
         assert len(said) == 1
@@ -168,9 +168,10 @@ def test_every_command_that_reads_times_says_in_one_line_that_they_look_local(
     said = [line for line in run(*command).stderr.splitlines() if "look local" in line]
     assert len(said) == 1
     assert "+05:30" in said[0]
-    assert "--timezone" in said[0]
-    assert "look local" not in run(*command, "--timezone", "Asia/Kolkata").stderr
-    wrong = run(*command, "--timezone", "Asia/Karachi").stderr
+    option = "--times-in" if command[0] == "ask" else "--timezone"
+    assert f"; {option} names their zone" in said[0]
+    assert "look local" not in run(*command, option, "Asia/Kolkata").stderr
+    wrong = run(*command, option, "Asia/Karachi").stderr
     assert "read as times of Asia/Karachi, the times of most events are +00:30" in wrong
 
 

@@ -89,7 +89,7 @@ def test_the_rows_of_an_answer_with_wide_characters_stay_aligned(width: int | No
     names = ["spring", "東京" * 40, "夏", "e\u0301te\u0301", ""]
     cells = [[name, *map(str, range(4))] for name in names]
     headings = ["campaign", *["people", "rate"] * 2]
-    lines = [*text_lines(headings, cells, has_key=True, width=width)]
+    lines = [*text_lines(headings, cells, keys=1, width=width)]
     tables = "\n".join(lines).split("\n\n")  # One of each version, if both do not fit side by side.
     assert len(tables) == (1 if width is None else 2)
     for table in tables:

@@ -206,11 +206,11 @@ def test_resolved_rejected_stitched_and_profiled_read_back_as_they_were(texts: l
 def test_an_answer_reads_back_as_it_was_and_is_no_formula() -> None:
     posts = pa.table(
         {
-            "event": ["Read Post"] * len(FORMULAS),
-            "time": pa.array(range(len(FORMULAS)), pa.timestamp("ms", "UTC")),
-            "distinct_id": [f"u{n}" for n in range(len(FORMULAS))],
-            "$distinct_id_before_identity": [f"u{n}" for n in range(len(FORMULAS))],
-            "post": FORMULAS,
+            "event": [*["Read Post"] * len(FORMULAS), "Sign Up"],
+            "time": pa.array(range(len(FORMULAS) + 1), pa.timestamp("ms", "UTC")),
+            "distinct_id": [f"u{n}" for n in range(len(FORMULAS) + 1)],
+            "$distinct_id_before_identity": [f"u{n}" for n in range(len(FORMULAS) + 1)],
+            "post": [*FORMULAS, None],
         }
     )
     pq.write_table(posts, "s.parquet")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import answers_by_hand as by_hand
-from answers_by_hand import COLUMNS, MODELS, revenue, rows_of
+from answers_by_hand import COLUMNS, MODELS, revenue, rows_of, that_knows
 from idmerge import Policy, questions
 from idmerge.questions.answer import Answer
 from idmerge.questions.columns import Key, Measure
@@ -55,7 +55,7 @@ def table_of(events: list[dict[str, Any]]) -> pa.Table:
     for name, kind in COLUMNS.items():
         if pa.types.is_null(table[name].type):
             table = table.set_column(table.column_names.index(name), name, table[name].cast(kind))
-    return table
+    return that_knows(table, "Sign Up", "Read Post", "Purchase")
 
 
 # That the answers are right
@@ -189,6 +189,7 @@ def test_what_nobody_pays_stays_in_the_total_but_touches_nobody() -> None:
         ("Visit", 1, None, "x"), ("Visit", 1, "null", "y"), ("Purchase", 2, None, None, "1"),
         ("Purchase", 2, "null", None, "2"), ("Purchase", 2, "", "z", "4"),
     )  # fmt: skip
+    table = that_knows(table, "Sign Up")
     for model in MODELS:
         assert revenue(table, model) == {None: 7}
     (row,) = questions.signup_rate(table)
@@ -200,6 +201,7 @@ def test_blocked_ids_are_told_without_regard_to_case_and_may_be_any_text() -> No
     table = rows_of(
         ("Visit", 1, "Élan vital"), ("Visit", 1, "it's"), ("Visit", 1, "$device:it's"), ("Visit", 1, "x")
     )
+    table = that_knows(table, "Sign Up")
     (row,) = questions.signup_rate(table, blocked_ids=["Élan Vital", "It's"])
     assert row["visitors"] == 1
     with pytest.raises(TypeError, match="blocked_ids must be an iterable of str, got 'null'"):
@@ -234,7 +236,7 @@ def test_persons_whose_events_all_lack_a_time_stand_in_the_last_row() -> None:
 )
 def test_days_weeks_and_months_are_those_of_utc(by: Any, first: date) -> None:
     for zone in ("Pacific/Auckland", "America/New_York"):
-        table = rows_of(("Visit", -1, "ada"))
+        table = rows_of(("Sign Up", -1, "ada"))
         moved = table.set_column(1, "time", table["time"].cast(pa.timestamp("ns", tz=zone)))
         naive = table.set_column(1, "time", table["time"].cast(pa.timestamp("ms")))
         for events in (moved, naive):
@@ -309,7 +311,7 @@ def test_the_statement_shown_gives_the_same_rows_again(
     events: list[dict[str, Any]], one: str, other: str
 ) -> None:
     connection = duckdb.connect()
-    table = table_of(events)
+    table = that_knows(table_of(events), one, other)
     connection.register("events", table)
     asked: list[questions.Question] = [questions.Attribution(model=model) for model in MODELS]  # type: ignore[arg-type]
     asked += [questions.SignupRate(signup=one, by="month"), questions.Attribution(purchase=other)]
@@ -360,13 +362,14 @@ def test_an_answer_prints_as_a_table() -> None:
         "  'sp\\x1bring'  1,234.50  100.0%      0.00     0.0%\n"
         "  (none)            0.00    0.0%  1,234.50   100.0%"
     )
-    assert str(questions.signup_rate(table)) == (
+    assert str(questions.signup_rate(that_knows(table, "Sign Up"))) == (
         'Visitors who did "Sign Up"\n'
         "\n"
-        "  -----with stitching-----  ---without stitching----\n"
-        "  visitors  sign ups  rate  visitors  sign ups  rate\n"
-        "         2         0  0.0%         2         0  0.0%"
+        "  ------------with stitching------------  ----------without stitching-----------\n"
+        "  visitors  sign ups  rate  95% interval  visitors  sign ups  rate  95% interval\n"
+        "         2         0  0.0%  0.0 to 65.8%         2         0  0.0%  0.0 to 65.8%"
     )
+    table = that_knows(table, "Sign Up", "Read Post")
     assert str(questions.conversion(table, by="utm_campaign")).endswith("  0 rows")
 
 

@@ -121,7 +121,7 @@ def test_no_file_is_blamed_for_a_lack_of_memory(tmp_path: Path) -> None:
     from idmerge.questions import source
 
     def lacking() -> None:
-        with source.opened(path, ("event", "time")):
+        with source.opened(path, source.Wanted(("event", "time"))):
             raise duckdb.OutOfMemoryException("Out of Memory Error: failed")
 
     with pytest.raises(MemoryError, match="Out of Memory"):

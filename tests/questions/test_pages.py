@@ -115,6 +115,9 @@ def test_the_campaign_that_brought_most_is_named(sales: Any, finding: str) -> No
 def read(*posts: tuple[str, str | None, bool, bool]) -> pa.Table:
     """Readers of posts: the person, the post, whether she signs up, whether under the ID as sent."""
     rows, read_posts = [], []
+    if posts:  # A sign-up of nobody.
+        rows.append(("Sign Up", "", "", DAY))
+        read_posts.append(None)
     for person, post, signs_up, is_same in posts:
         rows.append(("Read Post", person, person if is_same else f"d-{person}", timedelta(0)))
         read_posts.append(post)
@@ -167,7 +170,7 @@ def test_an_answer_knows_the_events_that_it_is_about(tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     parquet.write_table(visits([0, 9]), path)
     scope = questions.signup_rate(path).scope
-    assert scope == (4, date(2024, 1, 1), date(2024, 1, 10), "s.parquet")
+    assert scope == (4, date(2024, 1, 1), date(2024, 1, 10), "s.parquet", "UTC")
     assert str(scope) == "4 events from 2024-01-01 to 2024-01-10 (UTC) in s.parquet"
     assert str(questions.signup_rate([path, path]).scope).endswith(" in 2 files")
     assert str(questions.signup_rate(visits([3])).scope) == "2 events of 2024-01-04 (UTC)"

@@ -207,7 +207,7 @@ def test_times_among_properties_serve_partitions_questions_and_duplicates(tmp_pa
         "date=2024-01-01",
         "date=2024-01-02",
     }
-    assert "2024-01-01" in run("ask", "signup-rate", path, "--by", "day").stdout
+    assert "2024-01-01" in run("ask", "signup-rate", path, "--by", "day", "--signup", "x").stdout
     assert idmerge.stitch(table, dedupe=True).num_rows == 2
     zoned = table.slice(0, 2)
     for events in (zoned, pl.from_arrow(zoned), zoned.to_pandas()):
@@ -400,9 +400,9 @@ def test_a_stream_that_was_read_is_an_error() -> None:
     with pytest.raises(ColumnError, match="was read already, and has nothing left"):
         idmerge.stitch(reader)
     with pytest.raises(ColumnError, match="was read already, and has nothing left"):
-        signup_rate(reader)
+        signup_rate(reader, signup="x")
     other = table.to_reader()
-    signup_rate(other)
+    signup_rate(other, signup="x")
     with pytest.raises(ColumnError, match="was read already, and has nothing left"):
         idmerge.stitch(other)
 

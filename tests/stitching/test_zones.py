@@ -118,9 +118,9 @@ def test_questions_and_the_doctor_read_times_of_a_zone(tmp_path: Path) -> None:
     path.write_text(
         json.dumps({"event": "A", "properties": {"distinct_id": "ana", "time": "2025-05-01T03:00:00"}})
     )
-    by_week = ("ask", "signup-rate", path, "--by", "day")
+    by_week = ("ask", "signup-rate", path, "--by", "day", "--signup", "A")
     assert "2025-05-01" in run(*by_week).stdout
-    assert "2025-04-30" in run(*by_week, "--timezone", "Asia/Kolkata").stdout
+    assert "2025-04-30" in run(*by_week, "--times-in", "Asia/Kolkata").stdout
 
 
 def test_a_zone_that_is_none_is_refused_with_an_example(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_a_zone_that_is_none_is_refused_with_an_example(tmp_path: Path) -> None:
         idmerge.stitch(IST, timezone=5)  # type: ignore[call-overload]
     assert check_zone(None) is None
     run("stitch", IST, "-o", tmp_path / "s.parquet")
-    said = run("ask", "signup-rate", tmp_path / "s.parquet", "--timezone", "UTC", code=2).stderr
-    assert "leave --timezone out" in said
+    said = run("ask", "signup-rate", tmp_path / "s.parquet", "--times-in", "UTC", code=2).stderr
+    assert "leave --times-in out" in said
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -31,7 +32,25 @@ def person_of(row: Row, *, stitched: bool) -> str | None:
     return own
 
 
-def signup_rate(rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up") -> dict[date | None, Row]:
+def local_day(row: Row, zone: str = "UTC") -> date | None:
+    """Return the day of an event in a zone."""
+    return None if row["time"] is None else row["time"].astimezone(ZoneInfo(zone)).date()
+
+
+def counted(rows: Iterable[Row], zone: str, first: date | None, last: date | None) -> list[Row]:
+    """Return the rows whose day is among those asked about."""
+    days = [(row, local_day(row, zone)) for row in rows]
+    return [
+        row
+        for row, day in days
+        if (first is None or (day is not None and day >= first))
+        and (last is None or (day is not None and day <= last))
+    ]
+
+
+def signup_rate(
+    rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up", zone: str = "UTC"
+) -> dict[date | None, Row]:
     """Return visitors and sign-ups by the Monday of the first event."""
     theirs = defaultdict(list)
     for row in rows:
@@ -40,8 +59,8 @@ def signup_rate(rows: Iterable[Row], *, stitched: bool, signup: str = "Sign Up")
             theirs[person].append(row)
     weeks: dict[date | None, Row] = defaultdict(lambda: {"visitors": 0, "sign_ups": 0})
     for own in theirs.values():
-        times = [row["time"] for row in own if row["time"] is not None]
-        monday = min(times).date() - timedelta(days=min(times).weekday()) if times else None
+        days = [day for row in own if (day := local_day(row, zone)) is not None]
+        monday = min(days) - timedelta(days=min(days).weekday()) if days else None
         weeks[monday]["visitors"] += 1
         weeks[monday]["sign_ups"] += any(row["event"] == signup for row in own)
     return weeks
@@ -107,6 +126,73 @@ def conversion(
     }
 
 
+def funnel(rows: list[Row], steps: tuple[str, ...], *, stitched: bool, within: timedelta | None) -> list[int]:
+    """Return how many persons reached each step, by trying every way through their events."""
+    theirs = defaultdict(list)
+    for row in rows:
+        if (person := person_of(row, stitched=stitched)) is not None:
+            theirs[person].append(row)
+    depths = [_depth(own, steps, within) for own in theirs.values()]
+    return [sum(depth >= number for depth in depths) for number in range(1, len(steps) + 1)]
+
+
+def _depth(own: list[Row], steps: tuple[str, ...], within: timedelta | None) -> int:
+    """Return the number of the last step that a person reached."""
+
+    def furthest(number: int, start: datetime, time: datetime) -> int:
+        is_again = number < len(steps) and steps[number] in steps[:number]
+        return max(
+            (
+                furthest(number + 1, start, row["time"])
+                for row in own
+                if number < len(steps)
+                and row["event"] == steps[number]
+                and row["time"] is not None
+                and (row["time"] > time if is_again else row["time"] >= time)
+                and (within is None or row["time"] - start <= within)
+            ),
+            default=number,
+        )
+
+    starts = [row["time"] for row in own if row["event"] == steps[0]]
+    return max((1 if time is None else furthest(1, time, time) for time in starts), default=0)
+
+
+def retention(  # noqa: PLR0913 - the options of the question
+    rows: list[Row],
+    *,
+    stitched: bool,
+    first: str | None,
+    then: str | None,
+    weeks: int,
+    zone: str,
+    since: date | None = None,
+) -> dict[date, list[Any]]:
+    """Return for each Monday the number of persons, and the shares back in the weeks after it."""
+    dated = [(row, day) for row in rows if (day := local_day(row, zone)) is not None]
+    theirs = defaultdict(list)
+    for row, day in dated:
+        if (person := person_of(row, stitched=stitched)) is not None:
+            theirs[person].append((row["event"], day))
+    cohorts = defaultdict(list)
+    for own in theirs.values():
+        begun = min((day for event, day in own if first in {None, event}), default=None)
+        if begun is not None and (since is None or begun >= since):
+            cohorts[begun - timedelta(days=begun.weekday())].append(own)
+    answer: dict[date, list[Any]] = {}
+    for monday, people in cohorts.items():
+        answer[monday] = [len(people)]
+        for number in range(1, weeks + 1):
+            begin = monday + timedelta(weeks=number)
+            end = begin + timedelta(days=6)
+            back = sum(
+                any(begin <= day <= end and then in {None, event} for event, day in own) for own in people
+            )
+            is_over = end <= max(day for _, day in dated)
+            answer[monday].append(back / len(people) if is_over else None)
+    return answer
+
+
 # Rows to ask about
 
 
@@ -126,6 +212,12 @@ def rows_of(*rows: tuple[Any, ...]) -> pa.Table:
         made.append({**named, BEFORE: named["distinct_id"]})
     schema = pa.schema([(name, COLUMNS[name]) for name in columns] + [(BEFORE, pa.string())])
     return pa.Table.from_pylist(made, schema=schema)
+
+
+def that_knows(table: pa.Table, *names: str) -> pa.Table:
+    """Return ``table`` with events called ``names`` that are nobody's and of no time."""
+    rows = [dict.fromkeys(table.column_names) | {"event": name} for name in names]
+    return pa.concat_tables([table, pa.Table.from_pylist(rows, schema=table.schema)])
 
 
 def revenue(table: Any, model: Any = "last-touch", **options: Any) -> dict[str | None, float]:

@@ -23,7 +23,10 @@ VALID = {
     "DIR": "served",
 }
 """A value for each required parameter, by its metavar; a new one is added here."""
-NO_PATHS = {"ID", "A", "B", "EVENT", "PROPERTY", "NAME", "LENGTH", "N|none", "POSITION|TIME", "POSITION..."}
+NO_PATHS = {
+    *("ID", "A", "B", "EVENT", "PROPERTY", "NAME", "LENGTH", "N|none", "POSITION|TIME", "POSITION..."),
+    *("EXPR", "DATE"),
+}
 """The metavars of texts that are no paths; whatever else takes text is taken for one."""
 BESIDE = {
     "bench": ["--ids", "100"],

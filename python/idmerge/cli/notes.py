@@ -29,8 +29,18 @@ def tell_simplified(product: str | None = None) -> None:
     tell_note(SIMPLIFIED if product is None else OF_PRODUCT.format(product))
 
 
-def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False, timezone: str | None = None) -> None:
-    """Print the signs in a ``sample`` of events, of which all state so many ``links``."""
+def tell_signs(
+    sample: Sample,
+    links: int,
+    *,
+    is_sorted: bool = False,
+    timezone: str | None = None,
+    option: str = "--timezone",
+) -> None:
+    """Print the signs in a ``sample`` of events, of which all state so many ``links``.
+
+    ``option`` is the command's for the zone of times that name none.
+    """
     if sample.is_simplified and not links:
         tell_simplified(sample.product)
     if sample.backward is not None and not is_sorted:
@@ -39,6 +49,4 @@ def tell_signs(sample: Sample, links: int, *, is_sorted: bool = False, timezone:
             "links may be judged in another order than Mixpanel judged them; --sort reads its order"
         )
     if sample.offset is not None:
-        tell_note(
-            f"{local_times(sample.offset, timezone)}; --timezone names their zone, such as Asia/Kolkata"
-        )
+        tell_note(f"{local_times(sample.offset, timezone)}; {option} names their zone, such as Asia/Kolkata")

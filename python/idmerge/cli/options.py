@@ -120,13 +120,18 @@ class Zone(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.
             self.fail(str(error), param, ctx)
 
 
-timezone_option = click.option(
-    "--timezone",
-    type=Zone(),
-    metavar="ZONE",
-    help="The zone of times that name none, such as Asia/Kolkata; projects made before 2023 may export local "
-    "times. UTC by default.",
-)
+def zone_option(name: str) -> Callable[..., Any]:
+    """Return the option, called ``name``, for the zone of times that name none."""
+    return click.option(
+        name,
+        type=Zone(),
+        metavar="ZONE",
+        help="The zone of times that name none, such as Asia/Kolkata; projects made before 2023 may export "
+        "local times. UTC by default.",
+    )
+
+
+timezone_option = zone_option("--timezone")
 
 
 def shared_options() -> list[click.Option]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 OWN = "Options"
 SECTIONS = {
+    "where": "Events",
+    "from_date": "Events",
+    "to_date": "Events",
+    "zone": "Events",
     "output": "Output",
     "report": "Output",
     "table_format": "Output",
@@ -36,6 +40,8 @@ SECTIONS = {
     "config": "Reading",
     "sort": "Reading",
     "timezone": "Reading",
+    "times_in": "Reading",
+    "project": "Reading",
     "strict": "Reading",
     "list_malformed": "Reading",
     "canonical": "Rules",

@@ -7,10 +7,14 @@ docs/questions.md.
 """
 
 from idmerge.questions.answer import Answer
-from idmerge.questions.campaigns import Attribution, Model, attribution
+from idmerge.questions.campaigns import Attribution, attribution
 from idmerge.questions.conversions import Conversion, conversion
+from idmerge.questions.credits import Model
+from idmerge.questions.funnels import Funnel, funnel
+from idmerge.questions.intervals import wilson
 from idmerge.questions.lengths import length_of
 from idmerge.questions.question import Question
+from idmerge.questions.retention import Retention, retention
 from idmerge.questions.signups import Period, SignupRate, signup_rate
 from idmerge.questions.source import event_names, is_stitched
 
@@ -18,14 +22,19 @@ __all__ = [
     "Answer",
     "Attribution",
     "Conversion",
+    "Funnel",
     "Model",
     "Period",
     "Question",
+    "Retention",
     "SignupRate",
     "attribution",
     "conversion",
     "event_names",
+    "funnel",
     "is_stitched",
     "length_of",
+    "retention",
     "signup_rate",
+    "wilson",
 ]

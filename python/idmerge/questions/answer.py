@@ -15,7 +15,8 @@ from idmerge.files import replacing
 from idmerge.pages import bars
 from idmerge.pages.document import document_bytes
 from idmerge.pages.series import series_chart
-from idmerge.questions.columns import VERSIONS, shown_name
+from idmerge.questions.columns import VERSIONS, shown_name, shown_others
+from idmerge.questions.intervals import shown_interval
 from idmerge.questions.scope import Scope, named_sources
 from idmerge.questions.tables import html_lines, text_lines
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from idmerge.questions.columns import Key, Measure
 
 Picture = Literal["svg", "png", "html"]
+
+OTHERS, INTERVAL = "others", "95% interval"
+MOST_ROWS_SHOWN, MOST_DAYS_SHOWN = 100, 400
+"""Rows of a table of text, and of one whose rows are periods of time."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,9 +47,9 @@ class Answer:
         >>> answer = questions.signup_rate(events)
         >>> print(answer.finding)
         51.3% of visitors sign up; without stitching it looks like 36.1%
-        >>> answer.headings()[:3], answer.cells()[0][:3]
-        (['visitors', 'sign ups', 'rate'], ['76', '39', '51.3%'])
-        >>> max(map(len, answer.text(width=40).splitlines())) <= 40
+        >>> answer.headings()[:4], answer.cells()[0][:4]
+        (['visitors', 'sign ups', 'rate', '95% interval'], ['76', '39', '51.3%', '40.3 to 62.2%'])
+        >>> max(map(len, answer.text(width=50).splitlines())) <= 50
         True
         >>> answer.about
         'Visitors who did "Sign Up" · 600 events of 2024-01-01 (UTC)'
@@ -69,6 +74,12 @@ class Answer:
     """The events that were read."""
     finding: str = field(default="", repr=False)
     """The answer in a sentence."""
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    """What a reader should know of these numbers, a line each."""
+    more_keys: tuple[Key, ...] = ()
+    """Further columns that distinguish the rows."""
+    has_others: bool = False
+    """Whether a column ``others`` has, in a row that sums up several values, their number."""
 
     @classmethod
     def of_rows(  # noqa: PLR0913 - its fields, the table as rows
@@ -81,6 +92,8 @@ class Answer:
         measures: tuple[Measure, ...],
         charted: Measure,
         scope: Scope | None = None,
+        more_keys: tuple[Key, ...] = (),
+        has_others: bool = False,
     ) -> Answer:
         """Return the answer whose table DuckDB gave as ``rows``.
 
@@ -95,9 +108,11 @@ class Answer:
         import pyarrow as pa  # noqa: PLC0415
 
         numbers = {"count": pa.int64(), "share": pa.float64(), "sum": pa.float64()}
-        schema: list[tuple[str, Any]] = (
-            [] if key is None else [(key.name, pa.date32() if key.is_date else pa.string())]
-        )
+        kinds = {"text": pa.string(), "date": pa.date32(), "number": pa.int64()}
+        keys = () if key is None else (key, *more_keys)
+        schema: list[tuple[str, Any]] = [(one.name, kinds[one.form]) for one in keys]
+        if has_others:
+            schema.append((OTHERS, pa.int64()))
         for suffix, _ in VERSIONS:
             schema += [(measure.name + suffix, numbers[measure.form]) for measure in measures]
         names = [name for name, _ in schema]
@@ -113,7 +128,9 @@ class Answer:
             raise ColumnError(
                 f"the column 'time' has times beyond the years 1 to 9999: {strange or error}"
             ) from error
-        return cls(title, key, measures, charted, table, sql, scope)
+        return cls(
+            title, key, measures, charted, table, sql, scope, more_keys=more_keys, has_others=has_others
+        )
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Export the table."""
@@ -135,18 +152,29 @@ class Answer:
         return f"Answer({self.heading}{said}; {counted(len(self), 'row')})"
 
     def __str__(self) -> str:
-        """Return the table as aligned text, under its title."""
-        return self.text()
+        """Return the table as aligned text, under its title, and the notes below it."""
+        return "\n".join([self.text(), *(f"\n{note}" for note in self.notes)])
 
     def text(self, *, width: int | None = None) -> str:
-        """Return the table as aligned text, under its title, of ``width`` columns if it can be."""
-        lines = text_lines(self.headings(), self.cells(), has_key=self.key is not None, width=width)
-        return "\n".join([self.heading, "", *lines])
+        """Return the table as aligned text, under its title, of ``width`` columns if it can be.
+
+        Of many rows it has the first, and says how many more there are.
+        """
+        cells, most = self.cells(), MOST_DAYS_SHOWN if self._is_timed else MOST_ROWS_SHOWN
+        more = []
+        if len(cells) > most:
+            more = [
+                "",
+                f"{counted(len(cells) - most, 'more row')}; top= (--top) sums them up, files have all",
+            ]
+        lines = text_lines(self.headings(), cells[:most], keys=len(self._keys), width=width)
+        return "\n".join([self.heading, "", *lines, *more])
 
     def _repr_html_(self) -> str:
         """Return the answer as a notebook shows it: the sentence, the question, and the table."""
         said = [f"<p><b>{escape(self.finding)}</b></p>"] if self.finding else []
-        return "\n".join([*said, f"<p>{escape(self.about)}</p>", *self._html_table()])
+        notes = (f"<p>{escape(note)}</p>" for note in self.notes)
+        return "\n".join([*said, f"<p>{escape(self.about)}</p>", *notes, *self._html_table()])
 
     @property
     def heading(self) -> str:
@@ -164,24 +192,48 @@ class Answer:
             return self
         return replace(self, scope=self.scope._replace(source=named_sources(events)))
 
+    @property
+    def _keys(self) -> tuple[Key, ...]:
+        return () if self.key is None else (self.key, *self.more_keys)
+
+    @property
+    def _is_timed(self) -> bool:
+        return self.key is not None and self.key.is_date
+
     def headings(self) -> list[str]:
         """Return the headings of the columns under their version."""
-        keys = [] if self.key is None else [shown_name(self.key.label)]
-        return [*keys, *[measure.label for measure in self.measures] * len(VERSIONS)]
+        rows = [*self]
+        numbers = []
+        for measure in self.measures:
+            numbers += [measure.label, INTERVAL] if self._has_intervals(measure, rows) else [measure.label]
+        return [*(shown_name(key.label) for key in self._keys), *numbers * len(VERSIONS)]
 
     def cells(self) -> list[list[str]]:
-        """Return the rows as text."""
-        return [
-            [
-                *([] if self.key is None else [shown_name(row[self.key.name])]),
-                *(
-                    measure.shown(row[measure.name + suffix])
-                    for suffix, _ in VERSIONS
-                    for measure in self.measures
-                ),
-            ]
-            for row in self
-        ]
+        """Return the rows as text; a share of few persons has its interval behind it (`wilson`)."""
+        rows = [*self]
+        with_intervals = {measure for measure in self.measures if self._has_intervals(measure, rows)}
+        shown = []
+        for row in rows:
+            cells = self._names(row)
+            for suffix, _ in VERSIONS:
+                for measure in self.measures:
+                    cells.append(measure.shown(row[measure.name + suffix]))
+                    if measure in with_intervals:
+                        cells.append(shown_interval(*_counts(measure, row, rows[0], suffix)))
+            shown.append(cells)
+        return shown
+
+    def _has_intervals(self, measure: Measure, rows: Sequence[dict[str, Any]]) -> bool:
+        """Return whether any row has a share of few persons."""
+        return bool(measure.whole) and any(
+            shown_interval(*_counts(measure, row, rows[0], suffix)) for row in rows for suffix, _ in VERSIONS
+        )
+
+    def _names(self, row: dict[str, Any]) -> list[str]:
+        """Return what distinguishes a row, as text."""
+        names = [shown_name(row[key.name]) for key in self._keys]
+        others = row[OTHERS] if self.has_others else None
+        return names if others is None else [shown_others(others), *names[1:]]
 
     def chart(self, path: str | os.PathLike[str]) -> None:
         """Draw the answer; the suffix of ``path`` names the format: .svg, .png or .html.
@@ -219,7 +271,7 @@ class Answer:
             values = [row[measure.name + suffix] for row in rows]
             numbers = [] if counts is None else [f"n = {row[counts.name + suffix]:,}" for row in rows]
             series.append(bars.Series(label, suffix, values, [*map(measure.shown, values)], numbers))
-        names = [measure.label if self.key is None else shown_name(row[self.key.name]) for row in rows]
+        names = [" ".join(self._names(row)) or measure.label for row in rows]
         days = [row[self.key.name] for row in rows] if self.key is not None and self.key.is_date else None
         return bars.BarChart(self.heading, names, series, len(self), days)
 
@@ -230,7 +282,7 @@ class Answer:
 
     @property
     def _most_bars(self) -> int:
-        return bars.MOST_DAYS if self.key is not None and self.key.is_date else bars.MOST_BARS
+        return bars.MOST_DAYS if self._is_timed else bars.MOST_BARS
 
     def _page(self, chart: bars.BarChart) -> Iterator[str]:
         """Yield the main part of a page: the chart, the table and the statement."""
@@ -238,10 +290,21 @@ class Answer:
         yield '<section class="sheet">'
         yield from self._html_table()
         yield "</section>"
+        yield from (f"<p>{escape(note)}</p>" for note in self.notes)
         yield "<details>"
         yield "<summary>SQL</summary>"
         yield f"<pre>{escape(self.sql)}</pre>"
         yield "</details>"
 
     def _html_table(self) -> Iterator[str]:
-        return html_lines(self.headings(), self.cells(), has_key=self.key is not None)
+        return html_lines(self.headings(), self.cells(), keys=len(self._keys))
+
+
+def _counts(
+    measure: Measure, row: dict[str, Any], first: dict[str, Any], suffix: str
+) -> tuple[int | None, int | None]:
+    """Return the numbers of persons of which a share is; none for all of the first row's."""
+    if measure.of_first and row is first:
+        return None, None
+    whole = first if measure.of_first else row
+    return row[measure.part + suffix], whole[measure.whole + suffix]

@@ -3,83 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from idmerge.questions.columns import VERSIONS, Key, Measure, Most, all_quoted, most_compared
-from idmerge.questions.question import Question
-from idmerge.questions.sql import EVENT, TIME, facts, literal
+from idmerge._formatting import beginning
+from idmerge.errors import QuestionError
+from idmerge.questions.columns import (
+    MOST_NAMED,
+    NOTHING,
+    VERSIONS,
+    Key,
+    Measure,
+    Most,
+    all_quoted,
+    most_compared,
+    quoted,
+)
+from idmerge.questions.credits import Model, credited
+from idmerge.questions.execution import run
+from idmerge.questions.ranking import RankedQuestion
+from idmerge.questions.sql import EVENT, TIME, facts, literal, where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import duckdb
 
     from idmerge.files.dialects import Dialect
     from idmerge.questions.answer import Answer
     from idmerge.questions.source import Events
     from idmerge.questions.sql import Columns
 
-Model = Literal["last-touch", "first-touch", "linear"]
-"""The touches that are credited with a purchase: the last, the first, or all in equal parts.
-
-Examples:
-    >>> from idmerge.questions import Attribution, Model
-    >>> model: Model = "linear"
-    >>> Attribution(model=model).title
-    'Revenue of "Purchase" by utm_campaign, linear'
-"""
-
 LEAST_SHARE = 0.0005
 """A smaller share is written as 0.0%."""
 
-# Touches at one time stand in the order of their campaigns' names, as UTF-8 bytes.
-ONE_TOUCH = """\
-moments AS (  -- What a person did at one time.
-    SELECT stitched, person, time, sum(amount) AS revenue, {nearest}(touch) AS touch
-    FROM facts_by_touch
-    GROUP BY stitched, person, time
-),
-credits AS (
-    SELECT
-        stitched,
-        revenue,
-        {which}_value(touch IGNORE NULLS) OVER (
-            PARTITION BY stitched, person ORDER BY time NULLS FIRST
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS campaign
-    FROM moments
-)"""
-LINEAR = """\
-counted AS (
-    SELECT
-        *,
-        count(touch) OVER (
-            PARTITION BY stitched, person ORDER BY time NULLS FIRST
-            RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS touches
-    FROM facts_by_touch
-),
-earned AS (  -- What a touch at this time gets of the purchases then and later.
-    SELECT
-        *,
-        sum(CAST(amount / nullif(touches, 0) AS DECIMAL(38, 12))) OVER (
-            PARTITION BY stitched, person ORDER BY time NULLS FIRST
-            RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-        ) AS share
-    FROM counted
-),
-credits AS (
-    SELECT stitched, share AS revenue, touch AS campaign FROM earned WHERE touch IS NOT NULL
-    UNION ALL
-    SELECT stitched, amount AS revenue, NULL AS campaign FROM earned WHERE touches = 0
-)"""
-MODELS: dict[Model, str] = {
-    "last-touch": ONE_TOUCH.format(nearest="max", which="last"),
-    "first-touch": ONE_TOUCH.format(nearest="min", which="first"),
-    "linear": LINEAR,
-}
+CURRENCIES = ("currency", "$currency", "Currency", "currency_code", "currencyCode", "Currency Code")
+"""Properties that name the currency of an amount, where nobody says which one does."""
+MOST_CURRENCIES = 200
+"""Values of a property that names currencies; there are some 180."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attribution(Question):
+class Attribution(RankedQuestion):
     """The sum of ``amount`` over the events ``purchase``, by the campaigns credited.
 
     A touch is an event of the same person that has a campaign, before the purchase or at the same
@@ -110,16 +74,29 @@ class Attribution(Question):
     """The property that names a campaign."""
     model: Model = "last-touch"
     """The touches that are credited with a purchase: the last, the first, or all in equal parts."""
+    currency: str | None = None
+    """The property that names the currency of an amount; each currency has rows of its own."""
 
     def __post_init__(self) -> None:
         """Check the model."""
         super().__post_init__()
-        if self.model not in MODELS:
+        if self.model not in get_args(Model):
             expected = ", ".join(map(repr, get_args(Model)))
             raise ValueError(f"model must be one of {expected}, got {self.model!r}")
 
     def finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Return which campaign brought most in a sentence."""
+        if self.currency is None:
+            return self._finding(rows)
+        names = [*dict.fromkeys(row["currency"] for row in rows)]
+        of_each = (
+            (name, self._finding([row for row in rows if row["currency"] == name]))
+            for name in names[:MOST_NAMED]
+        )
+        said = [f"{NOTHING if name is None else beginning(name)}: {finding}" for name, finding in of_each]
+        return "; ".join(said) or self._finding(rows)
+
+    def _finding(self, rows: Sequence[Mapping[str, Any]]) -> str:
         stitched, unstitched = (self._most(rows, suffix) for suffix, _ in VERSIONS)
         names, number = stitched
         if not names:
@@ -149,7 +126,8 @@ class Attribution(Question):
     @property
     def title(self) -> str:
         """The question in a line."""
-        return f'Revenue of "{self.purchase}" by {self.campaign}, {self.model}'
+        apart = "" if self.currency is None else f", apart by {self.currency}"
+        return f'Revenue of "{self.purchase}" by {self._label(self.campaign)}, {self.model}{apart}'
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -159,52 +137,132 @@ class Attribution(Question):
     @property
     def properties(self) -> tuple[str, ...]:
         """The properties of events that it needs."""
-        return (self.amount, self.campaign)
+        return (self.amount, self.campaign, *([] if self.currency is None else [self.currency]))
+
+    @property
+    def _perhaps(self) -> tuple[str, ...]:
+        """Properties that may name a currency."""
+        return CURRENCIES if self.currency is None else ()
 
     @property
     def key(self) -> Key:
         """The campaign; null for revenue without a touch."""
-        return Key("campaign", self.campaign)
+        return Key("campaign", self._label(self.campaign))
+
+    @property
+    def _more_keys(self) -> tuple[Key, ...]:
+        """The currency, if it tells rows apart."""
+        return () if self.currency is None else (Key("currency", self.currency),)
+
+    def _notes(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:
+        """Return a note where amounts of several currencies are added up.
+
+        Raises:
+            QuestionError: The property that is to name currencies has too many values.
+        """
+        conditions = [self._is_purchase(columns), *self._conditions(columns)]
+        names = [name for name in CURRENCIES if name in columns] if self.currency is None else [self.currency]
+        if not names:
+            return ()
+        counts = ", ".join(f"count(DISTINCT nullif({columns.text(name)}, ''))" for name in names)
+        [found] = run(connection, f"SELECT {counts} FROM events{where(conditions)}")
+        if self.currency is not None:
+            if found[0] > MOST_CURRENCIES:
+                raise QuestionError(
+                    f"{self.currency!r} has {found[0]:,} values in {quoted(self.purchase)}; "
+                    f"expected {MOST_CURRENCIES} currencies at most"
+                )
+            return ()
+        name = next((name for name, count in zip(names, found, strict=True) if count > 1), None)
+        if name is None:
+            return ()
+        value = columns.text(name)
+        named = where([*conditions, f"{value} <> ''"])
+        order = "GROUP BY ALL ORDER BY count(*) DESC, 1"
+        seen = run(connection, f"SELECT {value} FROM events{named} {order} LIMIT {MOST_CURRENCIES}")
+        return (
+            (
+                f"the revenue adds up amounts whose {name!r} is {all_quoted([of for (of,) in seen])}; "
+                f"currency={name!r} (--currency) tells them apart"
+            ),
+        )
+
+    def _is_purchase(self, columns: Columns) -> str:
+        return f"{columns.text(EVENT)} = {literal(self.purchase)}"
 
     def statement(self, columns: Columns) -> str:
         """Return the statement."""
-        is_purchase = f"{columns.text(EVENT)} = {literal(self.purchase)}"
+        is_purchase, limits = self._is_purchase(columns), self._conditions(columns)
         amount = f"coalesce(TRY_CAST({columns[self.amount]} AS DECIMAL(28, 6)), 0)"
+        apart, across, is_counted = "", {}, is_purchase
+        if self.currency is not None:
+            own = columns.text(self.currency)
+            apart = "currency, purchases, "
+            across["currencies"] = (
+                f"    SELECT {own} AS currency, count(*) AS purchases\n"
+                f"    FROM events{where([is_purchase, *limits])}\n    GROUP BY ALL"
+            )
+            is_counted = f"{is_purchase} AND {own} IS NOT DISTINCT FROM currencies.currency"
         chosen = [
+            *(f"currencies.{name}" for name in apart.split(", ")[:-1]),
             f"{columns[TIME]} AS time",
-            f"CASE WHEN {is_purchase} THEN {amount} END AS amount",
-            f"{columns.text(self.campaign)} AS campaign",
+            f"CASE WHEN {is_counted} THEN {amount} END AS amount",
+            f"{self._value(columns, self.campaign)} AS campaign",
         ]
-        where = f"{is_purchase} OR {columns[self.campaign]} IS NOT NULL"
+        names = ["campaign", *["currency"] * bool(apart), *["others"] * self._has_others]
+        order = "campaign IS NULL, others IS NULL, sums.revenue DESC, sums.revenue_unstitched DESC, campaign"
+        if apart:
+            order = f"purchases DESC, currency NULLS LAST, {order}"
+        conditions = [f"({is_purchase} OR {columns[self.campaign]} IS NOT NULL)", *limits]
         return f"""\
-{facts(columns, chosen, self.blocked_ids, where)},
+{facts(columns, chosen, self.blocked_ids, conditions, across)},
 facts_by_touch AS (  -- Nobody's events, and those without a time, are no touches.
     SELECT
         stitched,
-        person,
+        {apart}person,
         time,
         amount,
         CASE WHEN person IS NOT NULL AND time IS NOT NULL THEN campaign END AS touch
     FROM facts
 ),
-{MODELS[self.model]},
+{credited(self.model, f"stitched, {apart}person")},
 campaigns AS (
     SELECT
-        campaign,
+        {apart}campaign,
+        count(DISTINCT person) FILTER (WHERE stitched) AS persons,
         CAST(coalesce(sum(revenue) FILTER (WHERE stitched), 0) AS DECIMAL(38, 6)) AS revenue,
         CAST(coalesce(sum(revenue) FILTER (WHERE NOT stitched), 0) AS DECIMAL(38, 6)) AS revenue_unstitched
     FROM credits
     WHERE revenue IS NOT NULL
-    GROUP BY campaign
-)
+    GROUP BY {apart}campaign
+),
+{self._sums(apart)}
 SELECT
-    campaign,
-    CAST(revenue AS DOUBLE) AS revenue,
-    campaigns.revenue / nullif(sum(campaigns.revenue) OVER (), 0) AS share,
-    CAST(revenue_unstitched AS DOUBLE) AS revenue_unstitched,
-    campaigns.revenue_unstitched / nullif(sum(campaigns.revenue_unstitched) OVER (), 0) AS share_unstitched
-FROM campaigns
-ORDER BY campaign IS NULL, revenue DESC, revenue_unstitched DESC, campaign"""
+    {", ".join(names)},
+    CAST(sums.revenue AS DOUBLE) AS revenue,
+    sums.revenue / nullif(sum(sums.revenue) OVER apart, 0) AS share,
+    CAST(sums.revenue_unstitched AS DOUBLE) AS revenue_unstitched,
+    sums.revenue_unstitched / nullif(sum(sums.revenue_unstitched) OVER apart, 0) AS share_unstitched
+FROM sums
+WINDOW apart AS ({"PARTITION BY currency" if apart else ""})
+ORDER BY {order}"""
+
+    def _sums(self, apart: str) -> str:
+        """Return the part of the statement with a row for each row of the answer."""
+        is_other = "FALSE"
+        if self._has_others:
+            order = "revenue DESC, revenue_unstitched DESC, campaign"
+            is_other = f"campaign IS NOT NULL AND ({self._is_other(order, f'{apart}campaign IS NULL')})"
+        return f"""\
+sums AS (
+    SELECT
+        {apart}CASE WHEN NOT is_other THEN campaign END AS campaign,
+        CASE WHEN is_other THEN count(*) END AS others,
+        CAST(sum(revenue) AS DECIMAL(38, 6)) AS revenue,
+        CAST(sum(revenue_unstitched) AS DECIMAL(38, 6)) AS revenue_unstitched
+    FROM (SELECT *, {is_other} AS is_other FROM campaigns) AS ranked
+    GROUP BY {apart}is_other, CASE WHEN NOT is_other THEN campaign END
+)"""
 
 
 def attribution(  # noqa: PLR0913 - each by its name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from idmerge._formatting import beginning, printable
+from idmerge._formatting import beginning, counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,11 @@ class Measure(NamedTuple):
 
     name: str
     form: Form
+    part: str = ""
+    whole: str = ""
+    """The columns of which a share is, if they are numbers of persons."""
+    of_first: bool = False
+    """Whether the whole is that of the first row."""
 
     @property
     def label(self) -> str:
@@ -44,12 +49,22 @@ class Key(NamedTuple):
 
     name: str
     label: str
-    is_date: bool = False
+    form: Literal["text", "date", "number"] = "text"
+
+    @property
+    def is_date(self) -> bool:
+        """Whether its values are days."""
+        return self.form == "date"
 
 
 def shown_name(value: object) -> str:
     """Return a value of the key as text, however long; ``(none)`` for events without one."""
     return NOTHING if value is None else printable(str(value))
+
+
+def shown_others(count: int) -> str:
+    """Return what stands for so many values that are summed up."""
+    return f"({counted(count, 'other')})"
 
 
 def quoted(name: str) -> str:

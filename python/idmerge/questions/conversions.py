@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from idmerge.questions.columns import VERSIONS, Key, Measure, Most, all_quoted, most_compared, quoted
 from idmerge.questions.lengths import length_of
-from idmerge.questions.question import Question
+from idmerge.questions.ranking import RankedQuestion
 from idmerge.questions.sql import EVENT, TIME, facts, in_words, interval, literal
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion(Question):
+class Conversion(RankedQuestion):
     """The numbers of persons with the event ``start``, and with ``goal``, by the property ``by``.
 
     The goal counts if it comes ``within`` that time after the start, or at the same time.
@@ -43,7 +43,7 @@ class Conversion(Question):
     measures: ClassVar = (
         Measure("persons", "count"),
         Measure("converted", "count"),
-        Measure("rate", "share"),
+        Measure("rate", "share", part="converted", whole="persons"),
     )
     charted: ClassVar = measures[2]
 
@@ -74,6 +74,8 @@ class Conversion(Question):
         goal = quoted(self.goal)
         if not names:
             reached = any(row["converted"] for row in rows)
+            if reached and self._has_others:
+                return f"No {self.by} with a row leads to {goal}"
             return f"What leads to {goal} has no {self.by}" if reached else f"Nothing leads to {goal}"
         verb = "leads" if len(names) == 1 else "lead"
         said = f"{all_quoted(names)} {verb} most persons to {goal}: {number}"
@@ -95,7 +97,9 @@ class Conversion(Question):
     def title(self) -> str:
         """The question in a line."""
         length = in_words(self._length)
-        return f'Persons who did "{self.goal}" within {length} after "{self.start}", by {self.by}'
+        return (
+            f'Persons who did "{self.goal}" within {length} after "{self.start}", by {self._label(self.by)}'
+        )
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -110,7 +114,7 @@ class Conversion(Question):
     @property
     def key(self) -> Key:
         """The value of ``by``; null where a start has none."""
-        return Key("value", self.by)
+        return Key("value", self._label(self.by))
 
     def statement(self, columns: Columns) -> str:
         """Return the statement."""
@@ -118,10 +122,15 @@ class Conversion(Question):
         chosen = [
             f"{event} = {start} AS is_start",
             f"{columns[TIME]} AS time",
-            f"{columns.text(self.by)} AS value",
+            f"{self._value(columns, self.by)} AS value",
         ]
+        grouped = "is_other, value" if self._has_others else "value"
+        order = "value IS NULL, is_other DESC" if self._has_others else "value IS NULL"
+        counted = "(SELECT count(*) FROM ranked WHERE is_other)"
+        others = f"\n    CASE WHEN is_other THEN {counted} END AS others," if self._has_others else ""
+        conditions = [f"{event} IN ({start}, {goal})", *self._conditions(columns)]
         return f"""\
-{facts(columns, chosen, self.blocked_ids, f"{event} IN ({start}, {goal})")},
+{facts(columns, chosen, self.blocked_ids, conditions)},
 followed AS (
     SELECT
         *,
@@ -137,18 +146,48 @@ people AS (
     FROM followed
     WHERE is_start
     GROUP BY stitched, value, person
-)
+){self._others}
 SELECT
-    value,
+    value,{others}
     count(*) FILTER (WHERE stitched) AS persons,
     count(*) FILTER (WHERE stitched AND reached_goal) AS converted,
     converted / nullif(persons, 0) AS rate,
     count(*) FILTER (WHERE NOT stitched) AS persons_unstitched,
     count(*) FILTER (WHERE NOT stitched AND reached_goal) AS converted_unstitched,
     converted_unstitched / nullif(persons_unstitched, 0) AS rate_unstitched
-FROM people
-GROUP BY value
-ORDER BY value IS NULL, rate DESC NULLS LAST, persons DESC, value"""
+FROM {"shown" if self._has_others else "people"}
+GROUP BY {grouped}
+ORDER BY {order}, persons DESC, rate DESC NULLS LAST, value"""
+
+    @property
+    def _others(self) -> str:
+        """The part of the statement that sums up the values without a row of their own."""
+        if not self._has_others:
+            return ""
+        order = "persons DESC, converted DESC, value"
+        return f""",
+ranked AS (
+    SELECT value, {self._is_other(order)} AS is_other
+    FROM (
+        SELECT
+            value,
+            count(*) FILTER (WHERE stitched) AS persons,
+            count(*) FILTER (WHERE stitched AND reached_goal) AS converted
+        FROM people
+        WHERE value IS NOT NULL
+        GROUP BY value
+    )
+),
+shown AS (  -- A person counts once in the row of the others.
+    SELECT
+        stitched,
+        CASE WHEN is_other THEN NULL ELSE people.value END AS value,
+        coalesce(is_other, FALSE) AS is_other,
+        person,
+        bool_or(reached_goal) AS reached_goal
+    FROM people LEFT JOIN ranked ON people.value = ranked.value
+    GROUP BY ALL
+)"""
 
 
 def conversion(  # noqa: PLR0913 - each by its name
@@ -176,7 +215,7 @@ def conversion(  # noqa: PLR0913 - each by its name
         >>> events = idmerge.stitch("examples/shop.ndjson")
         >>> answer = questions.conversion(events, within="30d")
         >>> [(row["value"], row["persons"], row["converted"]) for row in answer][:2]
-        [('packing-list', 9, 4), ('wet-socks', 17, 7)]
+        [('wet-socks', 17, 7), ('first-overnighter', 15, 3)]
     """
     return Conversion(start=start, goal=goal, by=by, within=within, **options).ask(
         events, dialect=dialect, columns=columns

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from idmerge._formatting import counted
 from idmerge._naming import named
+from idmerge.questions.sql import UTC
 
 
 class Scope(NamedTuple):
@@ -16,24 +17,29 @@ class Scope(NamedTuple):
 
     events: int
     first: date | None
-    """The first day, in UTC; None if no event has a time."""
+    """The first day, in the zone; None if no event has a time."""
     last: date | None
     source: str
     """The file, or the number of files; empty for a table in memory."""
+    zone: str = UTC
 
     @classmethod
-    def of(cls, row: Sequence[Any], source: str) -> Scope:
+    def of(cls, row: Sequence[Any], source: str, zone: str = UTC) -> Scope:
         """Return the scope of the row of `idmerge.questions.sql.scope_statement`."""
         count, *days = row
         first, last = (day if isinstance(day, date) else None for day in days)
-        return cls(int(count), first, last, source)
+        return cls(int(count), first, last, source, zone)
 
     def __str__(self) -> str:
         """Return it in words: ``7 events from 2024-01-01 to 2024-01-07 (UTC) in a.parquet``."""
         words = [counted(self.events, "event")]
         if self.first is not None and self.last is not None:
             same = self.first == self.last
-            words.append(f"of {self.first} (UTC)" if same else f"from {self.first} to {self.last} (UTC)")
+            words.append(
+                f"of {self.first} ({self.zone})"
+                if same
+                else f"from {self.first} to {self.last} ({self.zone})"
+            )
         if self.source:
             words.append(f"in {self.source}")
         return " ".join(words)

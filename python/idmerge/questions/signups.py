@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from idmerge.questions.sql import Columns
 
 Period = Literal["day", "week", "month"]
-"""The length of the periods of an answer, in UTC.
+"""The length of the periods of an answer, in the zone ``timezone``.
 
 Examples:
     >>> from idmerge.questions import Period, SignupRate
@@ -36,25 +36,21 @@ class SignupRate(Question):
         >>> import idmerge
         >>> from idmerge import questions
         >>> events = idmerge.stitch("examples/shop.ndjson")
-        >>> print(questions.SignupRate(by="month").ask(events))
-        Visitors who did "Sign Up", by month of the first event
-        <BLANKLINE>
-                      ------with stitching-----  ----without stitching----
-          month       visitors  sign ups   rate  visitors  sign ups   rate
-          2024-01-01        76        39  51.3%       108        39  36.1%
+        >>> for row in questions.SignupRate(by="month").ask(events):
+        ...     print(row["month"], row["visitors"], row["visitors_unstitched"])
+        2024-01-01 76 108
     """
 
     measures: ClassVar = (
         Measure("visitors", "count"),
         Measure("sign_ups", "count"),
-        Measure("rate", "share"),
+        Measure("rate", "share", part="sign_ups", whole="visitors"),
     )
     charted: ClassVar = measures[2]
 
     signup: str = "Sign Up"
     by: Period | None = None
-    """Count the persons apart whose first event was in the same day, week (from Monday) or month,
-    in UTC."""
+    """Count persons apart by the day, week (from Monday) or month of their first event."""
 
     def __post_init__(self) -> None:
         """Check the period."""
@@ -93,19 +89,19 @@ class SignupRate(Question):
     @property
     def key(self) -> Key | None:
         """The period, if there is one."""
-        return None if self.by is None else Key(self.by, self.by, is_date=True)
+        return None if self.by is None else Key(self.by, self.by, "date")
 
     def statement(self, columns: Columns) -> str:
         """Return the statement."""
         chosen = [f"{columns.text(EVENT)} = {literal(self.signup)} AS is_signup"]
         period, first, grouped = "", "", ""
         if self.by is not None:
-            chosen.append(f"{columns.utc(TIME)} AS time")
+            chosen.append(f"{columns.local(TIME)} AS time")
             period = f"    CAST(date_trunc('{self.by}', first_time) AS DATE) AS {self.by},\n"
             first = ", min(time) AS first_time"
             grouped = f"\nGROUP BY {self.by}\nORDER BY {self.by} NULLS LAST"
         return f"""\
-{facts(columns, chosen, self.blocked_ids)},
+{facts(columns, chosen, self.blocked_ids, self._conditions(columns))},
 people AS (
     SELECT stitched, person, bool_or(is_signup) AS signed_up{first}
     FROM facts
@@ -143,8 +139,8 @@ def signup_rate(
         >>> print(questions.signup_rate(events))
         Visitors who did "Sign Up"
         <BLANKLINE>
-          ------with stitching-----  ----without stitching----
-          visitors  sign ups   rate  visitors  sign ups   rate
-                76        39  51.3%       108        39  36.1%
+          -------------with stitching-------------  -----------without stitching------------
+          visitors  sign ups   rate   95% interval  visitors  sign ups   rate   95% interval
+                76        39  51.3%  40.3 to 62.2%       108        39  36.1%  27.7 to 45.5%
     """
     return SignupRate(signup=signup, by=by, **options).ask(events, dialect=dialect, columns=columns)

@@ -20,9 +20,22 @@ from idmerge.files.frames import pandas_columns, read_once
 from idmerge.files.names import PROPERTIES
 from idmerge.files.opening import PARQUET, import_pyarrow
 from idmerge.files.sources import files_in
+from idmerge.questions.condition import parsed
 from idmerge.questions.execution import run
-from idmerge.questions.nested import property_in
-from idmerge.questions.sql import EVENT, PERSON, SENT, STANDARD, TIME, Column, Columns, identifier, literal
+from idmerge.questions.names import MOST_COLUMNS, check_property, close_to, names_of
+from idmerge.questions.nested import fields_of, property_in, ways
+from idmerge.questions.sql import (
+    EVENT,
+    PERSON,
+    SENT,
+    STANDARD,
+    TIME,
+    UTC,
+    Column,
+    Columns,
+    identifier,
+    literal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +44,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from idmerge.files.dialects import Dialect
+    from idmerge.questions.condition import Condition
 
 
 Events = Any
@@ -38,22 +52,56 @@ Events = Any
 of pandas, a relation of DuckDB, or Parquet: a file, a directory, a pattern, or a list of them."""
 
 
+class Wanted(NamedTuple):
+    """The columns that a question needs, and how it reads them."""
+
+    names: tuple[str, ...]
+    perhaps: tuple[str, ...] = ()
+    """Those that it reads if they are there."""
+    where: str | None = None
+    """A condition on the events; the columns that it names are read too."""
+    zone: str = UTC
+    condition: Condition | None = None
+
+    def with_condition(self, connection: duckdb.DuckDBPyConnection) -> Wanted:
+        """Return the same with the condition parsed.
+
+        Raises:
+            QuestionError: It is not one expression.
+        """
+        if self.where is None:
+            return self
+        return self._replace(condition=parsed(connection, self.where))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of columns in the condition."""
+        return () if self.condition is None else self.condition.names
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All columns to look for, each once."""
+        return tuple(dict.fromkeys((*self.names, *self.named, *self.perhaps)))
+
+    def is_needed(self, name: str) -> bool:
+        """Return whether nothing can be answered without a column."""
+        return name in self.names or name in self.named
+
+
 class Place(NamedTuple):
     """The place of a wanted column."""
 
     column: int
-    is_nested: bool
-    """Whether that is the column of all properties, and the wanted one a property in it."""
+    inside: str | None = None
+    """The name of the property in that column, if the wanted one is none of its own."""
 
 
 TIMES = ("TIMESTAMP", "DATE")
-MANY = 30
-"""Columns that a message names."""
 
 
 @contextmanager
 def opened(
-    events: Any, wanted: Sequence[str], choice: Choice = ANY
+    events: Any, wanted: Wanted, choice: Choice = ANY
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Columns]]:
     """Open a connection in which ``events`` has the columns ``wanted``, by the names of SPEC 11.
 
@@ -63,8 +111,10 @@ def opened(
         FileFormatError: A file is no Parquet, or DuckDB cannot read it.
         MemoryError: They need more memory than DuckDB may take.
         MissingExtraError: DuckDB or pyarrow is not installed.
+        QuestionError: The condition is not one expression.
     """
     with _connected() as connection:
+        wanted = wanted.with_condition(connection)
         files = _files(events)
         with _reading(files):
             if files is None:
@@ -73,23 +123,34 @@ def opened(
                 known = _load(connection, _stream(events, wanted, choice), wanted, choice)
             else:
                 known = _view(connection, files, wanted, choice)
-            for name, term in known.nested.items():
-                if not run(connection, f"SELECT 1 FROM events WHERE {term} IS NOT NULL LIMIT 1"):
-                    raise ColumnError(f"no event has the property {name!r}, in a column or in {PROPERTIES}")
+            connection.execute(f"SET TimeZone = {literal(wanted.zone)}")
+            _seal(connection, files or ())
+            for name, found in known.nested.items():
+                if wanted.is_needed(name):
+                    check_property(connection, name, found)
             yield connection, known
 
 
-def schema_of(events: Any, wanted: Sequence[str], choice: Choice = ANY) -> Columns:
+def schema_of(events: Any, wanted: Wanted, choice: Choice = ANY) -> Columns:
     """Return the columns ``wanted`` of ``events``, without reading rows.
 
     Raises what `opened` raises.
     """
     with _connected() as connection:
+        wanted = wanted.with_condition(connection)
         files = _files(events)
         with _reading(files):
             if files is None:
                 return _columns(connection, _stream(events, wanted, choice).schema, wanted, choice)
             return _view(connection, files, wanted, choice)
+
+
+def columns_without(wanted: Wanted) -> Columns:
+    """Return the columns of events as stitching makes them, without any."""
+    if wanted.where is None:
+        return Columns(zone=wanted.zone)
+    with _connected() as connection:
+        return Columns(zone=wanted.zone, condition=wanted.with_condition(connection).condition)
 
 
 def event_names(
@@ -107,12 +168,8 @@ def event_names(
         ['Page View', 'Read Post', '$identify', 'Sign Up', 'Add to Cart', 'Purchase',
         '$create_alias', '$merge']
     """
-    with opened(events, (EVENT,), choice_of(dialect, columns)) as (connection, known):
-        named = f"SELECT {known.text(EVENT)} AS name FROM events"
-        counted = (
-            f"SELECT name FROM ({named}) WHERE name IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name"
-        )
-        return [name for (name,) in run(connection, counted)]
+    with opened(events, Wanted((EVENT,)), choice_of(dialect, columns)) as (connection, known):
+        return names_of(connection, known)
 
 
 @contextmanager
@@ -125,6 +182,18 @@ def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(":memory:") as connection:
         connection.execute(f"SET temp_directory = {literal(spill)}")
         yield connection
+
+
+def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Keep statements from all files but ``files``, from extensions, and from settings.
+
+    A condition is written by whoever asks, and DuckDB could read and write files by it.
+    """
+    paths = dict.fromkeys(name for file in files for name in (str(file), _no_pattern(str(file))))
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
+    for setting in ("autoload_known_extensions", "autoinstall_known_extensions", "enable_external_access"):
+        connection.execute(f"SET {setting} = false")
+    connection.execute("SET lock_configuration = true")
 
 
 @contextmanager
@@ -153,7 +222,7 @@ def _reason(error: Exception) -> str:
 # Streams
 
 
-def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatchReader:
+def _stream(events: Any, wanted: Wanted, choice: Choice) -> pa.RecordBatchReader:
     """Return ``events`` as a stream of Arrow batches."""
     import pyarrow as pa  # noqa: PLC0415
 
@@ -161,7 +230,10 @@ def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatc
     if pandas is not None and isinstance(events, pandas.DataFrame):
         names = [name for name in events.columns if isinstance(name, str)]
         places = places_of(names, wanted, choice)
-        own = {names[place]: PROPERTIES if is_nested else name for name, (place, is_nested) in places.items()}
+        own = {}
+        for name, (place, inside) in places.items():
+            is_whole = name in {inside, f"{PROPERTIES}.{inside}"}
+            own[names[place]] = name if inside is None else PROPERTIES if is_whole else names[place]
         return pandas_columns(events, [*own]).rename_columns([*own.values()]).to_reader()
     if not hasattr(events, "__arrow_c_stream__"):
         raise TypeError(
@@ -188,7 +260,7 @@ def _stream(events: Any, wanted: Sequence[str], choice: Choice) -> pa.RecordBatc
 def _load(
     connection: duckdb.DuckDBPyConnection,
     stream: pa.RecordBatchReader,
-    wanted: Sequence[str],
+    wanted: Wanted,
     choice: Choice,
 ) -> Columns:
     """Read the columns ``wanted`` of ``stream``, once, into a table ``events``."""
@@ -197,7 +269,7 @@ def _load(
 
     columns = _columns(connection, stream.schema, wanted, choice)
     found = places_of(stream.schema.names, wanted, choice)
-    names = {place: columns.known_as(name) for name, (place, _) in found.items()}
+    names = {place: columns.known_as(name) for name, (place, _) in found.items() if name in columns}
     places = [*names]
     chosen = ", ".join(f"#{row} AS {identifier(name)}" for row, name in enumerate(names.values(), 1))
     damage: list[Exception] = []
@@ -233,7 +305,7 @@ def _validated(
 
 
 def _columns(
-    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Sequence[str], choice: Choice
+    connection: duckdb.DuckDBPyConnection, schema: pa.Schema, wanted: Wanted, choice: Choice
 ) -> Columns:
     connection.register("nothing", schema.empty_table())
     return _found(connection.sql("SELECT * FROM nothing"), schema.names, wanted, choice)
@@ -320,7 +392,7 @@ def _names_in(file: Path) -> list[str]:
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Sequence[str], choice: Choice
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], wanted: Wanted, choice: Choice
 ) -> Columns:
     """Make the Parquet ``files`` a view ``events``."""
     import duckdb  # noqa: PLC0415
@@ -343,7 +415,7 @@ def _view(
         raise _unreadable(files, error) from error
     if len(headings) == 1:
         return _found(relation, headings.pop(), wanted, choice)
-    for name in wanted:
+    for name in wanted.every:
         twins = sorted({twin for names in headings for twin in names if twin.lower() == name.lower()})
         if len(twins) > 1:
             raise ColumnError(
@@ -367,47 +439,70 @@ def _unreadable(files: Sequence[Path], error: Exception) -> FileFormatError:
 
 
 def _found(
-    relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Sequence[str], choice: Choice
+    relation: duckdb.DuckDBPyRelation, names: Sequence[str], wanted: Wanted, choice: Choice
 ) -> Columns:
     """Return the columns ``wanted`` as SQL names of ``relation``, with columns ``names``."""
     places = places_of(names, wanted, choice)
     known = {}
-    for name, (place, is_nested) in places.items():
-        column = Column(relation.columns[place], str(relation.types[place]))
-        found = property_in(column.name, relation.types[place], name) if is_nested else column
-        if found is None:
-            raise _missing(names, name)
-        known[name] = found
-    kind = known[TIME].type if TIME in known else TIMES[0]
-    if not kind.startswith(TIMES):
-        raise ColumnError(f"the column {TIME!r} must hold timestamps, got {kind}; idmerge stitch makes them")
-    return Columns(known)
+    for name, (place, inside) in places.items():
+        column, kind = relation.columns[place], relation.types[place]
+        found = Column(column, str(kind)) if inside is None else property_in(column, kind, inside)
+        if found is not None:
+            known[name] = found
+        elif wanted.is_needed(name):
+            raise missing(names, name, fields_of(kind))
+    times = known[TIME].type if TIME in known else TIMES[0]
+    if not times.startswith(TIMES):
+        raise ColumnError(f"the column {TIME!r} must hold timestamps, got {times}; idmerge stitch makes them")
+    return Columns(known, zone=wanted.zone, condition=wanted.condition)
 
 
-def places_of(names: Sequence[str], wanted: Sequence[str], choice: Choice) -> dict[str, Place]:
-    """Return the place of each of ``wanted`` among the columns ``names``, own or raw ones.
+def places_of(names: Sequence[str], wanted: Wanted, choice: Choice) -> dict[str, Place]:
+    """Return the place of each column that is ``wanted`` among ``names``, own or raw ones.
 
-    A property that has no column is in that of all properties, if there is one.
+    A property that has no column is in one, as ``page.path`` may be in the column ``page``, or in
+    that of all properties, if there is one.
 
     Raises:
-        ColumnError: One is not there.
+        ColumnError: One that is needed is not there.
     """
     raw: Sequence[str] = names
-    if choice != ANY or any(name not in names for name in wanted):
+    if choice != ANY or any(name not in names for name in wanted.every):
         dialect = choice.of(dict.fromkeys(names))
         renamed = {} if dialect is None else dialect.raw_names(dict.fromkeys(names))
         raw = [renamed.get(name, name) for name in names]
     places = {}
-    for name in wanted:
-        is_nested = name not in {*names, *raw, *STANDARD}
-        column = PROPERTIES if is_nested else name
-        if column not in names and column not in raw:
-            raise _missing(names, name)
-        places[name] = Place(list(raw if column in raw else names).index(column), is_nested)
+    for name in wanted.every:
+        place = _place_of(name, names, raw, as_sql=name in wanted.named)
+        if place is not None:
+            places[name] = place
+        elif wanted.is_needed(name):
+            raise missing(names, name)
     return places
 
 
-def _missing(names: Sequence[str], name: str) -> ColumnError:
-    shown = ", ".join(map(repr, names[:MANY])) or "none"
-    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-    return ColumnError(f"the events have no column {name!r}; they have {shown}{more}")
+def _place_of(name: str, names: Sequence[str], raw: Sequence[str], *, as_sql: bool) -> Place | None:
+    """Return the place of a column; ``as_sql``, its name may differ in case, as it may in SQL."""
+    for known in (names, raw):
+        if name in known:
+            return Place([*known].index(name), inside=None)
+    alike = [place for place, other in enumerate(names) if as_sql and other.lower() == name.lower()]
+    if len(alike) == 1:
+        return Place(alike[0], inside=None)
+    if name in STANDARD:
+        return None
+    for first, rest in ways(name):
+        for known in (names, raw):
+            if first in known and first not in STANDARD:
+                return Place([*known].index(first), rest)
+    whole = next((known for known in (raw, names) if PROPERTIES in known), None)
+    return None if whole is None else Place([*whole].index(PROPERTIES), name)
+
+
+def missing(names: Sequence[str], name: str, fields: Sequence[str] = ()) -> ColumnError:
+    """Return the error of a column that is not there."""
+    shown = ", ".join(map(repr, names[:MOST_COLUMNS])) or "none"
+    more = f" and {len(names) - MOST_COLUMNS} more" if len(names) > MOST_COLUMNS else ""
+    return ColumnError(
+        f"the events have no column {name!r}; they have {shown}{more}{close_to(name, [*names, *fields])}"
+    )

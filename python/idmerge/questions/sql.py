@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from idmerge._formatting import counted
 from idmerge.policy import DEVICE_PREFIX, ascii_lower
+from idmerge.questions.condition import VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from idmerge.questions.condition import Condition
+
+UTC = "UTC"
 TIME, EVENT, PERSON, SENT = "time", "event", "distinct_id", "$distinct_id_before_identity"
 STANDARD = (EVENT, TIME, PERSON, SENT)
 """The columns of all stitched events."""
@@ -27,13 +31,30 @@ class Column(NamedTuple):
     type: str
     term: str | None = None
     """The term that stands for the column, where it is a property in another one."""
+    keys: str = ""
+    """The term for the names of all properties in that one."""
 
 
 class Columns:
-    """The columns of ``events`` in a statement: those of stitching, unless others are ``known``."""
+    """The columns of ``events`` in a statement: those of stitching, unless others are ``known``.
 
-    def __init__(self, known: Mapping[str, Column] | None = None) -> None:
+    Days are those of a ``zone``; of the events those count that meet a ``condition``.
+    """
+
+    def __init__(
+        self,
+        known: Mapping[str, Column] | None = None,
+        *,
+        zone: str = UTC,
+        condition: Condition | None = None,
+    ) -> None:
         self._known = known
+        self._zone = zone
+        self._condition = condition
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a column ``name``."""
+        return self._known is None or name in self._known
 
     def __getitem__(self, name: str) -> str:
         """Return the column ``name`` as it stands in a statement."""
@@ -45,9 +66,9 @@ class Columns:
         return name if self._known is None else self._known[name].name
 
     @property
-    def nested(self) -> dict[str, str]:
-        """The terms of the properties that stand in no column of their own, by their names."""
-        return {name: column.term for name, column in (self._known or {}).items() if column.term}
+    def nested(self) -> dict[str, Column]:
+        """The properties that stand in no column of their own, by their names."""
+        return {name: column for name, column in (self._known or {}).items() if column.term}
 
     def text(self, name: str) -> str:
         """Return the column as text."""
@@ -58,6 +79,30 @@ class Columns:
     def utc(self, name: str) -> str:
         """Return a column of times without their zone, which is UTC."""
         return f"{self[name]} AT TIME ZONE 'UTC'" if self.has_zone(name) else self[name]
+
+    def local(self, name: str) -> str:
+        """Return a column of times as the clocks of the zone show them, without their zone."""
+        if self._zone == UTC:
+            return self.utc(name)
+        moment = self[name] if self.has_zone(name) else f"CAST({self[name]} AS TIMESTAMP) AT TIME ZONE 'UTC'"
+        return f"{moment} AT TIME ZONE {literal(self._zone)}"
+
+    def day(self, name: str) -> str:
+        """Return the days of a column of times, in the zone."""
+        return f"CAST({self.local(name)} AS DATE)"
+
+    @property
+    def condition(self) -> str | None:
+        """The condition, with its columns as they stand in a statement."""
+        if self._condition is None:
+            return None
+        return f"({self._condition.written(self._term_of)}\n    )"
+
+    def _term_of(self, name: str) -> str | None:
+        """Return what stands for a name in a condition; None for what is no column."""
+        if name not in self or (self._known is None and name in VALUES):
+            return None
+        return f"({self.local(TIME)})" if name == TIME else self[name]
 
     def has_zone(self, name: str) -> bool:
         """Return whether the times in the column have a zone."""
@@ -77,6 +122,13 @@ def literal(text: str) -> str:
         for character in text.replace("'", "''")
     )
     return f"'{quoted}'" if text.isprintable() else f"('{quoted}')"
+
+
+def path_of(text: str) -> str:
+    """Return the path of a URL: without its origin, query, fragment and slashes at its end."""
+    address = f"regexp_replace({text}, '[?#].*$', '', 's')"
+    path = f"rtrim(regexp_replace({address}, '^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*', ''), '/')"
+    return f"CASE WHEN {text} <> '' THEN coalesce(nullif({path}, ''), '/') ELSE {text} END"
 
 
 def interval(length: timedelta) -> str:
@@ -102,26 +154,32 @@ def in_words(length: timedelta) -> str:
 
 
 def facts(
-    columns: Columns, chosen: Iterable[str], blocked_ids: Iterable[str], where: str | None = None
+    columns: Columns,
+    chosen: Iterable[str],
+    blocked_ids: Iterable[str],
+    conditions: Sequence[str] = (),
+    across: Mapping[str, str] | None = None,
 ) -> str:
     """Return the first part of a statement: ``facts``, in which each event stands twice.
 
     Once for its person with stitching, when ``stitched`` is true, and once without. Events that
     carry no ID, or a blocked one, are nobody's: their ``person`` is null. ``chosen`` are further
-    columns of it.
+    columns of it, and the events meet each of the ``conditions``. ``across`` are further tables, by
+    their names, with each row of which every event stands.
     """
     version = f"CASE WHEN versions.stitched THEN {columns.text(PERSON)} ELSE {columns.text(SENT)} END AS id"
     lines = ",\n        ".join(["versions.stitched", version, *chosen])
-    condition = f"\n    WHERE {where}" if where else ""
     plain = f"lower(regexp_replace(id, {literal(f'^[{DEVICE_PREFIX[0]}]{DEVICE_PREFIX[1:]}')}, ''))"
+    tables = "".join(f"{name} AS (\n{statement}\n),\n" for name, statement in (across or {}).items())
+    joined = "".join(f" CROSS JOIN {name}" for name in across or ())
     return f"""\
 WITH versions (stitched) AS (
     VALUES (TRUE), (FALSE)
 ),
-sent AS (
+{tables}sent AS (
     SELECT
         {lines}
-    FROM events CROSS JOIN versions{condition}
+    FROM events CROSS JOIN versions{joined}{where(conditions)}
 ),
 facts AS (
     SELECT
@@ -135,10 +193,15 @@ facts AS (
 )"""
 
 
-def scope_statement(columns: Columns) -> str:
-    """Return the statement that counts the events, and finds their first and last day in UTC."""
-    day = f"CAST({columns.utc(TIME)} AS DATE)"
-    return f"SELECT count(*), min({day}), max({day}) FROM events"
+def where(conditions: Sequence[str]) -> str:
+    """Return the clause of a statement that keeps the events that meet every condition."""
+    return f"\n    WHERE {f'{chr(10)}        AND '.join(conditions)}" if conditions else ""
+
+
+def scope_statement(columns: Columns, conditions: Sequence[str] = ()) -> str:
+    """Return the statement that counts the events, and finds their first and last day."""
+    day = columns.day(TIME)
+    return f"SELECT count(*), min({day}), max({day}) FROM events{where(conditions)}"
 
 
 def _listed(blocked_ids: Iterable[str]) -> str:

@@ -21,14 +21,15 @@ def text_lines(
     headings: Sequence[str],
     cells: Sequence[Sequence[str]],
     *,
-    has_key: bool,
+    keys: int,
     width: int | None = None,
 ) -> Iterator[str]:
     """Yield a line of versions, one of headings, and one a row; numbers on the right.
 
+    The first ``keys`` columns distinguish the rows, and belong to no version.
     Where that takes more than ``width`` columns, the versions stand below one another.
     """
-    first = int(has_key)
+    first = keys
     many = (len(headings) - first) // len(VERSIONS)
     lines = [*_side_by_side(headings, cells, range(len(VERSIONS)), first, many, LONGEST)]
     if width is None or max(map(display_width, lines)) <= width:
@@ -77,17 +78,15 @@ def _side_by_side(  # noqa: PLR0913, PLR0917 - a table and its layout
         yield f"{GAP}{counted(0, 'row')}"
 
 
-def html_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, has_key: bool) -> Iterator[str]:
+def html_lines(headings: Sequence[str], cells: Sequence[Sequence[str]], *, keys: int) -> Iterator[str]:
     """Yield the table as HTML, under a count of its rows if not all are in it."""
     if len(cells) > MOST_ROWS:
         yield count_line(len(cells), "row")
-    many = (len(headings) - has_key) // len(VERSIONS)
+    many = (len(headings) - keys) // len(VERSIONS)
     spans = [f'<th colspan="{many}">{label}</th>' for _, label in VERSIONS]
-    rows = (_row("td", of, has_key=has_key) for of in cells[:MOST_ROWS])
-    yield from table([row([*["<td></td>"] * has_key, *spans]), _row("th", headings, has_key=has_key), *rows])
+    rows = (_row("td", of, keys=keys) for of in cells[:MOST_ROWS])
+    yield from table([row([*["<td></td>"] * keys, *spans]), _row("th", headings, keys=keys), *rows])
 
 
-def _row(mark: str, texts: Sequence[str], *, has_key: bool) -> str:
-    return row(
-        cell(mark, cut(text), "name" if has_key and not place else None) for place, text in enumerate(texts)
-    )
+def _row(mark: str, texts: Sequence[str], *, keys: int) -> str:
+    return row(cell(mark, cut(text), "name" if place < keys else None) for place, text in enumerate(texts))

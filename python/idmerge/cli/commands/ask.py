@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from idmerge import DurableResolver, Policy, Resolver, StitchedEvents
-from idmerge._formatting import cut, printable
 from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
@@ -20,6 +19,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import give, is_json, print_lines, sum_up, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
+    Zone,
     api_option,
     canonical_option,
     expanded_files,
@@ -27,7 +27,7 @@ from idmerge.cli.options import (
     is_given,
     policy_options,
     sort_option,
-    timezone_option,
+    zone_option,
 )
 from idmerge.cli.output import (
     STDOUT,
@@ -52,14 +52,17 @@ from idmerge.questions import (
     Answer,
     Attribution,
     Conversion,
+    Funnel,
     Model,
     Period,
     Question,
+    Retention,
     SignupRate,
-    event_names,
     is_stitched,
     length_of,
 )
+from idmerge.questions.retention import MOST_WEEKS, WEEKS
+from idmerge.questions.sql import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,8 +71,6 @@ if TYPE_CHECKING:
     from idmerge import Report
     from idmerge.files import Piece
 
-MANY = 10
-"""Events that a message names."""
 FACTS = ("title", "finding", "about", "rows", "sql", "chart", "output")
 """The keys of an object of --json."""
 CHARTS = (".svg", ".png", ".html")
@@ -129,19 +130,20 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             chart: str | None,
             output: str | None,
             sort: bool,
-            timezone: str | None,
+            times_in: str | None,
             csv_safe: bool,
             policy: Policy,
             canonical: Any,
             spelling: Spelling,
             project: str | None,
+            zone: str,
             **options: Any,
         ) -> None:
             served = served_events(events, project)
             if served is not None:
                 policy = served.project.policy
             try:
-                asked = build(**options, blocked_ids=policy.blocked_ids)
+                asked = build(**options, timezone=zone, blocked_ids=policy.blocked_ids)
             except ValueError as error:
                 raise click.UsageError(str(error)) from error
             check_csv_safe(suffix_of(output) if output else "", csv_safe=csv_safe)
@@ -153,8 +155,8 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
                 journal = opened_to_read(str(served.project.journal))
                 resolver = click.get_current_context().with_resource(journal)
                 relation = partial(stitched, [served.path], resolver, spelling, apply=False)
-                timezone = timezone or served.project.timezone
-            reading = partial(relation, sort=sort, timezone=timezone)
+                times_in = times_in or served.project.timezone
+            reading = partial(relation, sort=sort, timezone=times_in)
             _answer(asked, events, reading, sql=sql, chart=chart, output=output, csv_safe=csv_safe)
 
         decorated: Callable[..., Any] = dialect_options(api_option(canonical_option(policy_options(run))))
@@ -165,6 +167,27 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
     return command
 
 
+LIMITS = (
+    click.option(
+        "--where",
+        metavar="EXPR",
+        help="Count the events that meet a condition: an expression of DuckDB's SQL over their columns and "
+        "properties.",
+    ),
+    click.option(
+        "--from-date", metavar="DATE", help="Count the events of this day, such as 2024-01-31, and later."
+    ),
+    click.option("--to-date", metavar="DATE", help="Count the events of this day and earlier."),
+    click.option(
+        "--timezone",
+        "zone",
+        type=Zone(),
+        metavar="ZONE",
+        default=UTC,
+        show_default=True,
+        help="The zone of days, weeks and months, and of time in --where.",
+    ),
+)
 SHARED = (
     click.argument("events", type=FILE, metavar="EVENTS...", nargs=-1),
     click.option("--sql", is_flag=True, help="Print the statement and run nothing; EVENTS can be left out."),
@@ -172,10 +195,44 @@ SHARED = (
     output_option("the answer's table here"),
     project_option,
     sort_option,
-    timezone_option,
+    zone_option("--times-in"),
     csv_safe_option,
     list_malformed_option,
+    *LIMITS,
 )
+
+
+def ranked(*, by: str) -> Callable[[Callable[..., Question]], Callable[..., Question]]:
+    """Give a question whose rows are values of the property of ``by`` the options for them."""
+
+    def decorated(build: Callable[..., Question]) -> Callable[..., Question]:
+        for option in reversed(
+            (
+                click.option(
+                    "--top",
+                    type=click.IntRange(min=1),
+                    metavar="N",
+                    help="Sum up all but the first N rows in one.",
+                ),
+                click.option(
+                    "--min-persons",
+                    type=click.IntRange(min=0),
+                    metavar="N",
+                    default=0,
+                    help="Sum up the rows of fewer persons in one.",
+                ),
+                click.option(
+                    "--by-path",
+                    is_flag=True,
+                    help=f"Take {by} for URLs, and count by their paths: without origin, query, fragment and "
+                    "last slash.",
+                ),
+            )
+        ):
+            build = option(build)
+        return build
+
+    return decorated
 
 
 @question(
@@ -195,7 +252,7 @@ SHARED = (
 @click.option(
     "--by",
     type=click.Choice(get_args(Period)),
-    help="Count persons apart by when their first event was, in UTC.",
+    help="Count persons apart by when their first event was.",
 )
 def signup_rate(**options: Any) -> Question:
     """Return the question."""
@@ -238,6 +295,12 @@ def signup_rate(**options: Any) -> Question:
     show_default=True,
     help="Who is credited with a purchase: its last touch, its first, or all of them in equal parts.",
 )
+@click.option(
+    "--currency",
+    metavar="PROPERTY",
+    help="The property that names the currency of an amount; each currency has rows of its own.",
+)
+@ranked(by="campaigns")
 def attribution(**options: Any) -> Question:
     """Return the question."""
     return Attribution(**options)
@@ -276,9 +339,67 @@ def attribution(**options: Any) -> Question:
     show_default=True,
     help="The longest time between the two: a number and w, d, h, m or s.",
 )
+@ranked(by="values")
 def conversion(*, start: str, goal: str, **options: Any) -> Question:
     """Return the question."""
     return Conversion(start=start, goal=goal, **options)
+
+
+@question(
+    name="funnel",
+    short_help="How many persons get from step to step?",
+    help=f"""
+    How many persons did one event, then another one after it, and so on?
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--step",
+    "steps",
+    metavar="EVENT",
+    multiple=True,
+    help="An event; give it for each step, in their order.",
+)
+@click.option(
+    "--within",
+    type=Length(),
+    metavar="LENGTH",
+    help="The longest time from the first step to the last: a number and w, d, h, m or s. Any by default.",
+)
+def funnel(**options: Any) -> Question:
+    """Return the question."""
+    return Funnel(**options)
+
+
+@question(
+    name="retention",
+    short_help="How many persons come back, week by week?",
+    help=f"""
+    How many persons come back in the weeks after their first event?
+
+    A row is a week, from Monday, with the persons whose first event was in it; columns are the weeks after
+    it, and the shares of these persons who came back. Weeks that were not over when the last event came have
+    none. With --from-date, who had a first event before that day is in no row.
+
+    {EVENTS_HELP}
+    """,
+)
+@click.option(
+    "--first", metavar="EVENT", help="The event whose first one makes a person count. Any by default."
+)
+@click.option("--then", metavar="EVENT", help="The event of coming back. Any by default.")
+@click.option(
+    "--weeks",
+    type=click.IntRange(1, MOST_WEEKS),
+    metavar="N",
+    default=WEEKS,
+    show_default=True,
+    help="How many weeks after the first.",
+)
+def retention(**options: Any) -> Question:
+    """Return the question."""
+    return Retention(**options)
 
 
 def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
@@ -318,8 +439,8 @@ def _answer(  # noqa: PLR0913 - a question and the outputs of its answer
         write_or_print(answer.table, output, csv_safe=csv_safe)
     else:
         _print_answer(answer)
-    if not any(row[asked.charted.name] for row in answer):
-        _tell_missing(asked, relation)
+    for note in answer.notes:
+        tell_note(note)
     sum_up(_facts(answer, chart, output), beside_data=output == STDOUT)
 
 
@@ -340,18 +461,6 @@ def _facts(answer: Answer, chart: str | None, output: str | None) -> dict[str, A
     texts = answer.title, answer.finding, answer.about
     files = chart, None if output == STDOUT else output
     return dict(zip(FACTS, (*texts, [*answer], answer.sql, *files), strict=True))
-
-
-def _tell_missing(asked: Question, relation: Any) -> None:
-    """Print the names of the question's events that do not occur."""
-    with working("looking for events"):
-        known = event_names(relation)
-    for name in asked.events:
-        if name not in known:
-            there = ", ".join(f'"{cut(printable(other))}"' for other in known[:MANY]) or "none"
-            more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
-            missing = f'no event is called "{cut(printable(name))}"; there are {there}{more}'
-            tell_note(missing)
 
 
 def stitched_relation(
@@ -379,7 +488,7 @@ def stitched_relation(
         if sort:
             raise click.UsageError("stitched events have been judged in their order; leave --sort out")
         if timezone:
-            raise click.UsageError("stitched events have their times in UTC; leave --timezone out")
+            raise click.UsageError("stitched events have their times in UTC; leave --times-in out")
         return list(paths)
     if are_stitched != {False}:
         raise click.UsageError("some events are stitched and some are not; stitch all of them together")
@@ -414,6 +523,6 @@ def stitched(  # noqa: PLR0913 - as the options are
     if apply:
         links.tell(sample, events=events.events, told_empty=spelling.told_empty)
     taken = resolver.position if isinstance(resolver, DurableResolver) else events.outcomes.total()
-    tell_signs(sample, taken, is_sorted=sort, timezone=timezone)
+    tell_signs(sample, taken, is_sorted=sort, timezone=timezone, option="--times-in")
     print_lines(malformed.lines(), err=True)
     return events

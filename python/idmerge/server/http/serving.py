@@ -9,6 +9,7 @@ When all that was acknowledged is applied and committed, the port is closed.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -110,6 +111,7 @@ def serve(
     run = _run(server, app, listener, grace, on_started)
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
+    gc.freeze()  # A collection would go through all modules' objects while requests wait.
     try:
         if sys.platform == "win32":
             return asyncio.run(run)
@@ -117,6 +119,7 @@ def serve(
 
         return uvloop.run(run)
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(before)
 
 

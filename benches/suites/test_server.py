@@ -20,7 +20,7 @@ def test_every_figure_is_there_and_the_answers_are_right(monkeypatch: pytest.Mon
     [figures] = run(0.3, 1, 0, said.append)
     assert set(figures) == set(UNITS)
     assert all(value > 0 for value in figures.values())
-    assert said[-1].endswith("are in the log once, and the mapping is the reference's")
+    assert said[-1].endswith("acknowledged events are there, and the mapping is the reference's")
 
 
 def test_what_wrk_prints_is_read() -> None:

@@ -104,6 +104,14 @@ machine:
 journal *ARGS:
     python -m benches.reports.journal {{ARGS}}
 
+# Small requests and batches to a server, beside a bare function on uvicorn; needs '.[serve]'
+server *ARGS:
+    python -m benches.reports.server {{ARGS}}
+
+# The feed of one person among 5 million events of a server, against a scan
+feed *ARGS:
+    python -m benches.reports.feed {{ARGS}}
+
 # Five million links on Spark and in one resolver, compared row for row; needs '.[spark]' and Java
 spark *ARGS:
     python -m benches.reports.spark {{ARGS}}

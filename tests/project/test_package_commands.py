@@ -23,7 +23,12 @@ USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
 USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".connection", ".protocol", ".verify")}
-USED |= {"idmerge.profiles", "idmerge.profiles.store", "idmerge.stitching.writing"}
+USED |= {
+    "idmerge.profiles",
+    "idmerge.profiles.store",
+    "idmerge.questions.cohorts",
+    "idmerge.stitching.writing",
+}
 USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".http", ".http.serving")}
 USED |= {"idmerge.server.directory", "idmerge.server.people.directory", "idmerge.server.store.following"}
 USED |= {f"idmerge.migration{name}" for name in ("", ".directory", ".splitting", ".text")}

@@ -8,13 +8,13 @@ docs/questions.md.
 
 from idmerge.questions.answer import Answer
 from idmerge.questions.campaigns import Attribution, attribution
+from idmerge.questions.cohorts import Retention, retention
 from idmerge.questions.conversions import Conversion, conversion
 from idmerge.questions.credits import Model
 from idmerge.questions.funnels import Funnel, funnel
 from idmerge.questions.intervals import wilson
 from idmerge.questions.lengths import length_of
 from idmerge.questions.question import Question
-from idmerge.questions.retention import Retention, retention
 from idmerge.questions.signups import Period, SignupRate, signup_rate
 from idmerge.questions.source import event_names, is_stitched
 

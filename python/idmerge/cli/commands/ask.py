@@ -61,8 +61,7 @@ from idmerge.questions import (
     is_stitched,
     length_of,
 )
-from idmerge.questions.retention import MOST_WEEKS, WEEKS
-from idmerge.questions.sql import UTC
+from idmerge.questions.cohorts import MOST_WEEKS, WEEKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -183,7 +182,7 @@ LIMITS = (
         "zone",
         type=Zone(),
         metavar="ZONE",
-        default=UTC,
+        default=Question.timezone,
         show_default=True,
         help="The zone of days, weeks and months, and of time in --where.",
     ),

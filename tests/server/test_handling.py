@@ -353,6 +353,7 @@ def test_browsers_send_credentials_so_the_origin_is_echoed() -> None:
         _, headers, _ = asked(Host(), part(BODY), method=method, headers=origin)
         assert headers[b"access-control-allow-origin"] == b"https://shop.example"
         assert headers[b"access-control-allow-credentials"] == b"true"
+        assert headers[b"access-control-expose-headers"] == b"Retry-After"
     assert headers[b"access-control-allow-headers"] == b"authorization"
 
 

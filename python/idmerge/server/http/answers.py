@@ -121,6 +121,7 @@ def headers_of(
         headers += [
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", b"Retry-After"),
             (b"vary", b"Origin"),
         ]
         if _REQUESTED_HEADERS in request or _REQUESTED_METHOD in request:

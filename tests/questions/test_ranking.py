@@ -20,7 +20,7 @@ import answers_by_hand as by_hand
 import command_line
 from answers_by_hand import rows_of, that_knows
 from idmerge import questions
-from idmerge.errors import QuestionError
+from idmerge.errors import ColumnError, QuestionError
 from idmerge.questions import wilson
 from stitched_by_hand import BEFORE
 
@@ -320,3 +320,16 @@ def test_with_too_few_persons_everywhere_the_sentence_says_so() -> None:
     answer = questions.conversion(table, min_persons=5)
     assert answer.finding == 'No post with a row leads to "Sign Up"'
     assert [(one["value"], one["others"], one["converted"]) for one in answer] == [(None, 1, 1)]
+
+
+def test_too_many_currencies_are_refused_before_each_event_is_joined_to_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = rows_of(*[("Purchase", hour, "ada", "x", "1", f"order {hour}") for hour in range(201)])
+    monkeypatch.setattr(questions.Attribution, "statement", lambda *_: "SELECT error('it ran')")
+    with pytest.raises(
+        QuestionError, match=r"'post' has 201 values in \"Purchase\"; expected 200 currencies"
+    ):
+        questions.attribution(table, currency="post")
+    with pytest.raises(ColumnError, match="it ran"):
+        questions.attribution(table.slice(1), currency="post")

@@ -154,30 +154,32 @@ class Attribution(RankedQuestion):
         """The currency, if it tells rows apart."""
         return () if self.currency is None else (Key("currency", self.currency),)
 
-    def _notes(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:
-        """Return a note where amounts of several currencies are added up.
+    def _check(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:
+        """Check that few enough currencies occur: the statement joins each event to each of them.
 
         Raises:
             QuestionError: The property that is to name currencies has too many values.
         """
-        conditions = [self._is_purchase(columns), *self._conditions(columns)]
-        names = [name for name in CURRENCIES if name in columns] if self.currency is None else [self.currency]
+        if self.currency is None:
+            return
+        [count] = self._currency_counts(connection, columns, [self.currency])
+        if count > MOST_CURRENCIES:
+            raise QuestionError(
+                f"{self.currency!r} has {count:,} values in {quoted(self.purchase)}; "
+                f"expected {MOST_CURRENCIES} currencies at most"
+            )
+
+    def _notes(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:
+        """Return a note where amounts of several currencies are added up."""
+        names = [name for name in CURRENCIES if name in columns] if self.currency is None else []
         if not names:
             return ()
-        counts = ", ".join(f"count(DISTINCT nullif({columns.text(name)}, ''))" for name in names)
-        [found] = run(connection, f"SELECT {counts} FROM events{where(conditions)}")
-        if self.currency is not None:
-            if found[0] > MOST_CURRENCIES:
-                raise QuestionError(
-                    f"{self.currency!r} has {found[0]:,} values in {quoted(self.purchase)}; "
-                    f"expected {MOST_CURRENCIES} currencies at most"
-                )
-            return ()
-        name = next((name for name, count in zip(names, found, strict=True) if count > 1), None)
+        counts = self._currency_counts(connection, columns, names)
+        name = next((name for name, count in zip(names, counts, strict=True) if count > 1), None)
         if name is None:
             return ()
         value = columns.text(name)
-        named = where([*conditions, f"{value} <> ''"])
+        named = where([*self._purchases(columns), f"{value} <> ''"])
         order = "GROUP BY ALL ORDER BY count(*) DESC, 1"
         seen = run(connection, f"SELECT {value} FROM events{named} {order} LIMIT {MOST_CURRENCIES}")
         return (
@@ -186,6 +188,20 @@ class Attribution(RankedQuestion):
                 f"currency={name!r} (--currency) tells them apart"
             ),
         )
+
+    def _currency_counts(
+        self, connection: duckdb.DuckDBPyConnection, columns: Columns, names: Sequence[str]
+    ) -> tuple[int, ...]:
+        """Return how many values each of the properties ``names`` has among the purchases."""
+        counts = ", ".join(f"count(DISTINCT nullif({columns.text(name)}, ''))" for name in names)
+        [found] = self._run(
+            connection, columns, f"SELECT {counts} FROM events{where(self._purchases(columns))}"
+        )
+        return found
+
+    def _purchases(self, columns: Columns) -> list[str]:
+        """Return the conditions of the purchases that count."""
+        return [self._is_purchase(columns), *self._conditions(columns)]
 
     def _is_purchase(self, columns: Columns) -> str:
         return f"{columns.text(EVENT)} = {literal(self.purchase)}"
@@ -200,7 +216,7 @@ class Attribution(RankedQuestion):
             apart = "currency, purchases, "
             across["currencies"] = (
                 f"    SELECT {own} AS currency, count(*) AS purchases\n"
-                f"    FROM events{where([is_purchase, *limits])}\n    GROUP BY ALL"
+                f"    FROM events{where(self._purchases(columns))}\n    GROUP BY ALL"
             )
             is_counted = f"{is_purchase} AND {own} IS NOT DISTINCT FROM currencies.currency"
         chosen = [

@@ -123,6 +123,7 @@ class Question(ABC):
         """
         with opened(events, self._wanted(), choice_of(dialect, columns)) as (connection, known):
             check_events(connection, known, self.events)
+            self._check(connection, known)
             sql = self.statement(known)
             [counted] = self._run(connection, known, scope_statement(known, self._conditions(known)))
             rows = self._run(connection, known, sql)
@@ -180,6 +181,9 @@ class Question(ABC):
     def _has_others(self) -> bool:
         """Whether a row of the answer may sum up several values."""
         return False
+
+    def _check(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:  # noqa: B027 - most need none
+        """Check what the statement would answer only after a very long time."""
 
     def _notes(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:  # noqa: ARG002
         """Return what a reader should know of the answer, a line each."""

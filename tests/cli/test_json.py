@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from every_command import leaves
 from idmerge import DurableResolver
 from idmerge.cli.messages import give
 from idmerge.server.http import serving
+from idmerge.server.server import Server
 from paths import DOCS
 
 CALLS: dict[str, list[str]] = {
@@ -122,6 +124,38 @@ def test_beside_data_the_object_goes_to_standard_error(call: list[str]) -> None:
     assert the_object(result.stderr)["output"] is None
 
 
+ON_DIRECTORY = [
+    ["profiles", "served", "-o", "p.csv"],
+    ["stitch", "served", "-o", "s.parquet"],
+    ["ask", "signup-rate", "served"],
+    ["doctor", "served"],
+    ["journal", "served"],
+    ["mapping", "served", "-o", "m.csv"],
+    ["changes", "served", "--since", "0", "-o", "c.csv"],
+    ["show", "a", "served"],
+    ["why", "a", "b", "served"],
+    ["compact", "served"],
+    ["forget", "b", "served", "--confirm"],
+]
+"""Calls of the commands that take a server's directory."""
+
+
+@pytest.mark.parametrize("call", ON_DIRECTORY, ids=lambda call: call[0])
+def test_a_servers_directory_gives_the_same_keys(call: list[str]) -> None:
+    Path("served").mkdir()
+    Path("served/idmerge.toml").write_text('[[project]]\nname = "shop"\ntoken = "t"\nsecret = "s"\n')
+    Server("served").close()
+    Path("ids.idmerge").replace("served/ids.idmerge")
+    quiet = run(*call, "--quiet")
+    assert quiet.stderr == ""
+    if call[0] == "forget":
+        call = ["forget", "a", *call[2:]]
+    result = run(*call, "--json", "--quiet")
+    found = the_object(result.stdout)
+    assert result.stderr == ""
+    assert set(found) - {"command", "notes"} == documented(found["command"])
+
+
 def test_notes_and_warnings_are_in_the_object() -> None:
     Path("e.ndjson").write_bytes(ndjson([{"event": "x", "properties": {"distinct_id": "b"}}]))
     result = run("resolve", "e.ndjson", "--json", "-o", "m.csv")
@@ -174,6 +208,14 @@ def test_ids_that_could_steer_a_terminal_are_escaped() -> None:
         resolver.commit()
     result = run("show", "a", "ids.idmerge", "--json")
     assert the_object(result.stdout)["members"] == ["a", "b", "\x1b[2J\u202eé"]
+
+
+def test_a_name_that_is_no_unicode_gives_text_that_every_parser_takes() -> None:
+    Path(os.fsdecode(b"caf\xe9")).mkdir()
+    result = run("resolve", "e.ndjson", "-o", os.fsdecode(b"caf\xe9/m.csv"), "--json")
+    assert the_object(result.stdout)["output"] == "caf\ufffd/m.csv"
+    assert Path(os.fsdecode(b"caf\xe9/m.csv")).exists()
+    assert the_object(run("show", "b", "ids.idmerge", "--json").stdout)["canonical_id"] == "a"
 
 
 def test_a_number_that_json_has_not_is_null(capsys: pytest.CaptureFixture[str]) -> None:

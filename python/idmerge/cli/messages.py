@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -27,6 +28,9 @@ Level = Literal["error", "warning", "note"]
 COLOURS: dict[Level, str] = {"error": "red", "warning": "yellow", "note": "blue"}
 """The colour of each severity, on every terminal."""
 _GIVEN, _QUIET, _JSON, _NOTES = "idmerge.given", "idmerge.quiet", "idmerge.json", "idmerge.notes"
+_NO_JSON = ("NaN", "Infinity", "\\ud")
+"""Parts of a line that may be no JSON: numbers that are none, and halves of characters."""
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _above: list[Callable[[str], None]] = []
 """The bar that is shown, if one is: prints a line above itself."""
 
@@ -136,8 +140,9 @@ def _print_object(facts: Mapping[str, Any], *, err: bool = False) -> None:
     name = " ".join(str(one.info_name) for one in parents[-2::-1])
     stated = {"command": name, **facts, "notes": context.meta.get(_NOTES, [])}
     line = json.dumps(stated, default=str)
-    if "NaN" in line or "Infinity" in line:  # Which are no JSON.
-        line = json.dumps(json.loads(line, parse_constant=lambda _: None))
+    if any(odd in line for odd in _NO_JSON):
+        line = json.dumps(json.loads(line, parse_constant=lambda _: None), ensure_ascii=False)
+        line = json.dumps(json.loads(_LONE_SURROGATE.sub("\ufffd", line)))
     if err and _above:
         _above[-1](line)
     else:

@@ -40,7 +40,7 @@ def compact(*, path: str) -> None:
         work.begin(f"writing {named(path)} anew")
         resolver.compact()
         work.begin("closing the journal")
-    sum_up({"journal": named(path)}, f"{named(path)} holds no text of a forgotten ID")
+    sum_up({"journal": named(path), "directory": None}, f"{named(path)} holds no text of a forgotten ID")
 
 
 def _compact_server(path: str) -> None:
@@ -51,4 +51,4 @@ def _compact_server(path: str) -> None:
         server.compact()
         work.begin("closing the directory")
     text = f"{named(path)} holds no text of a forgotten ID in its journals, and its files are merged"
-    sum_up({"directory": named(path)}, text)
+    sum_up({"journal": None, "directory": named(path)}, text)

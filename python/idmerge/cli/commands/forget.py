@@ -65,7 +65,8 @@ def forget(*, distinct_id: str, path: str, project: str | None, confirm: bool, c
     print_table(table, csv_safe=csv_safe)
     changed = counted(table.num_rows, "canonical ID")
     forgotten = f"{shown} is forgotten, and wiped from the journal; {changed} changed"
-    sum_up({"position": position, "changed": table.num_rows}, forgotten, beside_data=True)
+    facts = {"position": position, "changed": table.num_rows, "events": None, "is_wiped": None}
+    sum_up(facts, forgotten, beside_data=True)
 
 
 def _forget_of_server(distinct_id: str, path: str, project: str | None) -> None:
@@ -80,4 +81,5 @@ def _forget_of_server(distinct_id: str, path: str, project: str | None) -> None:
         raise UnknownIdError(distinct_id)
     rest = "" if done.is_wiped else "; the log keeps records that nothing has applied, which may hold it"
     forgotten = f"{printable(distinct_id)} is forgotten, with {counted(done.events, 'event')}{rest}"
-    sum_up({"events": done.events, "is_wiped": done.is_wiped}, forgotten)
+    facts = {"position": None, "changed": None, "events": done.events, "is_wiped": done.is_wiped}
+    sum_up(facts, forgotten)

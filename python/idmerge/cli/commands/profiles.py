@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 INDENT = " " * 12
 PEOPLE = "people"
 """The dialect of rows of an export, beside whose IDs their properties stand."""
-OF_SERVED = {"updates", "project", "merge_profiles", "output", "csv_safe"}
+OF_SERVED = {"updates", "project", "merge_profiles", "output", "csv_safe", "as_json", "quiet"}
 """The parameters that go with a server's directory."""
 
 
@@ -240,8 +240,9 @@ def _write_served(
         work.begin("making the table")
         table = people.table()
         summary = f"{len(people):,} shown, {people.hidden_count:,} hidden ({people.merge_profiles})"
+        facts = {**_facts(Run(files=0, malformed=MalformedLines()), people, seconds=0), "store": None}
     _tell_renamed(table, people)
-    write_or_print(table, output, csv_safe=csv_safe, summary=summary)
+    write_or_print(table, output, csv_safe=csv_safe, summary=summary, facts=facts)
 
 
 def _tell_renamed(table: pa.Table, people: Profiles) -> None:

@@ -212,6 +212,15 @@ def test_what_is_no_condition_is_one_clear_error(where: str, message: str) -> No
     assert "\n" not in str(raised.value)
 
 
+def test_an_event_that_no_condition_can_compute_is_not_quoted_whole() -> None:
+    table = rows_of(("Sign Up", 1, "ada", "x" * 1_000_000))
+    with pytest.raises(
+        QuestionError, match=r"Could not convert string .* characters\); the events have"
+    ) as raised:
+        questions.signup_rate(table, where="CAST(utm_campaign AS INT) > 1")
+    assert len(str(raised.value)) < 3000
+
+
 def test_a_column_that_a_condition_lacks_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     for events in shop(tmp_path).values():
         with pytest.raises(ColumnError, match="'paln'"):

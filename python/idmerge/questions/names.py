@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from idmerge._formatting import did_you_mean
+from idmerge._formatting import cut, did_you_mean
 from idmerge.errors import ColumnError, QuestionError
 from idmerge.questions.columns import quoted
 from idmerge.questions.execution import run
@@ -57,7 +57,7 @@ def refused(connection: duckdb.DuckDBPyConnection, condition: str, error: Except
     there = ", ".join(map(repr, names[:MOST_COLUMNS]))
     more = f" and {len(names) - MOST_COLUMNS:,} more" if len(names) > MOST_COLUMNS else ""
     return QuestionError(
-        f"where {quoted(condition)} cannot be computed: {(reason[2] or reason[0]).rstrip('!')}; "
+        f"where {quoted(condition)} cannot be computed: {cut((reason[2] or reason[0]).rstrip('!'))}; "
         f"the events have {there}{more}"
     )
 

@@ -232,6 +232,8 @@ def test_of_very_many_rows_a_text_has_the_first_and_the_answer_has_all() -> None
     text = str(questions.attribution(table))
     assert text.count("\n  c") == 100
     assert text.endswith("\n\n50 more rows; top= (--top) sums them up, files have all")
+    days = rows_of(*[("Sign Up", 24 * number, f"u{number}") for number in range(403)])
+    assert str(questions.signup_rate(days, by="day")).endswith("\n\n3 more rows; files have all")
     assert len(questions.attribution(table)) == 150
 
 

@@ -163,10 +163,8 @@ class Answer:
         cells, most = self.cells(), MOST_DAYS_SHOWN if self._is_timed else MOST_ROWS_SHOWN
         more = []
         if len(cells) > most:
-            more = [
-                "",
-                f"{counted(len(cells) - most, 'more row')}; top= (--top) sums them up, files have all",
-            ]
+            hint = "" if self._is_timed else "top= (--top) sums them up, "
+            more = ["", f"{counted(len(cells) - most, 'more row')}; {hint}files have all"]
         lines = text_lines(self.headings(), cells[:most], keys=len(self._keys), width=width)
         return "\n".join([self.heading, "", *lines, *more])
 

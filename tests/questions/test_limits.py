@@ -201,6 +201,9 @@ OUTSIDE = "one expression, without subqueries and parameters"
         ("row_number() OVER () > 0", "cannot be computed: WHERE clause cannot contain window functions; "),
         ("event", "cannot be computed: Could not convert string 'Sign Up' to BOOL"),
         ("NOT " * 4000 + "true", "where"),
+        ("random() < 0.5", r"random\(\) depends on more than the event"),
+        ("event = 'x' OR len(list_transform([1], lambda x: main.RANDOM())) = 1", "random"),
+        ("sleep_ms(5000) IS NULL", "sleep_ms"),
         ("x" * 10_001, "of 10,000 characters at most, got 10,001"),
     ],
 )

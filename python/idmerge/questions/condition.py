@@ -25,6 +25,8 @@ LONGEST = 10_000
 SERIALIZE = "SELECT CAST(json_serialize_sql(?) AS VARCHAR)"
 BARE, ENCLOSED = "SELECT ", "SELECT (\n"
 ONE_EXPRESSION = "it must be one expression, without subqueries and parameters"
+VOLATILE = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+"""The functions whose value is another one each time, or that do something."""
 EMPTY: tuple[object, ...] = (None, [], {"map": []})
 VALUES = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 """Names that stand for no column, unless there is one."""
@@ -74,6 +76,7 @@ def parsed(connection: duckdb.DuckDBPyConnection, text: str) -> Condition:
         raise QuestionError(f"where: {ONE_EXPRESSION} of {LONGEST:,} characters at most, got {len(text):,}")
     _expression(connection, text, BARE, "\n")
     whole = _expression(connection, text, ENCLOSED, "\n)")
+    _check_functions(connection, text, whole)
     own = text.encode()
     found = []
     for parts, location in _names(whole, frozenset()):
@@ -104,6 +107,21 @@ def _expression(connection: duckdb.DuckDBPyConnection, text: str, before: str, b
     ):
         raise QuestionError(f"where {quoted(text)}: {ONE_EXPRESSION}")
     return expression
+
+
+def _check_functions(connection: duckdb.DuckDBPyConnection, text: str, expression: dict[str, Any]) -> None:
+    """Check that the events alone decide: several statements read them, and must read the same.
+
+    Raises:
+        QuestionError: A function is called by which they could differ.
+    """
+    called = [node["function_name"] for node in _nodes(expression) if node.get("class") == "FUNCTION"]
+    if not called:
+        return
+    volatile = {name for (name,) in connection.execute(VOLATILE).fetchall()}
+    found = next((name for name in called if name.lower() in volatile), None)
+    if found is not None:
+        raise QuestionError(f"where {quoted(text)}: {found}() depends on more than the event")
 
 
 def _has_more(node: dict[str, Any]) -> bool:

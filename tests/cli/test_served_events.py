@@ -84,6 +84,7 @@ def test_the_doctor_judges_again_by_the_policy(served: Server) -> None:
     done = run("doctor", str(served.directory.path), "--project", "shop", "--format", "json")
     overview = json.loads(done.stdout)["overview"]
     assert overview["outcomes"]["TOO_MANY_IDS"] == 3
+    assert overview["sources"] == [str(served.directory.path)]
 
 
 def test_a_server_that_does_not_run_forgets_and_is_compacted(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
@@ -125,6 +127,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
 ) -> None:
     """Find what is wrong with identity; the help says more."""
     served = served_events(files, project, judged=False)
+    directory = files[0]
     if served is not None:
         files, policy = [served.path], served.project.policy
         canonical = served.project.canonical or canonical
@@ -154,6 +157,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
                 **({} if sort else spelling.arguments),
             )
         spelling.tell()
+    diagnosis = diagnosis if served is None else _read_from(directory, diagnosis)
     is_simplified = any(finding.code == "simplified" for finding in diagnosis.findings)
     if is_simplified:
         tell_simplified()
@@ -168,6 +172,11 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     worst = diagnosis.worst()
     if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
+
+
+def _read_from(directory: str, diagnosis: Diagnosis) -> Diagnosis:
+    """Return the diagnosis of a server's ``directory``, whose events are in a passing file."""
+    return replace(diagnosis, overview=replace(diagnosis.overview, sources=(named(directory),)))
 
 
 def _check(files: Sequence[str], profiles: str | None, output: str | None) -> None:

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from idmerge.errors import BusyError
 from idmerge.server.app import LARGE, App
 from idmerge.server.counts import Counts
+from idmerge.server.http import connections
 from idmerge.server.http.connections import BoundedProtocol
 from idmerge.server.pipeline import Lag
 
@@ -165,6 +166,7 @@ REQUESTS = {
     "asked before": b"OPTIONS /track HTTP/1.1\r\nHost: h\r\nOrigin: https://shop.example\r\n\r\n",
     "health": b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n",
     "large": post("/track", event() + b" " * LARGE),
+    "a URL without a path": b"POST http://h HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123456789",
     "broken": b"POST /track HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
 }
 
@@ -271,6 +273,27 @@ def test_a_client_that_goes_away_before_its_answer_harms_nobody() -> None:
             await asyncio.sleep(0.1)
             assert (await server.answers(REQUESTS["taken"])).endswith(b"\r\n\r\n1")
             assert faults == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (REQUESTS["taken"], b"\r\n"),
+        (REQUESTS["health"], b"\r\n"),
+        (b"OPTIONS /track HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", b"1"),
+    ],
+    ids=["blanks", "blanks behind a task", "a body behind its answer"],
+)
+def test_a_connection_without_a_request_ends(
+    parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.5)
+
+    async def run() -> None:
+        async with live() as server:
+            assert (await server.answers(*parts)).startswith(b"HTTP/1.1 200 ")
 
     asyncio.run(run())
 

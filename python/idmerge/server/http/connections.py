@@ -64,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
     _held: list[bytes] | None = None
     """The parts of the body of a request whose head is held back until the rest has come; None if
     there is none."""
+    _target: tuple[str, bytes] = ("", b"")
+    """The path and the query of that request. They are read while the parser runs, which answers
+    400 to what is no URL."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
@@ -81,6 +84,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and close the connection if it is too much."""
+        if self.cycle is None or self.cycle.response_complete:
+            # Blanks begin no request, and uvicorn does not wait for one any more.
+            self._is_awaited = True
         self._without_body += len(data)
         super().data_received(data)
         if self._held is not None:
@@ -98,6 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End its head."""
         self._without_body = 0
         if self._may_be_at_once():
+            self._target = _target_of(self.url)
             self._held = []
         else:
             super().on_headers_complete()
@@ -111,8 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request."""
-        self._is_awaited = False
+        """End a request, or what has come of one behind its answer."""
+        self._is_awaited = self._held is None and self.cycle.response_complete
         self._without_body = 0
         if self._held is not None:
             if self._is_answered(b"".join(self._held)):
@@ -144,10 +151,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_answered(self, body: bytes) -> bool:
         """Answer a request, now or when what it wrote is on disk; return whether that can be."""
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
+        path, query = self._target
         headers = dict(self.headers)
         if b"origin" in headers and any(map(HEADER_VALUE_RE.search, headers.values())):
             return False  # It is echoed.
@@ -155,7 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
         before, cycle = self.cycle, Cycle(headers)
         self.cycle = cycle  # type: ignore[assignment]
         try:
-            request = Request(method, path, url.query or b"", headers, body)
+            request = Request(method, path, query, headers, body)
             if self._at_once is not None and self._at_once(request, partial(self._answer, cycle)):
                 return True
         except Exception:
@@ -218,6 +222,13 @@ class BoundedProtocol(HttpToolsProtocol):
             head = b"content-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head)
         self.transport.close()
+
+
+def _target_of(url: bytes) -> tuple[str, bytes]:
+    """Return the path, decoded, and the query of a URL, as uvicorn reads them."""
+    parts = httptools.parse_url(url)
+    path = parts.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parts.query or b""
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

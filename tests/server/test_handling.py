@@ -450,6 +450,14 @@ def test_a_call_is_an_event(path: str, body: Any) -> None:
     assert (project, item["event"], item["properties"]["distinct_id"]) == ("shop", "Paid", "ana")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_batch_may_go_over_many_lines(end: str) -> None:
+    text = json.dumps({"batch": [CALL, CALL]}, indent=1).replace("\n", end)
+    done = handled(Request("POST", "/v1/batch", b"", basic(SHOP.token), text.encode()), BOTH, NOW)
+    assert (done.answer.status, done.refused) == (200, 0)
+    assert [len(items) for _, items in kept(done.records)] == [2]
+
+
 @pytest.mark.parametrize(
     ("body", "user", "status"),
     [

@@ -162,6 +162,7 @@ REQUESTS = {
     % (len(event()), event()),
     "the last one": post("/track", event(), b"Connection: close"),
     "an old client's": b"GET /track?data={} HTTP/1.0\r\n\r\n",
+    "asks for HTTP/2": post("/track/", event(), b"Connection: Upgrade", b"Upgrade: h2c"),
     "a method": b"DELETE /track HTTP/1.1\r\nHost: h\r\n\r\n",
     "asked before": b"OPTIONS /track HTTP/1.1\r\nHost: h\r\nOrigin: https://shop.example\r\n\r\n",
     "health": b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -203,7 +204,15 @@ def test_a_small_request_that_comes_whole_has_no_task_of_its_own() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("order", ["taken health taken verbose", "health taken", "wrong flags taken wrong"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "taken health taken verbose",
+        "health taken",
+        "wrong flags taken wrong",
+        "verbose asks_for_HTTP/2 asks_for_HTTP/2 verbose",
+    ],
+)
 def test_requests_that_come_together_are_answered_in_their_order(order: str) -> None:
     async def run() -> None:
         async with live() as server:
@@ -211,7 +220,19 @@ def test_requests_that_come_together_are_answered_in_their_order(order: str) -> 
             apart = [await server.answers(one) for one in requests]
             server.host.kept.clear()
             assert await server.answers(b"".join(requests)) == b"".join(apart)
-            assert len(server.host.kept) == order.count("taken") + order.count("verbose")
+            assert len(server.host.kept) == len(requests) - order.count("wrong") - order.count(
+                "flags"
+            ) - order.count("health")
+
+    asyncio.run(run())
+
+
+def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one() -> None:
+    async def run() -> None:
+        async with live() as server:
+            plain = await server.answers(REQUESTS["taken"])
+            assert await server.answers(REQUESTS["asks for HTTP/2"]) == plain
+            assert len(server.host.kept) == 2
 
     asyncio.run(run())
 

@@ -64,6 +64,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _held: list[bytes] | None = None
     """The parts of the body of a request whose head is held back until the rest has come; None if
     there is none."""
+    _head: bytes = b""
+    """The head of a request that asks for another protocol, without that wish."""
     _target: tuple[str, bytes] = ("", b"")
     """The path and the query of that request. They are read while the parser runs, which answers
     400 to what is no URL."""
@@ -88,7 +90,11 @@ class BoundedProtocol(HttpToolsProtocol):
             # Blanks begin no request, and uvicorn does not wait for one any more.
             self._is_awaited = True
         self._without_body += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self._held is not None:
             self._release()
         if self._without_body > MAX_HEAD:
@@ -103,7 +109,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End its head."""
         self._without_body = 0
-        if self._may_be_at_once():
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._head = self._head_without_upgrade()
+        elif self._may_be_at_once():
             self._target = _target_of(self.url)
             self._held = []
         else:
@@ -119,6 +127,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request, or what has come of one behind its answer."""
+        if self._head:
+            return
         self._is_awaited = self._held is None and self.cycle.response_complete
         self._without_body = 0
         if self._held is not None:
@@ -127,6 +137,36 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._release()
         super().on_message_complete()
+
+    def _parse(self, data: memoryview) -> None:
+        """Parse requests, and those that ask for another protocol as if they did not.
+
+        A server may pass over the wish (RFC 9110, 7.8), which Java's client has in each first
+        request. The parser would take the body for another protocol, and uvicorn drops it.
+
+        Raises:
+            HttpParserError: Something is no request.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as error:
+                if not self._head:
+                    return
+                data = data[error.args[0] :]
+                head, self._head = self._head, b""
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        line = b"%b %b HTTP/%b\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        return line + _joined(header for header in self.headers if header[0] != b"upgrade") + b"\r\n"
 
     def _may_be_at_once(self) -> bool:
         """Return whether a request whose head has come needs nothing of uvicorn's."""

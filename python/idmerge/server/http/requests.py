@@ -123,7 +123,7 @@ def _fields(form: bytes) -> dict[str, str]:
     for part in form.split(b"&", MAX_FIELDS)[:MAX_FIELDS]:
         if part.startswith(b"data=") or not 0 < len(part) <= MAX_FIELD:
             continue
-        text = part.decode("latin-1")
+        text = part.decode("utf-8", "replace")
         if b"%" not in part and b"+" not in part:  # Most: to have them parsed takes four times as long.
             name, _, value = text.partition("=")
             fields.setdefault(name, value)

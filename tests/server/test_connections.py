@@ -319,6 +319,19 @@ def test_a_connection_without_a_request_ends(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("name", ["taken", "health", "large"])
+def test_a_client_that_sends_no_more_is_answered(name: str) -> None:
+    async def run() -> None:
+        async with live() as server:
+            reader, writer = await asyncio.open_connection(*server.address)
+            writer.write(REQUESTS[name])
+            writer.write_eof()
+            assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+
+    asyncio.run(run())
+
+
 def test_a_connection_that_is_shut_down_answers_first_and_says_that_it_is_closed() -> None:
     async def run() -> None:
         async with live() as server:

@@ -101,6 +101,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._end(431)
         self._wait()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a request that has come as a whole before the end: the client may still read."""
+        if self._is_awaited or self.cycle is None or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._is_awaited = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import json
 import sys
 from contextlib import asynccontextmanager
@@ -17,7 +19,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from idmerge.errors import BusyError
-from idmerge.server.app import LARGE, App
+from idmerge.server.app import LARGE, LARGE_CALLS, App
 from idmerge.server.counts import Counts
 from idmerge.server.http import connections
 from idmerge.server.http.connections import BoundedProtocol
@@ -223,6 +225,22 @@ def test_requests_that_come_together_are_answered_in_their_order(order: str) -> 
             assert len(server.host.kept) == len(requests) - order.count("wrong") - order.count(
                 "flags"
             ) - order.count("health")
+
+    asyncio.run(run())
+
+
+def test_what_may_be_much_more_than_its_bytes_has_a_task() -> None:
+    async def run() -> None:
+        async with live() as server:
+            plain = b"[" + b",".join([event(x="y" * 500)] * 9) + b"]"
+            packed = gzip.compress(plain) + gzip.compress(b"") * 220
+            assert LARGE_CALLS < len(packed) < len(plain) < LARGE
+            for body in (plain, packed, b"data=" + base64.b64encode(packed)):
+                await server.answers(post("/track", body))
+            query = base64.urlsafe_b64encode(packed)
+            await server.answers(b"GET /track?data=%b HTTP/1.1\r\nHost: h\r\n\r\n" % query)
+            assert server.called == ["/track"] * 3
+            assert len(server.host.kept) == 4
 
     asyncio.run(run())
 

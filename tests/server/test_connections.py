@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import json
 import sys
 from contextlib import asynccontextmanager
@@ -17,8 +19,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from idmerge.errors import BusyError
-from idmerge.server.app import LARGE, App
+from idmerge.server.app import LARGE, LARGE_CALLS, App
 from idmerge.server.counts import Counts
+from idmerge.server.http import connections
 from idmerge.server.http.connections import BoundedProtocol
 from idmerge.server.pipeline import Lag
 
@@ -161,10 +164,12 @@ REQUESTS = {
     % (len(event()), event()),
     "the last one": post("/track", event(), b"Connection: close"),
     "an old client's": b"GET /track?data={} HTTP/1.0\r\n\r\n",
+    "asks for HTTP/2": post("/track/", event(), b"Connection: Upgrade", b"Upgrade: h2c"),
     "a method": b"DELETE /track HTTP/1.1\r\nHost: h\r\n\r\n",
     "asked before": b"OPTIONS /track HTTP/1.1\r\nHost: h\r\nOrigin: https://shop.example\r\n\r\n",
     "health": b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n",
     "large": post("/track", event() + b" " * LARGE),
+    "a URL without a path": b"POST http://h HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123456789",
     "broken": b"POST /track HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
 }
 
@@ -201,7 +206,15 @@ def test_a_small_request_that_comes_whole_has_no_task_of_its_own() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("order", ["taken health taken verbose", "health taken", "wrong flags taken wrong"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "taken health taken verbose",
+        "health taken",
+        "wrong flags taken wrong",
+        "verbose asks_for_HTTP/2 asks_for_HTTP/2 verbose",
+    ],
+)
 def test_requests_that_come_together_are_answered_in_their_order(order: str) -> None:
     async def run() -> None:
         async with live() as server:
@@ -209,7 +222,35 @@ def test_requests_that_come_together_are_answered_in_their_order(order: str) -> 
             apart = [await server.answers(one) for one in requests]
             server.host.kept.clear()
             assert await server.answers(b"".join(requests)) == b"".join(apart)
-            assert len(server.host.kept) == order.count("taken") + order.count("verbose")
+            assert len(server.host.kept) == len(requests) - order.count("wrong") - order.count(
+                "flags"
+            ) - order.count("health")
+
+    asyncio.run(run())
+
+
+def test_what_may_be_much_more_than_its_bytes_has_a_task() -> None:
+    async def run() -> None:
+        async with live() as server:
+            plain = b"[" + b",".join([event(x="y" * 500)] * 9) + b"]"
+            packed = gzip.compress(plain) + gzip.compress(b"") * 220
+            assert LARGE_CALLS < len(packed) < len(plain) < LARGE
+            for body in (plain, packed, b"data=" + base64.b64encode(packed)):
+                await server.answers(post("/track", body))
+            query = base64.urlsafe_b64encode(packed)
+            await server.answers(b"GET /track?data=%b HTTP/1.1\r\nHost: h\r\n\r\n" % query)
+            assert server.called == ["/track"] * 3
+            assert len(server.host.kept) == 4
+
+    asyncio.run(run())
+
+
+def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one() -> None:
+    async def run() -> None:
+        async with live() as server:
+            plain = await server.answers(REQUESTS["taken"])
+            assert await server.answers(REQUESTS["asks for HTTP/2"]) == plain
+            assert len(server.host.kept) == 2
 
     asyncio.run(run())
 
@@ -271,6 +312,40 @@ def test_a_client_that_goes_away_before_its_answer_harms_nobody() -> None:
             await asyncio.sleep(0.1)
             assert (await server.answers(REQUESTS["taken"])).endswith(b"\r\n\r\n1")
             assert faults == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (REQUESTS["taken"], b"\r\n"),
+        (REQUESTS["health"], b"\r\n"),
+        (b"OPTIONS /track HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", b"1"),
+    ],
+    ids=["blanks", "blanks behind a task", "a body behind its answer"],
+)
+def test_a_connection_without_a_request_ends(
+    parts: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.5)
+
+    async def run() -> None:
+        async with live() as server:
+            assert (await server.answers(*parts)).startswith(b"HTTP/1.1 200 ")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["taken", "health", "large"])
+def test_a_client_that_sends_no_more_is_answered(name: str) -> None:
+    async def run() -> None:
+        async with live() as server:
+            reader, writer = await asyncio.open_connection(*server.address)
+            writer.write(REQUESTS[name])
+            writer.write_eof()
+            assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"HTTP/1.1 200 ")
+            writer.close()
 
     asyncio.run(run())
 

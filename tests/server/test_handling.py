@@ -406,6 +406,12 @@ def test_a_field_that_is_too_long_is_passed_over() -> None:
     assert Request("GET", "/track", long).field("verbose") is None
 
 
+@pytest.mark.parametrize("text", ["é", "%C3%A9", "é%20", "é+"])
+def test_a_field_is_utf_8_whether_it_is_percent_encoded_or_not(text: str) -> None:
+    request = Request("POST", "/api/query/engage", b"", {}, f"project_id={text}".encode())
+    assert (request.field("project_id") or "").strip() == "é"
+
+
 def test_an_item_that_is_too_long_is_refused_whatever_it_holds() -> None:
     long = [event("x" * MAX_ITEM), event(), event(text="x" * (MAX_ITEM - 200))]
     done = handled(sent("/track", long, b"verbose=1"), BOTH, NOW)
@@ -448,6 +454,14 @@ def test_a_call_is_an_event(path: str, body: Any) -> None:
     done = handled(sent(path, body, headers=basic(SHOP.token)), BOTH, NOW)
     [(project, [item])] = kept(done.records)
     assert (project, item["event"], item["properties"]["distinct_id"]) == ("shop", "Paid", "ana")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_batch_may_go_over_many_lines(end: str) -> None:
+    text = json.dumps({"batch": [CALL, CALL]}, indent=1).replace("\n", end)
+    done = handled(Request("POST", "/v1/batch", b"", basic(SHOP.token), text.encode()), BOTH, NOW)
+    assert (done.answer.status, done.refused) == (200, 0)
+    assert [len(items) for _, items in kept(done.records)] == [2]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ UNFINISHED_BYTES = 128 << 20
 LARGE = 64 << 10
 """Bytes of a body from which on a thread reads it, so that no other client waits for that."""
 LARGE_CALLS = 4 << 10
-"""The same of calls, to read which takes longer."""
+"""The same of calls, to read which takes longer, and of what may be gzip, which may be a thousand
+times as many bytes."""
 
 
 class DisconnectedError(Exception):
@@ -140,8 +141,8 @@ class App:
 
     @staticmethod
     def _is_large(request: Request) -> bool:
-        size = len(request.body)
-        return size > LARGE or (size > LARGE_CALLS and is_call(request.route))
+        size = len(request.items[0])
+        return size > LARGE or (size > LARGE_CALLS and (is_call(request.route) or request.may_be_packed))
 
     def _handled(self, request: Request) -> Handled:
         return handled(request, self._host.projects, round(self._clock() * 1000), self._routes)

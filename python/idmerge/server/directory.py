@@ -3,6 +3,8 @@
     DIR/idmerge.toml                  the projects, with their tokens and secrets
     DIR/log/                          the records of all projects
     DIR/ids.idmerge                   the journal of the first project
+    DIR/outcomes                      the refused links of its events that are not sealed
+    DIR/events/                       its sealed events
     DIR/profiles/, DIR/groups/        its profiles of people and of groups
     DIR/projects/NAME/                the same of each other one
 

@@ -64,6 +64,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _held: list[bytes] | None = None
     """The parts of the body of a request whose head is held back until the rest has come; None if
     there is none."""
+    _head: bytes = b""
+    """The head of a request that asks for another protocol, without that wish."""
+    _target: tuple[str, bytes] = ("", b"")
+    """The path and the query of that request. They are read while the parser runs, which answers
+    400 to what is no URL."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
@@ -81,13 +86,27 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and close the connection if it is too much."""
+        if self.cycle is None or self.cycle.response_complete:
+            # Blanks begin no request, and uvicorn does not wait for one any more.
+            self._is_awaited = True
         self._without_body += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self._held is not None:
             self._release()
         if self._without_body > MAX_HEAD:
             self._end(431)
         self._wait()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a request that has come as a whole before the end: the client may still read."""
+        if self._is_awaited or self.cycle is None or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -97,7 +116,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End its head."""
         self._without_body = 0
-        if self._may_be_at_once():
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._head = self._head_without_upgrade()
+        elif self._may_be_at_once():
+            self._target = _target_of(self.url)
             self._held = []
         else:
             super().on_headers_complete()
@@ -111,8 +133,10 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request."""
-        self._is_awaited = False
+        """End a request, or what has come of one behind its answer."""
+        if self._head:
+            return
+        self._is_awaited = self._held is None and self.cycle.response_complete
         self._without_body = 0
         if self._held is not None:
             if self._is_answered(b"".join(self._held)):
@@ -120,6 +144,36 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
             self._release()
         super().on_message_complete()
+
+    def _parse(self, data: memoryview) -> None:
+        """Parse requests, and those that ask for another protocol as if they did not.
+
+        A server may pass over the wish (RFC 9110, 7.8), which Java's client has in each first
+        request. The parser would take the body for another protocol, and uvicorn drops it.
+
+        Raises:
+            HttpParserError: Something is no request.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as error:
+                if not self._head:
+                    return
+                data = data[error.args[0] :]
+                head, self._head = self._head, b""
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        line = b"%b %b HTTP/%b\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        return line + _joined(header for header in self.headers if header[0] != b"upgrade") + b"\r\n"
 
     def _may_be_at_once(self) -> bool:
         """Return whether a request whose head has come needs nothing of uvicorn's."""
@@ -144,10 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_answered(self, body: bytes) -> bool:
         """Answer a request, now or when what it wrote is on disk; return whether that can be."""
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
+        path, query = self._target
         headers = dict(self.headers)
         if b"origin" in headers and any(map(HEADER_VALUE_RE.search, headers.values())):
             return False  # It is echoed.
@@ -155,7 +206,7 @@ class BoundedProtocol(HttpToolsProtocol):
         before, cycle = self.cycle, Cycle(headers)
         self.cycle = cycle  # type: ignore[assignment]
         try:
-            request = Request(method, path, url.query or b"", headers, body)
+            request = Request(method, path, query, headers, body)
             if self._at_once is not None and self._at_once(request, partial(self._answer, cycle)):
                 return True
         except Exception:
@@ -218,6 +269,13 @@ class BoundedProtocol(HttpToolsProtocol):
             head = b"content-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head)
         self.transport.close()
+
+
+def _target_of(url: bytes) -> tuple[str, bytes]:
+    """Return the path, decoded, and the query of a URL, as uvicorn reads them."""
+    parts = httptools.parse_url(url)
+    path = parts.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parts.query or b""
 
 
 def _joined(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -41,6 +41,8 @@ class Request:
         ('track', True, None, (b'data=%7B%7D', ''))
         >>> request.content(), request.content_type, request.is_json, request.credentials()
         (b'data=%7B%7D', '', False, None)
+        >>> request.may_be_packed
+        True
     """
 
     __slots__ = ("_found", "body", "content_type", "headers", "method", "path", "query")
@@ -71,6 +73,11 @@ class Request:
     def is_json(self) -> bool:
         """Whether the body is called JSON, or lines of it."""
         return "json" in self.content_type
+
+    @property
+    def may_be_packed(self) -> bool:
+        """Whether the items are no plain JSON: gzip, or a form or a query, in which gzip may be."""
+        return self.items[0][:64].lstrip()[:1] not in {b"[", b"{"}
 
     def field(self, name: str) -> str | None:
         """Return the value of a field of the query, else of the form; None if neither has it."""
@@ -123,7 +130,7 @@ def _fields(form: bytes) -> dict[str, str]:
     for part in form.split(b"&", MAX_FIELDS)[:MAX_FIELDS]:
         if part.startswith(b"data=") or not 0 < len(part) <= MAX_FIELD:
             continue
-        text = part.decode("latin-1")
+        text = part.decode("utf-8", "replace")
         if b"%" not in part and b"+" not in part:  # Most: to have them parsed takes four times as long.
             name, _, value = text.partition("=")
             fields.setdefault(name, value)

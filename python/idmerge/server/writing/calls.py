@@ -66,7 +66,7 @@ def _batch(content: bytes) -> list[bytes]:
     lines, wrong = items.cut(content)
     if wrong is None:
         _, wrong = items.cut(b"")
-    found = lines.splitlines()
+    found = lines.split(b"\n")[:-1]  # An item may have other ends of lines.
     if wrong is not None or any(line.startswith(_NO_LIST) for line in found):
         raise MalformedEventError("the request has no list 'batch' of calls")
     return found

@@ -12,6 +12,8 @@ use crate::errors::MalformedEventError;
 /// Bytes of a body from which on other threads may run meanwhile: to wait for their end takes
 /// longer than to read a shorter one.
 const LARGE: usize = 16 << 10;
+/// The same of a body that is no plain JSON, and so may be gzip of a thousand times as many bytes.
+const LARGE_PACKED: usize = 1 << 10;
 
 /// A failure as a tuple: the item's place, the wrong field, the message, and the item's insert ID.
 type FailureRow<'py> = (usize, &'static str, String, Bound<'py, PyAny>);
@@ -72,7 +74,9 @@ impl Admission {
         let tokens: Option<Vec<&str>> = tokens.as_ref().map(|all| all.iter().map(|one| &**one).collect());
         let owners = tokens.as_ref().map_or(Owners::One, |tokens| Owners::ByToken(tokens, fallback));
         let admit = || self.0.admit(body, kind, received, owners);
-        let admitted = if body.len() < LARGE { admit() } else { py.detach(admit) };
+        let is_plain = matches!(body.trim_ascii_start().first(), Some(b'[' | b'{'));
+        let large = if is_plain { LARGE } else { LARGE_PACKED };
+        let admitted = if body.len() < large { admit() } else { py.detach(admit) };
         let admitted = admitted.map_err(|refusal| match refusal {
             Refusal::Malformed(text) => MalformedEventError::new_err(text),
             Refusal::TooLong(text) => PyOverflowError::new_err(text),

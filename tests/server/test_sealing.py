@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 20
 DEVICES = ["0b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2", "1b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2"]
+REFUSED = {
+    "event": "$merge",
+    "properties": {"distinct_id": "a", "$distinct_ids": ["a", "a"], "time": NOON},
+}
 
 ids = st.sampled_from([*DEVICES, "ana", "ben", "zoe"])
 
@@ -258,6 +262,15 @@ def test_what_a_reader_has_begun_stays_as_it_was(tmp_path: Path) -> None:
         assert server.log.beginning > begin
 
 
+def test_what_a_reader_has_begun_keeps_the_reasons_of_refusals(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        list(grown(server, [("", record([REFUSED]))]))
+        applied(server)
+        events_then = server.events("main")
+        server.store.seal()
+        assert [table.column("outcome").to_pylist() for table in events_then.tail()] == [["SAME_IDS"]]
+
+
 def test_small_files_are_merged_while_nothing_else_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,11 +353,7 @@ def test_a_lost_index_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_reason_is_kept_once_if_the_journal_is_not_committed(tmp_path: Path) -> None:
-    refused = {
-        "event": "$merge",
-        "properties": {"distinct_id": "a", "$distinct_ids": ["a", "a"], "time": NOON},
-    }
-    came = [record([refused, refused])]
+    came = [record([REFUSED, REFUSED])]
     with pytest.MonkeyPatch.context() as patch, Server(tmp_path) as server:
         patch.setattr(DurableResolver, "commit", lambda *_, **__: fail())
         server.log.append_now(came)

@@ -146,6 +146,8 @@ def test_an_id_is_forgotten_by_its_secret_alone(tmp_path: Path) -> None:
         server.log.append_now([record(view("ana"), view("phone"), merge("ana", "phone"), view("ben"))])
         assert server.pipeline.drain(PATIENCE)
         assert asked(server, "/api/ids/phone", method="DELETE", key=server.projects[0].token).status == 401
+        for nothing in ("/api/ids", "/api/ids/"):
+            assert asked(server, nothing, method="DELETE").status == 405
         assert server.resolver("main").members("ana") == ["ana", "phone"]
         answer = asked(server, "/api/ids/phone", method="DELETE")
         assert answer.body == b'{"distinct_id":"phone","was_known":true,"events":2,"is_wiped":true}'

@@ -137,7 +137,7 @@ def _tried(request: Request, state: State, project: Project) -> Answer:
 
 
 def _methods(route: str) -> frozenset[str]:
-    if route.startswith(IDS):
+    if route.startswith(IDS) and route.rstrip("/") != MAPPING:
         return frozenset({"GET", "DELETE"})
     return frozenset({"GET", "POST"} if route.rstrip("/") in {*FEED, *ENGAGE} else {"GET"})
 

@@ -21,6 +21,7 @@ from idmerge.server.log.log import Log
 from idmerge.server.log.records import Record
 from idmerge.server.server import Server
 from idmerge.server.store import compacting, files, sealing
+from idmerge.server.store.files import EventFiles
 from stored_by_hand import NOON, expected, exported_by, in_order
 
 if TYPE_CHECKING:
@@ -342,11 +343,41 @@ def test_a_missing_file_is_no_empty_one(tmp_path: Path) -> None:
         Server(tmp_path)
 
 
-def test_a_lost_index_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_whole_directory", [True, False])
+def test_the_last_file_is_missed_too(tmp_path: Path, is_whole_directory: bool) -> None:  # noqa: FBT001 - drawn
+    with Server(tmp_path) as server:
+        list(grown(server, [("seal", record([event])) for event in some_views(2)]))
+        last = server.store.files("main").all[-1]
+    if is_whole_directory:
+        shutil.rmtree(tmp_path / "events")
+    else:
+        last.path.unlink()
+    first = 0 if is_whole_directory else last.first
+    for opened in (Server, lambda path: EventFiles(path / "events", read_only=True)):
+        with pytest.raises(LogError, match=f"the events from offset {first} to {last.end} of the log"):
+            opened(tmp_path)
+
+
+def test_damaged_events_are_not_shown(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        list(grown(server, [("seal", record(some_views(40)))]))
+        [file] = server.store.files("main").all
+    content = file.path.read_bytes()
+    place = content.index(b"View")
+    file.path.write_bytes(content[:place] + b"Viex" + content[place + 4 :])
+    with Server(tmp_path) as server, pytest.raises(LogError, match="the file of events is damaged"):
+        exported_by(server)
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "other hashes"])
+def test_a_lost_index_is_made_anew(tmp_path: Path, damage: str) -> None:
     with Server(tmp_path) as server:
         list(grown(server, [("seal", record(some_views(3)))]))
     for path in (tmp_path / "events").glob("*.npy"):
-        path.unlink()
+        content = path.read_bytes()
+        path.write_bytes({"empty": b"", "cut": content[:-9]}.get(damage, content[:-48] + bytes(48)))
+        if damage == "gone":
+            path.unlink()
     with Server(tmp_path) as server:
         [file] = server.store.files("main").all
         assert [file.holds(one) for one in ("u0", "u2", "u3")] == [True, True, False]

@@ -220,6 +220,7 @@ class Store:
                 outcomes = self.pipeline.outcomes(name).within(self.place, end)
                 events = with_outcomes(pa.concat_tables(tables), outcomes)
                 files.add(end, without_repeated(named_now(events, self.pipeline.resolver(name))))
+            files.note_end()
         self.place = end
         self.tail.drop_before(end)
         self._level_at = monotonic()

@@ -18,7 +18,7 @@ from idmerge.server.reading.feed import FeedQuery, feed, feed_query_of
 from idmerge.server.reading.routes import read
 from idmerge.server.server import Server
 from idmerge.server.store import files, index
-from stored_by_hand import NOON, expected
+from stored_by_hand import NOON, expected, exported_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,6 +161,27 @@ def test_an_id_is_forgotten_by_its_secret_alone(tmp_path: Path) -> None:
         server.log.append_now([record(view("phone"))])
         assert server.pipeline.drain(PATIENCE)
         assert server.resolver("main").members("phone") == ["phone"]
+
+
+def test_what_comes_while_an_id_is_forgotten_is_forgotten_or_stays_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = "0b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2"
+    with Server(tmp_path) as server:
+        forget = server.pipeline.forget
+
+        def forget_between(*arguments: Any) -> Any:
+            server.log.append_now([record(view(phone, plan="before"))])
+            done = forget(*arguments)
+            server.log.append_now([record(view(phone, plan="after"))])
+            return done
+
+        monkeypatch.setattr(server.pipeline, "forget", forget_between)
+        assert server.forget("main", phone) == (True, 1, True)
+        [found] = exported_by(server)
+        assert found["properties"]["plan"] == "after"
+        assert phone in server.resolver("main")
+        assert b"before" not in b"".join(path.read_bytes() for path in (tmp_path / "log").iterdir())
 
 
 def test_a_name_that_is_forgotten_is_in_no_file(tmp_path: Path) -> None:

@@ -184,6 +184,16 @@ def test_what_comes_while_an_id_is_forgotten_is_forgotten_or_stays_as_a_whole(
         assert b"before" not in b"".join(path.read_bytes() for path in (tmp_path / "log").iterdir())
 
 
+@pytest.mark.parametrize("stated", ["17", '"17"', "1.7e1", "17.0", '"\\u00317"'])
+def test_links_that_name_a_forgotten_id_in_another_spelling_are_removed(tmp_path: Path, stated: str) -> None:
+    line = b'{"event":"$merge","properties":{"distinct_id":"ana","$distinct_ids":["ana",%s]}}\n'
+    with Server(tmp_path) as server:
+        server.log.append_now([record()._replace(lines=line % stated.encode())])
+        assert server.pipeline.drain(PATIENCE)
+        assert server.resolver("main").resolve("17") == "ana"
+        assert server.forget("main", "17") == (True, 1, True)
+
+
 def test_a_name_that_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         canonical, other = "0b0f7d52-canonical", "ana"

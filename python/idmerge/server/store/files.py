@@ -137,11 +137,6 @@ class SealedFile:
             found = table.filter(pa.array(is_within & (rows >= firsts[0])))
             yield found.filter(pc.is_in(found.column("distinct_id"), wanted))
 
-    def holds(self, distinct_id: str) -> bool:
-        """Return whether an event was sent under an ID."""
-        found = self.of(indexes.hashes_of([distinct_id]), pa.array([distinct_id]))
-        return any(map(len, found))
-
     def _read(self, groups: Iterable[int], columns: list[str] | None = None) -> pa.Table:
         file = pq.ParquetFile(self._source, metadata=self._metadata, page_checksum_verification=True)
         try:

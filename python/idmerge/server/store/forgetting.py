@@ -124,8 +124,9 @@ def mentions(table: pa.Table, distinct_id: str, api: Api) -> Any:
 
 
 def _may_hold(text: str, distinct_id: str) -> bool:
-    """Return whether JSON text may hold an ID: its characters, or escapes."""
-    return "\\" in text or json.dumps(distinct_id, ensure_ascii=False)[1:-1] in text
+    """Return whether JSON text may hold an ID: its characters, escapes, or a number as 1.7e1."""
+    may_be_number = distinct_id.removeprefix("-").isdecimal()
+    return may_be_number or "\\" in text or json.dumps(distinct_id, ensure_ascii=False)[1:-1] in text
 
 
 def _operands(event: dict[str, Any], api: Api) -> tuple[str | None, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -192,6 +193,26 @@ def test_links_that_name_a_forgotten_id_in_another_spelling_are_removed(tmp_path
         assert server.pipeline.drain(PATIENCE)
         assert server.resolver("main").resolve("17") == "ana"
         assert server.forget("main", "17") == (True, 1, True)
+
+
+def test_one_id_is_forgotten_at_a_time_and_keeps_no_thread_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(tmp_path) as server:
+        forget = server.pipeline.forget
+        statuses: list[int] = []
+
+        def forget_meanwhile(*arguments: Any) -> Any:
+            other = threading.Thread(
+                target=lambda: statuses.append(asked(server, "/api/ids/ana", method="DELETE").status)
+            )
+            other.start()
+            other.join(PATIENCE)
+            return forget(*arguments)
+
+        monkeypatch.setattr(server.pipeline, "forget", forget_meanwhile)
+        assert asked(server, "/api/ids/ben", method="DELETE").status == 200
+        assert statuses == [503]
 
 
 def test_a_name_that_is_forgotten_is_in_no_file(tmp_path: Path) -> None:

@@ -149,3 +149,17 @@ def test_lines_are_in_the_order_of_the_log(
     again = Resolver(server.projects[0].policy)
     again.apply_events(text.splitlines())
     assert again.mapping().to_pydict() == server.resolver("shop").mapping().to_pydict()
+
+
+def test_lines_that_are_read_while_events_are_sealed_keep_the_reasons(tmp_path: Path) -> None:
+    (tmp_path / "idmerge.toml").write_text(POLICY)
+    with Server(tmp_path) as server:
+        for one in (record(event("View", "ana")), record(*MERGES)):
+            server.log.append_now([one])
+            assert server.pipeline.drain(PATIENCE)
+            if not server.store.files("shop").all:
+                server.store.seal()
+        lines = lines_of(tmp_path / "log", server.projects[0])
+        assert b"View" in next(lines)
+        server.store.seal()
+        assert b"".join(lines).count(b"errManyIDs") == 2

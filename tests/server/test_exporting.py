@@ -145,6 +145,12 @@ def test_days_begin_in_the_projects_time_zone(zone: str | None, hours: list[int]
     assert len(export(record(*events), query=day, zone=zone)) == count
 
 
+@pytest.mark.parametrize("zone", [None, "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_days_may_be_all_there_are(zone: str | None) -> None:
+    sent = record(event(), event(time=0), event(time=253_402_000_000))
+    assert len(export(sent, query=b"from_date=0001-01-01&to_date=9999-12-31", zone=zone)) == 3
+
+
 def test_names_and_a_limit() -> None:
     records = record(event("A"), event("B"), event("A"))
     names = WEEK + b"&event=%5B%22A%22%5D"

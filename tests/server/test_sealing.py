@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from idmerge.server.log.log import Log
 from idmerge.server.log.records import Record
 from idmerge.server.server import Server
 from idmerge.server.store import compacting, files, sealing
+from idmerge.server.store.files import EventFiles
+from idmerge.server.store.index import hashes_of
 from stored_by_hand import NOON, expected, exported_by, in_order
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 20
 DEVICES = ["0b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2", "1b0f7d52-55a8-4be5-a1f0-67c1c7a7a1f2"]
+REFUSED = {
+    "event": "$merge",
+    "properties": {"distinct_id": "a", "$distinct_ids": ["a", "a"], "time": NOON},
+}
 
 ids = st.sampled_from([*DEVICES, "ana", "ben", "zoe"])
 
@@ -258,6 +265,15 @@ def test_what_a_reader_has_begun_stays_as_it_was(tmp_path: Path) -> None:
         assert server.log.beginning > begin
 
 
+def test_what_a_reader_has_begun_keeps_the_reasons_of_refusals(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        list(grown(server, [("", record([REFUSED]))]))
+        applied(server)
+        events_then = server.events("main")
+        server.store.seal()
+        assert [table.column("outcome").to_pylist() for table in events_then.tail()] == [["SAME_IDS"]]
+
+
 def test_small_files_are_merged_while_nothing_else_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,22 +345,49 @@ def test_a_missing_file_is_no_empty_one(tmp_path: Path) -> None:
         Server(tmp_path)
 
 
-def test_a_lost_index_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_whole_directory", [True, False])
+def test_the_last_file_is_missed_too(tmp_path: Path, is_whole_directory: bool) -> None:  # noqa: FBT001 - drawn
+    with Server(tmp_path) as server:
+        list(grown(server, [("seal", record([event])) for event in some_views(2)]))
+        last = server.store.files("main").all[-1]
+    if is_whole_directory:
+        shutil.rmtree(tmp_path / "events")
+    else:
+        last.path.unlink()
+    first = 0 if is_whole_directory else last.first
+    for opened in (Server, lambda path: EventFiles(path / "events", read_only=True)):
+        with pytest.raises(LogError, match=f"the events from offset {first} to {last.end} of the log"):
+            opened(tmp_path)
+
+
+def test_damaged_events_are_not_shown(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        list(grown(server, [("seal", record(some_views(40)))]))
+        [file] = server.store.files("main").all
+    content = file.path.read_bytes()
+    place = content.index(b"View")
+    file.path.write_bytes(content[:place] + b"Viex" + content[place + 4 :])
+    with Server(tmp_path) as server, pytest.raises(LogError, match="the file of events is damaged"):
+        exported_by(server)
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "other hashes"])
+def test_a_lost_index_is_made_anew(tmp_path: Path, damage: str) -> None:
     with Server(tmp_path) as server:
         list(grown(server, [("seal", record(some_views(3)))]))
     for path in (tmp_path / "events").glob("*.npy"):
-        path.unlink()
+        content = path.read_bytes()
+        path.write_bytes({"empty": b"", "cut": content[:-9]}.get(damage, content[:-48] + bytes(48)))
+        if damage == "gone":
+            path.unlink()
     with Server(tmp_path) as server:
         [file] = server.store.files("main").all
-        assert [file.holds(one) for one in ("u0", "u2", "u3")] == [True, True, False]
+        found = [sum(map(len, file.of(hashes_of([one]), pa.array([one])))) for one in ("u0", "u2", "u3")]
+        assert found == [1, 1, 0]
 
 
 def test_a_reason_is_kept_once_if_the_journal_is_not_committed(tmp_path: Path) -> None:
-    refused = {
-        "event": "$merge",
-        "properties": {"distinct_id": "a", "$distinct_ids": ["a", "a"], "time": NOON},
-    }
-    came = [record([refused, refused])]
+    came = [record([REFUSED, REFUSED])]
     with pytest.MonkeyPatch.context() as patch, Server(tmp_path) as server:
         patch.setattr(DurableResolver, "commit", lambda *_, **__: fail())
         server.log.append_now(came)

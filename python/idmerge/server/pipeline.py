@@ -388,33 +388,41 @@ class Pipeline:
     def _is_drained(self) -> bool:
         return self._log is not None and self._log.waiting == 0 and self._settled == self._log.end
 
-    def forget(self, project: str, distinct_id: str, timeout: float) -> bool:
+    def forget(self, project: str, distinct_id: str, timeout: float) -> tuple[bool, int]:
         """Forget an ID and its profile when all that the log has now is applied.
 
         Returns:
-            Whether the ID was known.
+            Whether the ID was known, and the offset up to which the log was applied.
 
         Raises:
             BusyError: That was not done in time. It may be done later.
             JournalError: The journal could not be written anew.
             OSError: Likewise, or the profiles.
         """
-        known: list[bool] = []
+        done: list[tuple[bool, int]] = []
 
         def wipe(follower: _Follower) -> None:
+            is_known = True
             follower.people.forget([distinct_id])
             try:
                 with follower.whole:
                     follower.resolver.forget(distinct_id)
             except UnknownIdError:
-                known.append(False)
-            else:
-                known.append(True)
+                is_known = False
             follower.commit()
             follower.resolver.compact()
+            done.append((is_known, follower.applied))
 
         self._do(project, wipe, timeout)
-        return known[0]
+        return done[0]
+
+    def settle(self, project: str, timeout: float) -> None:
+        """Wait until all that the log has now is applied and committed.
+
+        Raises:
+            BusyError: That was not done in time.
+        """
+        self._do(project, lambda _: None, timeout)
 
     def compact(self, project: str, timeout: float) -> None:
         """Write a journal anew, without forgotten IDs, when all that the log has now is applied.

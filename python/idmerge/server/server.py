@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from idmerge.errors import BusyError
 from idmerge.server.counts import Counts
 from idmerge.server.directory import Directory
 from idmerge.server.log.log import Log
@@ -84,6 +86,7 @@ class Server:
         self.draining = False
         self.counts = Counts()
         self.sessions = Sessions()
+        self._forgetting = threading.Lock()
         self.directory = Directory.open(path)
         self._limits = {project.name: project.max_rate for project in self.projects if project.max_rate}
         self._rates = Rates(self._limits)
@@ -127,9 +130,18 @@ class Server:
         return self.store.snapshot(project)
 
     def forget(self, project: str, distinct_id: str, timeout: float = FORGET_SECONDS) -> Forgotten:
-        """Forget an ID of the project with this name, wherever it is (`forgetting.forget`)."""
+        """Forget an ID of the project with this name, wherever it is (`forgetting.forget`).
+
+        Raises:
+            BusyError: Another ID is being forgotten: who waited would keep a thread from others.
+        """
         [found] = [one for one in self.projects if one.name == project]
-        return forget(self.store, found, distinct_id, timeout)
+        if not self._forgetting.acquire(blocking=False):
+            raise BusyError("another ID is being forgotten; try again later")
+        try:
+            return forget(self.store, found, distinct_id, timeout)
+        finally:
+            self._forgetting.release()
 
     def compact(self, timeout: float = FORGET_SECONDS) -> None:
         """Seal the log, merge the sealed files, and write the journals anew without forgotten IDs.

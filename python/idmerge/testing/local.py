@@ -67,7 +67,7 @@ class LocalServer:
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events that it has taken, each under the canonical ID of its sender."""
-        lines = self._read("/api/2.0/export?from_date=0002-01-01&to_date=9998-12-31")
+        lines = self._read("/api/2.0/export?from_date=0001-01-01&to_date=9999-12-31")
         return [json.loads(line) for line in lines.splitlines()]
 
     def cluster(self, distinct_id: str) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -57,7 +58,9 @@ class Days(NamedTuple):
 
     def bounds(self, zone: str | None) -> tuple[float, float]:
         """Return their beginning and their end, in milliseconds since 1970."""
-        return _beginning(self.first, zone), _beginning(self.last + timedelta(days=1), zone)
+        has_next = self.last < date.max
+        end = _beginning(self.last + timedelta(days=1), zone) if has_next else math.inf
+        return _beginning(self.first, zone), end
 
 
 class Query(NamedTuple):

@@ -38,6 +38,7 @@ MOST_IDS = 1000
 """IDs that a request may ask for; those of their clusters are not counted."""
 FEED_COLUMNS = [name for name in SCHEMA.names if name != "canonical_id"]
 """The columns of events that are shown."""
+_ORDER: Any = [(name, "ascending") for name in ("time", "record", "place")]
 
 
 class FeedQuery(NamedTuple):
@@ -108,7 +109,7 @@ def _sent_under(snapshot: Stored, ids: Sequence[str]) -> Iterator[pa.Table]:
 
 
 def _newest(tables: Iterable[pa.Table], limit: int) -> pa.Table:
-    """Return the last events by time, in its order; of equal times those that came last."""
+    """Return the last events by time, then by the log, in that order."""
     kept: list[pa.Table] = [SCHEMA.empty_table().select(FEED_COLUMNS)]
     for table in tables:
         kept.append(table)
@@ -118,5 +119,5 @@ def _newest(tables: Iterable[pa.Table], limit: int) -> pa.Table:
 
 
 def _last(events: pa.Table, limit: int) -> pa.Table:
-    order = pc.sort_indices(events, sort_keys=[("time", "ascending")])
+    order = pc.sort_indices(events, sort_keys=_ORDER)
     return events.take(order[max(0, len(order) - limit) :])

@@ -7,6 +7,7 @@ too, an account that sees the numbers of all projects.
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -137,7 +138,7 @@ def _tried(request: Request, state: State, project: Project) -> Answer:
 
 
 def _methods(route: str) -> frozenset[str]:
-    if route.startswith(IDS):
+    if route.startswith(IDS) and route.rstrip("/") != MAPPING:
         return frozenset({"GET", "DELETE"})
     return frozenset({"GET", "POST"} if route.rstrip("/") in {*FEED, *ENGAGE} else {"GET"})
 
@@ -217,7 +218,8 @@ def _fed(request: Request, state: State, project: Project) -> Answer:
     """
     query, resolver = feed_query_of(request), state.resolver(project.name)
     events = feed(state.events(project.name), resolver, project.timezone, query)
-    return answers.in_json({"status": "ok", "results": {"events": events}})
+    content = {"status": "ok", "results": {"events": events}}
+    return Answer(200, json.dumps(content, separators=(",", ":")).encode(), answers.JSON)
 
 
 def _metrics(state: State, projects: Sequence[Project], *, with_unnamed: bool) -> Answer:

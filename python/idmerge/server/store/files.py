@@ -2,24 +2,28 @@
 
 A file is called ``<first>-<end>.parquet``: the offsets of the log between which its events were.
 Rows are sorted by canonical ID when they were written, ID as sent, and time. Beside it is its
-index (`idmerge.server.store.index`).
+index (`idmerge.server.store.index`). Both have checksums: what is damaged is not shown.
 
 1. The files of a project tile the log: each begins where the one before ends.
 2. A file never changes. One that takes the place of others covers their offsets; if it covers those
    of one alone, its name has a higher number behind them (``<first>-<end>.1.parquet``).
-3. A file is there whole or not at all: it is written under another name, flushed and renamed, and
+3. The file `SEALED` beside the directory has the offset behind the last file, so that it is noticed
+   if that one is missing: the log may have its events no more.
+4. A file is there whole or not at all: it is written under another name, flushed and renamed, and
    its index before it. What is covered by another file, or unfinished, is removed when the files
    are opened.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +47,7 @@ GROUP = 2048
 """Rows of a row group: as many are read for one event."""
 GROUPS_AT_ONCE = 8
 """Row groups that are read at once, if all are wanted."""
+SEALED = "sealed"
 _NAME = re.compile(r"([0-9]{20})-([0-9]{20})(?:\.([0-9]+))?\.parquet")
 _KEY = b"idmerge"
 _REPEATING: Any = ["event", "distinct_id", "canonical_id", "source", "outcome"]
@@ -72,6 +77,7 @@ class SealedFile:
             self.begins, self.ends = facts["begins"], facts["ends"]
             self._group = facts["group"]
             self.size: int = facts["size"]
+            self._sum: int | None = facts.get("index")
         except (pa.ArrowInvalid, KeyError, ValueError) as error:
             raise LogError(f"{named(path)}: the file of events is damaged; put back a copy") from error
         self._lock = threading.Lock()
@@ -82,8 +88,18 @@ class SealedFile:
         """The index of the file, which is made anew if there is none."""
         with self._lock:
             if self._index is None:
-                self._index = _index_beside(self.path, self)
+                self._index = self._read_index()
             return self._index
+
+    def _read_index(self) -> Any:
+        beside = _beside(self.path)
+        with suppress(OSError, ValueError):
+            if crc32(beside.read_bytes()) == self._sum:
+                return indexes.read(beside)
+        senders = [table.column("distinct_id") for table in self.tables(["distinct_id"])]
+        chunks = [one for column in senders for one in column.chunks]
+        self._sum = _write_index(beside, pa.chunked_array(chunks, pa.string()))
+        return indexes.read(beside)
 
     @property
     def rows(self) -> int:
@@ -121,37 +137,26 @@ class SealedFile:
             found = table.filter(pa.array(is_within & (rows >= firsts[0])))
             yield found.filter(pc.is_in(found.column("distinct_id"), wanted))
 
-    def holds(self, distinct_id: str) -> bool:
-        """Return whether an event was sent under an ID."""
-        found = self.of(indexes.hashes_of([distinct_id]), pa.array([distinct_id]))
-        return any(map(len, found))
-
     def _read(self, groups: Iterable[int], columns: list[str] | None = None) -> pa.Table:
-        file = pq.ParquetFile(self._source, metadata=self._metadata)
+        file = pq.ParquetFile(self._source, metadata=self._metadata, page_checksum_verification=True)
         try:
             return file.read_row_groups(list(groups), columns=columns, use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise LogError(f"{named(self.path)}: the file of events is damaged; put back a copy") from error
 
 
-def _index_beside(path: Path, file: SealedFile) -> Any:
-    """Return the index of a file, which is made anew if there is none."""
-    beside = _beside(path)
-    with suppress(OSError, ValueError):
-        return indexes.read(beside)
-    senders = [table.column("distinct_id") for table in file.tables(["distinct_id"])]
-    _write_index(beside, pa.chunked_array([one for column in senders for one in column.chunks], pa.string()))
-    return indexes.read(beside)
-
-
 def _beside(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".parquet") + indexes.SUFFIX)
 
 
-def _write_index(path: Path, senders: Any) -> None:
+def _write_index(path: Path, senders: Any) -> int:
+    """Write the index of a file, given the column of its senders, and return its checksum."""
     combined = senders.combine_chunks() if isinstance(senders, pa.ChunkedArray) else senders
+    content = io.BytesIO()
+    np.save(content, indexes.index_of(combined))
     with replacing(os.fspath(path)) as file:
-        np.save(file, indexes.index_of(combined))
+        file.write(content.getbuffer())
+    return crc32(content.getbuffer())
 
 
 def written(directory: Path, first: int, end: int, events: pa.Table, generation: int = 0) -> SealedFile:
@@ -178,13 +183,18 @@ def written(directory: Path, first: int, end: int, events: pa.Table, generation:
         "ends": times["max"] or 0,
         "group": GROUP,
         "size": events.nbytes,
+        "index": _write_index(_beside(path), events.column("distinct_id").take(order)),
     }
     schema = SCHEMA.with_metadata({_KEY: json.dumps(facts).encode()})
-    _write_index(_beside(path), events.column("distinct_id").take(order))
     with (
         replacing(os.fspath(path)) as file,
         pq.ParquetWriter(
-            file, schema, compression="zstd", use_dictionary=_REPEATING, write_statistics=["time"]
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=_REPEATING,
+            write_statistics=["time"],
+            write_page_checksum=True,
         ) as writer,
     ):
         for start in range(0, len(events), GROUP):
@@ -223,10 +233,13 @@ class EventFiles:
 
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self._directory = directory
+        self._noted = _noted_end(directory.with_name(SEALED))  # Before the files: others may add some.
         self.all: tuple[SealedFile, ...] = ()
         """The files in the order of the log."""
         if directory.exists():
             self.all = tuple(map(SealedFile, _tiled(directory, read_only=read_only)))
+        if self.end < self._noted:
+            raise _untiled(directory, self.end, self._noted, "are missing")
 
     @property
     def end(self) -> int:
@@ -239,6 +252,13 @@ class EventFiles:
             self._directory.mkdir(parents=True)
             sync_directory(self._directory.parent)
         self.all = (*self.all, written(self._directory, self.end, end, events))
+
+    def note_end(self) -> None:
+        """Note the offset behind the last file, before the log loses what the files have."""
+        if self._noted < self.end:
+            with replacing(os.fspath(self._directory.with_name(SEALED))) as file:
+                file.write(f"{self.end}\n".encode())
+            self._noted = self.end
 
     def replace(self, old: Sequence[SealedFile], events: pa.Table) -> None:
         """Write the events of some adjacent files as one file, and remove those.
@@ -262,6 +282,23 @@ def _remove(path: Path) -> None:
             one.unlink(missing_ok=True)
 
 
+def _noted_end(path: Path) -> int:
+    """Return the offset behind the last file, as it is noted; 0 if it is not."""
+    try:
+        return int(path.read_text("ascii"))
+    except FileNotFoundError:
+        return 0
+    except ValueError as error:
+        raise LogError(f"{named(path)}: an offset is expected in it; put back a copy") from error
+
+
+def _untiled(directory: Path, first: int, end: int, why: str) -> LogError:
+    return LogError(
+        f"{named(directory)}: the events from offset {first} to {end} of the log {why}; put back a copy of "
+        "the directory"
+    )
+
+
 def _tiled(directory: Path, *, read_only: bool) -> list[Path]:
     """Return the files that tile the log, in its order; remove what is covered or unfinished."""
     found = [
@@ -277,10 +314,7 @@ def _tiled(directory: Path, *, read_only: bool) -> list[Path]:
             continue  # It is within the one before, or an older one of the same offsets.
         if first != behind:
             why = "overlap" if first < behind else "are missing"
-            raise LogError(
-                f"{named(directory)}: the events from offset {min(first, behind)} to {max(first, behind)} "
-                f"of the log {why}; put back a copy of the directory"
-            )
+            raise _untiled(directory, min(first, behind), max(first, behind), why)
         kept.append(path)
         behind = end
     if not read_only:

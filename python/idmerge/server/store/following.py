@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from idmerge.server.directory import Project
     from idmerge.server.log.records import Record
+    from idmerge.server.store.outcomes import Codes
 
 ATTEMPTS = 5
 """Attempts to see the files between two changes of them."""
@@ -60,10 +61,9 @@ def lines_of(log: Path, project: Project, *, judged: bool = True) -> Iterator[by
         ...     list(lines_of(server.directory.log, server.projects[0]))
         [b'{"event":"Buy","properties":{"distinct_id": "ana", "time": 1700000000}}\n']
     """
-    files, tail = _both(log, project)
+    files, tail, outcomes = _at_once(log, project)
     for file in files.all:
         yield _lines(file.whole(), judged=judged)
-    outcomes = outcomes_in(project.journal.with_name("outcomes"))
     gathered: list[tuple[Record, int]] = []
     size = 0
     for record, behind in tail:
@@ -76,15 +76,19 @@ def lines_of(log: Path, project: Project, *, judged: bool = True) -> Iterator[by
     yield _lines(with_outcomes(columns_of(gathered, project.api), outcomes), judged=judged)
 
 
-def _both(log: Path, project: Project) -> tuple[EventFiles, Iterator[tuple[Record, int]]]:
-    """Return the sealed files and the records behind them; a server may change both meanwhile."""
+def _at_once(log: Path, project: Project) -> tuple[EventFiles, Iterator[tuple[Record, int]], Codes]:
+    """Return the sealed files, the records behind them, and the outcomes of those.
+
+    A server may change all of them meanwhile.
+    """
     place = project.journal.with_name("events")
     for attempt in range(1, ATTEMPTS + 1):
         with suppress(FileNotFoundError, *(() if attempt == ATTEMPTS else (LogError,))):
             files = EventFiles(place, read_only=True)
             tail = records_from(log, files.end)
+            outcomes = outcomes_in(project.journal.with_name("outcomes"))
             if EventFiles(place, read_only=True).end == files.end:  # So nothing between is dropped.
-                return files, tail
+                return files, tail, outcomes
     raise LogError(f"{named(place)}: the files change all the time; try again")
 
 

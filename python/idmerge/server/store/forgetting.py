@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from idmerge.server.store.files import SealedFile
     from idmerge.server.store.sealing import Store
 
-_LOOKED_AT = ["event", "distinct_id", "canonical_id", "properties"]
+_LOOKED_AT = ["event", "distinct_id", "canonical_id", "properties", "record"]
 
 
 class Forgotten(NamedTuple):
@@ -42,8 +42,8 @@ class Forgotten(NamedTuple):
 def forget(store: Store, project: Project, distinct_id: str, timeout: float) -> Forgotten:
     """Forget an ID: in the journal, in the profiles, in the sealed files, and in the log.
 
-    What came until now is applied and sealed first. An event that comes later makes the ID known
-    again. An error may leave a part done; the same call does the rest.
+    What came until now is applied first. An event that is applied after that makes the ID known
+    again, and stays. An error may leave a part done; the same call does the rest.
 
     Args:
         store: The events of the server.
@@ -57,33 +57,38 @@ def forget(store: Store, project: Project, distinct_id: str, timeout: float) -> 
         OSError: A file could not be written.
     """
     with store.working:
+        was_known, place = store.pipeline.forget(project.name, distinct_id, timeout)
         store.log.roll()
-        begin = store.log.end
-        was_known = store.pipeline.forget(project.name, distinct_id, timeout)
+        store.pipeline.settle(project.name, timeout)
         store.seal()
         files, resolver = store.files(project.name), store.pipeline.resolver(project.name)
         removed = 0
         for file in files.all:
-            kept = _kept(file, distinct_id, project.api)
+            kept = _kept(file, distinct_id, project.api, place)
             if kept is not None:
                 removed += file.rows - len(kept)
                 files.replace([file], named_now(kept, resolver))
         store.drop()
-        return Forgotten(was_known, removed, store.log.beginning >= begin)
+        return Forgotten(was_known, removed, store.log.beginning >= place)
 
 
-def _kept(file: SealedFile, distinct_id: str, api: Api) -> pa.Table | None:
-    """Return the events of a file without those of an ID; None if its text is nowhere there."""
+def _kept(file: SealedFile, distinct_id: str, api: Api, place: int) -> pa.Table | None:
+    """Return the events of a file without those of an ID up to a place in the log.
+
+    None if the ID's text is nowhere there.
+    """
     named = pa.scalar(unicode_text(distinct_id))
+
+    def goes(table: pa.Table) -> Any:
+        return mentions(table, distinct_id, api) & (table.column("record").to_numpy() <= place)
+
     for table in file.tables(_LOOKED_AT):
         is_name = pc.any(pc.equal(table.column("canonical_id"), named)).as_py()
-        if is_name or mentions(table, distinct_id, api).any():
+        if is_name or goes(table).any():
             break
     else:
         return None
-    return pa.concat_tables(
-        [table.filter(pa.array(~mentions(table, distinct_id, api))) for table in file.tables()]
-    )
+    return pa.concat_tables([table.filter(pa.array(~goes(table))) for table in file.tables()])
 
 
 def mentions(table: pa.Table, distinct_id: str, api: Api) -> Any:
@@ -119,8 +124,9 @@ def mentions(table: pa.Table, distinct_id: str, api: Api) -> Any:
 
 
 def _may_hold(text: str, distinct_id: str) -> bool:
-    """Return whether JSON text may hold an ID: its characters, or escapes."""
-    return "\\" in text or json.dumps(distinct_id, ensure_ascii=False)[1:-1] in text
+    """Return whether JSON text may hold an ID: its characters, escapes, or a number as 1.7e1."""
+    may_be_number = distinct_id.removeprefix("-").isdecimal()
+    return may_be_number or "\\" in text or json.dumps(distinct_id, ensure_ascii=False)[1:-1] in text
 
 
 def _operands(event: dict[str, Any], api: Api) -> tuple[str | None, ...]:

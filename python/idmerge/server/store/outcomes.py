@@ -25,6 +25,9 @@ from idmerge.files.syncing import sync_directory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    Codes = Mapping[int, Mapping[int, int]]
+    """The codes of outcomes by the offset behind a record, and the place of an event in it."""
+
 _ENTRY = struct.Struct("<QIB")
 _SIZE = _ENTRY.size + 3
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -110,7 +113,7 @@ class Outcomes:
             self._length += len(content)
             self._unsaved.clear()
 
-    def within(self, begin: int, end: int) -> Mapping[int, Mapping[int, int]]:
+    def within(self, begin: int, end: int) -> Codes:
         """Return the codes of events, by the offset behind their record, of records in a range."""
         with self._lock:
             return {behind: dict(found) for behind, found in self._by_record.items() if begin < behind <= end}
@@ -138,7 +141,7 @@ class Outcomes:
             self._by_record = kept
 
 
-def outcomes_in(path: Path) -> Mapping[int, Mapping[int, int]]:
+def outcomes_in(path: Path) -> Codes:
     """Return the codes in a file of outcomes, as `Outcomes.within` does, and leave it as it is.
 
     Raises:

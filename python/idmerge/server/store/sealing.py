@@ -59,19 +59,20 @@ class Snapshot:
         store.tail.extend()
         tables, self._behind = store.tail.tables(project.name)
         self._end = max(self._behind, store.log.end)
+        # Before the files: what is sealed from here on is dropped from the outcomes.
+        self._outcomes = store.pipeline.outcomes(project.name).within(self.place, self._end)
         self.files: Sequence[SealedFile] = store.files(project.name).all
         self._sealed = self.files[-1].end if self.files else 0
         self._tables = [between(table, self._sealed, self._behind) for table in tables]
 
     def tail(self) -> Iterator[pa.Table]:
         """Yield the events that are in no sealed file, in the order of the log."""
-        outcomes = self._store.pipeline.outcomes(self._project.name).within(self._sealed, self._end)
         for table in self._tables:
-            yield with_outcomes(table, outcomes)
+            yield with_outcomes(table, self._outcomes)
         apis = {self._project.name: self._project.api}
         for _, tables, _ in cut(self._store.log, self._behind, self._end, apis):
             for table in tables.values():
-                yield with_outcomes(between(table, self._sealed, self._end), outcomes)
+                yield with_outcomes(between(table, self._sealed, self._end), self._outcomes)
 
 
 class Store:
@@ -219,6 +220,7 @@ class Store:
                 outcomes = self.pipeline.outcomes(name).within(self.place, end)
                 events = with_outcomes(pa.concat_tables(tables), outcomes)
                 files.add(end, without_repeated(named_now(events, self.pipeline.resolver(name))))
+            files.note_end()
         self.place = end
         self.tail.drop_before(end)
         self._level_at = monotonic()

@@ -150,6 +150,14 @@ impl JournaledResolver {
         }
     }
 
+    /// Forgets a known ID; see [`Resolver::forget`].
+    pub fn forget(&mut self, id: Id) -> Result<(), Error> {
+        match &mut self.unwritten {
+            None => self.resolver.forget(id),
+            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record),
+        }
+    }
+
     /// Returns the steps and texts that are not in the journal yet, if there is a record.
     pub fn pending(&self) -> Option<Pending<'_>> {
         let unwritten = self.unwritten.as_ref()?;

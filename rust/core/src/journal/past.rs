@@ -193,13 +193,12 @@ impl JournaledResolver {
         self.look_back(steps, (&retracted, self.position()), history, watch)
     }
 
-    /// Forgets a known ID and returns the changes of canonical IDs; see [`Resolver::forget`].
-    pub fn forget(&mut self, id: Id) -> Result<Vec<Change>, Error> {
+    /// Forgets a known ID, as [`Self::forget`], and returns the changes of canonical IDs.
+    ///
+    /// That of a canonical ID takes as long as its cluster is large.
+    pub fn forget_changing(&mut self, id: Id) -> Result<Vec<Change>, Error> {
         let before = self.canonical(id);
-        match &mut self.unwritten {
-            None => self.resolver.forget(id)?,
-            Some(unwritten) => self.resolver.forget_recorded(id, &mut unwritten.record)?,
-        }
+        self.forget(id)?;
         if before != id {
             return Ok(Vec::new());
         }

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use idmerge_core::{Change, NotApart};
+use idmerge_core::{Id, NotApart};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -14,23 +14,22 @@ use crate::resolver::{Core, Resolver, known_text, unicode, unknown};
 use crate::tables::Table;
 
 impl Resolver {
-    /// Forgets a known ID and returns what `answer` makes of the changed canonical IDs.
+    /// Forgets a known ID by `act`, and returns what that does.
     fn forget_known<T>(
         &self,
         distinct_id: &IdText<'_>,
-        answer: impl FnOnce(&Core, &[Change]) -> Result<T, Failure>,
+        act: impl FnOnce(&mut Core, Id) -> Result<T, Failure>,
     ) -> PyResult<T> {
         let py = distinct_id.py();
         let text = known_text(distinct_id)?;
-        let changes = {
+        let done = {
             let _turn = self.turn(py)?;
             self.renew_era();
             let mut core = self.write(py)?;
             let found = core.get(text);
-            let changes = found.map(|id| core.forget(id)).transpose().map_err(Failure::from)?;
-            changes.map(|changes| answer(&core, &changes)).transpose()?
+            found.map(|id| act(&mut core, id)).transpose()?
         };
-        changes.ok_or_else(|| unknown(distinct_id))
+        done.ok_or_else(|| unknown(distinct_id))
     }
 }
 
@@ -70,13 +69,16 @@ impl Resolver {
 
     /// Forget a known ID.
     fn forget(&self, distinct_id: IdText<'_>) -> PyResult<()> {
-        self.forget_known(&distinct_id, |_, _| Ok(()))
+        self.forget_known(&distinct_id, |core, id| Ok(core.forget(id)?))
     }
 
     /// Forget a known ID, and return what canonical IDs change.
     #[pyo3(name = "_forget_changing")]
     fn forget_changing(&self, distinct_id: IdText<'_>) -> PyResult<Table> {
-        self.forget_known(&distinct_id, |core, changes| Table::changes(core, changes, core.position()))
+        self.forget_known(&distinct_id, |core, id| {
+            let changes = core.forget_changing(id)?;
+            Table::changes(core, &changes, core.position())
+        })
     }
 
     /// Refuse every call that would change something from now on, for this reason.

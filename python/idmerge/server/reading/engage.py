@@ -19,6 +19,7 @@ from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import MalformedEventError
 from idmerge.server.http.answers import JSON, Answer
 from idmerge.server.people.resolving import group_name, group_of
+from idmerge.server.reading.numbers import number_of
 from idmerge.server.reading.where import condition_of
 
 if TYPE_CHECKING:
@@ -194,12 +195,7 @@ def _fields(request: Request) -> dict[str, str]:
 
 def _number(fields: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = fields.get(name, "")
-    if not text:
-        return default
-    number = int(text) if text.isdecimal() and len(text) <= len(str(most)) else -1
-    if not least <= number <= most:
-        raise ValueError(f"{name} must be a number from {least} to {most}")
-    return number
+    return number_of(name, text, least, most) if text else default
 
 
 def _texts(fields: Mapping[str, str], name: str) -> Sequence[str] | None:

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from idmerge._json_columns import unicode_text
 from idmerge._json_decoding import decoded_or_none
 from idmerge.files.duplicates import Duplicates
+from idmerge.server.reading.numbers import number_of
 from idmerge.server.reading.shown import shown
 from idmerge.server.store.sealing import without_repeated
 
@@ -108,11 +109,7 @@ def limit_of(request: Request, most: int) -> int | None:
         ValueError: It is no number from 1 to ``most``.
     """
     stated = request.field("limit")
-    if stated is None:
-        return None
-    if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:9]) <= most):
-        raise ValueError(f"limit must be a number from 1 to {most}")
-    return int(stated[:9])
+    return None if stated is None else number_of("limit", stated, 1, most)
 
 
 def _day(request: Request, name: str) -> date:

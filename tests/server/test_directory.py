@@ -11,6 +11,7 @@ import pytest
 from idmerge import Policy
 from idmerge.errors import SettingError
 from idmerge.server.directory import Directory
+from idmerge.server.server import Server
 
 GOOD = 'name = "main"\ntoken = "public-token"\nsecret = "hidden-secret"\n'
 
@@ -122,8 +123,11 @@ max-id-length = 40
             "the secret of project 1 is the token of project 1; each needs one of its own",
         ),
         (f'monitors = "a:b"\n[[project]]\n{GOOD}', 'monitors must be a list of texts, each as "user:secret"'),
+        (f"routes = []\n[[project]]\n{GOOD}", "routes must be a table of paths, as [routes] and then t = "),
+        (f"[[project]]\n{GOOD}[routes]\nt = 5", "routes must be a table of paths, as [routes] and then t = "),
+        (f'[[project]]\n{GOOD}[routes]\n"/t" = "track"', "without slashes around it, got '/t'"),
     ],
-    ids=range(26),
+    ids=range(29),
 )
 def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
     text: str, message: str, tmp_path: Path
@@ -151,3 +155,30 @@ def test_settings_that_are_no_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "idmerge.toml").write_bytes(b"\xff")
     with pytest.raises(SettingError, match=r"the text is no UTF-8: invalid start byte at byte 0"):
         Directory.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("routes", "message"),
+    [
+        ('t = "trak"', "routes: 't' stands for no route, but 'trak'. Did you mean 'track'?"),
+        ('track = "import"', "routes: the server answers 'track' already; take another path"),
+        ('"v1/t" = "track"', "routes: the server answers 'v1/t' already; take another path"),
+        ('"api/ids/ana" = "track"', "routes: the server answers 'api/ids/ana' already; take another path"),
+    ],
+    ids=["none", "track", "calls", "reading"],
+)
+def test_a_path_is_of_one_route(routes: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "idmerge.toml").write_text(f"[[project]]\n{GOOD}[routes]\n{routes}\n", "utf-8")
+    with pytest.raises(SettingError, match=re.escape(message)):
+        Server(tmp_path)
+
+
+def test_clients_write_by_other_names_of_routes(tmp_path: Path) -> None:
+    settings = f'[[project]]\n{GOOD}[routes]\nt = "track"\n"a/b" = "engage"\n'
+    (tmp_path / "idmerge.toml").write_text(settings, "utf-8")
+    with Server(tmp_path) as server:
+        assert {name: server.routes[name] for name in ("t", "a/b", "track")} == {
+            "t": "track",
+            "a/b": "engage",
+            "track": "track",
+        }

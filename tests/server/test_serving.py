@@ -116,6 +116,19 @@ def test_the_line_that_a_first_start_prints_for_python_sends_to_it(tmp_path: Pat
         assert [record.stream for record, _ in log.read(0)] == ["events", "updates"]
 
 
+def test_renamed_routes_are_taken_with_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "idmerge.toml").write_text(
+        '[[project]]\nname = "a"\ntoken = "t-t"\nsecret = "s-s"\n[routes]\n"x/t" = "track"\n', "utf-8"
+    )
+    event = json.dumps({"event": "View", "properties": {"token": "t-t", "distinct_id": "ana"}}).encode()
+    with running(tmp_path, module="idmerge serve") as server:
+        assert server.ask("/x/t/", event) == (200, 1)
+        assert server.ask("/x/other", event)[0] == 404
+        server.end(signal.SIGTERM)
+    with closing(Log(tmp_path / "log")) as log:
+        assert [record.lines.count(b"View") for record, _ in log.read(0)] == [1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_ends_the_server_when_all_that_was_acknowledged_is_applied(
     tmp_path: Path, number: signal.Signals

@@ -43,6 +43,7 @@ SETTINGS = "idmerge.toml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[!-9;-~]{1,255}")
 """A token or a secret: ASCII without blanks, and without the colon that ends a user's name."""
+_PATH = re.compile(r"(?!/)[A-Za-z0-9._~/-]{1,100}(?<!/)")
 _ACCOUNT = re.compile(r"[!-9;-~]{1,255}:[!-~]{1,255}")
 _RULES = {one.name.replace("_", "-"): one.name for one in fields(Policy)}
 _LIMITS = ("max-cluster-size", "max-id-length")
@@ -121,6 +122,8 @@ class Directory:
     """Whether the settings were made just now."""
     monitors: tuple[str, ...] = field(default=(), repr=False)
     """Accounts that may read the metrics of all projects, each as ``user:secret``."""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Further paths at which clients write, each with the route that it stands for."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -153,8 +156,7 @@ class Directory:
             True
         """
         directory = Path(path)
-        projects, monitors = _read(directory / SETTINGS)
-        return cls(path=directory, projects=projects, is_new=False, monitors=monitors)
+        return cls(path=directory, is_new=False, **_read(directory / SETTINGS))
 
     @property
     def settings(self) -> Path:
@@ -190,8 +192,8 @@ def _make(settings: Path) -> None:
     sync_directory(settings.parent)
 
 
-def _read(settings: Path) -> tuple[tuple[Project, ...], tuple[str, ...]]:
-    """Return the projects that the settings state, and the accounts that may read metrics."""
+def _read(settings: Path) -> dict[str, Any]:
+    """Return what the settings state, by the names of a directory's fields."""
     name = named(settings)
     try:
         stated = tomllib.loads(settings.read_text("utf-8"))
@@ -199,7 +201,7 @@ def _read(settings: Path) -> tuple[tuple[Project, ...], tuple[str, ...]]:
         raise SettingError(f"{name}: the text is no UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{name}: the text is no TOML: {error}") from None
-    _check_known(name, stated, ("project", "monitors"))
+    _check_known(name, stated, ("project", "monitors", "routes"))
     given = stated.get("project")
     if not isinstance(given, list) or not given:
         raise SettingError(f"{name}: a project is expected, which begins with a line [[project]]")
@@ -208,7 +210,24 @@ def _read(settings: Path) -> tuple[tuple[Project, ...], tuple[str, ...]]:
         for number, one in enumerate(given, 1)
     )
     _check_distinct(name, projects)
-    return projects, _accounts(name, stated.get("monitors", []), "monitors")
+    return {
+        "projects": projects,
+        "monitors": _accounts(name, stated.get("monitors", []), "monitors"),
+        "routes": _routes(name, stated.get("routes", {})),
+    }
+
+
+def _routes(name: str, stated: object) -> dict[str, str]:
+    """Return the further paths of routes, which clients are told to use."""
+    if not isinstance(stated, dict) or not all(isinstance(route, str) for route in stated.values()):
+        raise SettingError(f'{name}: routes must be a table of paths, as [routes] and then t = "track"')
+    for path in stated:
+        if not _PATH.fullmatch(path):
+            raise SettingError(
+                f"{name}: routes: a path must be 1 to 100 ASCII letters, digits and -._~/, without slashes "
+                f"around it, got {path!r:.100}"
+            )
+    return stated
 
 
 def _check_known(place: str, stated: Mapping[str, Any], known: tuple[str, ...]) -> None:

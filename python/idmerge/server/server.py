@@ -7,6 +7,7 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from idmerge._naming import named
 from idmerge.errors import BusyError
 from idmerge.server.counts import Counts
 from idmerge.server.directory import Directory
@@ -14,6 +15,7 @@ from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Pipeline
 from idmerge.server.reading.engage import Sessions
 from idmerge.server.reading.metrics import Observed
+from idmerge.server.renamed import with_renamed
 from idmerge.server.store.forgetting import forget
 from idmerge.server.store.sealing import SEAL_AFTER, Store
 from idmerge.server.writing.rates import Rates
@@ -21,7 +23,7 @@ from idmerge.server.writing.rates import Rates
 if TYPE_CHECKING:
     import asyncio
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -75,6 +77,8 @@ class Server:
     log: Log
     pipeline: Pipeline
     store: Store
+    routes: Mapping[str, str]
+    """The route of clients that write that each path stands for."""
     draining: bool
     """Whether no more requests are taken: each is answered with 503."""
     counts: Counts
@@ -88,6 +92,7 @@ class Server:
         self.sessions = Sessions()
         self._forgetting = threading.Lock()
         self.directory = Directory.open(path)
+        self.routes = with_renamed(self.directory.routes, named(self.directory.settings))
         self._limits = {project.name: project.max_rate for project in self.projects if project.max_rate}
         self._rates = Rates(self._limits)
         self.pipeline = Pipeline(self.directory.projects)

@@ -87,7 +87,11 @@ def serve(  # noqa: PLR0913 - click hands over each option
             server = stack.enter_context(Opened(directory, seal_after=seal_after))
         _tell_state(server, url)
         is_applied = serving.serve(
-            server, App(server), listener, grace=grace, on_started=lambda: _tell_url(directory, url)
+            server,
+            App(server, server.routes),
+            listener,
+            grace=grace,
+            on_started=lambda: _tell_url(directory, url),
         )
         lag = server.pipeline.lag()
     if not is_applied:

@@ -69,7 +69,7 @@ WAITING = {
     "profiles": ["profiles", "-", "--events", "events.ndjson", "-o", "out.csv", "--store", "store"],
     "ask": ["ask", "signup-rate", "events.ndjson", "-", "-o", "out.csv"],
     "generate": ["generate", "--events", "100000000", "-o", "out.ndjson"],
-    "bench": ["bench", "--ids", "3000000", "--json", "out.json"],
+    "bench": ["bench", "--ids", "3000000", "-o", "out.json"],
 }
 """Commands that are not done soon; most wait for standard input."""
 

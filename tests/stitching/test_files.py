@@ -340,7 +340,7 @@ def test_what_another_writer_has_not_finished_in_a_directory_is_no_part_of_it(tm
     assert len(pa.table(idmerge.stitch(whole.parent, idmerge.Resolver()))) == 1
     shutil.copy(path, path.parent / ".raw.new")
     assert doctor.examine(path.parent).overview.events == 1
-    with source.opened(whole.parent, ("event", "time")) as (connection, _):
+    with source.opened(whole.parent, source.Wanted(("event", "time"))) as (connection, _):
         assert connection.sql("SELECT count(*) FROM events").fetchall() == [(1,)]
 
 

@@ -142,11 +142,19 @@ def all_taken(server: Served, count: int) -> None:
     assert Counter(event["event"] for event in events) == Counter(f"E{number}" for number in range(count))
 
 
-def test_a_batch_that_is_too_long_comes_in_parts(server: Served, node_modules: Path, page: str) -> None:
-    with sender(page, node_modules, server, count=50, size=80_000) as opened:
-        opened.begin()
-        all_taken(server, 50)
-    assert 413 in opened.answers
+def test_a_batch_that_is_too_long_comes_in_parts(tmp_path: Path, node_modules: Path, page: str) -> None:
+    answers = []
+    for attempt in range(4):  # A page that is slow to make events sends them in shorter batches.
+        with (
+            serving(tmp_path / f"served {attempt}") as server,
+            sender(page, node_modules, server, count=50, size=80_000) as opened,
+        ):
+            opened.begin()
+            all_taken(server, 50)
+        answers.append(opened.answers)
+        if 413 in opened.answers:
+            return
+    pytest.fail(f"no batch was too long: {answers}")
 
 
 def test_what_comes_too_fast_comes_again(tmp_path: Path, node_modules: Path, page: str) -> None:

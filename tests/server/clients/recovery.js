@@ -34,7 +34,7 @@ const statuses = [];
     },
     [Number(count), Number(size)],
   );
-  await tab.waitForTimeout(500); // Events come into the queue one after the other.
+  await tab.waitForTimeout(2000); // Events come into the queue one after the other.
   await tab.evaluate(() => mixpanel.start_batch_senders());
   await new Promise((resolve) => process.stdin.on("end", resolve));
   await browser.close();

@@ -1,4 +1,4 @@
-"""What a server counts while it runs, for ``/metrics``.
+"""Counts of requests, items and durations while a server runs, for ``/metrics``.
 
 Each number is written by one thread, so none needs a lock: requests by that of the event loop,
 flushes by the log's, commits by the pipeline's. A reader may see one number before another one that

@@ -1,1 +1,1 @@
-"""What readers ask of a server."""
+"""Questions of readers to a server, and its answers."""

@@ -1,1 +1,1 @@
-"""What clients write: which of it is taken, and the records that it leaves."""
+"""Items that clients write: those that are taken, and the records that they leave."""

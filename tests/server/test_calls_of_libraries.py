@@ -56,25 +56,16 @@ def call_all(client: Any) -> None:
 
 
 @pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
-def test_segment_in_python(server: Served, is_packed: bool) -> None:  # noqa: FBT001 - a parameter
-    library: Any = pytest.importorskip(
-        "segment.analytics.client", reason="segment-analytics-python is missing"
-    )
-    failures: list[Any] = []
-    client = library.Client(
-        server.token,
-        host=server.address,
-        gzip=is_packed,
-        on_error=lambda error, _: failures.append(error),
-    )
-    call_all(client)
-    assert failures == []
-    check(server)
-
-
-@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
-def test_rudderstack_in_python(server: Served, is_packed: bool) -> None:  # noqa: FBT001 - a parameter
-    library: Any = pytest.importorskip("rudderstack.analytics.client", reason="rudder-sdk-python is missing")
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("segment.analytics.client", "segment-analytics-python"),
+        ("rudderstack.analytics.client", "rudder-sdk-python"),
+    ],
+    ids=["segment", "rudderstack"],
+)
+def test_python(module: str, package: str, server: Served, is_packed: bool) -> None:  # noqa: FBT001 - a parameter
+    library: Any = pytest.importorskip(module, reason=f"{package} is missing")
     failures: list[Any] = []
     client = library.Client(
         server.token,

@@ -22,7 +22,7 @@ ADD_ONS = ("doctor", "questions", "profiles", "stitching", "migration", "spark")
 USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
-USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".connection", ".protocol", ".verify")}
+USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".protocol", ".verify")}
 USED |= {
     "idmerge.profiles",
     "idmerge.profiles.store",

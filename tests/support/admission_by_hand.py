@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge._json_decoding import decoded_or_none
 from idmerge.events import IDENTITY_EVENTS
-from idmerge.server import moments
+from idmerge.files.times import MILLISECONDS_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def _time(item: Mapping[str, Any]) -> int | None:
     value = _properties(item).get("time")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 10**15:
         return None
-    return round(moments.of_number(value))
+    return round(value if abs(value) >= MILLISECONDS_FROM else value * 1000)
 
 
 def _insert_id(item: Mapping[str, Any], limits: Limits) -> str:

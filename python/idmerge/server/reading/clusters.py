@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from idmerge.journal.connection import Connection, connection
 from idmerge.server.http import answers
 
 if TYPE_CHECKING:
@@ -38,14 +37,15 @@ def cluster(resolver: DurableResolver, profiles: Profiles, distinct_id: str) -> 
 def connected(resolver: DurableResolver, distinct_id: str, other: str) -> Answer:
     """Return the chain of links between two IDs, or the rejected links between their clusters."""
     are_known = distinct_id in resolver and other in resolver
-    found = connection(resolver, distinct_id, other) if are_known else Connection(None, [])
+    chain = resolver.explain(distinct_id, other) if are_known else None
+    rejected = resolver.why_not(distinct_id, other) if are_known and chain is None else []
     return answers.in_json(
         {
             **_named(resolver, distinct_id),
             "with": _named(resolver, other),
-            "together": distinct_id == other or found.chain is not None,
-            "links": _shown(found.chain or []),
-            "rejected": _shown(found.rejected),
+            "together": distinct_id == other or chain is not None,
+            "links": _shown(chain or []),
+            "rejected": _shown(rejected),
         }
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
 from idmerge._json_decoding import decoded_or_none
 from idmerge.errors import MalformedEventError
 from idmerge.files import BUILT_IN
-from idmerge.server import moments
 from idmerge.server.http.requests import TooLongError
 from idmerge.server.writing.admission import MAX_ITEM, MAX_ITEMS
 
@@ -88,5 +88,15 @@ def _event(dialect: Any, call: Any) -> Any:
         return {}
     if event and isinstance(time := event["properties"].get("time"), str):
         with suppress(ValueError):  # A time that is none stays as it was sent.
-            event["properties"] |= {"time": round(moments.of_text(time))}
+            event["properties"] |= {"time": _milliseconds(time)}
     return event
+
+
+def _milliseconds(time: str) -> int:
+    """Return a time of ISO 8601 in milliseconds since 1970; one without a zone is in UTC.
+
+    Raises:
+        ValueError: It is none.
+    """
+    stated = datetime.fromisoformat(time)
+    return round((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp() * 1000)

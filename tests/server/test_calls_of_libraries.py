@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from live_server import Served, serving
 from real_clients import DEVICE, of_npm, run_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from live_server import Served
 
 PACKAGES = {"@segment/analytics-node": "3.1.0", "@rudderstack/rudder-sdk-node": "3.0.13"}
 NAMES = ["$create_alias", "$identify", "Paid", "Viewed page", "group", "page"]
 
 pytest.importorskip("uvicorn")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with serving(tmp_path / "served") as served:
-        yield served
 
 
 @pytest.fixture(scope="module")

@@ -8,23 +8,14 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from live_server import PATIENCE, Served, serving
+from live_server import PATIENCE, Served
 from real_clients import DEVICE, SCRIPTS, of_maven, of_npm, run, run_node
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytest.importorskip("uvicorn")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Served]:
-    with serving(tmp_path / "served") as served:
-        yield served
 
 
 def test_python(server: Served) -> None:

@@ -47,6 +47,7 @@ NUMBERS = [
 ]
 MOMENTS = [NOW, NOW // 1000, NOW - OLDEST, NOW - OLDEST - 1, NOW + AHEAD, NOW + AHEAD + 1, FIRST, FIRST - 1]
 NUMBERS += [str(moment).encode() for moment in (*MOMENTS, FIRST // 1000, FIRST // 1000 - 1)]
+NUMBERS += [str(moment).encode() for moment in (NOW - OLDEST - 0.5, NOW + AHEAD + 0.5, FIRST - 0.5)]
 TEXTS = [
     *(
         b"",

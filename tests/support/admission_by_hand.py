@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge._json_decoding import decoded_or_none
@@ -105,7 +106,8 @@ def _time(item: Mapping[str, Any]) -> int | None:
     value = _properties(item).get("time")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 10**15:
         return None
-    return round(value if abs(value) >= MILLISECONDS_FROM else value * 1000)
+    milliseconds = Decimal(value if abs(value) >= MILLISECONDS_FROM else value * 1000)
+    return int(milliseconds.to_integral_value(ROUND_HALF_UP))
 
 
 def _insert_id(item: Mapping[str, Any], limits: Limits) -> str:

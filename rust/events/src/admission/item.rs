@@ -72,7 +72,8 @@ impl<'a> Item<'a> {
         text(self.token.as_ref().or(inside)).map(Text::bytes)
     }
 
-    /// Returns the time of an event in milliseconds since 1970, if it is a number.
+    /// Returns the time of an event in milliseconds since 1970, if it is a number; half a millisecond
+    /// is rounded away from zero (SPEC 9).
     pub fn time(&self) -> Option<i64> {
         match self.properties.as_ref()?.time.as_ref()? {
             Value::Integer(digits) => {
@@ -86,7 +87,7 @@ impl<'a> Item<'a> {
                 #[expect(clippy::cast_precision_loss, reason = "both are powers of ten below 2^53")]
                 let (most, from) = (MOST_TIME as f64, MILLISECONDS_FROM as f64);
                 let milliseconds = if time.abs() >= from { time } else { time * 1000.0 };
-                (time.abs() < most).then(|| milliseconds.round_ties_even() as i64)
+                (time.abs() < most).then(|| milliseconds.round() as i64)
             }
             _ => None,
         }

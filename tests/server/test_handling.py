@@ -9,14 +9,17 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge.errors import BusyError
+from idmerge.errors import BusyError, LogError
+from idmerge.files.times import milliseconds
 from idmerge.server import app as app_module
 from idmerge.server.app import App
 from idmerge.server.counts import Counts
+from idmerge.server.http.answers import Answer
 from idmerge.server.http.requests import MAX_BYTES, MAX_FIELD, Request
 from idmerge.server.log.records import Record
 from idmerge.server.pipeline import Lag
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
-    from idmerge.server.http.answers import Answer
 
 NOW = 1_700_000_000_000
 DAY = 24 * 3600 * 1000
@@ -456,6 +458,22 @@ def test_a_call_is_an_event(path: str, body: Any) -> None:
     assert (project, item["event"], item["properties"]["distinct_id"]) == ("shop", "Paid", "ana")
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-11-30T10:00:00.1234567Z",
+        "2026-11-30T10:00:00.999999+02:00",
+        "2026-11-30T10:00:00.0015",
+        "1969-12-31T23:59:59.9995Z",
+    ],
+)
+def test_a_time_of_a_call_is_the_time_that_a_stitched_event_has(time: str) -> None:
+    done = handled(sent("/v1/track", CALL | {"timestamp": time}, headers=basic(SHOP.token)), BOTH, NOW)
+    [(_, [item])] = kept(done.records)
+    [expected] = milliseconds(pa.array([time])).to_pylist()
+    assert item["properties"]["time"] == expected
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 def test_a_batch_may_go_over_many_lines(end: str) -> None:
     text = json.dumps({"batch": [CALL, CALL]}, indent=1).replace("\n", end)
@@ -554,3 +572,28 @@ def test_a_large_body_is_read_by_another_thread(monkeypatch: pytest.MonkeyPatch)
         assert asked(host, part(BODY + b" " * size))[0] == 200
     assert threads == [True, False]
     assert len(host.kept) == 2
+
+
+def test_an_answer_that_meets_damage_is_cut_off_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged() -> Iterator[bytes]:
+        yield b"first"
+        raise LogError("events/1.parquet is damaged")
+
+    monkeypatch.setattr(app_module, "read", lambda *_: Answer(200, damaged()))
+    messages: list[Any] = []
+    scope = {"type": "http", "method": "GET", "path": "/export", "query_string": b"", "headers": []}
+
+    async def receive() -> Any:
+        if not messages:
+            return part(b"")
+        return await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    asyncio.run(App(Host())(scope, receive, send))
+    assert [message.get("more_body") for message in messages] == [None, True]
+    assert "cut off: events/1.parquet is damaged" in caplog.text
+    assert all(record.exc_info is None for record in caplog.records)

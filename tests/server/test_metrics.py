@@ -124,6 +124,16 @@ def test_requests_items_and_links_are_counted(directory: Path) -> None:
     assert not re.search("token|secret|watch", text)
 
 
+def test_a_request_that_never_came_whole_is_counted(directory: Path) -> None:
+    with Server(directory) as server:
+        app = App(server)
+        for status in (400, 408, 431):
+            app.count_unread(status)
+        found = samples(asked(server, "/metrics", user="prometheus:watch")[1])
+    for status in ("400", "408", "431"):
+        assert of(found, "http_requests_total", route="other", status=status) == 1
+
+
 def test_what_fails_is_counted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of ours")

@@ -243,7 +243,14 @@ def test_a_client_that_is_too_slow_is_408(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
 
     async def ended_after(sends: bytes) -> bytes:
-        config = uvicorn.Config(never, http=connections.BoundedProtocol, lifespan="off", log_level="critical")
+        config = uvicorn.Config(
+            never,
+            http=connections.BoundedProtocol,
+            lifespan="off",
+            log_level="critical",
+            proxy_headers=False,
+            interface="asgi3",
+        )
         config.load()
         state = ServerState()
         loop = asyncio.get_running_loop()
@@ -261,8 +268,13 @@ def test_a_client_that_is_too_slow_is_408(monkeypatch: pytest.MonkeyPatch) -> No
         while (await receive())["type"] != "http.disconnect":
             pass
 
+    counted: list[int] = []
+    never.count_unread = counted.append  # type: ignore[attr-defined]
     for sends in (b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n12"):
         assert asyncio.run(ended_after(sends)).startswith(b"HTTP/1.1 408 ")
+    assert asyncio.run(ended_after(b"no HTTP\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert asyncio.run(ended_after(b"GET /" + b"a" * 100_000)).startswith(b"HTTP/1.1 431 ")
+    assert counted == [408, 408, 408, 400, 431]
 
 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

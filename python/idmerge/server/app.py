@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from idmerge.errors import BusyError
+from idmerge.errors import BusyError, LogError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer, headers_of
 from idmerge.server.http.requests import MAX_BYTES, Request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+_LOGGER = logging.getLogger("uvicorn.error")  # Its lines go where those of the web server go.
 RETRY_AFTER = ("Retry-After", "1")
 """Clients that heed it come again after a second."""
 UNFINISHED_BYTES = 128 << 20
@@ -134,6 +136,10 @@ class App:
         self._keep(self._handled(request), then)
         return True
 
+    def count_unread(self, status: int) -> None:
+        """Count a request that its connection has answered, for it never came whole."""
+        self._host.counts.add("", Handled(Answer(status)))
+
     def _running(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, and remember it: to find it costs a call of the system."""
         self._loop = asyncio.get_running_loop()
@@ -195,7 +201,12 @@ async def _send_parts(parts: Iterator[bytes], receive: Receive, send: Send) -> N
     gone = asyncio.ensure_future(receive())
     try:
         while not gone.done():
-            part = await asyncio.to_thread(next, parts, None)
+            try:
+                part = await asyncio.to_thread(next, parts, None)
+            except (LogError, OSError) as error:
+                # Without its end the client sees that the body is cut off.
+                _LOGGER.error("the events cannot be read, and an answer is cut off: %s", error)  # noqa: TRY400
+                return
             if part is None:
                 await send({"type": "http.response.body", "body": b""})
                 return

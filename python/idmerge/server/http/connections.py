@@ -268,7 +268,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             head = b"content-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head)
+            self._count_unread(status)
         self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Close the connection with an answer to what is no HTTP."""
+        self._count_unread(400)
+        super().send_400_response(msg)
+
+    def _count_unread(self, status: int) -> None:
+        """Count a request that is answered though it never came whole."""
+        count = getattr(self.app, "count_unread", None)
+        if count is not None:
+            count(status)
 
 
 def _target_of(url: bytes) -> tuple[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
@@ -25,6 +25,7 @@ TYPES = {
 """The type of the calls of each route behind `PREFIX`, of which single letters are short forms."""
 BATCHES = frozenset({"batch", "b", "import"})
 """The routes of many calls, each of which states its type."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GLANCE = 1000
 """Bytes in which the first bracket of a request is, behind its blanks."""
 _NO_LIST = b"\x03"
@@ -99,4 +100,5 @@ def _milliseconds(time: str) -> int:
         ValueError: It is none.
     """
     stated = datetime.fromisoformat(time)
-    return round((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp() * 1000)
+    moment = stated if stated.tzinfo else stated.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)  # As the core's reader of times has it.

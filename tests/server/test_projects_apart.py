@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from idmerge import Profiles, Resolver
+from idmerge.server.acts import Effect
 from idmerge.server.http.requests import Request
 from idmerge.server.pipeline import Lag
 from idmerge.server.reading.engage import Sessions
@@ -41,6 +42,7 @@ READ_BY = {
     "forget /api/ids/ana": ("DELETE", b""),
 }
 """The method, and a query, by which each path reads, or has an ID forgotten."""
+ACTED_BY = {"/api/retract": {"positions": [0]}, "/api/keep-apart": {"a": "ana", "b": "ben"}}
 
 
 class Project(NamedTuple):
@@ -99,6 +101,14 @@ class State:
         self.read.append(project)
         return Forgotten(was_known=False, events=0, is_wiped=True)
 
+    def retract(self, project: str, _positions: Sequence[int]) -> Effect:
+        self.read.append(project)
+        return Effect(is_done=True, position=0, renamed=[])
+
+    def keep_apart(self, project: str, _a: str, _b: str) -> int:
+        self.read.append(project)
+        return 0
+
     @property
     def sessions(self) -> Sessions:
         return Sessions()
@@ -131,6 +141,14 @@ def test_nothing_is_written_to_another_project(path: str, query: bytes) -> None:
         assert not any(key in done.answer.body.decode() for key in (SHOP.secret, NEWS.secret, "password"))
         kept |= names
     assert kept == ({"news"} if path.removeprefix("/") not in NOT_KEPT else set())
+
+
+@pytest.mark.parametrize("path", ACTED_BY)
+def test_nothing_is_done_to_another_project(path: str) -> None:
+    for user in [*OWN, *WRONG]:
+        state = State()
+        status = read(request(path, user, query=b"api_key=shop-secret", body=ACTED_BY[path]), state).status
+        assert (status, {*state.read}) == ((200, {"news"}) if user in OWN[1:] else (401, set())), user
 
 
 @pytest.mark.parametrize("query", [b"", b"project_id=shop", b"api_key=shop-secret"], ids=["", "id", "key"])

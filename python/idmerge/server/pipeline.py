@@ -17,29 +17,33 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from idmerge._naming import named
-from idmerge.errors import BusyError, LogError, MalformedEventError, UnknownIdError
-from idmerge.journal import DurableResolver
-from idmerge.outcome import Outcome, Report
-from idmerge.server import places
-from idmerge.server.people.peoplestore import PeopleStore
-from idmerge.server.people.resolving import Unlinked, updates_of_groups, updates_of_people
-from idmerge.server.store.outcomes import Outcomes
+from idmerge.errors import (
+    BusyError,
+    KeptApartError,
+    LogError,
+    RetractionError,
+    UnknownIdError,
+)
+from idmerge.server.follower import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from idmerge.events import Source
+    from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
     from idmerge.server.directory import Project
     from idmerge.server.log.log import Log
     from idmerge.server.log.records import Record, Stream
+    from idmerge.server.store.outcomes import Outcomes
+
+T = TypeVar("T")
 
 COMMIT_SECONDS = 0.2
 """Seconds from the first step that is applied to its commit."""
@@ -51,6 +55,8 @@ GATHER_SECONDS = 0.02
 """Seconds from a record to the next step, so that many are applied at once."""
 RETRY = 1.0
 """Seconds after which what failed is tried again."""
+_REFUSALS = (KeptApartError, RetractionError, UnknownIdError)
+"""What a change of a resolver raises that has changed nothing."""
 AT_ONCE = 1 << 20
 """Bytes of one project's lines that are applied by one call."""
 FOLLOWED: frozenset[Stream] = frozenset({"events", "updates", "groups"})
@@ -70,171 +76,16 @@ class _Act(NamedTuple):
     """A change of a project's files that waits for its turn."""
 
     project: str
-    action: Callable[[_Follower], object]
+    action: Callable[[Follower], Any]
     place: int
     """The offset up to which the log is to be applied before."""
-    done: Future[None]
-
-
-class _DroppedError(Exception):
-    """Ends the use of a resolver as an error does."""
-
-
-class _Follower:
-    """A project's journal and profiles, and how far they have come."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.commits = 0
-        self.whole = threading.Lock()
-        """Held while events are applied, so that readers of several answers see one state."""
-        self.open()
-
-    def open(self) -> None:
-        """Open the files; what was applied and not committed is forgotten."""
-        project = self.project
-        project.journal.parent.mkdir(parents=True, exist_ok=True)
-        self.resolver = DurableResolver.open(project.journal, project.policy, project.canonical)
-        try:
-            self.applied = self.committed = places.stated(self.resolver, places.LOG)
-            self.noted = places.stated(self.resolver, places.PROFILES)
-            self.people = PeopleStore(
-                project.profiles,
-                self.resolver,
-                updates_of_people,
-                journal=self.committed,
-                place=self.noted,
-                count=places.stated(self.resolver, places.UPDATES),
-                merge_profiles=project.merge_profiles,
-            )
-            try:
-                self.groups = PeopleStore(
-                    project.groups,
-                    Unlinked(),
-                    updates_of_groups,
-                    journal=self.committed,
-                    place=self.noted,
-                    count=places.stated(self.resolver, places.GROUP_UPDATES),
-                )
-            except BaseException:
-                self.people.close()
-                raise
-            try:
-                self.outcomes = Outcomes(project.journal.with_name("outcomes"), self.committed)
-            except BaseException:
-                self._close_stores()
-                raise
-        except BaseException:
-            self.resolver.close()
-            raise
-
-    def drop(self) -> None:
-        """Let go of the files, without what is not committed: that is in the log."""
-        self._close_stores()
-        with suppress(_DroppedError), self.resolver:
-            raise _DroppedError
-
-    def close(self) -> None:
-        """Let go of the files."""
-        self._close_stores()
-        self.resolver.close()
-
-    def _close_stores(self) -> None:
-        for store in (self.people, self.groups):
-            store.close()
-
-    @property
-    def reached(self) -> int:
-        """The offset up to which records of every stream are applied."""
-        return min(self.applied, self.people.place, self.groups.place)
-
-    @property
-    def uncommitted(self) -> int:
-        """The number of steps, updates and outcomes that are not on disk."""
-        waiting = self.people.waiting + self.groups.waiting
-        return self.resolver.uncommitted + waiting + self.outcomes.unsaved
-
-    def lacks(self, record: Record, behind: int) -> bool:
-        """Return whether a record, which ends at ``behind``, is still to be applied."""
-        if record.stream == "events":
-            return behind > self.applied
-        return behind > (self.people if record.stream == "updates" else self.groups).place
-
-    def apply(self, gathered: Sequence[tuple[bytes, int]], stream: Stream, source: Source) -> None:
-        """Apply the lines of some records, each with the offset behind it."""
-        lines, place = b"".join([lines for lines, _ in gathered]), gathered[-1][1]
-        if stream == "updates":
-            self.people.apply(lines, place)
-        elif stream == "groups":
-            self.groups.apply(lines, place)
-        else:
-            with self.whole:
-                self._apply_events(gathered, source)
-            self.applied = place
-
-    def _apply_events(self, gathered: Sequence[tuple[bytes, int]], source: Source) -> None:
-        lines = b"".join([lines for lines, _ in gathered])
-        try:
-            report = self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
-        except MalformedEventError:  # One begins as no line of an event does; nothing was applied.
-            for one in gathered if len(gathered) > 1 else ():
-                self._apply_events([one], source)
-        else:
-            self._note_refused(gathered, report)
-
-    def _note_refused(self, gathered: Sequence[tuple[bytes, int]], report: Report) -> None:
-        """Keep the outcomes of refused links, whose rows count the lines of all records."""
-        refused = report.outcomes > Outcome.UNCHANGED
-        if not refused.any():
-            return
-        begins, begin = [], 0
-        for lines, _ in gathered:
-            begins.append(begin)
-            begin += sum(1 for line in lines.split(b"\n") if line and not line.isspace())
-        entries = []
-        for row, code in zip(report.rows[refused].tolist(), report.outcomes[refused].tolist(), strict=True):
-            number = bisect_right(begins, row) - 1
-            entries.append((gathered[number][1], row - begins[number], code))
-        self.outcomes.add(entries)
-
-    def move_to(self, place: int) -> None:
-        """Take note that all records up to ``place`` are applied."""
-        self.applied = max(self.applied, place)
-        for store in (self.people, self.groups):
-            store.place = max(store.place, place)
-
-    def flush(self) -> None:
-        """Write down the updates that were applied; they count once the steps are committed."""
-        journal = self.applied if self.resolver.uncommitted else self.committed
-        for store in (self.people, self.groups):
-            store.flush(journal)
-
-    def commit(self) -> None:
-        """Commit what was applied, with its place in the log."""
-        self.flush()
-        self.outcomes.save()
-        noted = min(self.people.place, self.groups.place)
-        self.resolver.commit(
-            offsets={
-                places.LOG: self.applied,
-                places.PROFILES: noted,
-                places.UPDATES: self.people.count,
-                places.GROUP_UPDATES: self.groups.count,
-            }
-        )
-        self.committed, self.noted = self.applied, noted
-        self.commits += 1
-
-    def fold_if_due(self) -> None:
-        """Begin to make new stores of profiles if they are due; all must be committed."""
-        for store in (self.people, self.groups):
-            store.fold_if_due()
+    done: Future[Any]
 
 
 class _Target(NamedTuple):
     """What a record is to be applied to, and how."""
 
-    follower: _Follower
+    follower: Follower
     stream: Stream
     source: Source
 
@@ -268,6 +119,7 @@ class Pipeline:
         >>> with pipeline.still("main") as resolver:
         ...     print(len(resolver), resolver.position)
         2 1
+        >>> pipeline.change("main", lambda resolver: resolver.keep_apart("ana", "ben"), timeout=10)
         >>> line = b'{"$distinct_id": "crm-17", "$set": {"plan": "pro"}}\n'
         >>> _ = log.append_now([Record("main", "updates", "track", 0, line)])
         >>> pipeline.drain(timeout=10), pipeline.profiles("main").get("ana")
@@ -281,17 +133,17 @@ class Pipeline:
     """
 
     def __init__(self, projects: Iterable[Project]) -> None:
-        self._followers: dict[str, _Follower] = {}
+        self._followers: dict[str, Follower] = {}
         try:
             for project in projects:
-                self._followers[project.name] = _Follower(project)
+                self._followers[project.name] = Follower(project)
         except BaseException:
             self._close_journals()
             raise
         self._changed = threading.Condition()
         self._log: Log | None = None
         self._failure: str | None = None
-        self._broken: _Follower | None = None
+        self._broken: Follower | None = None
         self._unreadable: Exception | None = None
         self._is_closing = False
         self._is_draining = False
@@ -395,13 +247,12 @@ class Pipeline:
             Whether the ID was known, and the offset up to which the log was applied.
 
         Raises:
-            BusyError: That was not done in time. It may be done later.
+            BusyError: The log was not applied in time; nothing is forgotten.
             JournalError: The journal could not be written anew.
             OSError: Likewise, or the profiles.
         """
-        done: list[tuple[bool, int]] = []
 
-        def wipe(follower: _Follower) -> None:
+        def wipe(follower: Follower) -> tuple[bool, int]:
             is_known = True
             follower.people.forget([distinct_id])
             try:
@@ -411,10 +262,42 @@ class Pipeline:
                 is_known = False
             follower.commit()
             follower.resolver.compact()
-            done.append((is_known, follower.applied))
+            return is_known, follower.applied
 
-        self._do(project, wipe, timeout)
-        return done[0]
+        return self._do(project, wipe, timeout)
+
+    def change(self, project: str, change: Callable[[DurableResolver], T], timeout: float) -> T:
+        """Change a project's resolver when all that the log has now is applied, and commit that.
+
+        Args:
+            project: The project's name.
+            change: Changes the resolver, or raises before it has changed anything.
+            timeout: Seconds within which the log must be applied.
+
+        Returns:
+            What ``change`` returned; what it did is on disk then.
+
+        Raises:
+            BusyError: The log was not applied in time; nothing is changed.
+            JournalError: The journal is damaged, or could not be written.
+            OSError: It could not be written.
+
+        What ``change`` raises is raised.
+        """
+
+        def changed(follower: Follower) -> tuple[T | None, Exception | None]:
+            try:
+                with follower.whole:
+                    done = change(follower.resolver)
+            except _REFUSALS as refusal:
+                return None, refusal  # An error of the pipeline would have the files opened anew.
+            follower.commit()
+            return done, None
+
+        done, refusal = self._do(project, changed, timeout)
+        if refusal is not None:
+            raise refusal
+        return cast("T", done)
 
     def settle(self, project: str, timeout: float) -> None:
         """Wait until all that the log has now is applied and committed.
@@ -431,16 +314,19 @@ class Pipeline:
         """
         self._do(project, lambda follower: follower.resolver.compact(), timeout)
 
-    def _do(self, project: str, action: Callable[[_Follower], object], timeout: float) -> None:
+    def _do(self, project: str, action: Callable[[Follower], T], timeout: float) -> T:
         """Have the thread act when all that the log has now is applied, and its place committed."""
         act = _Act(project, action, 0 if self._log is None else self._log.end, Future())
         with self._changed:
             self._acts.append(act)
             self._changed.notify_all()
         try:
-            act.done.result(timeout)
+            done: T = act.done.result(timeout)
         except TimeoutError:
-            raise BusyError("the log is not applied yet; try again later") from None
+            if act.done.cancel():
+                raise BusyError("the log is not applied yet; try again later") from None
+            done = act.done.result()  # It has begun, and ends.
+        return done
 
     def _act(self) -> None:
         """Do what is to be done when the log is applied so far."""
@@ -451,14 +337,16 @@ class Pipeline:
                     one.commit()
             self._first_step_at, self._settled = None, self._read
             act = self._acts.pop(0)
+            if not act.done.set_running_or_notify_cancel():
+                continue
             follower = self._followers[act.project]
             try:
-                act.action(follower)
+                done = act.action(follower)
             except BaseException as error:  # noqa: BLE001 - the caller raises it
                 self._broken = follower
                 act.done.set_exception(error)
                 return
-            act.done.set_result(None)
+            act.done.set_result(done)
 
     def close(self) -> None:
         """End the thread after its step, and close the journals; `drain` first to apply all."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from idmerge._naming import named
 from idmerge.errors import BusyError
+from idmerge.server import acts
 from idmerge.server.counts import Counts
 from idmerge.server.directory import Directory
 from idmerge.server.log.log import Log
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
+    from idmerge.server.acts import Effect
     from idmerge.server.directory import Project
     from idmerge.server.log.appends import Then
     from idmerge.server.log.records import Record
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 FORGET_SECONDS = 60.0
 """Seconds within which the log must be applied before an ID is forgotten."""
+ACT_SECONDS = 10.0
+"""The same before something is taken back or kept apart."""
 LAG_SECONDS = 60.0
 """Seconds behind the log from which on a server is not healthy."""
 
@@ -67,8 +71,12 @@ class Server:
         ...     server.draining = True
         ...     print(server.pipeline.drain(timeout=10), server.problem())
         ...     print(server.pipeline.resolver("main").resolve("crm-17"))
+        ...     print(server.retract("main", [0]).renamed)
+        ...     print(server.keep_apart("main", "ana", "crm-17"))
         True None
         ana
+        [Renamed(distinct_id='crm-17', old='ana', new='crm-17')]
+        2
         >>> server.directory.projects[0].name
         'main'
     """
@@ -147,6 +155,42 @@ class Server:
             return forget(self.store, found, distinct_id, timeout)
         finally:
             self._forgetting.release()
+
+    def retract(
+        self,
+        project: str,
+        positions: Sequence[int],
+        expected: str | None = None,
+        timeout: float = ACT_SECONDS,
+    ) -> Effect:
+        """Take back what stands at some positions of a project's journal (`acts.retracting`).
+
+        What the log has now is applied first. What is done is on disk when this returns.
+
+        Args:
+            project: The project's name.
+            positions: The positions.
+            expected: The digest of what is meant to change; if it is something else by now, nothing
+                is done.
+            timeout: Seconds within which the log must be applied.
+
+        Raises:
+            BusyError: It was not; nothing is done.
+            JournalError: The journal is damaged, or could not be written.
+            OSError: It could not be written.
+            RetractionError: A position is not there, is taken back already, or cannot be undone.
+        """
+        return self.pipeline.change(project, acts.retracting(positions, expected), timeout)
+
+    def keep_apart(self, project: str, a: str, b: str, timeout: float = ACT_SECONDS) -> int:
+        """Keep two IDs of a project apart, as `retract` does, and return the position of that.
+
+        Raises what `retract` raises, and:
+            KeptApartError: They are together.
+            ValueError: One of them can be no ID, or both are one.
+        """
+        acts.check_pair(self.resolver(project), a, b)
+        return self.pipeline.change(project, acts.keeping_apart(a, b), timeout)
 
     def compact(self, timeout: float = FORGET_SECONDS) -> None:
         """Seal the log, merge the sealed files, and write the journals anew without forgotten IDs.

@@ -1,4 +1,4 @@
-"""Requests that read: a cluster with its links, profiles, events, and the state of the server.
+"""Requests that read, or act: clusters and links, profiles, events, and the state of the server.
 
 Reading takes the project's secret, or a service account, as the user of Basic authorization; only
 ``/health`` takes none, and names nothing but whether the server works. ``/metrics`` takes a monitor
@@ -16,6 +16,7 @@ from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
 from idmerge.server.http.credentials import has_account, project_of_secret
 from idmerge.server.http.requests import MAX_FIELD
+from idmerge.server.reading.acting import ACTS, acted
 from idmerge.server.reading.clusters import cluster, connected
 from idmerge.server.reading.engage import engaged
 from idmerge.server.reading.exporting import exported, query_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from idmerge.journal.durable import DurableResolver
     from idmerge.profiles import Profiles
+    from idmerge.server.acts import Effect
     from idmerge.server.counts import Counts
     from idmerge.server.http.credentials import Project
     from idmerge.server.http.requests import Request
@@ -46,8 +48,10 @@ FEED = ("api/query/stream/query", "api/2.0/stream/query", "stream/query")
 ENGAGE = ("api/query/engage", "api/2.0/engage")
 """The routes of the query of profiles, that of now and that of older clients."""
 HEALTH, METRICS, MAPPING = "health", "metrics", "api/ids"
-READ: Mapping[str, str] = {route: route for route in (HEALTH, METRICS, MAPPING, *EXPORT, *FEED, *ENGAGE)}
-"""The routes that read, beside `IDS`, each under the name by which requests are counted."""
+READ: Mapping[str, str] = {
+    route: route for route in (HEALTH, METRICS, MAPPING, *ACTS, *EXPORT, *FEED, *ENGAGE)
+}
+"""The routes that read or act, beside `IDS`, each under the name by which requests are counted."""
 _UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
 
 
@@ -82,6 +86,20 @@ class State(Protocol):
             BusyError: The log is not applied yet.
         """
 
+    def retract(self, project: str, positions: Sequence[int]) -> Effect:
+        """Take back what stands at some positions of a project's journal.
+
+        Raises:
+            BusyError: The log is not applied yet.
+        """
+
+    def keep_apart(self, project: str, a: str, b: str) -> int:
+        """Keep two IDs of a project apart, and return the position of that.
+
+        Raises:
+            BusyError: The log is not applied yet.
+        """
+
     def resolver(self, project: str) -> DurableResolver:
         """Return the resolver of the project with this name."""
 
@@ -103,13 +121,13 @@ class State(Protocol):
 
 
 def is_read(path: str) -> bool:
-    """Return whether a request with this path reads, or has an ID forgotten."""
+    """Return whether a request with this path reads, or acts on a journal."""
     route = path.lstrip("/")
     return route.startswith(IDS) or route.rstrip("/") in READ
 
 
 def read(request: Request, state: State) -> Answer:
-    """Return the answer to a request that reads, or has an ID forgotten."""
+    """Return the answer to a request that reads, or acts on a journal."""
     route = request.path.lstrip("/")
     name = route.rstrip("/")
     if name == HEALTH:
@@ -140,6 +158,8 @@ def _tried(request: Request, state: State, project: Project) -> Answer:
 def _methods(route: str) -> frozenset[str]:
     if route.startswith(IDS) and route.rstrip("/") != MAPPING:
         return frozenset({"GET", "DELETE"})
+    if route.rstrip("/") in ACTS:
+        return frozenset({"POST"})
     return frozenset({"GET", "POST"} if route.rstrip("/") in {*FEED, *ENGAGE} else {"GET"})
 
 
@@ -156,16 +176,16 @@ def _of_project(request: Request, state: State, project: Project) -> Answer:
     name = route.rstrip("/")
     if route.startswith(IDS) and name != MAPPING:
         return _of_id(request, state, project, route.removeprefix(IDS))
+    if name in ACTS:
+        return acted(request, name, state, project.name)
     if name == METRICS:
         return _metrics(state, [project], with_unnamed=len(state.projects) == 1)
     if name == MAPPING:
         return _mapping(request, state, project)
-    if name in EXPORT:
-        return _exported(request, state, project)
     if name in ENGAGE:
         of = project.name
         return engaged(request, of, state.profiles(of), state.groups(of), state.sessions)
-    return _fed(request, state, project)
+    return (_exported if name in EXPORT else _fed)(request, state, project)
 
 
 def _of_id(request: Request, state: State, project: Project, distinct_id: str) -> Answer:

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "journal": {RESOLVER, "files"},
     **dict.fromkeys(sorted(ADD_ONS), BELOW_ADD_ONS),
     **dict.fromkeys(("doctor", "questions", "migration"), BELOW_ADD_ONS | {"pages"}),
-    "server": BELOW_ADD_ONS | {"profiles"},
+    "server": BELOW_ADD_ONS | {"profiles", "pages"},
     FACADE: BELOW_ADD_ONS | ADD_ONS | {"testing"},
     "_benchmark": {RESOLVER, "files", "testing", FACADE},
     "cli": BELOW_ADD_ONS | ADD_ONS | {"server", FACADE, "pages", "testing", "_benchmark"},

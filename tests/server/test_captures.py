@@ -34,6 +34,7 @@ class Shop(NamedTuple):
     token: str = "TOKEN"  # noqa: S105 - of a test
     secret: str = "SECRET"  # noqa: S105 - of a test
     accounts: tuple[str, ...] = ("sa.user:sa-secret",)
+    readers: tuple[str, ...] = ()
     api: Api = "original"
     timezone: str | None = None
 

@@ -39,6 +39,7 @@ class Project(NamedTuple):
     token: str = "TOKEN"  # noqa: S105 - of a test
     secret: str = "SECRET"  # noqa: S105 - of a test
     accounts: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
     api: Any = "original"
     timezone: str | None = None
 

@@ -90,7 +90,7 @@ max-id-length = 40
         (f"[[project]]\n{GOOD}max-cluster-sise = 5", "there is no key 'max-cluster-sise'. Did you mean"),
         (
             f"[[project]]\n{GOOD}colour = 5",
-            "there is no key 'colour'. Known are name, token, secret, accounts, api, ",
+            "there is no key 'colour'. Known are name, token, secret, accounts, readers, api, ",
         ),
         ("[[project]]\n" + GOOD.replace("main", "../x"), "project 1: name must be 1 to 64 ASCII letters"),
         ("[[project]]\n" + GOOD.replace('"main"', "5"), "a letter or digit first, got 5"),
@@ -136,7 +136,7 @@ def test_a_wrong_setting_is_named_with_its_place_and_no_secret(
         opened(tmp_path, text)
     assert str(raised.value).startswith(str(tmp_path / "idmerge.toml: ").removesuffix(": "))
     assert "secret" not in str(raised.value).replace("secret must", "").replace("the secret", "").replace(
-        "token, secret, accounts, api", ""
+        "token, secret, accounts, readers, api", ""
     ).replace("user:secret", "")
     assert "public" not in str(raised.value)
 

@@ -44,6 +44,7 @@ class Project(NamedTuple):
     token: str
     secret: str
     accounts: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
     api: Api = "original"
     timezone: str | None = None
 

@@ -5,6 +5,7 @@ A content security policy in its head keeps a browser from both, even if an ID i
 
 from __future__ import annotations
 
+import itertools
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -18,23 +19,31 @@ CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def document(title: str, main: Iterable[str], *, header: Iterable[str] = ()) -> Iterator[str]:
     """Yield the lines of a page: ``title`` as text, HTML below it, and the main part."""
+    head = (
+        f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">',
+        f"<style>{STYLE}</style>",
+    )
+    above = ("<header>", f"<h1>{escape(title)}</h1>", *header, "</header>", "<main>")
+    return html_lines(title, head, itertools.chain(above, main, ["</main>"]))
+
+
+def html_lines(
+    title: str, head: Iterable[str], body: Iterable[str], kind: str | None = None
+) -> Iterator[str]:
+    """Yield the lines of a page: its title as text, what else is in its head, and its body.
+
+    ``kind`` is the body's class in the style sheet.
+    """
     yield "<!doctype html>"
     yield '<html lang="en">'
     yield "<head>"
     yield '<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{escape(title)}</title>"
-    yield f"<style>{STYLE}</style>"
+    yield from head
     yield "</head>"
-    yield "<body>"
-    yield "<header>"
-    yield f"<h1>{escape(title)}</h1>"
-    yield from header
-    yield "</header>"
-    yield "<main>"
-    yield from main
-    yield "</main>"
+    yield "<body>" if kind is None else f'<body class="{kind}">'
+    yield from body
     yield "</body>"
     yield "</html>"
 

@@ -6,14 +6,15 @@ STYLE = """
   --paper: #f5f6f8; --sheet: #fff; --ink: #1d2430; --soft: #5d6878; --line: #e0e4ea;
   --error: #b3261e; --warning: #9a5b00; --note: #2f5f9e; --fine: #1b7a47; --bar: #4a76b8;
   --error-tint: #fce8e6; --warning-tint: #fff1d6; --note-tint: #e5eefb; --fine-tint: #ddf3e6; --well: #edf0f4;
-  --mark: #fff4cc; --series-0: #0072b2; --series-1: #e69f00;
+  --mark: #fff4cc; --series-0: #0072b2; --series-1: #e69f00; --edge: #7d8898;
+  --mono: ui-monospace, "SF Mono", Menlo, Consolas, monospace;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14171c; --sheet: #1d2128; --ink: #e6e9ee; --soft: #9aa5b5; --line: #323943;
     --error: #ff9d94; --warning: #f3bd66; --note: #93bdf5; --fine: #7ed6a5; --bar: #6f9bdc;
     --error-tint: #47201d; --warning-tint: #423013; --note-tint: #1d3150; --fine-tint: #16392a;
-    --well: #2a3039; --mark: #4a4013; --series-0: #5aa9dc; --series-1: #f0b64a;
+    --well: #2a3039; --mark: #4a4013; --series-0: #5aa9dc; --series-1: #f0b64a; --edge: #6b7686;
   }
 }
 * { box-sizing: border-box }
@@ -25,7 +26,7 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .8rem; overflow-wrap: anyw
 h2 { font-size: 1.1rem; margin: 2.2rem 0 .8rem }
 h2 small { color: var(--soft); font-weight: normal; font-size: .85rem; margin-left: .4rem }
 h3 { font-size: 1.05rem; line-height: 1.4; margin: .5rem 0 .3rem; overflow-wrap: anywhere }
-code { font: .86em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere }
+code { font: .86em/1.5 var(--mono); overflow-wrap: anywhere }
 .sources { color: var(--soft); margin: -.5rem 0 .8rem; overflow-wrap: anywhere }
 .verdict { margin: 0 0 1.6rem }
 figure { margin: 0; padding: .8rem; overflow-x: auto; background: #fff; border: 1px solid var(--line);
@@ -39,7 +40,7 @@ th.name, td.name { text-align: left; padding-left: 0; min-width: 8rem; overflow-
 .links th, .links td { text-align: left; padding: .2rem .8rem .2rem 0 }
 .links th:first-child, .links td:first-child { text-align: right }
 .links td:nth-child(2) { white-space: nowrap }
-.links td:nth-child(4), .links td:nth-child(5) { font: .86em/1.75 ui-monospace, monospace; min-width: 9rem;
+.links td:nth-child(4), .links td:nth-child(5) { font: .86em/1.75 var(--mono); min-width: 9rem;
   overflow-wrap: anywhere }
 .links .chain { background: var(--mark) }
 .links .rejected { color: var(--error) }

@@ -11,6 +11,7 @@ from idmerge.errors import BusyError, LogError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer, headers_of
 from idmerge.server.http.requests import MAX_BYTES, Request
+from idmerge.server.inspector.routing import is_page
 from idmerge.server.reading.routes import READ, State, is_read, read
 from idmerge.server.writing.calls import is_call
 from idmerge.server.writing.handling import ROUTES, Handled, handled
@@ -18,6 +19,7 @@ from idmerge.server.writing.handling import ROUTES, Handled, handled
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from idmerge.server.inspector.routing import Inspector
     from idmerge.server.log.records import Record
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -79,12 +81,19 @@ class App:
         host: What keeps and reads.
         routes: The known route that each route of a request stands for.
         clock: Returns the seconds since 1970.
+        inspector: Answers the requests of people with browsers; None for no pages.
     """
 
     def __init__(
-        self, host: Host, routes: Mapping[str, str] = ROUTES, clock: Callable[[], float] = time.time
+        self,
+        host: Host,
+        routes: Mapping[str, str] = ROUTES,
+        clock: Callable[[], float] = time.time,
+        *,
+        inspector: Inspector | None = None,
     ) -> None:
         self._host = host
+        self._inspector = inspector
         self._routes = routes
         self._clock = clock
         self._unfinished = _Unfinished()
@@ -111,7 +120,7 @@ class App:
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": headers_of(answer, headers, is_for_pages=not is_read(scope["path"])),
+                "headers": headers_of(answer, headers, is_for_pages=not self._is_private(scope["path"])),
             }
         )
         if isinstance(answer.body, bytes):
@@ -126,7 +135,7 @@ class App:
         """
         if self._host.draining or request.method not in {"GET", "POST"} or self._is_large(request):
             return False
-        if request.route not in self._routes and is_read(request.path):
+        if request.route not in self._routes and self._is_private(request.path):
             return False
 
         def then(done: Handled) -> None:
@@ -139,6 +148,16 @@ class App:
     def count_unread(self, status: int) -> None:
         """Count a request that its connection has answered, for it never came whole."""
         self._host.counts.add("", Handled(Answer(status)))
+
+    def _is_private(self, path: str) -> bool:
+        """Return whether no page of another origin may see the answer."""
+        return is_read(path) or (self._inspector is not None and is_page(path))
+
+    def _read(self, request: Request) -> Answer:
+        """Answer a request for which `_is_private` holds."""
+        if self._inspector is None or is_read(request.path):
+            return read(request, self._host)
+        return self._inspector.answer(request)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, and remember it: to find it costs a call of the system."""
@@ -184,9 +203,9 @@ class App:
         if body is None:
             return Handled(answers.failed(413, f"request exceeds max limit of {MAX_BYTES} bytes"))
         request = Request(scope["method"], scope["path"], scope["query_string"], headers, body)
-        if is_read(request.path):
+        if self._is_private(request.path):
             # A long step of the pipeline may keep the reader waiting, but no other client.
-            return Handled(await asyncio.to_thread(read, request, self._host))
+            return Handled(await asyncio.to_thread(self._read, request))
         if self._is_large(request):
             done = await asyncio.to_thread(self._handled, request)
         else:

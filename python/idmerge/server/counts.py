@@ -25,6 +25,8 @@ OTHER = "other"
 """The route of all paths that are none, so that strangers cannot make new ones."""
 ONE_ID = "api/ids/"
 """The beginning of the routes that end in an ID, which are counted as one."""
+PAGES = "inspect"
+"""The pages for people, which are counted as one, with the start page at no route."""
 NOTHING_KEPT = (429, 503)
 """The statuses of requests of which nothing is kept, and which come again."""
 
@@ -112,4 +114,6 @@ class Counts:
     def _other(self, path: str) -> str:
         """Return the route of a path that is not spelt as one."""
         route = path.strip("/")
+        if path == "/" or route.split("/", 1)[0] == PAGES:
+            return PAGES
         return self._routes.get(f"/{route}") or (ONE_ID if route.startswith(ONE_ID) else OTHER)

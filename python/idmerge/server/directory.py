@@ -47,7 +47,7 @@ _PATH = re.compile(r"(?!/)[A-Za-z0-9._~/-]{1,100}(?<!/)")
 _ACCOUNT = re.compile(r"[!-9;-~]{1,255}:[!-~]{1,255}")
 _RULES = {one.name.replace("_", "-"): one.name for one in fields(Policy)}
 _LIMITS = ("max-cluster-size", "max-id-length")
-_OWN = ("name", "token", "secret", "accounts")
+_OWN = ("name", "token", "secret", "accounts", "readers")
 _NAMES = (*_OWN, *_RULES, "canonical", "timezone", "merge-profiles", "max-rate")
 _FIRST = """\
 # The projects of this server. Docs: docs/serve.md
@@ -73,6 +73,8 @@ class Project:
     """The secret that readers send."""
     accounts: tuple[str, ...] = field(repr=False)
     """Service accounts that may do what the secret may, each as ``user:secret``."""
+    readers: tuple[str, ...] = field(repr=False)
+    """Service accounts that may read, and change nothing, each as ``user:secret``."""
     policy: Policy
     canonical: Strategy | None
     """The strategy for canonical IDs; None for the journal's."""
@@ -267,6 +269,7 @@ def _project(place: str, stated: object, directory: Path, *, is_first: bool) -> 
         token=stated["token"],
         secret=stated["secret"],
         accounts=_accounts(place, stated.get("accounts", [])),
+        readers=_accounts(place, stated.get("readers", []), "readers"),
         policy=_policy(place, stated),
         canonical=canonical,
         timezone=zone,

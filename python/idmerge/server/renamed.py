@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from idmerge._formatting import did_you_mean
 from idmerge.errors import SettingError
+from idmerge.server.inspector.routing import is_page
 from idmerge.server.reading.routes import is_read
 from idmerge.server.writing.calls import is_call
 from idmerge.server.writing.handling import ROUTES
@@ -31,7 +32,7 @@ def with_renamed(further: Mapping[str, str], place: str) -> dict[str, str]:
         ('track', 'track')
     """
     for path, route in further.items():
-        if path in ROUTES or is_call(path) or is_read(path):
+        if path in ROUTES or is_call(path) or is_read(path) or is_page(path):
             raise SettingError(f"{place}: routes: the server answers {path!r} already; take another path")
         if route not in ROUTES:
             meant = did_you_mean(route, ROUTES) or f" Known are {', '.join(ROUTES)}."

@@ -75,6 +75,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
     """Answer requests until a signal comes; the help says more."""
     from idmerge.server.app import App  # noqa: PLC0415
     from idmerge.server.http import serving  # noqa: PLC0415 - the help needs no server
+    from idmerge.server.inspector.served import inspector_of  # noqa: PLC0415
     from idmerge.server.server import Server as Opened  # noqa: PLC0415
 
     if fd is not None and (is_given("host") or is_given("port")):
@@ -88,7 +89,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
         _tell_state(server, url)
         is_applied = serving.serve(
             server,
-            App(server, server.routes),
+            App(server, server.routes, inspector=inspector_of(server)),
             listener,
             grace=grace,
             on_started=lambda: _tell_url(directory, url),
@@ -129,7 +130,7 @@ def _tell_state(server: Server, url: str) -> None:
         tell("clients are told to send to it:")
         for client, setting in _settings_of_clients(url, directory.projects[0].token):
             print_lines([labelled(client, setting)], err=True)
-        tell(f"reading needs its secret, which is in {named(directory.settings)}")
+        tell(f"reading needs its secret, which is in {named(directory.settings)}; pages are at {url}/")
     if directory.others_can_read:
         tell(
             f"other users can read the secrets in {named(directory.settings)}; make it yours alone: "

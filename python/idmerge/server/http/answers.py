@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 JSON, TEXT, GIF = "application/json", "text/plain; charset=utf-8", "image/gif"
+HTML = "text/html; charset=utf-8"
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent image of one pixel."""
 _REQUESTED_METHOD, _REQUESTED_HEADERS = b"access-control-request-method", b"access-control-request-headers"
@@ -18,6 +19,7 @@ STATUSES = {
     200: "OK",
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Request Entity Too Large",
@@ -107,13 +109,13 @@ def headers_of(
     answer: Answer, request: Mapping[bytes, bytes], *, is_for_pages: bool
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer; if it ``is_for_pages``, those of any origin see it."""
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"cache-control", b"no-store"),
-    ]
+    own = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    headers = [(b"content-type", answer.content_type.encode())]
+    if all(name != b"cache-control" for name, _ in own):
+        headers.append((b"cache-control", b"no-store"))
     if isinstance(answer.body, bytes):
         headers.append((b"content-length", str(len(answer.body)).encode()))
-    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    headers += own
     origin = request.get(b"origin")
     if origin and is_for_pages:
         # Browsers send credentials, for which they accept no "*". They may have kept the secret

@@ -1,8 +1,8 @@
 """Requests that read, or act: clusters and links, profiles, events, and the state of the server.
 
-Reading takes the project's secret, or a service account, as the user of Basic authorization; only
-``/health`` takes none, and names nothing but whether the server works. ``/metrics`` takes a monitor
-too, an account that sees the numbers of all projects.
+Reading takes the project's secret, or a service account, as the user of Basic authorization; a
+reader's account changes nothing. Only ``/health`` takes none, and names nothing but whether the
+server works. ``/metrics`` takes a monitor too, an account that sees the numbers of all projects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from idmerge.errors import BusyError, LogError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
-from idmerge.server.http.credentials import has_account, project_of_secret
+from idmerge.server.http.credentials import has_account, holder
 from idmerge.server.http.requests import MAX_FIELD
 from idmerge.server.reading.acting import ACTS, acted
 from idmerge.server.reading.clusters import cluster, connected
@@ -136,11 +136,13 @@ def read(request: Request, state: State) -> Answer:
         return answers.failed(405, f"the method {request.method} is not supported")
     if name == METRICS and has_account(request, state.monitors):
         return _metrics(state, state.projects, with_unnamed=True)
-    project = project_of_secret(request, state.projects)
-    if project is None:
+    found = holder(request, state.projects)
+    if found is None:
         wrong = "the project's secret is needed, as the user of Basic authorization"
         return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
-    return _tried(request, state, project)
+    if not found.may_change and (request.method == "DELETE" or name in ACTS):
+        return answers.failed(403, "a reader's account changes nothing; the project's secret is needed")
+    return _tried(request, state, found.project)
 
 
 def _tried(request: Request, state: State, project: Project) -> Answer:

@@ -1,0 +1,81 @@
+"""A project of a server as a subject of the inspector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from idmerge.server.inspector.doors import Door
+from idmerge.server.inspector.routing import Inspector
+from idmerge.server.inspector.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from idmerge.journal import DurableResolver
+    from idmerge.profiles import Profiles
+    from idmerge.server.http.credentials import Project
+    from idmerge.server.store.sealing import Snapshot
+
+
+class Host(Protocol):
+    """What a subject needs of the server whose project it is."""
+
+    @property
+    def projects(self) -> Sequence[Project]:
+        """The projects."""
+
+    def resolver(self, project: str) -> DurableResolver:
+        """Return the resolver of the project with this name."""
+
+    def still(self, project: str) -> AbstractContextManager[DurableResolver]:
+        """Give the resolver of a project, which stays as it is while the block runs."""
+
+    def profiles(self, project: str) -> Profiles:
+        """Return the profiles of people of the project with this name."""
+
+    def events(self, project: str) -> Snapshot:
+        """Return the events of the project with this name at this moment."""
+
+
+def inspector_of(host: Host) -> Inspector:
+    """Return the pages of all projects of a server."""
+    return Inspector([Door(project, ServedProject(host, project)) for project in host.projects])
+
+
+class ServedProject(Subject):
+    """A project of a server that runs."""
+
+    def __init__(self, host: Host, project: Project) -> None:
+        self._host, self._project = host, project
+
+    @property
+    def name(self) -> str:
+        """The name of the project."""
+        return self._project.name
+
+    @property
+    def timezone(self) -> str | None:
+        """The time zone in which its days begin; None for UTC."""
+        return self._project.timezone
+
+    @property
+    def is_changeable(self) -> bool:
+        """Whether it can be changed here: always."""
+        return True
+
+    def resolver(self) -> DurableResolver:
+        """Return its resolver, for one question."""
+        return self._host.resolver(self.name)
+
+    def still(self) -> AbstractContextManager[DurableResolver]:
+        """Give its resolver, to which nothing is applied while the block runs."""
+        return self._host.still(self.name)
+
+    def profiles(self) -> Profiles:
+        """Return the profiles of its people."""
+        return self._host.profiles(self.name)
+
+    def events(self) -> Snapshot:
+        """Return its events at this moment."""
+        return self._host.events(self.name)

@@ -19,7 +19,7 @@ from command_line import error_of, run
 from idmerge import DurableResolver, Kind, Outcome, Policy, reference
 from idmerge.cli.commands import resolve as resolve_command
 from idmerge.cli.group import commands
-from idmerge.cli.rules import RULES
+from idmerge.pages.rules import RULES
 from idmerge.journal import Facts, open_journal
 from idmerge.testing import events
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from command_line import run
 from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver
 from idmerge._formatting import shortened
-from idmerge.cli.rules import RULES
+from idmerge.pages.rules import RULES
 from idmerge.pages.clusters import page
 from idmerge.pages.diagram import svg
 from idmerge.pages.graph import MOST_NODES, Cluster, Graph, Role, graph_of

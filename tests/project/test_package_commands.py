@@ -39,6 +39,7 @@ USED |= {
     "idmerge.pages.diagram",
     "idmerge.pages.figures",
     "idmerge.pages.graph",
+    "idmerge.pages.rules",
 }
 """The modules that the command line may use: none that works inside the resolver or an add-on."""
 

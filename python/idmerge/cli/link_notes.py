@@ -17,8 +17,8 @@ import numpy as np
 from idmerge import Outcome
 from idmerge._formatting import counted, printable
 from idmerge.cli.messages import tell_note
-from idmerge.cli.rules import RULES
 from idmerge.files import odd_ids_in_words
+from idmerge.pages.rules import RULES
 from idmerge.policy import ANON_FORMATS, can_be_id
 
 if TYPE_CHECKING:

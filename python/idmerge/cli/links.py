@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from idmerge._formatting import counted, printable, utc
 from idmerge.cli.messages import labelled, rows
-from idmerge.cli.rules import RULES
 from idmerge.errors import RetractionError
+from idmerge.pages.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from idmerge.cli.messages import tell_written
 from idmerge.cli.output import check_outputs, file_option
 from idmerge.cli.progress import working
-from idmerge.cli.rules import RULES
 from idmerge.files import replacing
 from idmerge.pages import clusters, diagram
 from idmerge.pages.figures import check_installed
 from idmerge.pages.graph import Cluster
+from idmerge.pages.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
-import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -20,12 +16,10 @@ import pytest
 
 from live_server import PATIENCE, Served, serving
 from real_clients import node_command, node_environment, of_npm, run_node
+from web_page import CHROMIUM, PACKAGES, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PACKAGES = {"mixpanel-browser": "2.83.0", "playwright-core": "1.65.1"}
 
 pytest.importorskip("uvicorn")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -43,30 +37,6 @@ def page(node_modules: Path, tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     with page_of(node_modules, folder) as address:
         yield address
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def page_of(node_modules: Path, folder: Path) -> Iterator[str]:
-    """Serve a page with mixpanel-browser, of another origin than the server's."""
-    [script] = [
-        path
-        for name in ("mixpanel.umd.js", "mixpanel.globals.js")
-        if (path := node_modules / "mixpanel-browser" / "dist" / name).exists()
-    ][:1]
-    shutil.copy(script, folder / "mixpanel.js")
-    (folder / "index.html").write_text(
-        '<!doctype html><title>Shop</title><link rel="icon" href="data:,"><script src="mixpanel.js"></script>'
-    )
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as pages:
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{pages.server_address[1]}/index.html"
-        pages.shutdown()
 
 
 def test_the_guides_flows(server: Served, node_modules: Path, page: str, tmp_path: Path) -> None:

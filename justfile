@@ -55,6 +55,10 @@ notebook:
 check-up-picture:
     python tests/support/check_up_picture.py
 
+# Record anew what mixpanel-browser makes of calls; needs npm and Chromium
+sdk-calls:
+    python tests/support/sdk_calls.py
+
 # Write THIRD-PARTY-NOTICES anew, after a change of Cargo.lock
 notices:
     python rust/notices.py

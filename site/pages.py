@@ -50,6 +50,7 @@ NAMES = {
 """The pages of the API: their titles, and what of `idmerge` is on them."""
 MODULES = {
     "canonical": "Canonical IDs",
+    "client": "Client",
     "compat": "Drop-in classes",
     "doctor": "Check-ups",
     "errors": "Errors",

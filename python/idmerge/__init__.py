@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from idmerge import client as client
     from idmerge import compat, doctor, errors, migration, questions, reference, stitching
     from idmerge import files as files
     from idmerge import spark as spark
@@ -58,6 +59,7 @@ __all__ = [
 
 
 _MODULES = {
+    "client",
     "compat",
     "doctor",
     "errors",

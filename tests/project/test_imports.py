@@ -17,7 +17,7 @@ RESOLVER = "the resolver"
 """The room of the modules that lie beside `resolver` itself."""
 FACADE = "idmerge"
 """The room of the package's ``__init__``: the public names."""
-ADD_ONS = {"stitching", "profiles", "questions", "doctor", "migration", "spark"}
+ADD_ONS = {"stitching", "profiles", "questions", "doctor", "migration", "spark", "client"}
 BELOW_ADD_ONS = {RESOLVER, "journal", "files"}
 
 MAY_IMPORT = {
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "journal": {RESOLVER, "files"},
     **dict.fromkeys(sorted(ADD_ONS), BELOW_ADD_ONS),
     **dict.fromkeys(("doctor", "questions", "migration"), BELOW_ADD_ONS | {"pages"}),
+    "client": {RESOLVER},
     "server": BELOW_ADD_ONS | {"profiles", "pages"},
     FACADE: BELOW_ADD_ONS | ADD_ONS | {"testing"},
     "_benchmark": {RESOLVER, "files", "testing", FACADE},

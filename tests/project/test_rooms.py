@@ -20,6 +20,7 @@ ROOMS = {
     "doctor",
     "migration",
     "spark",
+    "client",
     "server",
     "cli",
     "project",

@@ -83,3 +83,19 @@ def run(command: list[str], environment: Mapping[str, str] | None = None) -> Any
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def of_the_sdk(sequences: list[Any], page: str, chromium: str, node_modules: Path) -> list[Any]:
+    """Return what mixpanel-browser on a page sends at each sequence of calls."""
+    done = subprocess.run(
+        node_command("sdk_calls.js", page, chromium),
+        input=json.dumps(sequences),
+        env=node_environment(node_modules),
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    sent: list[Any] = json.loads(done.stdout)
+    return sent

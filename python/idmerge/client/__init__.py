@@ -1,0 +1,18 @@
+"""A client for servers: the calls of Mixpanel's browser SDK, for many visitors at once.
+
+- `Client`: sends to Mixpanel, to ``idmerge serve``, or to a resolver in this process; `AsyncClient`
+  is the same for asyncio. `People` has the calls on a profile.
+- `State`: the place of what is remembered of a visitor; `FileState` is one in a file.
+- `Sending`: the sizes of requests and of the queue; `Loss` tells of what was not delivered.
+- `asgi`, `wsgi`: middleware that keeps a visitor's device ID in a cookie.
+
+Nothing is imported but the standard library.
+"""
+
+from idmerge.client.asynchronous import AsyncClient
+from idmerge.client.client import Client
+from idmerge.client.people import People
+from idmerge.client.sending import Loss, Sending
+from idmerge.client.state import FileState, State
+
+__all__ = ["AsyncClient", "Client", "FileState", "Loss", "People", "Sending", "State"]

@@ -241,7 +241,7 @@ def test_pages_can_be_neither_framed_nor_kept_nor_made_to_run_code(browser: Brow
         assert "frame-ancestors 'none'" in policy
         assert "unsafe-eval" not in policy
         assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_no_page_shows_a_key(browser: Browser) -> None:

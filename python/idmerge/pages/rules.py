@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idmerge import Outcome
+from idmerge.outcome import Outcome
 
 RULES = {
     Outcome.SAME_IDS: "both operands are the same ID",

@@ -19,8 +19,8 @@ from command_line import error_of, run
 from idmerge import DurableResolver, Kind, Outcome, Policy, reference
 from idmerge.cli.commands import resolve as resolve_command
 from idmerge.cli.group import commands
-from idmerge.pages.rules import RULES
 from idmerge.journal import Facts, open_journal
+from idmerge.pages.rules import RULES
 from idmerge.testing import events
 
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from command_line import run
 from idmerge import DurableResolver, Kind, Outcome, Policy, Resolver
 from idmerge._formatting import shortened
-from idmerge.pages.rules import RULES
 from idmerge.pages.clusters import page
 from idmerge.pages.diagram import svg
 from idmerge.pages.graph import MOST_NODES, Cluster, Graph, Role, graph_of
 from idmerge.pages.layout import Layout, laid_out
+from idmerge.pages.rules import RULES
 
 ANY = Policy.unrestricted()
 D1 = "5f0c1e2a-7b3d-4c58-9a61-2e8f4d7b9c03"

@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from idmerge.pages.style import STYLE
 from idmerge.server.http.answers import Answer
+from idmerge.server.inspector.acts_style import ACTS_STYLE
 from idmerge.server.inspector.style import INSPECTOR_STYLE
 
 HTMX_VERSION = "2.0.11"
@@ -21,7 +22,7 @@ _ICON = (
     '<g fill="#fff"><circle cx="9" cy="9" r="4"/><circle cx="23" cy="9" r="4"/>'
     '<circle cx="16" cy="23" r="5"/></g></svg>'
 )
-_STYLE = STYLE + INSPECTOR_STYLE
+_STYLE = STYLE + INSPECTOR_STYLE + ACTS_STYLE
 
 
 def _hashed(text: str) -> str:

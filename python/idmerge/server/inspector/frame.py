@@ -33,7 +33,7 @@ HTMX_CONFIG = (
     '{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,'
     '"selfRequestsOnly":true,"allowScriptTags":false}'
 )
-NAVIGATION: Sequence[tuple[str, str]] = (("Start", ""), ("Live", "live"))
+NAVIGATION: Sequence[tuple[str, str]] = (("Start", ""), ("Live", "live"), ("Why", "why"))
 """The pages that every page links to: their labels, and their names for `url`."""
 
 

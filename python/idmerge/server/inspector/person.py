@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from idmerge.server.inspector.acting import person_acts
 from idmerge.server.inspector.frame import framed, see_other
 from idmerge.server.inspector.markup import id_link, id_text, section, table
 
@@ -24,6 +25,9 @@ def page(visit: Visit) -> Answer:
     return framed(
         visit,
         canonical,
-        section("IDs", table("The IDs of this person", ["ID", "role"], rows), name="ids"),
+        [
+            *section("IDs", table("The IDs of this person", ["ID", "role"], rows), name="ids"),
+            *person_acts(visit, distinct_id),
+        ],
         heading=id_text(canonical),
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from idmerge.errors import BusyError, IdmergeError, JournalError, LogError, SealedError, UnknownIdError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
-from idmerge.server.inspector import person, start
+from idmerge.server.inspector import apart, forgetting, person, start, undo, why
 from idmerge.server.inspector.assets import asset
 from idmerge.server.inspector.doors import Doors, has_token, is_from_here
 from idmerge.server.inspector.frame import failure, plain, see_other
@@ -36,6 +36,10 @@ class Page(NamedTuple):
 PAGES: Mapping[str, Page] = {
     "": Page(start.page),
     "person": Page(person.page),
+    "why": Page(why.page),
+    "undo": Page(undo.page, undo.done),
+    "apart": Page(apart.page, apart.done),
+    "forget": Page(forgetting.page, forgetting.done),
 }
 """The pages by their names, as `url` takes them."""
 SIGN_IN, SIGN_OUT = "inspect/sign-in", "inspect/sign-out"

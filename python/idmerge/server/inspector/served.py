@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
+    from idmerge.server.acts import Effect
     from idmerge.server.http.credentials import Project
+    from idmerge.server.store.forgetting import Forgotten
     from idmerge.server.store.sealing import Snapshot
 
 
@@ -36,6 +38,15 @@ class Host(Protocol):
 
     def events(self, project: str) -> Snapshot:
         """Return the events of the project with this name at this moment."""
+
+    def retract(self, project: str, positions: Sequence[int], expected: str | None) -> Effect:
+        """Take back what stands at some positions of a project's journal, if it is as expected."""
+
+    def keep_apart(self, project: str, a: str, b: str) -> int:
+        """Keep two IDs of a project apart, and return the position of that."""
+
+    def forget(self, project: str, distinct_id: str) -> Forgotten:
+        """Forget an ID of a project."""
 
 
 def inspector_of(host: Host) -> Inspector:
@@ -79,3 +90,15 @@ class ServedProject(Subject):
     def events(self) -> Snapshot:
         """Return its events at this moment."""
         return self._host.events(self.name)
+
+    def retract(self, positions: Sequence[int], expected: str | None) -> Effect:
+        """Take back what stands at some positions, if it changes what is ``expected``."""
+        return self._host.retract(self.name, positions, expected)
+
+    def keep_apart(self, a: str, b: str) -> int:
+        """Keep two IDs apart, and return the position of that."""
+        return self._host.keep_apart(self.name, a, b)
+
+    def forget(self, distinct_id: str) -> Forgotten:
+        """Forget an ID, for good."""
+        return self._host.forget(self.name, distinct_id)

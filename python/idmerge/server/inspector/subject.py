@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
+    from idmerge.server.acts import Effect
     from idmerge.server.reading.exporting import Stored
+    from idmerge.server.store.forgetting import Forgotten
 
 
 class Subject(Protocol):
@@ -42,4 +45,28 @@ class Subject(Protocol):
         Raises:
             LogError: They are damaged.
             OSError: They cannot be read.
+        """
+
+    def retract(self, positions: Sequence[int], expected: str | None) -> Effect:
+        """Take back what stands at some positions, if it changes what is ``expected`` (`acts`).
+
+        Raises:
+            BusyError: It cannot be done now; nothing is.
+            RetractionError: A position is not there, is taken back already, or cannot be undone.
+        """
+
+    def keep_apart(self, a: str, b: str) -> int:
+        """Keep two IDs apart, and return the position of that.
+
+        Raises:
+            BusyError: It cannot be done now; nothing is.
+            KeptApartError: They are together.
+            ValueError: One of them can be no ID, or both are one.
+        """
+
+    def forget(self, distinct_id: str) -> Forgotten:
+        """Forget an ID, for good.
+
+        Raises:
+            BusyError: It cannot be done now; nothing is.
         """

@@ -23,11 +23,16 @@ __all__ = [
     "Admission", "Beginning", "Column", "DisjointSet", "DistinctEvents", "DistinctRows", "EncodedEvents",
     "EncodedFile", "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver",
     "RowReader", "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows",
-    "WaitingEvents", "__version__", "_connected_components", "_utf8_of_ids", "float_text", "inflated_body",
-    "stored_columns", "waiting_events",
+    "WaitingEvents", "__version__", "_connected_components", "_utf8_of_ids", "float_text", "frame_front",
+    "frame_front_length", "frame_length", "frame_of_parts", "inflated_body", "stored_columns",
+    "waiting_events", "whole_frames",
 ]  # fmt: skip
 
 __version__: Final[str]
+
+_FrameRow: TypeAlias = tuple[str, int, int, int, bytes, int, int, bool]
+"""A frame of a log: project, codes of stream and source, the time received, the lines, the offset behind
+it, that at which its group begins, and whether the group ends here."""
 
 @disjoint_base
 class Resolver:
@@ -1032,6 +1037,42 @@ def inflated_body(body: bytes, most: int) -> bytes:
     Raises:
         MalformedEventError: The gzip is damaged.
         OverflowError: There are more than ``most`` bytes.
+    """
+
+def frame_length(data: bytes, place: int) -> int | None:
+    """Return the length that the frame at a place of some bytes states; None where none begins."""
+
+def frame_front_length(data: bytes) -> int | None:
+    """Return the length of what stands before the lines of the frame that begins there."""
+
+def whole_frames(data: bytes, place: int, offset: int, end: int) -> list[_FrameRow]:
+    """Return the frames that follow each other whole from a place of some bytes on.
+
+    Args:
+        data: Bytes of a log.
+        place: The place where to begin.
+        offset: The offset of that place in the log.
+        end: The offset at which to stop: frames that end behind it are left out.
+    """
+
+def frame_of_parts(front: bytes, lines: bytes, offset: int) -> _FrameRow | None:
+    """Return the frame of such lines behind their front; None if it is none, or damaged."""
+
+def frame_front(
+    project: str,
+    stream: int,
+    source: int,
+    received: int,
+    lines: bytes,
+    *,
+    offset: int,
+    group: int,
+    ends_group: bool,
+) -> bytes:
+    """Return what stands before the lines of a frame at an offset whose group begins at another one.
+
+    Raises:
+        ValueError: A frame cannot hold so long a name, or so many bytes.
     """
 
 def stored_columns(lines: bytes, longest: int, *, simplified: bool) -> tuple[Table, list[int]]:

@@ -49,8 +49,8 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     # __init__ passes on its names; _columns, _scanned_updates, _tables, lines and mappings name a type of
     # it. Of the doors in files, containers has it cut JSON text into lines, rows asks it for the texts of
     # IDs, and times has it read times: what the core reads of JSON has no second reader in Python.
-    # The server has it take bodies out of their wrappings, cut batches, admit items, and cut the lines of
-    # its log into columns.
+    # The server has it take bodies out of their wrappings, cut batches, admit items, read and write
+    # frames of its log, and cut their lines into columns.
     facades = {"__init__.py", "resolver.py", "compat.py", "components.py"}
     facades |= {"journal/durable.py", "journal/explaining.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
@@ -62,6 +62,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
         "_tables.py",
         "profiles/profiles.py",
         "server/http/requests.py",
+        "server/log/segments.py",
         "server/reading/mappings.py",
         "server/store/columns.py",
         "server/writing/admission.py",

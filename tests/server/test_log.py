@@ -13,21 +13,20 @@ from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from idmerge import _core
 from idmerge.errors import BusyError, LogError
 from idmerge.server.log import log as log_module
 from idmerge.server.log.log import Log
-from idmerge.server.log.segments import HEAD, MAGIC, frame
+from idmerge.server.log.records import Record
+from idmerge.server.log.segments import HEAD, MAGIC, Frame, frame, frame_at
 from log_records import flat, kept, record, records
 from parameter_names import stable
-
-if TYPE_CHECKING:
-    from idmerge.server.log.records import Record
 
 appends = st.lists(st.lists(records(), min_size=1, max_size=3), max_size=8)
 
@@ -471,6 +470,22 @@ def test_no_json_holds_the_first_bytes_of_a_frame() -> None:
     with pytest.raises(UnicodeDecodeError):
         MAGIC.decode()
     assert b"\0" in MAGIC
+
+
+def test_a_frame_has_the_form_of_the_first_version() -> None:
+    lines = b'{"a": 1}\n'
+    sent = Record("é-shop", "updates", "import", 1_700_000_000_123, lines)
+    head = "ff004c01 002fa813 10000000 63040000 7b68e5cf8b010000 01 00 01 07"
+    written = bytes.fromhex(head) + "é-shop".encode() + lines
+    assert b"".join(frame(sent, 5_000_000_123, 4_999_999_000, ends_group=True)) == written
+    assert (written[: len(MAGIC)], len(bytes.fromhex(head))) == (MAGIC, HEAD)
+    assert frame_at(written, 0, 5_000_000_123) == Frame(sent, 5_000_000_167, 4_999_999_000, ends_group=True)
+
+
+def test_a_frame_of_an_unknown_stream_is_no_record() -> None:
+    for code in (3, 255):
+        front = _core.frame_front("shop", code, 0, 0, b"\n", offset=0, group=0, ends_group=True)
+        assert frame_at(front + b"\n", 0, 0) is None
 
 
 def test_records_longer_than_what_is_read_at_once_are_read_back_and_their_damage_is_found(

@@ -26,7 +26,8 @@
 //! - [`rows`]: rows of a table whose properties are JSON text, as such steps and a few columns.
 //! - [`columns`]: events as columns, with their types known or inferred; [`parquet`]: such columns
 //!   encoded.
-//! - [`stored`]: events of a server's log as the columns in which they are stored.
+//! - [`frames`]: records of a server's log as frames; [`stored`]: their events as the columns in
+//!   which they are stored.
 //! - [`updates`]: profile updates as operations.
 //! - [`dedupe`]: rows that came before.
 //! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from
@@ -62,6 +63,7 @@ pub mod checked;
 pub mod columns;
 pub mod dedupe;
 mod error;
+pub mod frames;
 pub mod ids;
 pub mod journal_blocks;
 pub mod json;

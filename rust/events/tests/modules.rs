@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 22] = [
+const EVENTS: [Direction; 23] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),
@@ -23,6 +23,7 @@ const EVENTS: [Direction; 22] = [
     ("ids", &[]),
     ("journal_blocks", &[]),
     ("dedupe", &["error"]),
+    ("frames", &[]),
     ("lines", &["error"]),
     ("schema", &[]),
     ("json", &["ids", "schema"]),

@@ -41,7 +41,8 @@ mod _core {
     use crate::events::{
         Admission, Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat,
         Flattener, Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, float_text,
-        inflated_body, stored_columns, waiting_events,
+        frame_front, frame_front_length, frame_length, frame_of_parts, inflated_body, stored_columns,
+        waiting_events, whole_frames,
     };
     #[pymodule_export]
     use crate::profiles::{ProfileUpdater, UpdateRows};

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from idmerge.server.log.segments import HEAD, frame_at, length_at
+from idmerge.server.log.segments import records_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import FileIO
 
     from idmerge.server.log.records import Record
 
@@ -37,21 +38,20 @@ def records_from(directory: str | os.PathLike[str], offset: int) -> Iterator[tup
     """
     with ExitStack() as stack:
         paths = sorted(path for path in Path(directory).glob("*.log") if path.stem.isdecimal())
-        files = [(int(path.stem), stack.enter_context(path.open("rb"))) for path in paths]
+        files = [(int(path.stem), stack.enter_context(path.open("rb", buffering=0))) for path in paths]
         return _records(files, max(offset, files[0][0] if files else 0), stack.pop_all())
 
 
 def _records(
-    files: Sequence[tuple[int, BinaryIO]], offset: int, stack: ExitStack
+    files: Sequence[tuple[int, FileIO]], offset: int, stack: ExitStack
 ) -> Iterator[tuple[Record, int]]:
     with stack:
         for base, file in files:
             if not base <= offset <= base + file.seek(0, os.SEEK_END):
                 continue
-            file.seek(offset - base)
-            while (length := length_at(head := file.read(HEAD), 0)) is not None:
-                found = frame_at(head + file.read(length - HEAD), 0, offset)
-                if found is None:
-                    return
-                yield found.record, found.end
-                offset = found.end
+            size = file.seek(0, os.SEEK_END)
+            for record, behind in records_in(file, base, offset, base + size):
+                yield record, behind
+                offset = behind
+            if offset < base + size:
+                return

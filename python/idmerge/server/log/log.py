@@ -41,12 +41,10 @@ from idmerge.server.counts import Durations
 from idmerge.server.log.appends import Append, answer, settle
 from idmerge.server.log.segments import (
     MOST_BYTES,
+    PART_BYTES,
     damage,
     frame,
-    frame_at,
-    frame_of,
-    front_at,
-    length_at,
+    records_in,
     size_of,
     sound_length,
 )
@@ -63,8 +61,6 @@ WAITING_BYTES = 32 << 20
 """The most bytes that wait to be written."""
 RETRY = 1.0
 """Seconds between attempts to write after one failed and nothing else was appended."""
-PART_BYTES = 256 << 10
-"""Bytes that are read at once. A longer record is also written by itself, without a copy."""
 _PROBE = bytes(1 << 16)
 """What is written, and cut off again, to see whether there is room."""
 _SEGMENT = re.compile(r"[0-9]{20}\.log")
@@ -484,26 +480,11 @@ class Log:
     def _read_segment(self, base: int, offset: int, end: int) -> Iterator[tuple[Record, int]]:
         path = self._path(base)
         with path.open("rb", buffering=0) as file:
-            file.seek(offset - base)
-            data, place = b"", 0
-            while offset < end:
-                length = length_at(data, place)
-                if length is None or place + length > len(data):
-                    file.seek(offset - base)
-                    data, place = file.read(PART_BYTES), 0
-                    length = length_at(data, 0)
-                found = None
-                if length is not None and offset + length <= end:
-                    if place + length <= len(data):
-                        found = frame_at(data, place, offset)
-                    else:  # It is long, so its lines are read into their place.
-                        front = data[: front_at(data, 0)]
-                        file.seek(offset - base + len(front))
-                        found = frame_of(front, file.read(length - len(front)), offset)
-                if found is None:
-                    raise LogError(damage(named(path), offset, "no whole record is there"))
-                yield found.record, found.end
-                offset, place = found.end, place + found.end - offset
+            for record, behind in records_in(file, base, offset, end):
+                yield record, behind
+                offset = behind
+        if offset < end:
+            raise LogError(damage(named(path), offset, "no whole record is there"))
 
     # The end.
 

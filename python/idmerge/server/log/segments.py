@@ -12,38 +12,38 @@ offset of its first byte, and has nothing but frames.
 3. So what follows the last whole group was never acknowledged if no frame of a later group is
    behind it. If there is one, acknowledged records are damaged.
 
-The first bytes of a frame are in no JSON: one is no UTF-8, and one is a control character.
+The core reads and writes frames (`rust/events/src/frames.rs` has their form). Their first bytes are
+in no JSON: one is no UTF-8, and one is a control character.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, NamedTuple, get_args
-from zlib import crc32
 
+from idmerge import _core
 from idmerge.errors import LogError
 from idmerge.events import Source
 from idmerge.server.log.records import Record, Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
     from mmap import mmap
 
 MAGIC = b"\xff\x00L\x01"
-"""The first bytes of a frame; the last one is the version of the form."""
-_FRONT = struct.Struct("<4sI")
-"""Those and the checksum."""
-_REST = struct.Struct("<IIQBBBB")
-"""The length of name and lines, the distance to the group's beginning, the time received, the codes
-of stream and source, 1 at the end of a group, and the length of the name."""
-_LENGTH = struct.Struct("<I")
-_OFFSET = struct.Struct("<Q")
-HEAD = _FRONT.size + _REST.size
+"""The first bytes of a frame."""
+HEAD = 28
+"""The bytes of a frame before the name."""
 MOST_NAME_BYTES = 255
 MOST_BYTES = 1 << 30
 """The most bytes of one append."""
+PART_BYTES = 256 << 10
+"""Bytes that are read at once. A longer record is also written by itself, without a copy."""
 
 _STREAMS: tuple[Stream, ...] = get_args(Stream)
 _SOURCES: tuple[Source, ...] = get_args(Source)
+_STREAM_CODES = {stream: code for code, stream in enumerate(_STREAMS)}
+_SOURCE_CODES = {source: code for code, source in enumerate(_SOURCES)}
 
 
 class Frame(NamedTuple):
@@ -80,51 +80,71 @@ def frame(record: Record, offset: int, group: int, *, ends_group: bool) -> tuple
 
     It is in two parts: what stands before the record's lines, and these, which are not copied.
     """
-    name = record.project.encode()
-    rest = _REST.pack(
-        len(name) + len(record.lines),
-        offset - group,
-        record.received,
-        _STREAMS.index(record.stream),
-        _SOURCES.index(record.source),
-        ends_group,
-        len(name),
+    project, stream, source, received, lines = record
+    front = _core.frame_front(
+        project,
+        _STREAM_CODES[stream],
+        _SOURCE_CODES[source],
+        received,
+        lines,
+        offset=offset,
+        group=group,
+        ends_group=ends_group,
     )
-    front = rest + name
-    checksum = crc32(record.lines, crc32(front, crc32(_OFFSET.pack(offset))))
-    return _FRONT.pack(MAGIC, checksum) + front, record.lines
+    return front, lines
 
 
 def frame_at(data: bytes | mmap, place: int, offset: int) -> Frame | None:
     """Return the whole frame at ``place`` of the data, ``offset`` of the log; None for none."""
-    length = length_at(data, place)
-    if length is None or place + length > len(data):
+    length = _core.frame_length(data[place : place + HEAD], 0)
+    if length is None:
         return None
-    lines = place + front_at(data, place)
-    return frame_of(data[place:lines], data[lines : place + length], offset)
+    for row in _core.whole_frames(data[place : place + length], 0, offset, offset + length):
+        if (record := _record(row)) is not None:
+            return Frame(record, *row[5:])
+    return None
 
 
-def frame_of(front: bytes, lines: bytes, offset: int) -> Frame | None:
-    """Return the frame of such lines behind their ``front``; None if they are none, or damaged."""
-    _, checksum = _FRONT.unpack_from(front)
-    if crc32(lines, crc32(front[_FRONT.size :], crc32(_OFFSET.pack(offset)))) != checksum:
+def records_in(file: FileIO, base: int, offset: int, end: int) -> Iterator[tuple[Record, int]]:
+    """Yield the records of a segment from ``offset`` on, each with the offset behind it.
+
+    They end at ``end``, or before the first one that is not whole, or is damaged.
+
+    Args:
+        file: The segment.
+        base: The offset of its first byte.
+        offset: The offset of the first record that is wanted.
+        end: The offset behind the last one.
+    """
+    while offset < end:
+        file.seek(offset - base)
+        data = file.read(PART_BYTES)
+        found = _core.whole_frames(data, 0, offset, end) or _long(file, data, base, offset, end)
+        if not found:
+            return
+        for row in found:
+            if (record := _record(row)) is None:
+                return
+            offset = row[5]
+            yield record, offset
+
+
+def _long(file: FileIO, data: bytes, base: int, offset: int, end: int) -> list[_core._FrameRow]:
+    """Return the frame that begins with ``data``, whose lines are read into their place."""
+    length, front = _core.frame_length(data, 0), _core.frame_front_length(data)
+    if length is None or front is None or length <= len(data) or offset + length > end:
+        return []
+    file.seek(offset - base + front)
+    found = _core.frame_of_parts(data[:front], file.read(length - front), offset)
+    return [] if found is None else [found]
+
+
+def _record(row: _core._FrameRow) -> Record | None:
+    """Return the record of a frame; None if its codes are of no stream, or of no source."""
+    project, stream, source, received, lines, *_ = row
+    if stream >= len(_STREAMS) or source >= len(_SOURCES):
         return None
-    _, distance, received, stream, source, ends_group, _ = _REST.unpack_from(front, _FRONT.size)
-    record = Record(front[HEAD:].decode(), _STREAMS[stream], _SOURCES[source], received, lines)
-    return Frame(record, offset + len(front) + len(lines), offset - distance, bool(ends_group))
-
-
-def front_at(data: bytes | mmap, place: int) -> int:
-    """Return the length of what stands before the lines of the frame whose head is at ``place``."""
-    return HEAD + data[place + HEAD - 1]
-
-
-def length_at(data: bytes | mmap, place: int) -> int | None:
-    """Return the length that the frame at ``place`` states, or None where none begins."""
-    if place + HEAD > len(data) or data[place : place + len(MAGIC)] != MAGIC:
-        return None
-    length: int = _LENGTH.unpack_from(data, place + _FRONT.size)[0]
-    return HEAD + length
+    return Record(project, _STREAMS[stream], _SOURCES[source], received, lines)
 
 
 def sound_length(name: str, data: bytes | mmap, base: int) -> int:

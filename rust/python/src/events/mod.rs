@@ -4,6 +4,7 @@ mod admission;
 mod dedupe;
 mod encoding;
 mod flattener;
+mod frames;
 mod objects;
 mod rows;
 mod scanner;
@@ -18,6 +19,7 @@ pub use encoding::{
     DistinctEvents, EncodedEvents, EncodedFile, SentIds, Spool, WaitingEvents, waiting_events,
 };
 pub use flattener::{Flat, Flattener};
+pub use frames::{frame_front, frame_front_length, frame_length, frame_of_parts, whole_frames};
 pub use objects::{EventReader, ReadEvents};
 pub use rows::RowReader;
 pub use scanner::{Scan, Scanner, holes_filled, up_to};

@@ -72,8 +72,8 @@ impl<'a> Item<'a> {
         text(self.token.as_ref().or(inside)).map(Text::bytes)
     }
 
-    /// Returns the time of an event in milliseconds since 1970, if it is a number; half a millisecond
-    /// is rounded away from zero (SPEC 9).
+    /// Returns the time of an event in milliseconds since 1970, if it is a number. Half a
+    /// millisecond is rounded away from zero (SPEC 9).
     pub fn time(&self) -> Option<i64> {
         match self.properties.as_ref()?.time.as_ref()? {
             Value::Integer(digits) => {

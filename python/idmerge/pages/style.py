@@ -9,7 +9,7 @@ STYLE = """
   --mark: #fff4cc; --series-0: #0072b2; --series-1: #e69f00; --edge: #7d8898;
   --mono: ui-monospace, "SF Mono", Menlo, Consolas, monospace;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #14171c; --sheet: #1d2128; --ink: #e6e9ee; --soft: #9aa5b5; --line: #323943;
     --error: #ff9d94; --warning: #f3bd66; --note: #93bdf5; --fine: #7ed6a5; --bar: #6f9bdc;
@@ -78,6 +78,16 @@ pre { background: var(--well); border-radius: .6rem; padding: 1rem; overflow-x: 
 .card b { font-size: 1.25rem; line-height: 1.3; font-variant-numeric: tabular-nums }
 .card b.long { font-size: 1rem }
 .card span, .card small { color: var(--soft) }
+.headlines { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: .8rem }
+.headline { background: var(--sheet); border: 1px solid var(--line); border-top: .3rem solid var(--series-0);
+  border-radius: .6rem; padding: .9rem 1.1rem; display: flex; flex-direction: column; min-width: 0 }
+.headline b { font-size: 2.1rem; line-height: 1.25; font-variant-numeric: tabular-nums }
+.headline span, .headline small { color: var(--soft) }
+.headline p { margin: .6rem 0 0; overflow-wrap: anywhere }
+.question > p { margin: .3rem 0; overflow-wrap: anywhere; break-after: avoid }
+.question code { white-space: nowrap }
+.method dt { white-space: nowrap }
+.method dd { overflow-wrap: anywhere; min-width: 0 }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: .8rem;
   margin-top: .8rem }
 .chart { padding: 1rem 1.2rem 1.2rem; display: flex; flex-direction: column; min-width: 0 }
@@ -131,12 +141,18 @@ article p { margin: .3rem 0 }
 .missing { color: var(--soft) }
 .missing dl { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; margin: 0; font-size: .9rem }
 .missing dd { margin: 0 }
+@page { margin: 1.6cm }
 @media print {
-  body { background: none }
-  article, .chart, .sheet, figure, .card { break-inside: avoid }
+  :root { color-scheme: light; font-size: 12.5px }
+  body { background: none; font-size: 1rem; print-color-adjust: exact; -webkit-print-color-adjust: exact }
+  header, main { max-width: none; padding-left: 0; padding-right: 0 }
+  article, .chart, figure, .card, .headline, tr, .examples li { break-inside: avoid }
+  h2, h3, .head { break-after: avoid }
+  table { display: table; font-size: .9rem }
   details { display: none }
 }
 @media (max-width: 62rem) { .cards { grid-template-columns: repeat(3, 1fr) } }
+@media screen and (max-width: 52rem) { .headlines { grid-template-columns: minmax(0, 1fr) } }
 @media (max-width: 36rem) {
   header, main { padding-left: .9rem; padding-right: .9rem }
   .missing dl { grid-template-columns: 1fr }

@@ -1,7 +1,8 @@
 """Options of a command for the spelling of events, and the lines of its summary about that.
 
 An ``idmerge.toml`` beside the data, or the file that ``--config`` names, may have the keys
-``dialect`` and ``columns``, a table of roles; the options count before them.
+``dialect`` and ``columns``, a table of roles (`idmerge.cli.settings`); the options count before
+them.
 """
 
 from __future__ import annotations
@@ -18,17 +19,15 @@ from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.messages import note_line, print_lines, shown
 from idmerge.cli.served import is_served
+from idmerge.cli.settings import CONFIG, NO_SETTINGS, Settings, read_settings
 from idmerge.errors import DialectError
-from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of, listed
+from idmerge.files import BUILT_IN, MIXPANEL, STDIN, Dialect, choice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from idmerge.policy import Api
 
-CONFIG = "idmerge.toml"
-"""The file beside the data that says how they are spelt."""
-_KEYS = ("dialect", "columns")
 _NAMED = 3
 """Files that one line names, at most."""
 
@@ -36,9 +35,16 @@ _NAMED = 3
 class Spelling:
     """The dialect that a command was told, and those that its files turned out to have."""
 
-    def __init__(self, dialect: str | None = None, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        dialect: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        settings: Settings = NO_SETTINGS,
+    ) -> None:
         self.dialect = dialect
         self.columns = dict(columns or {})
+        self.settings = settings
+        """The settings beside the data, or those that --config names."""
         self._titles: dict[str, str | None] = {}
 
     @property
@@ -110,7 +116,8 @@ OPTIONS = (
         "--config",
         type=FILE,
         metavar="FILE",
-        help=f"A file with the keys dialect and columns; by default {CONFIG} beside the data, if any.",
+        help=f"A file with the keys dialect, columns and questions; by default {CONFIG} beside the data, if "
+        "any.",
     ),
 )
 
@@ -141,14 +148,14 @@ def _spelling(
     dialect: str | None, columns: Sequence[str], config: str | None, paths: Sequence[str]
 ) -> Spelling:
     found = config if config is not None else _config_beside(paths)
-    known_dialect, known_columns = (None, {}) if found is None else _read(found)
+    settings = NO_SETTINGS if found is None else read_settings(found)
     given: dict[str, str] = {}
     for column in columns:
         role, equals, name = column.partition("=")
         if not (role and equals and name):
             raise click.UsageError(f"--column must be ROLE=NAME, got {column!r}")
         given[role] = name
-    spelling = Spelling(dialect or known_dialect, known_columns | given)
+    spelling = Spelling(dialect or settings.dialect, {**settings.columns, **given}, settings)
     try:
         choice_of(**spelling.choice)
     except DialectError as error:
@@ -174,27 +181,3 @@ def _config_beside(paths: Sequence[str]) -> str | None:
 def _places(path: Path) -> list[Path]:
     """Return the directories in which the configuration of a file or a directory may be."""
     return [path] if path.is_dir() else [path.parent]
-
-
-def _read(path: str) -> tuple[str | None, dict[str, str]]:
-    """Return the dialect and the columns that a configuration states.
-
-    Raises:
-        click.UsageError: It is no TOML, or states something else.
-    """
-    import tomllib  # noqa: PLC0415 - few runs have a configuration
-
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            stated = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{named(path)}: the text is no TOML: {error}") from error
-    unknown = [key for key in stated if key not in _KEYS]
-    if unknown:
-        raise click.UsageError(f"{named(path)}: unknown: {listed(unknown)}; known are {', '.join(_KEYS)}")
-    dialect, columns = stated.get("dialect"), stated.get("columns", {})
-    if not isinstance(dialect, str | None):
-        raise click.UsageError(f"{named(path)}: dialect must be a text, got {dialect!r:.100}")
-    if not isinstance(columns, dict) or not all(isinstance(name, str) for name in columns.values()):
-        raise click.UsageError(f"{named(path)}: columns must be a table of texts, got {columns!r:.100}")
-    return dialect, columns

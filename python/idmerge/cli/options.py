@@ -21,6 +21,7 @@ from idmerge.policy import PRESETS, AnonFormat, AnonGuard, Api, Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
 SHOWN = 5
 """Files that are passed over and named."""
@@ -105,6 +106,21 @@ sort_option = click.option(
     "$mp_api_timestamp_ms), whatever their order in FILEs; this takes room for a copy in the temporary "
     "directory.",
 )
+
+
+class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
+    """A length of time: a whole number and its unit, such as ``30d``."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the length."""
+        from idmerge.questions import length_of  # noqa: PLC0415 - most commands ask nothing
+
+        try:
+            return length_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Zone(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.

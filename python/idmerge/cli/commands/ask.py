@@ -19,6 +19,7 @@ from idmerge.cli.malformed import MalformedLines, list_malformed_option
 from idmerge.cli.messages import give, is_json, print_lines, sum_up, tell_note, tell_written
 from idmerge.cli.notes import tell_signs
 from idmerge.cli.options import (
+    Length,
     Zone,
     api_option,
     canonical_option,
@@ -44,6 +45,7 @@ from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.sections import SectionedCommand
 from idmerge.cli.served import project_option
 from idmerge.cli.served_events import served_events
+from idmerge.cli.settings import with_settings
 from idmerge.cli.suggestions import SuggestingGroup
 from idmerge.cli.wrapping import width_of
 from idmerge.files import STDIN, BadLine, replacing, sampled
@@ -59,13 +61,11 @@ from idmerge.questions import (
     Retention,
     SignupRate,
     is_stitched,
-    length_of,
 )
 from idmerge.questions.cohorts import MOST_WEEKS, WEEKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Mapping, Sequence
 
     from idmerge import Report
     from idmerge.files import Piece
@@ -80,19 +80,6 @@ EVENTS_HELP = """
     the directory of a server, which may run, and are stitched by its journal. The answer goes to standard
     output as text, or with -o to a file.
 """
-
-
-class Length(click.ParamType):  # type: ignore[type-arg]  # Generic since click 8.5.
-    """A length of time: a whole number and its unit, such as ``30d``."""
-
-    name = "length"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return the length."""
-        try:
-            return length_of(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group(
@@ -117,8 +104,14 @@ def ask() -> None:
     """The group of questions; its help is above."""
 
 
-def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]:
-    """Make a subcommand of a function that builds a question from its own options."""
+def question(
+    settings: Mapping[str, str] | None = None, **texts: str
+) -> Callable[[Callable[..., Question]], click.Command]:
+    """Make a subcommand of a function that builds a question from its own options.
+
+    ``settings`` are the keys of ``[questions]`` in the settings, by the options that they are for.
+    """
+    keys = {**(settings or {}), "zone": "timezone"}
 
     def command(build: Callable[..., Question]) -> click.Command:
         @wraps(build)
@@ -135,12 +128,13 @@ def question(**texts: str) -> Callable[[Callable[..., Question]], click.Command]
             canonical: Any,
             spelling: Spelling,
             project: str | None,
-            zone: str,
             **options: Any,
         ) -> None:
             served = served_events(events, project)
             if served is not None:
                 policy = served.project.policy
+            options = with_settings(options, spelling.settings, keys)
+            zone = options.pop("zone")
             try:
                 asked = build(**options, timezone=zone, blocked_ids=policy.blocked_ids)
             except ValueError as error:
@@ -235,6 +229,7 @@ def ranked(*, by: str) -> Callable[[Callable[..., Question]], Callable[..., Ques
 
 
 @question(
+    {"signup": "signup"},
     name="signup-rate",
     short_help="Which share of visitors signs up?",
     help=f"""
@@ -259,6 +254,7 @@ def signup_rate(**options: Any) -> Question:
 
 
 @question(
+    {"purchase": "purchase", "amount": "amount", "campaign": "campaign", "currency": "currency"},
     name="attribution",
     short_help="How much revenue came from which campaign?",
     help=f"""
@@ -306,6 +302,7 @@ def attribution(**options: Any) -> Question:
 
 
 @question(
+    {"start": "content_event", "goal": "signup", "by": "content", "by_path": "by_path", "within": "within"},
     name="conversion",
     short_help="What leads people to a goal?",
     help=f"""
@@ -339,9 +336,9 @@ def attribution(**options: Any) -> Question:
     help="The longest time between the two: a number and w, d, h, m or s.",
 )
 @ranked(by="values")
-def conversion(*, start: str, goal: str, **options: Any) -> Question:
+def conversion(**options: Any) -> Question:
     """Return the question."""
-    return Conversion(start=start, goal=goal, **options)
+    return Conversion(**options)
 
 
 @question(

@@ -59,6 +59,7 @@ MODULES = {
     "migration": "Migration",
     "questions": "Questions",
     "reference": "The reference",
+    "reporting": "Reports",
     "spark": "Spark",
     "stitching": "Stitching",
     "testing": "Testing",

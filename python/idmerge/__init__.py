@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from idmerge import client as client
-    from idmerge import compat, doctor, errors, migration, questions, reference, stitching
+    from idmerge import compat, doctor, errors, migration, questions, reference, reporting, stitching
     from idmerge import files as files
     from idmerge import spark as spark
     from idmerge import testing as testing
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from idmerge.policy import DEFAULT_BLOCKED_IDS, Policy
     from idmerge.profiles import Profiles, UpdateOutcome, UpdateReport
     from idmerge.recorded import RecordedLink, Statement
+    from idmerge.reporting import report
     from idmerge.resolver import Resolver
     from idmerge.stitching import StitchedEvents, stitch
 
@@ -53,6 +54,8 @@ __all__ = [
     "parse",
     "questions",
     "reference",
+    "report",
+    "reporting",
     "stitch",
     "stitching",
 ]
@@ -67,6 +70,7 @@ _MODULES = {
     "migration",
     "questions",
     "reference",
+    "reporting",
     "spark",
     "stitching",
     "testing",
@@ -105,6 +109,7 @@ _HOMES = {
     "__version__": "_core",
     "connected_components": "components",
     "parse": "events",
+    "report": "reporting",
     "stitch": "stitching",
 }
 """The module of each public name that is no module. All are loaded when they are asked for."""

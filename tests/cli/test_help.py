@@ -108,7 +108,7 @@ def test_a_shell_completes_commands_options_and_files(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     complete = BashComplete(commands, {}, "idmerge", "_IDMERGE_COMPLETE")
-    assert {item.value for item in complete.get_completions([], "re")} == {"resolve", "retract"}
+    assert {item.value for item in complete.get_completions([], "re")} == {"report", "resolve", "retract"}
     options = {item.value for item in complete.get_completions(["resolve"], "--ou")}
     assert options == {"--output"}
     for before in (["resolve"], ["stitch", "e.ndjson", "-o"], ["profiles", "--events"], ["verify"]):

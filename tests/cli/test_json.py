@@ -28,6 +28,8 @@ CALLS: dict[str, list[str]] = {
     "ask funnel": ["ask", "funnel", "e.ndjson", "--step", "Read Post", "--step", "Sign Up"],
     "ask retention": ["ask", "retention", "e.ndjson"],
     "doctor": ["doctor", "e.ndjson"],
+    "report": ["report", "e.ndjson"],
+    "init": ["init", "e.ndjson"],
     "profiles": ["profiles", "u.ndjson", "--events", "e.ndjson", "-o", "p.csv"],
     "migrate": ["migrate", "e.ndjson", "-o", "simplified"],
     "show": ["show", "a", "ids.idmerge"],
@@ -100,7 +102,17 @@ def test_quiet_leaves_standard_output_as_it_is_and_says_nothing_else(name: str) 
     assert result.stderr == ""
     assert (result.stdout != "") == (
         name
-        not in {"resolve", "stitch", "profiles", "mapping", "changes", "keep-apart", "compact", "generate"}
+        not in {
+            "resolve",
+            "stitch",
+            "profiles",
+            "mapping",
+            "changes",
+            "keep-apart",
+            "compact",
+            "generate",
+            "init",
+        }
     )
 
 
@@ -129,6 +141,7 @@ ON_DIRECTORY = [
     ["stitch", "served", "-o", "s.parquet"],
     ["ask", "signup-rate", "served"],
     ["doctor", "served"],
+    ["report", "served"],
     ["journal", "served"],
     ["mapping", "served", "-o", "m.csv"],
     ["changes", "served", "--since", "0", "-o", "c.csv"],

@@ -206,7 +206,7 @@ def test_a_kind_is_true_and_prints_its_name() -> None:
 
 def test_the_public_names_are_listed_and_loaded_when_asked_for() -> None:
     lazy = {"stitch", "questions", "doctor", "StitchedEvents", "stitching", "spark", "testing", "files"}
-    lazy |= {"migration"}
+    lazy |= {"migration", "report", "reporting"}
     code = (
         "import sys, idmerge; print(*dir(idmerge)); print(*[m for m in sys.modules if m[:8] == 'idmerge.'])"
     )

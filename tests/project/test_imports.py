@@ -29,10 +29,11 @@ MAY_IMPORT = {
     **dict.fromkeys(sorted(ADD_ONS), BELOW_ADD_ONS),
     **dict.fromkeys(("doctor", "questions", "migration"), BELOW_ADD_ONS | {"pages"}),
     "client": {RESOLVER},
+    "reporting": BELOW_ADD_ONS | {"stitching", "questions", "doctor", "pages"},
     "server": BELOW_ADD_ONS | {"profiles", "pages"},
-    FACADE: BELOW_ADD_ONS | ADD_ONS | {"testing"},
+    FACADE: BELOW_ADD_ONS | ADD_ONS | {"reporting", "testing"},
     "_benchmark": {RESOLVER, "files", "testing", FACADE},
-    "cli": BELOW_ADD_ONS | ADD_ONS | {"server", FACADE, "pages", "testing", "_benchmark"},
+    "cli": BELOW_ADD_ONS | ADD_ONS | {"reporting", "server", FACADE, "pages", "testing", "_benchmark"},
     "__main__": {"cli"},
 }
 """The rooms that each room may import, besides itself."""

@@ -18,7 +18,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 
-ADD_ONS = ("doctor", "questions", "profiles", "stitching", "migration", "spark")
+ADD_ONS = ("doctor", "questions", "profiles", "stitching", "migration", "spark", "reporting")
 USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
@@ -27,6 +27,7 @@ USED |= {
     "idmerge.profiles",
     "idmerge.profiles.store",
     "idmerge.questions.cohorts",
+    "idmerge.reporting",
     "idmerge.stitching.writing",
 }
 USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".http", ".http.serving")}

@@ -21,6 +21,7 @@ PAGES = {
     "doctor": ["doctor", "f.ndjson", "--format", "html", "-o", "page.html"],
     "migration": ["migrate", "f.ndjson", "--dry-run", "--anon-format", "any", "--report", "page.html"],
     "cluster": ["show", LONG[1], "ids.idmerge", "--html", "page.html"],
+    "report": ["report", "f.ndjson", "--campaign", "campaign", "-o", "page.html"],
     "answer": ["ask", "attribution", "f.ndjson", "--campaign", "campaign", "--chart", "page.html"],
 }
 DARK = ["--blink-settings=preferredColorScheme=0"]

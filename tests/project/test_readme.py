@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,26 @@ def test_the_page_on_questions_does_what_it_shows(
     for number, block in enumerate(blocks("python", page)):
         exec(compile(block, f"questions.md, block {number}", "exec"), names)  # noqa: S102
         assert capsys.readouterr().out.splitlines() == promised_by(block), block
+
+
+def test_the_page_on_reports_does_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    calls = [shlex.split(line)[1:] for block in blocks("sh", page) for line in block.splitlines()]
+    (generate,) = (call for call in calls if call[0] == "generate")
+    first, *others = (call for call in calls if call != generate)
+    assert CliRunner().invoke(commands, generate).exit_code == 0
+    (told,) = blocks("text", page)
+    said = CliRunner().invoke(commands, first).stderr
+    assert [line for line in said.splitlines() if line.startswith("guessed")] == told.splitlines()
+    assert [CliRunner().invoke(commands, call).exit_code for call in others] == [0, 0, 0, 0]
+    (settings,) = blocks("toml", page)
+    assert tomllib.loads(Path("idmerge.toml").read_text(encoding="utf-8")) == tomllib.loads(settings)
+    (block,) = blocks("python", page)
+    exec(compile(block, "report.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.splitlines() == promised_by(block)
 
 
 def test_each_command_of_the_page_on_stitching_does_something(

@@ -19,6 +19,7 @@ ROOMS = {
     "questions",
     "doctor",
     "migration",
+    "reporting",
     "spark",
     "client",
     "server",

@@ -31,6 +31,7 @@ NO_PATHS = {
 BESIDE = {
     "bench": ["--ids", "100"],
     "forget": ["--confirm"],
+    "init": ["--force"],
     "generate": ["--events", "3"],
     "migrate": ["--dry-run"],
     "profiles": ["--events", "e.ndjson"],

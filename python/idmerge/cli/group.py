@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 GROUPS = {
-    "Events": ("resolve", "stitch", "ask", "doctor", "profiles", "migrate"),
+    "Events": ("resolve", "stitch", "report", "ask", "doctor", "profiles", "init", "migrate"),
     "Clusters": ("show", "why"),
     "Journals": ("journal", "mapping", "changes", "verify", "retract", "keep-apart", "forget", "compact"),
     "Servers": ("serve",),

@@ -34,14 +34,15 @@ def html(overview: Overview, findings: Sequence[Finding], not_looked_for: Sequen
     """Return a diagnosis as HTML."""
     header = (
         f"<p class=sources>{', '.join(map(isolated, overview.sources))}</p>",
-        f"<p class=verdict>{_verdict(findings)}</p>",
+        f"<p class=verdict>{verdict(findings)}</p>",
     )
-    return "\n".join(document(TITLE, _main(overview, findings, not_looked_for), header=header)) + "\n"
+    return "\n".join(document(TITLE, main(overview, findings, not_looked_for), header=header)) + "\n"
 
 
-def _main(
+def main(
     overview: Overview, findings: Sequence[Finding], not_looked_for: Sequence[NotLookedFor]
 ) -> Iterator[str]:
+    """Yield a diagnosis as HTML, for a part of a page."""
     yield from cards(_cards(overview))
     yield '<div class="charts">'
     outcomes = [
@@ -59,7 +60,8 @@ def _main(
     yield from _not_looked_for(not_looked_for)
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
+def verdict(findings: Sequence[Finding]) -> str:
+    """Return the number of findings of each severity as HTML."""
     found = Counter(finding.severity for finding in findings)
     if not found:
         return pill("fine", "nothing found")

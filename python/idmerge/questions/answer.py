@@ -56,8 +56,8 @@ class Answer:
         >>> answer.read_from("shop.parquet").scope.source
         'shop.parquet'
         >>> answer.chart("rate.html")
-        >>> b"51.3%" in answer.drawn("html")
-        True
+        >>> b"51.3%" in answer.drawn("html"), "51.3%" in "".join(answer.page())
+        (True, True)
     """
 
     title: str
@@ -258,7 +258,7 @@ class Answer:
         """
         chart = self._bar_chart()
         if picture == "html":
-            return document_bytes(self.finding or self.heading, self._page(chart), about=self.about)
+            return document_bytes(self.finding or self.heading, self._main(chart), about=self.about)
         return bars.png(chart) if picture == "png" else bars.svg(chart)
 
     def _bar_chart(self) -> bars.BarChart:
@@ -282,7 +282,11 @@ class Answer:
     def _most_bars(self) -> int:
         return bars.MOST_DAYS if self._is_timed else bars.MOST_BARS
 
-    def _page(self, chart: bars.BarChart) -> Iterator[str]:
+    def page(self) -> Iterator[str]:
+        """Yield the chart, the table, the notes and the statement as HTML, for a part of a page."""
+        yield from self._main(self._bar_chart())
+
+    def _main(self, chart: bars.BarChart) -> Iterator[str]:
         """Yield the main part of a page: the chart, the table and the statement."""
         yield from series_chart(chart)
         yield '<section class="sheet">'

@@ -172,6 +172,16 @@ def event_names(
         return names_of(connection, known)
 
 
+def check_installed() -> None:
+    """Look whether DuckDB and pyarrow are there, before work is done that ends with a question.
+
+    Raises:
+        MissingExtraError: One of them is not installed.
+    """
+    with _connected():
+        pass
+
+
 @contextmanager
 def _connected() -> Iterator[duckdb.DuckDBPyConnection]:
     try:

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -438,3 +440,28 @@ def test_a_new_project_begins_where_the_log_does(tmp_path: Path) -> None:
         assert [len(exported_by(server, name)) for name in ("new", "main")] == [1, 2]
     log = Log(tmp_path / "log")
     log.close()
+
+
+def test_a_server_that_is_open_imports_nothing_more(tmp_path: Path) -> None:
+    code = f"""
+import json, sys
+from idmerge.server.log.records import Record
+from idmerge.server.server import Server
+
+events = [
+    {{"event": "View", "properties": {{"distinct_id": "ana", "time": 1764500000, "$insert_id": "i"}}}},
+    {{"event": "$merge", "properties": {{"$distinct_ids": ["ana", "ben"]}}}},
+]
+lines = b"".join(json.dumps(event).encode() + b"\\n" for event in events)
+update = json.dumps({{"$distinct_id": "ana", "$set": {{"plan": "pro"}}}}).encode() + b"\\n"
+with Server({str(tmp_path / "served")!r}) as server:
+    before = set(sys.modules)
+    received = 1_764_500_000_000
+    server.log.append_now([Record("main", "events", "import", received, lines)])
+    server.log.append_now([Record("main", "updates", "track", received, update)])
+    assert server.pipeline.drain(60)
+    server.store.seal()
+    print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n", "an import holds up each request"

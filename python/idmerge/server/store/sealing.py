@@ -109,6 +109,9 @@ class Store:
         log: Log,
         seal_after: float = SEAL_AFTER,
     ) -> None:
+        # At its first list pyarrow looks for pandas and imports it: half a second, in which each
+        # request would wait for the interpreter.
+        pa.array([None])
         self.pipeline, self.log = pipeline, log
         self._projects = {project.name: project for project in projects}
         self._files = {project.name: EventFiles(project.journal.with_name("events")) for project in projects}

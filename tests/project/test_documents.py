@@ -14,7 +14,7 @@ PACKAGE = ROOT / "python" / "idmerge"
 WIDTH = 100
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "examples/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "contrib/*/*.md")
     for path in ROOT.glob(pattern)
 )
 CODE = r"^ *```.*?^ *```$"

@@ -47,7 +47,7 @@ def send(script: Scripted, count: int, sending: Sending = QUICK, **settings: Any
     with Client(script.url, "t0ken", sending=sending, **settings) as client:
         for number in range(count):
             client.track(f"E{number}")
-        return client.flush()
+        return client.flush(60)
 
 
 def names(count: int) -> list[str]:
@@ -68,12 +68,12 @@ def test_events_come_in_batches_in_their_order_on_one_connection() -> None:
 
 
 def test_a_few_events_wait_for_others_for_the_interval_only() -> None:
-    with scripted() as script, Client(script.url, "t", sending=Sending(interval=0.3)) as client:
+    with scripted() as script, Client(script.url, "t", sending=Sending(interval=1.5)) as client:
         client.track("E0")
         client.track("E1")
         time.sleep(0.1)
         assert script.asked == []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not script.asked and time.monotonic() < deadline:
             time.sleep(0.01)
         assert script.names() == names(2)
@@ -93,8 +93,19 @@ def test_a_connection_that_breaks_is_made_anew() -> None:
     with scripted(first(None, OK, None, OK)) as script, Client(script.url, "t", sending=QUICK) as client:
         for number in range(3):
             client.track(f"E{number}")
-            assert client.flush()
+            assert client.flush(60)
     assert sorted({*script.names()}) == names(3)
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with scripted(first(OK, None)) as script, Client(script.url, "t", sending=QUICK) as client:
+        for number in range(2):
+            client.track(f"E{number}")
+            assert client.flush(60)
+    assert script.names() == names(2)
+    assert caplog.text == ""
 
 
 def test_a_server_that_does_not_answer_in_time_is_asked_again() -> None:
@@ -119,10 +130,10 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks(form: str) -> None:
     with scripted(first(said)) as script, Client(script.url, "t", sending=Sending(interval=0)) as client:
         began = time.monotonic()
         client.track("E0")
-        while not script.taken and time.monotonic() < began + 20:
+        while not script.taken and time.monotonic() < began + 60:
             time.sleep(0.02)
         assert script.names() == ["E0"]
-        assert 0.9 < time.monotonic() - began < 6
+        assert 0.9 < time.monotonic() - began < 40
 
 
 @pytest.mark.parametrize("text", ["", "soon", "Mon, 99 Foo", "-1", "9" * 5000])
@@ -166,10 +177,10 @@ def test_what_is_refused_for_good_is_lost_and_told_of_once(said: Said) -> None:
     sending, losses = losing()
     with scripted(first(said)) as script, Client(script.url, "t", sending=sending) as client:
         client.track("E0")
-        assert not client.flush()
-        assert client.flush(), "the loss was told of"
+        assert not client.flush(60)
+        assert client.flush(60), "the loss was told of"
         client.track("E1")
-        assert client.flush(), "and what follows is sent"
+        assert client.flush(60), "and what follows is sent"
     assert [loss.count for loss in losses] == [1]
     assert str(said.status) in losses[0].reason
     assert len(script.asked) == 2
@@ -200,7 +211,7 @@ def test_updates_are_not_sent_again_for_one_that_is_refused() -> None:
         client.identify(client.distinct_id)
         for _ in range(5):
             client.people.increment("visits")
-        assert not client.flush()
+        assert not client.flush(60)
         assert [len(asked.items) for asked in script.asked] == [5]
     assert [(loss.route, loss.count) for loss in losses] == [("engage", 5)]
 
@@ -214,7 +225,7 @@ def test_imports_name_who_imports_and_lose_what_failed_alone() -> None:
         )
         for number in range(3):
             client.track(f"E{number}")
-        assert not client.flush()
+        assert not client.flush(60)
         client.merge("ana", "ben")
         assert client.close()
     assert script.asked[0].target == "/import?strict=1&project_id=7"
@@ -233,7 +244,7 @@ def test_a_merge_goes_by_import_between_the_events_around_it() -> None:
         client.track("E1")
         client.identify("ana")
         client.people.set("plan", "free")
-        assert client.flush()
+        assert client.flush(60)
         paths = [asked.target.partition("?")[0] for asked in script.asked]
         assert paths == ["/track", "/import", "/track", "/engage"]
         assert script.asked[1].credentials == "t:"
@@ -243,11 +254,11 @@ def test_what_waits_is_bounded_by_number_and_the_first_stay() -> None:
     sending, losses = losing(max_items=10)
     with scripted() as script:
         gate = threading.Event()
-        script.answer = lambda _: OK if gate.wait(20) else None
+        script.answer = lambda _: OK if gate.wait(60) else None
         with Client(script.url, "t", sending=sending) as client:
             taken = [client.track(f"E{number}") for number in range(25)]
             gate.set()
-            assert not client.flush()
+            assert not client.flush(60)
     assert taken == [True] * 10 + [False] * 15
     assert script.names() == names(10)
     assert {(loss.count, loss.reason) for loss in losses} == {(1, "the queue is full")}
@@ -272,7 +283,7 @@ def test_losses_are_in_the_log_once_in_a_while_without_a_secret(caplog: pytest.L
         with Client(script.url, "t0ken", credentials=("s3cret", ""), sending=QUICK) as client:
             for number in range(5):
                 client.track(f"E{number}")
-                client.flush()
+                client.flush(60)
     lost = [record for record in caplog.records if "lost" in record.getMessage()]
     assert len(lost) == 4, "one of each client"
     assert "t0ken" not in caplog.text
@@ -287,9 +298,9 @@ def test_a_callback_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -
     sending = Sending(interval=0, on_loss=fail)
     with scripted(first(Said(400))) as script, Client(script.url, "t", sending=sending) as client:
         client.track("E0")
-        client.flush()
+        client.flush(60)
         client.track("E1")
-        assert client.flush()
+        assert client.flush(60)
     assert script.names() == ["E1"]
     assert "on_loss failed" in caplog.text
 
@@ -301,7 +312,7 @@ def test_a_flush_ends_in_time_and_a_close_takes_no_more() -> None:
     began = time.monotonic()
     assert not client.flush(0.2)
     assert not client.close(0.2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert not client.track("E1")
     assert [(loss.count, loss.reason) for loss in losses] == [
         (1, "it was not sent before the end"),
@@ -314,11 +325,11 @@ def test_a_flush_ends_in_time_and_a_close_takes_no_more() -> None:
 def test_a_flush_waits_for_what_was_given_before_it_alone() -> None:
     with scripted() as script:
         answered = threading.Event()
-        script.answer = lambda asked: OK if asked.items[0]["event"] == "E0" or answered.wait(20) else None
+        script.answer = lambda asked: OK if asked.items[0]["event"] == "E0" or answered.wait(60) else None
         with Client(script.url, "t", sending=QUICK) as client:
             client.track("E0")
             threading.Timer(0.02, lambda: client.track("E1")).start()
-            assert client.flush()
+            assert client.flush(60)
             answered.set()
 
 
@@ -335,7 +346,7 @@ def test_threads_send_each_event_once() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert client.flush(30)
+        assert client.flush(60)
     found = script.names()
     assert sorted(found) == sorted(f"E{worker}.{number}" for worker in range(8) for number in range(100))
     for worker in range(8):
@@ -354,7 +365,7 @@ def test_threads_of_one_visitor_keep_its_state_whole() -> None:
         for thread in threads:
             thread.join()
         client.identify("ana")
-        assert client.flush(30)
+        assert client.flush(60)
         [update] = [item for item in script.taken if "$add" in item]
         assert update["$add"] == {"n": 1600}
 
@@ -363,12 +374,13 @@ def test_the_thread_ends_when_there_is_nothing_to_send(monkeypatch: pytest.Monke
     from idmerge.client import outbox
 
     monkeypatch.setattr(outbox, "_IDLE", 0.1)
+    others = {*threading.enumerate()}
     with scripted() as script, Client(script.url, "t", sending=Sending(interval=0)) as client:
         for number in range(3):
             client.track(f"E{number}")
-            assert client.flush()
-            deadline = time.monotonic() + 10
-            while any(thread.name == "idmerge client" for thread in threading.enumerate()):
+            assert client.flush(60)
+            deadline = time.monotonic() + 60
+            while any(thread.name == "idmerge client" for thread in {*threading.enumerate()} - others):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
     assert script.names() == names(3)
@@ -387,29 +399,29 @@ def test_the_asynchronous_client_never_holds_the_loop() -> None:
         async with AsyncClient(url, "t", sending=QUICK) as client:
             for number in range(5):
                 client.track(f"E{number}")
-            answers = [await client.flush(0.1), await client.flush(30)]
+            answers = [await client.flush(0.1), await client.flush(60)]
         ticking.cancel()
         longest = max(after - before for before, after in pairwise(ticks))
         return answers, longest
 
     with scripted() as script:
-        script.answer = lambda _: time.sleep(0.8) or OK
+        script.answer = lambda _: time.sleep(3) or OK
         answers, longest = asyncio.run(visit(script.url))
     assert answers == [False, True]
-    assert longest < 0.6, "the loop waited for an answer"
+    assert longest < 2.5, "the loop waited for an answer"
     assert script.names() == names(5)
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_what_waits_at_the_end_of_the_process_is_sent() -> None:
     code = """
 import sys
 from idmerge.client import Client, Sending
-client = Client(sys.argv[1], "t", sending=Sending(interval=60))
+client = Client(sys.argv[1], "t", sending=Sending(interval=60, at_exit=60))
 for number in range(70):
     client.track(f"E{number}")
 """
@@ -428,7 +440,7 @@ client.track("E0")
 """
     began = time.monotonic()
     done = run(code, NOWHERE)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     assert done.returncode == 0
     assert "1 events or updates are lost" in done.stderr
     assert "t0ken" not in done.stderr
@@ -441,7 +453,7 @@ import os, sys, threading, time
 from idmerge.client import Client, Sending
 client = Client(sys.argv[1], "t", sending=Sending(interval=0.2))
 client.track("before")
-client.flush()
+client.flush(60)
 stop = threading.Event()
 def work():
     number = 0
@@ -459,14 +471,14 @@ for child in range(5):
     if pid == 0:
         for number in range(20):
             client.track(f"child{child}.{number}")
-        assert client.flush(30)
+        assert client.flush(60)
         os._exit(0)
     children.append(pid)
 for pid in children:
     assert os.waitpid(pid, 0)[1] == 0
 stop.set()
 worker.join()
-assert client.flush(30)
+assert client.flush(60)
 """
     with scripted() as script:
         done = run(code, script.url)
@@ -481,12 +493,12 @@ def test_the_standard_library_is_all_that_is_loaded() -> None:
     code = """
 import sys
 before = {*sys.modules}
-import idmerge.client
+import idmerge.client, idmerge.client.asgi, idmerge.client.wsgi
 with idmerge.client.Client(sys.argv[1], "t") as client:
     client.track("E0")
     client.people.set("plan", "free")
     client.identify("ana")
-    assert client.flush()
+    assert client.flush(60)
 roots = {name.partition(".")[0] for name in {*sys.modules} - before}
 print(sorted(roots - sys.stdlib_module_names - {"idmerge"}), "idmerge._core" in sys.modules)
 """

@@ -124,8 +124,11 @@ def played(calls: Iterable[Call], token: str = "t0") -> Sent:  # noqa: S107 - of
     return sent
 
 
-def comparable(sent: Iterable[Any]) -> list[Any]:
-    """Return what was sent without what differs always; random IDs by the order in which they come."""
+def comparable(sent: Iterable[Any]) -> list[str]:
+    """Return what was sent, each as JSON, without what differs always.
+
+    Random IDs are named in the order in which they come.
+    """
     found = []
     for route, item in sent:
         kept = {}
@@ -138,11 +141,15 @@ def comparable(sent: Iterable[Any]) -> list[Any]:
         if kept.get("$set") != {}:  # A browser's own properties outlast an `unset` of all others.
             found.append([route, kept])
     numbers: dict[str, str] = {}
-    text = _UUID.sub(
-        lambda match: numbers.setdefault(match[0], f"device {len(numbers)}"),
-        json.dumps(found, sort_keys=True),
-    )
-    return list(json.loads(text))
+    text = json.dumps(found, sort_keys=True, ensure_ascii=False)
+    text = _UUID.sub(lambda match: numbers.setdefault(match[0], f"device {len(numbers)}"), text)
+    return [json.dumps(item, ensure_ascii=False) for item in json.loads(text, parse_float=_number)]
+
+
+def _number(text: str) -> float:
+    """Return a number of JSON as JavaScript writes it: a whole one as an integer."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def main() -> None:

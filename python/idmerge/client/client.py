@@ -48,6 +48,22 @@ class Connected(Visitor):
             raise TypeError(f"to must be an address or a resolver, got {type(to).__name__}")
         super().__init__(target, token, state, source)
 
+    def bound(self, state: State) -> Self:
+        """Return a client of another visitor, which sends by the same queue.
+
+        Examples:
+            >>> from idmerge import Resolver
+            >>> from idmerge.client import Client
+            >>> client = Client(resolver := Resolver(), "shop")
+            >>> for session in ({}, {}):
+            ...     _ = client.bound(session).track("Viewed page")
+            >>> len(resolver)
+            2
+        """
+        other = type(self).__new__(type(self))
+        Visitor.__init__(other, self._target, self._token, state, self._source)
+        return other
+
     def __repr__(self) -> str:
         """Name the place to which events go; no token, and nothing of the visitor."""
         return f"{type(self).__name__}({self._target!r})"

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.client.forks import renewed_in_children
 from idmerge.client.pending import QUEUES, Props, enqueue, taken
@@ -63,22 +63,6 @@ class Visitor:
     def _renew(self) -> None:
         """Replace the lock, in a child of a fork: another thread may have held it."""
         self._turn = threading.RLock()
-
-    def bound(self, state: State) -> Self:
-        """Return a client of another visitor, which sends by the same queue.
-
-        Examples:
-            >>> from idmerge import Resolver
-            >>> from idmerge.client import Client
-            >>> client = Client(resolver := Resolver(), "shop")
-            >>> for session in ({}, {}):
-            ...     _ = client.bound(session).track("Viewed page")
-            >>> len(resolver)
-            2
-        """
-        other = type(self).__new__(type(self))
-        Visitor.__init__(other, self._target, self._token, state, self._source)
-        return other
 
     @property
     def distinct_id(self) -> str:

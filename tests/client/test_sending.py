@@ -183,6 +183,7 @@ def test_what_is_refused_for_good_is_lost_and_told_of_once(said: Said) -> None:
         assert client.flush(60), "and what follows is sent"
     assert [loss.count for loss in losses] == [1]
     assert str(said.status) in losses[0].reason
+    assert ("redirects" in losses[0].reason) == (said.status == 301)
     assert len(script.asked) == 2
 
 

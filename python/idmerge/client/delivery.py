@@ -34,6 +34,7 @@ _WORTH_COMPRESSING = 1024
 _AGAIN = {408, 425, 429}
 _TOO_LARGE = 413
 _OK = range(200, 300)
+_REDIRECTS = range(300, 400)
 _ERRORS = 500
 _BAD_REQUEST = 400
 _MAX_REASON = 200
@@ -178,9 +179,12 @@ class Delivery:
             lost(route, batch, self._reason(answer, said.get("error") or said.get("message")))
 
     def _reason(self, answer: Answer, said: object) -> str:
-        text = f"{said}" if isinstance(said, str) else "no reason is given"
+        """Return why a server refused items, in its words but for what is secret."""
+        text = said if isinstance(said, str) else "no reason is given"
         for secret in self._secrets:
             text = text.replace(secret, "…")
+        if answer.status in _REDIRECTS:
+            text = "it redirects, which is not followed: correct the client's address"
         return f"the server answered {answer.status}: {text[:_MAX_REASON]}"
 
 

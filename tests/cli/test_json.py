@@ -15,7 +15,6 @@ from command_line import ndjson, run
 from every_command import leaves
 from idmerge import DurableResolver
 from idmerge.cli.messages import give
-from idmerge.server.http import serving
 from idmerge.server.server import Server
 from paths import DOCS
 
@@ -43,6 +42,7 @@ CALLS: dict[str, list[str]] = {
     "forget": ["forget", "a", "ids.idmerge", "--confirm"],
     "compact": ["compact", "ids.idmerge"],
     "serve": ["serve", "served", "--port", "0"],
+    "inspect": ["inspect", "e.ndjson"],
     "generate": ["generate", "--events", "3", "-o", "g.ndjson"],
     "bench": ["bench", "--ids", "100"],
 }
@@ -63,7 +63,6 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with DurableResolver.open("ids.idmerge") as resolver:
         resolver.merge("a", "b")
         resolver.commit()
-    monkeypatch.setattr(serving, "serve", lambda *_, on_started, **__: on_started() or True)
 
 
 def documented(name: str) -> set[str]:

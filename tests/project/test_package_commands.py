@@ -32,7 +32,8 @@ USED |= {
 }
 USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".http", ".http.serving")}
 USED |= {"idmerge.server.directory", "idmerge.server.people.directory", "idmerge.server.store.following"}
-USED |= {"idmerge.server.inspector.served"}
+USED |= {f"idmerge.server.inspector.{name}" for name in ("alone", "doors", "routing", "served", "subject")}
+USED |= {"idmerge.server.loading", "idmerge.server.pages"}
 USED |= {f"idmerge.migration{name}" for name in ("", ".directory", ".splitting", ".text")}
 USED |= {
     "idmerge._benchmark.measuring",

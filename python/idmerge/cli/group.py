@@ -25,7 +25,7 @@ GROUPS = {
     "Events": ("resolve", "stitch", "report", "ask", "doctor", "profiles", "init", "migrate"),
     "Clusters": ("show", "why"),
     "Journals": ("journal", "mapping", "changes", "verify", "retract", "keep-apart", "forget", "compact"),
-    "Servers": ("serve",),
+    "Servers": ("serve", "inspect"),
     "To try": ("generate", "bench"),
 }
 """The commands in the order of the help, by what they are about: each a function of its name, in a

@@ -100,7 +100,7 @@ def read(  # noqa: PLR0913 - each says what is wanted
     choice = choice_of(dialect, columns, api)
     read_text = partial(_read_json, path, choice, on_dialect)
     pieces = _read(path, source, TableReader(path, choice, on_dialect), on_bytes, read_text)
-    return _not_all_bad(path, pieces)
+    return not_all_bad(path, pieces)
 
 
 def read_updates(
@@ -150,7 +150,7 @@ def read_updates(
     )
 
 
-def _not_all_bad(path: str, pieces: Iterable[P]) -> Iterator[P]:
+def not_all_bad(path: str, pieces: Iterable[P]) -> Iterator[P]:
     """Yield ``pieces``.
 
     Raises:
@@ -207,7 +207,7 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     chosen = sorted((shape.chosen if shape is not None else None) or ())
     tables = TableReader(path, choice, on_dialect, chosen)
     pieces = _told(partial(_read, path, source, tables), read_text, on_bytes)
-    for piece in _not_all_bad(path, pieces):
+    for piece in not_all_bad(path, pieces):
         if isinstance(piece, Rows) and shape is not None:
             shape.learn(path, piece.kinds(chosen))
         yield piece

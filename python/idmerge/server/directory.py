@@ -14,6 +14,8 @@ limit. No message shows a token or a secret.
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import re
 import secrets
@@ -56,7 +58,7 @@ _FIRST = """\
 # secret  what reading needs; keep it to yourself
 
 [[project]]
-name = "main"
+name = "{name}"
 token = "{token}"
 secret = "{secret}"
 """
@@ -144,6 +146,46 @@ class Directory:
         return replace(cls.read(path), is_new=is_new)
 
     @classmethod
+    def make(
+        cls,
+        path: str | os.PathLike[str],
+        policy: Policy,
+        *,
+        name: str = "main",
+        canonical: Strategy | None = None,
+        timezone: str | None = None,
+    ) -> Self:
+        """Make a directory whose settings have one project with such rules, and return it.
+
+        What is no letter, digit, dot, hyphen or underscore becomes a hyphen in its ``name``.
+
+        Raises:
+            FileExistsError: There are settings.
+            FileNotFoundError: ``path`` is a URL.
+            OSError: They cannot be made.
+
+        Examples:
+            >>> from idmerge import Policy
+            >>> from idmerge.server.directory import Directory
+            >>> made = Directory.make("there", Policy(max_cluster_size=10), timezone="Asia/Kolkata")
+            >>> made.projects[0].policy.max_cluster_size, made.projects[0].timezone
+            (10, 'Asia/Kolkata')
+        """
+        check_local(path, "a directory's path is needed")
+        settings = Path(path) / SETTINGS
+        if settings.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(settings))
+        rules = {key: getattr(policy, name) for key, name in _RULES.items()}
+        given = {
+            key: value for key, value in rules.items() if value != getattr(PRESETS[policy.api], _RULES[key])
+        }
+        given |= {"api": policy.api} | ({} if canonical is None else {"canonical": canonical})
+        given |= {} if timezone is None else {"timezone": timezone}
+        plain = re.sub("[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64] or "main"
+        _make(settings, plain, "".join(f"{key} = {_in_toml(value)}\n" for key, value in given.items()))
+        return cls.open(path)
+
+    @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Return the directory at ``path``, which must have settings; nothing is made.
 
@@ -176,10 +218,10 @@ class Directory:
         return os.name != "nt" and bool(self.settings.stat().st_mode & 0o077)
 
 
-def _make(settings: Path) -> None:
+def _make(settings: Path, name: str = "main", more: str = "") -> None:
     """Write the settings of one project, with new keys, which no other user can read."""
     settings.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = _FIRST.format(token=secrets.token_hex(16), secret=secrets.token_hex(16))
+    text = _FIRST.format(name=name, token=secrets.token_hex(16), secret=secrets.token_hex(16)) + more
     descriptor, made = tempfile.mkstemp(prefix=f".{SETTINGS}-", dir=settings.parent)  # Of mode 0600.
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -192,6 +234,19 @@ def _make(settings: Path) -> None:
         Path(made).unlink(missing_ok=True)
         raise
     sync_directory(settings.parent)
+
+
+def _in_toml(value: object) -> str:
+    """Return a value of a setting as TOML has it."""
+    if value is None:
+        return '"none"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, frozenset):
+        return f"[{', '.join(map(_in_toml, sorted(value)))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value)
 
 
 def _read(settings: Path) -> dict[str, Any]:

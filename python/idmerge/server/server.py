@@ -69,7 +69,7 @@ class Server:
         ...     record = Record("main", "events", "import", 1_700_000_000_000, line)
         ...     end = asyncio.run(server.log.append([record]))
         ...     server.draining = True
-        ...     print(server.pipeline.drain(timeout=10), server.problem())
+        ...     print(server.drain(timeout=10), server.problem())
         ...     print(server.pipeline.resolver("main").resolve("crm-17"))
         ...     print(server.retract("main", [0]).renamed)
         ...     print(server.keep_apart("main", "ana", "crm-17"))
@@ -204,6 +204,10 @@ class Server:
             self.pipeline.compact(project.name, timeout)
         self.store.seal()
         self.store.compact()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all that is in the log is applied and committed; return whether it is."""
+        return self.pipeline.drain(timeout)
 
     def lag(self) -> Lag:
         """Return how far the journals are behind the log."""

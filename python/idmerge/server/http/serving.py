@@ -16,15 +16,14 @@ import socket
 import sys
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from idmerge.server.app import App
-    from idmerge.server.server import Server
+    from idmerge.server.counts import Counts
 
 BACKLOG = 2048
 OPEN_SECONDS = 5.0
@@ -32,6 +31,17 @@ OPEN_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
 """Seconds that a thread which computes keeps the loop waiting for the interpreter; Python's own are
 ten times as many, for each of which an answer would wait."""
+
+
+class Drained(Protocol):
+    """What is served, and has to come to an end in order."""
+
+    draining: bool
+    """Whether no more requests are taken."""
+    counts: Counts
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all that was taken is applied; return whether it is."""
 
 
 def check_installed() -> None:
@@ -97,13 +107,13 @@ def url_of(bound_to: socket.socket) -> str:
 
 
 def serve(
-    server: Server, app: App, listener: socket.socket, *, grace: float, on_started: Callable[[], None]
+    server: Drained, app: Any, listener: socket.socket, *, grace: float, on_started: Callable[[], None]
 ) -> bool:
     """Answer requests until SIGTERM or SIGINT; return whether all was applied within ``grace``.
 
     Args:
         server: What is kept; `draining` is set when the end begins.
-        app: Answers the requests.
+        app: Answers the requests (ASGI).
         listener: Where they come; it is closed at the end.
         grace: Seconds from the signal to the end, at most.
         on_started: Called when requests are answered.
@@ -124,7 +134,7 @@ def serve(
 
 
 async def _run(
-    server: Server, app: App, listener: socket.socket, grace: float, on_started: Callable[[], None]
+    server: Drained, app: Any, listener: socket.socket, grace: float, on_started: Callable[[], None]
 ) -> bool:
     import uvicorn  # noqa: PLC0415
 
@@ -173,10 +183,10 @@ async def _run(
         return await _drained(server, deadline)
 
 
-async def _drained(server: Server, deadline: float) -> bool:
+async def _drained(server: Drained, deadline: float) -> bool:
     """Wait until all is applied, or the deadline."""
     left = max(0.0, deadline - monotonic())
-    return await asyncio.get_running_loop().run_in_executor(None, server.pipeline.drain, left)
+    return await asyncio.get_running_loop().run_in_executor(None, server.drain, left)
 
 
 class _Signals:

@@ -81,6 +81,10 @@ class Doors:
         made = self._sessions.begin(holder.project.name, may_change=holder.may_change)
         return self._cookie_of(request, made)
 
+    def begin(self, request: Request, project: str, *, may_change: bool) -> str:
+        """Begin a session without a key; return its cookie."""
+        return self._cookie_of(request, self._sessions.begin(project, may_change=may_change))
+
     def sign_out(self, request: Request) -> str:
         """End the session of a request; return the cookie by which a browser drops its own."""
         key = self._key(request)

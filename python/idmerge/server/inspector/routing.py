@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from idmerge.errors import BusyError, IdmergeError, JournalError, LogError, SealedError, UnknownIdError
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
+from idmerge.server.http.credentials import is_same
 from idmerge.server.inspector import apart, forgetting, person, start, undo, why
 from idmerge.server.inspector.assets import asset
 from idmerge.server.inspector.doors import Doors, has_token, is_from_here
 from idmerge.server.inspector.frame import failure, plain, see_other
-from idmerge.server.inspector.markup import ROOT, hidden, url
+from idmerge.server.inspector.markup import ROOT, hidden, link, url
 from idmerge.server.inspector.sessions import Sessions
 from idmerge.server.inspector.visits import Visit, fields_of
 
@@ -42,7 +44,7 @@ PAGES: Mapping[str, Page] = {
     "forget": Page(forgetting.page, forgetting.done),
 }
 """The pages by their names, as `url` takes them."""
-SIGN_IN, SIGN_OUT = "inspect/sign-in", "inspect/sign-out"
+SIGN_IN, SIGN_OUT, OPEN = "inspect/sign-in", "inspect/sign-out", "inspect/open"
 _UNAUTHORIZED = ("WWW-Authenticate", 'Basic realm="idmerge"')
 
 
@@ -58,19 +60,31 @@ class Inspector:
     Args:
         doors: The subjects with their keys.
         sessions: Where sessions are kept.
+        by_ticket: What else than a secret lets in, as a sentence for those who are not: `ticket`.
     """
 
-    def __init__(self, doors: Sequence[Door], sessions: Sessions | None = None) -> None:
+    def __init__(
+        self, doors: Sequence[Door], sessions: Sessions | None = None, by_ticket: str | None = None
+    ) -> None:
         self.doors = doors
         """The subjects with their keys."""
         self._sessions = Sessions() if sessions is None else sessions
         self._doors = Doors(doors, self._sessions)
+        self._by_ticket = by_ticket
+        self._ticket = ""
+
+    def ticket(self) -> str:
+        """Return the URL, without host, that lets in who opens it first; no older one does then."""
+        self._ticket = secrets.token_urlsafe(24)
+        return f"/{OPEN}?ticket={self._ticket}"
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request for which `is_page` holds."""
         if request.method not in {"GET", "POST"}:
             return answers.failed(405, f"the method {request.method} is not supported")
         route = request.path.strip("/")
+        if self._by_ticket is not None and route in {SIGN_IN, OPEN}:
+            return self._opened(request)
         if route == SIGN_IN:
             return self._sign_in(request)
         return asset(request.path) or self._of_visitor(request, route)
@@ -88,6 +102,20 @@ class Inspector:
             return see_other("/", [("Set-Cookie", self._doors.sign_out(request))])
         return _tried(visit)
 
+    def _opened(self, request: Request) -> Answer:
+        """Let in who has the ticket, once."""
+        ticket = fields_of(request.query).get("ticket", "")
+        if is_same(ticket, self._ticket):
+            self._ticket = ""
+            cookie = self._doors.begin(request, self.doors[0].project.name, may_change=True)
+            # No redirection: it would come without the cookie where a file has the link.
+            page = plain("It is open", [f'<p class="narrow">{link("/", "Go on")}</p>'])
+            more = (("Set-Cookie", cookie), ("Refresh", "0; url=/"))
+            return page._replace(headers=[*page.headers, *more])
+        if self._doors.session(request) is not None:
+            return see_other("/")
+        return plain("Open the link", [f'<p class="narrow">{self._by_ticket}</p>'], status=403)
+
     def _not_signed_in(self, request: Request, route: str) -> Answer:
         """Return the way to sign in, or to a program that its key is missing."""
         if b"authorization" in request.headers or b"text/html" not in request.headers.get(b"accept", b""):
@@ -96,7 +124,7 @@ class Inspector:
             return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED, *headers])
         if b"hx-request" in request.headers:
             return Answer(200, b"", headers=[("HX-Redirect", url(""))])
-        if not route:
+        if not route and self._by_ticket is None:
             return _sign_in_page("/")
         return see_other(url("sign-in", to=_target_of(request)))
 

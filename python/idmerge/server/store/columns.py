@@ -175,11 +175,12 @@ def with_outcomes(table: pa.Table, outcomes: Mapping[int, Mapping[int, int]]) ->
         table: The table.
         outcomes: Codes of `Outcome` by the offset behind a record, and the place in that.
     """
-    names = np.full(len(table), None, object)
+    names = pa.array([one.name for one in Outcome])
+    chosen = np.full(len(table), -1, np.int8)
     if outcomes and len(table):
         behind = table.column("record").to_numpy()
         places = table.column("place").to_numpy()
         for row in np.flatnonzero(np.isin(behind, np.fromiter(outcomes, np.int64, len(outcomes)))):
-            code = outcomes[int(behind[row])].get(int(places[row]))
-            names[row] = None if code is None else Outcome(code).name
-    return table.append_column("outcome", pa.array(names, pa.string()))
+            chosen[row] = outcomes[int(behind[row])].get(int(places[row]), -1)
+    codes: Any = pa.array(chosen, mask=chosen < 0)
+    return table.append_column("outcome", names.take(codes))

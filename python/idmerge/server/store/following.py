@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,11 +25,12 @@ from idmerge.server.store.outcomes import outcomes_in
 from idmerge.server.store.tail import AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from idmerge.server.directory import Project
     from idmerge.server.log.records import Record
+    from idmerge.server.store.files import SealedFile
     from idmerge.server.store.outcomes import Codes
 
 ATTEMPTS = 5
@@ -74,6 +75,48 @@ def lines_of(log: Path, project: Project, *, judged: bool = True) -> Iterator[by
             yield _lines(with_outcomes(columns_of(gathered, project.api), outcomes), judged=judged)
             gathered, size = [], 0
     yield _lines(with_outcomes(columns_of(gathered, project.api), outcomes), judged=judged)
+
+
+class Followed(NamedTuple):
+    """The events of a project at a moment."""
+
+    files: Sequence[SealedFile]
+    """The sealed files."""
+    waiting: Sequence[pa.Table]
+    """The events that are in no file, in the order of the log."""
+
+    def tail(self) -> Iterator[pa.Table]:
+        """Yield the events that are in no file."""
+        yield from self.waiting
+
+
+def events_at(log: Path, project: Project) -> Followed:
+    r"""Return the events of a project whose server may run.
+
+    Args:
+        log: The path of the server's log.
+        project: The project.
+
+    Raises:
+        LogError: Files are damaged or missing.
+        OSError: They cannot be read.
+
+    Examples:
+        >>> from idmerge.server.log.records import Record
+        >>> from idmerge.server.server import Server
+        >>> from idmerge.server.store.following import events_at
+        >>> line = b'{"event": "Buy", "properties": {"distinct_id": "ana", "time": 1700000000}}\n'
+        >>> with Server("here") as server:
+        ...     record = Record("main", "events", "track", 1_700_000_000_000, line)
+        ...     _ = server.log.append_now([record])
+        ...     found = events_at(server.directory.log, server.projects[0])
+        ...     print(len(found.files), [len(table) for table in found.tail()])
+        0 [1]
+    """
+    files, records, outcomes = _at_once(log, project)
+    waiting = [one for one in records if one[0].project == project.name and one[0].stream == "events"]
+    table = with_outcomes(columns_of(waiting, project.api), outcomes) if waiting else None
+    return Followed(files.all, () if table is None else (table,))
 
 
 def _at_once(log: Path, project: Project) -> tuple[EventFiles, Iterator[tuple[Record, int]], Codes]:

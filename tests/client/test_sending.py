@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
@@ -11,8 +12,11 @@ import threading
 import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from idmerge.client import AsyncClient, Client, Loss, Sending, delivery
 from scripted_server import OK, Asked, Said, scripted
@@ -78,6 +82,38 @@ def test_a_few_events_wait_for_others_for_the_interval_only() -> None:
             time.sleep(0.01)
         assert script.names() == names(2)
         assert "content-encoding" not in script.asked[0].headers, "so few bytes are not worth it"
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    answers=st.lists(
+        st.sampled_from(["taken", "taken, unsaid", "unsaid", "413", "429", "503", "400", "refused"]),
+        max_size=25,
+    ),
+    count=st.integers(0, 30),
+    batch_size=st.integers(1, 12),
+)
+def test_whatever_a_server_answers_each_event_is_taken_in_order_or_told_of(
+    answers: list[str], count: int, batch_size: int
+) -> None:
+    left, first_taken = iter(answers), dict[str, None]()
+    sending, losses = losing(interval=0, batch_size=batch_size)
+
+    def answer(asked: Asked) -> Said | None:
+        how = next(left, "taken")
+        if how.startswith("taken"):
+            first_taken.update(dict.fromkeys(item["event"] for item in asked.items))
+        if how == "refused":
+            return Said(200, b'{"status":0,"error":"no"}')
+        return OK if how == "taken" else None if "unsaid" in how else Said(int(how))
+
+    with patch.object(delivery, "_LONGEST_PAUSE", 0.001), scripted(answer) as script:
+        is_whole = send(script, count, sending)
+    lost = {json.loads(item)["event"] for loss in losses for item in loss.items}
+    assert is_whole == (not lost)
+    assert {*first_taken} | lost == {*names(count)}
+    assert [*first_taken] == sorted(first_taken, key=lambda name: int(name[1:]))
+    assert not lost or {"413", "400", "refused"} & {*answers}
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

@@ -169,7 +169,9 @@ def facts(
     """
     version = f"CASE WHEN versions.stitched THEN {columns.text(PERSON)} ELSE {columns.text(SENT)} END AS id"
     lines = ",\n        ".join(["versions.stitched", version, *chosen])
-    plain = f"lower(regexp_replace(id, {literal(f'^[{DEVICE_PREFIX[0]}]{DEVICE_PREFIX[1:]}')}, ''))"
+    # A regular expression would take three quarters of the time of a question.
+    bare = f"substr(id, {len(DEVICE_PREFIX) + 1})"
+    plain = f"lower(CASE WHEN starts_with(id, {literal(DEVICE_PREFIX)}) THEN {bare} ELSE id END)"
     tables = "".join(f"{name} AS (\n{statement}\n),\n" for name, statement in (across or {}).items())
     joined = "".join(f" CROSS JOIN {name}" for name in across or ())
     return f"""\

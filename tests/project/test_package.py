@@ -52,7 +52,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     # The server has it take bodies out of their wrappings, cut batches, admit items, read and write
     # frames of its log, and cut their lines into columns.
     facades = {"__init__.py", "resolver.py", "compat.py", "components.py"}
-    facades |= {"journal/durable.py", "journal/explaining.py"}
+    facades |= {"journal/cursor.py", "journal/durable.py", "journal/explaining.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
     files |= {"containers", "rows", "textrows", "times", "updates"}
     stitching = {"encoding", "lines", "once", "partitioning"}

@@ -9,10 +9,21 @@ numbers), and are kept and given back byte for byte.
 """
 
 from idmerge.journal.batch import Batch
+from idmerge.journal.cursor import Cursor, MappingUpdate
 from idmerge.journal.durable import DurableResolver
 from idmerge.journal.facts import FORMAT, Facts
 from idmerge.journal.offsets import Offsets
 from idmerge.journal.opening import open_journal
 from idmerge.journal.protocol import Journal
 
-__all__ = ["FORMAT", "Batch", "DurableResolver", "Facts", "Journal", "Offsets", "open_journal"]
+__all__ = [
+    "FORMAT",
+    "Batch",
+    "Cursor",
+    "DurableResolver",
+    "Facts",
+    "Journal",
+    "MappingUpdate",
+    "Offsets",
+    "open_journal",
+]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from idmerge.errors import PositionError, SealedError
 from idmerge.journal.committing import CommittingResolver
+from idmerge.journal.cursor import Cursor, MappingUpdate
 from idmerge.journal.forks import check_process
 from idmerge.journal.protocol import MEMORY
 from idmerge.recorded import RecordedLink, Statement, recorded, stated
@@ -13,6 +14,7 @@ from idmerge.recorded import RecordedLink, Statement, recorded, stated
 if TYPE_CHECKING:
     from idmerge import _core
     from idmerge._ids import AnyId
+    from idmerge.journal.batch import Batch
 
 
 class ExplainingResolver(CommittingResolver):
@@ -61,6 +63,63 @@ class ExplainingResolver(CommittingResolver):
                 raise PositionError(f"since must be between 0 and {self.position}, got {since}")
             self._settle_doubt()
             return self._changes(self._blocks(self._feed_start(since)))
+
+    def mapping_since(self, cursor: Cursor | None) -> MappingUpdate:
+        """Return what brings a copy of the mapping up to date that is as of ``cursor``.
+
+        Unlike `changes`, the rows are exactly those of the mapping: also of new IDs that stand for
+        themselves. After `retract` and `forget` they are the whole mapping, and with no cursor.
+
+        Raises:
+            PositionError: The journal does not have the moment of the cursor: it is another one, or
+                was put back to an earlier state.
+            ValueError: Some steps are not committed.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     update = r.mapping_since(None)
+            ...     print(update.is_whole, update.rows.num_rows, update.cursor.position)
+            True 2 1
+        """
+        with self._guard:
+            self._check_open()
+            self._settle_doubt()
+            if cursor is not None:
+                self._check_cursor(cursor)
+            ids, unknown, forgotten, has_retracted = self._census(0 if cursor is None else cursor.position)
+            head = self._batch
+            now = Cursor(
+                batch=-1 if head is None else head.number,
+                written_at=0 if head is None else head.written_at,
+                position=0 if head is None else head.end_position,
+                ids=ids,
+                unknown=unknown,
+                forgotten=forgotten,
+            )
+            is_whole = (
+                cursor is None or has_retracted or (cursor.unknown, cursor.forgotten) != (unknown, forgotten)
+            )
+            if is_whole or cursor is None:
+                rows = self._canonical_ids(0, None)
+            else:
+                rows = self._canonical_ids(cursor.ids, self._blocks(self._feed_start(cursor.position)))
+            if self._pending_count():  # A link may have come meanwhile.
+                raise ValueError("an update of a mapping is of what the journal has; call commit() first")
+            return MappingUpdate(is_whole=is_whole, rows=rows, cursor=now)
+
+    def _check_cursor(self, cursor: Cursor) -> None:
+        """Raise unless the journal has the moment of ``cursor``."""
+        found = self._journal.batch(cursor.batch) if cursor.batch >= 0 else None
+        is_behind = self._batch is None or cursor.batch > self._batch.number
+        if cursor.batch < 0 and cursor.position == cursor.ids == 0:
+            return
+        if is_behind or found is None or _moment(found) != (cursor.written_at, cursor.position, cursor.ids):
+            raise PositionError(
+                f"{self._journal.name} has no commit {cursor.batch} that ends at position {cursor.position} "
+                "at the time of the cursor: it is another journal, or was put back to an earlier state"
+            )
 
     def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
         """Return why two IDs are one person, as `Resolver.explain`, with times of commits.
@@ -123,3 +182,7 @@ class ExplainingResolver(CommittingResolver):
             self._check_open()
             found = self._statements(a, a if b is None else b, self._blocks())
             return stated(found, self._times.of)
+
+
+def _moment(batch: Batch) -> tuple[int, int, int]:
+    return batch.written_at, batch.end_position, batch.end_id

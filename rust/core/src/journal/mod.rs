@@ -91,6 +91,11 @@ impl JournaledResolver {
         Self { resolver, unwritten: None, retractions: Retractions::default() }
     }
 
+    /// Returns whether a retraction has a position from `since` on.
+    pub fn has_retracted_since(&self, since: u64) -> bool {
+        self.retractions.all().last().is_some_and(|&(by, _)| by >= since)
+    }
+
     /// Keeps the link behind each merge from now on; see [`Resolver::keep_history`].
     pub fn keep_history(&mut self) {
         self.resolver.keep_history();

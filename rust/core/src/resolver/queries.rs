@@ -106,6 +106,22 @@ impl Resolver {
         self.ids.len()
     }
 
+    /// Returns how many IDs have numbers, how many of these are not known, and how many were
+    /// forgotten.
+    pub fn census(&self) -> [usize; 3] {
+        let overrides = &self.state.overrides;
+        [self.ids.len(), overrides.unknown(), overrides.forgotten().len()]
+    }
+
+    /// Returns every known ID from number `first` on with its canonical ID, in the order of
+    /// numbers.
+    pub fn canonical_ids(&self, first: usize) -> impl Iterator<Item = (Id, Id)> {
+        let overrides = &self.state.overrides;
+        let numbers = (first.min(self.ids.len()) as u32..self.ids.len() as u32).map(Id::new);
+        let known = numbers.filter(|&id| overrides.is_known(id) && !overrides.is_forgotten(id));
+        known.map(|id| (id, self.canonical(id)))
+    }
+
     /// Returns every ID that has a number, in the order of numbers.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = Id> + use<> {
         (0..self.ids.len() as u32).map(Id::new)

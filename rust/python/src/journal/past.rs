@@ -5,7 +5,7 @@
 
 use std::sync::PoisonError;
 
-use idmerge_core::{ChangeFeed, Edge, Id, JudgedLink, Statement};
+use idmerge_core::{Change, ChangeFeed, Edge, Id, JudgedLink, Statement};
 use idmerge_events::journal_blocks::StepBlock;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -42,29 +42,17 @@ impl Resolver {
         let found = self.read(distinct_id.py())?.get(text);
         found.map(|_| ()).ok_or_else(|| unknown(distinct_id))
     }
-}
 
-#[pymethods]
-impl Resolver {
-    /// Return the number of the batch from which on `_changes` needs blocks to find what changed
-    /// since.
-    #[pyo3(name = "_feed_start")]
-    fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
-        let mut feed = self.feed(py);
-        let core = self.read(py)?;
-        let mut found = feed.take().unwrap_or_else(|| ChangeFeed::new(&core, since));
-        if !found.follow(&core, since) {
-            found = ChangeFeed::new(&core, since);
-        }
-        Ok(feed.insert(found).batch())
-    }
-
-    /// Return what canonical IDs changed since the position that `_feed_start` was given, by the
-    /// blocks that it asked for.
-    #[pyo3(name = "_changes")]
-    fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<Table> {
+    /// Returns what `rendered` makes of the changes since the position that `_feed_start` was
+    /// given.
+    fn with_changes(
+        &self,
+        py: Python<'_>,
+        blocks: &[PyBackedBytes],
+        rendered: impl FnOnce(&Core, &[Change]) -> Result<Table, Failure> + Send,
+    ) -> PyResult<Table> {
         let table = py.detach(|| {
-            let blocks = read_steps(&blocks)?;
+            let blocks = read_steps(blocks)?;
             // A panic here leaves none: it is taken out while it is worked on.
             let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
             // Should something fail, there is none to go on from.
@@ -88,11 +76,66 @@ impl Resolver {
                 found.advance(&core, pending, true)?;
             }
             let rest = blocks[passed..].iter().map(StepBlock::steps).chain(pending);
-            let table = Table::changes(&core, &found.changes(&core, rest), core.position())?;
+            let table = rendered(&core, &found.changes(&core, rest))?;
             *feed = Some(found);
             Ok::<_, Failure>(table)
         });
         Ok(table?)
+    }
+}
+
+#[pymethods]
+impl Resolver {
+    /// Return the number of the batch from which on `_changes` needs blocks to find what changed
+    /// since.
+    #[pyo3(name = "_feed_start")]
+    fn feed_start(&self, py: Python<'_>, since: u64) -> PyResult<usize> {
+        let mut feed = self.feed(py);
+        let core = self.read(py)?;
+        let mut found = feed.take().unwrap_or_else(|| ChangeFeed::new(&core, since));
+        if !found.follow(&core, since) {
+            found = ChangeFeed::new(&core, since);
+        }
+        Ok(feed.insert(found).batch())
+    }
+
+    /// Return what canonical IDs changed since the position that `_feed_start` was given, by the
+    /// blocks that it asked for.
+    #[pyo3(name = "_changes")]
+    fn changes(&self, py: Python<'_>, blocks: Vec<PyBackedBytes>) -> PyResult<Table> {
+        self.with_changes(py, &blocks, |core, changes| Table::changes(core, changes, core.position()))
+    }
+
+    /// Return the canonical IDs that changed since the position that `_feed_start` was given, and
+    /// those of all known IDs from number `first` on, each ID once; without blocks the latter.
+    #[pyo3(name = "_canonical_ids")]
+    fn canonical_ids(
+        &self,
+        py: Python<'_>,
+        first: usize,
+        blocks: Option<Vec<PyBackedBytes>>,
+    ) -> PyResult<Table> {
+        let Some(blocks) = blocks else {
+            let table = py.detach(|| {
+                let core = self.read_detached()?;
+                Table::canonical_ids(&core, core.canonical_ids(first))
+            });
+            return Ok(table?);
+        };
+        self.with_changes(py, &blocks, |core, changes| {
+            let known = changes.iter().filter(|change| change.id.index() < first);
+            let changed = known.map(|change| (change.id, change.new));
+            Table::canonical_ids(core, changed.chain(core.canonical_ids(first)))
+        })
+    }
+
+    /// Return how many IDs have numbers, how many of these are not known, how many were forgotten,
+    /// and whether a retraction has a position from `since` on.
+    #[pyo3(name = "_census")]
+    fn census(&self, py: Python<'_>, since: u64) -> PyResult<(usize, usize, usize, bool)> {
+        let core = self.read(py)?;
+        let [ids, unknown, forgotten] = core.census();
+        Ok((ids, unknown, forgotten, core.has_retracted_since(since)))
     }
 
     /// Take back what stands at some positions, and return what canonical IDs change.

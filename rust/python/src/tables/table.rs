@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StructArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use idmerge_core::{Change, Resolver};
+use idmerge_core::{Change, Id, Resolver};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -86,6 +86,33 @@ impl Table {
             let mut columns = texts.finish();
             columns.push(Arc::new(Int64Array::from(vec![position.cast_signed(); count])));
             batches.push(batch_of(&schema, columns));
+        }
+        Ok(Self { batches, schema })
+    }
+
+    /// Renders IDs with their canonical IDs, all of them known.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for them.
+    pub fn canonical_ids(
+        resolver: &Resolver,
+        pairs: impl Iterator<Item = (Id, Id)>,
+    ) -> Result<Self, Failure> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("distinct_id", DataType::Utf8, false),
+            Field::new("canonical_id", DataType::Utf8, false),
+        ]));
+        let mut batches = Vec::new();
+        let mut rows = pairs.peekable();
+        while rows.peek().is_some() {
+            let mut texts = TextColumns::<2>::default();
+            while texts.have_room()
+                && let Some((id, name)) = rows.next()
+            {
+                texts.push([Some(resolver.text(id)), Some(resolver.text(name))])?;
+            }
+            batches.push(batch_of(&schema, texts.finish()));
         }
         Ok(Self { batches, schema })
     }

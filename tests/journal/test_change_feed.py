@@ -198,3 +198,22 @@ def test_a_resolver_that_was_opened_to_read_gives_feeds(tmp_path: Path) -> None:
             "position": [1],
         }
         writer.commit()
+
+
+@pytest.mark.parametrize(
+    ("section", "dialects"),
+    [
+        ("BigQuery", ["bigquery"]),
+        ("Snowflake", ["snowflake"]),
+        ("A copy of the mapping in BigQuery or Snowflake", ["bigquery", "snowflake"]),
+    ],
+)
+def test_the_statements_are_of_their_dialects(section: str, dialects: list[str]) -> None:
+    sqlglot = pytest.importorskip("sqlglot", reason="needs a parser of SQL: pip install sqlglot")
+    statements = [text for language, text in blocks(section) if language == "sql"]
+    assert statements
+    for dialect in dialects:
+        for text in statements:
+            parsed = sqlglot.parse(text, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
+            kinds = {type(one).__name__ for one in parsed if one is not None}
+            assert kinds == {"Merge"}  # Not a command passed through unread.

@@ -116,6 +116,10 @@ server *ARGS:
 feed *ARGS:
     python -m benches.reports.feed {{ARGS}}
 
+# A million IDs to each sink that needs no server, then 1,000 more links; a URL adds PostgreSQL
+sinks *ARGS:
+    python -m benches.reports.sinks {{ARGS}}
+
 # Five million links on Spark and in one resolver, compared row for row; needs '.[spark]' and Java
 spark *ARGS:
     python -m benches.reports.spark {{ARGS}}
@@ -157,3 +161,4 @@ campaigns:
     python -m benches.campaigns.salvages 250
     python -m benches.campaigns.interrupts 40000
     python -m benches.campaigns.spark_state 2000
+    python -m benches.campaigns.sinks 300

@@ -439,6 +439,20 @@ class BusyError(IdmergeError, RuntimeError):
     """
 
 
+class SinkError(IdmergeError, RuntimeError):
+    """A sink cannot be delivered to: its cursor is of another journal, or it is something else.
+
+    Examples:
+        >>> from idmerge.errors import SinkError
+        >>> from idmerge.sinks import open_sink
+        >>> try:
+        ...     open_sink("ftp://example.com/copy")
+        ... except SinkError as error:
+        ...     print(str(error)[:49])
+        'ftp://example.com/copy' is no target of a sink;
+    """
+
+
 class MigrationError(IdmergeError, ValueError):
     """A migration is refused, or its directory is none; the message has the reason.
 

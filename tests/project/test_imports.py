@@ -17,7 +17,7 @@ RESOLVER = "the resolver"
 """The room of the modules that lie beside `resolver` itself."""
 FACADE = "idmerge"
 """The room of the package's ``__init__``: the public names."""
-ADD_ONS = {"stitching", "profiles", "questions", "doctor", "migration", "spark", "client"}
+ADD_ONS = {"stitching", "profiles", "questions", "doctor", "migration", "sinks", "spark", "client"}
 BELOW_ADD_ONS = {RESOLVER, "journal", "files"}
 
 MAY_IMPORT = {
@@ -30,7 +30,7 @@ MAY_IMPORT = {
     **dict.fromkeys(("doctor", "questions", "migration"), BELOW_ADD_ONS | {"pages"}),
     "client": {RESOLVER},
     "reporting": BELOW_ADD_ONS | {"stitching", "questions", "doctor", "pages"},
-    "server": BELOW_ADD_ONS | {"profiles", "pages"},
+    "server": BELOW_ADD_ONS | {"profiles", "pages", "sinks"},
     FACADE: BELOW_ADD_ONS | ADD_ONS | {"reporting", "testing"},
     "_benchmark": {RESOLVER, "files", "testing", FACADE},
     "cli": BELOW_ADD_ONS | ADD_ONS | {"reporting", "server", FACADE, "pages", "testing", "_benchmark"},

@@ -18,7 +18,7 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 
-ADD_ONS = ("doctor", "questions", "profiles", "stitching", "migration", "spark", "reporting")
+ADD_ONS = ("doctor", "questions", "profiles", "stitching", "migration", "sinks", "spark", "reporting")
 USED = {"idmerge", "idmerge._formatting", "idmerge._naming", "idmerge.testing"}
 USED |= {f"idmerge.{name}" for name in ("canonical", "doctor", "errors", "policy", "questions")}
 USED |= {f"idmerge.files{name}" for name in ("", ".arrow", ".csvtext", ".judging", ".rereadable", ".sources")}
@@ -26,6 +26,8 @@ USED |= {f"idmerge.journal{name}" for name in ("", ".batch", ".protocol", ".veri
 USED |= {
     "idmerge.profiles",
     "idmerge.profiles.store",
+    "idmerge.sinks",
+    "idmerge.sinks.following",
     "idmerge.questions.cohorts",
     "idmerge.reporting",
     "idmerge.stitching.writing",

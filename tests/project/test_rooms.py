@@ -20,6 +20,7 @@ ROOMS = {
     "doctor",
     "migration",
     "reporting",
+    "sinks",
     "spark",
     "client",
     "server",

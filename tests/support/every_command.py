@@ -11,6 +11,7 @@ from idmerge.cli.completion import FileName
 from idmerge.cli.group import commands
 
 VALID = {
+    "TARGET": "ndjson:copy",
     "FILE...": "e.ndjson",
     "UPDATES...": "u.ndjson",
     "EVENTS...": "e.ndjson",

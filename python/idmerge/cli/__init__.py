@@ -1,10 +1,10 @@
 """The command line.
 
 On files: ``resolve``, ``stitch``, ``report``, ``show``, ``doctor``, ``profiles``, ``ask``,
-``init``, ``migrate``. On a journal: ``journal``, ``mapping``, ``changes``, ``why``, ``verify``,
-``retract``, ``keep-apart``, ``forget``, ``compact``, and ``show`` and ``doctor`` again. A server:
-``serve``; its pages without one: ``inspect``. To try things: ``generate``, ``bench``. Each has a
-module in `commands`; beside it stands what they share.
+``init``, ``migrate``. On a journal: ``journal``, ``mapping``, ``changes``, ``sink``, ``why``,
+``verify``, ``retract``, ``keep-apart``, ``forget``, ``compact``, and ``show`` and ``doctor`` again.
+A server: ``serve``; its pages without one: ``inspect``. To try things: ``generate``, ``bench``.
+Each has a module in `commands`; beside it stands what they share.
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 a file or an
 ID stood in the way, 2 the call was wrong, 130, 143 and 129 ended by Ctrl-C, SIGTERM and SIGHUP.

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 GROUPS = {
     "Events": ("resolve", "stitch", "report", "ask", "doctor", "profiles", "init", "migrate"),
     "Clusters": ("show", "why"),
-    "Journals": ("journal", "mapping", "changes", "verify", "retract", "keep-apart", "forget", "compact"),
+    "Journals": (
+        "journal",
+        "mapping",
+        "changes",
+        "sink",
+        "verify",
+        "retract",
+        "keep-apart",
+        "forget",
+        "compact",
+    ),
     "Servers": ("serve", "inspect"),
     "To try": ("generate", "bench"),
 }

@@ -136,7 +136,7 @@ class PostgresJournal:
     """
 
     def __init__(self, url: str, *, create: bool, read_only: bool) -> None:
-        self._parameters = _parameters(url)
+        self._parameters = parameters_of(url)
         self.name = named(url)
         self.checkpoint: Path | None = None
         self._process = os.getpid()
@@ -489,7 +489,7 @@ class PostgresJournal:
             self._let_go(self._connection)
 
 
-def _parameters(url: str) -> dict[str, Any]:
+def parameters_of(url: str, what: str = "the journal's URL") -> dict[str, Any]:
     """Return what ``url`` states; no message shows it, for a password may be in any part of it.
 
     Raises:
@@ -501,7 +501,7 @@ def _parameters(url: str) -> dict[str, Any]:
         stated = conninfo_to_dict(f"{scheme.lower()}://{rest}")  # libpq knows no other.
     if stated is None or _is_misread(stated):
         raise JournalError(
-            "the journal's URL is not postgresql://user:password@host:port/database?option=value; "
+            f"{what} is not postgresql://user:password@host:port/database?option=value; "
             "in a name or a password, what is no letter or digit must be percent-encoded"
         )
     stated["client_encoding"] = "utf8"

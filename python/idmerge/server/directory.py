@@ -7,6 +7,7 @@
     DIR/events/                       its sealed events
     DIR/profiles/, DIR/groups/        its profiles of people and of groups
     DIR/projects/NAME/                the same of each other one
+    DIR/sinks/NAME/                   what the target of a sink cannot keep
 
 A setting is called as the command line's option: ``max-cluster-size = 500``, or ``"none"`` for no
 limit. No message shows a token or a secret.
@@ -26,7 +27,6 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from idmerge._formatting import did_you_mean
 from idmerge._naming import check_local, named
 from idmerge.canonical import STRATEGIES, Strategy
 from idmerge.errors import PolicyError, SettingError
@@ -35,6 +35,8 @@ from idmerge.files.exchanging import rename_to_free
 from idmerge.files.syncing import sync_directory
 from idmerge.policy import PRESETS, Policy
 from idmerge.profiles import MergeProfiles
+from idmerge.server.keys import check_known
+from idmerge.server.sinksettings import SinkSettings, sinks_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,6 +130,8 @@ class Directory:
     """Accounts that may read the metrics of all projects, each as ``user:secret``."""
     routes: Mapping[str, str] = field(default_factory=dict)
     """Further paths at which clients write, each with the route that it stands for."""
+    sinks: tuple[SinkSettings, ...] = ()
+    """Where the mappings of projects are delivered."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:
@@ -258,7 +262,7 @@ def _read(settings: Path) -> dict[str, Any]:
         raise SettingError(f"{name}: the text is no UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{name}: the text is no TOML: {error}") from None
-    _check_known(name, stated, ("project", "monitors", "routes"))
+    check_known(name, stated, ("project", "monitors", "routes", "sink"))
     given = stated.get("project")
     if not isinstance(given, list) or not given:
         raise SettingError(f"{name}: a project is expected, which begins with a line [[project]]")
@@ -271,6 +275,9 @@ def _read(settings: Path) -> dict[str, Any]:
         "projects": projects,
         "monitors": _accounts(name, stated.get("monitors", []), "monitors"),
         "routes": _routes(name, stated.get("routes", {})),
+        "sinks": sinks_of(
+            name, stated.get("sink", []), [one.name for one in projects], settings.parent, _NAME
+        ),
     }
 
 
@@ -287,17 +294,10 @@ def _routes(name: str, stated: object) -> dict[str, str]:
     return stated
 
 
-def _check_known(place: str, stated: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in stated:
-        if key not in known:
-            meant = did_you_mean(key, known) or f" Known are {', '.join(known)}."
-            raise SettingError(f"{place}: there is no key {key!r}.{meant}")
-
-
 def _project(place: str, stated: object, directory: Path, *, is_first: bool) -> Project:
     if not isinstance(stated, dict):
         raise SettingError(f"{place}: keys are expected, below a line [[project]]")
-    _check_known(place, stated, _NAMES)
+    check_known(place, stated, _NAMES)
     name = stated.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingError(

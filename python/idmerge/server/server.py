@@ -11,6 +11,7 @@ from idmerge._naming import named
 from idmerge.errors import BusyError
 from idmerge.server import acts
 from idmerge.server.counts import Counts
+from idmerge.server.deliveries import Deliveries
 from idmerge.server.directory import Directory
 from idmerge.server.log.log import Log
 from idmerge.server.pipeline import Pipeline
@@ -24,7 +25,7 @@ from idmerge.server.writing.rates import Rates
 if TYPE_CHECKING:
     import asyncio
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -52,6 +53,7 @@ class Server:
     Args:
         path: Its directory; a new one gets a project.
         seal_after: Seconds after which events of the log are sealed, however few they are.
+        on_failure: Called with a line where a sink fails, by the thread of that sink.
 
     Raises:
         SettingError: Its settings cannot be used.
@@ -77,8 +79,8 @@ class Server:
         ana
         [Renamed(distinct_id='crm-17', old='ana', new='crm-17')]
         2
-        >>> server.directory.projects[0].name
-        'main'
+        >>> server.directory.projects[0].name, server.failing_sinks
+        ('main', [])
     """
 
     directory: Directory
@@ -94,7 +96,13 @@ class Server:
     sessions: Sessions
     """The sessions of queries of profiles."""
 
-    def __init__(self, path: str | os.PathLike[str], *, seal_after: float = SEAL_AFTER) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        seal_after: float = SEAL_AFTER,
+        on_failure: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self.draining = False
         self.counts = Counts()
         self.sessions = Sessions()
@@ -103,6 +111,8 @@ class Server:
         self.routes = with_renamed(self.directory.routes, named(self.directory.settings))
         self._limits = {project.name: project.max_rate for project in self.projects if project.max_rate}
         self._rates = Rates(self._limits)
+        journals = {project.name: project.journal for project in self.projects}
+        self._deliveries = Deliveries(self.directory.sinks, journals, on_failure)
         self.pipeline = Pipeline(self.directory.projects)
         try:
             self.log = Log(self.directory.log, at_least=self.pipeline.place)
@@ -116,6 +126,7 @@ class Server:
             self.pipeline.close()
             raise
         self.store.start()
+        self._deliveries.start()
 
     @property
     def projects(self) -> Sequence[Project]:
@@ -241,7 +252,13 @@ class Server:
             resolvers={name: self.resolver(name) for name in projects},
             commits={name: self.pipeline.commits(name) for name in projects},
             with_unnamed=with_unnamed,
+            sinks=self._deliveries.states({name: self.resolver(name).position for name in projects}),
         )
+
+    @property
+    def failing_sinks(self) -> Sequence[str]:
+        """The names of the sinks whose last delivery failed."""
+        return self._deliveries.failing
 
     def problem(self) -> str | None:
         """Return the reason why the server is not healthy, in one line without secrets, or None."""
@@ -258,6 +275,7 @@ class Server:
 
     def close(self) -> None:
         """Write what waits, and close the files; what is not applied stays in the log."""
+        self._deliveries.close()
         self.store.close()
         self.log.close()
         self.pipeline.close()

@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 import click
 
 from idmerge._naming import named
-from idmerge.cli.messages import give, labelled, print_lines, tell, tell_note
+from idmerge.cli.messages import give, is_quiet, labelled, print_lines, tell, tell_note
 from idmerge.cli.options import is_given
 from idmerge.cli.progress import working
 from idmerge.cli.sections import command
 from idmerge.errors import LogError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from idmerge.server.server import Server
 
 _PYTHON_URLS = (("events", "track"), ("people", "engage"), ("groups", "groups"), ("import", "import"))
@@ -85,7 +87,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
     url = serving.url_of(listener)
     with listener, ExitStack() as stack:
         with working("opening"):
-            server = stack.enter_context(Opened(directory, seal_after=seal_after))
+            server = stack.enter_context(Opened(directory, seal_after=seal_after, on_failure=_warner()))
         _tell_state(server, url)
         is_applied = serving.serve(
             server,
@@ -101,6 +103,12 @@ def serve(  # noqa: PLR0913 - click hands over each option
             f"{lag.bytes:,} bytes of the log were not applied within {grace:g} seconds{why}; they are on "
             "disk, and the next start applies them"
         )
+
+
+def _warner() -> Callable[[str], None]:
+    """Return what prints a warning from any thread, which does not see the command's options."""
+    quiet = is_quiet()
+    return lambda text: None if quiet else tell(text, "warning")
 
 
 def _tell_url(directory: str, url: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from idmerge.server.counts import Counts, Durations
     from idmerge.server.log.log import Log
     from idmerge.server.pipeline import Lag
+    from idmerge.sinks.following import State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "idmerge_"
@@ -43,11 +44,18 @@ class Observed(NamedTuple):
     """The commits of their journals since the start."""
     with_unnamed: bool
     """Whether items may be seen that name no project of this server."""
+    sinks: Mapping[str, tuple[str, State]]
+    """The project of each sink that may be seen, and how far it has come, by the sink's name."""
 
 
 def metrics(observed: Observed) -> bytes:
     """Return what is observed as text, each number with its name and its meaning."""
-    parts = (*_of_server(observed), *_of_projects(observed), *_of_process(observed.counts))
+    parts = (
+        *_of_server(observed),
+        *_of_projects(observed),
+        *_of_sinks(observed.sinks),
+        *_of_process(observed.counts),
+    )
     return "".join(parts).encode()
 
 
@@ -95,6 +103,26 @@ def _of_projects(observed: Observed) -> Iterator[str]:
         yield _family(metric, "gauge", meaning, _by_project(values))
     meaning = "Commits to the journal since the start."
     yield _family("journal_commits_total", "counter", meaning, _by_project(observed.commits))
+
+
+def _of_sinks(sinks: Mapping[str, tuple[str, State]]) -> Iterator[str]:
+    for metric, kind, meaning, field in (
+        (
+            "position",
+            "gauge",
+            "The position of the journal as of which a sink is; -1 if unknown.",
+            "position",
+        ),
+        ("lag_positions", "gauge", "Positions of the journal that a sink lacks.", "behind"),
+        ("lag_seconds", "gauge", "Seconds since a sink was level with its journal.", "seconds"),
+        ("deliveries_total", "counter", "Deliveries to a sink that wrote something.", "deliveries"),
+        ("failures_total", "counter", "Deliveries to a sink that failed.", "failures"),
+    ):
+        samples = [
+            ({"project": project, "sink": name}, getattr(state, field))
+            for name, (project, state) in sinks.items()
+        ]
+        yield _family(f"sink_{metric}", kind, meaning, samples)
 
 
 def _of_process(counts: Counts) -> Iterator[str]:

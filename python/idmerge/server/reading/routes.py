@@ -67,6 +67,10 @@ class State(Protocol):
         """Accounts that may read the metrics of all projects, each as ``user:secret``."""
 
     @property
+    def failing_sinks(self) -> Sequence[str]:
+        """The names of the sinks whose last delivery failed."""
+
+    @property
     def counts(self) -> Counts:
         """What was answered since the start."""
 
@@ -273,4 +277,6 @@ def _health(state: State) -> Answer:
     }
     if problem is not None:
         content["reason"] = problem
+    if state.failing_sinks:
+        content["failing_sinks"] = list(state.failing_sinks)
     return answers.in_json(content, 200 if problem is None else 503)

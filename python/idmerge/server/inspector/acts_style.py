@@ -22,6 +22,8 @@ ACTS_STYLE = """
   border-radius: .6rem; padding: 1rem 1.2rem; margin-top: 1.2rem }
 .inspector .confirm p:first-child { margin-top: 0 }
 .inspector .confirm.final { border-left: .3rem solid var(--error) }
+.inspector #changes td .id { min-width: 0 }
+.inspector #changes th { white-space: normal }
 .inspector .then { white-space: nowrap }
 .inspector .then .id { white-space: normal }
 .inspector .lead { max-width: 46rem; overflow-wrap: anywhere }

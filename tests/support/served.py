@@ -17,7 +17,7 @@ from idmerge.server import app as app_module
 from idmerge.server.log.records import Record
 
 
-def keeping(server: Any, _routes: object = None) -> Any:
+def keeping(server: Any, _routes: object = None, **_: object) -> Any:
     """Return an application: what is posted is kept as one record, and answered when it is."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:

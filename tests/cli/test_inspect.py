@@ -226,6 +226,7 @@ def test_a_journal_is_changed_and_is_only_read_while_it_has_a_writer(tmp_path: P
         assert (found["read_only"], found["notes"]) == (True, [])
         visitor.enter()
         assert visitor.send("/", "/inspect/apart", a="ana", b="dan")[0] == 403
+        assert visitor.ask("/inspect/undo?position=0")[0] == 403
 
 
 def test_a_directory_is_shown_while_its_server_runs(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from idmerge.server.inspector.acting import (
     known_statements,
     positions_of,
 )
-from idmerge.server.inspector.frame import framed, see_other
+from idmerge.server.inspector.frame import failure, framed, see_other
 from idmerge.server.inspector.markup import changing_form, id_link, id_text, link, section, table, url
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class _Act(NamedTuple):
 
 def page(visit: Visit) -> Answer:
     """Return what it would change to take back what stands at ``position``."""
+    if not visit.subject.is_changeable:
+        return failure(visit, 403, "this is only read, and so nothing can be taken back, nor tried")
     act = _act(visit, visit.query)
     try:
         effect = retraction(visit.subject.resolver(), act.positions)

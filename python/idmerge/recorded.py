@@ -8,7 +8,7 @@ from idmerge._steps import EVIDENCE, KEEP_APART, kind_of
 from idmerge.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from idmerge.events import Kind, Source
@@ -64,6 +64,33 @@ def recorded(links: Iterable[CoreLink], time: Callable[[int], datetime | None]) 
         for code, first, second, position, outcome in links
         for kind, source in (kind_of(code),)
     ]
+
+
+class JudgedBatch(NamedTuple):
+    """A batch of a journal: how many links it has, and some of them.
+
+    Examples:
+        >>> from idmerge import DurableResolver
+        >>> with DurableResolver.open(":memory:") as r:
+        ...     _ = r.merge("ana", "crm-17"), r.merge("ana", "ana"), r.commit()
+        ...     [batch] = r.judged_links(0, most=1)
+        >>> batch.number, batch.end_position, batch.outcomes
+        (0, 2, {<Outcome.MERGED: 0>: 1, <Outcome.SAME_IDS: 2>: 1})
+        >>> [(link.position, link.outcome.name) for link in batch.links]
+        [(1, 'SAME_IDS')]
+    """
+
+    number: int
+    """Its place, counted from 0."""
+    time: datetime | None
+    """The time of its commit, by the writer's clock; None if there is nothing in it."""
+    end_position: int
+    """The position behind its last link or act."""
+    outcomes: Mapping[Outcome, int]
+    """The number of its links by the outcome that they had when they came."""
+    links: Sequence[RecordedLink]
+    """The last of its links, with these outcomes. An operand is None if it was refused as an ID, or
+    was forgotten."""
 
 
 class Statement(NamedTuple):

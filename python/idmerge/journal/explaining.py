@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from idmerge._steps import states_link
 from idmerge.errors import PositionError, SealedError
 from idmerge.journal.committing import CommittingResolver
 from idmerge.journal.cursor import Cursor, MappingUpdate
 from idmerge.journal.forks import check_process
 from idmerge.journal.protocol import MEMORY
-from idmerge.recorded import RecordedLink, Statement, recorded, stated
+from idmerge.outcome import Outcome
+from idmerge.recorded import JudgedBatch, RecordedLink, Statement, recorded, stated
 
 if TYPE_CHECKING:
     from idmerge import _core
@@ -182,6 +185,70 @@ class ExplainingResolver(CommittingResolver):
             self._check_open()
             found = self._statements(a, a if b is None else b, self._blocks())
             return stated(found, self._times.of)
+
+    @property
+    def batch_count(self) -> int:
+        """The number of batches that are read or committed.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.commit()
+            ...     print(r.batch_count)
+            1
+        """
+        return 0 if self._batch is None else self._batch.number + 1
+
+    def judged_links(
+        self, start: int, end: int | None = None, *, most: int, rejected: bool = False
+    ) -> list[JudgedBatch]:
+        """Return the links of some batches of the journal, as they were judged when they came.
+
+        What a later retraction has changed of an outcome is not there, nor is what was taken back
+        left out: `explain`, `why_not` and `statements` have what holds now, and take as long as to
+        judge the whole journal again.
+
+        Args:
+            start: The number of the first batch.
+            end: The number behind the last one; without it that of all.
+            most: The most links of each batch that are returned, the last ones.
+            rejected: Only return rejected ones; all are counted.
+
+        Examples:
+            >>> from idmerge import DurableResolver
+            >>> with DurableResolver.open(":memory:") as r:
+            ...     _ = r.merge("ana", "crm-17"), r.merge("ana", "null"), r.commit()
+            ...     _ = r.merge("ana", "ben"), r.commit()
+            ...     for batch in r.judged_links(0, most=10):
+            ...         print(batch.number, [link.second for link in batch.links])
+            0 ['crm-17', None]
+            1 ['ben']
+        """
+        with self._guard:
+            self._check_open()
+            self._settle_if_possible()
+            behind = self.batch_count if end is None else min(end, self.batch_count)
+            blocks = self._journal.blocks(start, behind) if start < behind else []
+            ends = [self._times.end_of(number) for number in range(start - 1, behind)] if blocks else []
+        found = []
+        for number, block in enumerate(blocks, start):
+            position, end_position = ends[number - start], ends[number - start + 1]
+            steps = self._recorded_links(block, position) if block else []
+            links = [link for link in steps if states_link(link[0])]
+            kept = [link for link in links if not (rejected and Outcome(link[4]).accepted)]
+            found.append(
+                JudgedBatch(
+                    number,
+                    self._times.of(position) if end_position > position else None,
+                    end_position,
+                    {
+                        Outcome(code): count
+                        for code, count in sorted(Counter(link[4] for link in links).items())
+                    },
+                    recorded(kept[-most:], self._times.of),
+                )
+            )
+        return found
 
 
 def _moment(batch: Batch) -> tuple[int, int, int]:

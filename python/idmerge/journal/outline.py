@@ -34,6 +34,10 @@ class Times:
             if len(column) == number:
                 column.append(value)
 
+    def end_of(self, number: int) -> int:
+        """Return the position behind the batch ``number``; 0 for the one before the first."""
+        return self._ends[number] if number >= 0 else 0
+
     def of(self, position: int) -> datetime | None:
         """Return when a position was committed, or None if it was not."""
         number = bisect_right(self._ends, position)

@@ -10,5 +10,6 @@ here imports them. matplotlib and scipy are extras, loaded only when a figure is
 - ``bars``: a bar chart with several bars a row
 - ``graph``: IDs and links of clusters as the nodes and edges of a diagram
 - ``layout``: positions of nodes (``stress``), curves of edges and places of ``labels``
+- ``rules``: a sentence for each outcome that rejects a link
 - ``diagram``: a graph as SVG; ``clusters``: the same as a page, with a table of the links
 """

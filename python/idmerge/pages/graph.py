@@ -113,7 +113,7 @@ def graph_of(
 
     The IDs in ``requested`` are marked, and of a large cluster the IDs nearest to them are drawn.
     """
-    roles = _roles([link for cluster in clusters for link in cluster.links], rejected)
+    roles = roles_of([link for cluster in clusters for link in cluster.links], rejected)
     chosen = frozenset(link.position for link in chain)
     nodes: list[Node] = []
     places: dict[tuple[int, str | None], int] = {}
@@ -166,7 +166,8 @@ def role_of(text: str, roles: Mapping[str | None, Role]) -> Role:
     return roles.get(text) or (Role.ANONYMOUS if _LOOKS_ANONYMOUS.fullmatch(text) else Role.OTHER)
 
 
-def _roles(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> dict[str | None, Role]:
+def roles_of(built: Iterable[RecordedLink], rejected: Iterable[RecordedLink]) -> dict[str | None, Role]:
+    """Return the roles that links give to IDs, those that built clusters and those rejected."""
     identified, anonymous, aliases = set(), set(), set()
     for link in [*built, *rejected]:
         if link.kind in {Kind.IDENTIFY, Kind.ASSOCIATION}:

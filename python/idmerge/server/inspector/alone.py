@@ -15,6 +15,7 @@ from idmerge.errors import JournalError, SealedError, UnknownIdError
 from idmerge.journal import DurableResolver
 from idmerge.server import acts
 from idmerge.server.acts import retracting
+from idmerge.server.inspector.overview import Overview
 from idmerge.server.inspector.subject import Subject
 from idmerge.server.people.directory import profiles_of
 from idmerge.server.store.following import events_at
@@ -65,6 +66,7 @@ class JournalAlone(Subject):
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self._path, self._read_only = path, read_only
+        self._overview = Overview(self.timezone)
         self._lock = threading.RLock()
         self._resolver = self._opened()
 
@@ -85,6 +87,11 @@ class JournalAlone(Subject):
     def is_changeable(self) -> bool:
         """Whether it can be changed here."""
         return not self._read_only
+
+    @property
+    def overview(self) -> Overview:
+        """What the journal has seen, as far as it was read."""
+        return self._overview
 
     def resolver(self) -> DurableResolver:
         """Return the resolver, as of now."""
@@ -129,6 +136,7 @@ class JournalAlone(Subject):
             except UnknownIdError:
                 was_known = False
             self._resolver.compact()
+            self._overview.drop(distinct_id)
             return Forgotten(was_known, events=0, is_wiped=True)
 
     def _changed(self, change: Callable[[DurableResolver], T]) -> T:
@@ -163,8 +171,8 @@ class DirectoryAlone(JournalAlone):
     """
 
     def __init__(self, project: Project, log: Path) -> None:
+        self._project, self._log = project, log  # Whose time zone the overview has.
         super().__init__(str(project.journal), read_only=True)
-        self._project, self._log = project, log
         self._profiles: tuple[object, Profiles] | None = None
 
     @property

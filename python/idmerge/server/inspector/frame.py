@@ -56,7 +56,9 @@ def framed(
 
 def plain(title: str, main: Iterable[str], *, status: int = 200) -> Answer:
     """Return a page to someone who has not signed in."""
-    return _answer(title, (f'<p class="brand">{_BRAND}</p>', *_main(title, None, main)), status)
+    return _answer(
+        title, (f'<header><p class="brand">{_BRAND}</p></header>', *_main(title, None, main)), status
+    )
 
 
 def see_other(target: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
@@ -80,7 +82,7 @@ def _answer(title: str, body: Iterable[str], status: int) -> Answer:
 
 
 def _header(visit: Visit) -> Iterator[str]:
-    yield '<div class="bar"><div class="within">'
+    yield '<header class="bar"><div class="within">'
     yield f'<a class="brand" href="/">{_BRAND} <b><bdi>{escape(visit.subject.name)}</bdi></b></a>'
     yield '<nav aria-label="Pages"><ul>'
     for label, page in NAVIGATION:
@@ -98,7 +100,7 @@ def _header(visit: Visit) -> Iterator[str]:
     yield "<button>Find</button></form>"
     button = '<button class="quiet">Sign out</button>'
     yield from changing_form(visit, "sign-out", [button])
-    yield "</div></div>"
+    yield "</div></header>"
 
 
 def _main(title: str, heading: str | None, main: Iterable[str]) -> Iterator[str]:

@@ -100,7 +100,7 @@ def table(
     A caption is for who cannot see what stands around the table.
     """
     label = escape(caption)
-    yield f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
+    yield f'<div class="scroll" role="group" aria-label="{label}" tabindex="0">'
     yield f'<table class="{kind}"><caption>{label}</caption>'
     yield "<thead>" + row(f'<th scope="col">{escape(heading)}</th>' for heading in headings) + "</thead>"
     yield "<tbody>"

@@ -10,7 +10,7 @@ from idmerge.errors import BusyError, IdmergeError, JournalError, LogError, Seal
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
 from idmerge.server.http.credentials import is_same
-from idmerge.server.inspector import apart, forgetting, person, start, undo, why
+from idmerge.server.inspector import apart, forgetting, live, person, picture, start, undo, why
 from idmerge.server.inspector.assets import asset
 from idmerge.server.inspector.doors import Doors, has_token, is_from_here
 from idmerge.server.inspector.frame import failure, plain, see_other
@@ -42,6 +42,8 @@ PAGES: Mapping[str, Page] = {
     "undo": Page(undo.page, undo.done),
     "apart": Page(apart.page, apart.done),
     "forget": Page(forgetting.page, forgetting.done),
+    "picture": Page(picture.page),
+    "live": Page(live.page),
 }
 """The pages by their names, as `url` takes them."""
 SIGN_IN, SIGN_OUT, OPEN = "inspect/sign-in", "inspect/sign-out", "inspect/open"

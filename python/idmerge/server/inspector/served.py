@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from idmerge.server.inspector.doors import Door
+from idmerge.server.inspector.overview import Overview
 from idmerge.server.inspector.routing import Inspector
 from idmerge.server.inspector.subject import Subject
 
@@ -59,6 +60,7 @@ class ServedProject(Subject):
 
     def __init__(self, host: Host, project: Project) -> None:
         self._host, self._project = host, project
+        self._overview = Overview(project.timezone)
 
     @property
     def name(self) -> str:
@@ -74,6 +76,11 @@ class ServedProject(Subject):
     def is_changeable(self) -> bool:
         """Whether it can be changed here: always."""
         return True
+
+    @property
+    def overview(self) -> Overview:
+        """What its journal has seen, as far as it was read."""
+        return self._overview
 
     def resolver(self) -> DurableResolver:
         """Return its resolver, for one question."""
@@ -101,4 +108,6 @@ class ServedProject(Subject):
 
     def forget(self, distinct_id: str) -> Forgotten:
         """Forget an ID, for good."""
-        return self._host.forget(self.name, distinct_id)
+        done = self._host.forget(self.name, distinct_id)
+        self._overview.drop(distinct_id)
+        return done

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
     from idmerge.server.acts import Effect
+    from idmerge.server.inspector.overview import Overview
     from idmerge.server.reading.exporting import Stored
     from idmerge.server.store.forgetting import Forgotten
 
@@ -29,6 +30,10 @@ class Subject(Protocol):
     @property
     def is_changeable(self) -> bool:
         """Whether links can be taken back, IDs kept apart and forgotten here."""
+
+    @property
+    def overview(self) -> Overview:
+        """What the journal has seen, as far as it was read."""
 
     def resolver(self) -> DurableResolver:
         """Return the resolver, for one question."""

@@ -122,20 +122,41 @@ class SealedFile:
 
     def of(self, hashes: NDArray[np.uint64], wanted: pa.Array[Any]) -> Iterator[pa.Table]:
         """Yield the events that were sent under some IDs, given these as hashes and as a column."""
+        for table in self._of(hashes, wanted, None):
+            yield table.drop_columns(["row"])
+
+    def _of(
+        self, hashes: NDArray[np.uint64], wanted: pa.Array[Any], columns: list[str] | None
+    ) -> Iterator[pa.Table]:
         ranges = indexes.ranges_of(self.index, hashes)
         groups = sorted(
             {group for first, end in ranges for group in range(first // self._group, -(-end // self._group))}
         )
         for start in range(0, len(groups), GROUPS_AT_ONCE):
             some = groups[start : start + GROUPS_AT_ONCE]
-            table = self._read(some)
+            table = self._read(some, columns)
             rows = np.concatenate([np.arange(self._group) + group * self._group for group in some])
             firsts = np.array([first for first, _ in ranges])
             ends = np.array([end for _, end in ranges])
             rows = rows[: len(table)]  # The last group of the file may be shorter, and it is the last.
             is_within = rows < ends[np.searchsorted(firsts, rows, "right") - 1]
+            table = table.append_column("row", pa.array(rows))
             found = table.filter(pa.array(is_within & (rows >= firsts[0])))
             yield found.filter(pc.is_in(found.column("distinct_id"), wanted))
+
+    def rows_of(
+        self, hashes: NDArray[np.uint64], wanted: pa.Array[Any], columns: list[str]
+    ) -> Iterator[pa.Table]:
+        """Yield some columns of what `of` yields, and the row of each event as ``row``."""
+        yield from self._of(hashes, wanted, [*dict.fromkeys((*columns, "distinct_id"))])
+
+    def at(self, rows: NDArray[np.int64]) -> pa.Table:
+        """Return the events in some rows, which ascend."""
+        tables = [SCHEMA.empty_table()]
+        for group in np.unique(rows // self._group).tolist():
+            within = rows[rows // self._group == group] - group * self._group
+            tables.append(self._read([group]).take(pa.array(within)))
+        return pa.concat_tables(tables)
 
     def _read(self, groups: Iterable[int], columns: list[str] | None = None) -> pa.Table:
         file = pq.ParquetFile(self._source, metadata=self._metadata, page_checksum_verification=True)

@@ -112,6 +112,10 @@ journal *ARGS:
 server *ARGS:
     python -m benches.reports.server {{ARGS}}
 
+# The inspector's page of a person with 500 IDs and 100,000 events
+inspector *ARGS:
+    python -m benches.reports.inspector {{ARGS}}
+
 # The feed of one person among 5 million events of a server, against a scan
 feed *ARGS:
     python -m benches.reports.feed {{ARGS}}

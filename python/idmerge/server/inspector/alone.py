@@ -102,6 +102,7 @@ class JournalAlone(Subject):
                 except (JournalError, SealedError):  # It was written anew meanwhile, or is damaged.
                     self._resolver.close()
                     self._resolver = self._opened()
+                    self._overview = Overview(self.timezone)  # It may name IDs that are forgotten.
             return self._resolver
 
     @contextmanager

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -307,3 +308,31 @@ def test_a_damaged_journal_is_an_error(tmp_path: Path) -> None:
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
     path.write_bytes(content)
     assert "ids.idmerge" in error_of("inspect", path)
+
+
+def checked(visitor: Visitor) -> str:
+    """Return the page of a check-up that has come to its end."""
+    deadline = time.monotonic() + PATIENCE
+    while "Being made since" in (page := visitor.ask("/inspect/check-up")[1]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return page
+
+
+def test_the_check_up_is_that_of_the_doctor(tmp_path: Path) -> None:
+    findings = json.loads(run("doctor", SHOP, "--json").stdout)["findings"]
+    # Events that come twice are in a directory once.
+    found = [one["title"] for one in findings if one["code"] != "duplicate-events"]
+    assert len(found) > 3
+    with inspecting(SHOP) as (visitor, _):
+        visitor.enter()
+        page = unescape(checked(visitor))
+        assert [title for title in found if f"<h3>{title}</h3>" not in page] == []
+        assert found[0] in unescape(visitor.ask("/")[1])
+    journal = tmp_path / "ids.idmerge"
+    run("resolve", SHOP, "--journal", journal)
+    found = [finding["title"] for finding in json.loads(run("doctor", journal, "--json").stdout)["findings"]]
+    with inspecting(journal) as (visitor, _):
+        visitor.enter()
+        page = unescape(checked(visitor))
+        assert [title for title in found if f"<h3>{title}</h3>" not in page] == []

@@ -34,8 +34,11 @@ USED |= {
 }
 USED |= {f"idmerge.server{name}" for name in ("", ".app", ".server", ".http", ".http.serving")}
 USED |= {"idmerge.server.directory", "idmerge.server.people.directory", "idmerge.server.store.following"}
-USED |= {f"idmerge.server.inspector.{name}" for name in ("alone", "doors", "routing", "served", "subject")}
-USED |= {"idmerge.server.loading", "idmerge.server.pages"}
+USED |= {
+    f"idmerge.server.inspector.{name}"
+    for name in ("alone", "doors", "examined", "routing", "served", "subject")
+}
+USED |= {"idmerge.server.loading", "idmerge.server.pages", "idmerge.doctor.page"}
 USED |= {f"idmerge.migration{name}" for name in ("", ".directory", ".splitting", ".text")}
 USED |= {
     "idmerge._benchmark.measuring",

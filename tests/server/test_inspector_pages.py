@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from idmerge.outcome import Outcome
 from idmerge.pages.rules import RULES
 from idmerge.server.inspector import activity, ids
+from idmerge.server.inspector.examined import CheckUp, Found
 from idmerge.server.inspector.feed import Range
 from idmerge.server.inspector.markup import hidden, url
 from idmerge.server.inspector.overview import MOST_REFUSED, Overview
@@ -386,3 +388,51 @@ def test_an_overview_goes_on_where_it_ended(server: Server) -> None:
     while not overview.read_on(resolver, seconds).is_whole:
         pass
     assert sum(sum(counts.values()) for counts in overview.read_on(resolver).days.values()) == 200
+
+
+def test_a_check_up_is_made_once_it_is_asked_for(server: Server) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def examine() -> Found:
+        begun.set()
+        assert go_on.wait(30)
+        return Found("<b>1 error</b>", [("error", "a <device> is shared")] * 7, ["<p>whole</p>"])
+
+    check_up = CheckUp(examine)
+    browser = Browser(inspector_of(server, {"main": check_up}.__getitem__))
+    browser.sign_in(server.projects[0].secret)
+    assert "Look for what is wrong" in browser.get("/").text
+    assert not begun.is_set()
+    assert "Being made since" in browser.get("/inspect/check-up").text
+    assert "One is being made" in browser.get("/").text
+    go_on.set()
+    assert check_up.wait(30)
+    shown = browser.get("/inspect/check-up")
+    assert_clean(shown.html)
+    assert "<p>whole</p>" in shown.html
+    assert "hx-trigger" not in shown.html
+    start = browser.get("/")
+    assert_clean(start.html)
+    assert (start.text.count("a <device> is shared"), "(2 more)" in start.text) == (5, True)
+    began = check_up.began
+    assert browser.get("/inspect/check-up?again=1").status == 303
+    assert check_up.began == began, "the last one has just ended"
+
+
+def test_a_check_up_that_fails_says_why(server: Server) -> None:
+    def examine() -> Found:
+        raise OSError("no room for <events>")
+
+    check_up = CheckUp(examine)
+    browser = Browser(inspector_of(server, {"main": check_up}.__getitem__))
+    browser.sign_in(server.projects[0].secret)
+    browser.get("/inspect/check-up")
+    assert check_up.wait(30)
+    shown = browser.get("/inspect/check-up")
+    assert_clean(shown.html)
+    assert "no room for <events>" in shown.text
+
+
+def test_without_the_doctor_no_page_names_a_check_up(browser: Browser) -> None:
+    assert "heck-up" not in browser.get("/").html
+    assert browser.get("/inspect/check-up").status == 404

@@ -19,6 +19,7 @@ import numpy as np
 from idmerge import Outcome, Policy
 from idmerge._formatting import counted
 from idmerge._naming import named
+from idmerge.cli.check_ups import check_up_of
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from idmerge.server.directory import Directory
+    from idmerge.server.inspector.examined import CheckUp
     from idmerge.server.inspector.subject import Subject
 
 GRACE_SECONDS = 2.0
@@ -67,6 +69,7 @@ class Shown(NamedTuple):
     """What was read, as keys of an object of --json."""
     host: Any
     """What serves it."""
+    check_up: CheckUp
 
 
 @command(
@@ -158,7 +161,7 @@ def inspect(  # noqa: PLR0913 - click hands over each option
                 kind="events", facts={**facts, "directory": into}
             )
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="idmerge-open-")) if opens else None
-        door = Door(AsProject(shown.subject.name, secrets.token_hex(16)), shown.subject)
+        door = Door(AsProject(shown.subject.name, secrets.token_hex(16)), shown.subject, shown.check_up)
         inspector = Inspector(
             [door],
             by_ticket="Open the link that <code>idmerge inspect</code> has printed. It lets in one browser; "
@@ -237,7 +240,7 @@ def _of_journal(stack: ExitStack, path: str, project: str | None, *, read_only: 
             subject = JournalAlone(path, read_only=True)  # Which raises too, if it is damaged.
             tell_note(f"{error}; it is only read")
     stack.callback(subject.close)
-    return Shown(subject, "journal", {**_NOTHING_READ, "directory": None}, Host())
+    return Shown(subject, "journal", {**_NOTHING_READ, "directory": None}, Host(), check_up_of(path))
 
 
 def _of_directory(stack: ExitStack, path: str, project: str | None, *, read_only: bool) -> Shown:
@@ -249,6 +252,7 @@ def _of_directory(stack: ExitStack, path: str, project: str | None, *, read_only
 
     found = project_of(path, project)
     facts = {**_NOTHING_READ, "directory": path}
+    check_up = check_up_of(path, found.name)
     with working(f"opening {named(path)}"):
         if not read_only:
             try:
@@ -256,10 +260,10 @@ def _of_directory(stack: ExitStack, path: str, project: str | None, *, read_only
             except (JournalError, LogError, PermissionError) as error:
                 tell_note(f"{error}; it is only read: a server that runs has these pages at its own /")
             else:
-                return Shown(ServedProject(server, found), "directory", facts, server)
+                return Shown(ServedProject(server, found), "directory", facts, server, check_up)
         subject = DirectoryAlone(found, Path(path) / "log")
     stack.callback(subject.close)
-    return Shown(subject, "directory", facts, Host())
+    return Shown(subject, "directory", facts, Host(), check_up)
 
 
 def _made(stack: ExitStack, into: str | None, policy: Policy, **rules: Any) -> Directory:

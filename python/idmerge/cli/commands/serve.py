@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from idmerge._naming import named
+from idmerge.cli.check_ups import check_up_of
 from idmerge.cli.messages import give, is_quiet, labelled, print_lines, tell, tell_note
 from idmerge.cli.options import is_given
 from idmerge.cli.progress import working
@@ -91,7 +93,7 @@ def serve(  # noqa: PLR0913 - click hands over each option
         _tell_state(server, url)
         is_applied = serving.serve(
             server,
-            App(server, server.routes, inspector=inspector_of(server)),
+            App(server, server.routes, inspector=inspector_of(server, partial(check_up_of, directory))),
             listener,
             grace=grace,
             on_started=lambda: _tell_url(directory, url),

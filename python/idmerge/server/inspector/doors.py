@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from idmerge.server.http.credentials import Project
     from idmerge.server.http.requests import Request
+    from idmerge.server.inspector.examined import CheckUp
     from idmerge.server.inspector.sessions import Sessions
     from idmerge.server.inspector.subject import Subject
 
@@ -28,6 +29,8 @@ class Door(NamedTuple):
 
     project: Project
     subject: Subject
+    check_up: CheckUp | None = None
+    """What the doctor finds in it; None if nobody asks it."""
 
 
 class Doors:
@@ -40,7 +43,7 @@ class Doors:
 
     def __init__(self, doors: Sequence[Door], sessions: Sessions) -> None:
         self._projects = [door.project for door in doors]
-        self._subjects = {door.project.name: door.subject for door in doors}
+        self._doors = {door.project.name: door for door in doors}
         self._sessions = sessions
         tokens = "\n".join(sorted(project.token for project in self._projects))
         # A cookie is of a host, whatever the port: two servers on one have two names.
@@ -50,7 +53,7 @@ class Doors:
         """Return the session of who asks, or one for a single request that has a key; else None."""
         key = self._key(request)
         found = self._sessions.of(key) if key is not None else None
-        if found is not None and found.project in self._subjects:
+        if found is not None and found.project in self._doors:
             return found
         credentials = request.credentials()
         if credentials is None or not self._sessions.may_try():
@@ -62,9 +65,9 @@ class Doors:
         token = self._sessions.token_of("\n".join(credentials))
         return Session(holder.project.name, holder.may_change, token)
 
-    def subject(self, session: Session) -> Subject:
-        """Return the subject that a session sees."""
-        return self._subjects[session.project]
+    def of(self, session: Session) -> Door:
+        """Return the door of the subject that a session sees."""
+        return self._doors[session.project]
 
     def sign_in(self, request: Request, key: str, wanted: str | None) -> str | None:
         """Begin a session with a key, a secret or ``user:secret``; return its cookie, or None.

@@ -33,8 +33,14 @@ HTMX_CONFIG = (
     '{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,'
     '"selfRequestsOnly":true,"allowScriptTags":false}'
 )
-NAVIGATION: Sequence[tuple[str, str]] = (("Start", ""), ("Live", "live"), ("Why", "why"))
-"""The pages that every page links to: their labels, and their names for `url`."""
+NAVIGATION: Sequence[tuple[str, str]] = (
+    ("Start", ""),
+    ("Live", "live"),
+    ("Why", "why"),
+    ("Check-up", "check-up"),
+)
+"""The pages that every page links to: their labels, and their names for `url`. The last one is
+there if the doctor is asked."""
 
 
 def framed(
@@ -85,7 +91,7 @@ def _header(visit: Visit) -> Iterator[str]:
     yield '<header class="bar"><div class="within">'
     yield f'<a class="brand" href="/">{_BRAND} <b><bdi>{escape(visit.subject.name)}</bdi></b></a>'
     yield '<nav aria-label="Pages"><ul>'
-    for label, page in NAVIGATION:
+    for label, page in NAVIGATION if visit.check_up is not None else NAVIGATION[:-1]:
         target = url(page)
         is_here = ' aria-current="page"' if target.strip("/") == visit.path else ""
         yield f'<li><a href="{escape(target)}"{is_here}>{escape(label)}</a></li>'

@@ -10,7 +10,7 @@ from idmerge.errors import BusyError, IdmergeError, JournalError, LogError, Seal
 from idmerge.server.http import answers
 from idmerge.server.http.answers import Answer
 from idmerge.server.http.credentials import is_same
-from idmerge.server.inspector import apart, forgetting, live, person, picture, start, undo, why
+from idmerge.server.inspector import apart, checkup, forgetting, live, person, picture, start, undo, why
 from idmerge.server.inspector.assets import asset
 from idmerge.server.inspector.doors import Doors, has_token, is_from_here
 from idmerge.server.inspector.frame import failure, plain, see_other
@@ -44,6 +44,7 @@ PAGES: Mapping[str, Page] = {
     "forget": Page(forgetting.page, forgetting.done),
     "picture": Page(picture.page),
     "live": Page(live.page),
+    checkup.NAME: Page(checkup.page),
 }
 """The pages by their names, as `url` takes them."""
 SIGN_IN, SIGN_OUT, OPEN = "inspect/sign-in", "inspect/sign-out", "inspect/open"
@@ -97,7 +98,8 @@ class Inspector:
         if session is None:
             return self._not_signed_in(request, route)
         form = fields_of(request.body) if request.method == "POST" else {}
-        visit = Visit(request, route, fields_of(request.query), form, self._doors.subject(session), session)
+        _, subject, check_up = self._doors.of(session)
+        visit = Visit(request, route, fields_of(request.query), form, subject, session, check_up)
         if request.method == "POST" and not (is_from_here(request) and has_token(form, session)):
             return failure(visit, 403, "the form is not of this session; load its page again, and send it")
         if route == SIGN_OUT and request.method == "POST":

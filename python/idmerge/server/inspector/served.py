@@ -10,13 +10,14 @@ from idmerge.server.inspector.routing import Inspector
 from idmerge.server.inspector.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from idmerge.journal import DurableResolver
     from idmerge.profiles import Profiles
     from idmerge.server.acts import Effect
     from idmerge.server.http.credentials import Project
+    from idmerge.server.inspector.examined import CheckUp
     from idmerge.server.store.forgetting import Forgotten
     from idmerge.server.store.sealing import Snapshot
 
@@ -50,9 +51,19 @@ class Host(Protocol):
         """Forget an ID of a project."""
 
 
-def inspector_of(host: Host) -> Inspector:
-    """Return the pages of all projects of a server."""
-    return Inspector([Door(project, ServedProject(host, project)) for project in host.projects])
+def inspector_of(host: Host, check_up: Callable[[str], CheckUp] | None = None) -> Inspector:
+    """Return the pages of all projects of a server.
+
+    Args:
+        host: The server.
+        check_up: Returns the check-ups of the project with a name; None for none.
+    """
+    return Inspector(
+        [
+            Door(project, ServedProject(host, project), None if check_up is None else check_up(project.name))
+            for project in host.projects
+        ]
+    )
 
 
 class ServedProject(Subject):

@@ -11,6 +11,7 @@ from idmerge.pages.bars import BarChart, Series
 from idmerge.pages.parts import Card, cards, pill, share_bar
 from idmerge.pages.rules import RULES
 from idmerge.pages.series import series_chart
+from idmerge.server.inspector.checkup import brief
 from idmerge.server.inspector.frame import framed
 from idmerge.server.inspector.markup import id_link, link, section, table, url
 
@@ -38,7 +39,13 @@ def page(visit: Visit) -> Answer:
     stats, largest = resolver.stats(), subject.overview.largest(resolver, LARGEST)
     seen = subject.overview.read_on(resolver)
     limit = resolver.policy.max_cluster_size
-    return framed(visit, "Who is who", _main(stats, largest, seen, resolver.position, limit))
+    main = _main(stats, largest, seen, resolver.position, limit)
+    return framed(visit, "Who is who", (*main, *_check_up(visit)))
+
+
+def _check_up(visit: Visit) -> Iterator[str]:
+    if visit.check_up is not None:
+        yield from section("Check-up", brief(visit.check_up), name="check-up")
 
 
 def _main(

@@ -55,6 +55,8 @@ INSPECTOR_STYLE = """
 .inspector table.list tr:last-child td { border-bottom: 0 }
 .inspector table.list td { font-size: .93rem }
 .inspector td .id { min-width: 9rem; display: inline-block }
+.inspector .titles { list-style: none; margin: .6rem 0; padding: 0 }
+.inspector .titles li { margin: .3rem 0 }
 .inspector .facts-list { display: flex; flex-wrap: wrap; gap: .6rem 2.2rem; margin: 0 0 1.2rem }
 .inspector .facts-list dt { color: var(--soft); font-size: .85rem }
 .inspector .facts-list dd { margin: 0; overflow-wrap: anywhere }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from idmerge.server.http.requests import Request
+    from idmerge.server.inspector.examined import CheckUp
     from idmerge.server.inspector.sessions import Session
     from idmerge.server.inspector.subject import Subject
 
@@ -39,6 +40,8 @@ class Visit(NamedTuple):
     """The fields of the form that was posted; none of a GET."""
     subject: Subject
     session: Session
+    check_up: CheckUp | None = None
+    """What the doctor finds in the subject; None if nobody asks it."""
 
     @property
     def may_change(self) -> bool:

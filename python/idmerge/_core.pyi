@@ -24,8 +24,8 @@ __all__ = [
     "EncodedFile", "EventReader", "Flat", "Flattener", "Items", "Partition", "ProfileUpdater", "Resolver",
     "RowReader", "Scan", "Scanner", "SentIds", "Spool", "Table", "Transcoder", "UnionFind", "UpdateRows",
     "WaitingEvents", "__version__", "_connected_components", "_utf8_of_ids", "float_text", "frame_front",
-    "frame_front_length", "frame_length", "frame_of_parts", "inflated_body", "stored_columns",
-    "waiting_events", "whole_frames",
+    "frame_front_length", "frame_length", "frame_of_parts", "inflated_body", "milliseconds_of",
+    "stored_columns", "waiting_events", "whole_frames",
 ]  # fmt: skip
 
 __version__: Final[str]
@@ -295,10 +295,20 @@ class Resolver:
         self, codes: bytes, first: IdColumn, second: IdColumn, first_row: int
     ) -> NDArray[np.uint8]: ...
     def _take_events(
-        self, reader: EventReader, events: Iterator[object], most: int, first_row: int
+        self,
+        reader: EventReader,
+        events: Iterator[object],
+        most: int,
+        first_row: int,
+        origin: tuple[str, int | Sequence[int]] | None = None,
     ) -> tuple[tuple[NDArray[np.uint8], NDArray[np.int64]], int, BaseException | None]: ...
     def _take_body(
-        self, reader: EventReader, body: bytes, kind: str | None, most: int
+        self,
+        reader: EventReader,
+        body: bytes,
+        kind: str | None,
+        most: int,
+        origin: tuple[str, int | Sequence[int]] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _take_scan(
         self,
@@ -310,6 +320,8 @@ class Resolver:
         first_row: int = 0,
         *,
         follows: bool = False,
+        origin: tuple[str, int] | None = None,
+        times: Sequence[int | None] = ...,
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
     def _follow_scan(
         self,
@@ -333,6 +345,14 @@ class Resolver:
     ) -> tuple[bytes, bytes, int, int, int, list[tuple[int, int]]]: ...
     def _pending_count(self) -> int: ...
     def _written(self, batch: int, steps: int, next: int) -> None: ...  # noqa: A002
+    def _pending_origins(self, positions: list[int]) -> list[tuple[int | None, str | None, int] | None]: ...
+    @staticmethod
+    def _block_origins(
+        block: bytes, start: int, positions: list[int]
+    ) -> list[tuple[int | None, str | None, int] | None]: ...
+    @staticmethod
+    def _later_than(block: bytes, start: int, latest: int, late: bool) -> set[int]: ...
+    def _leave_out(self, positions: set[int]) -> None: ...
     def _texts_block(self, start: int, end: int) -> bytes: ...
     def _restore(
         self, texts: bytes, steps: bytes, retracted: set[int], until: int | None, is_checked: bool
@@ -559,10 +579,12 @@ class EventReader:
         step_of: Callable[[Any], tuple[int, str | None, str | None]],
         simplified: bool,
         malformed: int,
+        time_of: Callable[[Any], int | None] | None = None,
     ) -> Self:
         """Take each identity event's name, code and operands' keys, and a function for other events.
 
-        ``step_of`` is called with each event that is no exact dict of plain values.
+        ``step_of`` is called with each event that is no exact dict of plain values, and so is ``time_of``,
+        if the times of links are wanted, in milliseconds since 1970.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, or there are too many keys.
@@ -580,12 +602,14 @@ class Scanner:
         columns: bool = False,
         chosen: set[str] | None = None,
         simplified: bool = False,
+        times: bool = False,
     ) -> Self:
         """Take each identity event's name, kind and operands' keys, and the longest line in bytes.
 
         With ``shape`` the scans say which properties the events have. With ``columns`` they do too, and have
         the events as columns: one for each property, or for the ``chosen`` ones. In ``simplified`` ID Merge
-        ordinary events state links.
+        ordinary events state links. With ``times`` and without columns they have the times of the events that
+        state links.
 
         Raises:
             ValueError: An event has neither one nor two groups of keys, or there are too many keys.
@@ -1087,6 +1111,9 @@ def stored_columns(lines: bytes, longest: int, *, simplified: bool) -> tuple[Tab
     Raises:
         ValueError: There are 2 GiB or more.
     """
+
+def milliseconds_of(value: object) -> int | None:
+    """Return the time that a value of JSON states, in milliseconds since 1970; None for no time (SPEC 9)."""
 
 def float_text(number: float) -> str:
     """Return a number in the shortest form that is read as the same one."""

@@ -171,3 +171,9 @@ def _fitting(text: str, columns: int) -> str:
 def full(text: str | None) -> str:
     """Return an ID `printable` and `cut`; None stands for one that was forgotten."""
     return "(forgotten)" if text is None else cut(printable(text))
+
+
+def event_facts(event_time: datetime | None, origin: str | None) -> list[str]:
+    """Return the time and the source of a link's event as texts, as far as they are known."""
+    time = None if event_time is None else f"event of {utc(event_time)}"
+    return [text for text in (time, origin and cut(printable(origin))) if text]

@@ -20,6 +20,24 @@ CoreStatement = tuple[int, str | None, str | None, int | None, int, list[int], l
 their retractions."""
 
 
+class Provenance(NamedTuple):
+    """The commit, the event and the source of what stands at a position, as far as is known."""
+
+    time: datetime | None = None
+    """The time of the commit."""
+    event_time: datetime | None = None
+    """The time of the event."""
+    origin: str | None = None
+    """The event's place in its source."""
+
+
+UNKNOWN = Provenance()
+
+
+def _unknown(_positions: Iterable[int]) -> Mapping[int, Provenance]:
+    return {}
+
+
 class RecordedLink(NamedTuple):
     """A link that a resolver remembers.
 
@@ -47,10 +65,19 @@ class RecordedLink(NamedTuple):
     """The route by which it came: "track" for a merge that was not imported, else "import"."""
     time: datetime | None
     """The time of its commit, by the writer's clock; None if it is in no journal yet."""
+    event_time: datetime | None = None
+    """The time of its event, to the millisecond; None if it has none, or there is no journal."""
+    origin: str | None = None
+    """The source of its event and the event's number there, such as ``logins.ndjson:17``; None if
+    it is not known, or there is no journal."""
 
 
-def recorded(links: Iterable[CoreLink], time: Callable[[int], datetime | None]) -> list[RecordedLink]:
-    """Return links as the core returns them, with the time of each position."""
+def recorded(
+    links: Iterable[CoreLink], known: Callable[[Iterable[int]], Mapping[int, Provenance]] = _unknown
+) -> list[RecordedLink]:
+    """Return links as the core returns them, with what is ``known`` about their positions."""
+    links = list(links)
+    facts = known(position for *_, position, _ in links)
     return [
         RecordedLink(
             position=position,
@@ -59,10 +86,13 @@ def recorded(links: Iterable[CoreLink], time: Callable[[int], datetime | None]) 
             second=first if code == EVIDENCE else second,
             outcome=Outcome(outcome),
             source=source,
-            time=time(position),
+            time=found.time,
+            event_time=found.event_time,
+            origin=found.origin,
         )
         for code, first, second, position, outcome in links
         for kind, source in (kind_of(code),)
+        for found in (facts.get(position, UNKNOWN),)
     ]
 
 
@@ -105,6 +135,8 @@ class Statement(NamedTuple):
         ((0,), (1, 2, 3, 4, 5), 8, <Outcome.UNCHANGED: 1>)
         >>> unchanged.position, unchanged.time == unchanged.times[0], unchanged.is_taken_back
         (1, True, False)
+        >>> unchanged.event_time, unchanged.origin
+        (None, None)
     """
 
     kind: Kind | None
@@ -125,6 +157,10 @@ class Statement(NamedTuple):
     """The times of their commits."""
     taken_back_by: tuple[int, ...]
     """The positions of their retractions; empty if the statement holds."""
+    event_times: tuple[datetime | None, ...]
+    """The times of their events, as in `RecordedLink`."""
+    origins: tuple[str | None, ...]
+    """The places of their events in their sources, as in `RecordedLink`."""
 
     @property
     def position(self) -> int:
@@ -137,19 +173,33 @@ class Statement(NamedTuple):
         return self.times[0]
 
     @property
+    def event_time(self) -> datetime | None:
+        """The time of the event of the first copy, as in `RecordedLink`."""
+        return self.event_times[0]
+
+    @property
+    def origin(self) -> str | None:
+        """The place of the event of the first copy, as in `RecordedLink`."""
+        return self.origins[0]
+
+    @property
     def is_taken_back(self) -> bool:
         """Whether it was taken back."""
         return bool(self.taken_back_by)
 
 
-def stated(statements: Iterable[CoreStatement], time: Callable[[int], datetime | None]) -> list[Statement]:
-    """Return statements as the core returns them, with the times of their positions."""
-    found = []
+def stated(
+    statements: Iterable[CoreStatement], known: Callable[[Iterable[int]], Mapping[int, Provenance]]
+) -> list[Statement]:
+    """Return statements as the core returns them, with what is ``known`` about their positions."""
+    statements, found = list(statements), []
+    facts = known(position for *_, positions, _ in statements for position in positions)
     for code, first, second, outcome, count, positions, taken_back_by in statements:
         kind: Kind | None
         source: Source
         kind, source = (None, "import") if code == KEEP_APART else kind_of(code)
         ends = (second, first) if code == EVIDENCE else (first, second)
+        of_copies = [facts.get(position, UNKNOWN) for position in positions]
         found.append(
             Statement(
                 kind,
@@ -158,8 +208,10 @@ def stated(statements: Iterable[CoreStatement], time: Callable[[int], datetime |
                 outcome=None if outcome is None else Outcome(outcome),
                 copies=count,
                 positions=tuple(positions),
-                times=tuple(map(time, positions)),
+                times=tuple(one.time for one in of_copies),
                 taken_back_by=tuple(taken_back_by),
+                event_times=tuple(one.event_time for one in of_copies),
+                origins=tuple(one.origin for one in of_copies),
             )
         )
     return found

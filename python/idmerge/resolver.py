@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 
 import numpy as np
 
 from idmerge import _core
 from idmerge._columns import IdColumn, KindColumn, in_family_of
+from idmerge._event_times import time_of
 from idmerge._steps import code_of, coded_rules, step_of, step_of_any
 from idmerge._threads import threads_allowed
 from idmerge.canonical import Chooser, Strategy, check_canonical, choose
@@ -33,7 +34,7 @@ from idmerge.policy import Api, Policy, policy_of
 from idmerge.recorded import RecordedLink, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from idmerge._ids import AnyId
 
@@ -87,6 +88,8 @@ class Resolver(_core.Resolver):
 
     __slots__ = ("_canonical", "_policy")
 
+    _notes_origins: ClassVar[bool] = False
+    """Whether event times and sources of links are kept, in a journal."""
     _canonical: Strategy | Chooser
     _policy: Policy
 
@@ -221,16 +224,29 @@ class Resolver(_core.Resolver):
             ('crm-17', True)
         """
         check_source(source)
-        code, first, second = step_of(event_mapping(event), source, self._policy.api)
+        mapping = event_mapping(event)
+        if self._notes_origins:
+            report = self._apply_events([mapping], source, None)
+            return Outcome(report.outcomes[0]) if len(report) else None
+        code, first, second = step_of(mapping, source, self._policy.api)
         outcomes = self._take_steps(bytes([code]), [first], [second], 0)
         return Outcome(outcomes[0]) if len(outcomes) else None
 
-    def apply_events(self, events: Iterable[Event], source: Source = "import") -> Report:
+    def apply_events(
+        self, events: Iterable[Event], source: Source = "import", *, origin: str | None = None
+    ) -> Report:
         """Apply many events in order; the report has an outcome, and a row, for each link.
 
         An item that is no event (of another type, text that is no JSON object or cannot be decoded)
         is answered as a link that is `Outcome.MALFORMED`, in its row; `apply` raises for it. Events
         are gathered and applied some thousands at a time, at the latest when the call ends.
+
+        Args:
+            events: The events.
+            source: The route by which they came (SPEC 3).
+            origin: A name for where they are from, such as a file. With a journal the name and the
+                number of the event, counted from 1, are kept beside each link, as the event's time
+                is (`RecordedLink.origin`).
 
         Raises:
             TypeError: ``events`` is a single event, or a table.
@@ -245,12 +261,19 @@ class Resolver(_core.Resolver):
             >>> len(report), report.rejected, r
             (89, 6, Resolver(158 IDs in 76 clusters))
         """
+        return self._apply_events(events, source, None if origin is None else (origin, 1))
+
+    def _apply_events(
+        self, events: Iterable[Event], source: Source, origin: tuple[str, int | Sequence[int]] | None
+    ) -> Report:
+        """Apply many events, of which the first has this number in its source, or each its own."""
         check_source(source)
-        remaining, reader = many_events(events), _event_reader(source, self._policy.api)
+        remaining = many_events(events)
+        reader = _event_reader(source, self._policy.api, times=self._notes_origins)
         outcomes, rows, taken = [], [], 0
         count = _EVENTS_AT_ONCE
         while count == _EVENTS_AT_ONCE:
-            links, count, error = self._take_events(reader, remaining, _EVENTS_AT_ONCE, taken)
+            links, count, error = self._take_events(reader, remaining, _EVENTS_AT_ONCE, taken, origin)
             if error is not None:  # Raised by the iterator or an event; those before it are applied.
                 raise error
             outcomes.append(links[0])
@@ -265,6 +288,7 @@ class Resolver(_core.Resolver):
         source: Source = "import",
         *,
         max_bytes: int = MAX_BODY,
+        origin: str | None = None,
     ) -> Report:
         """Apply the events that the body of a request holds, as SDKs and servers send it.
 
@@ -282,6 +306,7 @@ class Resolver(_core.Resolver):
                 an item; several parts are refused; all else is found out.
             source: The route: ``"track"`` for all but ``/import`` (SPEC 3).
             max_bytes: The most bytes that the body may have, also when it is inflated.
+            origin: A name for the request, as for `apply_events`.
 
         Raises:
             MalformedEventError: The body holds no events, or too many bytes; nothing is applied.
@@ -299,6 +324,17 @@ class Resolver(_core.Resolver):
             >>> r.apply_body(body)
             Report(1 link: 1 MERGED)
         """
+        place = None if origin is None else (origin, 1)
+        return self._apply_body(body, content_type, source, max_bytes, place)
+
+    def _apply_body(
+        self,
+        body: bytes | bytearray | memoryview,
+        content_type: str | None,
+        source: Source,
+        max_bytes: int,
+        origin: tuple[str, int | Sequence[int]] | None,
+    ) -> Report:
         check_source(source)
         if not isinstance(body, (bytes, bytearray, memoryview)):
             raise TypeError(f"body must be bytes, got {type(body).__name__}")
@@ -306,10 +342,11 @@ class Resolver(_core.Resolver):
             raise ValueError(f"max_bytes must be at least 0, got {max_bytes}")
         return Report(
             *self._take_body(
-                _event_reader(source, self._policy.api),
+                _event_reader(source, self._policy.api, times=self._notes_origins),
                 bytes(body),
                 content_type,
                 min(max_bytes, sys.maxsize),
+                origin,
             )
         )
 
@@ -367,7 +404,7 @@ class Resolver(_core.Resolver):
             1 ALIAS ana@example.com ana
         """
         links = self._explain(a, b)
-        return None if links is None else recorded(links, lambda _: None)
+        return None if links is None else recorded(links)
 
     def mapping(self) -> _core.Table:
         """Return every known ID with its canonical ID and the size of its cluster.
@@ -482,6 +519,7 @@ class Resolver(_core.Resolver):
 
 
 @cache
-def _event_reader(source: Source, api: Api) -> _core.EventReader:
+def _event_reader(source: Source, api: Api, *, times: bool) -> _core.EventReader:
     read, is_simplified = partial(step_of_any, source, api), api == "simplified"
-    return _core.EventReader(coded_rules(source, api), read, is_simplified, MALFORMED[api])
+    rules, wanted = coded_rules(source, api), time_of if times else None
+    return _core.EventReader(rules, read, is_simplified, MALFORMED[api], wanted)

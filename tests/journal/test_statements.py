@@ -79,6 +79,8 @@ def stated_by_hand(resolver: reference.Resolver, a: str, b: str) -> list[Stateme
             tuple(at for at, _ in copies[:MOST]),
             (None,) * min(MOST, len(copies)),
             tuple(by for _, by in copies[:MOST] if by is not None),
+            (None,) * min(MOST, len(copies)),
+            (None,) * min(MOST, len(copies)),
         )
         for key, copies in groups.items()
     ]

@@ -47,10 +47,10 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     core = {"idmerge._core"}
     doors = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if core & imported_names(path)}
     # __init__ passes on its names; _columns, _scanned_updates, _tables, lines and mappings name a type of
-    # it. Of the doors in files, containers has it cut JSON text into lines, rows asks it for the texts of
-    # IDs, and times has it read times: what the core reads of JSON has no second reader in Python.
-    # The server has it take bodies out of their wrappings, cut batches, admit items, read and write
-    # frames of its log, and cut their lines into columns.
+    # it, and _event_times has it read times. Of the doors in files, containers has it cut JSON text into
+    # lines, rows asks it for the texts of IDs, and times has it read times: what the core reads of JSON has
+    # no second reader in Python. The server has it take bodies out of their wrappings, cut batches, admit
+    # items, read and write frames of its log, and cut their lines into columns.
     facades = {"__init__.py", "resolver.py", "compat.py", "components.py"}
     facades |= {"journal/cursor.py", "journal/durable.py", "journal/explaining.py"}
     files = {"scanning", "jsontext", "shape", "flattening", "duplicates", "tables"}
@@ -58,6 +58,7 @@ def test_the_facades_and_the_scanner_are_the_only_doors_to_the_core() -> None:
     stitching = {"encoding", "lines", "once", "partitioning"}
     assert doors == {
         "_columns.py",
+        "_event_times.py",
         "_scanned_updates.py",
         "_tables.py",
         "profiles/profiles.py",

@@ -269,3 +269,12 @@ def test_a_link_that_was_sent_often_is_taken_back_with_its_copies(browser: Brows
     assert server.resolver("shop").members("phone") == ["phone", "crm-17"]
     sent(browser, "/inspect/undo?position=5,6,7&a=ana&b=phone")
     assert server.resolver("shop").same("phone", "ana")
+
+
+def test_a_link_has_its_event_time_and_its_place_in_the_log(server: Server, browser: Browser) -> None:
+    stated = {"$distinct_ids": ["eve", "crm-5"], "time": 1714557600}
+    place = server.log.append_now([record({"event": "$merge", "properties": stated}, project="shop")])
+    server.log.append_now([merge("eve", "crm-5")])
+    server.pipeline.settle("shop", 20)
+    shown = words(browser.get("/inspect/why?id=eve&other=crm-5").text)
+    assert f"event of 2024-05-01 10:00:00Z log:{place}" in shown

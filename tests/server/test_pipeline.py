@@ -137,7 +137,7 @@ def test_after_an_error_amid_a_record_the_journal_is_opened_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline_module, "RETRY", 0.01)
-    apply, failures = DurableResolver.apply_body, iter([True, True])
+    apply, failures = DurableResolver._apply_body, iter([True, True])
 
     def half(self: DurableResolver, *arguments: Any, **named: Any) -> Any:
         report = apply(self, *arguments, **named)
@@ -147,11 +147,27 @@ def test_after_an_error_amid_a_record_the_journal_is_opened_anew(
 
     with Server(tmp_path) as server:
         first = server.pipeline.resolver("main")
-        monkeypatch.setattr(DurableResolver, "apply_body", half)
+        monkeypatch.setattr(DurableResolver, "_apply_body", half)
         server.log.append_now([merge("ana", "crm-17")])
         assert server.pipeline.drain(PATIENCE)
         assert server.pipeline.resolver("main") is not first
         assert server.pipeline.resolver("main").position == 1
+
+
+def test_a_link_has_its_event_time_and_the_offset_behind_its_record(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        stated = [
+            {
+                "event": "$merge",
+                "properties": {"$distinct_ids": ["ana", f"crm-{number}"], "time": 100 + number},
+            }
+            for number in range(3)
+        ]
+        places = [server.log.append_now([record(*stated[:2])]), server.log.append_now([record(stated[2])])]
+        assert server.pipeline.drain(PATIENCE)
+        links = server.pipeline.resolver("main").explain("ana") or []
+        assert [link.event_time and link.event_time.timestamp() for link in links] == [100, 101, 102]
+        assert [link.origin for link in links] == [f"log:{places[0]}"] * 2 + [f"log:{places[1]}"]
 
 
 def test_what_stands_before_damage_is_applied_and_the_damage_is_shown(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from idmerge import DurableResolver
     from idmerge.cli.progress import Progress
 
+Clock = Literal["commit", "event"]
 SQLITE = b"SQLite format 3\0"
 """The first bytes of every file of SQLite."""
 
@@ -87,12 +88,38 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # Generic since click 
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def opened_to_read(path: str, as_of: int | datetime | None = None) -> DurableResolver:
+def as_of_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the options ``as_of`` and ``by``."""
+    as_of = click.option(
+        "--as-of",
+        type=Moment(),
+        metavar="POSITION|TIME",
+        help="Who was who before this position, or by what was committed at this time (ISO 8601; UTC if it "
+        "names no zone).",
+    )
+    by = click.option(
+        "--by",
+        type=click.Choice(get_args(Clock)),
+        default="commit",
+        help="Compare the TIME of --as-of with the times of commits, or with those of events; a link without "
+        "an event time counts by its commit.",
+    )
+    decorated: Callable[..., Any] = as_of(by(command))
+    return decorated
+
+
+def check_clock(as_of: int | datetime | None, by: Clock) -> None:
+    """Raise a usage error if ``by`` asks for the times of events and there is no time."""
+    if by == "event" and not isinstance(as_of, datetime):
+        raise click.UsageError("--by event needs a time as --as-of, such as 2026-11-25T09:30")
+
+
+def opened_to_read(path: str, as_of: int | datetime | None = None, by: Clock = "commit") -> DurableResolver:
     """Open the journal at ``path``; another process may write to it meanwhile."""
     from idmerge import DurableResolver  # noqa: PLC0415 - many runs have no journal
 
     with opening(path):
-        return DurableResolver.open(path, read_only=True, as_of=as_of)
+        return DurableResolver.open(path, read_only=True, as_of=as_of, by=by)
 
 
 def opened_to_write(path: str) -> DurableResolver:

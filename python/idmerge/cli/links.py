@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from idmerge._formatting import counted, printable, utc
+from idmerge._formatting import counted, event_facts, printable, utc
 from idmerge.cli.messages import labelled, rows
 from idmerge.errors import RetractionError
 from idmerge.pages.rules import RULES
@@ -52,7 +52,17 @@ def _equal(link: RecordedLink | Statement) -> tuple[Any, ...]:
 def link_rows(links: Sequence[RecordedLink]) -> Iterator[str]:
     """Yield a line for each accepted link."""
     return rows(
-        [(f"{link.position:,}", utc(link.time), kind_name(link), *_ends(link)) for link in links],
+        [
+            (
+                f"{link.position:,}",
+                utc(link.time),
+                kind_name(link),
+                first,
+                second + _in_brackets(event_facts(link.event_time, link.origin)),
+            )
+            for link in links
+            for first, second in (_ends(link),)
+        ],
         right=(0,),
         ragged=2,
     )
@@ -107,12 +117,16 @@ def _statement_rows(statements: Sequence[Statement]) -> Iterator[str]:
 
 
 def _more(one: Statement) -> str:
-    """Return the positions of further copies, and those of retractions."""
-    parts = []
+    """Return the event, the positions of further copies, and those of retractions."""
+    parts = event_facts(one.event_time, one.origin)
     if one.copies > 1:
         parts.append(f"again at {listed(one.positions[1:], one.copies - 1)}")
     if one.taken_back_by:
         parts.append(f"taken back by {listed(one.taken_back_by, one.copies)}")
+    return _in_brackets(parts)
+
+
+def _in_brackets(parts: Sequence[str]) -> str:
     return f"  ({'; '.join(parts)})" if parts else ""
 
 
@@ -158,9 +172,9 @@ def position_of(resolver: DurableResolver, kind: str, a: str, b: str) -> int:
     raise RetractionError(f"there is no {what}" + (f"; known of them: {others}{more}" if others else ""))
 
 
-def _ends(link: RecordedLink | Statement) -> Iterator[str]:
-    for text in (link.first, link.second):
-        yield "(forgotten)" if text is None else printable(text)
+def _ends(link: RecordedLink | Statement) -> tuple[str, str]:
+    first, second = ("(forgotten)" if text is None else printable(text) for text in (link.first, link.second))
+    return first, second
 
 
 def link_facts(link: RecordedLink | Statement) -> dict[str, Any]:
@@ -168,6 +182,8 @@ def link_facts(link: RecordedLink | Statement) -> dict[str, Any]:
     return {
         "position": link.position,
         "time": time_fact(link.time),
+        "event_time": time_fact(link.event_time),
+        "origin": link.origin,
         "kind": kind_name(link),
         "first": link.first,
         "second": link.second,

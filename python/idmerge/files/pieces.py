@@ -139,7 +139,7 @@ class EventBatch:
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
         check_same_api(self.api, resolver)
-        return resolver.apply_events(self.events)
+        return resolver._apply_events(self.events, "import", (self.path, self.lines))
 
     def has_ids(self) -> bool:
         """Return whether some event has an ID or states a link."""

@@ -183,13 +183,15 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     columns: Mapping[str, str] | None = None,
     on_dialect: OnDialect = no_matter,
     api: Api = "original",
+    with_times: bool = False,
 ) -> Iterator[StepBatch | Rows | LinkBatch | BadLine]:
     """Yield what `read` yields, but lines of JSON as `StepBatch`: many times as fast.
 
     Several threads may read; ``on_bytes`` is called in the caller's. A ``shape`` learns which
     properties the events have, of tables those that are chosen; with one, ``on_columns`` is called
-    with events of JSON as columns too, when these have been yielded, until it returns False. The
-    other arguments are those of `read`.
+    with events of JSON as columns too, when these have been yielded, until it returns False. With
+    ``with_times`` the times of links are read too, for a journal. The other arguments are those of
+    `read`.
 
     Raises what `read` raises.
 
@@ -203,7 +205,7 @@ def scan(  # noqa: PLR0913 - each says what is wanted
     """
     path = name_of(source) if name is None else name
     choice = choice_of(dialect, columns, api)
-    read_text = partial(_scan_json, path, choice, on_dialect, shape, on_columns)
+    read_text = partial(_scan_json, path, choice, on_dialect, shape, on_columns, with_times)
     chosen = sorted((shape.chosen if shape is not None else None) or ())
     tables = TableReader(path, choice, on_dialect, chosen)
     pieces = _told(partial(_read, path, source, tables), read_text, on_bytes)
@@ -273,6 +275,7 @@ def _scan_json(  # noqa: PLR0913, PLR0917 - the text, and what is wanted of it
     on_dialect: OnDialect,
     shape: Shape | None,
     on_columns: OnColumns | None,
+    with_times: bool,  # noqa: FBT001
     stream: io.BufferedReader,
     ahead: bool,  # noqa: FBT001
 ) -> Iterator[StepBatch | LinkBatch | BadLine]:
@@ -280,7 +283,9 @@ def _scan_json(  # noqa: PLR0913, PLR0917 - the text, and what is wanted of it
     if text.dialect.content != "events":
         yield from mappings_in(path, text)
         return
-    yield from checked(text, read_steps(path, text, ahead=ahead, shape=shape, on_columns=on_columns))
+    yield from checked(
+        text, read_steps(path, text, ahead=ahead, shape=shape, on_columns=on_columns, with_times=with_times)
+    )
 
 
 def _scan_updates(

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from idmerge import _core
+from idmerge._event_times import time_of
 from idmerge._json_decoding import decoded_for_tables
 from idmerge._steps import kind_of, step_columns
 from idmerge.canonical import check_can_be_followed
@@ -99,7 +100,7 @@ class StepBatch:
     def apply_to(self, resolver: Resolver) -> Report:
         """Apply the events to ``resolver`` (`Piece.apply_to`)."""
         check_same_api(self.api, resolver)
-        return Report(*resolver._take_scan(*self._steps()))
+        return Report(*resolver._take_scan(*self._steps(), **self._origin(resolver)))
 
     def apply_and_follow(self, resolver: Resolver) -> Report:
         """Apply the events as `apply_to` does, and note who each sender was before (SPEC 6).
@@ -114,7 +115,7 @@ class StepBatch:
             Report(1 link: 1 MERGED)
         """
         check_same_api(self.api, resolver)
-        return Report(*resolver._take_scan(*self._steps(), follows=True))
+        return Report(*resolver._take_scan(*self._steps(), follows=True, **self._origin(resolver)))
 
     def has_ids(self) -> bool:
         """Return whether some event has an ID or states a link."""
@@ -172,20 +173,28 @@ class StepBatch:
         read = step_columns((self.events[index] for index in sorted(self.events)), self.api)
         return self._scan, (self._rows.start, self._rows.stop), *read
 
+    def _origin(self, resolver: Resolver) -> dict[str, Any]:
+        """Return what the journal of ``resolver`` keeps of the links' origins, if it has one."""
+        if not resolver._notes_origins:
+            return {}
+        times = [time_of(self.events[index]) for index in sorted(self.events)]
+        return {"origin": (self.path, self._first_line), "times": times}
+
     def distinct_id(self, index: int) -> str | None:
         """Return the ID of the ordinary event at ``index``; None without one, or in ``events``."""
         return self._scan.observed(self._rows[index])
 
 
-def read_steps(
+def read_steps(  # noqa: PLR0913 - each says what is wanted
     path: str,
     text: Text,
     *,
     ahead: bool,
     shape: Shape | None = None,
     on_columns: OnColumns | None = None,
+    with_times: bool = False,
 ) -> Iterator[StepBatch | BadLine]:
-    """Read the lines of ``text``, in another thread if ``ahead``.
+    """Read the lines of ``text``, in another thread if ``ahead``; those of links ``with_times``.
 
     A ``shape`` learns which properties the events have; with one, ``on_columns`` is called with
     each scan, as columns too, when its pieces have been yielded, until it returns False.
@@ -194,7 +203,7 @@ def read_steps(
         FileFormatError: The stream is cut off or damaged; the message names the line.
     """
     line = text.passed + 1
-    scanner = _scanner(shape, text.reader.api, columns=on_columns is not None)
+    scanner = _scanner(shape, text.reader.api, columns=on_columns is not None, times=with_times)
     try:
         with closing(_scans(text, scanner, ahead=ahead, with_properties=shape is not None)) as scans:
             for scan in scans:
@@ -230,10 +239,10 @@ def scanner_of(api: Api, **wanted: Any) -> _core.Scanner:
     return _core.Scanner(operand_keys(api), MAX_LINE, simplified=api == "simplified", **wanted)
 
 
-def _scanner(shape: Shape | None, api: Api, *, columns: bool = False) -> _core.Scanner:
+def _scanner(shape: Shape | None, api: Api, *, columns: bool = False, times: bool = False) -> _core.Scanner:
     if shape is None:
-        return scanner_of(api)
-    scanner = scanner_of(api, shape=True, columns=columns, chosen=shape.chosen)
+        return scanner_of(api, times=times)
+    scanner = scanner_of(api, shape=True, columns=columns, chosen=shape.chosen, times=times)
     scanner.expect(shape.kinds())
     return scanner
 

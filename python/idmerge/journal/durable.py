@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
 from idmerge import _core
 from idmerge._threads import Pool, threads_allowed
@@ -39,10 +39,14 @@ from idmerge.policy import Api, Policy, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
 
     from idmerge._ids import AnyId
 
+
+Clock = Literal["commit", "event"]
+"""The times that a moment in the past is compared with: those of commits, or those of events."""
 
 WORTH_A_CHECKPOINT = 200_000
 """Positions since the last checkpoint for which closing writes another one."""
@@ -76,6 +80,7 @@ class DurableResolver(ExplainingResolver):
         "_read_only",
     )
 
+    _notes_origins: ClassVar[bool] = True
     _read_only: bool
     _facts: Facts
     _checkpointed: int
@@ -103,6 +108,7 @@ class DurableResolver(ExplainingResolver):
         self._checkpointed = 0
         self._is_closed = False
         self._is_of_the_past = False
+        self._is_by_event = False
         self._in_doubt = []
         self._is_catching_up = False
         self._is_committing = False
@@ -122,6 +128,7 @@ class DurableResolver(ExplainingResolver):
         create: bool = True,
         read_only: bool = False,
         as_of: int | datetime | None = None,
+        by: Clock = "commit",
         history: bool = True,
         threads: int | None = None,
         api: Api | None = None,
@@ -139,6 +146,9 @@ class DurableResolver(ExplainingResolver):
             read_only: Read while another process writes; `refresh` catches up.
             as_of: An earlier moment to look back at: before this position, or by what was committed
                 at this time. Needs ``read_only``.
+            by: ``"event"`` compares ``as_of``, which has to be a time, with the times of events:
+                the answers are those that today's journal gives without the links of later events
+                (SPEC 8). A link without an event time counts by its commit.
             history: Keep in memory which link joined which clusters (20 bytes an ID); without it
                 `explain` reads the journal.
             threads: As for `Resolver`.
@@ -157,7 +167,7 @@ class DurableResolver(ExplainingResolver):
             SettingError: The environment variable ``IDMERGE_THREADS`` is no positive integer.
             TypeError: ``policy`` is no `Policy`, or ``as_of`` neither a position nor a datetime.
             ValueError: ``threads`` is no positive integer; ``as_of`` without ``read_only``, or
-                without a time zone.
+                without a time zone; ``by`` is neither clock, or ``"event"`` without a time.
 
         Examples:
             >>> from idmerge import DurableResolver, Policy
@@ -171,6 +181,10 @@ class DurableResolver(ExplainingResolver):
             raise ValueError("as_of looks back at a journal, which read_only=True must allow")
         if not isinstance(as_of, int | datetime | None) or isinstance(as_of, bool):
             raise TypeError(f"as_of must be a position or a datetime, got {as_of!r}")
+        if by not in get_args(Clock):
+            raise ValueError(f"by must be 'commit' or 'event', got {by!r}")
+        if by == "event" and not isinstance(as_of, datetime):
+            raise ValueError(f"by='event' needs as_of to be a datetime, got {as_of!r}")
         policy_of(policy, api)
         if canonical is not None:
             check_canonical(canonical)
@@ -182,7 +196,7 @@ class DurableResolver(ExplainingResolver):
         try:
             facts = settled_facts(journal, policy, canonical, api, read_only=read_only)
             resolver = cls(journal, facts, history=history, threads=threads, read_only=read_only)
-            resolver._read_back(as_of)
+            resolver._read_back(as_of, by)
         except BaseException:
             journal.close()
             raise
@@ -197,9 +211,10 @@ class DurableResolver(ExplainingResolver):
 
     # Reading back.
 
-    def _read_back(self, as_of: int | datetime | None) -> None:
+    def _read_back(self, as_of: int | datetime | None, by: Clock) -> None:
         until = as_of if isinstance(as_of, int) else None
-        latest = microseconds(as_of) if isinstance(as_of, datetime) else None
+        moment = microseconds(as_of) if isinstance(as_of, datetime) else None
+        latest, latest_event = (moment, None) if by == "commit" else (None, moment)
         if until is not None and until < 0:
             raise PositionError(f"as_of must be at least 0, got {until}")
         known = self._load_checkpoint() if as_of is None else None
@@ -216,8 +231,9 @@ class DurableResolver(ExplainingResolver):
             self._checkpointed = known.end_position
             self._catch_up(outline.batches)
         else:
-            self._read_all(outline, until)
+            self._read_all(outline, until, latest_event)
         self._is_of_the_past = as_of is not None
+        self._is_by_event = latest_event is not None
         if as_of is not None:
             self._wipe_forgotten_since()
         self._end_restoring()
@@ -258,12 +274,34 @@ class DurableResolver(ExplainingResolver):
                 self._take_batch(batch, (), None, is_checked=True)
         return True
 
-    def _read_all(self, outline: Outline, until: int | None) -> None:
-        """Read back every outlined batch, without a checkpoint, up to the position ``until``."""
+    def _read_all(self, outline: Outline, until: int | None, latest_event: int | None = None) -> None:
+        """Read back every outlined batch, without a checkpoint, up to the position ``until``.
+
+        Links of events behind ``latest_event``, in microseconds since 1970, are left out.
+        """
         retracted = outline.retracted(until)
+        is_checked = not retracted and latest_event is None
         for batch in self._batches(outline.batches):
-            if not self._take_batch(batch, retracted, until, is_checked=not retracted):
+            late = set() if latest_event is None else self._later_than_moment(batch, latest_event)
+            if not self._take_batch(batch, retracted, until, is_checked=is_checked, late=late):
                 break
+
+    def _later_than_moment(self, batch: Batch, latest: int) -> set[int]:
+        """Return the positions of later links in ``batch``, which are left out from now on."""
+        if not batch.block:
+            return set()
+        with self._named(batch):
+            late = self._later_than(batch.block, batch.position, latest // 1000, batch.written_at > latest)
+            self._leave_out(late)
+        return late
+
+    @contextmanager
+    def _named(self, batch: Batch) -> Iterator[None]:
+        """Name the journal and the batch in errors of the core."""
+        try:
+            yield
+        except JournalError as error:
+            raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
 
     def _batches(self, end: int) -> Iterator[Batch]:
         """Yield the batches before number ``end``."""
@@ -271,16 +309,20 @@ class DurableResolver(ExplainingResolver):
             yield from takewhile(lambda batch: batch.number < end, _one_ahead(batches, end))
 
     def _take_batch(
-        self, batch: Batch, retracted: Collection[int], until: int | None, *, is_checked: bool
+        self,
+        batch: Batch,
+        retracted: Collection[int],
+        until: int | None,
+        *,
+        is_checked: bool,
+        late: AbstractSet[int] = frozenset(),
     ) -> bool:
         """Read back a batch; return whether the position ``until`` was not reached yet."""
         goes_on = True
         if batch.block:
-            try:
-                within = _within(retracted, batch)
+            with self._named(batch):
+                within = _within(retracted, batch) | late
                 goes_on, position, ids = self._restore(batch.texts, batch.block, within, until, is_checked)
-            except JournalError as error:
-                raise JournalError(f"{self._journal.name}: batch {batch.number}: {error}") from error
             if goes_on and (position, ids) != (batch.end_position, batch.end_id):
                 raise JournalError(
                     f"{self._journal.name}: batch {batch.number} ends at position {position} and ID {ids}, "
@@ -289,6 +331,12 @@ class DurableResolver(ExplainingResolver):
         # Offsets of a batch belong to its end, not to a position within it.
         self._note(batch.without_blocks() if goes_on else replace(batch.without_blocks(), offsets=None))
         return goes_on
+
+    def _check_origins(self, batch: Batch) -> None:
+        """Make sure that the event times and sources in a batch can be read, which is done late."""
+        if batch.block:
+            with self._named(batch):
+                self._block_origins(batch.block, batch.position, [])
 
     def refresh(self) -> int:
         """Read what was committed since; return the position up to which everything is known.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from idmerge._steps import states_link
@@ -11,20 +12,26 @@ from idmerge.journal.committing import CommittingResolver
 from idmerge.journal.cursor import Cursor, MappingUpdate
 from idmerge.journal.forks import check_process
 from idmerge.journal.protocol import MEMORY
+from idmerge.journal.provenance import provenance, provenance_in
 from idmerge.outcome import Outcome
 from idmerge.recorded import JudgedBatch, RecordedLink, Statement, recorded, stated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from idmerge import _core
     from idmerge._ids import AnyId
     from idmerge.journal.batch import Batch
+    from idmerge.recorded import Provenance
 
 
 class ExplainingResolver(CommittingResolver):
     """The part of a `DurableResolver` that answers about its journal; that class makes it."""
 
-    __slots__ = ("_keeps_history", "_process")
+    __slots__ = ("_is_by_event", "_keeps_history", "_process")
 
+    _is_by_event: bool
+    """True if it was opened as of an event time."""
     _keeps_history: bool
     _process: int
 
@@ -37,6 +44,11 @@ class ExplainingResolver(CommittingResolver):
     def _blocks(self, start: int = 0) -> list[bytes]:
         self._settle_doubt()
         return self._journal.blocks(start, 0 if self._batch is None else self._batch.number + 1)
+
+    def _provenance(self, positions: Iterable[int]) -> dict[int, Provenance]:
+        # While commit_all runs its transaction is open, and the journal is not to be read.
+        journal = None if self._is_committing else self._journal
+        return provenance(journal, self._times, self, positions)
 
     def changes(self, since: int) -> _core.Table:
         """Return which IDs have another canonical ID now than at the position ``since``.
@@ -76,7 +88,7 @@ class ExplainingResolver(CommittingResolver):
         Raises:
             PositionError: The journal does not have the moment of the cursor: it is another one, or
                 was put back to an earlier state.
-            ValueError: Some steps are not committed.
+            ValueError: Some steps are not committed, or the resolver is as of an event time.
 
         Examples:
             >>> from idmerge import DurableResolver
@@ -89,6 +101,8 @@ class ExplainingResolver(CommittingResolver):
         with self._guard:
             self._check_open()
             self._settle_doubt()
+            if self._is_by_event:
+                raise ValueError("no cursor is as of an event time; mapping() is the whole mapping")
             if cursor is not None:
                 self._check_cursor(cursor)
             ids, unknown, forgotten, has_retracted = self._census(0 if cursor is None else cursor.position)
@@ -125,7 +139,15 @@ class ExplainingResolver(CommittingResolver):
             )
 
     def explain(self, a: AnyId, b: AnyId | None = None) -> list[RecordedLink] | None:
-        """Return why two IDs are one person, as `Resolver.explain`, with times of commits.
+        """Return why two IDs are one person, as `Resolver.explain`, with times and sources.
+
+        The times of commits are in memory; those of events and the sources of links are read from
+        the batches that have these links.
+
+        Raises:
+            JournalError: One of these batches is damaged.
+            OSError: The journal cannot be read.
+            UnknownIdError: An ID is not known.
 
         Examples:
             >>> from idmerge import DurableResolver
@@ -140,7 +162,7 @@ class ExplainingResolver(CommittingResolver):
             self._settle_if_possible()  # It says when each link was committed.
             blocks = None if self._keeps_history else self._blocks()
             links = self._explain(a, b, blocks)
-            return None if links is None else recorded(links, self._times.of)
+            return None if links is None else recorded(links, self._provenance)
 
     def why_not(self, a: AnyId, b: AnyId) -> list[RecordedLink]:
         """Return the rejected links between the clusters of two IDs, in their order.
@@ -153,7 +175,7 @@ class ExplainingResolver(CommittingResolver):
             [(1, 'ALIAS_TAKEN')]
         """
         with self._guard:
-            return recorded(self._why_not(a, b, self._blocks()), self._times.of)
+            return recorded(self._why_not(a, b, self._blocks()), self._provenance)
 
     def statements(self, a: AnyId, b: AnyId | None = None) -> list[Statement]:
         """Return what the journal states about the cluster of ``a``, equal statements as one.
@@ -184,7 +206,7 @@ class ExplainingResolver(CommittingResolver):
         with self._guard:
             self._check_open()
             found = self._statements(a, a if b is None else b, self._blocks())
-            return stated(found, self._times.of)
+            return stated(found, self._provenance)
 
     @property
     def batch_count(self) -> int:
@@ -245,7 +267,7 @@ class ExplainingResolver(CommittingResolver):
                         Outcome(code): count
                         for code, count in sorted(Counter(link[4] for link in links).items())
                     },
-                    recorded(kept[-most:], self._times.of),
+                    recorded(kept[-most:], partial(provenance_in, block, position, self._times, self)),
                 )
             )
         return found

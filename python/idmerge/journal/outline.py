@@ -43,6 +43,13 @@ class Times:
         number = bisect_right(self._ends, position)
         return moment(self._written[number]) if number < len(self._written) else None
 
+    def batch_of(self, position: int) -> tuple[int, int] | None:
+        """Return the batch of a position and the batch's first position, or None, likewise."""
+        number = bisect_right(self._ends, position)
+        if number >= len(self._written):
+            return None
+        return number, self._ends[number - 1] if number else 0
+
 
 class Outline:
     """The statements of the heads of a journal's batches, each of which was checked.

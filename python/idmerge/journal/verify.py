@@ -78,6 +78,7 @@ def verify(path: str | os.PathLike[str], on_batch: Callable[[Batch], None] = lam
             for batch in journal.batches():
                 retracts |= batch.retractions is not None
                 resolver._take_batch(batch, (), None, is_checked=not retracts)
+                resolver._check_origins(batch)
                 if not batch.goes_on:  # Half a commit is none.
                     last = batch.without_blocks()
                 on_batch(batch)

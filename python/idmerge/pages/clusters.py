@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from idmerge.recorded import RecordedLink
 
 HEADINGS = ("position", "committed", "kind", "first ID", "second ID", "outcome")
+EVENT_HEADINGS = ("event time", "source")
+"""Those of a further two columns, where they are known of some link."""
 
 
 NOUNS = {
@@ -72,8 +74,12 @@ def _main(graph: Graph, rules: Mapping[Outcome, str]) -> Iterator[str]:
         yield f"<details><summary>The picture, with {of} IDs</summary>{drawing}</details>"
     yield '<section class="sheet">'
     yield count_line(len(graph.links), "link")
-    headings = row(f"<th>{heading}</th>" for heading in HEADINGS)
-    rows = (_row(link, rules, is_in_chain=link.position in graph.chain) for link in graph.links[:MOST_ROWS])
+    links = graph.links[:MOST_ROWS]
+    with_events = any(link.event_time is not None or link.origin is not None for link in links)
+    headings = row(f"<th>{heading}</th>" for heading in HEADINGS + EVENT_HEADINGS * with_events)
+    rows = (
+        _row(link, rules, is_in_chain=link.position in graph.chain, with_event=with_events) for link in links
+    )
     yield from table([headings, *rows], "links")
     yield "</section>"
 
@@ -109,9 +115,9 @@ def _summed_up(graph: Graph, hub: str, arms: Sequence[RecordedLink]) -> Iterator
     yield "</div>"
 
 
-def _row(link: RecordedLink, rules: Mapping[Outcome, str], *, is_in_chain: bool) -> str:
+def _row(link: RecordedLink, rules: Mapping[Outcome, str], *, is_in_chain: bool, with_event: bool) -> str:
     accepted = link.outcome.accepted
-    cells = (
+    cells: tuple[str, ...] = (
         str(link.position),
         utc(link.time),
         link.kind.name.lower(),
@@ -119,6 +125,9 @@ def _row(link: RecordedLink, rules: Mapping[Outcome, str], *, is_in_chain: bool)
         full(link.second),
         link.outcome.name if accepted else _rejection(link.outcome, rules),
     )
+    if with_event:
+        time = "" if link.event_time is None else utc(link.event_time)
+        cells += (time, "" if link.origin is None else full(link.origin))
     mark = "chain" if is_in_chain else "accepted" if accepted else "rejected"
     return row((cell("td", text) for text in cells), mark)
 

@@ -122,7 +122,9 @@ class Follower:
     def _apply_events(self, gathered: Sequence[tuple[bytes, int]], source: Source) -> None:
         lines = b"".join([lines for lines, _ in gathered])
         try:
-            report = self.resolver.apply_body(lines, "application/x-ndjson", source, max_bytes=len(lines))
+            report = self.resolver._apply_body(  # noqa: SLF001 - a line's number is not its place
+                lines, "application/x-ndjson", source, len(lines), (places.LOG, _offsets(gathered))
+            )
         except MalformedEventError:  # One begins as no line of an event does; nothing was applied.
             for one in gathered if len(gathered) > 1 else ():
                 self._apply_events([one], source)
@@ -137,7 +139,7 @@ class Follower:
         begins, begin = [], 0
         for lines, _ in gathered:
             begins.append(begin)
-            begin += sum(1 for line in lines.split(b"\n") if line and not line.isspace())
+            begin += _count(lines)
         entries = []
         for row, code in zip(report.rows[refused].tolist(), report.outcomes[refused].tolist(), strict=True):
             number = bisect_right(begins, row) - 1
@@ -176,3 +178,13 @@ class Follower:
         """Begin to make new stores of profiles if they are due; all must be committed."""
         for store in (self.people, self.groups):
             store.fold_if_due()
+
+
+def _count(lines: bytes) -> int:
+    """Return the number of lines that are not blank."""
+    return sum(1 for line in lines.split(b"\n") if line and not line.isspace())
+
+
+def _offsets(gathered: Sequence[tuple[bytes, int]]) -> list[int]:
+    """Return for each line of some records the offset behind its record."""
+    return [behind for lines, behind in gathered for _ in range(_count(lines))]

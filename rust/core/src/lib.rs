@@ -79,6 +79,7 @@ pub use ids::index::{Hashes, Index};
 pub use ids::key::Text;
 pub use journal::change_feed::ChangeFeed;
 pub use journal::checkpoint::{Moment, Part};
+pub use journal::origins::Origin;
 pub use journal::past::{Change, Past};
 pub use journal::record::{NO_ID, OBSERVE, Steps, StoredText};
 pub use journal::replay::{Damage, JudgedLink};

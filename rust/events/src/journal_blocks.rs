@@ -7,6 +7,8 @@
 //! | | `bytes` (binary) | a UUID's 16 bytes (forms 0 and 1), UTF-8 (2), null (3 and 4) |
 //! | steps | `code` (uint8), `first`, `second` (uint32) | see `idmerge_core`'s record |
 //!
+//! Behind the stream of steps stand the [`origins`](crate::origins) of links, if there are any.
+//!
 //! Forms: 0 a UUID in lower case, 1 one after `$device:`, 2 any other text, 3 forgotten, 4
 //! forgotten and in the anonymous format. Arrow's own buffers carry no compression: half of a batch
 //! is UUIDs, which have nothing to compress, and the other half would cost more time than it saves.
@@ -113,7 +115,7 @@ fn write(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Vec<u8>, ArrowErr
 /// Reads a block that may hold anything: Arrow's reader trusts the lengths in it, so they are
 /// checked first.
 fn read(block: &[u8]) -> Result<RecordBatch, ArrowError> {
-    check_lengths(block)?;
+    end_of_stream(block)?;
     let read = || {
         let mut reader = StreamReader::try_new(Cursor::new(block), None)?;
         reader.next().unwrap_or_else(|| Err(damaged("the block holds no batch")))
@@ -126,8 +128,9 @@ fn damaged(what: &str) -> ArrowError {
     ArrowError::IpcError(what.to_owned())
 }
 
-/// Checks that no message of a block claims to be longer than the block.
-fn check_lengths(block: &[u8]) -> Result<(), ArrowError> {
+/// Checks that no message of a block claims to be longer than the block, and returns where the
+/// stream of messages ends.
+pub(crate) fn end_of_stream(block: &[u8]) -> Result<usize, ArrowError> {
     let mut rest = block;
     while let Some((mark, after)) = rest.split_first_chunk::<4>() {
         let (length, after) = match u32::from_le_bytes(*mark) {
@@ -136,7 +139,7 @@ fn check_lengths(block: &[u8]) -> Result<(), ArrowError> {
         };
         let length = u32::from_le_bytes(*length) as usize;
         if length == 0 {
-            return Ok(());
+            return Ok(block.len() - after.len());
         }
         let (head, after) = after.split_at_checked(length).ok_or_else(|| damaged("the block is cut off"))?;
         let message = arrow_ipc::root_as_message(head).map_err(|error| damaged(&error.to_string()))?;
@@ -144,7 +147,7 @@ fn check_lengths(block: &[u8]) -> Result<(), ArrowError> {
         let body = body.and_then(|length| after.split_at_checked(length));
         rest = body.ok_or_else(|| damaged("the block is cut off"))?.1;
     }
-    Ok(())
+    Ok(block.len())
 }
 
 /// The texts of a batch.

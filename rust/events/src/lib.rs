@@ -30,8 +30,8 @@
 //!   which they are stored.
 //! - [`updates`]: profile updates as operations.
 //! - [`dedupe`]: rows that came before.
-//! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`checked`]: Arrow arrays from
-//!   elsewhere.
+//! - [`journal_blocks`]: the blocks of a journal, which are Arrow's; [`origins`]: the event times
+//!   and the sources of links in them; [`checked`]: Arrow arrays from elsewhere.
 //!
 //! # Example
 //!
@@ -69,6 +69,7 @@ pub mod journal_blocks;
 pub mod json;
 pub mod lines;
 pub mod links;
+pub mod origins;
 pub mod pages;
 pub mod parquet;
 pub mod rows;

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use idmerge_core::{JournaledResolver, Kind, Pending, Policy, Resolver, Strategy as Canonical};
+use idmerge_core::{JournaledResolver, Kind, Origin, Pending, Policy, Resolver, Strategy as Canonical};
 use idmerge_events::journal_blocks::{StepBlock, TextBlock, write_fitting, write_texts};
+use idmerge_events::origins::{Origins, append, later_than};
 use proptest::prelude::*;
 
 fn recorded() -> JournaledResolver {
@@ -100,5 +101,73 @@ proptest! {
                 prop_assert_eq!(steps.steps().codes.len(), steps.steps().second.len());
             }
         }
+    }
+}
+
+/// Returns origins from the position `start` on; their gaps, times, sources and numbers vary.
+fn origins(start: u64) -> impl Strategy<Value = Vec<Origin>> {
+    let time = prop_oneof![any::<i64>(), (0..2_000_i64).prop_map(|second| second * 1000)];
+    let one = (0..3_u64, prop::option::of(time), prop::option::of((0..3_u32, any::<u64>())));
+    prop::collection::vec(one, 0..40).prop_map(move |all| {
+        let mut next = start;
+        let known = all.into_iter().filter(|(_, time, place)| time.is_some() || place.is_some());
+        let origin = |(gap, time, place)| {
+            let position = next + gap;
+            next = position + 1;
+            Origin { position, time, place }
+        };
+        known.map(origin).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn origins_are_read_as_they_were_written(all in origins(7)) {
+        let resolver = recorded();
+        let (_, mut block, _) = write_fitting(&resolver, pending(&resolver), 1 << 20).expect("room");
+        let (bare, names) = (block.clone(), ["a", "ü", ""].map(Box::from));
+        append(&mut block, 7, &all, &names);
+        prop_assert_eq!(all.is_empty(), block == bare);
+        let steps = |block: &[u8]| StepBlock::read(block).expect("whole").steps().codes.to_vec();
+        prop_assert_eq!(steps(&block), steps(&bare));
+        // A difference of times beyond 63 bits is none that a calendar has.
+        if let Ok(read) = Origins::read(&block, 7) {
+            let named = |place: Option<(u32, u64)>, names: &[String]| {
+                place.map(|(source, number)| (names[source as usize].clone(), number))
+            };
+            let given = names.map(String::from);
+            for (one, other) in all.iter().zip(&read.all) {
+                prop_assert_eq!((one.position, one.time), (other.position, other.time));
+                prop_assert_eq!(named(one.place, &given), named(other.place, &read.sources));
+                prop_assert_eq!(read.of(one.position), Some(other));
+            }
+            prop_assert_eq!(all.len(), read.all.len());
+        } else {
+            prop_assert!(all.iter().any(|one| one.time.is_some_and(|time| time.unsigned_abs() > 1 << 61)));
+        }
+    }
+
+    #[test]
+    fn damaged_origins_are_read_or_refused(
+        all in origins(0),
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut block = Vec::new();
+        append(&mut block, 0, &all, &["a", "b", "c"].map(Box::from));
+        if !block.is_empty() {
+            let place = place.index(block.len());
+            block[place] = byte;
+            block.truncate(1 + cut.index(block.len()));
+        }
+        let resolver = recorded();
+        let (_, mut steps, _) = write_fitting(&resolver, pending(&resolver), 1 << 20).expect("room");
+        let length = steps.len() + block.len();
+        steps.append(&mut block);
+        if let Ok(read) = Origins::read(&steps, 0) {
+            prop_assert!(read.all.len() <= length);
+        }
+        let _ = later_than(&steps, 0, 0, true);
     }
 }

@@ -22,6 +22,7 @@ const EVENTS: [Direction; 23] = [
     ("checked", &[]),
     ("ids", &[]),
     ("journal_blocks", &[]),
+    ("origins", &["journal_blocks"]),
     ("dedupe", &["error"]),
     ("frames", &[]),
     ("lines", &["error"]),

@@ -41,8 +41,8 @@ mod _core {
     use crate::events::{
         Admission, Beginning, DistinctEvents, DistinctRows, EncodedEvents, EncodedFile, EventReader, Flat,
         Flattener, Items, RowReader, Scan, Scanner, SentIds, Spool, Transcoder, WaitingEvents, float_text,
-        frame_front, frame_front_length, frame_length, frame_of_parts, inflated_body, stored_columns,
-        waiting_events, whole_frames,
+        frame_front, frame_front_length, frame_length, frame_of_parts, inflated_body, milliseconds_of,
+        stored_columns, waiting_events, whole_frames,
     };
     #[pymodule_export]
     use crate::profiles::{ProfileUpdater, UpdateRows};

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from idmerge._formatting import counted
-from idmerge.cli.journals import Moment, journal_or_served, opened_to_read
+from idmerge.cli.journals import as_of_options, check_clock, journal_or_served, opened_to_read
 from idmerge.cli.options import JOURNAL_OR_SERVED_HELP
 from idmerge.cli.output import (
     arrow_table,
@@ -22,6 +20,8 @@ from idmerge.cli.sections import command
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from idmerge.cli.journals import Clock
+
 
 @command(
     short_help="Write the canonical ID of each ID in a journal.",
@@ -35,21 +35,20 @@ if TYPE_CHECKING:
     Example:
       idmerge mapping ids.idmerge -o mapping.parquet
       idmerge mapping ids.idmerge --as-of 2026-11-25T09:30 > then.csv
+      idmerge mapping ids.idmerge --as-of 2026-11-25 --by event > then.csv
     """,
 )
 @journal_or_served
-@click.option(
-    "--as-of",
-    type=Moment(),
-    metavar="POSITION|TIME",
-    help="As it was before the link at this position came, or at this time (UTC, ISO 8601).",
-)
+@as_of_options
 @table_option
 @csv_safe_option
-def mapping(*, path: str, as_of: int | datetime | None, output: str | None, csv_safe: bool) -> None:
+def mapping(
+    *, path: str, as_of: int | datetime | None, by: Clock, output: str | None, csv_safe: bool
+) -> None:
     """Write the mapping of a journal; the help says more."""
+    check_clock(as_of, by)
     check_table_output([path], output, csv_safe=csv_safe)
-    with working("opening") as work, opened_to_read(path, as_of) as resolver:
+    with working("opening") as work, opened_to_read(path, as_of, by) as resolver:
         work.begin("making the mapping")
         table, position = arrow_table(resolver.mapping()), resolver.position
     summary = f"{counted(table.num_rows, 'ID')} as of position {position:,}"

@@ -137,7 +137,10 @@ def resolve(  # noqa: PLR0913 - click hands over each option
         if sort:
             total = total_size([path_of(source)[0] for source in sources])
         links = RejectedLinks(resolver.policy, in_journal=journal is not None)
-        reading = _read_all(sources, total, resolver, run, links, writer, spelling, strict=strict)
+        with_times = durable is not None
+        reading = _read_all(
+            sources, total, resolver, run, links, writer, spelling, strict=strict, with_times=with_times
+        )
         with _keeping(run, journal):
             if durable is not None:
                 _commit_all(durable, reading, run, strict=strict)
@@ -210,6 +213,7 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     spelling: Spelling,
     *,
     strict: bool,
+    with_times: bool,
 ) -> Iterator[None]:
     """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
     malformed = run.malformed = MalformedLines(strict=strict)
@@ -218,7 +222,7 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
         for path, name in map(path_of, sources):
             # What is sorted is raw.
             arguments = spelling.with_api(api) if name is None else {"api": api}
-            for piece in scan(path, name=name, on_bytes=bar.advance, **arguments):
+            for piece in scan(path, name=name, on_bytes=bar.advance, with_times=with_times, **arguments):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue

@@ -10,7 +10,7 @@ from idmerge import Outcome, Policy, Resolver
 from idmerge._formatting import counted, printable, shortened
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
-from idmerge.cli.journals import Moment, is_journal, journal_at, opened_to_read
+from idmerge.cli.journals import as_of_options, check_clock, is_journal, journal_at, opened_to_read
 from idmerge.cli.links import (
     LISTED,
     Stated,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from idmerge.cli.journals import Clock
     from idmerge.files import Piece
     from idmerge.files.judging import JudgedLink
 
@@ -68,8 +69,8 @@ def _files_or_served(context: click.Context, option: click.Parameter, paths: Seq
 
     Or FILE is one journal, or the directory of idmerge serve, which may run: links stand with position and
     time, and rejected ones are those between members. Beside them stand further copies of a link, the pairs
-    of IDs that are kept apart, and what was taken back. With it go --as-of, --svg and --html, and with a
-    directory --project.
+    of IDs that are kept apart, and what was taken back. With it go --as-of, --by, --svg and --html, and with
+    a directory --project.
 
     Of a long list the first {LISTED} rows are printed; --all and --json have all.
 
@@ -83,13 +84,7 @@ def _files_or_served(context: click.Context, option: click.Parameter, paths: Seq
 )
 @click.argument("distinct_id", metavar="ID")
 @click.argument("files", type=FILE, metavar="FILE...", nargs=-1, required=True, callback=_files_or_served)
-@click.option(
-    "--as-of",
-    type=Moment(),
-    metavar="POSITION|TIME",
-    help="Who was who before this position, or by what was committed at this time (ISO 8601; UTC if it "
-    "names no zone).",
-)
+@as_of_options
 @click.option("--all", "whole", is_flag=True, help=f"List everything, not only the first {LISTED} of each.")
 @picture_options
 @project_option
@@ -103,6 +98,7 @@ def show(  # noqa: PLR0913 - click hands over each option
     distinct_id: str,
     files: Sequence[str],
     as_of: int | datetime | None,
+    by: Clock,
     whole: bool,
     svg_file: str | None,
     html_file: str | None,
@@ -115,12 +111,14 @@ def show(  # noqa: PLR0913 - click hands over each option
     most = None if whole else LISTED
     if any(is_journal(path) or is_served(path) for path in files):
         _check_alone(files)
-        _show_journal(distinct_id, journal_at(files[0], project), as_of, svg_file, html_file, most=most)
+        check_clock(as_of, by)
+        path = journal_at(files[0], project)
+        _show_journal(distinct_id, path, as_of, by, svg_file, html_file, most=most)
         return
     check_project_has_directory(project, files[0])
-    if as_of is not None or svg_file or html_file:
+    if as_of is not None or by == "event" or svg_file or html_file:
         raise click.UsageError(
-            "--as-of, --svg and --html need a journal; idmerge resolve --journal makes one"
+            "--as-of, --by, --svg and --html need a journal; idmerge resolve --journal makes one"
         )
     sources = [rereadable(path) for path in files]
     malformed = MalformedLines()
@@ -151,17 +149,18 @@ def _check_alone(files: Sequence[str]) -> None:
     check_rules_are_left_out()
 
 
-def _show_journal(  # noqa: PLR0913 - a moment and the outputs
+def _show_journal(  # noqa: PLR0913, PLR0917 - a moment and the outputs
     distinct_id: str,
     path: str,
     as_of: int | datetime | None,
+    by: Clock,
     svg_file: str | None,
     html_file: str | None,
     *,
     most: int | None,
 ) -> None:
     check_drawing(path, svg_file, html_file)
-    with working("opening") as work, opened_to_read(path, as_of) as resolver:
+    with working("opening") as work, opened_to_read(path, as_of, by) as resolver:
         work.begin("looking for links")
         cluster = cluster_of(resolver, distinct_id)
         stated = sorted_out(resolver.statements(distinct_id), cluster.links)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from idmerge._formatting import counted, utc
+from idmerge._formatting import counted, event_facts, utc
 from idmerge.pages.rules import RULES
 from idmerge.server.inspector.markup import id_link, id_text, link, section, table, url
 
@@ -57,6 +57,11 @@ def outcome_of(one: RecordedLink | Statement) -> str:
     return name if rule is None else f"{name}<br><small>{escape(rule)}</small>"
 
 
+def event_lines(one: RecordedLink | Statement) -> list[str]:
+    """Return the time and the source of a link's event as HTML, as far as they are known."""
+    return [f"<small>{escape(text)}</small>" for text in event_facts(one.event_time, one.origin)]
+
+
 def statement_rows(visit: Visit, statements: Iterable[Statement]) -> Iterator[Sequence[str]]:
     """Yield a row of HTML cells for each statement, as `statement_table` has them."""
     for one in statements:
@@ -69,7 +74,7 @@ def statement_rows(visit: Visit, statements: Iterable[Statement]) -> Iterator[Se
             note = "" if one.copies == 1 else f"sent {one.copies:,} times"
         yield (
             f"{one.position:,}",
-            utc(one.time),
+            "<br>".join([utc(one.time), *event_lines(one)]),
             escape(kind_of(one)),
             id_link(one.first),
             id_link(one.second),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from idmerge._formatting import counted, utc
 from idmerge.server.inspector.acting import (
+    event_lines,
     kind_of,
     known_statements,
     statement_table,
@@ -72,6 +73,7 @@ def chain_picture(visit: Visit, start: str, chain: Sequence[RecordedLink]) -> It
             f"<b>{escape(kind_of(one))}</b>",
             f"<small>position {one.position:,}</small>",
             f"<small>{escape(utc(one.time))}</small>",
+            *event_lines(one),
             take_back(visit, one.position, one.first, one.second),
         ]
         yield f'<li class="link">{" ".join(parts)}</li><li class="node{end}">{id_link(at)}</li>'

@@ -68,6 +68,8 @@ def _shown(links: Sequence[RecordedLink]) -> list[dict[str, Any]]:
             "outcome": link.outcome.name,
             "source": link.source,
             "committed": None if link.time is None else link.time.isoformat(),
+            "event_time": None if link.event_time is None else link.event_time.isoformat(),
+            "origin": link.origin,
         }
         for link in links[:MOST_MEMBERS]
     ]

@@ -8,6 +8,7 @@
 //! - [`restore`]: a resolver made again from its journal.
 //! - [`replay`]: steps judged again. [`past`]: the same beside a resolver that goes on.
 //! - [`retract`]: links and acts taken back. [`retractions`]: all retractions so far.
+//! - [`origins`]: event times and sources of links.
 //! - [`explain`]: the links behind a cluster. [`statements`]: all that is stated about it.
 //! - [`change_feed`]: changed canonical IDs since a position.
 //! - [`checkpoint`]: a resolver's arrays as bytes.
@@ -26,6 +27,7 @@ use crate::clusters::marks::Marks;
 use crate::error::{Error, Stopped};
 use crate::ids::id::Id;
 use crate::ids::key::Key;
+use crate::journal::origins::Origins;
 use crate::journal::record::{Record, Steps, StoredText};
 use crate::journal::retractions::Retractions;
 use crate::link::{Kind, Operand, Outcome};
@@ -36,6 +38,7 @@ use crate::resolver::batch::Batch;
 pub(crate) mod change_feed;
 pub(crate) mod checkpoint;
 pub(crate) mod explain;
+pub(crate) mod origins;
 pub(crate) mod past;
 pub(crate) mod record;
 pub(crate) mod replay;
@@ -64,6 +67,7 @@ pub struct JournaledResolver {
 #[derive(Debug, Default)]
 struct Unwritten {
     record: Record,
+    origins: Origins,
     /// The number of IDs whose texts are in the journal.
     texts: u32,
     /// The number of the batch that was written last from here.
@@ -179,6 +183,8 @@ impl JournaledResolver {
             && unwritten.batch != Some(batch)
         {
             unwritten.record.drop_first(steps);
+            let first = self.resolver.position() - unwritten.record.steps().positions();
+            unwritten.origins.drop_before(first);
             unwritten.texts = texts;
             unwritten.batch = Some(batch);
         }

@@ -132,6 +132,12 @@ impl JournaledResolver {
         Ok(goes_on)
     }
 
+    /// Leaves out the links at these positions, which are not read back yet, as if they had never
+    /// been sent; they have to be among those that [`Self::restore`] is to leave out.
+    pub fn leave_out(&mut self, positions: &HashSet<u64>) {
+        self.retractions.leave_out(positions);
+    }
+
     /// Wipes the texts of the IDs that `later` steps forget, as compacting the journal would.
     ///
     /// An earlier moment that is read back does not show texts that were forgotten since.

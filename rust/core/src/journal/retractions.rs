@@ -21,7 +21,11 @@ use crate::error::Error;
 
 /// The retractions so far, each with its own position and that of what it takes back.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Retractions(Vec<(u64, u64)>);
+pub(crate) struct Retractions {
+    pairs: Vec<(u64, u64)>,
+    /// The positions that are left out at every moment, though nothing takes them back.
+    left_out: HashSet<u64>,
+}
 
 impl Retractions {
     /// Returns the retractions of a checkpoint with so many positions; None if they break
@@ -29,12 +33,12 @@ impl Retractions {
     pub fn from_pairs(pairs: Vec<(u64, u64)>, positions: u64) -> Option<Self> {
         let is_earlier = |&(by, of): &(u64, u64)| of < by && by < positions;
         let is_right = pairs.iter().all(is_earlier) && pairs.is_sorted_by(|(by, _), (next, _)| by < next);
-        is_right.then_some(Self(pairs))
+        is_right.then_some(Self { pairs, left_out: HashSet::new() })
     }
 
     /// Returns all of them, in the order of their positions.
     pub fn all(&self) -> &[(u64, u64)] {
-        &self.0
+        &self.pairs
     }
 
     /// Makes room for so many more retractions.
@@ -43,17 +47,25 @@ impl Retractions {
     ///
     /// If there is no memory for them.
     pub fn reserve(&mut self, count: usize) -> Result<(), Error> {
-        self.0.try_reserve(count).map_err(|_| Error::NoMemory)
+        self.pairs.try_reserve(count).map_err(|_| Error::NoMemory)
     }
 
     /// Adds a retraction at `position`, behind all others, of what stands at `target`.
     pub fn push(&mut self, position: u64, target: u64) {
-        self.0.push((position, target));
+        self.pairs.push((position, target));
     }
 
-    /// Returns the positions that are taken back by the retractions before `until`.
+    /// Leaves out these positions, as if the links there had never been sent.
+    pub fn leave_out(&mut self, positions: &HashSet<u64>) {
+        self.left_out.extend(positions);
+    }
+
+    /// Returns the positions that are taken back by the retractions before `until`, or left out.
     pub fn in_effect_at(&self, until: u64) -> HashSet<u64> {
-        in_effect(&self.0[..self.0.partition_point(|&(position, _)| position < until)])
+        let mut found =
+            in_effect(&self.pairs[..self.pairs.partition_point(|&(position, _)| position < until)]);
+        found.extend(&self.left_out);
+        found
     }
 }
 

@@ -256,6 +256,7 @@ impl Resolver {
                     let known = self.sender_before(acts[row], sides, texts, row);
                     sides[SENDER][row].set_id(known.map_err(|error| Stopped { taken: row, error })?);
                 }
+                recorder.begin_row(row);
                 let settled = match acts[row] {
                     Act::Link(kind) => self
                         .settle(kind, [&sides[0][row], &sides[1][row]], [&texts[0], &texts[1]], recorder)

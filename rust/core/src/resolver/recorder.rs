@@ -15,6 +15,10 @@ pub(crate) trait Recorder {
     /// Whether observations are to be reported; to find out which are new costs a write to memory.
     const RECORDS: bool;
 
+    /// Notes that the next steps are those of this row of a batch.
+    #[inline]
+    fn begin_row(&mut self, _row: usize) {}
+
     /// Makes room for so many steps, so that memory that fails does so before a step begins.
     fn reserve(&mut self, steps: usize) -> Result<(), Error>;
     /// Records a link; `ids` is None if an operand can be no ID.

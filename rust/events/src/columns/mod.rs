@@ -14,4 +14,4 @@ pub use sparse::SparseColumn;
 pub(crate) use table::HOT_SHARD;
 pub use table::{NamedKinds, TableBuilder, always, fields_of, is_plain};
 pub(crate) use time::MILLISECONDS_FROM;
-pub use time::milliseconds;
+pub use time::{TimeReader, milliseconds};

@@ -9,7 +9,8 @@
 use arrow_array::timezone::Tz;
 use arrow_cast::parse::string_to_datetime;
 
-use crate::json::cells::Cell;
+use crate::json::cells::{Cell, Cells, Spare};
+use crate::schema::Keys;
 
 /// The least number that counts milliseconds: as seconds it would be beyond the year 5000.
 pub(crate) const MILLISECONDS_FROM: u64 = 100_000_000_000;
@@ -20,6 +21,35 @@ const NANOSECONDS_FROM: u64 = 1000 * MICROSECONDS_FROM;
 /// The years 1 to 9999, in milliseconds since 1970: what dates reach in the libraries that read
 /// them.
 const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+/// Reads the times of events of JSON text, and no more of these.
+#[derive(Default)]
+pub struct TimeReader {
+    buffer: String,
+    spare: Spare,
+}
+
+/// The key of an event's time.
+struct TimeKey;
+
+impl Keys for TimeKey {
+    fn begin_row(&mut self) {}
+
+    fn place(&mut self, key: &str) -> Option<usize> {
+        (key == "time").then_some(0)
+    }
+}
+
+impl TimeReader {
+    /// Returns the time of the event in `line` in milliseconds since 1970, if it has one that can
+    /// be read.
+    pub fn read(&mut self, line: &str) -> Option<i64> {
+        let cells = Cells::read(line, &mut TimeKey, &mut self.buffer, &mut self.spare)?;
+        let time = cells.properties.last().and_then(|(_, cell)| milliseconds(cell, &self.buffer));
+        self.spare.take_back(cells);
+        time
+    }
+}
 
 /// Returns a time in milliseconds since 1970: a number, in digits too, or ISO 8601.
 pub fn milliseconds(cell: &Cell<'_>, buffer: &str) -> Option<i64> {

@@ -21,7 +21,7 @@ impl Scanner {
     pub fn scan_items(&self, items: &[u8], end: End) -> Option<Scan> {
         let text = simdutf8::basic::from_utf8(items).ok()?;
         check_length(&[], items).ok()?;
-        let mut scan = Scan::of_events();
+        let mut scan = self.empty(None);
         scan.observers = Some(Observers::for_text(text.len()));
         let read = self.rules().items(text, end, OBSERVE, |stated, item| {
             scan.push_item(stated, item);

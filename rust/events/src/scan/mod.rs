@@ -5,5 +5,5 @@ mod observers;
 mod scanner;
 mod steps;
 
-pub use scanner::{ObservedIds, Scan, Scanner, is_link, is_step};
+pub use scanner::{ObservedIds, Scan, Scanner, has_position, is_link, is_step};
 pub use steps::{FilledOperand, Steps};

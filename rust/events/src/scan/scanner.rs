@@ -6,7 +6,7 @@
 
 use idmerge_core::{Id, Kind, OBSERVE};
 
-use crate::columns::{Columns, ExpectedKinds, Inference};
+use crate::columns::{Columns, ExpectedKinds, Inference, TimeReader};
 use crate::error::Error;
 use crate::lines::{Filling, Line, check_length, each_line};
 use crate::links::{DEVICE_EVIDENCE, DEVICE_PREFIX, OBSERVE_DEVICE, ODD_ID, Rules, Stated};
@@ -36,6 +36,25 @@ pub fn is_link(code: u8) -> bool {
     Kind::from_code(code).is_some_and(Kind::has_outcome)
 }
 
+/// Returns whether a step with this code can have a position in a journal.
+#[must_use]
+pub fn has_position(code: u8) -> bool {
+    code == DEVICE_EVIDENCE || Kind::from_code(code).is_some()
+}
+
+impl Times {
+    /// Reads the time of an event that states something with a position.
+    #[inline]
+    fn read(&mut self, row: usize, stated: Option<Stated<'_>>, text: Option<&str>) {
+        let Some(reader) = &mut self.reader else { return };
+        if stated.is_some_and(|(code, ..)| has_position(code))
+            && let Some(time) = text.and_then(|text| reader.read(text))
+        {
+            self.all.push((row, time));
+        }
+    }
+}
+
 fn is_observation(code: u8) -> bool {
     matches!(code, OBSERVE | REPEATED)
 }
@@ -46,6 +65,8 @@ pub struct Scanner {
     pub(super) longest: usize,
     /// Whether the properties of the events are wanted.
     with_properties: bool,
+    /// Whether the times of the events are wanted that state links.
+    with_times: bool,
 }
 
 /// The steps that lines state, a row for each line that is not blank.
@@ -69,6 +90,15 @@ pub struct Scan {
     /// Finds repeated IDs while lines are read, unless the events are wanted as columns, each with
     /// its ID.
     pub(super) observers: Option<Observers>,
+    times: Times,
+}
+
+/// The times of the events that state links, if they are wanted.
+#[derive(Default)]
+struct Times {
+    reader: Option<Box<TimeReader>>,
+    /// Rows and their times in milliseconds since 1970, in the order of the rows.
+    all: Vec<(usize, i64)>,
 }
 
 pub(crate) struct Row {
@@ -90,7 +120,14 @@ impl Scanner {
     /// Takes the rules, the longest line in bytes, and whether the properties of the events are
     /// wanted.
     pub fn new(rules: Rules, longest: usize, with_properties: bool) -> Self {
-        Self { rules, longest, with_properties }
+        Self { rules, longest, with_properties, with_times: false }
+    }
+
+    /// Keeps the times of the events that state links; not where columns are wanted, which have
+    /// all times.
+    #[must_use]
+    pub fn with_times(self) -> Self {
+        Self { with_times: true, ..self }
     }
 
     /// Returns the rules.
@@ -121,8 +158,14 @@ impl Scanner {
         }
     }
 
+    /// Returns a scan without rows.
+    pub(super) fn empty(&self, properties: Option<Properties>) -> Scan {
+        let times = Times { reader: self.with_times.then(Box::default), all: Vec::new() };
+        Scan { times, ..Scan::empty(properties) }
+    }
+
     fn scan_steps(&self, head: &[u8], text: &[u8]) -> Scan {
-        let mut scan = Scan::empty(self.with_properties.then(Properties::default));
+        let mut scan = self.empty(self.with_properties.then(Properties::default));
         scan.observers = Some(Observers::for_text(text.len()));
         let mut unescaped = String::new();
         scan.lines = each_line(head, text, self.longest, |line| {
@@ -131,6 +174,7 @@ impl Scanner {
             let stated =
                 line.text.and_then(|text| self.rules.stated(text, OBSERVE, &mut unescaped, properties));
             let has_properties = scan.properties.as_ref().map_or(0, Properties::rows) > known;
+            scan.times.read(scan.rows.len(), stated, line.text);
             scan.push(line, stated, has_properties);
         });
         scan.observers = None;
@@ -199,6 +243,7 @@ impl Scan {
             unread: Vec::new(),
             left_out: Vec::new(),
             observers: None,
+            times: Times::default(),
         }
     }
 
@@ -223,6 +268,7 @@ impl Scan {
     #[inline]
     pub(super) fn push_item(&mut self, stated: Option<Stated<'_>>, item: &str) {
         let number = self.rows.len() as u32;
+        self.times.read(self.rows.len(), stated, Some(item));
         self.push(Line { number, seen: item.as_bytes(), text: Some(item) }, stated, false);
     }
 
@@ -315,6 +361,24 @@ impl Scan {
     pub fn reason(&self, row: usize) -> Option<&str> {
         let place = self.reasons.binary_search_by_key(&row, |(row, _)| *row).ok()?;
         Some(&self.reasons[place].1)
+    }
+
+    /// Returns the time of the event of a row that states a link, in milliseconds since 1970, if it
+    /// was wanted and has been read.
+    pub fn time(&self, row: usize) -> Option<i64> {
+        let place = self.times.all.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        Some(self.times.all[place].1)
+    }
+
+    /// Returns the time of an event that is no line, likewise.
+    pub fn time_in(&mut self, event: &str) -> Option<i64> {
+        self.times.reader.get_or_insert_default().read(event)
+    }
+
+    /// Notes the time of the event of a row that states a link; rows may come in any order.
+    pub fn note_time(&mut self, row: usize, time: i64) {
+        let place = self.times.all.partition_point(|&(other, _)| other < row);
+        self.times.all.insert(place, (row, time));
     }
 
     /// Returns the ID that a row observes, else None.

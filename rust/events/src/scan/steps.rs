@@ -86,6 +86,12 @@ impl<'a, T: AsRef<str>> Steps<'a, T> {
         rows.map(|(row, _)| row).nth(step).unwrap_or(self.stop - self.start)
     }
 
+    /// Returns the rows of the effective steps, counted from `start`.
+    pub fn effective_rows(&self) -> Vec<usize> {
+        let rows = self.rows().iter().enumerate();
+        rows.filter_map(|(row, found)| is_effective(found.code).then_some(row)).collect()
+    }
+
     fn rows(&self) -> &[Row] {
         &self.scan.rows()[self.start..self.stop]
     }

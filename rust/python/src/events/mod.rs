@@ -20,7 +20,7 @@ pub use encoding::{
 };
 pub use flattener::{Flat, Flattener};
 pub use frames::{frame_front, frame_front_length, frame_length, frame_of_parts, whole_frames};
-pub use objects::{EventReader, ReadEvents};
+pub use objects::{EventReader, ReadEvents, milliseconds_of};
 pub use rows::RowReader;
 pub use scanner::{Scan, Scanner, holes_filled, up_to};
 pub use stored::stored_columns;

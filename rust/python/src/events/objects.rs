@@ -12,8 +12,10 @@ use std::borrow::Cow;
 
 use idmerge_core::OBSERVE;
 use idmerge_events::bodies::{self, Body};
-use idmerge_events::links::{End, MAX_KEYS, Value};
-use idmerge_events::scan::{self, FilledOperand};
+use idmerge_events::columns::milliseconds;
+use idmerge_events::json::cells::Cell;
+use idmerge_events::links::{End, MAX_KEYS, Stated, Value};
+use idmerge_events::scan::{self, FilledOperand, has_position};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyString};
@@ -43,6 +45,9 @@ pub struct EventReader {
     malformed: u8,
     /// Takes an event, and returns its step: a code and two operands.
     step_of: Py<PyAny>,
+    /// Where the times of links are wanted, takes an event and returns its time.
+    time_of: Option<Py<PyAny>>,
+    time: Py<PyString>,
 }
 
 /// The steps of some events.
@@ -53,23 +58,29 @@ pub struct ReadEvents {
     pub filled: Vec<[FilledOperand<PyBackedStr>; 2]>,
     /// The exception behind these events, of the iterator or of an event.
     pub error: Option<PyErr>,
+    /// Whether the scan has the times of links.
+    pub has_times: bool,
 }
 
 #[pymethods]
 impl EventReader {
     #[new]
+    #[pyo3(signature = (events, step_of, simplified, malformed, time_of=None))]
     fn new(
         py: Python<'_>,
         events: Vec<NamedRule>,
         step_of: Py<PyAny>,
         simplified: bool,
         malformed: u8,
+        time_of: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let rules = rules(events, simplified)?.taking_unnamed();
         let text = |text: &str| PyString::intern(py, text).unbind();
         let keys = rules.keys().iter().map(|key| text(key)).collect();
         let scanner = scan::Scanner::new(rules, LONGEST, false);
-        Ok(Self { scanner, malformed, name: text("event"), properties: text("properties"), keys, step_of })
+        let scanner = if time_of.is_some() { scanner.with_times() } else { scanner };
+        let [name, properties, time] = ["event", "properties", "time"].map(text);
+        Ok(Self { scanner, name, properties, keys, malformed, step_of, time_of, time })
     }
 }
 
@@ -77,7 +88,7 @@ impl EventReader {
     /// Reads events, at `most` so many.
     pub fn read(&self, events: &Bound<'_, PyIterator>, most: usize) -> ReadEvents {
         let (scan, codes, filled) = (scan::Scan::of_events(), Vec::new(), Vec::new());
-        let mut read = ReadEvents { scan, codes, filled, error: None };
+        let mut read = ReadEvents { scan, codes, filled, error: None, has_times: self.time_of.is_some() };
         let mut kept = String::new();
         for event in events.clone().take(most) {
             if let Err(error) = event.and_then(|event| self.read_one(&event, &mut kept, &mut read)) {
@@ -121,18 +132,22 @@ impl EventReader {
     }
 
     /// Reads those items of a scan that are left to Python.
-    fn filled(&self, py: Python<'_>, scan: scan::Scan) -> PyResult<ReadEvents> {
-        let (mut codes, mut filled) = (Vec::new(), Vec::new());
-        for (_, text) in scan.holes() {
+    fn filled(&self, py: Python<'_>, mut scan: scan::Scan) -> PyResult<ReadEvents> {
+        let (mut codes, mut filled, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, text) in scan.holes() {
             if text.trim_ascii_start().starts_with(b"{") {
-                self.fill(PyBytes::new(py, text).as_any(), &mut codes, &mut filled)?;
+                let time = self.fill(PyBytes::new(py, text).as_any(), &mut codes, &mut filled)?;
+                times.extend(time.map(|time| (row, time)));
             } else {
                 // No event: as Python would have it, a link without operands.
                 codes.push(self.malformed);
                 filled.push([FilledOperand::Missing, FilledOperand::Missing]);
             }
         }
-        Ok(ReadEvents { scan, codes, filled, error: None })
+        for (row, time) in times {
+            scan.note_time(row, time);
+        }
+        Ok(ReadEvents { scan, codes, filled, error: None, has_times: self.time_of.is_some() })
     }
 
     #[inline]
@@ -142,23 +157,45 @@ impl EventReader {
         {
             return Ok(());
         }
-        self.fill(event, &mut read.codes, &mut read.filled)?;
-        read.scan.push_event(None);
+        let time = self.fill(event, &mut read.codes, &mut read.filled)?;
+        push(&mut read.scan, None, time);
         Ok(())
     }
 
-    /// Adds the step of an event that Python reads.
+    /// Adds the step of an event that Python reads, and returns the event's time if it is wanted.
     fn fill(
         &self,
         event: &Bound<'_, PyAny>,
         codes: &mut Vec<u8>,
         filled: &mut Vec<[FilledOperand<PyBackedStr>; 2]>,
-    ) -> PyResult<()> {
+    ) -> PyResult<Option<i64>> {
         let step = self.step_of.bind(event.py()).call1((event,))?;
         let (code, first, second): (u8, Bound<'_, PyAny>, Bound<'_, PyAny>) = step.extract()?;
         codes.push(code);
         filled.push([first, second].map(filled_operand));
-        Ok(())
+        if has_position(code) { self.time_by_python(event) } else { Ok(None) }
+    }
+
+    /// Returns an event's time as Python reads it, if it is wanted.
+    fn time_by_python(&self, event: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+        let Some(time_of) = &self.time_of else { return Ok(None) };
+        time_of.bind(event.py()).call1((event,))?.extract()
+    }
+
+    /// Returns the time of an exact dict that states something with a position, if it is wanted.
+    #[inline]
+    fn time_of_dict(
+        &self,
+        code: u8,
+        properties: Option<&Bound<'_, PyDict>>,
+    ) -> Result<Option<i64>, LeftToPython> {
+        let wanted = self.time_of.is_some() && has_position(code);
+        let Some(properties) = properties.filter(|_| wanted) else { return Ok(None) };
+        match properties.get_item(self.time.bind(properties.py())) {
+            Ok(None) => Ok(None),
+            Ok(Some(time)) => time_of_value(&time),
+            Err(_) => Err(LeftToPython),
+        }
     }
 
     /// Adds the step of an exact dict; None leaves it to Python, which also meets any error again.
@@ -172,8 +209,10 @@ impl EventReader {
         };
         let mut found = [const { None }; MAX_KEYS];
         let properties = event.get_item(self.properties.bind(py)).ok()?;
-        if let Some(properties) = properties.filter(|properties| !properties.is_none()) {
-            let properties = properties.cast_exact::<PyDict>().ok()?;
+        let properties = properties.filter(|properties| !properties.is_none());
+        let properties = properties.as_ref().map(|properties| properties.cast_exact::<PyDict>());
+        let properties = properties.transpose().ok()?;
+        if let Some(properties) = properties {
             for &place in self.scanner.rules().counting(rule) {
                 found[place] = properties.get_item(self.keys[place].bind(py)).ok()?;
             }
@@ -182,7 +221,9 @@ impl EventReader {
             Some(object) => value(object, kept),
             None => Some(Value::Absent),
         };
-        scan.push_event(Some(self.scanner.rules().stated_by_values(rule, OBSERVE, kept, value)?));
+        let stated = self.scanner.rules().stated_by_values(rule, OBSERVE, kept, value)?;
+        let time = self.time_of_dict(stated.0, properties).ok()?;
+        push(scan, Some(stated), time);
         Some(())
     }
 
@@ -197,9 +238,47 @@ impl EventReader {
         if [first, second].iter().flatten().any(|operand| operand.len() > COPIED) {
             return None;
         }
-        scan.push_event(Some(stated));
+        let time = if self.time_of.is_some() && has_position(stated.0) { scan.time_in(text) } else { None };
+        push(scan, Some(stated), time);
         Some(())
     }
+}
+
+/// Adds the step of an event, with its time if that is known.
+#[inline]
+fn push(scan: &mut scan::Scan, stated: Option<Stated<'_>>, time: Option<i64>) {
+    if let Some(time) = time {
+        scan.note_time(scan.len(), time);
+    }
+    scan.push_event(stated);
+}
+
+/// The object is none that is read here.
+struct LeftToPython;
+
+/// Returns the time that an object is in milliseconds since 1970, as it is read in JSON text.
+fn time_of_value(object: &Bound<'_, PyAny>) -> Result<Option<i64>, LeftToPython> {
+    if let Ok(integer) = object.cast_exact::<PyInt>() {
+        // Beyond 64 bits it is the nearest float, as in JSON text.
+        let cell = match integer.extract() {
+            Ok(integer) => Cell::Integer(integer),
+            Err(_) => Cell::Float(integer.extract().map_err(|_| LeftToPython)?),
+        };
+        return Ok(milliseconds(&cell, ""));
+    }
+    if let Ok(float) = object.cast_exact::<PyFloat>() {
+        return Ok(milliseconds(&Cell::Float(float.value()), ""));
+    }
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        return Ok(text.to_str().ok().and_then(|text| milliseconds(&Cell::Borrowed(text), "")));
+    }
+    if object.is_none() || object.is_exact_instance_of::<PyBool>() { Ok(None) } else { Err(LeftToPython) }
+}
+
+/// Returns the time that a value of JSON states, in milliseconds since 1970 (SPEC 9).
+#[pyfunction]
+pub fn milliseconds_of(value: &Bound<'_, PyAny>) -> Option<i64> {
+    time_of_value(value).ok().flatten()
 }
 
 /// Returns an object as the value of a property; None leaves it to Python.

@@ -57,7 +57,8 @@ pub fn up_to(text: &[u8], end: usize) -> PyResult<&[u8]> {
 #[pymethods]
 impl Scanner {
     #[new]
-    #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None, simplified=false))]
+    #[pyo3(signature = (events, longest, shape=false, columns=false, chosen=None, simplified=false, times=false))]
+    #[expect(clippy::fn_params_excessive_bools, reason = "each is a keyword that Python gives")]
     fn new(
         events: Vec<NamedRule>,
         longest: usize,
@@ -65,10 +66,12 @@ impl Scanner {
         columns: bool,
         chosen: Option<HashSet<String>>,
         simplified: bool,
+        times: bool,
     ) -> PyResult<Self> {
         let rules = rules(events, simplified)?;
         let expected = columns.then(|| Arc::new(ExpectedKinds::of(chosen)));
         let scanner = scan::Scanner::new(rules, longest, shape || columns);
+        let scanner = if times { scanner.with_times() } else { scanner };
         Ok(Self { scanner, expected: RwLock::new(expected) })
     }
 

@@ -4,6 +4,7 @@
 mod acts;
 mod checkpoint;
 mod errors;
+mod origins;
 mod past;
 mod reading;
 mod writing;

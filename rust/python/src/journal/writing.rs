@@ -1,10 +1,12 @@
 //! Steps that are not committed yet, encoded as blocks of a journal, which Python stores.
 
 use idmerge_events::journal_blocks::{write_fitting, write_texts};
+use idmerge_events::origins;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::Failure;
+use crate::journal::origins::{OriginFields, origin_fields};
 use crate::memory::py_bytes;
 use crate::resolver::Resolver;
 
@@ -46,14 +48,28 @@ impl Resolver {
             });
             let none = || Failure::Value(format!("no steps are pending from {} to {}", steps.0, steps.1));
             let pending = pending.ok_or_else(none)?.part(steps.0..steps.1, ids.0..ids.1);
-            let (texts, block, part) = write_fitting(&core, pending, room)?;
+            let (texts, mut block, part) = write_fitting(&core, pending, room)?;
             let end = position + part.steps.positions();
+            let (noted, sources) = core.origins(position, end);
+            origins::append(&mut block, position, noted, sources);
             let all = core.retractions();
             let place = |end| all.partition_point(|&(by, _)| by < end);
             let retractions = all[place(position)..place(end)].to_vec();
             Ok::<_, Failure>((texts, block, part.steps.codes.len(), part.ids.end, end, retractions))
         })?;
         Ok((py_bytes(py, &texts)?, py_bytes(py, &block)?, count, next, end, retractions))
+    }
+
+    /// Return the origins of links at these positions that are not in the journal yet, None where
+    /// there is none.
+    #[pyo3(name = "_pending_origins")]
+    fn pending_origins(&self, py: Python<'_>, positions: Vec<u64>) -> PyResult<Vec<Option<OriginFields>>> {
+        let core = self.read(py)?;
+        let found = positions.into_iter().map(|position| {
+            let (found, sources) = core.origins(position, position + 1);
+            found.first().map(|origin| origin_fields(origin, sources))
+        });
+        Ok(found.collect())
     }
 
     /// Return the block of the texts of the IDs from one number to another.

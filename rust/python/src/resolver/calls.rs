@@ -70,6 +70,7 @@ impl Resolver {
         let pinned: Option<Vec<&Pinned>> = columns.iter().map(|column| column.as_pinned()).collect();
         self.take_all(
             rows,
+            None,
             |row| first_row + row,
             |_| (),
             |settle| {

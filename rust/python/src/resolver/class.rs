@@ -49,6 +49,14 @@ pub struct Resolver {
     pub chooser: Option<Py<PyAny>>,
 }
 
+/// The origins of the rows of a call, for the journal of a resolver that has one.
+pub struct Note<'a> {
+    /// The name of their source, if it is known.
+    pub source: Option<&'a str>,
+    /// Returns the event time of a row in milliseconds since 1970, and its number in the source.
+    pub of_row: &'a (dyn Fn(usize) -> (Option<i64>, u64) + Send + Sync),
+}
+
 /// The number of eras so far.
 static ERAS: AtomicU64 = AtomicU64::new(1);
 
@@ -141,6 +149,7 @@ impl Resolver {
     pub fn take_all(
         &self,
         rows: usize,
+        note: Option<&Note<'_>>,
         place_of: impl Fn(usize) -> usize + Send + Sync,
         mut see: impl FnMut(&Batch) + Send,
         run: impl FnOnce(
@@ -153,7 +162,12 @@ impl Resolver {
         reserve.try_reserve_exact(RESERVE).map_err(|_| Failure::no_memory())?;
         run(&mut |batch| {
             let mut core = self.write_detached()?;
-            let taken = core.take_batch(batch, &mut outcomes);
+            let taken = match note {
+                None => core.take_batch(batch, &mut outcomes),
+                Some(Note { source, of_row }) => {
+                    core.take_batch_of(batch, &mut outcomes, *source, |place| of_row(row + place))
+                }
+            };
             taken.map_err(|stopped| {
                 reserve = Vec::new();
                 Stopped { taken: place_of(row + stopped.taken), ..stopped }

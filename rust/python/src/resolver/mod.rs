@@ -8,4 +8,4 @@ mod scans;
 mod settings;
 mod turn;
 
-pub use class::{Core, OutcomesAndRows, Resolver, known_text, unicode, unknown};
+pub use class::{Core, Note, OutcomesAndRows, Resolver, known_text, unicode, unknown};

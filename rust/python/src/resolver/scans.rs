@@ -1,6 +1,7 @@
 //! Scans of lines into the resolver, and the canonical IDs of the IDs in them: at the end, or row
 //! by row.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
@@ -12,6 +13,7 @@ use idmerge_events::scan::Steps;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyList;
 
 use crate::columns::read_utf8;
@@ -19,7 +21,7 @@ use crate::errors::Failure;
 use crate::events::{Scan, SentIds, holes_filled};
 use crate::pipeline::run_detached;
 use crate::pipeline::sources::{SentRows, StepRows};
-use crate::resolver::{OutcomesAndRows, Resolver};
+use crate::resolver::{Note, OutcomesAndRows, Resolver};
 use crate::tables::{Column, Texts};
 
 #[pymethods]
@@ -27,13 +29,18 @@ impl Resolver {
     /// Take rows of a scan, their holes filled, and return the outcomes of the links and their
     /// rows.
     ///
-    /// An error counts the rows from ``first_row`` on. A scan with columns notes the ID of each
-    /// ordinary event, and if the call ``follows`` the canonical ID of each sender before the row.
+    /// ``origin`` has the name of the lines' source and the number of the scan's first line, to be
+    /// kept in a journal; ``times`` the event times of the holes. An error counts the rows from
+    /// ``first_row`` on. A scan with columns notes the ID of each ordinary event, and if the call
+    /// ``follows`` the canonical ID of each sender before the row.
     #[pyo3(
         name = "_take_scan",
-        signature = (scan, rows, codes, first, second, first_row=0, *, follows=false)
+        signature = (
+            scan, rows, codes, first, second, first_row=0, *, follows=false, origin=None, times=vec![]
+        )
     )]
     #[expect(clippy::too_many_arguments, reason = "the rows, the steps that fill holes, and a switch")]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 makes an argument for the call")]
     fn take_scan<'py>(
         &self,
         scan: &Bound<'py, Scan>,
@@ -43,6 +50,8 @@ impl Resolver {
         second: &Bound<'py, PyList>,
         first_row: usize,
         follows: bool,
+        origin: Option<(PyBackedStr, u64)>,
+        times: Vec<Option<i64>>,
     ) -> PyResult<OutcomesAndRows<'py>> {
         let py = scan.py();
         let scan = scan.get();
@@ -52,6 +61,19 @@ impl Resolver {
         let preparer = self.read(py)?.preparer();
         let (start, count, era) = (rows.0, rows.1 - rows.0, self.era());
         let sent = scan.sent()?;
+        // The rows of the steps, where some rows have none.
+        let rows_of = (origin.is_some() && sent.is_none()).then(|| steps.effective_rows());
+        let lines = scan.get();
+        let holes = lines.holes().map(|(row, _)| row).filter(|row| (rows.0..rows.1).contains(row));
+        let times: HashMap<usize, i64> =
+            holes.zip(times).filter_map(|(row, time)| Some((row, time?))).collect();
+        let first_line = origin.as_ref().map_or(0, |(_, line)| *line);
+        let of_row = |step: usize| {
+            let row = start + rows_of.as_ref().map_or(step, |rows| rows[step]);
+            let line = lines.line(row).map_or(0, u64::from);
+            (lines.time(row).or_else(|| times.get(&row).copied()), first_line + line)
+        };
+        let note = origin.as_ref().map(|(source, _)| Note { source: Some(source), of_row: &of_row });
         let outcomes = py.detach(|| {
             let Some(sent) = &sent else {
                 let count = steps.effective_count();
@@ -59,6 +81,7 @@ impl Resolver {
                 let place_of = |step| first_row + steps.row_of_effective(step);
                 return self.take_all(
                     count,
+                    note.as_ref(),
                     place_of,
                     |_| (),
                     |settle| run_detached(&mut source, count, self.threads, settle),
@@ -70,7 +93,7 @@ impl Resolver {
                 senders.extend(batch.senders());
             };
             let place_of = |row| first_row + row;
-            let outcomes = self.take_all(count, place_of, see, |settle| {
+            let outcomes = self.take_all(count, note.as_ref(), place_of, see, |settle| {
                 if follows {
                     let sent = steps.senders(sent.as_string());
                     let mut source = SentRows { steps: steps.iter().zip(sent), preparer: &preparer };

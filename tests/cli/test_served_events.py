@@ -85,6 +85,9 @@ def test_the_doctor_judges_again_by_the_policy(served: Server) -> None:
     overview = json.loads(done.stdout)["overview"]
     assert overview["outcomes"]["TOO_MANY_IDS"] == 3
     assert overview["sources"] == [str(served.directory.path)]
+    places = [one["file"] for finding in json.loads(done.stdout)["findings"] for one in finding["examples"]]
+    assert places
+    assert {*places} == {None}, "the file has gone"
 
 
 def test_a_server_that_does_not_run_forgets_and_is_compacted(tmp_path: Path) -> None:

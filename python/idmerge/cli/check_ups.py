@@ -12,12 +12,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idmerge._naming import named
 from idmerge.errors import IdmergeError
 
 if TYPE_CHECKING:
@@ -80,6 +78,7 @@ def answer() -> None:
 
 def _diagnosis(path: str, project: str | None) -> Diagnosis:
     from idmerge.cli.served import is_served  # noqa: PLC0415
+    from idmerge.cli.served_events import of_directory  # noqa: PLC0415
     from idmerge.doctor import examine, examine_journal  # noqa: PLC0415
     from idmerge.server.directory import Directory  # noqa: PLC0415
     from idmerge.server.store.following import lines_of  # noqa: PLC0415
@@ -94,7 +93,7 @@ def _diagnosis(path: str, project: str | None) -> Diagnosis:
         found = examine(
             [str(events)], policy=of.policy, canonical=of.canonical or "stable", timezone=of.timezone
         )
-    return replace(found, overview=replace(found.overview, sources=(named(path),)))
+    return of_directory(found, path)
 
 
 def _shown(diagnosis: Diagnosis) -> dict[str, object]:

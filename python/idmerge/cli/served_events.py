@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from idmerge.cli.served import is_served, project_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from idmerge.doctor import Diagnosis
     from idmerge.server.directory import Project
 
 
@@ -63,3 +65,18 @@ def _write(path: Path, log: Path, project: Project, *, judged: bool) -> None:
 
     with path.open("wb") as file:
         file.writelines(lines_of(log, project, judged=judged))
+
+
+def of_directory(diagnosis: Diagnosis, directory: str) -> Diagnosis:
+    """Return the diagnosis of the events of a server's directory, which were in a passing file.
+
+    Its examples name no places: the file is gone when somebody reads them.
+    """
+    findings = tuple(
+        replace(
+            finding, examples=tuple(replace(example, file=None, line=None) for example in finding.examples)
+        )
+        for finding in diagnosis.findings
+    )
+    overview = replace(diagnosis.overview, sources=(named(directory),))
+    return replace(diagnosis, overview=overview, findings=findings)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from idmerge._naming import named
 from idmerge.cli.completion import FILE
 from idmerge.cli.dialects import Spelling, dialect_options
 from idmerge.cli.journals import is_journal
@@ -33,7 +31,7 @@ from idmerge.cli.output import STDOUT, check_outputs, is_printed
 from idmerge.cli.progress import in_order, progress, total_size, working
 from idmerge.cli.sections import command
 from idmerge.cli.served import project_option
-from idmerge.cli.served_events import served_events
+from idmerge.cli.served_events import of_directory, served_events
 from idmerge.cli.wrapping import width_of
 from idmerge.doctor import Limits, Severity, examine, examine_journal
 from idmerge.files import Sample, replacing
@@ -157,7 +155,7 @@ def doctor(  # noqa: PLR0913 - click hands over each option
                 **({} if sort else spelling.arguments),
             )
         spelling.tell()
-    diagnosis = diagnosis if served is None else _read_from(directory, diagnosis)
+    diagnosis = diagnosis if served is None else of_directory(diagnosis, directory)
     is_simplified = any(finding.code == "simplified" for finding in diagnosis.findings)
     if is_simplified:
         tell_simplified()
@@ -172,11 +170,6 @@ def doctor(  # noqa: PLR0913 - click hands over each option
     worst = diagnosis.worst()
     if fail_on and worst is not None and worst <= FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
-
-
-def _read_from(directory: str, diagnosis: Diagnosis) -> Diagnosis:
-    """Return the diagnosis of a server's ``directory``, whose events are in a passing file."""
-    return replace(diagnosis, overview=replace(diagnosis.overview, sources=(named(directory),)))
 
 
 def _check(files: Sequence[str], profiles: str | None, output: str | None) -> None:

@@ -74,20 +74,21 @@ INSPECTOR_STYLE = """
   align-items: baseline; font-size: .93rem }
 .inspector .pager span { color: var(--soft); font-variant-numeric: tabular-nums }
 .inspector .day { font-size: .85rem; color: var(--soft); margin: 1rem 0 .3rem; font-weight: 600 }
-.inspector .events { list-style: none; margin: 0; padding: 0; background: var(--sheet);
+.inspector ol.events { list-style: none; margin: 0; padding: 0; background: var(--sheet);
   border: 1px solid var(--line); border-radius: .6rem }
-.inspector .events li { padding: .55rem 1rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
-.inspector .events li:last-child { border-bottom: 0 }
-.inspector .events p { margin: .1rem 0; font-size: .9rem }
+.inspector ol.events li { padding: .55rem 1rem; border-bottom: 1px solid var(--line);
+  overflow-wrap: anywhere }
+.inspector ol.events li:last-child { border-bottom: 0 }
+.inspector ol.events p { margin: .1rem 0; font-size: .9rem }
 .inspector .event { display: grid; grid-template-columns: 4.6rem minmax(0, 1fr) minmax(0, 22rem);
   align-items: baseline; gap: 0 .4rem }
 .inspector .event .sender { text-align: right; font-size: .9rem }
 .inspector .event time { color: var(--soft); font-variant-numeric: tabular-nums; font-size: .9rem }
-.inspector .events .became, .inspector .events details { margin-left: 5rem }
-.inspector .events .pill { margin-left: .3rem }
+.inspector ol.events .became, .inspector ol.events details { margin-left: 5rem }
+.inspector ol.events .pill { margin-left: .3rem }
 .inspector .sender { color: var(--soft) }
-.inspector .events details { margin-top: 0; font-size: .85rem }
-.inspector .events summary { padding: .1rem 0 }
+.inspector ol.events details { margin-top: 0; font-size: .85rem }
+.inspector ol.events summary { padding: .1rem 0 }
 .inspector .values { display: grid; grid-template-columns: minmax(6rem, auto) minmax(0, 1fr); gap: 0 1rem;
   margin: .2rem 0; font-size: .9rem }
 .inspector .values dt { color: var(--soft); overflow-wrap: anywhere; max-width: 12rem }

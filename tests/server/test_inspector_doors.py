@@ -112,6 +112,12 @@ def test_nobody_is_led_to_another_place(browser: Browser, to: str) -> None:
     assert browser.post("/inspect/sign-in", {"secret": "SECRET", "to": to}).headers["location"] == "/"
 
 
+@pytest.mark.parametrize("text", ["[" * 60_000, '{"a":' * 15_000, "1" * 5000, '"\\ud800"', "nan"])
+def test_no_text_of_json_breaks_a_form(browser: Browser, text: str) -> None:
+    assert browser.post("/inspect/sign-in", {"secret.json": text}).status == 401
+    assert browser.post("/inspect/sign-in", {"secret": "SECRET", "to.json": text}).status == 303
+
+
 def test_a_cookie_is_for_this_server_alone(browser: Browser) -> None:
     cookie = browser.sign_in("SECRET").headers["set-cookie"]
     assert "; HttpOnly" in cookie

@@ -70,7 +70,7 @@ def fields_of(text: bytes) -> dict[str, str]:
         if name.endswith(AS_JSON):
             try:
                 stated = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):  # Which nested lists raise, however few bytes they have.
                 continue
             if isinstance(stated, str):
                 found.setdefault(name.removesuffix(AS_JSON), unicode_text(stated))

@@ -14,6 +14,8 @@ from idmerge.server.app import App
 from idmerge.server.directory import Directory
 from idmerge.server.http.requests import Request
 from idmerge.server.inspector import assets
+from idmerge.server.inspector.alone import AsProject
+from idmerge.server.inspector.doors import Door
 from idmerge.server.inspector.routing import Inspector, is_page
 from idmerge.server.inspector.served import inspector_of
 from idmerge.server.inspector.sessions import ATTEMPTS, IDLE_SECONDS, LONGEST_SECONDS, MOST, Sessions
@@ -116,6 +118,17 @@ def test_nobody_is_led_to_another_place(browser: Browser, to: str) -> None:
 def test_no_text_of_json_breaks_a_form(browser: Browser, text: str) -> None:
     assert browser.post("/inspect/sign-in", {"secret.json": text}).status == 401
     assert browser.post("/inspect/sign-in", {"secret": "SECRET", "to.json": text}).status == 303
+
+
+def test_each_view_of_a_terminal_has_a_cookie_of_its_own(server: Server) -> None:
+    subject = inspector_of(server).doors[0].subject
+    jars = set()
+    for _ in range(2):
+        inspector = Inspector([Door(AsProject.of("shop"), subject)], by_ticket="Open the link.")
+        browser = Browser(inspector)
+        assert browser.get(inspector.ticket()).status == 200
+        jars.add(browser.cookie.partition("=")[0])
+    assert len(jars) == 2, "browsers keep cookies of a host, whatever the port"
 
 
 def test_a_cookie_is_for_this_server_alone(browser: Browser) -> None:

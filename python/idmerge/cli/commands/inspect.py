@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import sys
 import tempfile
@@ -161,7 +160,7 @@ def inspect(  # noqa: PLR0913 - click hands over each option
                 kind="events", facts={**facts, "directory": into}
             )
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="idmerge-open-")) if opens else None
-        door = Door(AsProject(shown.subject.name, secrets.token_hex(16)), shown.subject, shown.check_up)
+        door = Door(AsProject.of(shown.subject.name), shown.subject, shown.check_up)
         inspector = Inspector(
             [door],
             by_ticket="Open the link that <code>idmerge inspect</code> has printed. It lets in one browser; "

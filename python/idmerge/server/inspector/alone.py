@@ -6,9 +6,10 @@ committed by then.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from idmerge._naming import named
 from idmerge.errors import JournalError, SealedError, UnknownIdError
@@ -41,11 +42,17 @@ class AsProject(NamedTuple):
     name: str
     secret: str
     """A key that nobody has: who has the link of the terminal has a session."""
-    token: str = ""
+    token: str
+    """Another text of this process alone, by which its cookies differ from those of others here."""
     accounts: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     api: Api = "original"
     timezone: str | None = None
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return what is shown under a name, with keys of its own."""
+        return cls(name, secrets.token_hex(16), secrets.token_hex(16))
 
 
 class _DroppedError(Exception):

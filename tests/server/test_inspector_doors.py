@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,15 @@ def test_each_view_of_a_terminal_has_a_cookie_of_its_own(server: Server) -> None
         assert browser.get(inspector.ticket()).status == 200
         jars.add(browser.cookie.partition("=")[0])
     assert len(jars) == 2, "browsers keep cookies of a host, whatever the port"
+
+
+def test_a_ticket_lets_in_one_of_those_who_come_at_once(server: Server) -> None:
+    subject = inspector_of(server).doors[0].subject
+    inspector = Inspector([Door(AsProject.of("shop"), subject)], by_ticket="Open the link.")
+    ticket = inspector.ticket()
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda _: Browser(inspector).get(ticket).status, range(64))]
+    assert sorted(found) == [200, *[403] * 63]
 
 
 def test_a_cookie_is_for_this_server_alone(browser: Browser) -> None:

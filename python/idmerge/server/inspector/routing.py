@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -75,6 +76,7 @@ class Inspector:
         self._doors = Doors(doors, self._sessions)
         self._by_ticket = by_ticket
         self._ticket = ""
+        self._taking = threading.Lock()
 
     def ticket(self) -> str:
         """Return the URL, without host, that lets in who opens it first; no older one does then."""
@@ -109,8 +111,11 @@ class Inspector:
     def _opened(self, request: Request) -> Answer:
         """Let in who has the ticket, once."""
         ticket = fields_of(request.query).get("ticket", "")
-        if is_same(ticket, self._ticket):
-            self._ticket = ""
+        with self._taking:
+            is_let_in = is_same(ticket, self._ticket)
+            if is_let_in:
+                self._ticket = ""
+        if is_let_in:
             cookie = self._doors.begin(request, self.doors[0].project.name, may_change=True)
             # No redirection: it would come without the cookie where a file has the link.
             page = plain("It is open", [f'<p class="narrow">{link("/", "Go on")}</p>'])

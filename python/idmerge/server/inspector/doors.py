@@ -105,7 +105,8 @@ class Doors:
     def _cookie_of(self, request: Request, key: str) -> str:
         is_secure = request.headers.get(b"x-forwarded-proto", b"").split(b",")[0].strip().lower() == b"https"
         secure = "; Secure" if is_secure else ""
-        return f"{self._cookie}={key}; Path=/; HttpOnly; SameSite=Strict{secure}"
+        # Strict would ask for the secret again behind links in messages. A GET changes nothing.
+        return f"{self._cookie}={key}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
 def is_from_here(request: Request) -> bool:

@@ -86,7 +86,8 @@ class Inspector:
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request for which `is_page` holds."""
         if request.method not in {"GET", "POST"}:
-            return answers.failed(405, f"the method {request.method} is not supported")
+            wrong = f"the method {request.method} is not supported"
+            return answers.failed(405, wrong)._replace(headers=[("Allow", "GET, POST")])
         route = request.path.strip("/")
         if self._by_ticket is not None and route in {SIGN_IN, OPEN}:
             return self._opened(request)
@@ -128,9 +129,11 @@ class Inspector:
     def _not_signed_in(self, request: Request, route: str) -> Answer:
         """Return the way to sign in, or to a program that its key is missing."""
         if b"authorization" in request.headers or b"text/html" not in request.headers.get(b"accept", b""):
-            headers = [] if self._sessions.may_try() else [("Retry-After", "1")]
+            if request.credentials() is not None and not self._sessions.may_try():
+                wrong = "too many wrong secrets came; try again in some seconds"
+                return answers.failed(429, wrong)._replace(headers=[("Retry-After", "1")])
             wrong = "the project's secret is needed, as the user of Basic authorization"
-            return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED, *headers])
+            return answers.failed(401, wrong)._replace(headers=[_UNAUTHORIZED])
         if b"hx-request" in request.headers:
             return Answer(200, b"", headers=[("HX-Redirect", url(""))])
         if not route and self._by_ticket is None:

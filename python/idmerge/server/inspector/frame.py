@@ -98,7 +98,8 @@ def _header(visit: Visit) -> Iterator[str]:
     yield "</ul></nav>"
     yield f'<form class="search" role="search" action="{escape(url("person"))}" method="get">'
     yield '<label for="search" class="unseen">An ID of a person</label>'
-    shown = escape(visit.query.get("id", "")) if visit.path == url("person").strip("/") else ""
+    found = visit.query.get("id", "") if visit.path == url("person").strip("/") else ""
+    shown = escape(found) if found.isprintable() else ""  # No control could hold another one.
     yield (
         f'<input id="search" name="id" type="search" value="{shown}" placeholder="Any ID of a person" '
         'autocomplete="off" autocapitalize="none" spellcheck="false" required>'

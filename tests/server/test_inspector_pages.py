@@ -343,6 +343,29 @@ def test_the_live_page_has_the_newest_links_and_says_when_there_is_none_new(
     assert re.findall(r'class="pill \w+">(\w+)<', paused.html) == ["ANON_CLAIMED"]
 
 
+def test_refused_links_come_though_the_journal_is_still_being_read(
+    server: Server, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = server.resolver("main")
+    for number in range(100):
+        resolver.alias("ana", f"b{number}")
+        resolver.commit()
+    monkeypatch.setattr(Overview.read_on, "__defaults__", (0.0,))
+    target, seen = "/inspect/live?refused=1", []
+    for _ in range(30):
+        shown = browser.get(target, hx_request="true")
+        if shown.status == 204:
+            break
+        seen.append("the rest is being read" in shown.html)
+        [target] = re.findall(r'hx-get="([^"]+)"', shown.html)
+        target = target.replace("&amp;", "&")
+        last = shown
+    assert seen[0]
+    assert not seen[-1]
+    assert shown.status == 204
+    assert "b99" in last.text
+
+
 def test_a_forgotten_id_is_named_nowhere(server: Server, browser: Browser) -> None:
     send(server, identify(PHONE, "ana"), identify(PHONE, "gone@example.com"), merge("ana", "eve"))
     server.store.seal()

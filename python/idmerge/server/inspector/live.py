@@ -35,9 +35,12 @@ def page(visit: Visit) -> Answer:
     """Return the newest links, or that there are none beyond those that are shown."""
     resolver = visit.subject.resolver()
     position = resolver.position
-    if visit.is_of_htmx and visit.query.get("since") == str(position):
+    only_refused = visit.query.get("refused") == "1"
+    # Refused links are read on for a while by each question: what is shown may be behind.
+    shown = visit.subject.overview.read_on(resolver).position if only_refused else position
+    if visit.is_of_htmx and visit.query.get("since") == str(shown):
         return Answer(204, b"", headers=HEADERS)
-    return framed(visit, "Live", _main(visit, resolver, position))
+    return framed(visit, "Live", _main(visit, resolver, position, shown))
 
 
 def newest_links(resolver: DurableResolver, most: int) -> list[RecordedLink]:
@@ -61,13 +64,11 @@ def outcome_html(link: RecordedLink) -> str:
     )
 
 
-def _main(visit: Visit, resolver: DurableResolver, position: int) -> Iterator[str]:
+def _main(visit: Visit, resolver: DurableResolver, position: int, shown: int) -> Iterator[str]:
     only_refused, is_paused = visit.query.get("refused") == "1", visit.query.get("paused") == "1"
-    overview = visit.subject.overview
-    overview.read_on(resolver)
-    links = overview.newest_refused(MOST) if only_refused else newest_links(resolver, MOST)
+    links = visit.subject.overview.newest_refused(MOST) if only_refused else newest_links(resolver, MOST)
     refused, paused = ("1" if one else None for one in (only_refused, is_paused))
-    poll = url("live", refused=refused, since=position)
+    poll = url("live", refused=refused, since=shown)
     swap = f'hx-get="{escape(poll)}" hx-trigger="every {POLL_SECONDS}s" hx-select="#live" hx-swap="outerHTML"'
     yield f'<div id="live"{"" if is_paused else f" {swap}"}>'
     yield '<p class="choices">'
@@ -76,6 +77,8 @@ def _main(visit: Visit, resolver: DurableResolver, position: int) -> Iterator[st
     go_on = url("live", refused=refused)
     yield link(go_on, "Go on") if is_paused else link(url("live", refused=refused, paused="1"), "Pause")
     yield f'<span class="soft">{counted(position, "link or act", "links and acts")} so far</span></p>'
+    if shown < position:
+        yield f'<p class="soft">As of position {shown:,}; the rest is being read.</p>'
     yield from section(
         "Newest links", _links(links, resolver, zone_of(visit.subject.timezone)), name="newest"
     )

@@ -366,6 +366,16 @@ def test_refused_links_come_though_the_journal_is_still_being_read(
     assert "b99" in last.text
 
 
+def test_the_largest_people_name_no_id_that_was_forgotten_elsewhere(
+    server: Server, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("idmerge.server.inspector.overview.MANY", 0)
+    send(server, merge("gone@example.com", "ana"), merge("gone@example.com", "eve"))
+    assert "gone@" in browser.get("/").html
+    server.forget("main", "gone@example.com")
+    assert "gone@" not in browser.get("/").html
+
+
 def test_a_forgotten_id_is_named_nowhere(server: Server, browser: Browser) -> None:
     send(server, identify(PHONE, "ana"), identify(PHONE, "gone@example.com"), merge("ana", "eve"))
     server.store.seal()

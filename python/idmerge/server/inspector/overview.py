@@ -123,7 +123,8 @@ class Overview:
             wait = AGE if len(resolver) > MANY else 0.0
             if self._largest is None or (self._largest[0] != position and now - self._largest[1] >= wait):
                 self._largest = (position, now, _largest(resolver, most))
-            return self._largest[2][:most]
+            # What was found a while ago may name an ID that another door has forgotten since.
+            return [one for one in self._largest[2] if one[0] in resolver][:most]
 
     def drop(self, distinct_id: str) -> None:
         """Let go of what names an ID, which was forgotten."""

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Direction, Graph, check_directions, cycle, graph, sources, wrong_directions};
 
-const EVENTS: [Direction; 23] = [
+const EVENTS: [Direction; 24] = [
     ("error", &[]),
     ("structure", &[]),
     ("array", &["structure"]),

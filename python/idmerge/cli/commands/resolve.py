@@ -218,11 +218,12 @@ def _read_all(  # noqa: PLR0913, PLR0917 - the input, the resolver and two repor
     """Apply the links of all files to ``resolver``; the rejected ones go to ``writer``."""
     malformed = run.malformed = MalformedLines(strict=strict)
     api = resolver.policy.api
+    times: dict[str, Any] = {"with_times": True} if with_times else {}
     with progress("reading", total, then="judging") as bar:
         for path, name in map(path_of, sources):
             # What is sorted is raw.
             arguments = spelling.with_api(api) if name is None else {"api": api}
-            for piece in scan(path, name=name, on_bytes=bar.advance, with_times=with_times, **arguments):
+            for piece in scan(path, name=name, on_bytes=bar.advance, **arguments, **times):
                 if isinstance(piece, BadLine):
                     malformed.add(piece.path, piece.line, piece.message)
                     continue

@@ -27,7 +27,7 @@ use crate::clusters::marks::Marks;
 use crate::error::{Error, Stopped};
 use crate::ids::id::Id;
 use crate::ids::key::Key;
-use crate::journal::origins::Origins;
+use crate::journal::origins::{Noting, Origin, Origins};
 use crate::journal::record::{Record, Steps, StoredText};
 use crate::journal::retractions::Retractions;
 use crate::link::{Kind, Operand, Outcome};
@@ -151,6 +151,36 @@ impl JournaledResolver {
         }
     }
 
+    /// Takes the rows of a batch, as [`Self::take_batch`], and notes the origins of links if there
+    /// is a record: `of_row` returns a row's event time, and its number in the `source`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::take_batch`].
+    pub fn take_batch_of(
+        &mut self,
+        batch: &mut Batch,
+        outcomes: &mut Vec<Outcome>,
+        source: Option<&str>,
+        of_row: impl FnMut(usize) -> (Option<i64>, u64),
+    ) -> Result<(), Stopped> {
+        let position = self.resolver.position();
+        let Some(unwritten) = &mut self.unwritten else {
+            return self.resolver.take_batch(batch, outcomes);
+        };
+        let source = source.map(|name| unwritten.origins.source(name));
+        let (record, origins) = (&mut unwritten.record, &mut unwritten.origins);
+        let mut noting = Noting { record, origins, source, position, row: 0, of_row };
+        self.resolver.take_batch_recorded(batch, outcomes, &mut noting)
+    }
+
+    /// Returns the origins of the links from one position to before another that are not in the
+    /// journal yet, and the names of all sources.
+    pub fn origins(&self, start: u64, end: u64) -> (&[Origin], &[Box<str>]) {
+        let origins = self.unwritten.as_ref().map(|unwritten| &unwritten.origins);
+        origins.map_or((&[], &[]), |origins| (origins.between(start, end), origins.sources()))
+    }
+
     /// Keeps two IDs apart from now on; see [`Resolver::keep_apart`].
     pub fn keep_apart(&mut self, ids: [&str; 2]) -> Result<(), NotApart> {
         match &mut self.unwritten {
@@ -243,6 +273,7 @@ mod tests {
     use super::*;
     use crate::clusters::canonical::Strategy;
     use crate::clusters::policy::Policy;
+    use crate::link::Step;
 
     fn used() -> Resolver {
         let mut resolver = Resolver::new(Policy::default(), Strategy::Stable);
@@ -262,5 +293,32 @@ mod tests {
         let mut core = JournaledResolver::new(Resolver::new(Policy::default(), Strategy::Stable));
         core.observe("a".into()).expect("there is room");
         core.keep_record();
+    }
+
+    #[test]
+    fn links_alone_have_origins_and_each_that_of_its_row() {
+        let mut core = JournaledResolver::new(Resolver::new(Policy::default(), Strategy::Stable));
+        core.keep_record();
+        core.link(Kind::Merge, "x".into(), "y".into()).expect("there is room");
+        let (preparer, mut batch) = (core.preparer(), Batch::default());
+        let text = Operand::Text;
+        for step in [
+            Step::Observe(text("a")),
+            Step::Link(Kind::Merge, text("a"), text("b")),
+            Step::Evidence(text("a"), text("a")), // It joins nothing, and has no position.
+            Step::Link(Kind::Merge, Operand::Missing, text("b")),
+            Step::Evidence(text("a"), text("c")),
+        ] {
+            batch.push(&preparer, step);
+        }
+        let of_row = |row: usize| ((row != 3).then_some(row.cast_signed() as i64), row as u64);
+        core.take_batch_of(&mut batch, &mut Vec::new(), Some("f"), of_row).expect("there is room");
+        let (origins, sources) = core.origins(0, 9);
+        let found: Vec<_> = origins.iter().map(|one| (one.position, one.time, one.place)).collect();
+        assert_eq!(found, [(1, Some(1), Some((0, 1))), (2, None, Some((0, 3))), (3, Some(4), Some((0, 4)))]);
+        assert_eq!(sources, ["f".into()]);
+        let pending = core.pending().expect("there is a record").steps.codes.len();
+        core.written(0, pending, 0);
+        assert!(core.origins(0, 9).0.is_empty() && core.origins(0, 9).1.is_empty());
     }
 }

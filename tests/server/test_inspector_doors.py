@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,19 @@ def test_each_project_is_shown_to_its_own_key(browser: Browser) -> None:
     browser.sign_in("NEWS-SECRET")
     assert "news" in browser.get("/").text
     assert browser.get("/inspect/person?id=ana").status == 404
+
+
+def test_an_account_of_several_projects_opens_the_one_of_the_url(tmp_path: Path) -> None:
+    accounts = 'accounts = ["importer:also-secret"]'
+    (tmp_path / "idmerge.toml").write_text(f"{SETTINGS}{accounts}\n")
+    with Server(tmp_path) as server:
+        browser = Browser(inspector_of(server))
+        browser.sign_in("importer:also-secret")
+        assert "<bdi>shop</bdi>" in browser.get("/").html
+        form = browser.get("/inspect/sign-in?project=news").html
+        fields = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
+        assert browser.post("/inspect/sign-in", {"secret": "importer:also-secret", **fields}).status == 303
+        assert "<bdi>news</bdi>" in browser.get("/").html
 
 
 @pytest.mark.parametrize("key", ["", "TOKEN", "SECRET:", "secret", "analyst", "importer:", "x" * 10_000])

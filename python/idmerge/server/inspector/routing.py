@@ -142,16 +142,17 @@ class Inspector:
 
     def _sign_in(self, request: Request) -> Answer:
         if request.method == "GET":
-            return _sign_in_page(fields_of(request.query).get("to", "/"))
+            asked = fields_of(request.query)
+            return _sign_in_page(asked.get("to", "/"), asked.get("project"))
         form = fields_of(request.body)
-        to = _own(form.get("to", "/"))
+        to, project = _own(form.get("to", "/")), form.get("project")
         if not is_from_here(request):
-            return _sign_in_page(to, 403, "the form came from another page; send this one")
+            return _sign_in_page(to, project, 403, "the form came from another page; send this one")
         if not self._sessions.may_try():
-            return _sign_in_page(to, 429, "too many wrong secrets came; try again in some seconds")
-        cookie = self._doors.sign_in(request, form.get("secret", ""), form.get("project"))
+            return _sign_in_page(to, project, 429, "too many wrong secrets came; try again in some seconds")
+        cookie = self._doors.sign_in(request, form.get("secret", ""), project)
         if cookie is None:
-            return _sign_in_page(to, 401, "no project has this secret, nor such an account")
+            return _sign_in_page(to, project, 401, "no project has this secret, nor such an account")
         return see_other(to, [("Set-Cookie", cookie)])
 
 
@@ -173,7 +174,7 @@ def _own(target: str) -> str:
     return target if is_own and target.isprintable() and "\\" not in target else "/"
 
 
-def _sign_in_page(to: str, status: int = 200, wrong: str = "") -> Answer:
+def _sign_in_page(to: str, project: str | None = None, status: int = 200, wrong: str = "") -> Answer:
     alert = f'<p role="alert" class="wrong">{wrong}</p>' if wrong else ""
     control = 'id="secret" name="secret" type="password" autocomplete="current-password" required autofocus'
     lines = [
@@ -182,6 +183,7 @@ def _sign_in_page(to: str, status: int = 200, wrong: str = "") -> Answer:
         '<label for="secret">The project\'s secret, or <code>user:secret</code></label>',
         f"<input {control}>",
         hidden("to", _own(to)),
+        "" if project is None else hidden("project", project),
         "<button>Sign in</button>",
         "</form>",
         '<p class="soft">It is in <code>idmerge.toml</code>, in the server\'s directory.</p></div>',

@@ -351,7 +351,9 @@ def test_an_answer_opens_in_arrow_libraries_and_pickles(shop: pa.Table) -> None:
 
 def test_an_answer_prints_as_a_table() -> None:
     table = rows_of(
-        ("Visit", 1, "ada", "sp\x1bring"), ("Purchase", 2, "ada", None, "1234.5"), ("Purchase", 3, "b")
+        ("Visit", 1, "ada", "sp\x1bring"),
+        ("Purchase", 2, "ada", None, "1234.5"),
+        ("Purchase", 3, "b", None, "0"),
     )
     table = table.set_column(6, BEFORE, pa.array(["anon", "ada", "b"]))
     assert str(questions.attribution(table)) == (

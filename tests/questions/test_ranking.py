@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from datetime import date
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -170,6 +172,35 @@ def test_amounts_of_several_currencies_are_not_added_up_without_a_word(name: str
     texts = [json.dumps({key: one[key] for key in own}) for one in table.to_pylist()]
     for cells in (pa.array(texts), pa.array([*map(json.loads, texts)])):
         assert questions.attribution(together.append_column("properties", cells)).notes == (note,)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "revenue", "note"),
+    [
+        ([5, 0, -2], 3.0, None),
+        ([0.5, -2.5, 9e21], 9e21, None),
+        (["5", " 1.5 ", "-3"], 3.5, None),
+        ([5.0, None, None], 5.0, "2 of 3 events \"Purchase\" have no number as 'amount', and count"),
+        (["5 EUR"], 0.0, "1 of 1 event \"Purchase\" has no number as 'amount', and counts as no revenue"),
+        (["1,000", "", "NaN", "7"], 7.0, "3 of 4 events"),
+        ([math.nan, math.inf, 1e22, 3.0], 3.0, "3 of 4 events"),
+        ([True, True, False], 0.0, "3 of 3 events"),
+        ([date(2024, 1, 1)], 0.0, "1 of 1 event"),
+        ([[5.0], [6.0, 7.0]], 0.0, "2 of 2 events"),
+        ([{"value": 5}], 0.0, "1 of 1 event"),
+    ],
+)
+def test_what_is_no_number_is_no_revenue_and_never_without_a_word(
+    amounts: list[Any], revenue: float, note: str | None
+) -> None:
+    table = rows_of(*[("Purchase", hour, "ada", "x") for hour in range(len(amounts))])
+    place = table.schema.get_field_index("amount")
+    table = table.set_column(place, "amount", pa.array(amounts))
+    [row] = answer = questions.attribution(table)
+    assert row["revenue"] == pytest.approx(revenue)
+    assert len(answer.notes) == (note is not None)
+    assert all(said.startswith(note or "") for said in answer.notes)
+    assert questions.attribution(table.slice(0, 0)).notes == ("there are no events",)
 
 
 def test_currencies_stand_in_the_order_of_their_purchases_and_both_names_are_columns(tmp_path: Path) -> None:

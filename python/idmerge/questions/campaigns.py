@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from idmerge._formatting import beginning
+from idmerge._formatting import beginning, counted
 from idmerge.errors import QuestionError
 from idmerge.questions.columns import (
     MOST_NAMED,
@@ -170,6 +170,26 @@ class Attribution(RankedQuestion):
             )
 
     def _notes(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:
+        """Return a note on purchases without a number, and one on currencies that are added up."""
+        return (*self._unpaid(connection, columns), *self._mixed(connection, columns))
+
+    def _unpaid(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:
+        """Return a note where amounts count as nothing."""
+        chosen = f"count(*), count(*) - count({columns.number(self.amount)})"
+        [(purchases, missing)] = self._run(
+            connection, columns, f"SELECT {chosen} FROM events{where(self._purchases(columns))}"
+        )
+        if not missing:
+            return ()
+        return (
+            (
+                f"{missing:,} of {counted(purchases, 'event')} {quoted(self.purchase)} "
+                f"{'has' if missing == 1 else 'have'} no number as {self.amount!r}, and "
+                f"{'counts' if missing == 1 else 'count'} as no revenue"
+            ),
+        )
+
+    def _mixed(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> tuple[str, ...]:
         """Return a note where amounts of several currencies are added up."""
         names = [name for name in CURRENCIES if name in columns] if self.currency is None else []
         if not names:
@@ -209,7 +229,7 @@ class Attribution(RankedQuestion):
     def statement(self, columns: Columns) -> str:
         """Return the statement."""
         is_purchase, limits = self._is_purchase(columns), self._conditions(columns)
-        amount = f"coalesce(TRY_CAST({columns[self.amount]} AS DECIMAL(28, 6)), 0)"
+        amount = f"coalesce({columns.number(self.amount)}, 0)"
         apart, across, is_counted = "", {}, is_purchase
         if self.currency is not None:
             own = columns.text(self.currency)

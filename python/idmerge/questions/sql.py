@@ -21,6 +21,9 @@ STANDARD = (EVENT, TIME, PERSON, SENT)
 """The columns of all stitched events."""
 
 WIDTH = 100
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+NUMBERS = {*_INTEGERS, *(f"U{name}" for name in _INTEGERS), "FLOAT", "DOUBLE", "DECIMAL", "VARCHAR"}
+"""Types that become amounts without a text between."""
 
 
 class Column(NamedTuple):
@@ -75,6 +78,16 @@ class Columns:
         if self._known is None or self._known[name].type == "VARCHAR":
             return self[name]
         return f"CAST({self[name]} AS VARCHAR)"
+
+    def number(self, name: str) -> str:
+        """Return the column as an amount; null where it is no number, or one of 10²² and more.
+
+        A boolean is none, although SQL takes it for 0 or 1.
+        """
+        kind = "DOUBLE" if self._known is None else self._known[name].type
+        is_list = kind.endswith("]")
+        value = self[name] if kind.partition("(")[0] in NUMBERS and not is_list else self.text(name)
+        return f"TRY_CAST({value} AS DECIMAL(28, 6))"
 
     def utc(self, name: str) -> str:
         """Return a column of times without their zone, which is UTC."""

@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 import idmerge
 from idmerge.errors import ColumnError, QuestionError
-from idmerge.reporting import Guesses, guess
+from idmerge.reporting import Guesses, counting, guess
 from idmerge.reporting.options import NAMES
 from idmerge.reporting.vocabulary import (
     AMOUNTS,
@@ -146,6 +146,47 @@ def test_an_amount_is_a_number_in_nearly_all_purchases(tmp_path: Path) -> None:
     assert reasons(found)["amount"] == 'by its name; a number in 40 of 40 events; not "value"'
 
 
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", 1e30, True, "5 EUR", "1,000"])
+def test_an_amount_that_revenue_does_not_count_is_no_number(amount: Any, tmp_path: Path) -> None:
+    sold = [event("Purchase", f"u{n}", amount=amount, price=n) for n in range(4)]
+    found = guess(written(tmp_path / "e.ndjson", *sold))
+    assert values(found)["amount"] == "price"
+
+
+def test_a_property_is_told_from_one_that_differs_in_case(tmp_path: Path) -> None:
+    cart, sold = event("Cart", "ana", Amount="many"), event("Purchase", "ana", 5, amount=7)
+    found = guess(written(tmp_path / "e.ndjson", cart, sold))
+    assert (values(found)["amount"], reasons(found)["amount"]) == (
+        "amount",
+        "by its name; a number in 1 of 1 event",
+    )
+
+
+def test_every_event_that_could_have_been_taken_is_said(tmp_path: Path) -> None:
+    file = written(
+        tmp_path / "e.ndjson",
+        event("Purchase", "ana", amount=5),
+        event("Order Completed", "ana", total=5),
+        event("Read Post", "ana", post="p"),
+        event("Screen", "ana", screen="s"),
+    )
+    found = reasons(guess(file))
+    assert found["purchase"] == 'by its name; 1 event of 1 person; not "Order Completed"'
+    assert found["content_event"] == 'by its name; 1 event of 1 person; not "Screen"'
+    paid = written(tmp_path / "p.ndjson", event("Abo", "ana", revenue=5), event("Kauf", "ana", order_total=5))
+    assert reasons(guess(paid))["purchase"].endswith('with a number as "revenue"; not "Kauf"')
+
+
+def test_rare_events_are_known_among_very_many_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "MOST_EVENTS", 3)
+    many = [event(f"Event {n % 9}", "ana", n, utm_campaign="c" if n % 9 == 8 else None) for n in range(90)]
+    rare = (event("Sign Up", "ana"), event("Zed", "ana", amount=4))
+    found = guess(written(tmp_path / "e.ndjson", *many, *rare), purchase="Zed")
+    assert (values(found)["signup"], values(found)["amount"]) == ("Sign Up", "amount")
+    assert reasons(found)["campaign"] == "by its name; in 10 events"
+    assert found.reading.events == 92
+
+
 def test_a_cart_is_no_purchase_and_revenue_is_one_under_any_name(tmp_path: Path) -> None:
     carts = [event("Add to Cart", f"u{n}", revenue=n + 1) for n in range(5)]
     assert values(guess(written(tmp_path / "a.ndjson", *carts)))["purchase"] is None
@@ -252,6 +293,18 @@ def test_a_name_that_no_event_has_is_an_error_with_the_nearest() -> None:
         idmerge.report(file, signup="Sing Up")
     with pytest.raises(ColumnError, match="no column 'amuont'.*Did you mean 'amount'"):
         idmerge.report(file, amount="amuont")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "signup"])
+def test_a_name_that_no_event_has_is_an_error_even_if_its_question_lacks_others(
+    name: str, tmp_path: Path
+) -> None:
+    wrong: dict[str, Any] = {name: "nope"}
+    file = written(tmp_path / "e.ndjson", event("Home", "ana"))
+    with pytest.raises((ColumnError, QuestionError), match="nope"):
+        guess(file, **wrong)
+    empty = written(tmp_path / "none.ndjson")
+    assert guess(empty, **wrong).reading.events == 0
 
 
 @settings(max_examples=30)

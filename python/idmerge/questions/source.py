@@ -172,6 +172,16 @@ def event_names(
         return names_of(connection, known)
 
 
+def column_names(events: Events) -> list[str]:
+    """Return the names of the columns in files, each once, as they are spelt there.
+
+    SQL numbers the later of two names that differ in case alone.
+
+    Raises what `opened` raises.
+    """
+    return [*dict.fromkeys(name for file in _files(events) or () for name in _names_in(file))]
+
+
 def check_installed() -> None:
     """Look whether DuckDB and pyarrow are there, before work is done that ends with a question.
 

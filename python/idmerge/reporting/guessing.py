@@ -9,7 +9,7 @@ from idmerge._formatting import counted
 from idmerge.questions.campaigns import MOST_CURRENCIES
 from idmerge.questions.columns import quoted
 from idmerge.reporting.counting import counts
-from idmerge.reporting.options import NAMES, ReportOptions
+from idmerge.reporting.options import NAMES, NAMES_OF_EVENTS, ReportOptions
 from idmerge.reporting.vocabulary import (
     AMOUNTS,
     CALLS,
@@ -39,6 +39,7 @@ HALF, NEARLY_ALL = 0.5, 0.95
 FEWEST_KNOWN, LEAST_KNOWN = 0.2, 10
 """The share and the number of persons who became known just when they did an event, for it to be
 the sign-up."""
+NAMES_OF_PROPERTIES = tuple(name for name in NAMES if name not in NAMES_OF_EVENTS)
 LABELS = {
     "signup": "sign-up",
     "purchase": "purchase",
@@ -113,9 +114,11 @@ def guesses_of(
 
     Raises what `idmerge.questions.Question.ask` raises.
     """
-    properties = [options.amount, options.currency, options.campaign, options.content]
-    named = [name for name in properties if name is not None]
-    with counts(events, named, dialect=dialect, columns=columns) as known:
+    acts, properties = (
+        [options.named[name] for name in names if name in options.named]
+        for names in (NAMES_OF_EVENTS, NAMES_OF_PROPERTIES)
+    )
+    with counts(events, acts, properties, dialect=dialect, columns=columns) as known:
         found = {each.name: each for each in _Guessing(known, options).all()}
         content_event = found["content_event"]
         if content_event.value is not None and content_event.value == found["signup"].value:
@@ -200,12 +203,14 @@ class _Guessing:
         wanted = self._options.amount
         for event in (ranked := self._ranked(PURCHASES)):
             if wanted in event.values if wanted is not None else self._amounts(event):
-                found = Guess(name="purchase", value=event.name, reason=_by_name([event]))
+                found = Guess(name="purchase", value=event.name, reason=_by_name(_first(event, ranked)))
                 return found, amount or self._amount_of(event.name)
-        unnamed = self._paid(wanted)
-        if unnamed is not None:
-            event, name = unnamed
+        paid = self._paid(wanted)
+        if paid:
+            event, name = paid[0]
+            others = [other.name for other, _ in paid if other is not event]
             reason = f"{_quantity(event)}, {_filled(event, name)} with a number as {quoted(name)}"
+            reason += _others([*dict.fromkeys(others)])
             found = Guess(name="purchase", value=event.name, reason=reason)
             return found, amount or self._amount_of(event.name)
         if ranked:
@@ -215,8 +220,11 @@ class _Guessing:
         missing = Guess(name="purchase", value=None, reason=reason)
         return missing, amount or Guess(name="amount", value=None, reason="no purchase is known")
 
-    def _paid(self, wanted: str | None) -> tuple[Counted, str] | None:
-        """Return the event of any name that has an amount which is paid, and that amount."""
+    def _paid(self, wanted: str | None) -> list[tuple[Counted, str]]:
+        """Return the events of any name that have an amount which is paid, and that amount.
+
+        The surest stands first.
+        """
         candidates = [
             (rank(name, PAID) or 0, -values.numbers, event, name)
             for event in self._acts
@@ -225,8 +233,7 @@ class _Guessing:
             if (name == wanted or (wanted is None and rank(name, PAID) is not None))
             and values.numbers >= max(1, HALF * event.events)
         ]
-        best = min(candidates, key=lambda each: each[:2], default=None)
-        return None if best is None else best[2:]
+        return [(event, name) for *_, event, name in sorted(candidates, key=lambda each: each[:2])]
 
     @staticmethod
     def _amounts(event: Counted) -> list[str]:
@@ -270,7 +277,7 @@ class _Guessing:
 
     def _campaign(self) -> Guess:
         totals: dict[str, int] = {}
-        for event in self._acts:
+        for event in (*self._acts, *self._known.rest):
             for name, values in event.values.items():
                 totals[name] = totals.get(name, 0) + values.filled
         ranked = [
@@ -289,12 +296,12 @@ class _Guessing:
         if event is not None:
             of = self._known.of(event.value)
         else:
-            for candidate in (*self._ranked(POSTS), *self._ranked(PAGES)):
+            for candidate in (ranked := [*self._ranked(POSTS), *self._ranked(PAGES)]):
                 if content.value in candidate.values if content is not None else _contents(candidate):
                     of = candidate
                     break
             if of is not None:
-                event = Guess(name="content_event", value=of.name, reason=_by_name([of]))
+                event = Guess(name="content_event", value=of.name, reason=_by_name(_first(of, ranked)))
         if event is None:
             reason = "no event is called the reading of a post or the view of a page, and says of which"
             event = Guess(name="content_event", value=None, reason=reason)
@@ -332,6 +339,11 @@ def _filled(event: Counted, name: str) -> str:
 
 def _by_name(found: Sequence[Counted]) -> str:
     return f"by its name; {_quantity(found[0])}{_others([event.name for event in found[1:]])}"
+
+
+def _first(chosen: Counted, ranked: Sequence[Counted]) -> list[Counted]:
+    """Return the events with the chosen one before all others."""
+    return [chosen, *(event for event in ranked if event is not chosen)]
 
 
 def _others(names: Sequence[str]) -> str:

@@ -19,6 +19,8 @@ TOP = 15
 """Rows of a table of campaigns or of content, by default."""
 NAMES = ("signup", "purchase", "amount", "currency", "campaign", "content_event", "content")
 """The names that are guessed, in the order in which they are said."""
+NAMES_OF_EVENTS = ("signup", "purchase", "content_event")
+"""Those of them that are events; all others are properties."""
 
 
 @dataclass(frozen=True, kw_only=True)

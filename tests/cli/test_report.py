@@ -109,6 +109,9 @@ def test_every_command_takes_the_settings_and_its_options_win() -> None:
     assert title("conversion", "--from", "Read Post", "--by", "post", "--within", "1d") == (
         'Persons who did "Purchase" within 1 day after "Read Post", by post'
     )
+    assert title("conversion", "--from", "Read Post", "--by", "post").endswith('"Read Post", by post')
+    found = answers("shop.ndjson", "--content-event", "Read Post", "--content", "post")
+    assert ", by post, " in found["conversion"]["title"]
     assert title("retention") == "Persons by week of the first event, who came back in the weeks after it"
     for command in (["resolve"], ["stitch", "-o", "s.csv"], ["doctor"]):
         run(*command, "shop.ndjson")
@@ -150,7 +153,17 @@ def test_a_servers_settings_are_never_replaced() -> None:
     assert "has a server's settings" in error_of(
         "init", "shop.ndjson", "-o", "served/idmerge.toml", "--force", code=2
     )
+    Path("link.toml").symlink_to("served/idmerge.toml")
+    assert "has a server's settings" in error_of("init", "shop.ndjson", "-o", "link.toml", "--force", code=2)
     assert Path("served/idmerge.toml").read_text() == text
+
+
+def test_a_report_never_replaces_the_settings_that_it_read() -> None:
+    text = '[questions]\nwithin = "7d"\n'
+    Path("idmerge.toml").write_text(text)
+    said = error_of("report", "shop.ndjson", "-o", "idmerge.toml", "--format", "text", code=2)
+    assert said == "'idmerge.toml' would be read and written over; name another file"
+    assert Path("idmerge.toml").read_text() == text
 
 
 @pytest.mark.parametrize(

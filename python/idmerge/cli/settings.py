@@ -116,8 +116,8 @@ def with_settings(options: Mapping[str, Any], settings: Settings, keys: Mapping[
         for option, key in keys.items()
         if key in settings.questions and not is_given(option)
     }
-    if "by" in keys and "by" not in stated:
-        stated.pop("by_path", None)  # It is about the property that is stated.
+    if any(key == "content" and is_given(option) for option, key in keys.items()):
+        stated.pop("by_path", None)  # It is about the property that the settings name.
     return {**options, **stated}
 
 

@@ -115,7 +115,7 @@ def _output(events: Sequence[str], output: str | None, *, force: bool) -> str:
                 "commands by --config"
             )
         output = str(place / CONFIG)
-    elif Path(output).name == CONFIG and is_served(str(Path(output).parent)):
+    elif (target := Path(output).resolve()).name == CONFIG and is_served(str(target.parent)):
         raise click.UsageError(f"'{named(output)}' has a server's settings; name another file by -o")
     if Path(output).exists() and not force:
         raise click.UsageError(

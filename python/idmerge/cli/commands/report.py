@@ -175,7 +175,7 @@ def report(  # noqa: PLR0913 - click hands over each option
 ) -> None:
     """Write a report; the help says more."""
     format_name = _format(output, format_name)
-    check_outputs(events, {"--output": output})
+    check_outputs(filter(None, [*events, spelling.settings.path]), {"--output": output})
     keys = {"zone" if key == "timezone" else key: key for key in QUESTIONS}
     options = with_settings(options, spelling.settings, keys)
     options["timezone"] = options.pop("zone")

@@ -174,6 +174,26 @@ def test_amounts_of_several_currencies_are_not_added_up_without_a_word(name: str
         assert questions.attribution(together.append_column("properties", cells)).notes == (note,)
 
 
+@pytest.mark.parametrize("model", ["last-touch", "first-touch", "linear"])
+def test_an_empty_campaign_is_no_touch(model: Any) -> None:
+    table = rows_of(
+        ("Visit", 1, "ada", ""), ("Visit", 2, "ada", "spring"), ("Visit", 3, "ada", ""),
+        ("Purchase", 4, "ada", "", "8"), ("Purchase", 4, "bea", "", "1"),
+    )  # fmt: skip
+    answer = questions.attribution(table, model=model)
+    assert [(row["campaign"], row["revenue"]) for row in answer] == [("spring", 8.0), (None, 1.0)]
+
+
+def test_events_without_any_time_lead_to_nothing_and_a_note_says_so() -> None:
+    table = rows_of(("Read Post", None, "ada", "x"), ("Purchase", None, "ada", None, "8"))
+    note = "no event that counts has a time, so none comes before or after another"
+    assert questions.attribution(table).notes == (note,)
+    assert questions.conversion(table, goal="Purchase").notes == (note,)
+    assert questions.signup_rate(table, signup="Purchase").notes == ()
+    timed = pa.concat_tables([table, rows_of(("Visit", 1, "ada"))])
+    assert questions.attribution(timed).notes == ()
+
+
 @pytest.mark.parametrize(
     ("amounts", "revenue", "note"),
     [

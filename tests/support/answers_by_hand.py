@@ -78,7 +78,7 @@ def attribution(
         touches = sorted(
             (row["time"], row[campaign].encode(), row[campaign])
             for row in rows
-            if row[campaign] is not None
+            if row[campaign]
             and person is not None
             and person_of(row, stitched=stitched) == person
             and row["time"] is not None

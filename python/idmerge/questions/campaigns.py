@@ -243,7 +243,7 @@ class Attribution(RankedQuestion):
             *(f"currencies.{name}" for name in apart.split(", ")[:-1]),
             f"{columns[TIME]} AS time",
             f"CASE WHEN {is_counted} THEN {amount} END AS amount",
-            f"{self._value(columns, self.campaign)} AS campaign",
+            f"nullif({self._value(columns, self.campaign)}, '') AS campaign",
         ]
         names = ["campaign", *["currency"] * bool(apart), *["others"] * self._has_others]
         order = "campaign IS NULL, others IS NULL, sums.revenue DESC, sums.revenue_unstitched DESC, campaign"

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from idmerge.questions.sql import Columns
 
 
+TIMELESS = "no event that counts has a time, so none comes before or after another"
+
+
 def _day(name: str, given: date | str | None) -> date | None:
     """Return the day that ``given`` is, or states as text.
 
@@ -128,6 +131,8 @@ class Question(ABC):
             [counted] = self._run(connection, known, scope_statement(known, self._conditions(known)))
             rows = self._run(connection, known, sql)
             notes = self._notes(connection, known) if counted[0] else (self._nothing,)
+            if counted[0] and counted[1] is None and self._needs_times:
+                notes = (*notes, TIMELESS)
             scope = Scope.of(counted, named_sources(events), self.timezone)
         answer = Answer.of_rows(
             rows,
@@ -171,6 +176,11 @@ class Question(ABC):
     def _perhaps(self) -> tuple[str, ...]:
         """The properties of events that it reads where there are any."""
         return ()
+
+    @property
+    def _needs_times(self) -> bool:
+        """Whether events without a time make the answer nothing."""
+        return True
 
     @property
     def _more_keys(self) -> tuple[Key, ...]:

@@ -87,6 +87,11 @@ class SignupRate(Question):
         return ()
 
     @property
+    def _needs_times(self) -> bool:
+        """Whether events without a time make the answer nothing."""
+        return self.by is not None
+
+    @property
     def key(self) -> Key | None:
         """The period, if there is one."""
         return None if self.by is None else Key(self.by, self.by, "date")

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import http.client
+import io
+import re
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
 _MAX_ANSWER = 2**20
 """Bytes of an answer that are read."""
+_PATH = re.compile(r"[!-~]*")
+_HOST = re.compile(r"[^\x00-\x20\x7f]+")
+
+
+class _Timely(io.RawIOBase):
+    """What comes from a socket until a moment; a socket's own time-out counts from each byte."""
+
+    def __init__(self, open_socket: socket.socket, until: float) -> None:
+        self._socket = open_socket
+        self._raw = open_socket.makefile("rb", buffering=0)
+        self._until = until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer is not whole in time")
+        self._socket.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 @dataclass(frozen=True)
@@ -43,7 +72,7 @@ class Connection:
             host, port = parts.hostname, parts.port
         except ValueError:
             parts, host, port = urlsplit(""), None, None
-        if parts.scheme not in {"http", "https"} or not host:
+        if parts.scheme not in {"http", "https"} or not host or not _can_be_sent(host, parts.path):
             raise ValueError("the address must be that of a server, such as https://api.mixpanel.com")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("the address must have neither a user nor a query; see credentials=")
@@ -79,6 +108,9 @@ class Connection:
         if self._open is None:
             kind = http.client.HTTPSConnection if self._is_encrypted else http.client.HTTPConnection
             self._open = kind(self._host, self._port, timeout=self._timeout)
+        if self._open.sock is not None:
+            self._open.sock.settimeout(self._timeout)
+        self._open.response_class = cast("Any", self._response)
         try:
             self._open.request("POST", self._path + path, body, dict(headers))
             response = self._open.getresponse()
@@ -89,3 +121,21 @@ class Connection:
         except BaseException:
             self.close()
             raise
+
+    def _response(
+        self, open_socket: socket.socket, *arguments: Any, **options: Any
+    ) -> http.client.HTTPResponse:
+        """Return the answer that comes, all of which has to come before the time is over."""
+        response = http.client.HTTPResponse(open_socket, *arguments, **options)
+        response.fp.close()
+        response.fp = io.BufferedReader(_Timely(open_socket, time.monotonic() + self._timeout))
+        return response
+
+
+def _can_be_sent(host: str, path: str) -> bool:
+    """Return whether DNS and the first line of a request can have these texts."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(_HOST.fullmatch(host) and _PATH.fullmatch(path))

@@ -1,11 +1,11 @@
 """Delivery of batches by HTTP: what an answer means, what is tried again and when.
 
-A refused or broken connection, a time-out, 408, 429 and 5xx are tried again, after the time that
-``Retry-After`` names, else after a random one whose limit doubles ("full jitter"). 413 halves the
-batch. Every other answer is final, and what it refuses is lost. Events have an ``$insert_id``, by
-which a copy that comes by a second try counts once; profile updates have none. So a batch of events
-that is refused for some of them, while the server keeps the others, is halved too until those are
-found, or too many are.
+A refused or broken connection, a time-out, 408, 425, 429 and 5xx are tried again, after the time
+that ``Retry-After`` names, else after a random one whose limit doubles ("full jitter"). 413 halves
+the batch. Every other answer is final, and what it refuses is lost. Events have an ``$insert_id``,
+by which a copy that comes by a second try counts once; profile updates have none. So a batch of
+events that is refused for some of them, while the server keeps the others, is halved too until
+those are found, or too many are.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Delivery:
     ) -> None:
         user, password = credentials or (token, "")
         self._connection = Connection(url, timeout)
-        self._secrets = [secret for secret in (token, user, password) if secret]
         basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._secrets = [secret for secret in (basic, token, user, password) if secret]
         self._import_headers = {"Authorization": f"Basic {basic}"}
         self._import_path = "/import?strict=1"
         if project_id is not None:
@@ -183,9 +183,10 @@ class Delivery:
         text = said if isinstance(said, str) else "no reason is given"
         for secret in self._secrets:
             text = text.replace(secret, "…")
+        text = "".join(character if character.isprintable() else " " for character in text[:_MAX_REASON])
         if answer.status in _REDIRECTS:
             text = "it redirects, which is not followed: correct the client's address"
-        return f"the server answered {answer.status}: {text[:_MAX_REASON]}"
+        return f"the server answered {answer.status}: {text}"
 
 
 def _is_of_items(answer: Answer) -> bool:
@@ -216,11 +217,12 @@ def _seconds(text: str | None) -> float | None:
     """Return the seconds that a ``Retry-After`` names; None if it names none."""
     if not text:
         return None
-    if text.strip().isdigit():
+    text = text.strip()
+    if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

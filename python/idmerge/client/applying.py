@@ -49,6 +49,9 @@ class Applying:
             commit()
         settled()
 
+    def forget(self, settled: Callable[[], object]) -> None:
+        """Do nothing: it was called."""
+
     def none_lost(self) -> bool:
         """Return True: what was put is applied."""
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Self
 
 from idmerge.client.client import Connected
@@ -54,23 +55,23 @@ class AsyncClient(Connected):
             True
         """
         loop = asyncio.get_running_loop()
-        settled: asyncio.Future[None] = loop.create_future()
-
-        def settle() -> None:
-            if not settled.done():
-                settled.set_result(None)
+        settled = asyncio.Event()
+        is_settled = threading.Event()
 
         def tell() -> None:
+            is_settled.set()
             with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-                loop.call_soon_threadsafe(settle)
+                loop.call_soon_threadsafe(settled.set)
 
         self._target.when_settled(tell)
         try:
-            await asyncio.wait_for(settled, timeout)
+            if not is_settled.is_set():
+                await asyncio.wait_for(settled.wait(), timeout)
         except TimeoutError:
-            self._target.none_lost()
-            return False
-        return self._target.none_lost()
+            pass
+        finally:
+            self._target.forget(tell)
+        return self._target.none_lost() and is_settled.is_set()
 
     async def close(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - as `Client.close` takes it
         """Send what waits, and end, as `Client.close` does.

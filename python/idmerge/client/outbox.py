@@ -123,6 +123,11 @@ class Outbox:
             self._start()
             self._changed.notify_all()
 
+    def forget(self, settled: Callable[[], object]) -> None:
+        """Call ``settled`` no more: nobody waits for it."""
+        with self._changed:
+            self._waiters = [waiter for waiter in self._waiters if waiter[1] is not settled]
+
     def none_lost(self) -> bool:
         """Return whether nothing was lost since this was asked last."""
         with self._changed:
@@ -132,8 +137,13 @@ class Outbox:
     def flush(self, timeout: float) -> bool:
         """Send what waits; return whether everything is delivered since the last such call."""
         settled = threading.Event()
-        self.when_settled(settled.set)
-        is_settled = settled.wait(max(timeout, 0))
+        tell = settled.set
+        self.when_settled(tell)
+        is_sending = threading.current_thread() is self._thread  # `on_loss` asks: a wait would be for itself.
+        try:
+            is_settled = settled.wait(0 if is_sending else max(timeout, 0))
+        finally:
+            self.forget(tell)
         return self.none_lost() and is_settled
 
     def close(self, timeout: float) -> bool:
@@ -288,5 +298,7 @@ class Outbox:
 def _end_all() -> None:
     boxes = [*_open]
     deadline = time.monotonic() + max((box.patience for box in boxes), default=0)
+    for box in boxes:  # All send at once: one that cannot takes no time of the others.
+        box.when_settled(bool)
     for box in boxes:
         box.end(deadline)

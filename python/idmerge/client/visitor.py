@@ -155,11 +155,12 @@ class Visitor:
         """Say who the visitor is, after a login or a sign-up.
 
         ``$identify`` is sent if this is another ID than before; then the profile updates that
-        waited are sent too, under the new ID.
+        waited are sent too, under the new ID. If the queue is full the visitor stays who it was,
+        and the next call sends it.
 
         Returns:
-            Whether it was taken: False, with a warning in the log, of an empty ID and of one that
-            begins with ``$device:``, unless that is this device's.
+            Whether it was taken: False if the queue is full, and, with a warning in the log, of an
+            empty ID and of one that begins with ``$device:``, unless that is this device's.
 
         Raises:
             TypeError: ``user_id`` is no text, integer or UUID.
@@ -294,12 +295,14 @@ class Visitor:
         """
         properties = {"$distinct_ids": [id_of(first), id_of(second)], "token": self._token}
         item = {"event": "$merge", "properties": self._fixed("import") | properties}
-        return self._target.put("import", item)
+        return self._put("import", item)
 
     def _identify(self, user_id: str) -> bool:
         props = self._load()
         previous = props["distinct_id"]
         is_new = user_id != previous
+        was_identified = self._is_identified
+        before = {name: props[name] for name in ("distinct_id", "$user_id") if name in props}
         if is_new and (not user_id or user_id.startswith(DEVICE_PREFIX)):
             log.warning("identify takes the ID of a user, which is not empty and has no prefix $device:")
             return False
@@ -311,19 +314,30 @@ class Visitor:
         if is_new and user_id != props.get(_ALIAS):
             props.pop(_ALIAS, None)
             props["distinct_id"] = user_id
-        self._is_identified = True
         updates = [*taken(props)]
         self._save(props)
-        sent = [self._send_update(props, *update) for update in updates]
-        if is_new:
-            own = {"distinct_id": user_id, "$anon_distinct_id": previous}
-            sent.append(self._track(props, "$identify", own))
+        self._is_identified = True
+        is_taken = False
+        try:
+            sent = [self._send_update(props, *update) for update in updates]
+            if is_new:
+                own = {"distinct_id": user_id, "$anon_distinct_id": previous}
+                is_taken = self._track(props, "$identify", own)
+                sent.append(is_taken)
+        finally:
+            if is_new and not is_taken:  # Another call has to send it: without it the two are never one.
+                self._is_identified = was_identified
+                props.pop("$user_id", None)
+                self._save(props | before)
         return all(sent)
 
     def _track(self, props: Props, event: str, own: Props) -> bool:
         known = {name: value for name, value in props.items() if name not in _RESERVED}
         properties = self._fixed(self._source) | known | own | {"token": self._token}
-        return self._target.put(self._source, {"event": cut(event), "properties": cut(properties)})
+        return self._put(self._source, {"event": cut(event), "properties": cut(properties)})
+
+    def _put(self, route: Route, item: dict[str, Any]) -> bool:
+        return self._target.put(route, item)
 
     def _fixed(self, route: Route) -> Props:
         """Return what every event has; the time in the unit that its route asks for."""
@@ -352,7 +366,7 @@ class Visitor:
         update |= {"$token": self._token, "$distinct_id": distinct_id}
         names = ("$device_id", "$user_id", "$had_persisted_distinct_id")
         update |= {name: props[name] for name in names if props.get(name)}
-        return self._target.put("engage", {name: cut(value) for name, value in update.items()})
+        return self._put("engage", {name: cut(value) for name, value in update.items()})
 
     @property
     def _name(self) -> str:

@@ -27,7 +27,8 @@ class VisitMiddleware:
 
     The visit is in the scope, where `visit_of` finds it, and in Starlette and FastAPI it is
     ``request.state.visit`` too. Only a request that uses it sets the cookie, in the beginning of
-    the answer, and not if caches may share the answer (``Cache-Control: public``).
+    the answer, and not if caches may share the answer (``Cache-Control`` has ``public``, or an age
+    without ``private``).
 
     Args:
         app: The application.
@@ -35,8 +36,9 @@ class VisitMiddleware:
         cookie: The cookie.
         user: What returns the ID of the user of a scope, or None; it is asked when a request first
             uses its visit. Without it, call `Visit.login` in each request whose user is known.
-        consent: What returns whether the visitor of a scope has agreed. If not, nothing is sent and
-            no cookie set, and one that is there is removed.
+        consent: What returns whether the visitor of a scope has agreed; it is asked when a request
+            first uses its visit, or has the cookie. If not, or if it fails, nothing is sent and no
+            cookie set, and one that is there is removed.
         page_cookie: The name of mixpanel-browser's cookie, whose device is taken; by default that
             of the client's token, and none if it is empty.
 
@@ -85,16 +87,18 @@ class VisitMiddleware:
         scope = dict(scope)
         visit = self._visits.visit(scope, cookies.decode("latin-1"))
         scope[KEY] = visit
-        scope["state"] = {**(scope.get("state") or {}), "visit": visit}
+        scope["state"] = state = scope.get("state") or {}  # One for all middleware around this one.
+        state["visit"] = visit
         is_https = scope.get("scheme") in {"https", "wss"}
 
         async def answer(message: Message) -> None:
             if message["type"] in _ANSWERS:
-                headers = [*(message.get("headers") or ())]
+                headers = [*(message.get("headers") or ())]  # What yields them may do so once.
                 caching = b",".join(value for name, value in headers if name.lower() == b"cache-control")
                 header = None if is_shared(caching.decode("latin-1")) else visit.set_cookie(is_https=is_https)
                 if header is not None:
-                    message = {**message, "headers": [*headers, (b"set-cookie", header.encode("latin-1"))]}
+                    headers.append((b"set-cookie", header.encode("latin-1")))
+                message = {**message, "headers": headers}
             await send(message)
 
         await self._app(scope, receive, answer)

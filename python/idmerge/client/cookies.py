@@ -13,7 +13,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
+from http.cookies import Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import unquote
 
@@ -65,7 +65,7 @@ class Cookie:
 
     def __post_init__(self) -> None:
         """Check the names."""
-        if not _NAME.fullmatch(self.name):
+        if not _NAME.fullmatch(self.name) or Morsel().isReservedKey(self.name):
             raise ValueError(f"a cookie cannot have the name {self.name!r:.100}")
         for text in (self.path, self.domain or ""):
             if not _ATTRIBUTE.fullmatch(text):
@@ -129,6 +129,11 @@ def device_in(header: str, name: str) -> Device | None:
         if match and _DEVICE.fullmatch(match[1]):
             return Device(match[1], match[2] or "", int(match[3] or 0))
     return None
+
+
+def has_cookie(header: str, name: str) -> bool:
+    """Return whether a request has a cookie of this name, whatever it holds."""
+    return any(True for _ in _values(header, name))
 
 
 def page_device_in(header: str, name: str) -> PageDevice | None:

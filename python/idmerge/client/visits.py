@@ -16,6 +16,7 @@ from idmerge.client.cookies import (
     Device,
     PageDevice,
     device_in,
+    has_cookie,
     header_of,
     mark_of,
     page_device_in,
@@ -30,16 +31,6 @@ KEY = "idmerge.visit"
 """Where a scope or an environ has the visit."""
 
 
-class _Nowhere:
-    """Takes nothing: of those who did not consent."""
-
-    def put(self, route: Route, item: dict[str, Any]) -> bool:  # noqa: ARG002 - as a target takes it
-        return False
-
-    def close(self, timeout: float) -> bool:  # noqa: ARG002 - likewise
-        return True
-
-
 @dataclass(frozen=True)
 class Visits:
     """What a middleware is told: the client, the cookie, and who is asked of a request."""
@@ -52,8 +43,7 @@ class Visits:
 
     def visit(self, request: Any, cookies: str) -> Visit:
         """Return the visit of a request: of an environ or a scope, with these cookies."""
-        has_consent = self.consent is None or bool(self.consent(request))
-        return Visit(self, request, cookies, has_consent=has_consent)
+        return Visit(self, request if self.user or self.consent else None, cookies)
 
 
 class Visit(Visitor):
@@ -79,20 +69,33 @@ class Visit(Visitor):
         True
     """
 
-    def __init__(self, visits: Visits, request: Any, cookies: str, *, has_consent: bool) -> None:
+    def __init__(self, visits: Visits, request: Any, cookies: str) -> None:
         client = visits.client
-        target = client._target if has_consent else _Nowhere()  # noqa: SLF001 - of one family
-        super().__init__(target, client._token, {}, client._source)  # noqa: SLF001 - likewise
+        super().__init__(client._target, client._token, {}, client._source)  # noqa: SLF001 - of one family
         self._visits = visits
         self._request = request
         self._cookies = cookies
-        self._has_consent = has_consent
+        self._consent: bool | None = None
         self._is_begun = False
         self._ours: Device | None = None
         self._mark = ""
         self._anonymous_id: str | None = None
         self._earlier: str | None = None
         """Our device, before the page's was known; a login identifies both."""
+
+    @property
+    def _has_consent(self) -> bool:
+        if self._consent is None:
+            asked = self._visits.consent
+            try:
+                self._consent = asked is None or bool(asked(self._request))
+            except Exception:  # noqa: BLE001 - whatever it is, the page is to be shown
+                log.exception("consent= failed: nothing is sent")
+                self._consent = False
+        return self._consent
+
+    def _put(self, route: Route, item: dict[str, Any]) -> bool:
+        return self._has_consent and super()._put(route, item)
 
     def login(self, user_id: object) -> bool:
         """Say who the user is: at a login, and in each request whose user is known.
@@ -148,8 +151,8 @@ class Visit(Visitor):
         """
         cookie = self._visits.cookie
         with self._turn:
-            if not self._has_consent:
-                is_there = device_in(self._cookies, cookie.name) is not None
+            is_there = has_cookie(self._cookies, cookie.name)
+            if (is_there or self._is_begun) and not self._has_consent:
                 return header_of(cookie, "", 0, is_https=is_https) if is_there else None
             if not self._is_begun:
                 return None
@@ -190,6 +193,7 @@ class Visit(Visitor):
                     self._identify(id_of(user))
             except Exception:  # noqa: BLE001 - whatever it is, the page is to be shown
                 log.exception("user= failed: the visitor is taken for anonymous")
+        self._request = None  # It has the visit: a circle would keep both until it is looked for.
 
     def _forget_user(self) -> None:
         props = self._load()
@@ -242,6 +246,9 @@ def visit_of(request: Any) -> Visit:
 
 
 def is_shared(cache_control: str) -> bool:
-    """Return whether a cache may give an answer to several visitors: then it has no cookie."""
-    asked = cache_control.lower()
-    return "public" in asked or "s-maxage" in asked
+    """Return whether caches may give an answer to several visitors (RFC 9111): it has no cookie."""
+    asked = [part.strip().lower().partition("=") for part in cache_control.split(",")]
+    ages = {name.strip(): value.strip('" ') for name, _, value in asked}
+    if {"public", "s-maxage"} & {*ages}:
+        return True
+    return ages.get("max-age", "0").strip("0") != "" and not {"private", "no-store", "no-cache"} & {*ages}

@@ -22,8 +22,8 @@ class VisitMiddleware:
     """Gives each request a visit, and each browser a cookie with a device ID.
 
     The visit is in the environ, where `visit_of` finds it. Only a request that uses it before its
-    answer begins sets the cookie, and not if caches may share the answer (``Cache-Control:
-    public``).
+    answer begins sets the cookie, and not if caches may share the answer (``Cache-Control`` has
+    ``public``, or an age without ``private``).
 
     Args:
         app: The application.
@@ -32,7 +32,8 @@ class VisitMiddleware:
         user: What returns the ID of the user of an environ, or None; it is asked when a request
             first uses its visit. Without it, call `Visit.login` in each request whose user is
             known.
-        consent: What returns whether the visitor of an environ has agreed. If not, nothing is sent
+        consent: What returns whether the visitor of an environ has agreed; it is asked when a
+            request first uses its visit, or has the cookie. If not, or if it fails, nothing is sent
             and no cookie set, and one that is there is removed.
         page_cookie: The name of mixpanel-browser's cookie, whose device is taken; by default that
             of the client's token, and none if it is empty.

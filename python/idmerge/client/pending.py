@@ -7,9 +7,10 @@ the last one first, as the SDK does. `mixpanel-persistence.js` of version 2.83 h
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from idmerge.client.values import same
+from idmerge.client.values import plain, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,10 +33,19 @@ _AT_ONCE = ("$set", "$set_once", "$unset", "$add", "$union")
 """The kinds of which all that waits is one update, in the order in which they are sent."""
 
 
-def enqueue(props: Props, action: str, values: Any) -> None:
-    """Keep an update until the visitor is identified."""
+MAX_WAITING = 1000
+"""Names and values that may wait: a visitor who is never identified must not fill a session."""
+
+
+def enqueue(props: Props, action: str, values: Any) -> bool:
+    """Keep an update until the visitor is identified; return False if there is no room for it."""
     queues = {name: _queue(props, name) for name in QUEUES}
+    waiting = sum(map(len, queues.values())) + sum(map(len, queues["$union"].values()))
+    new = sum(map(len, values.values())) if action == "$union" else len(values)
+    if waiting + new > MAX_WAITING:
+        return False
     _ADD[action](queues, values)
+    return True
 
 
 def taken(props: Props) -> Iterator[tuple[str, Any]]:
@@ -53,11 +63,16 @@ def taken(props: Props) -> Iterator[tuple[str, Any]]:
 
 
 def _queue(props: Props, action: str) -> Any:
-    kind = list if action in _LISTS else dict
-    found = props.get(QUEUES[action])
-    if not isinstance(found, kind):
-        found = props[QUEUES[action]] = kind()
-    return found
+    """Return what waits of a kind; what a state has in its place by mistake is dropped."""
+    found: Any = props.get(QUEUES[action])
+    if action in _LISTS:
+        queue: Any = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    else:
+        queue = found if isinstance(found, dict) else {}
+        if action == "$union":
+            queue = {name: items for name, items in queue.items() if isinstance(items, list)}
+    props[QUEUES[action]] = queue
+    return queue
 
 
 def _set(queues: dict[str, Any], values: Props) -> None:
@@ -83,7 +98,8 @@ def _add(queues: dict[str, Any], values: Props) -> None:
         queue = queues["$set" if name in queues["$set"] else "$add"]
         known = queue.get(name, 0)
         if isinstance(known, (int, float)):  # To other values nothing can be added.
-            queue[name] = known + value
+            with suppress(OverflowError):  # Nor can a float be added to an integer beyond its range.
+                queue[name] = plain(known + value)
     _drop(queues, ("$unset",), values)
 
 

@@ -41,7 +41,8 @@ class People:
         """Set properties of the profile.
 
         Returns:
-            Whether the update is sent, or waits for `identify`; False if the queue is full.
+            Whether the update is sent, or waits for `identify`; False if the queue is full, or
+            1,000 names and values wait already.
 
         Examples:
             >>> from idmerge import Resolver

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from idmerge.client.forks import renewed_in_children
-from idmerge.client.pending import QUEUES, Props, enqueue, taken
+from idmerge.client.pending import MAX_WAITING, QUEUES, Props, enqueue, taken
 from idmerge.client.people import People
 from idmerge.client.sending import log
 from idmerge.client.values import cut, id_of, plain, plain_properties, same
@@ -356,7 +356,9 @@ class Visitor:
             if action == "$delete":
                 log.warning("people.delete needs an identify before it")
                 return False
-            enqueue(props, action, values)
+            if not enqueue(props, action, values):
+                log.warning("%d properties wait for an identify: more are refused", MAX_WAITING)
+                return False
             self._save(props)
             return True
 

@@ -13,7 +13,7 @@ import pytest
 from idmerge import Resolver
 from idmerge.client import AsyncClient, Client, Loss, Sending
 from idmerge.client.outbox import Outbox
-from scripted_server import Said, scripted
+from scripted_server import OK, Said, scripted
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -91,3 +91,30 @@ for client in clients:
         command = [sys.executable, "-W", "ignore", "-c", code, NOWHERE, script.url]
         subprocess.run(command, capture_output=True, timeout=120, check=True)
         assert script.names() == ["E0"] * 8
+
+
+def test_a_flush_does_not_ask_a_server_that_wants_to_be_left_alone() -> None:
+    answers = [Said(429, headers=(("Retry-After", "60"),))]
+    with scripted(lambda _: answers.pop() if answers else OK) as script:
+        client = Client(script.url, "t", sending=Sending(interval=0))
+        for number in range(10):
+            client.track(f"E{number}")
+            assert not client.flush(0.05 if script.asked else 5)
+        assert len(script.asked) == 1
+        assert client.close(60), "the end tries once more"
+        assert script.names() == [f"E{number}" for number in range(10)]
+
+
+def test_an_end_without_a_thread_does_not_wait_for_longer_than_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = threading.Event()
+    with scripted(lambda _: OK if held.wait(30) else None) as script:
+        client = Client(script.url, "t", sending=Sending(timeout=30))
+        began = time.monotonic()
+        with monkeypatch.context() as patched:
+            patched.setattr(Outbox, "_start", lambda _: None)
+            assert client.track("E0")
+            assert not client.close(0.2)
+        assert time.monotonic() - began < 15
+        held.set()

@@ -79,7 +79,7 @@ class Connection:
         self._is_encrypted = parts.scheme == "https"
         self._host, self._port = host, port
         self._path = parts.path.rstrip("/")
-        self._timeout = timeout
+        self.timeout = timeout
         self._open: http.client.HTTPConnection | None = None
         self.address = urlunsplit((parts.scheme, parts.netloc, self._path, "", ""))
 
@@ -107,9 +107,9 @@ class Connection:
     def _posted(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         if self._open is None:
             kind = http.client.HTTPSConnection if self._is_encrypted else http.client.HTTPConnection
-            self._open = kind(self._host, self._port, timeout=self._timeout)
+            self._open = kind(self._host, self._port, timeout=self.timeout)
         if self._open.sock is not None:
-            self._open.sock.settimeout(self._timeout)
+            self._open.sock.settimeout(self.timeout)
         self._open.response_class = cast("Any", self._response)
         try:
             self._open.request("POST", self._path + path, body, dict(headers))
@@ -128,7 +128,7 @@ class Connection:
         """Return the answer that comes, all of which has to come before the time is over."""
         response = http.client.HTTPResponse(open_socket, *arguments, **options)
         response.fp.close()
-        response.fp = io.BufferedReader(_Timely(open_socket, time.monotonic() + self._timeout))
+        response.fp = io.BufferedReader(_Timely(open_socket, time.monotonic() + self.timeout))
         return response
 
 

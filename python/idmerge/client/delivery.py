@@ -89,6 +89,10 @@ class Delivery:
         connection = self._connection
         self._connection = Connection(connection.address, self._timeout)
 
+    def limit(self, timeout: float) -> None:
+        """Give the answers to come less time than they have."""
+        self._connection.timeout = min(self._connection.timeout, timeout)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -98,7 +102,7 @@ class Delivery:
         route: Route,
         batch: Sequence[bytes],
         lost: Callable[[Route, Sequence[bytes], str], None],
-        wait: Callable[[float], bool],
+        wait: Callable[[float, bool], bool],
     ) -> None:
         """Post a batch until every item is delivered, or was refused.
 
@@ -106,7 +110,8 @@ class Delivery:
             route: The endpoint.
             batch: Items, each as JSON.
             lost: What is called with items that are refused.
-            wait: Sleeps for some seconds, or less; returns False if it is time to give up.
+            wait: Sleeps for some seconds, or less unless the server asked for them; returns False
+                if it is time to give up.
 
         Raises:
             Abandoned: It is time to give up.
@@ -116,10 +121,9 @@ class Delivery:
         while parts:
             part = parts.pop()
             answer = self._tried(route, part)
-            pause = self._pause(answer)
-            if pause is not None:
+            if (pause := self._pause(answer)) is not None:
                 parts.append(part)
-                if not wait(pause):
+                if not wait(*pause):
                     raise Abandoned([item for part in reversed(parts) for item in part])
             elif isinstance(answer, Answer):
                 self._failures = 0
@@ -147,8 +151,11 @@ class Delivery:
         except (OSError, http.client.HTTPException) as error:
             return error
 
-    def _pause(self, answer: Answer | Exception) -> float | None:
-        """Return the seconds until the next try; None if the answer is final."""
+    def _pause(self, answer: Answer | Exception) -> tuple[float, bool] | None:
+        """Return the seconds until the next try, and whether the server asks for them.
+
+        None is that of an answer which is final.
+        """
         if isinstance(answer, Answer) and answer.status not in _AGAIN and answer.status < _ERRORS:
             return None
         self._failures += 1
@@ -158,9 +165,9 @@ class Delivery:
             log.warning("%s does not take events (%s, try %d); they wait", address, said, self._failures)
         asked = _seconds(answer.retry_after) if isinstance(answer, Answer) else None
         if asked is not None:
-            return min(asked, _LONGEST_RETRY_AFTER) + random.uniform(0, 1)  # noqa: S311 - no secret
+            return min(asked, _LONGEST_RETRY_AFTER) + random.uniform(0, 1), True  # noqa: S311 - no secret
         limit = min(_FIRST_PAUSE * 2 ** min(self._failures, 16), _LONGEST_PAUSE)
-        return random.uniform(0, limit)  # noqa: S311 - no secret
+        return random.uniform(0, limit), False  # noqa: S311 - no secret
 
     def _settle(
         self,

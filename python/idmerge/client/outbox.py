@@ -156,6 +156,7 @@ class Outbox:
             thread = self._thread
             self._changed.notify_all()
         if thread is None:
+            self._delivery.limit(max(timeout, 0.05))
             self._run()
         elif thread is not threading.current_thread():
             thread.join(max(timeout, 0) + 0.05)
@@ -244,8 +245,11 @@ class Outbox:
             batch.append(queue.popleft())
         return batch
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait before another try, or until somebody asks for a hurry; False at the end."""
+    def _wait(self, seconds: float, is_asked: bool) -> bool:  # noqa: FBT001 - as a delivery calls it
+        """Wait before another try; return False at the end.
+
+        A flush ends a wait for which the server did not ask, and a close ends each.
+        """
         until = time.monotonic() + seconds
         with self._changed:
             hurry, closing = self._hurry, self._deadline
@@ -253,7 +257,7 @@ class Outbox:
                 now = time.monotonic()
                 if self._deadline is not None and now >= self._deadline:
                     return False
-                is_new = self._hurry != hurry or self._deadline != closing
+                is_new = (self._hurry != hurry and not is_asked) or self._deadline != closing
                 if now >= until or is_new:
                     return True
                 self._changed.wait(min(until, self._deadline or until) - now)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from idmerge._naming import visible
+from idmerge._naming import is_journal_url, visible
 from idmerge.errors import IdmergeError
 from idmerge.journal import DurableResolver
 from idmerge.sinks.delivery import Delivery
@@ -46,6 +47,7 @@ class Reader:
         self._path = path
         self._turn = threading.Lock()
         self._resolver: DurableResolver | None = None
+        self._file: tuple[int, int] | None = None
 
     def refreshed(self) -> DurableResolver:
         """Return the resolver, as of what the journal has now.
@@ -56,6 +58,10 @@ class Reader:
         """
         with self._turn:
             try:
+                # A file that was put in the place of the journal would never be read otherwise.
+                before, self._file = self._file, self._look()
+                if before != self._file:
+                    self._drop()
                 if self._resolver is None:
                     self._resolver = DurableResolver.open(self._path, read_only=True, history=False)
                 else:
@@ -75,6 +81,13 @@ class Reader:
         """Let go of the journal."""
         with self._turn:
             self._drop()
+
+    def _look(self) -> tuple[int, int] | None:
+        """Return what tells the journal's file from another one; None for no file."""
+        if is_journal_url(self._path):
+            return None
+        found = Path(self._path).stat()
+        return found.st_dev, found.st_ino
 
     def _drop(self) -> None:
         resolver, self._resolver = self._resolver, None

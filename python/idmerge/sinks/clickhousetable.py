@@ -11,17 +11,27 @@ that `FINAL` gives is the mapping. Every delivery has a version of its own, high
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-from idmerge._naming import named, visible
+from idmerge._naming import visible
 from idmerge.errors import MissingExtraError, SinkError
-from idmerge.sinks.protocol import batches, check_unchanged, not_ours, stated_cursor
+from idmerge.journal import Cursor
+from idmerge.sinks.protocol import (
+    batches,
+    check_unchanged,
+    emptied,
+    has_rows,
+    not_ours,
+    stated_cursor,
+    url_parts,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from idmerge.journal import Cursor, MappingUpdate
+    from idmerge.journal import MappingUpdate
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS {table} (distinct_id String, canonical_id String, version UInt64)
@@ -45,6 +55,7 @@ _OLD_CURSORS = (
     "ALTER TABLE {cursors} DELETE WHERE target = {target:String} AND version < {version:UInt64} "
     "SETTINGS mutations_sync = 2"
 )
+EXPECTED = "clickhouse://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
 class Client(Protocol):
@@ -69,9 +80,8 @@ class Client(Protocol):
 class ClickhouseSink:
     """The table ``table``, which may be ``database.table``."""
 
-    needs_whole = False
-
     def __init__(self, client: Client, name: str, table: str) -> None:
+        self.needs_whole = False
         self._client = client
         self.name = f"{name} ({table})"
         self._target = table
@@ -83,24 +93,28 @@ class ClickhouseSink:
         self._seen: tuple[int, bool, str] | None = None
 
     def cursor(self, *, restart: bool) -> Cursor | None:
-        """Return the cursor, unless a delivery was interrupted behind it."""
+        """Return the cursor, which may be that of a delivery that was interrupted."""
         for statement in _SCHEMA:
             self._run(statement)
         self._seen = self._last()
         if restart:
             return None
+        is_empty = not self._run("SELECT 1 FROM {table} LIMIT 1")
         if self._seen is None:
-            if self._run("SELECT 1 FROM {table} LIMIT 1"):
+            if not is_empty:
                 raise not_ours(self.name, "the table has rows")
             return None
         _, is_open, stated = self._seen
-        found = stated_cursor(self.name, stated or None)
-        return None if is_open else found
+        found = stated_cursor(self.name, stated)
+        self.needs_whole = is_open or (is_empty and has_rows(found))
+        return found
 
     def apply(self, update: MappingUpdate) -> int:
         """Write the rows between two notes of the cursor."""
         check_unchanged(self.name, str(self._seen), str(self._last()))
         [(highest,)] = self._run(_VERSION)
+        if not update.is_whole and not highest and self._seen and has_rows(Cursor.from_json(self._seen[2])):
+            raise emptied(self.name)
         version = max(int(highest), 0 if self._seen is None else self._seen[0]) + 1
         self._note(version, update, is_open=True)
         for batch in batches(update):
@@ -110,7 +124,7 @@ class ClickhouseSink:
         self._note(version, update, is_open=False)
         if update.is_whole or version % 1000 == 0:
             self._run(_OLD_CURSORS, target=self._target, version=version)
-        self._seen = self._last()
+        self._seen, self.needs_whole = self._last(), False
         return 0
 
     def _note(self, version: int, update: MappingUpdate, *, is_open: bool) -> None:
@@ -150,17 +164,14 @@ class HttpClient:
             raise MissingExtraError(
                 "a sink in ClickHouse needs clickhouse-connect: pip install 'idmerge[clickhouse]'"
             ) from error
-        parts = urlsplit(url)
+        parts = url_parts(url, f"{EXPECTED}, and table= and secure= behind ?")
         options = dict(parse_qsl(parts.query))
         secure = options.pop("secure", "") in ("1", "true")
-        if not parts.hostname or options:
-            raise SinkError(
-                f"'{named(url)}' is no target; expected clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, and "
-                "table= and secure= behind ?"
-            )
+        self.name = f"clickhouse://{parts.hostname}"
+        if options or "@" in parts.path:
+            raise SinkError(f"{self.name}: expected {EXPECTED}, and nothing but table= and secure= behind ?")
         self._errors = clickhouse_connect.driver.exceptions.Error
         self._refused = clickhouse_connect.driver.exceptions.DatabaseError
-        self.name = f"clickhouse://{visible(parts.hostname)}"
         self._arguments: dict[str, Any] = {
             "host": parts.hostname,
             "port": parts.port or (8443 if secure else 8123),
@@ -169,6 +180,7 @@ class HttpClient:
             "database": unquote(parts.path.strip("/")) or "default",
             "secure": secure,
         }
+        logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # Else on stderr.
         self._connect = clickhouse_connect.get_client
         self._open: Any = None
 

@@ -87,7 +87,9 @@ class Delivery:
             self._cursor = self._sink.cursor(restart=self._restart)
             self._is_known = True
         try:
-            update = self._resolver.mapping_since(None if self._sink.needs_whole else self._cursor)
+            update = self._resolver.mapping_since(self._cursor)  # Also where another one is needed:
+            if self._sink.needs_whole and not update.is_whole:  # the journal may be another one.
+                update = self._resolver.mapping_since(None)
         except PositionError as error:
             raise SinkError(
                 f"{self._sink.name}: {error}; begin anew by --restart, or name another target"

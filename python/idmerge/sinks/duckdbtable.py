@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from idmerge._naming import check_local, named
 from idmerge.errors import MissingExtraError, SinkError
-from idmerge.sinks.protocol import check_unchanged, not_ours, reader, stated_cursor
+from idmerge.sinks.protocol import check_unchanged, emptied, has_rows, not_ours, reader, stated_cursor
 
 try:
     import duckdb
@@ -40,14 +40,13 @@ SELECT distinct_id, canonical_id FROM idmerge_staged ANTI JOIN {table} USING (di
 class DuckdbSink:
     """The table ``table``, which may be ``schema.table``, in the file at ``path``."""
 
-    needs_whole = False
-
     def __init__(self, path: str, table: str) -> None:
+        self.needs_whole = False
         check_local(path, "a file's path is needed")
         if not Path(path).parent.is_dir():
             raise FileNotFoundError(f"{named(path)}: there is no such directory")
         self.name = f"duckdb:{named(path)} ({table})"
-        self._path = path
+        self._path = Path(path).absolute()  # `:memory:` and `md:` would be no files.
         self._target = table
         self._table = ".".join('"{}"'.format(part.replace('"', '""')) for part in table.split("."))
         self._seen: str | None = None
@@ -72,15 +71,20 @@ class DuckdbSink:
             self._seen = self._stated(connection)
             if restart:
                 return None
-            rows = connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchall()  # noqa: S608
-            if rows and self._seen is None:
+            is_empty = self._is_empty(connection)
+            if self._seen is None and not is_empty:
                 raise not_ours(self.name, "the table has rows")
-            return stated_cursor(self.name, self._seen)
+            found = stated_cursor(self.name, self._seen)
+            self.needs_whole = is_empty and has_rows(found)
+            return found
 
     def apply(self, update: MappingUpdate) -> int:
         """Write rows and cursor in one transaction."""
         with self._connection() as connection:
             check_unchanged(self.name, self._seen, self._stated(connection))
+            had_rows = has_rows(stated_cursor(self.name, self._seen))
+            if had_rows and not update.is_whole and self._is_empty(connection):
+                raise emptied(self.name)
             connection.register("idmerge_rows", reader(update))
             connection.execute((_WHOLE if update.is_whole else _CHANGES).format(table=self._table))
             stated = update.cursor.to_json()
@@ -88,8 +92,11 @@ class DuckdbSink:
             connection.execute(
                 "INSERT INTO idmerge_cursors VALUES (?, ?, ?)", [self._target, update.cursor.position, stated]
             )
-        self._seen = stated
+        self._seen, self.needs_whole = stated, False
         return 0
+
+    def _is_empty(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        return not connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchall()  # noqa: S608
 
     def _stated(self, connection: duckdb.DuckDBPyConnection) -> str | None:
         found = connection.execute("SELECT cursor FROM idmerge_cursors WHERE target = ?", [self._target])

@@ -70,10 +70,12 @@ class FilesSink:
 
     @property
     def needs_whole(self) -> bool:
-        """Whether there are so many changes that a whole mapping is due."""
+        """Whether there are so many changes that a whole mapping is due, or files are gone."""
         if not self._seen:
             return False
         whole, *changes = self._seen["files"]
+        if not all((self._directory / one["name"]).is_file() for one in self._seen["files"]):
+            return True
         rows = sum(one["rows"] for one in changes)
         return len(changes) >= MOST_FILES or rows >= max(FEWEST_ROWS, whole["rows"])
 

@@ -8,14 +8,15 @@ is read, for the journal cannot name forgotten IDs.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
-from idmerge._naming import named, visible
+from idmerge._naming import visible
 from idmerge.errors import MissingExtraError, SinkError
-from idmerge.sinks.protocol import batches, check_unchanged, not_ours, stated_cursor
+from idmerge.sinks.protocol import HOSTS, batches, check_unchanged, not_ours, stated_cursor, url_parts
 
 try:
     from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -33,6 +34,9 @@ SECONDS = 30.0
 TRANSACTION = 900_000
 """Milliseconds within which a delivery has to be written: the most that brokers allow."""
 TOPIC = {"cleanup.policy": "compact"}
+EXPECTED = "kafka://HOST:PORT/TOPIC"
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""What brokers allow."""
 
 
 class KafkaSink:
@@ -41,14 +45,15 @@ class KafkaSink:
     needs_whole = False
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._topic = unquote(parts.path.strip("/"))
-        if not parts.netloc or not self._topic or "/" in self._topic:
-            raise SinkError(f"'{named(url)}' is no target; expected kafka://HOST:PORT/TOPIC")
-        self.name = f"kafka://{named(parts.netloc.rpartition('@')[2])}/{visible(self._topic)}"
+        parts = url_parts(url, EXPECTED, hosts=HOSTS)
+        hosts = parts.netloc.rpartition("@")[2]
+        self._topic = parts.path.strip("/")
+        if not _TOPIC.fullmatch(self._topic):  # It may be a part of a password.
+            raise SinkError(f"a target kafka://… names no topic; expected {EXPECTED}")
+        self.name = f"kafka://{hosts}/{self._topic}"
         self._options: dict[str, Any] = {
             **dict(parse_qsl(parts.query)),
-            "bootstrap.servers": parts.netloc.rpartition("@")[2],
+            "bootstrap.servers": hosts,
             "log_level": 0,
         }
         if "@" in parts.netloc:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple, get_args
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, unquote
 
 from idmerge._naming import named
 from idmerge.errors import SettingError, SinkError
@@ -40,7 +40,12 @@ _PATHS = ("duckdb", *get_args(Suffix))
 _TABLES = (*_POSTGRES, "clickhouse", "duckdb")
 """The kinds that have tables."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_TABLE = re.compile(r"[^.`\0]{1,63}(?:\.[^.`\0]{1,63})?")
+_PART = r"[^.`\\\x00-\x1f\x7f]+"
+_TABLE = re.compile(rf"{_PART}(?:\.{_PART})?")
+_LONGEST = 63
+"""Bytes of a name in PostgreSQL, which cuts off the others."""
+_TAKEN = ("idmerge_cursors", "idmerge_staged", "idmerge_rows")
+"""The names of tables that sinks need themselves."""
 
 
 class Target(NamedTuple):
@@ -77,10 +82,13 @@ def parse_target(target: str, table: str | None = None) -> Target:
         return Target(kind, rest, None)
     rest, named_table = _without_table(rest)
     chosen = table or named_table or TABLE
-    if not _TABLE.fullmatch(chosen):
+    parts = chosen.split(".")
+    if not _TABLE.fullmatch(chosen) or any(len(part.encode()) > _LONGEST for part in parts):
         raise SinkError(
-            f"a table is called NAME or SCHEMA.NAME, each of up to 63 characters, got {chosen!r:.100}"
+            f"a table is called NAME or SCHEMA.NAME, each of up to {_LONGEST} bytes, got {chosen!r:.100}"
         )
+    if parts[-1].casefold() in _TAKEN:
+        raise SinkError(f"a sink has a table {parts[-1]} of its own; name another one")
     return Target(kind, rest, chosen)
 
 
@@ -152,9 +160,9 @@ def _with_variables(text: str, *, is_url: bool) -> str:
 def _without_table(rest: str) -> tuple[str, str | None]:
     """Return a target without ``table=`` among its options, and that table."""
     place, mark, options = rest.partition("?")
-    pairs = parse_qsl(options, keep_blank_values=True)
-    tables = [value for name, value in pairs if name == "table"]
+    pairs = options.split("&")
+    tables = [unquote(pair.removeprefix("table=")) for pair in pairs if pair.startswith("table=")]
     if not tables:
         return rest, None
-    left = urlencode([pair for pair in pairs if pair[0] != "table"], quote_via=quote)
+    left = "&".join(pair for pair in pairs if not pair.startswith("table="))
     return f"{place}{mark if left else ''}{left}", tables[-1]

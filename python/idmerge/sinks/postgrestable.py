@@ -6,12 +6,13 @@ out of the table, as if the ID were not known; a delivery counts these rows.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from idmerge._naming import named, visible
 from idmerge.errors import JournalError, MissingExtraError, SinkError
-from idmerge.sinks.protocol import batches, check_unchanged, not_ours, stated_cursor
+from idmerge.sinks.protocol import batches, check_unchanged, emptied, has_rows, not_ours, stated_cursor
 
 try:
     import psycopg
@@ -66,6 +67,10 @@ INSERT INTO {cursors} VALUES (%(target)s, %(position)s, now(), %(cursor)s)
 ON CONFLICT (target) DO UPDATE
 SET position = EXCLUDED.position, written_at = EXCLUDED.written_at, cursor = EXCLUDED.cursor
 """
+SECONDS = 30
+"""Seconds within which a server has to take a connection."""
+_ALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "tcp_user_timeout": "60000"}
+"""Options by which libpq finds out that a host is gone, for which it would wait for hours."""
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 """The characters that COPY takes for marks, the backslash first."""
 
@@ -76,14 +81,17 @@ class PostgresSink:
     The cursor is in the table ``idmerge_cursors`` of the same schema.
     """
 
-    needs_whole = False
-
     def __init__(self, url: str, table: str) -> None:
+        self.needs_whole = False
         try:
             self._parameters = parameters_of(url, "the target")
         except JournalError as error:
             raise SinkError(str(error)) from None
         self._parameters["fallback_application_name"] = "idmerge sink"
+        if "PGCONNECT_TIMEOUT" not in os.environ:
+            self._parameters.setdefault("connect_timeout", str(SECONDS))
+        for option, value in _ALIVE.items():
+            self._parameters.setdefault(option, value)
         self.name = f"{named(url)} ({table})"
         self._target = table
         *schema, name = table.split(".")
@@ -126,20 +134,25 @@ class PostgresSink:
                 return None
             if self._seen is None and not self._is_empty(connection):
                 raise not_ours(self.name, "the table has rows")
-            return stated_cursor(self.name, self._seen)
+            found = stated_cursor(self.name, self._seen)
+            self.needs_whole = has_rows(found) and self._is_empty(connection)
+            return found
 
     def apply(self, update: MappingUpdate) -> int:
         """Write rows and cursor in one transaction."""
         with self._transaction() as connection:
             check_unchanged(self.name, self._seen, self._stated(connection))
-            if update.is_whole and self._is_empty(connection):
+            is_empty = self._is_empty(connection)
+            if update.is_whole and is_empty:
                 left_out = self._copy(connection, _INTO_TABLE, update, without_bad=True)
+            elif is_empty and has_rows(stated_cursor(self.name, self._seen)):
+                raise emptied(self.name)
             else:
                 left_out = self._upsert(connection, update)
             stated = update.cursor.to_json()
             values = {"target": self._target, "position": update.cursor.position, "cursor": stated}
             connection.execute(sql.SQL(_MOVE).format(**self._names), values)
-        self._seen = stated
+        self._seen, self.needs_whole = stated, False
         return left_out
 
     def _upsert(self, connection: psycopg.Connection, update: MappingUpdate) -> int:

@@ -9,13 +9,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from idmerge.errors import MissingExtraError, SinkError
 from idmerge.journal import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from urllib.parse import SplitResult
 
     import pyarrow as pa
 
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("distinct_id", "canonical_id")
 """The columns of a copy."""
+_PRINTED = re.compile("[!-~]+")
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+_HIGHEST = 65_535
+HOSTS = re.compile(rf"{_HOST.pattern}(?:,{_HOST.pattern})*", re.ASCII)
+"""Several hosts, each with its port."""
 
 
 class Sink(Protocol):
@@ -105,6 +113,16 @@ def stated_cursor(name: str, text: str | None) -> Cursor | None:
         raise SinkError(f"{name}: its cursor is damaged: {error}; begin anew by --restart") from error
 
 
+def has_rows(cursor: Cursor | None) -> bool:
+    """Return whether a copy as of this moment has rows."""
+    return cursor is not None and cursor.ids > cursor.unknown + cursor.forgotten
+
+
+def emptied(name: str) -> OSError:
+    """Return the error that somebody has emptied a target: the next delivery is whole."""
+    return OSError(f"{name}: its rows are gone; the next delivery writes all of them")
+
+
 def check_unchanged(name: str, seen: str | None, found: str | None) -> None:
     """Make sure that a target's cursor is the one that a delivery goes on from.
 
@@ -120,3 +138,31 @@ def not_ours(name: str, what: str) -> SinkError:
     return SinkError(
         f"{name}: {what} and no cursor of a sink; name another one, or replace what is there by --restart"
     )
+
+
+def url_parts(url: str, expected: str, *, hosts: re.Pattern[str] = _HOST) -> SplitResult:
+    """Return the parts of a target's URL.
+
+    Args:
+        url: The target.
+        expected: What it should look like. A message has that, and the scheme of the target.
+        hosts: Of what stands behind the user and the password.
+
+    Raises:
+        SinkError: It is none, or a password in it may be read as something else.
+    """
+    try:
+        parts = urlsplit(url)
+        place = parts.netloc.rpartition("@")[2]
+        if _PRINTED.fullmatch(url) and hosts.fullmatch(place) and not _has_bad_port(place):
+            return parts
+    except ValueError:  # Of brackets; its message shows what is between them.
+        pass
+    raise SinkError(
+        f"'{url.partition(':')[0]}://…' is no target; expected {expected}; in a name or a password, what is "
+        "no letter or digit must be percent-encoded"
+    )
+
+
+def _has_bad_port(hosts: str) -> bool:
+    return any(int(port) > _HIGHEST for port in re.findall(":([0-9]+)(?=,|$)", hosts))

@@ -10,6 +10,7 @@ comes the next delivery, which goes on from the end of this one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -20,13 +21,12 @@ from http.client import HTTPException
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from idmerge._naming import named, visible
-from idmerge.errors import SinkError
+from idmerge.errors import SettingError, SinkError
 from idmerge.files import replacing
 from idmerge.journal.lock import WriterLock
-from idmerge.sinks.protocol import batches, stated_cursor
+from idmerge.sinks.protocol import batches, stated_cursor, url_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 ROWS = 10_000
 """Rows of a part at most."""
 SECONDS = 30.0
-"""Seconds within which a receiver has to answer."""
+"""Seconds of silence after which a receiver is given up."""
 TOKEN = "IDMERGE_SINK_TOKEN"  # noqa: S105 - a name
 """The environment variable with the token that each request bears, if it is set."""
+UNFIT = "it has a line break, or another character that no header can have"
 
 
 class WebhookSink:
@@ -49,14 +50,15 @@ class WebhookSink:
         OSError: The directory cannot be made.
     """
 
-    needs_whole = False
-
     def __init__(self, url: str, state: str) -> None:
-        parts = urlsplit(url)
-        if not parts.hostname:
-            raise SinkError(f"'{named(url)}' is no target; expected https://HOST/PATH")
-        self.name = f"{parts.scheme}://{visible(parts.hostname)}"  # A path may be a secret.
+        self.needs_whole = False
+        parts = url_parts(url, "https://HOST/PATH")
+        self.name = f"{parts.scheme}://{parts.hostname}"  # A path may be a secret.
+        if "@" in parts.netloc:
+            raise SinkError(f"{self.name}: a webhook has no user and password; {TOKEN} holds its token")
         self._url = url
+        # Behind `?` may be a key that is renewed.
+        self._receiver = hashlib.sha256(url.partition("?")[0].encode()).hexdigest()
         self._state = Path(state)
         self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = WriterLock(self._state / "cursor.json", "a sink's state")
@@ -71,16 +73,22 @@ class WebhookSink:
         if restart:
             self._stated()
             return None
-        self._post_outbox()
-        stated = self._stated()
+        waiting, stated = self._waiting(), self._stated()
+        if waiting is not None and waiting["receiver"] == self._receiver:
+            self._post_outbox()
+            stated = self._stated()
+        receivers = {one["receiver"] for one in (waiting, stated) if one is not None}
+        self.needs_whole = not receivers <= {self._receiver}
         return stated_cursor(self.name, None if stated is None else json.dumps(stated["cursor"]))
 
     def apply(self, update: MappingUpdate) -> int:
         """Write the outbox, and post it."""
-        before = self._stated()
+        # A delivery that is given up may have been taken in part: its number is not used again.
+        before = [one["delivery"] for one in (self._stated(), self._waiting()) if one is not None]
         head = {
             "id": secrets.token_hex(8),
-            "delivery": 1 if before is None else int(before["delivery"]) + 1,
+            "receiver": self._receiver,
+            "delivery": 1 + max(before, default=0),
             "kind": "mapping" if update.is_whole else "changes",
             "position": update.cursor.position,
             "rows": len(update.rows),
@@ -92,6 +100,7 @@ class WebhookSink:
                 columns = (column.to_pylist() for column in batch.columns)
                 stream.write("".join(f"{json.dumps(row)}\n" for row in zip(*columns, strict=True)).encode())
         self._post_outbox()
+        self.needs_whole = False
         return 0
 
     def close(self) -> None:
@@ -102,14 +111,31 @@ class WebhookSink:
         """Return what is known of the last delivery."""
         try:
             found = json.loads((self._state / "cursor.json").read_text("utf-8"))
-            return {"delivery": int(found["delivery"]), "cursor": found["cursor"]}
+            return {
+                "delivery": int(found["delivery"]),
+                "receiver": str(found["receiver"]),
+                "cursor": found["cursor"],
+            }
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise SinkError(
-                f"{named(self._state)}: the cursor is damaged: {error!r:.200}; delete the directory "
-                "to begin anew"
-            ) from error
+            raise self._damaged("cursor", error) from error
+
+    def _waiting(self) -> dict[str, Any] | None:
+        """Return the head of the outbox, if there is one."""
+        try:
+            with self._outbox.open("rb") as stream:
+                head = json.loads(stream.readline())
+            return {**head, "delivery": int(head["delivery"]), "receiver": str(head["receiver"])}
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged("outbox", error) from error
+
+    def _damaged(self, what: str, error: Exception) -> SinkError:
+        return SinkError(
+            f"{named(self._state)}: the {what} is damaged: {error!r:.200}; delete the directory to begin anew"
+        )
 
     def _post_outbox(self) -> None:
         """Post the outbox, if there is one, and move the cursor behind it."""
@@ -125,7 +151,7 @@ class WebhookSink:
                 for part, rows in enumerate(_parts(stream, parts), 1):
                     self._post(head, part, parts, rows)
                 with replacing(str(self._state / "cursor.json")) as cursor:
-                    stated = {"delivery": head["delivery"], "cursor": head["cursor"]}
+                    stated = {key: head[key] for key in ("delivery", "receiver", "cursor")}
                     cursor.write(json.dumps(stated).encode())
         self._outbox.unlink()
 
@@ -142,6 +168,8 @@ class WebhookSink:
             "User-Agent": "idmerge",
         }
         if token := os.environ.get(TOKEN):
+            if not (token.isascii() and token.isprintable()):
+                raise SettingError(f"the environment variable {TOKEN} is no token: {UNFIT}")
             headers["Authorization"] = f"Bearer {token}"
         request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)  # noqa: S310 - checked
         try:

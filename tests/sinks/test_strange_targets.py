@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 
 from benches.support.sink_rows import mapping, rows_of, rows_of_duckdb, rows_of_files
@@ -143,6 +144,19 @@ def test_a_table_of_postgresql_that_was_emptied_is_written_anew(statement: str) 
             assert delivery.run().is_whole
             assert rows_of(url) == mapping(resolver)
         sink.close()
+
+
+def test_a_delivery_to_one_table_of_postgresql_waits_for_none_to_another() -> None:
+    with running_server() as server:
+        url = f"{server.url(server.new_schema())}%20-clock_timeout%3D2000"
+        resolver = resolver_of(("ana", "crm-17"))
+        deliver(resolver, open_sink(url))
+        with psycopg.connect(url) as other:  # In the midst of a delivery.
+            other.execute("INSERT INTO idmerge_cursors VALUES ('other', 0, now(), '')")
+            resolver.observe("ben")
+            resolver.commit()
+            assert not deliver(resolver, open_sink(url))
+        assert rows_of(url) == mapping(resolver)
 
 
 def test_a_table_of_clickhouse_that_was_emptied_is_written_anew() -> None:

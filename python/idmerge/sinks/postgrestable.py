@@ -115,7 +115,7 @@ class PostgresSink:
                     )
                     if found.fetchone() == (True,):
                         self._do(self._open, statement)
-                self._do(self._open, "LOCK TABLE {table}, {cursors} IN SHARE ROW EXCLUSIVE MODE")
+                self._do(self._open, "LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
                 yield self._open
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self.close()

@@ -86,6 +86,10 @@ class Host:
     def problem(self) -> str | None:
         return None
 
+    @property
+    def failing_sinks(self) -> list[str]:
+        return []
+
     def lag(self) -> Lag:
         return Lag(0, 0.0)
 

@@ -117,6 +117,10 @@ class State:
     def problem(self) -> None:
         return None
 
+    @property
+    def failing_sinks(self) -> list[str]:
+        return []
+
     def lag(self) -> Lag:
         return Lag(0, 0.0)
 

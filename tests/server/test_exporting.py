@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idmerge import Policy, Resolver
+from idmerge.errors import LogError
 from idmerge.events import SENT_ID
+from idmerge.server import app as app_module
 from idmerge.server.app import App
+from idmerge.server.http.answers import Answer
 from idmerge.server.http.requests import Request
 from idmerge.server.log.records import Record
 from idmerge.server.reading.exporting import exported, query_of
@@ -249,3 +252,29 @@ def test_a_server_exports_what_is_in_its_log_to_who_has_the_secret(tmp_path: Pat
             status, _, body = asked(server, WEEK, user)
             assert status == 401
             assert project.secret.encode() not in body
+
+
+def test_an_answer_that_meets_damage_is_cut_off_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged() -> Iterator[bytes]:
+        yield b"first"
+        raise LogError("events/1.parquet is damaged")
+
+    monkeypatch.setattr(app_module, "read", lambda *_: Answer(200, damaged()))
+    messages: list[Any] = []
+    scope = {"type": "http", "method": "GET", "path": "/export", "query_string": b"", "headers": []}
+
+    async def receive() -> Any:
+        if not messages:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    with Server(tmp_path) as server:
+        asyncio.run(App(server)(scope, receive, send))
+    assert [message.get("more_body") for message in messages] == [None, True]
+    assert "cut off: events/1.parquet is damaged" in caplog.text
+    assert all(record.exc_info is None for record in caplog.records)

@@ -14,12 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idmerge.errors import BusyError, LogError
+from idmerge.errors import BusyError
 from idmerge.files.times import milliseconds
 from idmerge.server import app as app_module
 from idmerge.server.app import App
 from idmerge.server.counts import Counts
-from idmerge.server.http.answers import Answer
 from idmerge.server.http.requests import MAX_BYTES, MAX_FIELD, Request
 from idmerge.server.log.records import Record
 from idmerge.server.pipeline import Lag
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from idmerge.journal import DurableResolver
     from idmerge.policy import Api
+    from idmerge.server.http.answers import Answer
 
 NOW = 1_700_000_000_000
 DAY = 24 * 3600 * 1000
@@ -577,28 +577,3 @@ def test_a_large_body_is_read_by_another_thread(monkeypatch: pytest.MonkeyPatch)
         assert asked(host, part(BODY + b" " * size))[0] == 200
     assert threads == [True, False]
     assert len(host.kept) == 2
-
-
-def test_an_answer_that_meets_damage_is_cut_off_with_one_line(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def damaged() -> Iterator[bytes]:
-        yield b"first"
-        raise LogError("events/1.parquet is damaged")
-
-    monkeypatch.setattr(app_module, "read", lambda *_: Answer(200, damaged()))
-    messages: list[Any] = []
-    scope = {"type": "http", "method": "GET", "path": "/export", "query_string": b"", "headers": []}
-
-    async def receive() -> Any:
-        if not messages:
-            return part(b"")
-        return await asyncio.Future()
-
-    async def send(message: Any) -> None:
-        messages.append(message)
-
-    asyncio.run(App(Host())(scope, receive, send))
-    assert [message.get("more_body") for message in messages] == [None, True]
-    assert "cut off: events/1.parquet is damaged" in caplog.text
-    assert all(record.exc_info is None for record in caplog.records)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import logging
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -262,6 +263,8 @@ def test_an_answer_that_meets_damage_is_cut_off_with_one_line(
         raise LogError("events/1.parquet is damaged")
 
     monkeypatch.setattr(app_module, "read", lambda *_: Answer(200, damaged()))
+    # Its own passes nothing on once uvicorn has been set up in this process.
+    monkeypatch.setattr(app_module, "_LOGGER", logging.getLogger("cut-off"))
     messages: list[Any] = []
     scope = {"type": "http", "method": "GET", "path": "/export", "query_string": b"", "headers": []}
 

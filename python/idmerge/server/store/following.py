@@ -25,7 +25,7 @@ from idmerge.server.store.outcomes import outcomes_in
 from idmerge.server.store.tail import AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from idmerge.server.directory import Project
@@ -65,16 +65,8 @@ def lines_of(log: Path, project: Project, *, judged: bool = True) -> Iterator[by
     files, tail, outcomes = _at_once(log, project)
     for file in files.all:
         yield _lines(file.whole(), judged=judged)
-    gathered: list[tuple[Record, int]] = []
-    size = 0
-    for record, behind in tail:
-        if record.project == project.name and record.stream == "events":
-            gathered.append((record, behind))
-            size += len(record.lines)
-        if size >= AT_ONCE:
-            yield _lines(with_outcomes(columns_of(gathered, project.api), outcomes), judged=judged)
-            gathered, size = [], 0
-    yield _lines(with_outcomes(columns_of(gathered, project.api), outcomes), judged=judged)
+    for table in _tables(project, tail, outcomes):
+        yield _lines(table, judged=judged)
 
 
 class Followed(NamedTuple):
@@ -113,10 +105,23 @@ def events_at(log: Path, project: Project) -> Followed:
         ...     print(len(found.files), [len(table) for table in found.tail()])
         0 [1]
     """
-    files, records, outcomes = _at_once(log, project)
-    waiting = [one for one in records if one[0].project == project.name and one[0].stream == "events"]
-    table = with_outcomes(columns_of(waiting, project.api), outcomes) if waiting else None
-    return Followed(files.all, () if table is None else (table,))
+    files, tail, outcomes = _at_once(log, project)
+    return Followed(files.all, [*_tables(project, tail, outcomes)])
+
+
+def _tables(project: Project, tail: Iterable[tuple[Record, int]], outcomes: Codes) -> Iterator[pa.Table]:
+    """Yield the events of a project that are in no file, some at a time, with their outcomes."""
+    gathered: list[tuple[Record, int]] = []
+    size = 0
+    for record, behind in tail:
+        if record.project == project.name and record.stream == "events":
+            gathered.append((record, behind))
+            size += len(record.lines)
+        if size >= AT_ONCE:
+            yield with_outcomes(columns_of(gathered, project.api), outcomes)
+            gathered, size = [], 0
+    if gathered:
+        yield with_outcomes(columns_of(gathered, project.api), outcomes)
 
 
 def _at_once(log: Path, project: Project) -> tuple[EventFiles, Iterator[tuple[Record, int]], Codes]:

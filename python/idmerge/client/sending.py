@@ -1,4 +1,4 @@
-"""How events are sent, and what is told of those that are not."""
+"""Settings of how events are sent, and the report of those that are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client remembers of one visitor, and where it is kept.
+"""The memory of a client of one visitor, and the places where it is kept.
 
 A state is a mapping from a name to a dict of JSON, as a browser's storage is: a dict, the session
 of a web framework, a shelf, or a `FileState`. The name is that of the browser's SDK,

@@ -1,4 +1,4 @@
-"""What a report asks: names of events and properties, each of which is guessed if it is None."""
+"""Options of a report: names of events and properties, each of which is guessed if it is None."""
 
 from __future__ import annotations
 

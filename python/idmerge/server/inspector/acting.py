@@ -1,4 +1,4 @@
-"""What stands in a journal in words, and the ways from a page to what can be done about it."""
+"""Statements of a journal in words, and the ways from a page to what can be done about them."""
 
 from __future__ import annotations
 

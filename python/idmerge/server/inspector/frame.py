@@ -1,4 +1,4 @@
-"""What every page of the inspector has around its content, and the headers of its answers."""
+"""The frame around the content of every page of the inspector, and the headers of its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a journal has seen: links by outcome and day, and the refused ones, read as it grows.
+"""An overview of a journal: links by outcome and day, and the refused ones, read as it grows.
 
 The journal is read once, some batches at a time, by whoever asks; each question goes on where the
 one before ended, for `SECONDS` at most. So an answer is as of a position, which may be behind the

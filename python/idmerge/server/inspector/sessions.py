@@ -1,4 +1,4 @@
-"""Who has signed in: sessions in memory, each with the project that it may see.
+"""Sessions of those who have signed in, in memory, each with the project that it may see.
 
 A session ends after `IDLE_SECONDS` without a request, `LONGEST_SECONDS` after its beginning, at a
 restart, or when `MOST` others have begun since it was used. Wrong secrets can be tried `ATTEMPTS`

@@ -1,4 +1,4 @@
-"""What pages know of what they show: a project of a server, or a journal alone."""
+"""Subjects of pages: a project of a server, or a journal alone, as pages know it."""
 
 from __future__ import annotations
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
 
 from live_server import Served, serving
 from real_clients import of_npm
+from watched_pages import CHROMIUM, Watched, launched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,17 +22,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("uvicorn")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
-OPTIONS += ["--disable-component-update", "--disable-sync"]
 HOSTILE = "<img src=http://evil.example/x onerror=document.title='run'>"
 ID = "crm|17/@é🎉"
 SEEN, AGO = 120, 3600
@@ -86,34 +76,23 @@ def posted(url: str, items: list[dict[str, Any]], headers: dict[str, str]) -> No
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with launched(playwright) as browser:
         yield browser
-        browser.close()
 
 
-class Watched:
-    """A page of a browser, and whatever it should not have done."""
+class Inspected(Watched):
+    """A page of the inspector, on which every error of the console is a fault."""
 
     def __init__(self, page: Any, served: Served) -> None:
-        self.page, self.served = page, served
-        self.faults: list[str] = []
-        page.on("request", self._look)
-        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
+        super().__init__(page, served.url)
+        self.served = served
 
-    def _look(self, request: Any) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.served.url).netloc:
-            self.faults.append(f"a request to {request.url}")
+    def _hear(self, said: Any) -> None:
+        if said.type == "error":
+            self.faults.append(said.text)
 
-    def go(self, path: str) -> None:
-        self.page.goto(f"{self.served.url}{path}")
-
-    def sign_in(self) -> None:
-        self.go("/")
-        self.page.get_by_label("secret").fill(self.served.secret)
-        self.page.get_by_role("button", name="Sign in").click()
+    def enter(self) -> None:
+        self.sign_in(self.served.secret)
         self.page.get_by_role("heading", name="Who is who").wait_for()
 
     def find(self, distinct_id: str) -> None:
@@ -123,10 +102,10 @@ class Watched:
 
 
 @pytest.fixture
-def watched(chromium: Any, server: Served) -> Iterator[Watched]:
+def watched(chromium: Any, server: Served) -> Iterator[Inspected]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = Watched(context.new_page(), server)
-    page.sign_in()
+    page = Inspected(context.new_page(), server)
+    page.enter()
     yield page
     assert page.faults == []
     assert page.page.title() != "run"
@@ -134,7 +113,7 @@ def watched(chromium: Any, server: Served) -> Iterator[Watched]:
 
 
 @pytest.mark.parametrize("distinct_id", [ID, "ana", HOSTILE, "x" * 255])
-def test_a_person_is_found_by_any_id(watched: Watched, distinct_id: str) -> None:
+def test_a_person_is_found_by_any_id(watched: Inspected, distinct_id: str) -> None:
     watched.find(distinct_id)
     page = watched.page
     page.locator("#drawing svg").wait_for()
@@ -144,7 +123,7 @@ def test_a_person_is_found_by_any_id(watched: Watched, distinct_id: str) -> None
     assert "Ana" in page.locator("#profile").inner_text()
 
 
-def test_the_feed_goes_back_to_the_first_event(watched: Watched) -> None:
+def test_the_feed_goes_back_to_the_first_event(watched: Inspected) -> None:
     watched.find("ana")
     page = watched.page
     where = page.locator("#feed nav span").first
@@ -165,7 +144,7 @@ def test_the_feed_goes_back_to_the_first_event(watched: Watched) -> None:
     playwright.expect(where).to_have_text(oldest)
 
 
-def test_a_range_of_days_is_a_url(watched: Watched) -> None:
+def test_a_range_of_days_is_a_url(watched: Inspected) -> None:
     watched.find("ana")
     page = watched.page
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 2 * 24 * 3600))
@@ -178,7 +157,7 @@ def test_a_range_of_days_is_a_url(watched: Watched) -> None:
     assert days[0].endswith(day)
 
 
-def test_everything_is_reached_by_the_keyboard(watched: Watched) -> None:
+def test_everything_is_reached_by_the_keyboard(watched: Inspected) -> None:
     page = watched.page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -195,7 +174,7 @@ def test_everything_is_reached_by_the_keyboard(watched: Watched) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") in {"none", "auto", "solid"}
 
 
-def test_links_appear_while_the_live_page_is_open(watched: Watched) -> None:
+def test_links_appear_while_the_live_page_is_open(watched: Inspected) -> None:
     watched.go("/inspect/live")
     page = watched.page
     merge = {"$distinct_ids": ["ana", "late"], "time": 1}
@@ -208,8 +187,8 @@ def test_links_appear_while_the_live_page_is_open(watched: Watched) -> None:
 
 def test_every_page_works_without_scripts(chromium: Any, server: Served) -> None:
     context = chromium.new_context(java_script_enabled=False)
-    page = Watched(context.new_page(), server)
-    page.sign_in()
+    page = Inspected(context.new_page(), server)
+    page.enter()
     page.find("ana")
     page.page.locator("#feed nav").first.get_by_role("link", name="Older").click()
     page.page.wait_for_url("**before=*")
@@ -229,8 +208,8 @@ def test_no_page_is_wider_than_the_window(
     chromium: Any, server: Served, width: int, colours: str, path: str
 ) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
-    page = Watched(context.new_page(), server)
-    page.sign_in()
+    page = Inspected(context.new_page(), server)
+    page.enter()
     page.go(path)
     if path.endswith("ana"):
         page.page.locator("#drawing svg").wait_for()
@@ -252,8 +231,8 @@ def test_a_screen_reader_can_use_each_page(
     chromium: Any, server: Served, axe: str, colours: str, path: str
 ) -> None:
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=colours)
-    page = Watched(context.new_page(), server)
-    page.sign_in()
+    page = Inspected(context.new_page(), server)
+    page.enter()
     page.go(path)
     page.page.evaluate(axe)
     found = page.page.evaluate("axe.run(document)")["violations"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import psycopg
@@ -12,13 +13,16 @@ import pytest
 
 from benches.support.sink_rows import mapping, rows_of, rows_of_duckdb, rows_of_files
 from clickhouse_session import FailingClient, SessionClient
-from idmerge import DurableResolver
 from idmerge.errors import SettingError, SinkError
 from idmerge.sinks import Delivery, Sink, files, open_sink
 from idmerge.sinks.clickhousetable import ClickhouseSink
 from idmerge.sinks.opening import parse_target
 from postgres_server import running_server
+from sink_copies import resolver_of
 from webhook_receiver import receiving
+
+if TYPE_CHECKING:
+    from idmerge import DurableResolver
 
 NEEDS = {"clickhouse": "clickhouse_connect", "kafka": "confluent_kafka"}
 
@@ -26,14 +30,6 @@ NEEDS = {"clickhouse": "clickhouse_connect", "kafka": "confluent_kafka"}
 @pytest.fixture(autouse=True)
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def resolver_of(*pairs: tuple[str, str]) -> DurableResolver:
-    resolver = DurableResolver.open(":memory:")
-    for one, other in pairs:
-        resolver.merge(one, other)
-    resolver.commit()
-    return resolver
 
 
 def deliver(resolver: DurableResolver, sink: Sink, *, restart: bool = False) -> bool:

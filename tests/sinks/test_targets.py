@@ -17,6 +17,7 @@ from idmerge.sinks import Delivery, files, open_sink
 from idmerge.sinks.clickhousetable import ClickhouseSink
 from idmerge.sinks.opening import KINDS
 from postgres_server import PASSWORD, Server, running_server
+from sink_copies import resolver_of
 from strategies import D1, D2
 from webhook_receiver import receiving
 
@@ -38,14 +39,6 @@ def target(request: pytest.FixtureRequest) -> str:
         running: Server = request.getfixturevalue("server")
         return running.url(running.new_schema())
     return f"{request.param}:copy"
-
-
-def resolver_of(*pairs: tuple[str, str]) -> DurableResolver:
-    resolver = DurableResolver.open(":memory:")
-    for one, other in pairs:
-        resolver.merge(one, other)
-    resolver.commit()
-    return resolver
 
 
 def deliver(resolver: DurableResolver, target: str, *, restart: bool = False) -> bool:

@@ -47,6 +47,14 @@ faults = st.lists(
 """The same, with targets that fail in the midst of a delivery."""
 
 
+def resolver_of(*pairs: tuple[str, str]) -> DurableResolver:
+    resolver = DurableResolver.open(":memory:")
+    for one, other in pairs:
+        resolver.merge(one, other)
+    resolver.commit()
+    return resolver
+
+
 def take(resolver: DurableResolver, name: str, arguments: list[Any]) -> None:
     """Take one step of a history that concerns the resolver."""
     if name == "link":
